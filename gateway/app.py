@@ -1,0 +1,301 @@
+"""The composition root: builds every object of a worker, and holds the one table of routes.
+
+Settings enter here and nowhere else: each object below receives exactly what it uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from gateway import keys, logs
+from gateway.access_log import AccessLog
+from gateway.deadlines import Deadlines
+from gateway.edge.connection import ClientConnection, Edge
+from gateway.edge.connection import Patience as ClientPatience
+from gateway.edge.inbound import Inbound
+from gateway.edge.request import Reader
+from gateway.failures import Failure
+from gateway.front import Front
+from gateway.gate import Need, Rules
+from gateway.hashing import Hasher
+from gateway.limits import Limit
+from gateway.login.pages import LoginPages
+from gateway.login.service import SignInService
+from gateway.pages import Desk, Renderer, Visit, pages_application
+from gateway.proxy.identity import Assertions, Identities
+from gateway.proxy.request import RequestWriter
+from gateway.proxy.response import AnswerReader
+from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
+from gateway.sessions.live import open_lookup
+from gateway.sessions.record import Lifetime, Lifetimes, Session
+from gateway.settings import Lifespan, Settings
+from gateway.store import Store, StoreUnavailable
+
+log = structlog.get_logger("app")
+
+FLUSH_SECONDS = 60
+SWEEP_SECONDS = 1.0
+PAGES_CONNECTIONS = 1_024
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One of the gateway's own pages. A path may end in one variable segment, `{name}`, and has no other."""
+
+    name: str
+    path: str
+    need: Need
+
+
+ROUTES = (
+    Route("login", "/login", Need.NOBODY),
+    Route("logout", "/logout", Need.NOBODY),
+    Route("static", "/_gateway/static/{name}", Need.NOBODY),
+    Route("auth", "/_gateway/auth", Need.NOBODY),
+    Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
+)
+
+
+def routes_of(settings: Settings) -> dict[str, Route]:
+    """Return the routes by name, moved or left out as `[pages] paths` says."""
+    moved = settings.pages.paths
+    routes = (replace(route, path=moved.get(route.name, route.path)) for route in ROUTES)
+    return {route.name: route for route in routes if route.path}
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return what the gate goes by: the access file and the routes."""
+    exact: dict[str, Need] = {}
+    parents: dict[str, Need] = {}
+    for route in routes_of(settings).values():
+        parent, _, last = route.path.rpartition("/")
+        if last.startswith("{"):
+            parents[parent] = route.need
+        else:
+            exact[route.path] = route.need
+    return replace(settings.access.rules, pages=exact, page_parents=parents)
+
+
+class Gateway:
+    """One worker's objects, wired. `serve` starts them on listening sockets, `drain` ends them in order."""
+
+    def __init__(self, settings: Settings) -> None:
+        loop = asyncio.get_running_loop()
+        routes = routes_of(settings)
+        origin = settings.public_url.rstrip("/")
+        self._settings = settings
+        self._clock = Deadlines(loop)
+        self._store = Store.open(settings.store.url)
+        self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
+        self._access_log = AccessLog(1 if settings.listen.access_log else None, self._clock)
+        self._desk = Desk()
+        self._renderer = Renderer(settings)
+        self._hasher = Hasher(threads=settings.limits.hashing_threads, queue=settings.limits.hashing_queue)
+        self._pages = self._build_pages(settings, routes, origin)
+        reader = Reader.of(settings)
+        own_cookies = frozenset([settings.sessions.cookie.encode("ascii")])
+        upstream = self._connect(settings, dial_to(settings.upstream.address), AnswerReader(own_cookies))
+        pages = self._connect(settings, dial_inside(self._serve_page), AnswerReader(frozenset()))
+        self._upstreams = (upstream, pages)
+        self._front = Front(
+            lookup=self._lookup,
+            rules=rules_of(settings),
+            clock=self._clock,
+            reader=reader,
+            upstream=upstream,
+            pages=pages,
+            writer=RequestWriter(urlsplit(origin).scheme),
+            identities=identities_of(settings),
+            admit_page=self._admit_page,
+            public_origin=origin,
+            sign_in_path=routes["login"].path,
+            forward_auth_path=routes["auth"].path if "auth" in routes else "",
+        )
+        listen = settings.listen
+        self.edge = Edge(
+            reader=reader,
+            deadlines=self._clock,
+            patience=ClientPatience(listen.head_seconds, listen.body_seconds, listen.idle_seconds),
+            max_head_bytes=listen.max_head_bytes,
+            max_connections=listen.max_connections,
+            handle=self._front.handle,
+            tell=self._tell,
+            record=self._access_log.record,
+        )
+        self._page_server: web.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self._servers: list[asyncio.Server] = []
+        self._chores: list[asyncio.Task[None]] = []
+
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Start everything; when this returns, requests are answered."""
+        await self._lookup.start()
+        self._runner = web.AppRunner(self._pages, access_log=None, keepalive_timeout=75)
+        await self._runner.setup()
+        self._page_server = self._runner.server
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+            self._servers.append(await make(lambda: ClientConnection(self.edge), sock=sock))
+        self._chores = [
+            loop.create_task(self._every(SWEEP_SECONDS, lambda: self._front.end_revoked(self.edge.connections))),
+            loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
+        ]
+
+    async def drain(self) -> None:
+        """Accept no more, let what is under way end within the time to drain, then close everything."""
+        for server in self._servers:
+            server.close()
+        self.edge.drain()
+        until = asyncio.get_running_loop().time() + self._settings.listen.drain_seconds
+        while self.edge.connections and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.05)
+        for connection in list(self.edge.connections):
+            connection.abort()
+        for chore in self._chores:
+            chore.cancel()
+        with contextlib.suppress(StoreUnavailable):
+            await self._lookup.flush(self._store)
+        for upstream in self._upstreams:
+            upstream.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._hasher.close()
+        await self._lookup.close()
+        await self._store.close()
+        self._access_log.flush()
+        self._clock.stop()
+
+    # Parts.
+
+    def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
+        """Make the pages' application: handlers by the names of their routes."""
+        limits = settings.limits
+        service = SignInService(
+            store=self._store,
+            hasher=self._hasher,
+            limit=Limit(limits.password_failures, limits.password_window_seconds, limits.password_lock_seconds),
+            owners=settings.access.owners,
+        )
+        login = LoginPages(
+            service=service,
+            renderer=self._renderer,
+            cookie=settings.sessions.cookie,
+            lifetimes=lifetimes_of(settings),
+        )
+        key_set = keys.public_key_set(settings.secrets)
+
+        async def show_keys(_: web.Request) -> web.StreamResponse:
+            return web.json_response(key_set, headers={"Cache-Control": "public, max-age=300"})
+
+        handlers: dict[str, dict[str, Handler]] = {
+            "login": {"GET": login.show, "POST": login.submit},
+            "logout": {"GET": login.confirm_sign_out, "POST": login.sign_out},
+            "static": {"GET": self._renderer.static},
+            "jwks": {"GET": show_keys},
+        }
+        application = pages_application(self._renderer, self._desk, origin)
+        for name, by_method in handlers.items():
+            if name in routes:
+                for method, handler in by_method.items():
+                    application.router.add_route(method, routes[name].path, handler)
+        return application
+
+    def _connect(self, settings: Settings, dial: Dial, reader: AnswerReader) -> Upstream:
+        upstream = settings.upstream
+        patience = Patience(
+            upstream.connect_seconds, upstream.head_seconds, upstream.idle_seconds, upstream.keepalive_seconds
+        )
+        return Upstream(dial, reader, patience, upstream.max_connections, self._clock)
+
+    def _serve_page(self) -> asyncio.BaseProtocol:
+        if self._page_server is None:
+            raise RuntimeError("the pages are not being served yet")
+        return self._page_server()
+
+    def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
+        return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
+
+    def _tell(self, failure: Failure, inbound: Inbound | None, request_id: str) -> tuple[bytes, bytes]:
+        """Say what went wrong: a page to people, JSON to programs."""
+        if inbound is None or inbound.is_navigation:
+            return b"text/html; charset=utf-8", self._renderer.failure_page(failure, request_id)
+        told = failure.value
+        answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
+        return b"application/json", json.dumps(answer).encode()
+
+    async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await chore()
+            except StoreUnavailable as error:
+                log.warning("store_unavailable", reason=str(error))
+
+
+def lifetimes_of(settings: Settings) -> Lifetimes:
+    def lifetime(lifespan: Lifespan) -> Lifetime:
+        return Lifetime(lifespan.idle_seconds, lifespan.absolute_seconds)
+
+    return Lifetimes(lifetime(settings.sessions.members), lifetime(settings.sessions.owners))
+
+
+def identities_of(settings: Settings) -> Identities:
+    assertions = Assertions(
+        key=keys.assertion_key(settings.secrets[0]),
+        issuer=settings.public_url.rstrip("/"),
+        audience=settings.upstream.audience,
+    )
+    return Identities(settings.identity.names, settings.identity.user == "email", assertions)
+
+
+def dial_to(address: str) -> Dial:
+    """Return how to connect to `host:port`, `[v6]:port` or `unix:/path`."""
+    if address.startswith("unix:"):
+        return dial_unix(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return dial_tcp(host.strip("[]"), int(port))
+
+
+# What a process does with all this (called by serve.py in children of its own).
+
+
+def prepare_store(settings: Settings) -> None:
+    """Create the store or bring its schema up to this version. Raises SchemaTooNew, StoreUnavailable."""
+    from gateway.store.migrate import migrate  # Alembic is needed here only, and large
+
+    migrate(settings.store.url)
+
+
+def run_worker(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves."""
+    logs.configure(settings.listen.log_format)
+    uvloop.run(work(settings, sockets, ready, lifeline))
+
+
+async def work(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
+    loop = asyncio.get_running_loop()
+    told_to_stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    loop.add_reader(lifeline, told_to_stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    gateway = Gateway(settings)
+    await gateway.serve(sockets)
+    os.write(ready, b"1")
+    os.close(ready)
+    await told_to_stop.wait()
+    loop.remove_reader(lifeline)
+    await gateway.drain()

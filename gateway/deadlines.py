@@ -1,0 +1,55 @@
+"""When a connection has waited long enough.
+
+A timer for every wait of every request would cost more than the request. Instead each connection keeps one
+number, its deadline, and one timer per worker looks at them all twice a second: a wait ends at most half a
+second late, which no deadline here minds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import Protocol
+
+NEVER = math.inf
+TICK = 0.5  # seconds
+
+
+class Waiting(Protocol):
+    """`deadline` is in the seconds of `Deadlines.now`; `expire` is called once it has passed."""
+
+    deadline: float
+
+    def expire(self) -> None: ...
+
+
+class Deadlines:
+    """`now` is the loop's clock and `utc` the wall clock in whole seconds, both at most one tick old."""
+
+    __slots__ = ("_loop", "_timer", "_watched", "now", "utc")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._watched: set[Waiting] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick()
+
+    def watch(self, waiting: Waiting) -> None:
+        self._watched.add(waiting)
+
+    def forget(self, waiting: Waiting) -> None:
+        self._watched.discard(waiting)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self.now = self._loop.time()
+        self.utc = int(time.time())
+        late = [waiting for waiting in self._watched if waiting.deadline <= self.now]
+        for waiting in late:
+            waiting.deadline = NEVER
+            waiting.expire()
+        self._timer = self._loop.call_later(TICK, self._tick)

@@ -1,0 +1,1 @@
+"""A stand-in upstream and a mail catcher, so that one command shows everything."""

@@ -1,0 +1,1 @@
+"""The connection from the client: parse, refuse, time out."""

@@ -1,0 +1,83 @@
+"""The one reading of a request that policy, forwarding, pages and logs share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CHUNKED = -1
+
+
+class Inbound(NamedTuple):
+    """A request whose head was judged and accepted. Nothing downstream parses the request again.
+
+    method      upper case, one of the methods the edge knows
+    target      the request target, byte for byte as it came (origin form) and as it is forwarded
+    readings    the path, percent-decoded; one reading for a plain path. An ambiguous path (`//`, `;`, `%2f`)
+                has two: as a lenient server would see it, and as a literal one would. Policy must hold for each
+    host        the configured authority that `Host` named, in its canonical spelling
+    address     the client's address: the last hop that is not a trusted proxy; "" behind a Unix socket
+    request_id  from a trusted proxy, else made here
+    session_key SHA-256 of the session cookie, or None where there is none, several, or a malformed one
+    cookies     names of the cookies that belong to the upstream, in order
+    lines       the field lines that may be forwarded, as they came, in order: hop-by-hop and forged ones, Host,
+                framing and the gateway's own cookies are taken out, and there is one Cookie line at most
+    hints       what a trusted proxy said in fields that are stripped, by lower-case name; empty for others
+    length      of the body in bytes, 0 for none, CHUNKED where it is framed in chunks
+    """
+
+    method: str
+    target: bytes
+    readings: tuple[str, ...]
+    host: str
+    address: str
+    is_trusted: bool
+    request_id: str
+    session_key: bytes | None
+    cookies: tuple[str, ...]
+    lines: list[bytes]
+    hints: dict[bytes, bytes]
+    length: int
+    is_http_1_1: bool
+    is_keep_alive: bool
+    is_websocket: bool
+    expects_continue: bool
+
+    @property
+    def path(self) -> str:
+        """The first reading: what a lenient server makes of the path. For display and page routes."""
+        return self.readings[0]
+
+    @property
+    def query(self) -> str:
+        """What stands behind the `?`, undecoded, without it; "" where there is none."""
+        return self.target.partition(b"?")[2].decode("ascii")
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of every forwarded field called `name` (lower case), in order."""
+        return [
+            value.strip(b" \t")
+            for field, _, value in (line.partition(b":") for line in self.lines)
+            if field.lower() == name
+        ]
+
+    def value(self, name: bytes) -> bytes | None:
+        """Return the first value of the field called `name` (lower case), or None."""
+        values = self.values(name)
+        return values[0] if values else None
+
+    @property
+    def user_agent(self) -> str:
+        return (self.value(b"user-agent") or b"").decode("utf-8", "replace")
+
+    @property
+    def is_navigation(self) -> bool:
+        """Whether a person is waiting for a page: what is said to them is then a page, not JSON.
+
+        Browsers say so themselves (Sec-Fetch-Mode); for older ones, a wish for HTML without a script's mark.
+        """
+        mode = self.value(b"sec-fetch-mode")
+        if mode is not None:
+            return mode == b"navigate" and not self.is_websocket
+        if self.is_websocket or self.value(b"x-requested-with") is not None:
+            return False
+        return b"text/html" in (self.value(b"accept") or b"").lower()

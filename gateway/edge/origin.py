@@ -1,0 +1,91 @@
+"""Who is at the other end, and which site they think they are talking to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from gateway.edge.inbound import Inbound
+
+AUTHORITY = re.compile(rb"([A-Za-z0-9](?:[A-Za-z0-9\-.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])\.?(?::([0-9]{1,5}))?")
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+def read_authority(value: bytes) -> str | None:
+    """Return the host name that a Host field names, lower case, without final dot and port; None if malformed."""
+    match = AUTHORITY.fullmatch(value)
+    if match is None or (match[2] is not None and not 0 < int(match[2]) < 65_536):
+        return None
+    return match[1].decode("ascii").lower()
+
+
+def canonical_hosts(authorities: Iterable[str]) -> Mapping[str, str]:
+    """Map each configured host name to the authority under which the upstream sees it."""
+    found = {}
+    for authority in authorities:
+        name = read_authority(authority.encode("ascii"))
+        if name is not None:
+            found[name] = authority.lower()
+    return found
+
+
+class TrustedProxies:
+    """The configured proxies. Nobody is trusted unless configured; "unix" trusts peers of Unix sockets."""
+
+    __slots__ = ("_networks", "_trusts_unix")
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        self._trusts_unix = "unix" in networks
+        self._networks = tuple(ip_network(text, strict=False) for text in networks if text != "unix")
+
+    def trusts(self, peer: str) -> bool:
+        """`peer` is an address, or "" for the other end of a Unix socket."""
+        if not peer:
+            return self._trusts_unix
+        address = read_address(peer)
+        return address is not None and self._is_proxy(address)
+
+    def client(self, peer: str, forwarded_for: bytes) -> str:
+        """Return the last hop that is not a trusted proxy, walking `X-Forwarded-For` from the right.
+
+        Entries left of the first untrusted hop are that hop's own claims. An unreadable entry ends the walk:
+        what vouches for it is the proxy to its right, and that one is then the last address known.
+        """
+        last = peer
+        for entry in reversed(forwarded_for.split(b",")):
+            address = read_address(entry.strip(b" \t").decode("ascii", "replace"))
+            if address is None:
+                return last
+            last = str(address)
+            if not self._is_proxy(address):
+                return last
+        return last
+
+    def _is_proxy(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def read_address(text: str) -> Address | None:
+    """Return an IP address, an IPv4-mapped IPv6 one as IPv4; None if `text` is not exactly one."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def is_own_post(inbound: Inbound, public_origin: str) -> bool:
+    """Return whether a form was sent from our own pages: exactly our Origin, and no word of another site.
+
+    A browser always sends Origin with a POST; a request without one is not from a page of ours.
+    """
+    site = inbound.value(b"sec-fetch-site")
+    return is_own_origin(inbound, public_origin) and site in (None, b"same-origin")
+
+
+def is_own_origin(inbound: Inbound, public_origin: str) -> bool:
+    """Return whether the request's one Origin is `public_origin` (scheme, host and port, RFC 6454 §6.2)."""
+    return inbound.values(b"origin") == [public_origin.encode("ascii")]

@@ -1,0 +1,35 @@
+"""Where a person goes after signing in: only ever a path of this site (class of CVE-2026-33494)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from gateway.edge.target import is_safe_query, read_path
+
+HOME = "/"
+MAX_LENGTH = 4_096  # characters
+FRAGMENT = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*")
+
+
+def safe_return(text: str | None) -> str:
+    """Return `text` if it is a plain path of this site, with query and fragment; "/" for anything doubtful.
+
+    The path must pass the same judgement as a request's, and have one reading: browsers strip tabs and turn
+    backslashes around before they look for a second slash, so nothing of that kind is left to them.
+    """
+    if not text or len(text) > MAX_LENGTH or not text.isascii():
+        return HOME
+    address, _, fragment = text.partition("#")
+    path, _, query = address.partition("?")
+    readings = read_path(path.encode("ascii"))
+    if readings is None or len(readings) > 1 or not is_safe_query(query.encode("ascii")):
+        return HOME
+    if unquote(path).startswith("//") or not FRAGMENT.fullmatch(fragment):
+        return HOME
+    return HOME if is_dead_end(readings[0]) else text
+
+
+def is_dead_end(path: str) -> bool:
+    """Signing in must not end in signing out, nor at the sign-in page again."""
+    return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", "/_gateway/"))

@@ -1,0 +1,1 @@
+"""One file a factor: how it challenges and how it verifies."""

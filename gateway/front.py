@@ -1,0 +1,231 @@
+"""What becomes of each request: find its session, ask the gate, carry out the decision.
+
+This is the middle of the hot path. Nothing here waits, except that a store without a local answer (PostgreSQL)
+is asked first; and nothing here reads a request again: policy, forwarding and pages share one Inbound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+
+import structlog
+
+from gateway.deadlines import Deadlines
+from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
+from gateway.edge.inbound import Inbound
+from gateway.edge.origin import is_own_origin
+from gateway.edge.request import METHODS, Reader
+from gateway.failures import Failure
+from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.identity import Identities
+from gateway.proxy.request import RequestWriter
+from gateway.proxy.upstream import Upstream
+from gateway.sessions.live import Lookup, Pending
+from gateway.sessions.record import Session
+from gateway.store import StoreUnavailable
+
+log = structlog.get_logger("front")
+
+NO_STORE = b"Cache-Control: no-store"
+JSON = b"Content-Type: application/json"
+NO_IDENTITY = b""
+
+
+class Front:
+    """`admit_page` makes the field line under which the pages find inbound and session (see pages.Desk)."""
+
+    def __init__(
+        self,
+        *,
+        lookup: Lookup,
+        rules: Rules,
+        clock: Deadlines,
+        reader: Reader,
+        upstream: Upstream,
+        pages: Upstream,
+        writer: RequestWriter,
+        identities: Identities,
+        admit_page: Callable[[Inbound, Session | None], bytes],
+        public_origin: str,
+        sign_in_path: str,
+        forward_auth_path: str,
+    ) -> None:
+        self._lookup = lookup
+        self._rules = rules
+        self._clock = clock
+        self._reader = reader
+        self._upstream = upstream
+        self._pages = pages
+        self._writer = writer
+        self._identities = identities
+        self._admit_page = admit_page
+        self._public_origin = public_origin
+        self._sign_in_path = sign_in_path
+        self._forward_auth_path = forward_auth_path
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def handle(self, client: ClientConnection, inbound: Inbound) -> None:
+        """Answer or relay `inbound`. Without the store nobody is anybody: the request is refused, never passed."""
+        key = inbound.session_key
+        if key is None:
+            self._carry_out(client, inbound, None)
+            return
+        try:
+            session = self._lookup.find(key, self._clock.utc)
+        except StoreUnavailable:
+            client.refuse(Failure.STORE_AWAY)
+            return
+        if session is Pending.ASK:
+            task = asyncio.get_running_loop().create_task(self._ask(client, inbound, key))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        else:
+            self._carry_out(client, inbound, session)
+
+    async def _ask(self, client: ClientConnection, inbound: Inbound, key: bytes) -> None:
+        try:
+            session = await self._lookup.fetch(key, self._clock.utc)
+        except StoreUnavailable:
+            session = None
+            failure: Failure | None = Failure.STORE_AWAY
+        else:
+            failure = None
+        if client.is_closing or client.inbound is not inbound:
+            return
+        if failure is not None:
+            client.refuse(failure)
+        else:
+            self._carry_out(client, inbound, session)
+
+    def _carry_out(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        match decide(inbound, session, self._rules, self._clock.utc):
+            case Forward(known):
+                self._forward(client, inbound, known)
+            case Page(known):
+                self._show(client, inbound, known)
+            case SignIn():
+                self._ask_to_sign_in(client, inbound)
+            case StepUp():
+                client.refuse(Failure.FORBIDDEN)
+            case Refuse():
+                client.refuse(Failure.FORBIDDEN)
+
+    def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
+        if inbound.is_websocket and session is not None and self._is_foreign(inbound):
+            client.refuse(Failure.FORBIDDEN)
+            return
+        self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session is not None)
+
+    def _show(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        if inbound.path == self._forward_auth_path:
+            self._answer_proxy(client, inbound, session)
+            return
+        head = self._writer.head(inbound, self._admit_page(inbound, session))
+        self._relay(client, inbound, self._pages, head, False)
+
+    def _relay(self, client: ClientConnection, inbound: Inbound, to: Upstream, head: bytes, is_private: bool) -> None:
+        exchange = Exchange(client, inbound, to, head, is_private)
+        client.relay(exchange)
+        if not exchange.is_over:
+            to.send(exchange)
+
+    def _is_foreign(self, inbound: Inbound) -> bool:
+        """A page of another site can open a WebSocket here with the person's cookie; its Origin gives it away."""
+        return inbound.value(b"origin") is not None and not is_own_origin(inbound, self._public_origin)
+
+    def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
+        address = self._sign_in_address(inbound)
+        if inbound.is_navigation:
+            client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+            return
+        body = {
+            "error": "sign_in_required",
+            "message": "Sign in to continue.",
+            "sign_in": self._public_origin + address,
+            "request_id": inbound.request_id,
+        }
+        client.answer(401, (JSON, NO_STORE, b'WWW-Authenticate: Session realm="sign-in"'), json.dumps(body).encode())
+
+    def _sign_in_address(self, inbound: Inbound) -> str:
+        """Back to what was asked for; after a form that could not be sent, back to the page it stood on."""
+        wanted = inbound.target.decode("ascii")
+        if inbound.method not in ("GET", "HEAD"):
+            referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
+            wanted = referer.removeprefix(self._public_origin) if referer.startswith(f"{self._public_origin}/") else "/"
+        return f"{self._sign_in_path}?next={quote(wanted, safe='/')}"
+
+    # Forward-auth: another proxy asks what would become of a request.
+
+    def _answer_proxy(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        """Answer 204 with the identity, 401 with where to sign in, or 403 (nginx auth_request, Caddy, Traefik)."""
+        original = self._original(inbound)
+        if isinstance(original, Failure):
+            client.refuse(original)
+            return
+        match decide(original, session, self._rules, self._clock.utc):
+            case Forward(None):
+                client.answer(204, (NO_STORE,), b"")
+            case Forward(known) if known is not None:
+                lines = self._identities.lines(known, self._clock.utc).rstrip(b"\r\n")
+                client.answer(204, (NO_STORE, lines), b"")
+            case SignIn():
+                address = self._public_origin + self._sign_in_address(original)
+                location = b"Location: " + address.encode("ascii")
+                client.answer(401, (NO_STORE, location, b'WWW-Authenticate: Session realm="sign-in"'), b"")
+            case _:
+                client.refuse(Failure.FORBIDDEN)
+
+    def _original(self, inbound: Inbound) -> Inbound | Failure:
+        """Return the request that the proxy asks about, judged by the same reader as any other."""
+        if not inbound.is_trusted:
+            return Failure.FORBIDDEN
+        method = only(inbound.hints, b"x-original-method", b"x-forwarded-method")
+        target = only(inbound.hints, b"x-original-uri", b"x-forwarded-uri")
+        host = inbound.hints.get(b"x-forwarded-host", inbound.host.encode("ascii"))
+        if method is None or target is None or method.decode("ascii", "replace") not in METHODS:
+            return Failure.BAD_REQUEST
+        original = self._reader.read(b"%b %b HTTP/1.1\r\nHost: %b" % (method, target, host), "")
+        if isinstance(original, Failure):
+            return original
+        return inbound._replace(
+            method=original.method, target=original.target, readings=original.readings, host=original.host
+        )
+
+    # Connections that outlive a decision.
+
+    async def end_revoked(self, connections: set[ClientConnection]) -> None:
+        """Decide again about everything still open that was opened for a session; called about once a second."""
+        for client in list(connections):
+            exchange, inbound = client.exchange, client.inbound
+            if not (isinstance(exchange, Exchange) and exchange.is_private and inbound is not None):
+                continue
+            session = await self._still(inbound)
+            if client.inbound is inbound and not is_still_forwarded(
+                decide(inbound, session, self._rules, self._clock.utc)
+            ):
+                log.info("connection_ended", reason="its session is gone", request_id=inbound.request_id)
+                client.end_for(POLICY_VIOLATION)
+
+    async def _still(self, inbound: Inbound) -> Session | None:
+        """Return the session that `inbound` came with, if it is live still. Looking is not using it."""
+        if inbound.session_key is None:
+            return None
+        session = self._lookup.find(inbound.session_key, self._clock.utc, is_use=False)
+        if session is Pending.ASK:
+            return await self._lookup.fetch(inbound.session_key, self._clock.utc, is_use=False)
+        return session
+
+
+def is_still_forwarded(decision: Decision) -> bool:
+    return isinstance(decision, Forward) and decision.session is not None
+
+
+def only(hints: dict[bytes, bytes], *names: bytes) -> bytes | None:
+    """Return the one value that is given under `names`; None where there is none, or they disagree."""
+    values = {hints[name] for name in names if name in hints}
+    return values.pop() if len(values) == 1 else None

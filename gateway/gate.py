@@ -1,0 +1,207 @@
+"""Decides what becomes of a request. Pure: what it is given is all it knows.
+
+A path may have several readings (see Inbound); whatever is granted must be granted to each of them, so that
+no disagreement between this gateway and the upstream about a path opens anything. The most specific entry
+decides, wherever it stands in the file. What no rule admits is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gateway.accounts.record import Role
+from gateway.edge.inbound import Inbound
+from gateway.factors.record import Factor
+from gateway.sessions.record import Session
+
+
+class Need(Enum):
+    """Who may open one of the gateway's own pages."""
+
+    NOBODY = "open to everyone"
+    SESSION = "signed in"
+    ADMIN = "a tenant's admin"
+    OWNER = "the platform owner"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPath:
+    """An entry of `public` or `machine`: `path` itself, and with `is_prefix` what lies in segments below it.
+
+    No methods means every method but OPTIONS, which must be named.
+    """
+
+    path: str
+    is_prefix: bool
+    methods: frozenset[str] = frozenset()
+
+    def admits(self, method: str) -> bool:
+        if not self.methods:
+            return method != "OPTIONS"
+        return method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may pass below `path` (whole segments): every condition that is given must hold."""
+
+    path: str
+    roles: frozenset[Role] = frozenset()
+    tenants: frozenset[str] = frozenset()
+    owner: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"rule {self.path}"
+
+    def refusal(self, session: Session) -> str | None:
+        """Return why `session` does not pass, or None if it does."""
+        if self.owner and not session.is_owner:
+            return f"{self.name} admits the platform owner only"
+        if self.roles and session.role not in self.roles:
+            return f"{self.name} admits {', '.join(sorted(self.roles))}, and this is {session.role}"
+        if self.tenants and session.tenant not in self.tenants:
+            return f"{self.name} admits other tenants than {session.tenant}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything that `decide` goes by. Keys are paths without a final slash; "/" itself is ""."""
+
+    public: Mapping[str, OpenPath] = field(default_factory=dict)
+    machine: Mapping[str, OpenPath] = field(default_factory=dict)
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    pages: Mapping[str, Need] = field(default_factory=dict)
+    page_parents: Mapping[str, Need] = field(default_factory=dict)
+    """Pages whose last segment is a variable, like /invite/{token}, by the path above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send it to the upstream, with the session's identity unless `session` is None."""
+
+    session: Session | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One of the gateway's own pages answers."""
+
+    session: Session | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Signed in, but this path wants `factor`, proved at most `fresh` seconds ago if that is given."""
+
+    session: Session
+    factor: Factor
+    fresh: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    session: Session
+    by: str
+
+
+Decision = Forward | Page | SignIn | StepUp | Refuse
+
+
+def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
+    """Return what becomes of the request. `now` is UTC seconds, for rules that ask for a fresh proof."""
+    page = find_page(inbound, rules)
+    if page is not None:
+        return decide_page(page, inbound.path, session)
+    for name, entries, is_known in (("machine", rules.machine, False), ("public", rules.public, True)):
+        entry = find_open(inbound, entries)
+        if entry is not None:
+            with_identity = session if is_known and inbound.method != "OPTIONS" else None
+            return Forward(with_identity, f"{name} {entry.path or '/'}")
+    if session is None or inbound.method == "OPTIONS":
+        return SignIn("no entry of public or machine admits this path and method")
+    return decide_rule(inbound, session, rules)
+
+
+def find_page(inbound: Inbound, rules: Rules) -> Need | None:
+    """A gateway path is one only if it is spelled exactly so: no decoding, no folding, nothing below it."""
+    path = inbound.target.partition(b"?")[0].decode("ascii")
+    need = rules.pages.get(path)
+    if need is None and rules.page_parents:
+        parent, _, last = path.rpartition("/")
+        need = rules.page_parents.get(parent) if last else None
+    return need
+
+
+def decide_page(need: Need, path: str, session: Session | None) -> Decision:
+    by = f"page {path}, {need.value}"
+    match need:
+        case Need.NOBODY:
+            return Page(session, by)
+        case _ if session is None:
+            return SignIn(by)
+        case Need.SESSION:
+            return Page(session, by)
+        case Need.ADMIN:
+            return Page(session, by) if session.role is Role.ADMIN else Refuse(session, by)
+        case Need.OWNER:
+            return Page(session, by) if session.is_owner else Refuse(session, by)
+
+
+def find_open(inbound: Inbound, entries: Mapping[str, OpenPath]) -> OpenPath | None:
+    found = None
+    for reading in inbound.readings:
+        found = find_entry(reading, inbound.method, entries)
+        if found is None:
+            return None
+    return found
+
+
+def find_entry(path: str, method: str, entries: Mapping[str, OpenPath]) -> OpenPath | None:
+    own = path.rstrip("/")
+    for prefix in walk_up(path):
+        entry = entries.get(prefix)
+        if entry is not None and (entry.is_prefix or prefix == own) and entry.admits(method):
+            return entry
+    return None
+
+
+def decide_rule(inbound: Inbound, session: Session, rules: Rules) -> Decision:
+    by = ""
+    for reading in inbound.readings:
+        rule = find_rule(reading, rules.rules)
+        if rule is None:
+            return Refuse(session, "no rule admits this path")
+        refusal = rule.refusal(session)
+        if refusal is not None:
+            return Refuse(session, refusal)
+        by = rule.name
+    return Forward(session, by)
+
+
+def find_rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
+    for prefix in walk_up(path):
+        rule = rules.get(prefix)
+        if rule is not None:
+            return rule
+    return None
+
+
+def walk_up(path: str) -> Iterator[str]:
+    """Yield `path` without its final slashes, then each path of whole segments above it, down to ""."""
+    end = len(path.rstrip("/"))
+    while end > 0:
+        yield path[:end]
+        end = path.rfind("/", 0, end)
+    yield ""

@@ -1,0 +1,168 @@
+"""HTTP/1.1 on the wire (RFC 9112): field lines, and where a body ends. Pure; used on both sides of the gateway.
+
+Stricter than the RFC wherever two servers are known to read the same bytes differently, because each such
+difference is a way to smuggle a request past one of them. What a head means is judged elsewhere: requests in
+`edge.request`, answers in `proxy.response`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+HEAD_END = b"\r\n\r\n"
+NO_BODY = b""
+LAST_CHUNK = b"0\r\n\r\n"
+
+FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*")
+DIGITS = re.compile(rb"[0-9]{1,18}")  # 18 digits stay below 2**63
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e]*)?")
+MAX_CHUNK_LINE = 256  # bytes; extensions are dropped, so nobody needs long ones
+MAX_TRAILERS = 8_192  # bytes; trailers are dropped too
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+class BadBody(Exception):
+    """The framing of a body is broken: nothing that follows on this connection can be trusted."""
+
+
+def split_field(line: bytes) -> tuple[bytes, bytes] | None:
+    """Return (lower-case name, value without surrounding white space), or None if it is not one clean line."""
+    match = FIELD_LINE.fullmatch(line)
+    return (match[1].lower(), match[2]) if match else None
+
+
+def read_length(value: bytes) -> int | None:
+    """Return a Content-Length in bytes, or None unless it is plain ASCII digits within 63 bits."""
+    return int(value) if DIGITS.fullmatch(value) else None
+
+
+def tokens(value: bytes) -> list[bytes]:
+    """Return the lower-case elements of a comma-separated list such as Connection's (RFC 9110 §5.6.1)."""
+    return [token for part in value.lower().split(b",") if (token := part.strip(b" \t"))]
+
+
+def chunk(payload: bytes) -> bytes:
+    """Frame `payload` as one chunk. An empty one is left out: it would end the body."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else NO_BODY
+
+
+class Body(Protocol):
+    """Finds the end of one body in a stream of bytes."""
+
+    def feed(self, received: bytes) -> tuple[bytes, bytes | None]:
+        """Return (payload, rest): `rest` is None until the body has ended, then what follows it.
+
+        Raises BadBody where the framing is broken.
+        """
+
+
+class LengthBody:
+    """A body of a known number of bytes."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+
+    def feed(self, received: bytes) -> tuple[bytes, bytes | None]:
+        size = len(received)
+        if size < self.left:
+            self.left -= size
+            return received, None
+        end, self.left = self.left, 0
+        return (received, NO_BODY) if size == end else (received[:end], received[end:])
+
+
+class UntilClose:
+    """An answer's body that ends where the connection does (RFC 9112 §6.3, rule 8)."""
+
+    __slots__ = ()
+
+    def feed(self, received: bytes) -> tuple[bytes, bytes | None]:
+        return received, None
+
+
+class ChunkedBody:
+    """A chunked body (RFC 9112 §7.1), decoded; extensions and trailers are checked for shape and dropped.
+
+    All chunks that arrived together leave as one payload, so that a body of tiny chunks costs the next
+    server no more than it cost us.
+    """
+
+    __slots__ = ("_buffer", "_left", "_state", "_trailers")
+
+    SIZE, PAYLOAD, PAYLOAD_END, TRAILERS = range(4)
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._left = 0
+        self._state = self.SIZE
+        self._trailers = 0
+
+    def feed(self, received: bytes) -> tuple[bytes, bytes | None]:
+        buffer = self._buffer + received if self._buffer else received
+        payload: list[bytes] = []
+        at, size = 0, len(buffer)
+        while True:
+            if self._state == self.PAYLOAD:
+                piece = buffer[at : at + self._left]
+                payload.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                if self._left:
+                    break
+                self._state = self.PAYLOAD_END
+            elif self._state == self.PAYLOAD_END:
+                if size - at < 2:
+                    if not b"\r\n".startswith(buffer[at:]):
+                        raise BadBody("a chunk does not end where it said")
+                    break
+                if buffer[at : at + 2] != b"\r\n":
+                    raise BadBody("a chunk does not end where it said")
+                at += 2
+                self._state = self.SIZE
+            else:
+                end = buffer.find(b"\r\n", at)
+                if end < 0:
+                    self._check_open_line(buffer, at)
+                    break
+                line, at = buffer[at:end], end + 2
+                if self._state == self.SIZE:
+                    self._begin_chunk(line)
+                elif not line:
+                    return b"".join(payload), buffer[at:]
+                else:
+                    self._check_trailer(line)
+        self._buffer = buffer[at:]
+        return b"".join(payload), None
+
+    def _begin_chunk(self, line: bytes) -> None:
+        match = CHUNK_LINE.fullmatch(line) if len(line) <= MAX_CHUNK_LINE else None
+        if match is None:
+            raise BadBody("the size of a chunk is not plain hexadecimal")
+        self._left = int(match[1], 16)
+        self._state = self.PAYLOAD if self._left else self.TRAILERS
+
+    def _check_trailer(self, line: bytes) -> None:
+        self._trailers += len(line)
+        if self._trailers > MAX_TRAILERS or split_field(line) is None:
+            raise BadBody("a trailer is malformed, or there are too many")
+
+    def _check_open_line(self, buffer: bytes, at: int) -> None:
+        limit = MAX_CHUNK_LINE if self._state == self.SIZE else MAX_TRAILERS
+        if len(buffer) - at > limit or b"\n" in buffer[at:] or b"\r" in buffer[at:-1]:
+            raise BadBody("a line of the chunked framing is too long, or broken by a lone CR or LF")

@@ -1,0 +1,1 @@
+"""Mails: compose, outbox, SMTP."""

@@ -1,0 +1,1 @@
+"""The connection to the upstream: header rules, pool, relay, tunnel."""

@@ -1,0 +1,231 @@
+"""One request on its way to an upstream, and the answer on its way back.
+
+An exchange sits between two connections and owns neither: it tells each what to write, slows one down when the
+other can't keep up, and makes sure that whatever breaks is seen as broken at the other end. It moves through
+`sending → answering → over`, or from answering into a tunnel; each step is taken by the method of that name.
+
+A connection that was kept open may have been closed by the upstream while the request was on its way. The
+request is then sent once more on a fresh connection, but only where nothing can happen twice: an idempotent
+method, nothing of a body sent, no byte of an answer seen (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.edge.inbound import Inbound
+from gateway.failures import Failure
+from gateway.http1 import LAST_CHUNK, chunk
+from gateway.proxy.response import CHUNKED, UNTIL_CLOSE, Answer
+
+if TYPE_CHECKING:
+    from gateway.proxy.upstream import Upstream, UpstreamConnection
+
+IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+PRIVATE = b"Cache-Control: private, no-store"
+
+
+class Client(Protocol):
+    """What an exchange needs of the connection from the client."""
+
+    def write(self, content: bytes) -> None: ...
+    def pause(self) -> None:
+        """Stop reading: the upstream takes the body more slowly than it comes."""
+
+    def resume(self) -> None: ...
+    def will_close(self, *, is_unframed: bool = False) -> bool:
+        """Whether the connection ends with this answer, as its head must then say."""
+
+    def begin_tunnel(self) -> None: ...
+    def finish(self, status: int, sent: int) -> None:
+        """The answer is complete; `sent` counts the bytes of its body."""
+
+    def refuse(self, failure: Failure) -> None:
+        """Nothing was answered yet: say what went wrong."""
+
+    def cut(self, status: int, sent: int) -> None:
+        """Break the connection, so that a truncated answer is never taken for a whole one."""
+
+
+class Exchange:
+    """`head` is the whole head for the upstream; `is_private` marks an answer made for one person."""
+
+    __slots__ = (
+        "_answer",
+        "_body_sent",
+        "_is_chunked_to_client",
+        "_is_chunked_to_upstream",
+        "_pending",
+        "_retried",
+        "_sent",
+        "client",
+        "connection",
+        "head",
+        "inbound",
+        "is_over",
+        "is_private",
+        "is_request_complete",
+        "is_tunnel",
+        "upstream",
+    )
+
+    def __init__(self, client: Client, inbound: Inbound, upstream: Upstream, head: bytes, is_private: bool) -> None:
+        self.client = client
+        self.inbound = inbound
+        self.upstream = upstream
+        self.head = head
+        self.connection: UpstreamConnection | None = None
+        self.is_request_complete = inbound.length == 0
+        self.is_tunnel = False
+        self.is_over = False
+        self.is_private = is_private
+        self._is_chunked_to_upstream = inbound.length < 0
+        self._is_chunked_to_client = False
+        self._answer: Answer | None = None
+        self._pending: list[bytes] = []
+        self._body_sent = False
+        self._retried = False
+        self._sent = 0
+
+    # From the client.
+
+    def send_body(self, payload: bytes, is_last: bool) -> None:
+        """Pass on a piece of the request's body; bytes that come before there is a connection wait here."""
+        framed = payload
+        if self._is_chunked_to_upstream:
+            framed = chunk(payload) + (LAST_CHUNK if is_last else b"")
+        self.is_request_complete = is_last
+        if self.connection is None:
+            self._pending.append(framed)
+            if not is_last:
+                self.client.pause()
+        elif framed:
+            self._body_sent = True
+            self.connection.write(framed)
+        if is_last and self.connection is not None:
+            self.connection.expect_answer()
+
+    def send_raw(self, content: bytes) -> None:
+        """Pass on bytes of a tunnel."""
+        if self.connection is not None:
+            self.connection.write(content)
+
+    def slow_down(self) -> None:
+        """The client takes the answer more slowly than it comes."""
+        if self.connection is not None:
+            self.connection.pause()
+
+    def speed_up(self) -> None:
+        if self.connection is not None:
+            self.connection.resume()
+
+    def abandon(self) -> None:
+        """The client is gone: nobody is left to answer, and the upstream connection is of no use."""
+        self.is_over = True
+        self.upstream.withdraw(self)
+        if self.connection is not None:
+            self.connection.close()
+
+    # From the upstream.
+
+    def begin(self, connection: UpstreamConnection) -> None:
+        """A connection is there: write the head, and what came of the body meanwhile."""
+        self.connection = connection
+        if self._pending:
+            self._body_sent = True
+            connection.write(self.head + b"".join(self._pending))
+            self._pending.clear()
+            self.client.resume()
+        else:
+            connection.write(self.head)
+        if self.is_request_complete:
+            connection.expect_answer()
+
+    def may_retry(self) -> bool:
+        return (
+            not self._retried
+            and not self._body_sent
+            and self._answer is None
+            and self.inbound.method in IDEMPOTENT
+            and not self.is_over
+        )
+
+    def retry(self) -> None:
+        """Once more, on a connection made for it."""
+        self._retried = True
+        self.upstream.connect(self)
+
+    def release(self) -> None:
+        """The connection has done its part, or is lost: it must hear no more of this exchange."""
+        self.connection = None
+
+    def fail(self, failure: Failure) -> None:
+        """There will be no answer, or not the rest of it."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self.upstream.withdraw(self)
+        if self.connection is not None:
+            self.connection.close()
+        if self._answer is None:
+            self.client.refuse(failure)
+        else:
+            self.client.cut(self._answer.status, self._sent)
+
+    def answer(self, answer: Answer, payload: bytes, is_whole: bool) -> None:
+        """The head of the final answer is there, with the first bytes of its body."""
+        self._answer = answer
+        if answer.status == 101:
+            self._open_tunnel(answer, payload)
+            return
+        lines = [answer.status_line, *answer.lines]
+        if self.is_private and not answer.has_cache_rule:
+            lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
+        if answer.length in (CHUNKED, UNTIL_CLOSE):
+            self._is_chunked_to_client = self.inbound.is_http_1_1
+            if self._is_chunked_to_client:
+                lines.append(b"Transfer-Encoding: chunked")
+        elif answer.length_line is not None and answer.status != 204:
+            lines.append(answer.length_line)
+        is_unframed = answer.length < 0 and not self._is_chunked_to_client
+        if self.client.will_close(is_unframed=is_unframed):
+            lines.append(b"Connection: close")
+        elif not self.inbound.is_http_1_1:
+            lines.append(b"Connection: keep-alive")
+        self._sent = len(payload)
+        self.client.write(b"%b\r\n\r\n%b" % (b"\r\n".join(lines), self._frame(payload, is_whole)))
+        if is_whole:
+            self._finish()
+
+    def answer_body(self, payload: bytes, is_whole: bool) -> None:
+        self._sent += len(payload)
+        framed = self._frame(payload, is_whole)
+        if framed:
+            self.client.write(framed)
+        if is_whole:
+            self._finish()
+
+    def pass_back(self, content: bytes) -> None:
+        """Bytes of a tunnel for the client."""
+        self._sent += len(content)
+        self.client.write(content)
+
+    def end_tunnel(self) -> None:
+        self._finish()
+
+    def _frame(self, payload: bytes, is_whole: bool) -> bytes:
+        if not self._is_chunked_to_client:
+            return payload
+        return chunk(payload) + (LAST_CHUNK if is_whole else b"")
+
+    def _open_tunnel(self, answer: Answer, first: bytes) -> None:
+        self.is_tunnel = True
+        head = b"\r\n".join((answer.status_line, *answer.lines, b"Connection: Upgrade", b"Upgrade: websocket"))
+        self.client.write(b"%b\r\n\r\n%b" % (head, first))
+        self.client.begin_tunnel()
+
+    def _finish(self) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        self.client.finish(self._answer.status if self._answer else 0, self._sent)

@@ -1,0 +1,99 @@
+"""Who the person is, in the header fields that the upstream believes.
+
+The fields are built once for a session and used for all its requests until the session changes or the signed
+assertion among them comes near its end: a signature costs more than everything else on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from joserfc import jws, jwt
+from joserfc.jwk import ECKey
+
+from gateway.sessions.record import Session
+
+ASSERTION_SECONDS = 60
+RENEW_SECONDS = 30  # an assertion that leaves here is valid for at least this long
+MAX_CACHED = 20_000
+READABLE = "".join(chr(c) for c in range(0x20, 0x7F) if c != ord("%"))
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """What `X-Otium-Assertion` is signed with (ES256, RFC 7518 §3.4), by whom and for whom."""
+
+    key: ECKey
+    issuer: str
+    audience: str
+
+    def sign(self, session: Session, now: int) -> str:
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": session.account,
+            "sid": session.id,
+            "email": session.identifier,
+            "name": session.name,
+            "tenant": session.tenant,
+            "role": session.role.value,
+            "groups": groups_of(session),
+            "amr": sorted(factor.value for factor in session.factors),
+            "auth_time": session.started_at,
+            "iat": now,
+            "exp": now + ASSERTION_SECONDS,
+        }
+        header = {"alg": "ES256", "typ": "JWT", "kid": self.key.kid}
+        return jwt.encode(header, claims, self.key, registry=jws.JWSRegistry(algorithms=["ES256"]))
+
+
+class Identities:
+    """The identity fields of sessions. `names` maps what is told to its header name; "" leaves it out."""
+
+    def __init__(self, names: Mapping[str, str], user_is_email: bool, assertions: Assertions) -> None:
+        self._names = {told: name for told, name in names.items() if name}
+        self._user_is_email = user_is_email
+        self._assertions = assertions
+        self._cache: dict[str, tuple[Session, int, bytes]] = {}
+
+    def lines(self, session: Session, now: int) -> bytes:
+        """Return the field lines for `session`, each ending in CRLF. `now` is UTC seconds."""
+        cached = self._cache.get(session.id)
+        if cached is not None and cached[0] is session and now < cached[1]:
+            return cached[2]
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self.fields(session, now)).encode("ascii")
+        self._cache[session.id] = (session, now + RENEW_SECONDS, lines)
+        return lines
+
+    def fields(self, session: Session, now: int) -> list[tuple[str, str]]:
+        """Return (header name, value) for everything told about `session`."""
+        told = {
+            "user": session.identifier if self._user_is_email else session.account,
+            "email": session.identifier,
+            "name": session.name,
+            "groups": ",".join(groups_of(session)),
+            "tenant": session.tenant,
+            "role": session.role.value,
+            "session": session.id,
+            "factors": ",".join(sorted(factor.value for factor in session.factors)),
+            "assertion": self._assertions.sign(session, now) if "assertion" in self._names else "",
+        }
+        return [(name, encode(told[key])) for key, name in self._names.items() if told[key]]
+
+
+def groups_of(session: Session) -> list[str]:
+    """The role first, then the module flags, and `owner` for the platform's owner."""
+    groups = [session.role.value, *sorted(module.value for module in session.modules)]
+    return [*groups, "owner"] if session.is_owner else groups
+
+
+def encode(value: str) -> str:
+    """The one encoding of identity values: ASCII as it is, the rest and `%` as percent-encoded UTF-8.
+
+    `Zoë` is sent as `Zo%C3%AB`. Servers disagree about other bytes in header fields; about these they can't.
+    """
+    return quote(value, safe=READABLE)

@@ -1,0 +1,53 @@
+"""Writes the head that the upstream receives: what may pass, then who asks, each exactly once."""
+
+from __future__ import annotations
+
+from gateway.edge.inbound import CHUNKED, Inbound
+
+MAX_CACHED = 10_000
+
+
+class RequestWriter:
+    """`scheme` is that of the public URL: the one the client sees, whatever stands between."""
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme.encode("ascii")
+        self._forwarded: dict[tuple[str, str], bytes] = {}
+
+    def head(self, inbound: Inbound, more: bytes) -> bytes:
+        """Return the whole head. `more` are further field lines, each ending in CRLF: the identity, if any."""
+        lines = inbound.lines
+        framing = b""
+        if inbound.length == CHUNKED:
+            framing = b"Transfer-Encoding: chunked\r\n"
+        elif inbound.length or inbound.method in ("POST", "PUT", "PATCH"):
+            framing = b"Content-Length: %d\r\n" % inbound.length
+        elif inbound.is_websocket:
+            framing = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        return b"%b %b HTTP/1.1\r\n%b%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
+            inbound.method.encode("ascii"),
+            inbound.target,
+            self._forwarded_lines(inbound.host, inbound.address),
+            b"\r\n".join(lines),
+            b"\r\n" if lines else b"",
+            inbound.request_id.encode("ascii"),
+            more,
+            framing,
+        )
+
+    def _forwarded_lines(self, host: str, address: str) -> bytes:
+        lines = self._forwarded.get((host, address))
+        if lines is None:
+            if len(self._forwarded) >= MAX_CACHED:
+                self._forwarded.clear()
+            # Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.
+            # An unknown address (behind a Unix socket) is left out, for any that we made up might be trusted.
+            authority = host.encode("ascii")
+            lines = b"Host: %b\r\n%bX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
+                authority,
+                b"X-Forwarded-For: %b\r\n" % address.encode("ascii") if address else b"",
+                self._scheme,
+                authority,
+            )
+            self._forwarded[host, address] = lines
+        return lines

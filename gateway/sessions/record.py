@@ -1,0 +1,67 @@
+"""What a session is: one signed-in device of one account, with the proofs it was opened with."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from gateway.accounts.record import Module, Role
+from gateway.factors.record import Factor, Proof
+
+TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")  # 256 random bits, base64url without padding
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that was found live, together with what its account is at this moment.
+
+    `id` is public (headers, lists, logs) and tells nothing about the cookie. Times are UTC seconds:
+    `started_at` of the sign-in, `seen_at` of the last request written to the store (up to a minute old).
+    """
+
+    id: str
+    account: str
+    identifier: str
+    name: str
+    tenant: str
+    role: Role
+    modules: frozenset[Module]
+    is_owner: bool
+    proofs: tuple[Proof, ...]
+    started_at: int
+    seen_at: int
+
+    @property
+    def factors(self) -> frozenset[Factor]:
+        return frozenset(proof.factor for proof in self.proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """`idle`: seconds without a request; `absolute`: seconds since the sign-in."""
+
+    idle: int
+    absolute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    members: Lifetime
+    owners: Lifetime
+
+    def of(self, session: Session) -> Lifetime:
+        return self.owners if session.is_owner else self.members
+
+
+def is_expired(session: Session, seen_at: int, lifetimes: Lifetimes, now: int) -> bool:
+    """`seen_at` is the latest request known anywhere; the store's own figure may lag by a minute."""
+    lifetime = lifetimes.of(session)
+    return now >= session.started_at + lifetime.absolute or now >= seen_at + lifetime.idle
+
+
+def digest(token: bytes) -> bytes | None:
+    """Return the SHA-256 under which a session cookie's value is stored, or None if it can't be one of ours."""
+    if TOKEN.fullmatch(token) is None:
+        return None
+    return hashlib.sha256(token).digest()

@@ -1,0 +1,1 @@
+"""Engines, transactions, schema and migrations, on SQLite and PostgreSQL."""
