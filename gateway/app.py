@@ -25,6 +25,7 @@ from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.inbound import Inbound
+from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.front import Front
@@ -40,7 +41,7 @@ from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Lifetime, Lifetimes, Session
-from gateway.settings import Lifespan, Settings
+from gateway.settings.record import Lifespan, Settings
 from gateway.store import Store, StoreUnavailable
 
 log = structlog.get_logger("app")
@@ -102,10 +103,20 @@ class Gateway:
         self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
         self._access_log = AccessLog(1 if settings.listen.access_log else None, self._clock)
         self._desk = Desk()
-        self._renderer = Renderer(settings)
-        self._hasher = Hasher(threads=settings.limits.hashing_threads, queue=settings.limits.hashing_queue)
+        self._renderer = Renderer(
+            settings.pages,
+            is_https=origin.startswith("https:"),
+            sign_out_path=routes["logout"].path,
+            static_path=routes["static"].path.removesuffix("{name}"),
+        )
+        self._page_lines = [f"{name}: {value}".encode() for name, value in self._renderer.headers.items()]
+        self._hasher = Hasher(
+            method=f"{settings.limits.hashing_method}:{settings.limits.hashing_iterations}",
+            threads=settings.limits.hashing_threads,
+            queue=settings.limits.hashing_queue,
+        )
         self._pages = self._build_pages(settings, routes, origin)
-        reader = Reader.of(settings)
+        reader = reader_of(settings)
         own_cookies = frozenset([settings.sessions.cookie.encode("ascii")])
         upstream = self._connect(settings, dial_to(settings.upstream.address), AnswerReader(own_cookies))
         pages = self._connect(settings, dial_inside(self._serve_page), AnswerReader(frozenset()))
@@ -161,7 +172,7 @@ class Gateway:
             server.close()
         self.edge.drain()
         until = asyncio.get_running_loop().time() + self._settings.listen.drain_seconds
-        while self.edge.connections and asyncio.get_running_loop().time() < until:
+        while self.edge.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - polled once
             await asyncio.sleep(0.05)
         for connection in list(self.edge.connections):
             connection.abort()
@@ -195,6 +206,7 @@ class Gateway:
             renderer=self._renderer,
             cookie=settings.sessions.cookie,
             lifetimes=lifetimes_of(settings),
+            path=routes["login"].path,
         )
         key_set = keys.public_key_set(settings.secrets)
 
@@ -229,13 +241,14 @@ class Gateway:
     def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
         return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
 
-    def _tell(self, failure: Failure, inbound: Inbound | None, request_id: str) -> tuple[bytes, bytes]:
+    def _tell(self, failure: Failure, inbound: Inbound | None, request_id: str) -> tuple[list[bytes], bytes]:
         """Say what went wrong: a page to people, JSON to programs."""
         if inbound is None or inbound.is_navigation:
-            return b"text/html; charset=utf-8", self._renderer.failure_page(failure, request_id)
+            page = self._renderer.failure_page(failure, request_id)
+            return [b"Content-Type: text/html; charset=utf-8", *self._page_lines], page
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
-        return b"application/json", json.dumps(answer).encode()
+        return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -244,6 +257,19 @@ class Gateway:
                 await chore()
             except StoreUnavailable as error:
                 log.warning("store_unavailable", reason=str(error))
+
+
+def reader_of(settings: Settings) -> Reader:
+    """Return what judges request heads; also for those that `explain` makes up."""
+    return Reader(
+        authorities=(urlsplit(settings.public_url).netloc, *settings.hosts),
+        proxies=TrustedProxies(settings.listen.trusted_proxies),
+        session_cookie=settings.sessions.cookie,
+        own_cookies=(settings.sessions.cookie,),
+        identity_names=settings.identity.names.values(),
+        max_fields=settings.listen.max_fields,
+        max_target_bytes=settings.listen.max_target_bytes,
+    )
 
 
 def lifetimes_of(settings: Settings) -> Lifetimes:

@@ -17,9 +17,10 @@ from gateway.deadlines import Deadlines
 from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_origin
-from gateway.edge.request import METHODS, Reader
+from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
+from gateway.http1 import METHODS
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter

@@ -54,7 +54,7 @@ class Rule:
 
     @property
     def name(self) -> str:
-        return f"rule {self.path}"
+        return f"rule {self.path or '/'}"
 
     def refusal(self, session: Session) -> str | None:
         """Return why `session` does not pass, or None if it does."""

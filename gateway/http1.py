@@ -12,9 +12,14 @@ from typing import Protocol
 
 HEAD_END = b"\r\n\r\n"
 NO_BODY = b""
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+)  # what is served; no CONNECT, no TRACE
 LAST_CHUNK = b"0\r\n\r\n"
 
-FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*")
+FIELD_LINE = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
+)
 DIGITS = re.compile(rb"[0-9]{1,18}")  # 18 digits stay below 2**63
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e]*)?")
 MAX_CHUNK_LINE = 256  # bytes; extensions are dropped, so nobody needs long ones

@@ -45,7 +45,10 @@ class CannotServe(Exception):
 
 def run(load: Callable[[], Settings]) -> int:
     """Serve until told to stop. `load` reads the settings, at the start and at each SIGHUP. Returns the exit code."""
-    from gateway.app import prepare_store, run_worker  # here, so that a bad setting is told before all else is loaded
+    from gateway.app import (
+        prepare_store,
+        run_worker,
+    )  # here, so that a bad setting is told before all else is loaded
 
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)

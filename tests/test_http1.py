@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def feed_all(body: ChunkedBody | LengthBody, pieces: list[bytes]) -> tuple[bytes
 
 def cut(wire: bytes, at: list[int]) -> list[bytes]:
     ends = sorted({min(a, len(wire)) for a in at} | {0, len(wire)})
-    return [wire[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [wire[a:b] for a, b in pairwise(ends)]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300)), st.lists(st.integers(0, 2000)), st.binary(max_size=20))
@@ -63,7 +65,10 @@ def test_broken_framing_is_refused_in_whatever_pieces_it_comes(wire: bytes, step
             body.feed(wire[start : start + step])
 
 
-@pytest.mark.parametrize("value", [b"+3", b"-3", b"1_0", b"0x3", b"3 3", b"3, 3", b"3,3", b"", b"3.0", b"9" * 19, "٣".encode(), b"3\x00"])
+@pytest.mark.parametrize(
+    "value",
+    [b"+3", b"-3", b"1_0", b"0x3", b"3 3", b"3, 3", b"3,3", b"", b"3.0", b"9" * 19, "٣".encode(), b"3\x00"],
+)
 def test_only_plain_digits_are_a_length(value: bytes) -> None:
     assert read_length(value) is None
 

@@ -74,7 +74,7 @@ class Served:
 class Edge:
     """What all connections of a worker share. `handle` decides about a request: it answers or relays it.
 
-    `tell` gives content type and body for a failure; `record` takes a line for the access log.
+    `tell` gives field lines and body for a failure; `record` takes a line for the access log.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Edge:
         max_head_bytes: int,
         max_connections: int,
         handle: Callable[[ClientConnection, Inbound], None],
-        tell: Callable[[Failure, Inbound | None, str], tuple[bytes, bytes]],
+        tell: Callable[[Failure, Inbound | None, str], tuple[list[bytes], bytes]],
         record: Callable[[Served], None],
     ) -> None:
         self.reader = reader
@@ -346,13 +346,8 @@ class ClientConnection(asyncio.Protocol):
         """Answer with what went wrong, as a page or as JSON."""
         told = failure.value
         request_id = self.inbound.request_id if self.inbound else self._edge.reader.new_request_id()
-        content_type, body = self._edge.tell(failure, self.inbound, request_id)
-        lines = (
-            b"Content-Type: " + content_type,
-            b"Cache-Control: no-store",
-            b"X-Content-Type-Options: nosniff",
-            b"X-Request-Id: " + request_id.encode("ascii"),
-        )
+        lines, body = self._edge.tell(failure, self.inbound, request_id)
+        lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
         self.answer(told.status, lines, body, closes=told.closes or self.inbound is None)
 
     # What an exchange asks for.

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from gateway.edge.authority import read_authority
 from gateway.edge.inbound import Inbound
 
-AUTHORITY = re.compile(rb"([A-Za-z0-9](?:[A-Za-z0-9\-.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])\.?(?::([0-9]{1,5}))?")
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
-
-
-def read_authority(value: bytes) -> str | None:
-    """Return the host name that a Host field names, lower case, without final dot and port; None if malformed."""
-    match = AUTHORITY.fullmatch(value)
-    if match is None or (match[2] is not None and not 0 < int(match[2]) < 65_536):
-        return None
-    return match[1].decode("ascii").lower()
 
 
 def canonical_hosts(authorities: Iterable[str]) -> Mapping[str, str]:

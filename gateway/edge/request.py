@@ -14,19 +14,17 @@ from collections.abc import Iterable
 from enum import IntEnum
 from itertools import count
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from gateway.edge.authority import read_authority
 from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
 from gateway.edge.inbound import CHUNKED, Inbound
-from gateway.edge.origin import TrustedProxies, canonical_hosts, read_authority
+from gateway.edge.origin import TrustedProxies, canonical_hosts
 from gateway.edge.target import is_safe_query, read_path
 from gateway.failures import Failure
-from gateway.http1 import HOP_BY_HOP, read_length, split_field, tokens
-from gateway.settings import Settings
+from gateway.http1 import HOP_BY_HOP, METHODS, read_length, split_field, tokens
 
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 
 # What a proxy in front may say, and anyone else may try to: read from trusted peers, forwarded from nobody.
@@ -124,18 +122,6 @@ class Reader:
         self._trusted: dict[str, bool] = {}
         self._id_prefix = os.urandom(6).hex()
         self._ids = count()
-
-    @classmethod
-    def of(cls, settings: Settings) -> Reader:
-        return cls(
-            authorities=(urlsplit(settings.public_url).netloc, *settings.hosts),
-            proxies=TrustedProxies(settings.listen.trusted_proxies),
-            session_cookie=settings.sessions.cookie,
-            own_cookies=(settings.sessions.cookie,),
-            identity_names=settings.identity.names.values(),
-            max_fields=settings.listen.max_fields,
-            max_target_bytes=settings.listen.max_target_bytes,
-        )
 
     def new_request_id(self) -> str:
         return f"{self._id_prefix}{next(self._ids):08x}"

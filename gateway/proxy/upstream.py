@@ -19,8 +19,8 @@ import structlog
 from gateway.deadlines import NEVER, Deadlines
 from gateway.failures import Failure
 from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
-from gateway.proxy.exchange import IDEMPOTENT, Exchange
 from gateway.proxy import response
+from gateway.proxy.exchange import IDEMPOTENT, Exchange
 from gateway.proxy.response import UNTIL_CLOSE, Answer, AnswerReader
 
 log = structlog.get_logger("proxy")
@@ -44,7 +44,17 @@ class Patience:
 class UpstreamConnection(asyncio.Protocol):
     """One connection; it carries one exchange at a time."""
 
-    __slots__ = ("_body", "_buffer", "_exchange", "_is_reusable", "_patience", "_transport", "_upstream", "_was_used", "deadline")
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_exchange",
+        "_is_reusable",
+        "_patience",
+        "_transport",
+        "_upstream",
+        "_was_used",
+        "deadline",
+    )
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -160,7 +170,7 @@ class UpstreamConnection(asyncio.Protocol):
             if end < 0:
                 if len(self._buffer) > MAX_HEAD:
                     self._break_off(exchange, "the head is too long")
-                return
+                return None
             answer = self._upstream.reader.read(self._buffer[:end], exchange.inbound.method)
             if answer is None:
                 return self._break_off(exchange, "the head is malformed")
@@ -300,7 +310,11 @@ class Upstream:
                 connection = await self._dial(lambda: UpstreamConnection(self))
         except (OSError, TimeoutError) as error:
             self._open -= 1
-            log.warning("upstream_unreachable", reason=str(error) or "timed out", request_id=exchange.inbound.request_id)
+            log.warning(
+                "upstream_unreachable",
+                reason=str(error) or "timed out",
+                request_id=exchange.inbound.request_id,
+            )
             exchange.fail(Failure.UPSTREAM_AWAY)
             self._serve_waiting()
             return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.edge.origin import TrustedProxies, read_authority
+from gateway.edge.authority import read_authority
+from gateway.edge.origin import TrustedProxies
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,16 @@ def test_nobody_is_trusted_who_is_not_configured(networks: list[str], peer: str,
     assert TrustedProxies(networks).trusts(peer) is is_trusted
 
 
-@pytest.mark.parametrize("value", [b"app.example.com", b"APP.EXAMPLE.COM", b"app.example.com.", b"app.example.com:443", b"App.example.com.:443"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"app.example.com",
+        b"APP.EXAMPLE.COM",
+        b"app.example.com.",
+        b"app.example.com:443",
+        b"App.example.com.:443",
+    ],
+)
 def test_spellings_of_a_host_are_one_host(value: bytes) -> None:
     assert read_authority(value) == "app.example.com"
 

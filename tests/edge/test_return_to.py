@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from gateway.edge.return_to import safe_return
 
 
-@pytest.mark.parametrize("text", ["/", "/a", "/a/b?x=1&y=%2Fz", "/a#part", "/a?next=/b#c", "/a%20b", "/.well-known/x", "/a?x=//evil"])
+@pytest.mark.parametrize(
+    "text",
+    ["/", "/a", "/a/b?x=1&y=%2Fz", "/a#part", "/a?next=/b#c", "/a%20b", "/.well-known/x", "/a?x=//evil"],
+)
 def test_a_plain_path_of_this_site_is_kept(text: str) -> None:
     assert safe_return(text) == text
 

@@ -1,0 +1,141 @@
+"""Accounts from a CSV file: what each row would become, decided before anything is done.
+
+The columns are OtiumWork's: `email,name,department,role`, and optionally `tenant` and `password_hash`. A
+department that is called like a module (finance, hr, legal) gives that module.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gateway.accounts.record import (
+    DEFAULT_TENANT,
+    Module,
+    Role,
+    Unacceptable,
+    check_name,
+    check_tenant,
+    normalise_identifier,
+)
+from gateway.hashing import is_known_hash
+from gateway.secret import Secret
+
+REQUIRED = ("email", "name", "department", "role")
+OPTIONAL = ("tenant", "password_hash")
+
+
+class UnreadableFile(ValueError):
+    """The file is no CSV of accounts; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The account that a row would become."""
+
+    line: int
+    identifier: str
+    name: str
+    tenant: str
+    role: Role
+    modules: frozenset[Module]
+    password_hash: Secret[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    line: int
+    identifier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """`email` is as it stood in the file."""
+
+    line: int
+    email: str
+    reason: str
+
+
+Verdict = Create | Skip | Reject
+
+
+def read_csv(content: bytes) -> list[tuple[int, Mapping[str, str]]]:
+    """Return (line number, row) for each row. Takes what Excel writes: a BOM, CRLF, semicolons.
+
+    Raises UnreadableFile where the header lacks a column or the text is not UTF-8.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile("the file is not UTF-8; save it as 'CSV UTF-8'") from error
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ","
+    )
+    columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise UnreadableFile(f"the first line must name the columns {', '.join(REQUIRED)}; {missing[0]} is missing")
+    reader.fieldnames = columns
+    return [
+        (
+            reader.line_num,
+            {
+                key: (value or "").strip()
+                for key, value in row.items()
+                if isinstance(key, str) and not isinstance(value, list)
+            },
+        )
+        for row in reader
+    ]
+
+
+def plan(rows: Iterable[tuple[int, Mapping[str, str]]], existing: Iterable[str]) -> list[Verdict]:
+    """Return what would become of each row; `existing` are the identifiers that are taken."""
+    taken = set(existing)
+    verdicts: list[Verdict] = []
+    for line, row in rows:
+        verdict = judge(line, row, taken)
+        if isinstance(verdict, Create):
+            taken.add(verdict.identifier)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def judge(line: int, row: Mapping[str, str], taken: set[str]) -> Verdict:
+    email = row.get("email", "")
+    try:
+        identifier = normalise_identifier(email)
+        if identifier in taken:
+            return Skip(line, identifier, "there is an account with this email")
+        department = row.get("department", "").lower()
+        return Create(
+            line=line,
+            identifier=identifier,
+            name=check_name(row.get("name", "")),
+            tenant=check_tenant(row.get("tenant") or DEFAULT_TENANT),
+            role=read_role(row.get("role", "")),
+            modules=frozenset([Module(department)]) if department in set(Module) else frozenset(),
+            password_hash=read_hash(row.get("password_hash", "")),
+        )
+    except Unacceptable as error:
+        return Reject(line, email, str(error))
+
+
+def read_role(text: str) -> Role:
+    try:
+        return Role(text.lower())
+    except ValueError:
+        raise Unacceptable(f"A role is one of {', '.join(Role)}.") from None
+
+
+def read_hash(text: str) -> Secret[str] | None:
+    if not text:
+        return None
+    if not is_known_hash(text):
+        raise Unacceptable("A password hash is Werkzeug's pbkdf2 or scrypt, or argon2id.")
+    return Secret(text)

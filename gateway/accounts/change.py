@@ -1,0 +1,94 @@
+"""Changes of accounts that an operator makes: each with its audit row, in one transaction."""
+
+from __future__ import annotations
+
+from gateway.accounts import rows
+from gateway.accounts.bulk import Create
+from gateway.accounts.record import Account, Role, Status
+from gateway.audit import rows as audit
+from gateway.audit.events import Entry, Event, Outcome
+from gateway.secret import Secret
+from gateway.sessions import rows as session_rows
+from gateway.store import Transaction
+
+
+async def create(tx: Transaction, wanted: Create, by: str, now: int) -> Account | None:
+    """Add an account; None if the email is taken. `by` names the operator."""
+    account = Account(
+        id=rows.new_account_id(),
+        identifier=wanted.identifier,
+        name=wanted.name,
+        tenant=wanted.tenant,
+        role=wanted.role,
+        modules=wanted.modules,
+        status=Status.ACTIVE,
+        password_hash=wanted.password_hash,
+        created_at=now,
+    )
+    if not await rows.add(tx, account):
+        return None
+    await note(tx, Event.ACCOUNT_ADDED, account, by, now, {"role": account.role.value})
+    return account
+
+
+async def set_status(tx: Transaction, account: Account, status: Status, by: str, now: int) -> bool:
+    """Disable or enable; who is disabled is signed out everywhere. Returns whether anything changed."""
+    if not await rows.set_status(tx, account.id, status):
+        return False
+    ended = await session_rows.end_all(tx, account.id, now) if status is Status.DISABLED else 0
+    event = Event.ACCOUNT_DISABLED if status is Status.DISABLED else Event.ACCOUNT_ENABLED
+    await note(tx, event, account, by, now, {"sessions_ended": ended})
+    return True
+
+
+async def set_role(tx: Transaction, account: Account, role: Role, by: str, now: int) -> None:
+    await rows.set_role(tx, account.id, role)
+    await note(tx, Event.ACCOUNT_ROLE_CHANGED, account, by, now, {"from": account.role.value, "to": role.value})
+
+
+async def set_password(tx: Transaction, account: Account, password_hash: Secret[str], by: str, now: int) -> int:
+    """Set a password and sign the account out everywhere. Returns how many sessions were open."""
+    await rows.set_password_hash(tx, account.id, password_hash)
+    ended = await session_rows.end_all(tx, account.id, now)
+    await note(tx, Event.PASSWORD_CHANGED, account, by, now, {"sessions_ended": ended})
+    return ended
+
+
+async def end_session(tx: Transaction, session_id: str, by: str, now: int) -> bool:
+    """Returns whether there was such an open session."""
+    account_id = await session_rows.account_of(tx, session_id)
+    account = await rows.find(tx, account_id) if account_id else None
+    if account is None or not await session_rows.end(tx, session_id, now):
+        return False
+    await note(tx, Event.SESSION_REVOKED, account, by, now, {}, session_id)
+    return True
+
+
+async def end_sessions(tx: Transaction, account: Account, by: str, now: int) -> int:
+    """Returns how many were open."""
+    ended = await session_rows.end_all(tx, account.id, now)
+    await note(tx, Event.SESSION_REVOKED_ALL, account, by, now, {"sessions_ended": ended})
+    return ended
+
+
+async def note(
+    tx: Transaction,
+    event: Event,
+    account: Account,
+    by: str,
+    now: int,
+    details: dict[str, str] | dict[str, int],
+    session: str | None = None,
+) -> None:
+    entry = Entry(
+        event,
+        Outcome.SUCCESS,
+        now,
+        account.identifier,
+        tenant=account.tenant,
+        account=account.id,
+        session=session,
+        request_id="cli",
+        details={"by": by, **details},
+    )
+    await audit.record(tx, entry)

@@ -1,0 +1,135 @@
+"""Accounts and tenants in the store."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Row, Select, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+
+from gateway.accounts.record import Account, Module, Role, Status
+from gateway.secret import Secret
+from gateway.store import Transaction
+from gateway.store.schema import accounts, tenants
+
+COLUMNS = (
+    accounts.c.id,
+    accounts.c.identifier,
+    accounts.c.name,
+    accounts.c.tenant,
+    accounts.c.role,
+    accounts.c.modules,
+    accounts.c.status,
+    accounts.c.password_hash,
+    accounts.c.created_at,
+)
+
+
+def new_account_id() -> str:
+    """Return an id that says nothing about the person and is never given twice (80 random bits)."""
+    return f"acc_{secrets.token_hex(10)}"
+
+
+async def find(tx: Transaction, account_id: str) -> Account | None:
+    return await find_one(tx, select(*COLUMNS).where(accounts.c.id == account_id))
+
+
+async def find_by_identifier(tx: Transaction, identifier: str) -> Account | None:
+    """`identifier` is normalised (see accounts.record)."""
+    return await find_one(tx, select(*COLUMNS).where(accounts.c.identifier == identifier))
+
+
+async def list_all(tx: Transaction, tenant: str | None = None) -> list[Account]:
+    """Return the accounts, of one tenant if it is given, by tenant and email."""
+    query = select(*COLUMNS).order_by(accounts.c.tenant, accounts.c.identifier)
+    if tenant is not None:
+        query = query.where(accounts.c.tenant == tenant)
+    return [read(row) for row in await tx.execute(query)]
+
+
+async def add(tx: Transaction, account: Account) -> bool:
+    """Add an account, and its tenant if that is new. Returns False if the identifier is taken."""
+    upsert = upsert_sqlite if tx.dialect.name == "sqlite" else upsert_postgresql
+    await tx.execute(
+        upsert(tenants)
+        .values(slug=account.tenant, name=account.tenant, status="active")
+        .on_conflict_do_nothing(index_elements=["slug"])
+    )
+    result = await tx.execute(
+        upsert(accounts)
+        .values(
+            id=account.id,
+            identifier=account.identifier,
+            name=account.name,
+            tenant=account.tenant,
+            role=account.role.value,
+            modules=",".join(sorted(account.modules)),
+            status=account.status.value,
+            password_hash=account.password_hash.reveal() if account.password_hash else None,
+            created_at=account.created_at,
+        )
+        .on_conflict_do_nothing(index_elements=["identifier"])
+    )
+    return result.rowcount == 1
+
+
+async def set_password_hash(
+    tx: Transaction, account_id: str, new: Secret[str], replacing: Secret[str] | None = None
+) -> bool:
+    """Store a hash; where `replacing` is given, only if that is still the one stored. Returns whether it was."""
+    statement = update(accounts).where(accounts.c.id == account_id).values(password_hash=new.reveal())
+    if replacing is not None:
+        statement = statement.where(accounts.c.password_hash == replacing.reveal())
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def set_status(tx: Transaction, account_id: str, status: Status) -> bool:
+    """Return whether it was another status before."""
+    statement = (
+        update(accounts)
+        .where(accounts.c.id == account_id, accounts.c.status != status.value)
+        .values(status=status.value)
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def set_role(tx: Transaction, account_id: str, role: Role) -> bool:
+    """Return whether there is such an account."""
+    statement = update(accounts).where(accounts.c.id == account_id).values(role=role.value)
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def set_tenant_status(tx: Transaction, slug: str, *, is_active: bool) -> bool:
+    """Suspend a tenant or let it in again. Returns whether there is such a tenant."""
+    status = "active" if is_active else "suspended"
+    return (await tx.execute(update(tenants).where(tenants.c.slug == slug).values(status=status))).rowcount == 1
+
+
+async def is_tenant_active(tx: Transaction, slug: str) -> bool:
+    status = (await tx.execute(select(tenants.c.status).where(tenants.c.slug == slug))).scalar_one_or_none()
+    return status == "active"
+
+
+async def find_one(tx: Transaction, query: Select[Any]) -> Account | None:
+    row = (await tx.execute(query)).one_or_none()
+    return read(row) if row else None
+
+
+def read(row: Row[*tuple[Any, ...]]) -> Account:
+    return Account(
+        id=row.id,
+        identifier=row.identifier,
+        name=row.name,
+        tenant=row.tenant,
+        role=Role(row.role),
+        modules=read_modules(row.modules),
+        status=Status(row.status),
+        password_hash=Secret(row.password_hash) if row.password_hash else None,
+        created_at=row.created_at,
+    )
+
+
+def read_modules(text: str) -> frozenset[Module]:
+    return frozenset(Module(name) for name in text.split(",") if name)

@@ -1,0 +1,15 @@
+"""What a Host field may say (RFC 9110 §7.2)."""
+
+from __future__ import annotations
+
+import re
+
+AUTHORITY = re.compile(rb"([A-Za-z0-9](?:[A-Za-z0-9\-.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])\.?(?::([0-9]{1,5}))?")
+
+
+def read_authority(value: bytes) -> str | None:
+    """Return the host name that a Host field names, lower case, without final dot and port; None if malformed."""
+    match = AUTHORITY.fullmatch(value)
+    if match is None or (match[2] is not None and not 0 < int(match[2]) < 65_536):
+        return None
+    return match[1].decode("ascii").lower()

@@ -1,0 +1,75 @@
+"""Why a request would be forwarded or not: by the code that decides, fed with a request made up for it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from gateway.accounts.record import Account, Status
+from gateway.app import identities_of, reader_of, rules_of
+from gateway.factors.record import Factor, Proof
+from gateway.failures import Failure
+from gateway.gate import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
+from gateway.login.attempt import MEMBER_FACTORS, OWNER_FACTORS
+from gateway.sessions.record import Session
+from gateway.settings import Settings
+
+
+def explain(settings: Settings, method: str, url: str, account: Account | None, now: int) -> dict[str, str]:
+    """Return the decision, what made it, and the identity that would be sent, as label and text."""
+    host, target = urlsplit(settings.public_url).netloc, url
+    if "://" in url:
+        host, slash, rest = url.partition("://")[2].partition("/")
+        target = slash + rest or "/"
+    inbound = reader_of(settings).read(f"{method} {target} HTTP/1.1\r\nHost: {host}".encode("utf-8", "replace"), "")
+    if isinstance(inbound, Failure):
+        return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
+    if account is not None and account.status is not Status.ACTIVE:
+        account = None
+    session = session_of(settings, account, now) if account else None
+    decision = decide(inbound, session, rules_of(settings), now)
+    explanation = {
+        "decision": describe(decision),
+        "because": decision.by,
+        "path": " and ".join(inbound.readings),
+    }
+    if isinstance(decision, Forward) and decision.session:
+        fields = identities_of(settings).fields(decision.session, now)
+        explanation["identity"] = "; ".join(
+            f"{name}: {value}" for name, value in fields if not name.endswith("Assertion")
+        )
+    return explanation
+
+
+def session_of(settings: Settings, account: Account, now: int) -> Session:
+    """Return the session that a sign-in of `account` would open."""
+    is_owner = account.identifier in settings.access.owners
+    factors: tuple[Factor, ...] = OWNER_FACTORS if is_owner else MEMBER_FACTORS
+    return Session(
+        id="ses_explained",
+        account=account.id,
+        identifier=account.identifier,
+        name=account.name,
+        tenant=account.tenant,
+        role=account.role,
+        modules=account.modules,
+        is_owner=is_owner,
+        proofs=tuple(Proof(factor, now) for factor in factors),
+        started_at=now,
+        seen_at=now,
+    )
+
+
+def describe(decision: Decision) -> str:
+    match decision:
+        case Forward(None):
+            return "forwarded without identity"
+        case Forward():
+            return "forwarded with identity"
+        case Page():
+            return "answered by one of the gateway's own pages"
+        case SignIn():
+            return "asked to sign in"
+        case StepUp():
+            return "asked for one more factor"
+        case Refuse():
+            return "refused with 403"

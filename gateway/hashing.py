@@ -1,0 +1,110 @@
+"""Passwords against hashes: slow on purpose, beside the event loop, and never more at once than planned.
+
+Hashing runs in a few threads of the lowest priority (nice +19), so that proxied requests on the same core go
+first; the hash functions let go of the interpreter while they work. Beyond a bounded queue the answer is "busy",
+because a sign-in that waits for a minute helps nobody and a thousand waiting ones help an attacker.
+
+An unknown email costs what a known one does: there is always one hash of the configured method computed. Where a
+stored hash is of another method, and so cheaper or dearer, the configured one is computed besides, on a
+dummy: such an account is slower to answer than an unknown one until its first sign-in, when its hash is renewed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+
+import structlog
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from gateway.secret import Secret
+
+log = structlog.get_logger("hashing")
+
+MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
+ARGON2 = "$argon2id$"
+KNOWN_PREFIXES = ("pbkdf2:", "scrypt:", ARGON2)
+LOWEST_PRIORITY = 19
+
+
+class Verdict(Enum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    BUSY = "busy"  # not checked: too many are waiting
+
+
+class Hasher:
+    """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait."""
+
+    def __init__(self, *, method: str, threads: int, queue: int) -> None:
+        self._method = method
+        self._room = threads + queue
+        self._dummy = generate_password_hash("", method)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
+
+    async def verify(self, password: Secret[str], stored: Secret[str] | None) -> Verdict:
+        """Compare, in the same time whether or not there is anything to compare with."""
+        if self._room <= 0:
+            return Verdict.BUSY
+        self._room -= 1
+        try:
+            loop = asyncio.get_running_loop()
+            is_right = await loop.run_in_executor(self._threads, self._verify, password, stored)
+        finally:
+            self._room += 1
+        return Verdict.RIGHT if is_right else Verdict.WRONG
+
+    async def hash(self, password: Secret[str]) -> Secret[str]:
+        """Return a new hash of the configured method."""
+        loop = asyncio.get_running_loop()
+        return Secret(await loop.run_in_executor(self._threads, self.hash_now, password))
+
+    def hash_now(self, password: Secret[str]) -> str:
+        return generate_password_hash(unicodedata.normalize("NFC", password.reveal()), self._method)
+
+    def needs_renewal(self, stored: Secret[str]) -> bool:
+        """Whether a hash is of another method, or other cost, than new ones are."""
+        return not stored.reveal().startswith(f"{self._method}$")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, password: Secret[str], stored: Secret[str] | None) -> bool:
+        if len(password.reveal().encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
+            password, stored = Secret(""), None
+        if stored is None or self.needs_renewal(stored):
+            check_password_hash(self._dummy, password.reveal())
+        if stored is None:
+            return False
+        # OtiumWork hashed what was typed; we hash its NFC form. Both are tried where they differ.
+        spellings = {password.reveal(), unicodedata.normalize("NFC", password.reveal())}
+        return any(is_match(stored.reveal(), spelling) for spelling in sorted(spellings))
+
+
+def is_match(stored: str, password: str) -> bool:
+    """Compare with a hash of any kind that OtiumWork may hold. A malformed hash matches nothing."""
+    try:
+        if stored.startswith(ARGON2):
+            return PasswordHasher().verify(stored, password)
+        return check_password_hash(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        log.error("stored_hash_is_malformed", reason=type(error).__name__)
+        return False
+
+
+def is_known_hash(text: str) -> bool:
+    """Whether `text` looks like a hash that `is_match` can compare with: for imports."""
+    return text.startswith(KNOWN_PREFIXES) and text.count("$") >= 2 and text.isascii() and len(text) < 1_000
+
+
+def step_back() -> None:
+    """Let everything else on this core go first. On Linux priority belongs to the thread."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)

@@ -1,0 +1,127 @@
+"""How often a secret may be guessed: after so many failures within a window, nobody may for a while.
+
+Theory. A bucket holds the times of the latest failures, as many as the limit allows. When the oldest of them is
+still inside the window as the newest is added, the bucket locks. That is exact at every moment, where counting
+per quarter of an hour would let twice as many through around its edges.
+
+A failure is written down *before* the secret is checked and taken back if it was right. Checking takes long on
+purpose, and a thousand guesses sent at once would otherwise all be checked before the first is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+
+from gateway.store import Transaction
+from gateway.store.schema import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`failures` within `window_seconds` lock for `lock_seconds`."""
+
+    failures: int
+    window_seconds: int
+    lock_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`failures` are UTC seconds, oldest first."""
+
+    failures: tuple[int, ...] = ()
+    locked_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The secret may be checked. `locks_now`: if it is wrong, it was the last one."""
+
+    locks_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Nothing may be checked before `until`, UTC seconds."""
+
+    until: int
+
+
+def add_failure(bucket: Bucket, limit: Limit, now: int) -> tuple[Bucket, Open | Locked]:
+    """Return the bucket with one more failure, and whether the secret may be checked now."""
+    if now < bucket.locked_until:
+        return bucket, Locked(bucket.locked_until)
+    recent = tuple(at for at in bucket.failures if at > now - limit.window_seconds)
+    if bucket.locked_until:
+        recent = ()  # a lock that has ended has paid for what led to it
+    recent = (*recent, now)[-limit.failures :]
+    if len(recent) < limit.failures:
+        return Bucket(recent), Open(locks_now=False)
+    return Bucket(recent, now + limit.lock_seconds), Open(locks_now=True)
+
+
+def take_back(bucket: Bucket, at: int) -> Bucket:
+    """Return the bucket without the failure of `at`, and without the lock that it brought."""
+    failures = list(bucket.failures)
+    if at not in failures:
+        return bucket
+    failures.remove(at)
+    return Bucket(tuple(failures))
+
+
+def address_bucket(address: str) -> str:
+    """Return what counts as one address: an IPv6 client has a /64 to itself, and could change within it."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed)
+
+
+async def reserve(tx: Transaction, key: str, limit: Limit, now: int) -> Open | Locked:
+    """Count a failure in advance. On Open check the secret, and `clear` or `give_back` if it was no failure."""
+    bucket, verdict = add_failure(await read(tx, key), limit, now)
+    if isinstance(verdict, Open):
+        await write(tx, key, bucket, now)
+    return verdict
+
+
+async def clear(tx: Transaction, key: str) -> None:
+    """A success: everything before it is forgiven."""
+    await tx.execute(delete(limits).where(limits.c.key == key))
+
+
+async def give_back(tx: Transaction, key: str, at: int) -> None:
+    """The secret reserved at `at` was never checked: as if it had not been asked."""
+    await write(tx, key, take_back(await read(tx, key), at), at)
+
+
+async def read(tx: Transaction, key: str) -> Bucket:
+    """Return the bucket, locked against everybody else until the transaction ends."""
+    upsert = upsert_sqlite if tx.dialect.name == "sqlite" else upsert_postgresql
+    fresh = upsert(limits).values(key=key, failures="", locked_until=0, changed_at=0)
+    await tx.execute(fresh.on_conflict_do_nothing(index_elements=["key"]))
+    query = select(limits.c.failures, limits.c.locked_until).where(limits.c.key == key).with_for_update()
+    row = (await tx.execute(query)).one()
+    return Bucket(tuple(int(at) for at in row.failures.split(",") if at), row.locked_until)
+
+
+async def write(tx: Transaction, key: str, bucket: Bucket, now: int) -> None:
+    await tx.execute(
+        update(limits)
+        .where(limits.c.key == key)
+        .values(failures=",".join(map(str, bucket.failures)), locked_until=bucket.locked_until, changed_at=now)
+    )
+
+
+async def purge(tx: Transaction, before: int) -> int:
+    """Forget buckets in which nothing happened since `before` and that lock nobody. Returns how many."""
+    stale = delete(limits).where(limits.c.changed_at < before, limits.c.locked_until < before)
+    return (await tx.execute(stale)).rowcount

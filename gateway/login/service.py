@@ -1,0 +1,221 @@
+"""Signing in and out: limits, proofs, session and audit, each step one transaction.
+
+    reserve a try -> compare the password, beside the event loop -> open the session and write the audit row
+
+The first transaction counts the failure before there is one (see limits). The last one reads the account again:
+whatever changed while the hash was computed (disabled, another password) decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.accounts import rows as account_rows
+from gateway.accounts.record import Account, Status, Unacceptable, normalise_identifier
+from gateway.audit import rows as audit
+from gateway.audit.events import Entry, Event, Outcome
+from gateway.edge.inbound import Inbound
+from gateway.factors import password as password_factor
+from gateway.factors.record import Factor, Proof
+from gateway.hashing import Hasher, Verdict
+from gateway.limits import Limit, Locked
+from gateway.login.attempt import Complete, method_of, next_step
+from gateway.secret import Secret
+from gateway.sessions import rows as session_rows
+from gateway.sessions.record import Session, digest
+from gateway.store import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """`token` is the cookie's value. `is_same_person`: this browser's last session was of the same account."""
+
+    token: Secret[str]
+    is_owner: bool
+    is_same_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Email or password, nobody learns which."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedOut:
+    """Too many failures; nothing was checked. `until` is UTC seconds."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class FactorsMissing:
+    """The password was right, and more is needed than this version can ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Too many are signing in; nothing was checked or counted."""
+
+
+Result = SignedIn | Wrong | LockedOut | FactorsMissing | Busy
+
+
+class SignInService:
+    """`owners` are normalised identifiers."""
+
+    def __init__(self, *, store: Store, hasher: Hasher, limit: Limit, owners: frozenset[str]) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._limit = limit
+        self._owners = owners
+
+    async def sign_in(self, email: str, password: Secret[str], inbound: Inbound, now: int) -> Result:
+        """Check an email and a password, and open a session if that is enough. `now` is UTC seconds."""
+        identifier = identify(email)
+        async with self._store.transaction(announce=False) as tx:
+            account = await account_rows.find_by_identifier(tx, identifier)
+            reserved = await password_factor.reserve_try(tx, identifier, inbound.address, self._limit, now)
+            if isinstance(reserved, Locked):
+                details = {"reason": "locked"}
+                await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, details)
+                return LockedOut(reserved.until)
+        usable = account.password_hash if account and account.status is Status.ACTIVE else None
+        match await self._hasher.verify(password, usable):
+            case Verdict.BUSY:
+                async with self._store.transaction(announce=False) as tx:
+                    await password_factor.give_back_try(tx, identifier, inbound.address, now)
+                return Busy()
+            case Verdict.RIGHT if account is not None:
+                renewed = await self._renew(password, account)
+                return await self._admit(account, renewed, inbound, now)
+            case _:
+                return await self._reject(identifier, account, inbound, now, locks=reserved.locks_now)
+
+    async def sign_out(self, session: Session, inbound: Inbound, now: int) -> None:
+        """End the session; its next request is refused."""
+        async with self._store.transaction() as tx:
+            if await session_rows.end(tx, session.id, now):
+                entry = Entry(
+                    Event.LOGOUT,
+                    Outcome.SUCCESS,
+                    now,
+                    session.identifier,
+                    tenant=session.tenant,
+                    account=session.account,
+                    address=inbound.address,
+                    user_agent=inbound.user_agent,
+                    session=session.id,
+                    request_id=inbound.request_id,
+                )
+                await audit.record(tx, entry)
+
+    async def _renew(self, password: Secret[str], account: Account) -> Secret[str] | None:
+        """Return a hash of the configured method to replace one of another."""
+        stored = account.password_hash
+        if stored is None or not self._hasher.needs_renewal(stored):
+            return None
+        return await self._hasher.hash(password)
+
+    async def _admit(self, known: Account, renewed: Secret[str] | None, inbound: Inbound, now: int) -> Result:
+        proofs = (Proof(Factor.PASSWORD, now),)
+        is_owner = known.identifier in self._owners
+        async with self._store.transaction() as tx:
+            account = await account_rows.find(tx, known.id)
+            if account is None or not await is_unchanged(tx, account, known):
+                await self._note(tx, Event.LOGIN_FAILED, known.identifier, known, inbound, now, {"reason": "changed"})
+                return Wrong()
+            await password_factor.forgive_tries(tx, account.identifier, inbound.address)
+            if renewed is not None:
+                await account_rows.set_password_hash(tx, account.id, renewed, replacing=known.password_hash)
+            if not isinstance(next_step(proofs, is_owner=is_owner), Complete):
+                details = {"reason": "factors_missing"}
+                await self._note(tx, Event.LOGIN_FAILED, account.identifier, account, inbound, now, details)
+                return FactorsMissing()
+            is_same_person = await self._end_last(tx, account, inbound, now)
+            token = session_rows.new_token()
+            session_id = await self._open(tx, token, account, proofs, inbound, now)
+            details = {"method": method_of(proofs)}
+            await self._note(tx, Event.LOGIN, account.identifier, account, inbound, now, details, session_id)
+        return SignedIn(token, is_owner, is_same_person)
+
+    async def _open(
+        self,
+        tx: Transaction,
+        token: Secret[str],
+        account: Account,
+        proofs: tuple[Proof, ...],
+        inbound: Inbound,
+        now: int,
+    ) -> str:
+        key = digest(token.reveal().encode("ascii"))
+        if key is None:
+            raise RuntimeError("a new token is malformed")
+        return await session_rows.add(
+            tx,
+            token_key=key,
+            account_id=account.id,
+            proofs=proofs,
+            address=inbound.address,
+            user_agent=inbound.user_agent,
+            now=now,
+        )
+
+    async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> bool:
+        """End the session that this browser came with. Returns whether it was of the same account."""
+        if inbound.session_key is None:
+            return False
+        owner = await session_rows.account_of_key(tx, inbound.session_key)
+        await session_rows.end_key(tx, inbound.session_key, now)
+        return owner == account.id
+
+    async def _reject(
+        self, identifier: str, account: Account | None, inbound: Inbound, now: int, *, locks: bool
+    ) -> Result:
+        async with self._store.transaction(announce=False) as tx:
+            await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, {"reason": "wrong"})
+            if locks:
+                details = {"minutes": self._limit.lock_seconds // 60}
+                await self._note(tx, Event.LOGIN_LOCKOUT, identifier, account, inbound, now, details)
+        return Wrong()
+
+    async def _note(
+        self,
+        tx: Transaction,
+        event: Event,
+        identifier: str,
+        account: Account | None,
+        inbound: Inbound,
+        now: int,
+        details: dict[str, str | int | bool] | dict[str, str] | dict[str, int],
+        session: str | None = None,
+    ) -> None:
+        entry = Entry(
+            event,
+            Outcome.SUCCESS if event is Event.LOGIN else Outcome.FAILURE,
+            now,
+            identifier,
+            tenant=account.tenant if account else None,
+            account=account.id if account else None,
+            address=inbound.address,
+            user_agent=inbound.user_agent,
+            session=session,
+            request_id=inbound.request_id,
+            details=dict(details),
+        )
+        await audit.record(tx, entry)
+
+
+def identify(email: str) -> str:
+    """Return the normalised email; for what is none, one that no account has, so that it costs the same."""
+    try:
+        return normalise_identifier(email)
+    except Unacceptable:
+        return "malformed"
+
+
+async def is_unchanged(tx: Transaction, account: Account, known: Account) -> bool:
+    return (
+        account.status is Status.ACTIVE
+        and account.password_hash == known.password_hash
+        and await account_rows.is_tenant_active(tx, account.tenant)
+    )

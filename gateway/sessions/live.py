@@ -1,0 +1,248 @@
+"""The session behind a cookie, as it is at this very moment.
+
+Right before fast: a session that was ended, by whomever, is not found by the next request on any worker. What
+differs between the two stores is only how that is known.
+
+On SQLite every worker remembers the sessions that it found, and forgets them all as soon as anything was
+announced (store.generation): one comparison of eight bytes a request. It looks at the generation before it asks
+the database, so what it remembers is never older than the generation it remembers it under. Once a second it
+also asks the database itself whether anybody else has written (`PRAGMA data_version`): that catches a writer
+that died between its commit and its announcement, and one who used another program.
+
+On PostgreSQL every request asks the database, one indexed read. Other machines may write there, and a
+notification can arrive after the next request; only asking is exact.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from gateway.accounts.record import Role
+from gateway.accounts.rows import read_modules
+from gateway.sessions import rows
+from gateway.sessions.record import Lifetimes, Session, is_expired
+from gateway.sessions.rows import read_proofs
+from gateway.store import Store, StoreUnavailable
+from gateway.store.generation import Generation
+from gateway.store.location import PostgreSQL, SQLite, locate
+
+MAX_REMEMBERED = 50_000
+
+# The same statement on both, but for the mark of its one parameter.
+QUERY = """
+SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at
+  FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
+ WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
+"""
+
+
+class Pending(Enum):
+    """What `find` says where only `fetch` can tell."""
+
+    ASK = "ask the database"
+
+
+class Lookup(Protocol):
+    """Finds live sessions by the SHA-256 of their cookie. `now` is UTC seconds.
+
+    Raises StoreUnavailable whenever it can't be sure. `is_use=False` looks without counting as a request.
+    """
+
+    async def start(self) -> None: ...
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending | None: ...
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None: ...
+    async def flush(self, store: Store) -> None:
+        """Write when sessions were last used. Called about once a minute, so that no request has to."""
+
+    async def close(self) -> None: ...
+
+
+class Seen:
+    """When each session was last used, as far as this worker knows and the store does not yet."""
+
+    __slots__ = ("_lifetimes", "_times")
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self._lifetimes = lifetimes
+        self._times: dict[bytes, int] = {}
+
+    def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
+        """Return `session` unless it has expired, and note its use."""
+        seen_at = self._times.get(key, session.seen_at)
+        if is_expired(session, max(seen_at, session.seen_at), self._lifetimes, now):
+            return None
+        if is_use:
+            self._times[key] = now
+        return session
+
+    async def flush(self, store: Store) -> None:
+        times, self._times = self._times, {}
+        if not times:
+            return
+        try:
+            async with store.transaction(announce=False) as tx:
+                await rows.touch(tx, times)
+        except StoreUnavailable:
+            self._times = times | self._times
+            raise
+
+
+def open_lookup(store_url: str, owners: frozenset[str], lifetimes: Lifetimes) -> Lookup:
+    """Return the lookup for the store at `store_url`; `owners` are normalised identifiers."""
+    match locate(store_url):
+        case SQLite() as location:
+            return SQLiteLookup(location, owners, Seen(lifetimes))
+        case PostgreSQL() as location:
+            return PostgreSQLLookup(location, owners, Seen(lifetimes))
+
+
+class SQLiteLookup:
+    """Sessions from a private read-only connection, remembered while nothing changes."""
+
+    def __init__(self, location: SQLite, owners: frozenset[str], seen: Seen) -> None:
+        self._location = location
+        self._owners = owners
+        self._seen = seen
+        self._known: dict[bytes, Session] = {}
+        self._generation: Generation | None = None
+        self._under = b""
+        self._connection: sqlite3.Connection | None = None
+        self._version = -1
+        self._checked_at = -1
+
+    async def start(self) -> None:
+        with closing_store_errors():
+            self._generation = Generation(self._location.generation_path)
+            self._open()
+
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        generation = self._generation
+        if generation is None:
+            raise StoreUnavailable("the lookup was not started")
+        current = generation.current()
+        if current != self._under or now != self._checked_at:
+            self._catch_up(generation, now)
+        session = self._known.get(key)
+        if session is None:
+            session = self._select(key)
+            if session is None:
+                return None
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = session
+        return self._seen.judge(key, session, now, is_use)
+
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        return self.find(key, now, is_use=is_use)
+
+    async def flush(self, store: Store) -> None:
+        await self._seen.flush(store)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._generation is not None:
+            self._generation.close()
+            self._generation = None
+
+    def _catch_up(self, generation: Generation, now: int) -> None:
+        """Forget everything if anything has changed. The generation is read before the database is."""
+        if now != self._checked_at:
+            if not generation.is_attached():
+                generation = self._generation = Generation(self._location.generation_path)
+                self._known.clear()
+            with closing_store_errors():
+                version = self._connected().execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._version = version
+                self._known.clear()
+            self._checked_at = now
+        current = generation.current()
+        if current != self._under:
+            self._under = current
+            self._known.clear()
+
+    def _select(self, key: bytes) -> Session | None:
+        with closing_store_errors():
+            row = self._connected().execute(QUERY.format("?"), (key,)).fetchone()
+        return read(row, self._owners) if row else None
+
+    def _connected(self) -> sqlite3.Connection:
+        return self._connection or self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        # Read-only, and without transactions of its own: a read that stayed open would see yesterday for ever.
+        self._connection = sqlite3.connect(
+            f"file:{self._location.path}?mode=ro", uri=True, isolation_level=None, timeout=1.0
+        )
+        return self._connection
+
+
+class PostgreSQLLookup:
+    """Sessions from the database, asked for each request."""
+
+    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen) -> None:
+        self._location = location
+        self._owners = owners
+        self._seen = seen
+        self._pool: Any = None
+
+    async def start(self) -> None:
+        await self._connect()
+
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Pending:
+        return Pending.ASK
+
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        import asyncpg
+
+        try:
+            row = await (self._pool or await self._connect()).fetchrow(QUERY.format("$1"), key, timeout=2.0)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+        return self._seen.judge(key, read(row, self._owners), now, is_use) if row else None
+
+    async def flush(self, store: Store) -> None:
+        await self._seen.flush(store)
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _connect(self) -> Any:
+        import asyncpg  # only here, so that who runs on SQLite does not carry it
+
+        try:
+            self._pool = await asyncpg.create_pool(self._location.dsn, min_size=1, max_size=8, timeout=5.0)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+        return self._pool
+
+
+def read(row: Sequence[Any], owners: frozenset[str]) -> Session:
+    session_id, account, identifier, name, tenant, role, modules, proofs, started_at, seen_at = row
+    return Session(
+        id=session_id,
+        account=account,
+        identifier=identifier,
+        name=name,
+        tenant=tenant,
+        role=Role(role),
+        modules=read_modules(modules),
+        is_owner=identifier in owners,
+        proofs=read_proofs(proofs),
+        started_at=started_at,
+        seen_at=seen_at,
+    )
+
+
+@contextlib.contextmanager
+def closing_store_errors() -> Any:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(str(error)) from error

@@ -1,0 +1,134 @@
+"""Sessions in the store. A session's cookie is never there, only its SHA-256."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, insert, select, update
+
+from gateway.factors.record import Factor, Proof
+from gateway.secret import Secret
+from gateway.store import Transaction
+from gateway.store.schema import accounts, sessions
+
+TOKEN_BYTES = 32
+MAX_USER_AGENT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as it is shown to people and operators."""
+
+    id: str
+    account: str
+    identifier: str
+    address: str
+    user_agent: str
+    started_at: int
+    seen_at: int
+
+
+def new_token() -> Secret[str]:
+    """Return the value of a new session cookie: 256 random bits in 43 characters."""
+    return Secret(secrets.token_urlsafe(TOKEN_BYTES))
+
+
+async def add(
+    tx: Transaction,
+    *,
+    token_key: bytes,
+    account_id: str,
+    proofs: Sequence[Proof],
+    address: str,
+    user_agent: str,
+    now: int,
+) -> str:
+    """Open a session and return its public id. `token_key` is the SHA-256 of its cookie."""
+    session_id = f"ses_{secrets.token_hex(10)}"
+    await tx.execute(
+        insert(sessions).values(
+            id=session_id,
+            token_key=token_key,
+            account=account_id,
+            proofs=write_proofs(proofs),
+            address=address,
+            user_agent=user_agent[:MAX_USER_AGENT],
+            started_at=now,
+            seen_at=now,
+        )
+    )
+    return session_id
+
+
+async def end(tx: Transaction, session_id: str, now: int) -> bool:
+    """Return whether it was open."""
+    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
+
+
+async def end_key(tx: Transaction, token_key: bytes, now: int) -> bool:
+    """End the session of a cookie. Returns whether it was open."""
+    statement = update(sessions).where(sessions.c.token_key == token_key, sessions.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
+
+
+async def end_all(tx: Transaction, account_id: str, now: int, but: str | None = None) -> int:
+    """End every session of an account, except the one with the id `but`. Returns how many were open."""
+    statement = update(sessions).where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
+    if but is not None:
+        statement = statement.where(sessions.c.id != but)
+    return (await tx.execute(statement.values(ended_at=now))).rowcount
+
+
+async def account_of(tx: Transaction, session_id: str) -> str | None:
+    return (await tx.execute(select(sessions.c.account).where(sessions.c.id == session_id))).scalar_one_or_none()
+
+
+async def account_of_key(tx: Transaction, token_key: bytes) -> str | None:
+    """Return whose session a cookie named, also if it has ended."""
+    query = select(sessions.c.account).where(sessions.c.token_key == token_key)
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def list_open(tx: Transaction, account_id: str | None = None) -> list[SessionRow]:
+    """Return the sessions that nobody has ended, the latest first. Some may have expired by now."""
+    query = (
+        select(
+            sessions.c.id,
+            sessions.c.account,
+            accounts.c.identifier,
+            sessions.c.address,
+            sessions.c.user_agent,
+            sessions.c.started_at,
+            sessions.c.seen_at,
+        )
+        .join(accounts, accounts.c.id == sessions.c.account)
+        .where(sessions.c.ended_at.is_(None))
+        .order_by(sessions.c.seen_at.desc(), sessions.c.id)
+    )
+    if account_id is not None:
+        query = query.where(sessions.c.account == account_id)
+    return [SessionRow(*row) for row in await tx.execute(query)]
+
+
+async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
+    """Note when sessions were last used, by their cookie's SHA-256; what is stored never goes back."""
+    if not seen:
+        return
+    statement = (
+        update(sessions)
+        .where(sessions.c.token_key == bindparam("at_key"), sessions.c.seen_at < bindparam("at"))
+        .values(seen_at=bindparam("at"))
+    )
+    await tx.execute(statement, [{"at_key": key, "at": at} for key, at in seen.items()])
+
+
+def write_proofs(proofs: Sequence[Proof]) -> str:
+    return json.dumps([[proof.factor.value, proof.at] for proof in proofs], separators=(",", ":"))
+
+
+def read_proofs(text: str) -> tuple[Proof, ...]:
+    return tuple(Proof(Factor(factor), at) for factor, at in json.loads(text))

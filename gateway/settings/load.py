@@ -1,0 +1,204 @@
+"""Reads the two files, the environment and the secrets; environment beats file.
+
+Nothing stops at the first mistake: all of them are collected, each with the file and key (or the variable) that
+is wrong, the reason, and what would do. No message ever repeats a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.secret import Secret
+from gateway.settings.access import read_access
+from gateway.settings.record import FROM_ELSEWHERE, Access, Section, Settings
+
+SETTINGS_FILE = "gateway.toml"
+ACCESS_FILE = "access.toml"
+PREFIX = "GATEWAY_"
+OWNERS_VARIABLE = "OPS_ACCESS_EMAILS"
+SECRET_VARIABLE = "GATEWAY_SECRET"  # noqa: S105 - its name, not a secret
+SECRET_CREDENTIAL = "gateway-secret"  # noqa: S105
+NOT_SETTINGS = frozenset((SECRET_VARIABLE, "GATEWAY_CONFIG"))
+MIN_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong where: `file` is a file's path or "environment", `key` may be "" for the whole file."""
+
+    file: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: {self.reason}" if self.key else f"{self.file}: {self.reason}"
+
+
+class BadSettings(Exception):
+    """All that is wrong with the settings; nothing was changed by reading them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of `config_dir` and `environ`.
+
+    Without gateway.toml the defaults hold. Without access.toml nothing does: a list of owners that went missing
+    would turn owners into people who need one factor instead of three.
+
+    Raises BadSettings with every problem found.
+    """
+    problems: list[Problem] = []
+    file = config_dir / SETTINGS_FILE
+    given = read_toml(file, problems)
+    from_environment = overlay(given, environ)
+    owners = [part.strip() for part in environ.get(OWNERS_VARIABLE, "").split(",") if part.strip()]
+    access_file = config_dir / ACCESS_FILE
+    if not access_file.exists():
+        problems.append(Problem(str(access_file), "", "it is missing; it says who may open what, and must be there"))
+    access, access_problems = read_access(read_toml(access_file, problems), owners)
+    problems += [
+        Problem("environment" if key == OWNERS_VARIABLE else str(access_file), key, reason)
+        for key, reason in access_problems
+    ]
+    secrets = read_secrets(environ, problems)
+    settings = validate(given, access, secrets, str(file), from_environment, problems)
+    if settings is not None:
+        problems += [Problem(str(file), key, reason) for key, reason in check_together(settings)]
+    if problems or settings is None:
+        raise BadSettings(problems)
+    return settings
+
+
+def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(Problem(str(file), "", f"this is not TOML: {error}"))
+    except OSError as error:
+        problems.append(Problem(str(file), "", f"it can't be read: {error.strerror}"))
+    return {}
+
+
+def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Put what the environment says over `given`; return which keys came from which variable."""
+    origins = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        *sections, key = variable.removeprefix(PREFIX).lower().split("__")
+        place: Any = given
+        for section in sections:
+            place = place.setdefault(section, {}) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place[key] = read_value(text)
+            origins[".".join((*sections, key))] = variable
+    return origins
+
+
+def read_value(text: str) -> Any:
+    """A variable holds what the file would: a number, true, a list in brackets; anything else is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def validate(
+    given: dict[str, Any],
+    access: Access,
+    secrets: tuple[Secret[bytes], ...],
+    file: str,
+    from_environment: Mapping[str, str],
+    problems: list[Problem],
+) -> Settings | None:
+    for name, reason in FROM_ELSEWHERE.items():
+        if name in given:
+            problems.append(Problem(file, name, reason))
+            del given[name]
+    try:
+        return Settings.model_validate({**given, "access": access, "secrets": secrets})
+    except ValidationError as error:
+        for detail in error.errors(include_input=False, include_url=False):
+            key = ".".join(str(part) for part in detail["loc"])
+            variable = from_environment.get(key)
+            where = ("environment", variable) if variable else (file, key)
+            problems.append(Problem(*where, reason_of(detail["type"], detail["msg"], detail["loc"])))
+    return None
+
+
+def reason_of(kind: str, message: str, place: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden":
+        names = names_at(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), names, n=1)
+        return (
+            f"there is no such key; did you mean {near[0]}?"
+            if near
+            else f"there is no such key; there are {', '.join(names)}"
+        )
+    return message.removeprefix("Value error, ").removeprefix("Input ")
+
+
+def names_at(place: tuple[int | str, ...]) -> list[str]:
+    model: type[Section] = Settings
+    for part in place:
+        found = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(found, type) and issubclass(found, Section)):
+            return []
+        model = found
+    return [name for name in model.model_fields if name not in FROM_ELSEWHERE]
+
+
+def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[Secret[bytes], ...]:
+    """Return the secrets, the newest first: a line each, in the credential's file or else in the variable."""
+    where, text = "environment", environ.get(SECRET_VARIABLE, "")
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if folder and (Path(folder) / SECRET_CREDENTIAL).exists():
+        where = str(Path(folder) / SECRET_CREDENTIAL)
+        text = Path(where).read_text("ascii", "replace")
+    if not text.strip():
+        reason = "there is no secret; make one with `otium-gateway keys create` and give it in this variable"
+        problems.append(Problem("environment", SECRET_VARIABLE, f"{reason}, or as the credential {SECRET_CREDENTIAL}"))
+        return ()
+    found = [read_secret(line) for line in text.split()]
+    if any(secret is None for secret in found):
+        reason = (
+            f"a secret is at least {MIN_SECRET_BYTES} random bytes in base64; `otium-gateway keys create` makes one"
+        )
+        problems.append(Problem(where, SECRET_VARIABLE, reason))
+    return tuple(Secret(secret) for secret in found if secret is not None)
+
+
+def read_secret(line: str) -> bytes | None:
+    """Return the bytes of a base64 line, if they are enough and not obviously made by hand."""
+    try:
+        secret = base64.b64decode(line, altchars=b"-_", validate=True)
+    except binascii.Error:
+        return None
+    return secret if len(secret) >= MIN_SECRET_BYTES and len(set(secret)) >= 12 else None
+
+
+def check_together(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (key, reason) for what only shows when several keys are seen together."""
+    for who in ("members", "owners"):
+        lifespan = getattr(settings.sessions, who)
+        if lifespan.idle_seconds > lifespan.absolute_seconds:
+            yield f"sessions.{who}", "idle_seconds is longer than absolute_seconds, so it would never count"
+    paths = [path for path in settings.pages.paths.values() if path]
+    if len(set(paths)) < len(paths):
+        yield "pages.paths", "two pages have the same path"
+    if not settings.listen.addresses:
+        yield "listen.addresses", "give at least one address"

@@ -1,0 +1,104 @@
+"""The tables. Times are integer UTC seconds; enumerations are text with a check; tokens are SHA-256 digests."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from gateway.accounts.record import Role, Status
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the key is called INTEGER; PostgreSQL needs eight bytes for the same.
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def one_of(column: str, values: type[Role] | type[Status]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value.value) for value in values)})", name=column)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("slug", String(63), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("status", String(16), nullable=False),
+    CheckConstraint("status IN ('active', 'suspended')", name="status"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("identifier", String(254), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("tenant", String(63), ForeignKey("tenants.slug"), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    Column("modules", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("password_hash", Text),
+    Column("created_at", BigInteger, nullable=False),
+    one_of("role", Role),
+    one_of("status", Status),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("proofs", Text, nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("user_agent", String(512), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("key", String(400), primary_key=True),
+    Column("failures", Text, nullable=False),
+    Column("locked_until", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False, index=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("tenant", String(63)),
+    Column("account", String(40)),
+    Column("identifier", String(254), nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("user_agent", String(512), nullable=False),
+    Column("session", String(40)),
+    Column("request_id", String(64), nullable=False),
+    Column("details", Text, nullable=False),
+    Index("ix_audit_tenant_id", "tenant", "id"),
+    Index("ix_audit_at", "at"),
+)
