@@ -115,7 +115,7 @@ class AnswerReader:
 
     def _judge(self, line: bytes) -> tuple[int, bytes]:
         judged = self._judge_afresh(line)
-        if len(line) <= MEMO_LINE_BYTES and not line[:11].lower() == b"set-cookie:":
+        if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != b"set-cookie:":
             if len(self._known) >= MEMO_LINES:
                 self._known.clear()
             self._known[line] = judged

@@ -170,22 +170,26 @@ class UpstreamConnection(asyncio.Protocol):
             if end < 0:
                 if len(self._buffer) > MAX_HEAD:
                     self._break_off(exchange, "the head is too long")
-                return None
+                return
             answer = self._upstream.reader.read(self._buffer[:end], exchange.inbound.method)
             if answer is None:
-                return self._break_off(exchange, "the head is malformed")
+                self._break_off(exchange, "the head is malformed")
+                return
             rest, self._buffer = self._buffer[end + 4 :], b""
             if answer.own_cookies:
                 log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
             if answer.status == 101:
-                return self._switch(exchange, answer, rest)
+                self._switch(exchange, answer, rest)
+                return
             if answer.status >= 200:
-                return self._begin_body(exchange, answer, rest)
+                self._begin_body(exchange, answer, rest)
+                return
             self._buffer = rest
 
     def _switch(self, exchange: Exchange, answer: Answer, rest: bytes) -> None:
         if not (answer.is_websocket and exchange.inbound.is_websocket):
-            return self._break_off(exchange, "it switched to a protocol that nobody asked for")
+            self._break_off(exchange, "it switched to a protocol that nobody asked for")
+            return
         self._patience = self.deadline = NEVER
         exchange.answer(answer, rest, False)
 
@@ -196,7 +200,8 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             payload, rest = body.feed(received)
         except BadBody as error:
-            return self._break_off(exchange, str(error))
+            self._break_off(exchange, str(error))
+            return
         if rest is None:
             self._body = body
             self._wait_for_more()
@@ -209,7 +214,8 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             payload, rest = body.feed(received)
         except BadBody as error:
-            return self._break_off(exchange, str(error))
+            self._break_off(exchange, str(error))
+            return
         if rest is not None:
             self._settle(exchange, rest)
         exchange.answer_body(payload, rest is not None)

@@ -1,0 +1,203 @@
+"""The real gateway as a process of its own: `python -m gateway serve`, with accounts to sign in as."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+from werkzeug.security import generate_password_hash
+
+from gateway.accounts import rows
+from gateway.accounts.record import Account, Module, Role, Status
+from gateway.secret import Secret
+from gateway.store import Store
+from gateway.store.migrate import migrate
+from tests.support.raw import Connection, Response, exchange
+
+HOST = "app.example.com"
+ORIGIN = f"https://{HOST}"
+COOKIE = "__Host-otium_session"
+PASSWORD = "correct horse battery staple"
+CHEAP = "pbkdf2:sha256:1000"
+SECRET = base64.b64encode(hashlib.sha384(b"only for tests").digest()).decode()
+PROXY = "127.0.0.2"  # the one address that the gateway trusts as a proxy
+START_SECONDS = 30.0
+
+PEOPLE = {
+    "employee": ("erin@acme.example", "Erin Zoë", "acme", Role.EMPLOYEE, [Module.HR]),
+    "manager": ("mara@acme.example", "Mara", "acme", Role.MANAGER, []),
+    "admin": ("adam@acme.example", "Adam", "acme", Role.ADMIN, []),
+    "other": ("olga@beta.example", "Olga", "beta", Role.EMPLOYEE, []),
+    "owner": ("otto@otium.example", "Otto", "otium", Role.ADMIN, []),
+    "disabled": ("dora@acme.example", "Dora", "acme", Role.EMPLOYEE, []),
+}
+
+ACCESS = """
+owners = ["otto@otium.example"]
+public = [
+  { path = "/public", prefix = true },
+  { path = "/exact" },
+  { path = "/webhooks/payment", methods = ["POST"] },
+  { path = "/cors", methods = ["GET", "OPTIONS"] },
+]
+machine = [{ path = "/api/desktop", prefix = true }]
+rules = [
+  { path = "/" },
+  { path = "/admin", roles = ["admin"] },
+  { path = "/team", roles = ["manager", "admin"] },
+  { path = "/beta", tenants = ["beta"] },
+  { path = "/platform", owner = true },
+]
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+class Gateway:
+    """`changes` are settings by their environment names without prefix, like LISTEN__HEAD_SECONDS."""
+
+    def __init__(
+        self,
+        folder: Path,
+        upstream: str,
+        *,
+        store_url: str = "",
+        public_url: str = ORIGIN,
+        access: str = ACCESS,
+        changes: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.config = folder / "config"
+        self.config.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.unix = str(folder / "gateway.sock")
+        self.store_url = store_url or f"sqlite:///{folder / 'store' / 'gateway.db'}"
+        self.public_url = public_url
+        self.log = folder / "gateway.log"
+        (self.config / "access.toml").write_text(access)
+        self.write_settings(upstream)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "GATEWAY_SECRET": SECRET,
+            **{f"GATEWAY_{name}": value for name, value in (changes or {}).items()},
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write_settings(self, upstream: str, more: str = "") -> None:
+        (self.config / "gateway.toml").write_text(
+            f'public_url = "{self.public_url}"\n'
+            f'[listen]\naddresses = ["127.0.0.1:{self.port}", "unix:{self.unix}"]\n'
+            f'trusted_proxies = ["{PROXY}"]\nworkers = 2\n'
+            f'[upstream]\naddress = "{upstream}"\n'
+            f'[store]\nurl = "{self.store_url}"\n'
+            f"[limits]\nhashing_iterations = 1000\n{more}"
+        )
+
+    def seed(self) -> Gateway:
+        migrate(self.store_url)
+        asyncio.run(self._seed())
+        return self
+
+    async def _seed(self) -> None:
+        hashed = Secret(generate_password_hash(PASSWORD, CHEAP))
+        store = Store.open(self.store_url)
+        async with store.transaction() as tx:
+            for kind, (identifier, name, tenant, role, modules) in PEOPLE.items():
+                status = Status.DISABLED if kind == "disabled" else Status.ACTIVE
+                account = Account(
+                    rows.new_account_id(), identifier, name, tenant, role, frozenset(modules), status, hashed, 1
+                )
+                await rows.add(tx, account)
+        await store.close()
+
+    def start(self) -> Gateway:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve", "--config", str(self.config)],
+                env=self.environ, stdout=log, stderr=log,
+            )  # fmt: skip
+        self.wait_for('"event": "serving"')
+        return self
+
+    def wait_for(self, words: str, seconds: float = START_SECONDS, since: int = 0) -> None:
+        """Wait until the log says `words` (after the byte `since`)."""
+        until = time.monotonic() + seconds
+        while words not in self.logged()[since:]:
+            assert self.process is not None
+            assert self.process.poll() is None, self.logged()
+            assert time.monotonic() < until, f"{words!r} never came: {self.logged()[-3000:]}"
+            time.sleep(0.02)
+
+    def logged(self) -> str:
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
+    def stop(self) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def workers(self) -> list[int]:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "gateway", *arguments, "--config", str(self.config)],
+            env=self.environ, capture_output=True, text=True, input=stdin, timeout=60, check=False,
+        )  # fmt: skip
+
+    def exchange(self, request: bytes, *, source: str = "127.0.0.1") -> Response:
+        response = exchange(self.port, request, source=source)
+        assert response is not None, request
+        return response
+
+    def connect(self, *, source: str = "127.0.0.1", timeout: float = 10.0) -> Connection:
+        return Connection(self.port, source=source, timeout=timeout)
+
+    def post(
+        self, path: str, fields: Mapping[str, str] | bytes, *lines: str, source: str = "127.0.0.1", origin: str = ORIGIN
+    ) -> Response:
+        body = fields if isinstance(fields, bytes) else urlencode(fields).encode()
+        head = "\r\n".join(
+            [
+                f"POST {path} HTTP/1.1",
+                f"Host: {HOST}",
+                f"Origin: {origin}",
+                "Content-Type: application/x-www-form-urlencoded",
+                f"Content-Length: {len(body)}",
+                "Accept: text/html",
+                *lines,
+                "",
+                "",
+            ]
+        )
+        return self.exchange(head.encode("latin-1") + body, source=source)
+
+    def sign_in(self, who: str = "employee", *, target: str = "/", source: str = "127.0.0.1") -> str:
+        """Sign in for real; return the Cookie line."""
+        fields = {"email": PEOPLE[who][0], "password": PASSWORD, "next": target}
+        response = self.post("/login", fields, source=source)
+        assert response.status == 303, (response.status, response.body)
+        return "Cookie: " + cookie_of(response)
+
+
+def cookie_of(response: Response) -> str:
+    """Return `name=value` of the session cookie that an answer sets."""
+    values = [value for value in response.all("set-cookie") if value.startswith(COOKIE + "=")]
+    assert len(values) == 1, response.fields
+    return values[0].partition(";")[0]

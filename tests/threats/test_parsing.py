@@ -1,0 +1,176 @@
+"""THREATS 41 to 45, 48: what is no request is answered once with 400, the connection ends, and nobody behind hears of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.gateway import Gateway
+from tests.support.raw import get
+from tests.support.upstream import RecordingUpstream
+
+HOST = b"Host: app.example.com\r\n"
+POST = b"POST /public HTTP/1.1\r\n" + HOST
+GET = b"GET /public HTTP/1.1\r\n" + HOST
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: app.example.com\r\n\r\n"
+
+LENGTHS = [
+    b"+3", b"-3", b"1_0", b"0x3", b"3 3", b"3,3", b"3, 3", b"3;3", "٣".encode(), b"", b"99999999999999999999", b"18446744073709551616",
+    b"3\x0b", b"3.0", b"3e0", b"\xb2", b"0b11", b"three", b"3\x00", b"9223372036854775808",
+]  # fmt: skip
+CODINGS = [
+    b"identity", b"gzip, chunked", b",chunked", b"chunked,", b"chunked, chunked", b"", b"xchunked", b"chunked;q=1", b"\x0bchunked", b"chunked\x00",
+    b"chunked identity", b"'chunked'", b'"chunked"', b"Chunked, identity", b"chun ked", b"gzip", b"compress",
+]  # fmt: skip
+CHUNKS = [
+    b"+3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc\r\n0\r\n\r\n", b"0x3\r\nabc\r\n0\r\n\r\n", b"3_\r\nabc\r\n0\r\n\r\n", b"1_0\r\nabc\r\n0\r\n\r\n", b" 3\r\nabc\r\n0\r\n\r\n",
+    b"3 \r\nabc\r\n0\r\n\r\n", b"3\t\r\nabc\r\n0\r\n\r\n", b"ffffffffffffffff3\r\nabc\r\n0\r\n\r\n", b"10000000000000003\r\nabc\r\n0\r\n\r\n", b"3\nabc\r\n0\r\n\r\n",
+    b"3\r\nabc0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"3;a\nb\r\nabc\r\n0\r\n\r\n", b"3;a\rb\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\n0\r\n\r\n", b"\r\nabc\r\n0\r\n\r\n",
+    b"g\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n0\r\nbad trailer\r\n\r\n", b"3\r\nabc\r\n0\r\n: x\r\n\r\n", b"3;" + b"a" * 10_000 + b"\r\nabc\r\n0\r\n\r\n",
+]  # fmt: skip
+HEADS = {
+    "a bare LF ends the head": b"GET /public HTTP/1.1\nHost: app.example.com\n\n",
+    "a bare LF ends a line": b"GET /public HTTP/1.1\r\nHost: app.example.com\nX: y\r\n\r\n",
+    "a bare CR within a value": GET + b"X: a\rb\r\n\r\n",
+    "a bare CR ends a line": GET + b"X: a\rY: b\r\n\r\n",
+    "a folded line": GET + b"X: a\r\n b\r\n\r\n",
+    "a folded first line": b"GET /public HTTP/1.1\r\n X: a\r\n" + HOST + b"\r\n",
+    "a space before the colon": GET + b"X : a\r\n\r\n",
+    "a tab before the colon": GET + b"X\t: a\r\n\r\n",
+    "a space before Host's colon": b"GET /public HTTP/1.1\r\nHost : app.example.com\r\n\r\n",
+    "an empty name": GET + b": a\r\n\r\n",
+    "no colon": GET + b"abc\r\n\r\n",
+    "NUL in a value": GET + b"X: a\x00b\r\n\r\n",
+    "ESC in a value": GET + b"X: \x1b[2J\r\n\r\n",
+    "DEL in a value": GET + b"X: \x7f\r\n\r\n",
+    "8-bit in a name": GET + b"X\xff: a\r\n\r\n",
+    "UTF-8 in a name": GET + "Xé: a\r\n\r\n".encode(),
+    "undecodable bytes in a value": GET + b"X: adm\xffin\r\n\r\n",
+    "undecodable bytes in a cookie": GET + b"Cookie: a=\xc0\xaf\r\n\r\n",
+    "a separator in a name": GET + b"X(: a\r\n\r\n",
+    "quotes in a name": GET + b'"X": a\r\n\r\n',
+    "two hosts": GET + HOST + b"\r\n",
+    "two different hosts": GET + b"Host: evil\r\n\r\n",
+    "no host": b"GET /public HTTP/1.1\r\n\r\n",
+    "an empty host": b"GET /public HTTP/1.1\r\nHost:\r\n\r\n",
+    "a list of hosts": b"GET /public HTTP/1.1\r\nHost: app.example.com, evil\r\n\r\n",
+    "a host with a user": b"GET /public HTTP/1.1\r\nHost: app.example.com@evil\r\n\r\n",
+    "a host with a bad port": b"GET /public HTTP/1.1\r\nHost: app.example.com:-1\r\n\r\n",
+    "a host with a path": b"GET /public HTTP/1.1\r\nHost: app.example.com/x\r\n\r\n",
+    "an absolute target": b"GET http://app.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target elsewhere": b"GET http://evil/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an authority as the target": b"GET @evil/a HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a port as the target": b"GET :80/a HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an asterisk": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "no target": b"GET  HTTP/1.1\r\n" + HOST + b"\r\n",
+    "two spaces": b"GET  /public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a tab between": b"GET\t/public\tHTTP/1.1\r\n" + HOST + b"\r\n",
+    "a space in the target": b"GET /public x HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a space behind the version": b"GET /public HTTP/1.1 \r\n" + HOST + b"\r\n",
+    "a raw hash": b"GET /public#/admin HTTP/1.1\r\n" + HOST + b"\r\n",
+    "8-bit in the target": b"GET /public\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a method in lower case": b"get /public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a method with other characters": b"G-T /public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "no version": b"GET /public\r\n" + HOST + b"\r\n",
+    "a version with a name": b"GET /public XTTP/1.1\r\n" + HOST + b"\r\n",
+    "a version with more digits": b"GET /public HTTP/1.10\r\n" + HOST + b"\r\n",
+    "a version in lower case": b"GET /public http/1.1\r\n" + HOST + b"\r\n",
+    "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "two empty lines before": b"\r\n\r\n" + GET + b"\r\n",
+    "both framings": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "both framings, the other way round": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    "two different lengths": POST + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabc",
+    "two codings": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a coding in HTTP/1.0": b"POST /public HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "an upgrade with a body": GET + b"Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 10\r\n\r\n" + SMUGGLED,
+    "an upgrade with chunks": GET + b"Upgrade: websocket\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    **{f"a length of {value!r}": POST + b"Content-Length: " + value + b"\r\n\r\nabc" for value in LENGTHS},
+    **{f"a coding of {value!r}": POST + b"Transfer-Encoding: " + value + b"\r\n\r\n0\r\n\r\n" for value in CODINGS},
+    **{f"chunks {value[:24]!r}": POST + b"Transfer-Encoding: chunked\r\n\r\n" + value for value in CHUNKS},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("signed_in", [False, True], ids=["anonymous", "signed in"])
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+def test_a_malformed_request_is_answered_once_and_goes_no_further(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, head: bytes, signed_in: bool
+) -> None:
+    if signed_in:
+        first, _, rest = head.partition(b"\r\n")
+        head = first + b"\r\n" + employee.encode() + b"\r\n" + rest if rest else head
+    with gateway.connect() as connection:
+        connection.send(head)
+        response = connection.response()
+        assert response is not None
+        assert response.status == 400
+        assert response.get("connection") == "close"
+        assert connection.is_closed()
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"CONNECT evil:443 HTTP/1.1\r\n" + HOST + b"Content-Length: 54\r\n\r\n" + SMUGGLED, 405),
+        (b"TRACE /public HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"PROPFIND /public HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"GET /public HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+        (b"GET /public HTTP/0.9\r\n" + HOST + b"\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET /public HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"GET /public HTTP/1.1\r\nHost: app.example.com.evil.example\r\n\r\n", 421),
+        (b"GET /public HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 421),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+        (GET + b"".join(b"X-%d: y\r\n" % n for n in range(5_000)) + b"\r\n", 431),
+        (GET + b"X: " + b"y" * 40_000 + b"\r\n\r\n", 431),
+        (GET + b"X: " + b"y" * 400_000, 431),
+        (GET + b"Expect: 200-ok\r\n\r\n", 417),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+def test_a_request_that_is_not_served_gets_its_status_and_the_connection_ends(
+    gateway: Gateway, upstream: RecordingUpstream, head: bytes, status: int
+) -> None:
+    with gateway.connect() as connection:
+        connection.send(head)
+        response = connection.response()
+        assert response is not None
+        assert response.status == status
+        assert connection.is_closed()
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("host", ["APP.EXAMPLE.COM", "app.example.com.", "app.example.com:443", "App.Example.Com.:443"])
+def test_spellings_of_our_host_are_our_host(gateway: Gateway, upstream: RecordingUpstream, host: str) -> None:
+    assert gateway.exchange(get("/public", host=host)).status == 200
+    assert upstream.requests[0].all("host") == ["app.example.com"]
+
+
+def test_requests_sent_at_once_are_answered_in_order(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    with gateway.connect() as connection:
+        connection.send(b"".join(get(f"/public/{n}") for n in range(1_000)))
+        for _ in range(1_000):
+            response = connection.response()
+            assert response is not None
+            assert response.status == 200
+    assert [request.target for request in upstream.requests] == [f"/public/{n}" for n in range(1_000)]
+
+
+def test_a_second_request_behind_a_body_is_the_second_request(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    with gateway.connect() as connection:
+        connection.send(POST + b"Content-Length: 3\r\n\r\nabc" + get("/exact"))
+        assert connection.response() is not None
+        assert connection.response() is not None
+    assert [(r.target, r.body) for r in upstream.requests] == [("/public", b"abc"), ("/exact", b"")]
+
+
+def test_an_upgrade_to_h2c_is_an_ordinary_request(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    request = get("/public", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__")
+    assert gateway.exchange(request).status == 200
+    assert upstream.requests[0].all("upgrade") == []
+    assert upstream.requests[0].all("http2-settings") == []
+    assert upstream.requests[0].all("connection") == []
+
+
+def test_one_empty_line_before_a_request_is_forgiven(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    assert gateway.exchange(b"\r\n" + get("/public")).status == 200
