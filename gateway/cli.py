@@ -103,14 +103,14 @@ def fail(sentence: str) -> NoReturn:
 @program.command()
 def serve(config: Config = None) -> int:
     """Serve until told to stop. SIGHUP reads the settings anew, SIGTERM drains and ends."""
-    from gateway import logs
+    from gateway import app, logs
     from gateway.serve import run as run_supervisor
     from gateway.settings import load
 
     folder = find_config(config)
     settings = settings_of(config)
     logs.configure(settings.listen.log_format)
-    return run_supervisor(lambda: load(folder, os.environ))
+    return run_supervisor(lambda: load(folder, os.environ), app.prepare_store, app.run_worker)
 
 
 @program.command()

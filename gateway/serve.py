@@ -36,25 +36,24 @@ BACKLOG = 2_048
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
-Run = Callable[[Settings, Sequence[socket.socket], int, int], None]
+Work = Callable[[Settings, Sequence[socket.socket], int, int], None]
 
 
 class CannotServe(Exception):
     """The gateway can't start, or not with these settings; the message says what to do."""
 
 
-def run(load: Callable[[], Settings]) -> int:
-    """Serve until told to stop. `load` reads the settings, at the start and at each SIGHUP. Returns the exit code."""
-    from gateway.app import (
-        prepare_store,
-        run_worker,
-    )  # here, so that a bad setting is told before all else is loaded
+def run(load: Callable[[], Settings], prepare: Callable[[Settings], None], work: Work) -> int:
+    """Serve until told to stop, and return the exit code.
 
+    `load` reads the settings, at the start and at each SIGHUP; `prepare` is done once before, in a process of its
+    own; `work` is what a worker does (see app.run_worker).
+    """
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     try:
-        in_child(lambda: prepare_store(settings))
-        supervisor = Supervisor(settings, load, run_worker)
+        in_child(lambda: prepare(settings))
+        supervisor = Supervisor(settings, load, work)
     except CannotServe as error:
         sys.stderr.write(f"otium-gateway: {error}\n")
         return 1
@@ -83,10 +82,10 @@ class Slot:
 class Supervisor:
     """Keeps as many workers running as the settings say, all of one generation of settings."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], run_worker: Run) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings], work: Work) -> None:
         self._settings = settings
         self._load = load
-        self._run_worker = run_worker
+        self._work = work
         self._inherited = inherited_sockets()
         self._sockets = open_sockets(settings.listen.addresses, {})
         self._lifeline = os.pipe()
@@ -134,7 +133,7 @@ class Supervisor:
                 os.close(self._lifeline[1])
                 for signum in (signal.SIGINT, signal.SIGHUP):
                     signal.signal(signum, signal.SIG_IGN)  # the terminal sends these to the whole group
-                self._run_worker(settings, sockets, ready_write, self._lifeline[0])
+                self._work(settings, sockets, ready_write, self._lifeline[0])
                 code = 0
             except BaseException:
                 log.exception("worker_failed")
