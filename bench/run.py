@@ -1,0 +1,232 @@
+"""`make bench`: the gateway beside nginx and Caddy, in one run on one machine, as ratios.
+
+Each server has core 0 to itself, upstream and load share core 1. The load is wrk with 64 kept-alive connections
+and the request head of a browser. The gateway does its whole work at it (session, rules, header rules, identity
+with a signed assertion); the others only pass on. Every figure is the median of several rounds in which the
+servers take turns, so that a machine whose speed drifts drifts for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import re
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import servers
+from servers import EMAIL, LOAD_CORE, PASSWORD, Server
+
+CONNECTIONS = 64
+BROWSER = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
+    "Referer": "https://app.example.com/timesheets/week/47",
+    "Sec-CH-UA": '"Chromium";v="142", "Not_A Brand";v="99"',
+    "Sec-CH-UA-Mobile": "?0",
+    "Sec-CH-UA-Platform": '"Linux"',
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-User": "?1",
+    "Upgrade-Insecure-Requests": "1",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One round: requests a second, latencies in ms, CPU µs a request, requests that went wrong."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+    wrong: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=6, help="of each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with servers.upstream(folder) as to:
+            for access_log in (False, True):
+                compare(folder, to, access_log, options)
+            sign_ins(folder, to, options)
+
+
+def compare(folder: Path, to: int, access_log: bool, options: argparse.Namespace) -> None:
+    print(f"\n== access logs {'on' if access_log else 'off'} ==")
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(kind(folder, to, access_log)) for kind in (servers.nginx, servers.gateway, servers.caddy)]
+        cookie = sign_in(running[1])
+        for path in ("1k", "64k"):
+            rounds: dict[str, list[Figures]] = {server.name: [] for server in running}
+            for _ in range(options.rounds):
+                for server in running:
+                    rounds[server.name].append(load(server, path, cookie, CONNECTIONS, options.seconds))
+            show(path, rounds)
+        if not access_log:
+            downloads(running, cookie, options.rounds)
+        for server in running:
+            memory = server.memory()
+            print(f"memory {server.name:8} rss {memory['rss']:5.1f} MB  pss {memory['pss']:5.1f} MB")
+
+
+def load(server: Server, path: str, cookie: str, connections: int, seconds: int) -> Figures:
+    """Let wrk ask for `path` for some seconds."""
+    fields = {**BROWSER, "Cookie": f"theme=dark; {cookie}; session=eyJ2Ijoz.aZ1bXw.3dS1yQq0lV4qkq0nYcFhYJ0C2dk"}
+    headers = [part for name, value in fields.items() for part in ("-H", f"{name}: {value}")]
+    command = ["taskset", "-c", LOAD_CORE, "wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}", *headers]
+    before = server.cpu_seconds()
+    output = subprocess.run(
+        [*command, f"http://127.0.0.1:{server.port}/{path}"], check=True, capture_output=True, text=True
+    ).stdout
+    spent = server.cpu_seconds() - before
+    done = int(find(r"(\d+) requests in", output))
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
+    wrong = int(bad[1]) if bad else 0
+    wrong += sum(int(count) for count in sockets.groups()) if sockets else 0
+    return Figures(
+        rate=float(find(r"Requests/sec:\s+([\d.]+)", output)),
+        p50=milliseconds(find(r"\n\s+50%\s+(\S+)", output)),
+        p99=milliseconds(find(r"\n\s+99%\s+(\S+)", output)),
+        cpu=spent / done * 1_000_000,
+        wrong=wrong,
+    )
+
+
+def show(path: str, rounds: dict[str, list[Figures]]) -> None:
+    def median(name: str, of: Callable[[Figures], float]) -> float:
+        return statistics.median(of(figures) for figures in rounds[name])
+
+    print(f"-- {path} answers, {CONNECTIONS} connections")
+    for name in rounds:
+        print(
+            f"{name:8} {median(name, lambda f: f.rate):9.0f} requests/s  p50 {median(name, lambda f: f.p50):6.2f} ms"
+            f"  p99 {median(name, lambda f: f.p99):6.2f} ms  {median(name, lambda f: f.cpu):6.1f} µs CPU"
+            f"  {sum(f.wrong for f in rounds[name])} wrong"
+        )
+    for other in ("nginx", "caddy"):
+        rate = ratio(rounds, other, lambda f: f.rate)
+        cpu = ratio(rounds, other, lambda f: f.cpu)
+        print(f"gateway / {other}: {rate:.2f} × requests/s, {cpu:.2f} × CPU")
+    rate = statistics.median(a.cpu / b.cpu for a, b in zip(rounds["nginx"], rounds["caddy"], strict=True))
+    print(f"nginx / caddy: {rate:.2f} × CPU")
+
+
+def ratio(rounds: dict[str, list[Figures]], other: str, of: Callable[[Figures], float]) -> float:
+    """Return the median of the ratios round by round."""
+    return statistics.median(of(a) / of(b) for a, b in zip(rounds["gateway"], rounds[other], strict=True))
+
+
+def downloads(running: list[Server], cookie: str, rounds: int) -> None:
+    rates: dict[str, list[float]] = {server.name: [] for server in running}
+    growth = 0.0
+    for _ in range(rounds):
+        for server in running:
+            before = server.memory()["rss"]
+            rates[server.name].append(download(server, cookie))
+            if server.name == "gateway":
+                growth = max(growth, server.memory()["rss"] - before)
+    print("-- 200 MB download")
+    for name, found in rates.items():
+        print(f"{name:8} {statistics.median(found):7.0f} MB/s")
+    to_nginx = statistics.median(a / b for a, b in zip(rates["gateway"], rates["nginx"], strict=True))
+    print(f"gateway / nginx: {to_nginx:.2f} × rate, memory grew by {growth:.1f} MB at most")
+
+
+def download(server: Server, cookie: str) -> float:
+    """Return MB/s of one download by curl."""
+    output = subprocess.run(
+        ["taskset", "-c", LOAD_CORE, "curl", "-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}",
+         "-H", f"Cookie: {cookie}", f"http://127.0.0.1:{server.port}/200m"],
+        check=True, capture_output=True, text=True,
+    ).stdout.split()  # fmt: skip
+    if output[0] != "200000000":
+        raise SystemExit(f"{server.name} sent {output[0]} of 200000000 bytes")
+    return 200 / float(output[1])
+
+
+def sign_ins(folder: Path, to: int, options: argparse.Namespace) -> None:
+    """Sign-ins a second, and what they do to everybody else's requests."""
+    print("\n== sign-ins ==")
+    with servers.gateway(folder, to, False) as server:
+        cookie = sign_in(server)
+        quiet, busy, counts = [], [], []
+        for _ in range(options.rounds):
+            quiet.append(load(server, "1k", cookie, 8, options.seconds))
+            done, stop = [0], threading.Event()
+            threads = [threading.Thread(target=keep_signing_in, args=(server, stop, done)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            busy.append(load(server, "1k", cookie, 8, options.seconds))
+            stop.set()
+            for thread in threads:
+                thread.join()
+            counts.append(done[0])
+        alone, stop = [0], threading.Event()
+        began = time.monotonic()
+        threads = [threading.Thread(target=keep_signing_in, args=(server, stop, alone)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(options.seconds)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        print(f"alone: {alone[0] / (time.monotonic() - began):.1f} sign-ins/s (one core, PBKDF2 of 1,000,000 rounds)")
+        p99_quiet = statistics.median(f.p99 for f in quiet)
+        p99_busy = statistics.median(f.p99 for f in busy)
+        print(f"proxied requests, 8 connections: p99 {p99_quiet:.2f} ms quiet, {p99_busy:.2f} ms while people sign in")
+        print(f"ratio {statistics.median(b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True)):.2f}; sign-ins meanwhile: {counts}")
+
+
+def keep_signing_in(server: Server, stop: threading.Event, done: list[int]) -> None:
+    while not stop.is_set():
+        sign_in(server)
+        done[0] += 1
+
+
+def sign_in(server: Server) -> str:
+    """Sign in for real; return `name=value` of the session's cookie."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    body = urlencode({"email": EMAIL, "password": PASSWORD, "next": "/1k"})
+    fields = {"Origin": f"http://localhost:{server.port}", "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/login", body, fields)
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    cookie = response.headers.get("Set-Cookie", "")
+    if response.status != 303 or not cookie:
+        raise SystemExit(f"signing in was answered with {response.status}")
+    return cookie.partition(";")[0]
+
+
+def find(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    if match is None:
+        raise SystemExit(f"wrk said something unexpected: {text}")
+    return match[1]
+
+
+def milliseconds(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+
+
+if __name__ == "__main__":
+    main()

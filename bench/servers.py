@@ -1,0 +1,171 @@
+"""The servers that are compared, each on one core, all in front of the same upstream."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVER_CORE, LOAD_CORE = "0", "1"
+ROOT = Path(__file__).parent.parent
+PASSWORD = "correct horse battery staple"
+EMAIL = "erin@acme.example"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`pid` of the process that does the work; `parent` of what was started."""
+
+    name: str
+    port: int
+    pid: int
+    process: subprocess.Popen[bytes]
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory(self) -> dict[str, float]:
+        """Return MB: `rss` counts shared pages in full, `pss` shares them out."""
+        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
+        figures = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines[1:] if line.endswith("kB")}
+        return {"rss": figures["Rss"], "pss": figures["Pss"]}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    until = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if time.monotonic() > until:
+            raise SystemExit(f"nothing listens on port {port}")
+        time.sleep(0.05)
+
+
+def start(core: str, *command: str, environ: dict[str, str] | None = None, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(["taskset", "-c", core, *command], env=environ, stdout=output, stderr=output)
+
+
+def child_of(process: subprocess.Popen[bytes]) -> int:
+    """Return the one worker of a server that keeps a process for watching it."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if children:
+            return int(children[-1])
+        time.sleep(0.05)
+    raise SystemExit("a server has no worker")
+
+
+@contextlib.contextmanager
+def upstream(folder: Path) -> Iterator[int]:
+    """nginx with files of 1 KB, 64 KB and 200 MB: cheaper than any application, so that it is not what is measured."""
+    files = folder / "files"
+    files.mkdir()
+    (files / "1k").write_bytes(b"a" * 1_024)
+    (files / "64k").write_bytes(b"a" * 65_536)
+    with (files / "200m").open("wb") as big:
+        big.truncate(200_000_000)
+    port = free_port()
+    config = nginx_config(folder, "upstream", f"server {{ listen 127.0.0.1:{port} backlog=4096; root {files}; }}")
+    process = start(LOAD_CORE, "nginx", "-c", str(config), log=folder / "upstream.log")
+    wait_for(port)
+    try:
+        yield port
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
+    port = free_port()
+    log = f"access_log {folder}/nginx-access.log;" if access_log else "access_log off;"
+    config = nginx_config(
+        folder,
+        "nginx",
+        f"upstream app {{ server 127.0.0.1:{to}; keepalive 64; keepalive_requests 100000000; }}"
+        f"server {{ listen 127.0.0.1:{port} backlog=4096; {log} location / {{ proxy_pass http://app;"
+        ' proxy_http_version 1.1; proxy_set_header Connection ""; } }',
+    )
+    process = start(SERVER_CORE, "nginx", "-c", str(config), log=folder / "nginx.log")
+    wait_for(port)
+    try:
+        yield Server("nginx", port, child_of(process), process)
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def caddy(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
+    port = free_port()
+    log = f"log {{\n output file {folder}/caddy-access.log\n}}\n" if access_log else ""
+    config = folder / "Caddyfile"
+    config.write_text(
+        "{\n admin off\n auto_https off\n}\n" f"http://127.0.0.1:{port} {{\n{log}reverse_proxy 127.0.0.1:{to}\n}}\n"
+    )
+    command = ("caddy", "run", "--config", str(config), "--adapter", "caddyfile")
+    environ = {**os.environ, "HOME": str(folder), "GOMAXPROCS": "1"}
+    process = start(SERVER_CORE, *command, environ=environ, log=folder / "caddy.log")
+    wait_for(port)
+    try:
+        yield Server("caddy", port, process.pid, process)
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def gateway(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
+    """One worker; a rule that admits every signed-in person; every header rule and the assertion on."""
+    port = free_port()
+    config = folder / "config"
+    config.mkdir(exist_ok=True)
+    (config / "access.toml").write_text('rules = [{ path = "/" }, { path = "/admin", roles = ["admin"] }]\n')
+    (config / "gateway.toml").write_text(
+        f'public_url = "http://localhost:{port}"\n'
+        f'hosts = ["127.0.0.1:{port}"]\n'
+        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = 1\naccess_log = {str(access_log).lower()}\n'
+        f'[upstream]\naddress = "127.0.0.1:{to}"\n'
+        f'[store]\nurl = "sqlite:///{folder / "store" / "gateway.db"}"\n'
+    )
+    environ = {**os.environ, "GATEWAY_SECRET": base64.b64encode(os.urandom(48)).decode()}
+    program = (sys.executable, "-m", "gateway")
+    add = (*program, "account", "add", EMAIL, "--name", "Erin", "--password-stdin", "--config", str(config))
+    if not (folder / "store").exists():
+        subprocess.run((*program, "migrate", "--config", str(config)), env=environ, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(add, env=environ, check=True, input=PASSWORD.encode(), stdout=subprocess.DEVNULL)
+    process = start(SERVER_CORE, *program, "serve", "--config", str(config), environ=environ, log=folder / "gateway.log")
+    wait_for(port)
+    time.sleep(1)
+    try:
+        yield Server("gateway", port, child_of(process), process)
+    finally:
+        end(process)
+
+
+def nginx_config(folder: Path, name: str, inside: str) -> Path:
+    path = folder / f"{name}.conf"
+    path.write_text(
+        f"daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}-error.log;\n"
+        "events { worker_connections 4096; }\n"
+        f"http {{ access_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000000; {inside} }}\n"
+    )
+    return path
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(60)
