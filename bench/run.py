@@ -71,7 +71,10 @@ def main() -> None:
 def compare(folder: Path, to: int, access_log: bool, options: argparse.Namespace) -> None:
     print(f"\n== access logs {'on' if access_log else 'off'} ==")
     with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(kind(folder, to, access_log)) for kind in (servers.nginx, servers.gateway, servers.caddy)]
+        running = [
+            stack.enter_context(kind(folder, to, access_log))
+            for kind in (servers.nginx, servers.gateway, servers.caddy)
+        ]
         cookie = sign_in(running[1])
         for path in ("1k", "64k"):
             rounds: dict[str, list[Figures]] = {server.name: [] for server in running}
@@ -192,7 +195,9 @@ def sign_ins(folder: Path, to: int, options: argparse.Namespace) -> None:
         p99_quiet = statistics.median(f.p99 for f in quiet)
         p99_busy = statistics.median(f.p99 for f in busy)
         print(f"proxied requests, 8 connections: p99 {p99_quiet:.2f} ms quiet, {p99_busy:.2f} ms while people sign in")
-        print(f"ratio {statistics.median(b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True)):.2f}; sign-ins meanwhile: {counts}")
+        print(
+            f"ratio {statistics.median(b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True)):.2f}; sign-ins meanwhile: {counts}"
+        )
 
 
 def keep_signing_in(server: Server, stop: threading.Event, done: list[int]) -> None:

@@ -115,7 +115,7 @@ def caddy(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
     log = f"log {{\n output file {folder}/caddy-access.log\n}}\n" if access_log else ""
     config = folder / "Caddyfile"
     config.write_text(
-        "{\n admin off\n auto_https off\n}\n" f"http://127.0.0.1:{port} {{\n{log}reverse_proxy 127.0.0.1:{to}\n}}\n"
+        f"{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n{log}reverse_proxy 127.0.0.1:{to}\n}}\n"
     )
     command = ("caddy", "run", "--config", str(config), "--adapter", "caddyfile")
     environ = {**os.environ, "HOME": str(folder), "GOMAXPROCS": "1"}
@@ -145,9 +145,13 @@ def gateway(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
     program = (sys.executable, "-m", "gateway")
     add = (*program, "account", "add", EMAIL, "--name", "Erin", "--password-stdin", "--config", str(config))
     if not (folder / "store").exists():
-        subprocess.run((*program, "migrate", "--config", str(config)), env=environ, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            (*program, "migrate", "--config", str(config)), env=environ, check=True, stdout=subprocess.DEVNULL
+        )
         subprocess.run(add, env=environ, check=True, input=PASSWORD.encode(), stdout=subprocess.DEVNULL)
-    process = start(SERVER_CORE, *program, "serve", "--config", str(config), environ=environ, log=folder / "gateway.log")
+    process = start(
+        SERVER_CORE, *program, "serve", "--config", str(config), environ=environ, log=folder / "gateway.log"
+    )
     wait_for(port)
     time.sleep(1)
     try:

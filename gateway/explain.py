@@ -29,7 +29,7 @@ def explain(settings: Settings, method: str, url: str, account: Account | None, 
     decision = decide(inbound, session, rules_of(settings), now)
     explanation = {
         "decision": describe(decision),
-        "because": decision.by,
+        "because": str(decision.by),
         "path": " and ".join(inbound.readings),
     }
     if isinstance(decision, Forward) and decision.session:

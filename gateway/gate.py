@@ -7,7 +7,7 @@ decides, wherever it stands in the file. What no rule admits is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -37,6 +37,9 @@ class OpenPath:
     is_prefix: bool
     methods: frozenset[str] = frozenset()
 
+    def __str__(self) -> str:
+        return f"the entry {self.path or '/'}"
+
     def admits(self, method: str) -> bool:
         if not self.methods:
             return method != "OPTIONS"
@@ -52,18 +55,17 @@ class Rule:
     tenants: frozenset[str] = frozenset()
     owner: bool = False
 
-    @property
-    def name(self) -> str:
-        return f"rule {self.path or '/'}"
+    def __str__(self) -> str:
+        return f"the rule {self.path or '/'}"
 
     def refusal(self, session: Session) -> str | None:
         """Return why `session` does not pass, or None if it does."""
         if self.owner and not session.is_owner:
-            return f"{self.name} admits the platform owner only"
+            return f"{self} admits the platform owner only"
         if self.roles and session.role not in self.roles:
-            return f"{self.name} admits {', '.join(sorted(self.roles))}, and this is {session.role}"
+            return f"{self} admits {', '.join(sorted(self.roles))}, and this is {session.role}"
         if self.tenants and session.tenant not in self.tenants:
-            return f"{self.name} admits other tenants than {session.tenant}"
+            return f"{self} admits other tenants than {session.tenant}"
         return None
 
 
@@ -81,10 +83,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Send it to the upstream, with the session's identity unless `session` is None."""
+    """Send it to the upstream, with the session's identity unless `session` is None. `by` is what admits it."""
 
     session: Session | None
-    by: str
+    by: Rule | OpenPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,12 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
     page = find_page(inbound, rules)
     if page is not None:
         return decide_page(page, inbound.path, session)
-    for name, entries, is_known in (("machine", rules.machine, False), ("public", rules.public, True)):
-        entry = find_open(inbound, entries)
-        if entry is not None:
-            with_identity = session if is_known and inbound.method != "OPTIONS" else None
-            return Forward(with_identity, f"{name} {entry.path or '/'}")
+    entry = find_open(inbound, rules.machine)
+    if entry is not None:
+        return Forward(None, entry)
+    entry = find_open(inbound, rules.public)
+    if entry is not None:
+        return Forward(session if inbound.method != "OPTIONS" else None, entry)
     if session is None or inbound.method == "OPTIONS":
         return SignIn("no entry of public or machine admits this path and method")
     return decide_rule(inbound, session, rules)
@@ -136,12 +139,13 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
 
 def find_page(inbound: Inbound, rules: Rules) -> Need | None:
     """A gateway path is one only if it is spelled exactly so: no decoding, no folding, nothing below it."""
-    path = inbound.target.partition(b"?")[0].decode("ascii")
+    path = inbound.path
     need = rules.pages.get(path)
     if need is None and rules.page_parents:
         parent, _, last = path.rpartition("/")
         need = rules.page_parents.get(parent) if last else None
-    return need
+    is_spelled_so = need is not None and inbound.target.partition(b"?")[0] == path.encode()
+    return need if is_spelled_so else None
 
 
 def decide_page(need: Need, path: str, session: Session | None) -> Decision:
@@ -161,7 +165,7 @@ def decide_page(need: Need, path: str, session: Session | None) -> Decision:
 
 def find_open(inbound: Inbound, entries: Mapping[str, OpenPath]) -> OpenPath | None:
     found = None
-    for reading in inbound.readings:
+    for reading in inbound.readings if entries else ():
         found = find_entry(reading, inbound.method, entries)
         if found is None:
             return None
@@ -178,16 +182,13 @@ def find_entry(path: str, method: str, entries: Mapping[str, OpenPath]) -> OpenP
 
 
 def decide_rule(inbound: Inbound, session: Session, rules: Rules) -> Decision:
-    by = ""
+    rule = None
     for reading in inbound.readings:
         rule = find_rule(reading, rules.rules)
-        if rule is None:
-            return Refuse(session, "no rule admits this path")
-        refusal = rule.refusal(session)
+        refusal = "no rule admits this path" if rule is None else rule.refusal(session)
         if refusal is not None:
             return Refuse(session, refusal)
-        by = rule.name
-    return Forward(session, by)
+    return Refuse(session, "the path has no reading") if rule is None else Forward(session, rule)
 
 
 def find_rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
@@ -198,10 +199,12 @@ def find_rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
     return None
 
 
-def walk_up(path: str) -> Iterator[str]:
-    """Yield `path` without its final slashes, then each path of whole segments above it, down to ""."""
+def walk_up(path: str) -> list[str]:
+    """Return `path` without its final slashes, then each path of whole segments above it, down to ""."""
+    found = []
     end = len(path.rstrip("/"))
     while end > 0:
-        yield path[:end]
+        found.append(path[:end])
         end = path.rfind("/", 0, end)
-    yield ""
+    found.append("")
+    return found

@@ -37,7 +37,9 @@ def layer_of(module: str) -> int:
     for length in range(len(names), 0, -1):
         name = ".".join(names[:length])
         for place, layer in enumerate(LAYERS):
-            if name in layer and (length == len(names) or name not in ("edge", "proxy", "accounts", "sessions", "audit")):
+            if name in layer and (
+                length == len(names) or name not in ("edge", "proxy", "accounts", "sessions", "audit")
+            ):
                 return place
     raise AssertionError(f"{module} has no layer: give it one in LAYERS")
 
@@ -56,11 +58,15 @@ def imports_of(path: Path) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "gateway":
             for alias in node.names:
                 name = f"{node.module}.{alias.name}".removeprefix("gateway").removeprefix(".")
-                is_module = (ROOT / name.replace(".", "/")).with_suffix(".py").exists() or (ROOT / name.replace(".", "/")).is_dir()
+                is_module = (ROOT / name.replace(".", "/")).with_suffix(".py").exists() or (
+                    ROOT / name.replace(".", "/")
+                ).is_dir()
                 yield name if is_module else node.module.removeprefix("gateway").removeprefix("."), node.lineno
 
 
-@pytest.mark.parametrize(("module", "path"), [m for m in modules() if m[0]], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("module", "path"), [m for m in modules() if m[0]], ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_module_imports_from_its_own_layer_or_from_below(module: str, path: Path) -> None:
     here = layer_of(module)
     upward = [f"{path.name}:{line} imports {name}" for name, line in imports_of(path) if name and layer_of(name) < here]
@@ -68,7 +74,17 @@ def test_a_module_imports_from_its_own_layer_or_from_below(module: str, path: Pa
 
 
 def test_the_pure_modules_touch_no_clock_no_chance_no_network() -> None:
-    pure = ["gate", "http1", "edge/target", "edge/cookies", "edge/authority", "edge/return_to", "login/attempt", "sessions/record", "proxy/response"]
+    pure = [
+        "gate",
+        "http1",
+        "edge/target",
+        "edge/cookies",
+        "edge/authority",
+        "edge/return_to",
+        "login/attempt",
+        "sessions/record",
+        "proxy/response",
+    ]
     forbidden = {"time", "random", "secrets", "os", "socket", "asyncio", "datetime"}
     for name in pure:
         tree = ast.parse((ROOT / f"{name}.py").read_text())

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from gateway.deadlines import NEVER, Deadlines
 from gateway.edge.inbound import CHUNKED, Inbound
@@ -59,8 +59,7 @@ class Patience:
     idle: float
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """One line of the access log: what was asked (None if it could not be read), and how it was answered."""
 
     inbound: Inbound | None

@@ -115,6 +115,7 @@ class Reader:
         self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
+        self._kept: set[bytes] = set()
         self._lines: dict[bytes, Line] = {}
         self._paths: dict[bytes, tuple[str, ...] | None] = {}
         self._addresses: dict[tuple[str, bytes], str] = {}
@@ -177,8 +178,9 @@ class Reader:
         peer: str,
     ) -> Inbound | Failure:
         """Sort the field lines by kind, then judge what only shows when all of them are known."""
-        known = self._lines
-        kept: list[bytes] = []
+        known_to_pass = self._kept
+        kept = [line for line in lines if line in known_to_pass]
+        fresh: list[bytes] = []
         hints: dict[bytes, bytes] = {}
         hosts: list[str | None] = []
         lengths: list[int] = []
@@ -187,10 +189,10 @@ class Reader:
         cookie_lines: list[bytes] = []
         is_chunked = wants_websocket = expects_continue = False
         for line in lines:
-            kind, meaning = known.get(line) or self._judge(line)
-            if kind is KEEP:
-                kept.append(line)
-            elif kind is HOST:
+            if line in known_to_pass:
+                continue
+            kind, meaning = self._lines.get(line) or self._judge(line)
+            if kind is HOST:
                 hosts.append(meaning)
             elif kind is COOKIE:
                 value, cookies = meaning
@@ -200,6 +202,8 @@ class Reader:
                 hints[name] = hints[name] + b", " + value if name in hints else value
             elif kind is CONNECTION:
                 options += meaning
+            elif kind is KEEP:
+                fresh.append(line)
             elif kind is LENGTH:
                 lengths.append(meaning)
             elif kind is CODING:
@@ -214,6 +218,8 @@ class Reader:
                 expects_continue = True
             elif kind is BAD:
                 return Failure.BAD_REQUEST
+        if fresh:
+            kept = [line for line in lines if line in known_to_pass or line in fresh]
         if len(hosts) != 1 or len(lengths) > 1:
             return Failure.BAD_REQUEST
         if is_chunked and (lengths or not is_http_1_1):
@@ -281,7 +287,10 @@ class Reader:
         judged = self._judge_afresh(line)
         if len(line) <= MEMO_LINE_BYTES and judged.kind is not BAD and not is_unique(judged):
             self._make_room(len(line))
-            self._lines[line] = judged
+            if judged.kind is KEEP:
+                self._kept.add(line)
+            else:
+                self._lines[line] = judged
         return judged
 
     def _judge_afresh(self, line: bytes) -> Line:
@@ -327,6 +336,7 @@ class Reader:
         self._memo_room -= size + 200
         if self._memo_room < 0:
             self._memo_room = MEMO_BYTES
+            self._kept.clear()
             self._lines.clear()
             self._paths.clear()
             self._addresses.clear()

@@ -21,7 +21,7 @@ WITHOUT_BODY = frozenset((204, 304))
 MEMO_LINES = 4_096
 MEMO_LINE_BYTES = 1_024
 
-KEEP, DROP, LENGTH, CODING, CONNECTION, UPGRADE, TYPE, CACHE, OWN_COOKIE, BAD = range(10)
+KEEP, DROP, LENGTH, CODING, CONNECTION, UPGRADE, STREAM, CACHE, OWN_COOKIE, BAD = range(10)
 
 
 class Answer(NamedTuple):
@@ -50,11 +50,12 @@ class Answer(NamedTuple):
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_known", "_own_cookies")
+    __slots__ = ("_kept", "_known", "_own_cookies")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
-        self._known: dict[bytes, tuple[int, bytes]] = {}
+        self._kept: set[bytes] = set()  # lines that were judged before and simply pass
+        self._known: dict[bytes, tuple[int, bytes]] = {}  # lines that were judged before and mean something here
 
     def read(self, head: bytes, method: str) -> Answer | None:
         """Return the Answer of `head` (without the empty line), given to a request of `method`; None to refuse."""
@@ -63,28 +64,31 @@ class AnswerReader:
         if match is None or not is_accepted_by_llhttp(head):
             return None
         status = int(match[2])
-        known = self._known
-        kept: list[bytes] = []
+        known_to_pass = self._kept
+        kept = [line for line in lines if line in known_to_pass]
+        fresh: list[bytes] = []
         length_line: bytes | None = None
         options: list[bytes] = []
         is_chunked = is_websocket = is_stream = has_cache_rule = False
         own_cookies = 0
         for line in lines:
-            kind, value = known.get(line) or self._judge(line)
-            if kind == KEEP:
-                kept.append(line)
-            elif kind == LENGTH:
+            if line in known_to_pass:
+                continue
+            kind, value = self._known.get(line) or self._judge(line)
+            if kind == LENGTH:
                 if length_line is not None:
                     return None
                 length_line = line
-            elif kind == TYPE:
-                kept.append(line)
-                is_stream = value == b"text/event-stream"
-            elif kind == CACHE:
-                kept.append(line)
-                has_cache_rule = True
+            elif kind == STREAM:
+                fresh.append(line)
+                is_stream = True
             elif kind == CONNECTION:
                 options += tokens(value)
+            elif kind == KEEP:
+                fresh.append(line)
+            elif kind == CACHE:
+                fresh.append(line)
+                has_cache_rule = True
             elif kind == CODING:
                 if is_chunked:
                     return None
@@ -95,10 +99,12 @@ class AnswerReader:
                 own_cookies += 1
             elif kind == BAD:
                 return None
+        if fresh:
+            kept = [line for line in lines if line in known_to_pass or line in fresh]
         if is_chunked and length_line is not None:
             return None
-        if options:
-            nominated = frozenset(options) - {b"close", b"keep-alive", b"upgrade"}
+        nominated = frozenset(options) - {b"close", b"keep-alive", b"upgrade"}
+        if nominated:
             kept = [line for line in kept if line.partition(b":")[0].lower() not in nominated]
         return Answer(
             status,
@@ -116,9 +122,13 @@ class AnswerReader:
     def _judge(self, line: bytes) -> tuple[int, bytes]:
         judged = self._judge_afresh(line)
         if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != b"set-cookie:":
-            if len(self._known) >= MEMO_LINES:
+            if len(self._known) + len(self._kept) >= MEMO_LINES:
                 self._known.clear()
-            self._known[line] = judged
+                self._kept.clear()
+            if judged[0] == KEEP:
+                self._kept.add(line)
+            else:
+                self._known[line] = judged
         return judged
 
     def _judge_afresh(self, line: bytes) -> tuple[int, bytes]:
@@ -136,7 +146,8 @@ class AnswerReader:
             case b"upgrade":
                 return UPGRADE, value.lower()
             case b"content-type":
-                return TYPE, value.partition(b";")[0].strip(b" \t").lower()
+                is_stream = value.partition(b";")[0].strip(b" \t").lower() == b"text/event-stream"
+                return (STREAM if is_stream else KEEP), value
             case b"cache-control":
                 return CACHE, value
             case b"set-cookie" if value.partition(b"=")[0].strip(b" \t") in self._own_cookies:

@@ -53,7 +53,16 @@ def test_a_claimed_header_never_reaches_the_upstream(
     gateway: Gateway, upstream: RecordingUpstream, employee: str, name: str
 ) -> None:
     for spelling in spellings(name):
-        if spelling in ("Script-Name", "script-name", "SCRIPT-NAME", "sCRIPT-nAME", "Path-Info", "path-info", "PATH-INFO", "pATH-iNFO"):
+        if spelling in (
+            "Script-Name",
+            "script-name",
+            "SCRIPT-NAME",
+            "sCRIPT-nAME",
+            "Path-Info",
+            "path-info",
+            "PATH-INFO",
+            "pATH-iNFO",
+        ):
             continue  # with a hyphen these are ordinary names; with `_` they move the path in WSGI servers
         for cookie in ([employee], []):
             gateway.exchange(get("/public", f"{spelling}: forged-value", *cookie))
@@ -111,13 +120,17 @@ def test_connection_nominates_nothing_that_the_gateway_sets(
 
 
 def test_what_connection_nominates_stays_here(gateway: Gateway, upstream: RecordingUpstream) -> None:
-    gateway.exchange(get("/public", "Connection: close, X-Private", "X-Private: 1", "X-Other: 2", "Keep-Alive: 5", "TE: trailers"))
+    gateway.exchange(
+        get("/public", "Connection: close, X-Private", "X-Private: 1", "X-Other: 2", "Keep-Alive: 5", "TE: trailers")
+    )
     assert upstream.requests[0].all("x-private") == []
     assert upstream.requests[0].all("x-other") == ["2"]
     assert upstream.requests[0].all("keep-alive") == upstream.requests[0].all("te") == []
 
 
-def test_a_trailer_is_neither_forwarded_nor_merged(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
+def test_a_trailer_is_neither_forwarded_nor_merged(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
     head = get("/x", employee, "Transfer-Encoding: chunked", "Trailer: Remote-User", method="POST")
     assert gateway.exchange(head + b"3\r\nabc\r\n0\r\nRemote-User: admin\r\nX-Remote-User: admin\r\n\r\n").status == 200
     assert_identity_once(upstream)
@@ -149,7 +162,11 @@ def test_two_session_cookies_are_nobodys(
 ) -> None:
     own = employee.removeprefix("Cookie: ")
     other = f"__Host-otium_session={second}"
-    for lines in ([f"Cookie: {own}; {other}"], [f"Cookie: {own}", f"Cookie: {other}"], [f"Cookie: {other}; x=1; {own}"]):
+    for lines in (
+        [f"Cookie: {own}; {other}"],
+        [f"Cookie: {own}", f"Cookie: {other}"],
+        [f"Cookie: {other}; x=1; {own}"],
+    ):
         assert gateway.exchange(get("/x", *lines)).status == 401
     assert upstream.requests == []
 
@@ -185,14 +202,18 @@ def test_the_assertion_can_be_checked_with_the_published_keys(
     gateway.exchange(get("/x", employee))
     keys = json.loads(gateway.exchange(get("/.well-known/otium-gateway/jwks.json")).body)
     assert "d" not in keys["keys"][0]
-    token = jwt.decode(upstream.requests[0].all("x-otium-assertion")[0], KeySet.import_key_set(keys), algorithms=["ES256"])
+    token = jwt.decode(
+        upstream.requests[0].all("x-otium-assertion")[0], KeySet.import_key_set(keys), algorithms=["ES256"]
+    )
     assert token.claims["aud"] == "otiumwork"
     assert token.claims["iss"] == "https://app.example.com"
     assert token.claims["email"] == PEOPLE["employee"][0]
     assert token.claims["exp"] - token.claims["iat"] == 60
 
 
-NAMES = st.sampled_from([*FORGED, "Accept", "Cookie", "X-Custom", "Authorization", "Connection", "X-Request-Id", "Referer"])
+NAMES = st.sampled_from(
+    [*FORGED, "Accept", "Cookie", "X-Custom", "Authorization", "Connection", "X-Request-Id", "Referer"]
+)
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)
 
 
@@ -215,7 +236,11 @@ def test_whatever_is_forwarded_is_one_request_with_one_identity(
         return
     assert_identity_once(recorder)
     parser = h11.Connection(h11.SERVER)
-    parser.receive_data(recorder.requests[0].head.encode() if isinstance(recorder.requests[0].head, str) else recorder.requests[0].head + b"\r\n")
+    parser.receive_data(
+        recorder.requests[0].head.encode()
+        if isinstance(recorder.requests[0].head, str)
+        else recorder.requests[0].head + b"\r\n"
+    )
     event = parser.next_event()
     assert isinstance(event, h11.Request)
     assert isinstance(parser.next_event(), h11.EndOfMessage)

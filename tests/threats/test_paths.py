@@ -49,7 +49,23 @@ def test_a_path_that_climbs_or_hides_is_refused(
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize("path", ["/admin", "/%61dmin", "/admin%2f", "/admin%3b", "/admin;x", "//admin", "///admin", "/admin//", "/admin/x", "//admin/x", "/;/admin", "/x;/../admin"[3:]])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin",
+        "/%61dmin",
+        "/admin%2f",
+        "/admin%3b",
+        "/admin;x",
+        "//admin",
+        "///admin",
+        "/admin//",
+        "/admin/x",
+        "//admin/x",
+        "/;/admin",
+        "/x;/../admin"[3:],
+    ],
+)
 def test_every_spelling_of_a_protected_path_is_protected(
     gateway: Gateway, upstream: RecordingUpstream, employee: str, path: str
 ) -> None:
@@ -101,7 +117,10 @@ def test_methods_of_an_entry_are_the_only_ones(gateway: Gateway, upstream: Recor
     assert gateway.exchange(get("/cors", method="HEAD")).status == 200
 
 
-@pytest.mark.parametrize("path", ["/public", "/public/", "/public/x/y", "/exact", "/exact/", "/exact?x=/admin", "/api/desktop", "/api/desktop/v1"])
+@pytest.mark.parametrize(
+    "path",
+    ["/public", "/public/", "/public/x/y", "/exact", "/exact/", "/exact?x=/admin", "/api/desktop", "/api/desktop/v1"],
+)
 def test_what_an_entry_names_is_open(gateway: Gateway, upstream: RecordingUpstream, path: str) -> None:
     assert gateway.exchange(get(path)).status == 200
     assert upstream.requests[0].target == path
