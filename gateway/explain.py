@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 
 from gateway.accounts.record import Account, Status
 from gateway.app import identities_of, reader_of, rules_of
-from gateway.factors.record import Factor, Proof
+from gateway.factors.record import Proof, required_factors
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
-from gateway.login.attempt import MEMBER_FACTORS, OWNER_FACTORS
 from gateway.sessions.record import Session
 from gateway.settings import Settings
 
@@ -43,7 +42,6 @@ def explain(settings: Settings, method: str, url: str, account: Account | None, 
 def session_of(settings: Settings, account: Account, now: int) -> Session:
     """Return the session that a sign-in of `account` would open."""
     is_owner = account.identifier in settings.access.owners
-    factors: tuple[Factor, ...] = OWNER_FACTORS if is_owner else MEMBER_FACTORS
     return Session(
         id="ses_explained",
         account=account.id,
@@ -53,7 +51,7 @@ def session_of(settings: Settings, account: Account, now: int) -> Session:
         role=account.role,
         modules=account.modules,
         is_owner=is_owner,
-        proofs=tuple(Proof(factor, now) for factor in factors),
+        proofs=tuple(Proof(factor, now) for factor in required_factors(is_owner=is_owner)),
         started_at=now,
         seen_at=now,
     )

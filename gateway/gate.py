@@ -13,7 +13,7 @@ from enum import Enum
 
 from gateway.accounts.record import Role
 from gateway.edge.inbound import Inbound
-from gateway.factors.record import Factor
+from gateway.factors.record import Factor, required_factors
 from gateway.sessions.record import Session
 
 
@@ -123,6 +123,7 @@ Decision = Forward | Page | SignIn | StepUp | Refuse
 
 def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
     """Return what becomes of the request. `now` is UTC seconds, for rules that ask for a fresh proof."""
+    session = complete(session)
     page = find_page(inbound, rules)
     if page is not None:
         return decide_page(page, inbound.path, session)
@@ -135,6 +136,16 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
     if session is None or inbound.method == "OPTIONS":
         return SignIn("no entry of public or machine admits this path and method")
     return decide_rule(inbound, session, rules)
+
+
+def complete(session: Session | None) -> Session | None:
+    """Return the session if it gave every factor that its account needs now, else None.
+
+    Who joined the list of owners after signing in with a password is nobody until the rest is proved.
+    """
+    if session is None or not session.is_owner or session.factors.issuperset(required_factors(is_owner=True)):
+        return session
+    return None
 
 
 def find_page(inbound: Inbound, rules: Rules) -> Need | None:

@@ -230,6 +230,7 @@ class Supervisor:
 
     def _finish(self) -> int:
         notify("STOPPING=1")
+        close_all(self._sockets, but={})  # or the system would go on taking connections that nobody serves
         self._stop(signal.SIGTERM)
         for name in self._sockets:
             if name.startswith("unix:"):

@@ -1,4 +1,4 @@
-"""What a factor and a proof are."""
+"""What a factor and a proof are, and who has to prove what."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ class Proof:
 
     factor: Factor
     at: int
+
+
+MEMBER_FACTORS = (Factor.PASSWORD,)
+OWNER_FACTORS = (Factor.PASSWORD, Factor.TOTP, Factor.MAGIC_LINK)
+
+
+def required_factors(*, is_owner: bool) -> tuple[Factor, ...]:
+    """Return what has to be proved to sign in, in the order in which it is asked for."""
+    return OWNER_FACTORS if is_owner else MEMBER_FACTORS

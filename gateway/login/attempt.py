@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.factors.record import Factor, Proof
+from gateway.factors.record import Factor, Proof, required_factors
 
-MEMBER_FACTORS = (Factor.PASSWORD,)
-OWNER_FACTORS = (Factor.PASSWORD, Factor.TOTP, Factor.MAGIC_LINK)
 AVAILABLE = frozenset((Factor.PASSWORD,))
 
 
@@ -38,7 +36,7 @@ class Unavailable:
 def next_step(proofs: Sequence[Proof], *, is_owner: bool) -> Complete | Needs | Unavailable:
     """Return what is next after `proofs`."""
     proved = {proof.factor for proof in proofs}
-    for factor in OWNER_FACTORS if is_owner else MEMBER_FACTORS:
+    for factor in required_factors(is_owner=is_owner):
         if factor not in proved:
             return Needs(factor) if factor in AVAILABLE else Unavailable(factor)
     return Complete()

@@ -1,0 +1,152 @@
+"""THREATS 49: who keeps us waiting is let go, and nobody else notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.gateway import Gateway
+from tests.support.raw import Connection, get
+from tests.support.upstream import Recorded, RecordingUpstream, Talk
+
+
+@pytest.fixture(scope="module")
+def impatient(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that waits a second for anything."""
+    names = ["LISTEN__HEAD_SECONDS", "LISTEN__BODY_SECONDS", "LISTEN__IDLE_SECONDS", "UPSTREAM__HEAD_SECONDS", "UPSTREAM__IDLE_SECONDS", "UPSTREAM__CONNECT_SECONDS"]
+    folder = tmp_path_factory.mktemp("impatient")
+    gateway = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=dict.fromkeys(names, "1")).seed().start()
+    yield gateway
+    assert gateway.stop() == 0
+
+
+def drip(connection: Connection, content: bytes, every: float = 0.2) -> float:
+    """Send a byte at a time until the other side has had enough; return after how many seconds."""
+    began = time.monotonic()
+    connection.sock.settimeout(every)
+    for byte in content:
+        try:
+            connection.send(bytes([byte]))
+            received = connection.sock.recv(65_536)
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+        connection.buffer += received
+        break
+    connection.sock.settimeout(10)
+    return time.monotonic() - began
+
+
+def test_a_head_that_drips_is_refused_in_time(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    with impatient.connect() as connection:
+        assert drip(connection, get("/public", "X: " + "y" * 100)) < 4
+        response = connection.response()
+        assert response is not None
+        assert response.status == 408
+        assert connection.is_closed()
+    assert upstream.requests == []
+
+
+def test_a_second_head_that_drips_is_refused_in_time(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    with impatient.connect() as connection:
+        connection.send(get("/public"))
+        assert connection.response() is not None
+        assert drip(connection, get("/public", "X: " + "y" * 100)) < 4
+
+
+def test_a_body_that_drips_is_cut_in_time(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    with impatient.connect() as connection:
+        connection.send(get("/public", "Content-Length: 500", method="POST"))
+        assert drip(connection, b"x" * 500) < 4
+        response = connection.response()
+        assert response is not None
+        assert response.status == 408
+    with impatient.connect() as connection:
+        connection.send(get("/public", "Transfer-Encoding: chunked", method="POST"))
+        assert drip(connection, b"1\r\nx\r\n" * 100) < 4
+
+
+def test_a_body_that_never_begins_is_cut_in_time(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    for framing in ("Content-Length: 500", "Transfer-Encoding: chunked"):
+        with impatient.connect() as connection:
+            connection.send(get("/public", framing, method="POST"))
+            response = connection.response()
+            assert response is not None
+            assert response.status == 408
+
+
+def test_a_slow_body_that_makes_progress_arrives(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    with impatient.connect() as connection:
+        connection.send(get("/public", "Content-Length: 20480", method="POST"))
+        for _ in range(10):
+            connection.send(b"x" * 2_048)
+            time.sleep(0.3)
+        response = connection.response()
+        assert response is not None
+        assert response.status == 200
+
+
+def test_idle_connections_are_closed_and_cost_the_others_nothing(
+    impatient: Gateway, upstream: RecordingUpstream
+) -> None:
+    idle = [impatient.connect() for _ in range(500)]
+    began = time.monotonic()
+    assert impatient.exchange(get("/public")).status == 200
+    assert time.monotonic() - began < 1
+    for connection in idle:
+        assert connection.receive() == b""
+        connection.sock.close()
+    assert time.monotonic() - began < 10
+
+
+def test_an_upstream_that_never_answers_is_504(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    def never(talk: Talk, _: Recorded) -> None:
+        while talk.read_more():
+            pass
+        talk.close()
+
+    upstream.scripts["/public/never"] = never
+    response = impatient.exchange(get("/public/never"))
+    assert response.status == 504
+    assert b"upstream_timeout" in response.body
+
+
+def test_an_upstream_that_stops_in_the_middle_is_cut(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    def stall(talk: Talk, _: Recorded) -> None:
+        talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        while talk.read_more():
+            pass
+        talk.close()
+
+    upstream.scripts["/public/stall"] = stall
+    response = impatient.exchange(get("/public/stall"))
+    assert response.status == 200
+    assert not response.is_complete
+
+
+def test_a_client_that_takes_nothing_is_cut(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    def flood(talk: Talk, _: Recorded) -> None:
+        talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n")
+        for _n in range(5_000):
+            talk.send(b"z" * 100_000)
+        talk.close()
+
+    upstream.scripts["/public/flood"] = flood
+    with impatient.connect() as connection:
+        connection.send(get("/public/flood"))
+        time.sleep(4)
+        received = connection.read_to_end()
+    assert len(received) < 100_000_000
+
+
+def test_an_upstream_that_is_not_there_is_502(tmp_path_factory: pytest.TempPathFactory) -> None:
+    gateway = Gateway(tmp_path_factory.mktemp("alone"), "127.0.0.1:1").seed().start()
+    try:
+        response = gateway.exchange(get("/public"))
+        assert response.status == 502
+        assert b"upstream_unreachable" in response.body
+    finally:
+        gateway.stop()

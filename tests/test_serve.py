@@ -1,0 +1,174 @@
+"""Processes: started, replaced, reloaded and stopped without losing anybody's request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import ACCESS, Gateway
+from tests.support.raw import Connection, get
+from tests.support.upstream import OK, Recorded, RecordingUpstream, Talk
+
+
+@pytest.fixture
+def own(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway for one test, which may do with it what it likes."""
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"LISTEN__DRAIN_SECONDS": "5"}).seed().start()
+    yield gateway
+    if gateway.process and gateway.process.poll() is None:
+        gateway.stop()
+
+
+def keep_asking(gateway: Gateway, stop: threading.Event, statuses: list[int], lines: list[str]) -> None:
+    while not stop.is_set():
+        statuses.append(gateway.exchange(get("/x", *lines)).status)
+
+
+def test_a_worker_that_dies_is_replaced_and_the_others_serve_on(own: Gateway) -> None:
+    cookie = own.sign_in()
+    before = own.workers()
+    os.kill(before[0], signal.SIGKILL)
+    own.wait_for("worker_died")
+    until = time.monotonic() + 10
+    while len(own.workers()) < 2 or before[0] in own.workers():
+        assert time.monotonic() < until
+        assert own.exchange(get("/x", cookie)).status == 200
+    assert own.exchange(get("/x", cookie)).status == 200
+
+
+def test_a_request_under_way_is_answered_before_the_end(own: Gateway, upstream: RecordingUpstream) -> None:
+    asked, go = threading.Event(), threading.Event()
+
+    def slow(talk: Talk, _: Recorded) -> None:
+        asked.set()
+        assert go.wait(10)
+        talk.send(OK)
+
+    upstream.scripts["/public/slow"] = slow
+    with own.connect() as connection:
+        connection.send(get("/public/slow"))
+        assert asked.wait(10)
+        assert own.process is not None
+        own.process.send_signal(signal.SIGTERM)
+        with pytest.raises(OSError):  # noqa: PT011 - refused or reset, as the kernel likes
+            while True:
+                Connection(own.port).sock.close()
+                time.sleep(0.05)
+        go.set()
+        response = connection.response()
+    assert response is not None
+    assert response.body == b"ok"
+    assert own.process.wait(20) == 0
+
+
+def test_a_reload_loses_no_request_and_changes_what_is_allowed(own: Gateway, upstream: RecordingUpstream) -> None:
+    cookie = own.sign_in()
+    stop, statuses = threading.Event(), list[int]()
+    thread = threading.Thread(target=keep_asking, args=(own, stop, statuses, [cookie]))
+    thread.start()
+    assert own.exchange(get("/newly/public")).status == 401
+    (own.config / "access.toml").write_text(ACCESS.replace('{ path = "/exact" },', '{ path = "/newly/public" },'))
+    assert own.process is not None
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for('"event": "reloaded"')
+    assert own.exchange(get("/newly/public")).status == 200
+    assert own.exchange(get("/exact")).status == 401
+    stop.set()
+    thread.join()
+    assert len(statuses) > 10
+    assert set(statuses) == {200}
+
+
+def test_a_bad_file_is_reported_and_the_running_settings_stay(own: Gateway) -> None:
+    before = own.workers()
+    (own.config / "access.toml").write_text('rules = [{ path = "/", roles = ["emploee"] }]')
+    assert own.process is not None
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for("reload_refused")
+    assert "access.toml" in own.logged()
+    assert "roles" in own.logged()
+    assert own.workers() == before
+    assert own.exchange(get("/public")).status == 200
+
+
+def test_an_owner_named_by_a_reload_needs_three_factors_from_then_on(own: Gateway) -> None:
+    cookie = own.sign_in("admin")
+    assert own.exchange(get("/admin", cookie)).status == 200
+    own.environ["OPS_ACCESS_EMAILS"] = ""
+    access = ACCESS.replace('owners = ["otto@otium.example"]', 'owners = ["otto@otium.example", "Adam@Acme.example."]')
+    (own.config / "access.toml").write_text(access)
+    assert own.process is not None
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for('"event": "reloaded"')
+    assert own.exchange(get("/admin", cookie)).status in (303, 401)
+
+
+def test_a_session_ended_by_the_command_line_is_dead_on_every_worker(own: Gateway) -> None:
+    cookie = own.sign_in()
+    connections = [own.connect() for _ in range(24)]  # spread over both workers
+
+    def ask_all() -> set[int]:
+        found = set()
+        for connection in connections:
+            connection.send(get("/x", cookie))
+            response = connection.response()
+            assert response is not None
+            found.add(response.status)
+        return found
+
+    assert ask_all() == {200}
+    assert own.cli("account", "disable", "erin@acme.example").returncode == 0
+    assert ask_all() == {401}
+    assert own.cli("account", "enable", "erin@acme.example").returncode == 0
+    assert ask_all() == {401}
+    cookie = own.sign_in()
+    assert ask_all() == {200}
+    assert own.cli("session", "revoke", "--email", "erin@acme.example").returncode == 0
+    assert ask_all() == {401}
+    for connection in connections:
+        connection.sock.close()
+
+
+def test_sockets_of_systemd_are_served_and_readiness_is_told(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed()
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(tmp_path / "notify"))
+    notify.settimeout(20)
+    given = socket.create_server(("127.0.0.1", 0))
+    script = f"import os, sys; os.dup2({given.fileno()}, 3, inheritable=True); os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.executable, [sys.executable, '-m', 'gateway', 'serve', '--config', {str(gateway.config)!r}])"
+    environ = {**gateway.environ, "LISTEN_FDS": "1", "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with gateway.log.open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-c", script], env=environ, pass_fds=[given.fileno()], stdout=log, stderr=log)
+    try:
+        assert notify.recv(4096) == b"READY=1", gateway.logged()
+        with Connection(given.getsockname()[1]) as connection:
+            connection.send(get("/public"))
+            response = connection.response()
+        assert response is not None
+        assert response.status == 200
+        process.send_signal(signal.SIGTERM)
+        while notify.recv(4096) != b"STOPPING=1":
+            pass
+    finally:
+        process.terminate()
+        process.wait(20)
+        given.close()
+        notify.close()
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}")
+    with socket.create_server(("127.0.0.1", gateway.port)):
+        result = gateway.cli("serve")
+    assert result.returncode == 1
+    assert f"127.0.0.1:{gateway.port}" in result.stderr
+    assert "Traceback" not in result.stderr
