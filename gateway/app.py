@@ -19,7 +19,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from gateway import keys, logs
+from gateway import keys, limits, logs
 from gateway.access_log import AccessLog
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection, Edge
@@ -47,6 +47,7 @@ from gateway.store import Store, StoreUnavailable
 log = structlog.get_logger("app")
 
 FLUSH_SECONDS = 60
+PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
 PAGES_CONNECTIONS = 1_024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -164,6 +165,7 @@ class Gateway:
         self._chores = [
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._front.end_revoked(self.edge.connections))),
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
+            loop.create_task(self._every(PURGE_SECONDS, self._purge)),
         ]
 
     async def drain(self) -> None:
@@ -194,11 +196,13 @@ class Gateway:
 
     def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
         """Make the pages' application: handlers by the names of their routes."""
-        limits = settings.limits
+        configured = settings.limits
         service = SignInService(
             store=self._store,
             hasher=self._hasher,
-            limit=Limit(limits.password_failures, limits.password_window_seconds, limits.password_lock_seconds),
+            limit=Limit(
+                configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds
+            ),
             owners=settings.access.owners,
         )
         login = LoginPages(
@@ -249,6 +253,12 @@ class Gateway:
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
         return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
+
+    async def _purge(self) -> None:
+        """Forget tries that no limit counts any more."""
+        longest = max(self._settings.limits.password_window_seconds, self._settings.limits.password_lock_seconds)
+        async with self._store.transaction(announce=False) as tx:
+            await limits.purge(tx, self._clock.utc - longest)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:

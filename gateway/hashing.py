@@ -1,8 +1,9 @@
 """Passwords against hashes: slow on purpose, beside the event loop, and never more at once than planned.
 
 Hashing runs in a few threads that the system runs when nothing else wants to (SCHED_IDLE), so that proxied
-requests on the same core go first; the hash functions let go of the interpreter while they work. Beyond a bounded queue the answer is "busy",
-because a sign-in that waits for a minute helps nobody and a thousand waiting ones help an attacker.
+requests on the same core go first; the hash functions let go of the interpreter while they work. Beyond a bounded
+queue the answer is "busy", because a sign-in that waits for a minute helps nobody and a thousand waiting ones help
+an attacker.
 
 An unknown email costs what a known one does: there is always one hash of the configured method computed. Where a
 stored hash is of another method, and so cheaper or dearer, the configured one is computed besides, on a

@@ -13,12 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
-from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+from sqlalchemy import delete, update
 
 from gateway.store import Transaction
 from gateway.store.schema import limits
+from gateway.store.upsert import upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,8 @@ def address_bucket(address: str) -> str:
     except ValueError:
         return address
     if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:  # a dual-stack socket writes IPv4 clients like this
+            return str(parsed.ipv4_mapped)
         return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
     return str(parsed)
 
@@ -104,12 +105,18 @@ async def give_back(tx: Transaction, key: str, at: int) -> None:
 
 
 async def read(tx: Transaction, key: str) -> Bucket:
-    """Return the bucket, locked against everybody else until the transaction ends."""
-    upsert = upsert_sqlite if tx.dialect.name == "sqlite" else upsert_postgresql
-    fresh = upsert(limits).values(key=key, failures="", locked_until=0, changed_at=0)
-    await tx.execute(fresh.on_conflict_do_nothing(index_elements=["key"]))
-    query = select(limits.c.failures, limits.c.locked_until).where(limits.c.key == key).with_for_update()
-    row = (await tx.execute(query)).one()
+    """Return the bucket, locked against everybody else until the transaction ends.
+
+    One statement finds or makes the row and locks it. With a SELECT of its own, somebody's `clear` could remove
+    the row in between.
+    """
+    statement = (
+        upsert(tx, limits)
+        .values(key=key, failures="", locked_until=0, changed_at=0)
+        .on_conflict_do_update(index_elements=["key"], set_={"changed_at": limits.c.changed_at})
+        .returning(limits.c.failures, limits.c.locked_until)
+    )
+    row = (await tx.execute(statement)).one()
     return Bucket(tuple(int(at) for at in row.failures.split(",") if at), row.locked_until)
 
 

@@ -147,7 +147,9 @@ def test_sockets_of_systemd_are_served_and_readiness_is_told(upstream: Recording
     script = f"import os, sys; os.dup2({given.fileno()}, 3, inheritable=True); os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.executable, [sys.executable, '-m', 'gateway', 'serve', '--config', {str(gateway.config)!r}])"
     environ = {**gateway.environ, "LISTEN_FDS": "1", "NOTIFY_SOCKET": str(tmp_path / "notify")}
     with gateway.log.open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-c", script], env=environ, pass_fds=[given.fileno()], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], env=environ, pass_fds=[given.fileno()], stdout=log, stderr=log
+        )
     try:
         assert notify.recv(4096) == b"READY=1", gateway.logged()
         with Connection(given.getsockname()[1]) as connection:

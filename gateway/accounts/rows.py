@@ -6,13 +6,12 @@ import secrets
 from typing import Any
 
 from sqlalchemy import Row, Select, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
-from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
 from gateway.accounts.record import Account, Module, Role, Status
 from gateway.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
+from gateway.store.upsert import upsert
 
 COLUMNS = (
     accounts.c.id,
@@ -32,8 +31,14 @@ def new_account_id() -> str:
     return f"acc_{secrets.token_hex(10)}"
 
 
-async def find(tx: Transaction, account_id: str) -> Account | None:
-    return await find_one(tx, select(*COLUMNS).where(accounts.c.id == account_id))
+async def find(tx: Transaction, account_id: str, *, lock: bool = False) -> Account | None:
+    """With `lock`, nobody changes the account until the transaction ends: for what is done on its strength.
+
+    A write transaction of SQLite is alone anyway. On PostgreSQL, a password could otherwise be changed, and
+    every session ended, between this reading and the session that is opened because of it.
+    """
+    query = select(*COLUMNS).where(accounts.c.id == account_id)
+    return await find_one(tx, query.with_for_update() if lock else query)
 
 
 async def find_by_identifier(tx: Transaction, identifier: str) -> Account | None:
@@ -51,14 +56,13 @@ async def list_all(tx: Transaction, tenant: str | None = None) -> list[Account]:
 
 async def add(tx: Transaction, account: Account) -> bool:
     """Add an account, and its tenant if that is new. Returns False if the identifier is taken."""
-    upsert = upsert_sqlite if tx.dialect.name == "sqlite" else upsert_postgresql
     await tx.execute(
-        upsert(tenants)
+        upsert(tx, tenants)
         .values(slug=account.tenant, name=account.tenant, status="active")
         .on_conflict_do_nothing(index_elements=["slug"])
     )
     result = await tx.execute(
-        upsert(accounts)
+        upsert(tx, accounts)
         .values(
             id=account.id,
             identifier=account.identifier,

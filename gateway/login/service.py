@@ -120,7 +120,7 @@ class SignInService:
         proofs = (Proof(Factor.PASSWORD, now),)
         is_owner = known.identifier in self._owners
         async with self._store.transaction() as tx:
-            account = await account_rows.find(tx, known.id)
+            account = await account_rows.find(tx, known.id, lock=True)
             if account is None or not await is_unchanged(tx, account, known):
                 await self._note(tx, Event.LOGIN_FAILED, known.identifier, known, inbound, now, {"reason": "changed"})
                 return Wrong()

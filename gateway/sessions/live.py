@@ -15,11 +15,12 @@ notification can arrive after the next request; only asking is exact.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.accounts.record import Role
 from gateway.accounts.rows import read_modules
@@ -27,10 +28,18 @@ from gateway.sessions import rows
 from gateway.sessions.record import Lifetimes, Session, is_expired
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
+from gateway.store.engine import broken_store
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
 
+if TYPE_CHECKING:
+    import asyncpg
+
 MAX_REMEMBERED = 50_000
+# Readers wait only while somebody repairs the database after a crash; then the whole worker waits with them.
+BUSY_SECONDS = 0.1
+ASK_SECONDS = 2.0  # for a connection and its answer
+POOL_SIZE = 8
 
 # The same statement on both, but for the mark of its one parameter.
 QUERY = """
@@ -62,17 +71,18 @@ class Lookup(Protocol):
 
 
 class Seen:
-    """When each session was last used, as far as this worker knows and the store does not yet."""
+    """When each session was last used, as far as this worker knows and the store may not yet."""
 
-    __slots__ = ("_lifetimes", "_times")
+    __slots__ = ("_lifetimes", "_times", "_written")
 
     def __init__(self, lifetimes: Lifetimes) -> None:
         self._lifetimes = lifetimes
         self._times: dict[bytes, int] = {}
+        self._written: dict[bytes, int] = {}  # what the last flush took: a remembered Session may be older
 
     def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
         """Return `session` unless it has expired, and note its use."""
-        seen_at = self._times.get(key, session.seen_at)
+        seen_at = self._times.get(key) or self._written.get(key, 0)
         if is_expired(session, max(seen_at, session.seen_at), self._lifetimes, now):
             return None
         if is_use:
@@ -80,13 +90,14 @@ class Seen:
         return session
 
     async def flush(self, store: Store) -> None:
-        times, self._times = self._times, {}
-        if not times:
+        if not self._times:
             return
+        times, self._times = self._times, {}
+        self._written = times
         try:
             async with store.transaction(announce=False) as tx:
                 await rows.touch(tx, times)
-        except StoreUnavailable:
+        except BaseException:  # also when this is cancelled: the next flush then writes them
             self._times = times | self._times
             raise
 
@@ -109,32 +120,25 @@ class SQLiteLookup:
         self._seen = seen
         self._known: dict[bytes, Session] = {}
         self._generation: Generation | None = None
-        self._under = b""
-        self._connection: sqlite3.Connection | None = None
-        self._version = -1
+        self._under = b""  # the generation that `_known` belongs to
         self._checked_at = -1
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._version = -1
 
     async def start(self) -> None:
-        with closing_store_errors():
+        with self._asking():
             self._generation = Generation(self._location.generation_path)
-            self._open()
+            self._connect()
 
     def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         generation = self._generation
         if generation is None:
-            raise StoreUnavailable("the lookup was not started")
-        current = generation.current()
-        if current != self._under or now != self._checked_at:
+            raise StoreUnavailable("the session lookup is not open")
+        if now != self._checked_at or generation.current() != self._under:
             self._catch_up(generation, now)
-        session = self._known.get(key)
-        if session is None:
-            session = self._select(key)
-            if session is None:
-                return None
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            self._known[key] = session
-        return self._seen.judge(key, session, now, is_use)
+        session = self._known.get(key) or self._select(key)
+        return self._seen.judge(key, session, now, is_use) if session else None
 
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         return self.find(key, now, is_use=is_use)
@@ -143,8 +147,7 @@ class SQLiteLookup:
         await self._seen.flush(store)
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        self._disconnect()
         if self._generation is not None:
             self._generation.close()
             self._generation = None
@@ -152,58 +155,85 @@ class SQLiteLookup:
     def _catch_up(self, generation: Generation, now: int) -> None:
         """Forget everything if anything has changed. The generation is read before the database is."""
         if now != self._checked_at:
-            if not generation.is_attached():
-                generation = self._generation = Generation(self._location.generation_path)
-                self._known.clear()
-            with closing_store_errors():
-                version = self._connected().execute("PRAGMA data_version").fetchone()[0]
-            if version != self._version:
-                self._version = version
-                self._known.clear()
+            self._ask_for_changes(generation)
             self._checked_at = now
         current = generation.current()
         if current != self._under:
             self._under = current
             self._known.clear()
 
+    def _ask_for_changes(self, generation: Generation) -> None:
+        """Once a second: see what was changed and not announced, and that the files are still the same."""
+        with self._asking():
+            generation.follow()
+            if self._location.identity() != self._file:
+                self._disconnect()
+            version = self._connected().execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._known.clear()
+
     def _select(self, key: bytes) -> Session | None:
-        with closing_store_errors():
-            row = self._connected().execute(QUERY.format("?"), (key,)).fetchone()
-        return read(row, self._owners) if row else None
+        with self._asking():
+            found = self._connected().execute(QUERY.format("?"), (key,)).fetchall()
+        if not found:
+            return None
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        session = self._known[key] = read(found[0], self._owners)
+        return session
 
     def _connected(self) -> sqlite3.Connection:
-        return self._connection or self._open()
+        return self._connection or self._connect()
 
-    def _open(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
+        self._file = self._location.identity()
         # Read-only, and without transactions of its own: a read that stayed open would see yesterday for ever.
         self._connection = sqlite3.connect(
-            f"file:{self._location.path}?mode=ro", uri=True, isolation_level=None, timeout=1.0
+            self._location.read_only_uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS
         )
         return self._connection
 
+    def _disconnect(self) -> None:
+        """What was remembered goes with the connection: `data_version` means nothing to another one."""
+        self._known.clear()
+        self._version = -1
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Whatever goes wrong, say that the store is away, and try again from the beginning next time."""
+        try:
+            with broken_store():
+                yield
+        except StoreUnavailable:
+            self._disconnect()
+            self._checked_at = -1
+            raise
+
 
 class PostgreSQLLookup:
-    """Sessions from the database, asked for each request."""
+    """Sessions from the database, asked for each request through a few connections of its own."""
 
     def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen) -> None:
         self._location = location
         self._owners = owners
         self._seen = seen
-        self._pool: Any = None
+        self._pool: asyncpg.Pool | None = None
 
     async def start(self) -> None:
-        await self._connect()
+        """Connections are made when first needed, so that a worker can start while the database is away."""
+        import asyncpg  # only here, so that who runs on SQLite does not carry it
+
+        self._pool = await asyncpg.create_pool(self._location.dsn, min_size=0, max_size=POOL_SIZE)
 
     def find(self, key: bytes, now: int, *, is_use: bool = True) -> Pending:
         return Pending.ASK
 
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
-        import asyncpg
-
-        try:
-            row = await (self._pool or await self._connect()).fetchrow(QUERY.format("$1"), key, timeout=2.0)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(str(error) or type(error).__name__) from error
+        row = await self._select(key)
         return self._seen.judge(key, read(row, self._owners), now, is_use) if row else None
 
     async def flush(self, store: Store) -> None:
@@ -212,18 +242,17 @@ class PostgreSQLLookup:
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
+            self._pool = None
 
-    async def _connect(self) -> Any:
-        import asyncpg  # only here, so that who runs on SQLite does not carry it
-
-        try:
-            self._pool = await asyncpg.create_pool(self._location.dsn, min_size=1, max_size=8, timeout=5.0)
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-            raise StoreUnavailable(str(error) or type(error).__name__) from error
-        return self._pool
+    async def _select(self, key: bytes) -> asyncpg.Record | None:
+        if self._pool is None:
+            raise StoreUnavailable("the session lookup is not open")
+        with broken_store():
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self._pool.fetchrow(QUERY.format("$1"), key)
 
 
-def read(row: Sequence[Any], owners: frozenset[str]) -> Session:
+def read(row: Iterable[Any], owners: frozenset[str]) -> Session:
     session_id, account, identifier, name, tenant, role, modules, proofs, started_at, seen_at = row
     return Session(
         id=session_id,
@@ -238,11 +267,3 @@ def read(row: Sequence[Any], owners: frozenset[str]) -> Session:
         started_at=started_at,
         seen_at=seen_at,
     )
-
-
-@contextlib.contextmanager
-def closing_store_errors() -> Any:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StoreUnavailable(str(error)) from error

@@ -77,10 +77,18 @@ async def end_key(tx: Transaction, token_key: bytes, now: int) -> bool:
 
 async def end_all(tx: Transaction, account_id: str, now: int, but: str | None = None) -> int:
     """End every session of an account, except the one with the id `but`. Returns how many were open."""
-    statement = update(sessions).where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
+    # The rows are locked in the order in which `touch` takes them: on PostgreSQL, two that lock the same
+    # rows in different orders would wait for each other.
+    still_open = (
+        select(sessions.c.id)
+        .where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
+        .order_by(sessions.c.token_key)
+        .with_for_update()
+    )
     if but is not None:
-        statement = statement.where(sessions.c.id != but)
-    return (await tx.execute(statement.values(ended_at=now))).rowcount
+        still_open = still_open.where(sessions.c.id != but)
+    statement = update(sessions).where(sessions.c.id.in_(still_open)).values(ended_at=now)
+    return (await tx.execute(statement)).rowcount
 
 
 async def account_of(tx: Transaction, session_id: str) -> str | None:
@@ -123,7 +131,7 @@ async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
         .where(sessions.c.token_key == bindparam("at_key"), sessions.c.seen_at < bindparam("at"))
         .values(seen_at=bindparam("at"))
     )
-    await tx.execute(statement, [{"at_key": key, "at": at} for key, at in seen.items()])
+    await tx.execute(statement, [{"at_key": key, "at": at} for key, at in sorted(seen.items())])
 
 
 def write_proofs(proofs: Sequence[Proof]) -> str:

@@ -7,22 +7,29 @@ never fails half-way because another one was quicker. On PostgreSQL row locks do
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.store.generation import Generation
-from gateway.store.location import Location, PostgreSQL, SQLite, locate
+from gateway.store.location import PostgreSQL, SQLite, locate
+
+if TYPE_CHECKING:
+    import asyncpg
 
 Transaction = AsyncConnection
 
-BUSY_SECONDS = 10.0  # how long a writer waits for another one
+BUSY_SECONDS = 10.0  # how long a writer waits for one of another process
+CONNECT_SECONDS = 5.0
+STATEMENT_SECONDS = 10.0
 POOL_SIZE = 4
 
 
@@ -33,46 +40,42 @@ class StoreUnavailable(Exception):
 class Store:
     """The database of one process; connections are opened when first needed."""
 
-    def __init__(self, engine: AsyncEngine, location: Location, generation: Generation | None) -> None:
+    def __init__(self, engine: AsyncEngine, generation: Generation | None) -> None:
         self._engine = engine
-        self._is_sqlite = isinstance(location, SQLite)
-        self._generation = generation
+        self._generation = generation  # SQLite only
+        self._turn = asyncio.Lock()
 
     @classmethod
     def open(cls, url: str) -> Store:
         """Open the store at `url` (see store.location). Raises StoreUnavailable if its file can't be made."""
-        location = locate(url)
-        match location:
-            case SQLite():
+        match locate(url):
+            case SQLite() as location:
                 with broken_store():
                     location.prepare()
-                    generation = Generation(location.generation_path)
-                return cls(open_sqlite(location), location, generation)
-            case PostgreSQL():
-                engine = create_async_engine(location.async_url, pool_size=POOL_SIZE, pool_pre_ping=True)
-                return cls(engine, location, None)
+                    return cls(open_sqlite(location), Generation(location.generation_path))
+            case PostgreSQL() as location:
+                return cls(open_postgresql(location), None)
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, announce: bool = True) -> AsyncIterator[Transaction]:
         """Write: all of it or nothing. When this is left, every worker knows, unless `announce` is False.
 
-        Frequent writes that no session depends on pass False, so that they don't wake everybody.
+        Frequent writes that no session depends on pass False, so that they don't wake everybody. Nothing but
+        statements belongs inside: others wait. Raises StoreUnavailable.
         """
         with broken_store():
-            async with self._engine.connect() as connection:
-                if self._is_sqlite:
+            async with self._writers_turn(), self._engine.connect() as connection:
+                if self._generation is not None:
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
-                await connection.commit()
-        if announce and self._generation is not None:
-            self._generation.announce()
+                await uninterrupted(self._commit(connection, announce))
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
-        """Read: everything as it was at one moment."""
+        """Read what is committed; on SQLite everything as it was at one moment. Raises StoreUnavailable."""
         with broken_store():
             async with self._engine.connect() as connection:
-                if self._is_sqlite:
+                if self._generation is not None:
                     await connection.exec_driver_sql("BEGIN")
                 yield connection
                 await connection.rollback()
@@ -82,36 +85,87 @@ class Store:
         if self._generation is not None:
             self._generation.close()
 
+    @contextlib.asynccontextmanager
+    async def _writers_turn(self) -> AsyncIterator[None]:
+        """SQLite has one writer at a time: queue here, in order, and not in its lock, which polls."""
+        if self._generation is None:
+            yield
+            return
+        async with self._turn:
+            yield
+
+    async def _commit(self, connection: Transaction, announce: bool) -> None:
+        await connection.commit()
+        if announce and self._generation is not None:
+            self._generation.announce()
+
+
+async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Finish `work` even if the caller is cancelled meanwhile: a commit that landed must also be announced."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
 
 def open_sqlite(location: SQLite) -> AsyncEngine:
     engine = create_async_engine(
         location.async_url,
         pool_size=POOL_SIZE,
+        max_overflow=0,
         # The driver would open transactions on its own, and too late; we say BEGIN ourselves.
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def set_up(connection: Any, _: object) -> None:
+    def set_up(connection: Any, record: Any) -> None:
+        record.info["file"] = location.identity()
         cursor = connection.cursor()
         for statement in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {statement}")
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, record: Any, proxy: Any) -> None:
+        # A connection outlives its file: after a restore from a backup it would go on writing into the void.
+        if record.info["file"] != location.identity():
+            raise DisconnectionError("the database file was replaced")
+
     return engine
+
+
+def open_postgresql(location: PostgreSQL) -> AsyncEngine:
+    async def connect() -> asyncpg.Connection:
+        import asyncpg  # only here, so that who runs on SQLite does not carry it
+
+        return await asyncpg.connect(location.dsn, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS)
+
+    # asyncpg reads the URL itself, so that the session lookup and this engine can't read it in two ways.
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=POOL_SIZE, pool_pre_ping=True)
 
 
 @contextlib.contextmanager
 def broken_store() -> Iterator[None]:
-    """Translate what the drivers raise when the store is away, full, locked or broken."""
+    """Translate what the drivers raise when the store is away, full, locked, broken or not made yet.
+
+    A violated constraint or a value that no column takes is a mistake of ours and stays one.
+    """
     try:
         yield
-    except (OperationalError, PoolTimeout, sqlite3.Error, OSError) as error:
-        raise StoreUnavailable(first_line(error)) from error
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig, sqlite3.DatabaseError | OSError):
-            raise StoreUnavailable(first_line(error)) from error
+    except (IntegrityError, DataError):
         raise
+    except (DBAPIError, PoolTimeout, DisconnectionError, sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(first_line(error)) from error
+    except driver_errors() as error:
+        raise StoreUnavailable(first_line(error)) from error
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """Return asyncpg's own errors, if it is in use: SQLAlchemy lets some through, and the lookup has no SQLAlchemy."""
+    asyncpg = sys.modules.get("asyncpg")
+    return (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) if asyncpg else ()
 
 
 def first_line(error: BaseException) -> str:

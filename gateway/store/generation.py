@@ -11,38 +11,51 @@ import mmap
 import os
 from pathlib import Path
 
+from gateway.store.location import identity_of, open_private
+
 SIZE = 8
 
 
 class Generation:
-    """The mapped file. `seen` is compared by its readers; `announce` is called by its writers."""
+    """The mapped file. Readers compare what `current` returns; writers `announce`. Raises OSError."""
 
-    __slots__ = ("_inode", "_map", "_path")
+    __slots__ = ("_identity", "_map", "_path")
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if os.fstat(descriptor).st_size < SIZE:
-                os.ftruncate(descriptor, SIZE)
-            self._inode = os.fstat(descriptor).st_ino
-            self._map = mmap.mmap(descriptor, SIZE)
-        finally:
-            os.close(descriptor)
+        self._identity, self._map = attach(path)
 
     def current(self) -> bytes:
         return self._map[:SIZE]
 
     def announce(self) -> None:
         """Tell everybody. The change must be committed already, and not yet confirmed."""
+        self.follow()
         self._map[:SIZE] = os.urandom(SIZE)
 
-    def is_attached(self) -> bool:
-        """Whether others who open the file now would map the same one."""
+    def follow(self) -> bool:
+        """Turn to the file that others would map now, if somebody removed or replaced ours. Returns whether so."""
         try:
-            return os.stat(self._path).st_ino == self._inode
+            if identity_of(self._path) == self._identity:
+                return False
         except FileNotFoundError:
-            return False
+            pass
+        former = self._map
+        self._identity, self._map = attach(self._path)
+        former.close()
+        return True
 
     def close(self) -> None:
         self._map.close()
+
+
+def attach(path: Path) -> tuple[tuple[int, int], mmap.mmap]:
+    descriptor = open_private(path)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_size < SIZE:
+            # Written, not truncated to length: a hole in the file would kill its writers when the disk is full.
+            os.pwrite(descriptor, os.urandom(SIZE), 0)
+        return (status.st_dev, status.st_ino), mmap.mmap(descriptor, SIZE)
+    finally:
+        os.close(descriptor)

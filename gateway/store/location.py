@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
+SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 
@@ -18,11 +19,16 @@ class SQLite:
 
     @property
     def async_url(self) -> str:
-        return f"sqlite+aiosqlite:///{self.path}"
+        return f"sqlite+aiosqlite:///{self._existing}&uri=true"
 
     @property
     def sync_url(self) -> str:
-        return f"sqlite:///{self.path}"
+        return f"sqlite:///{self._existing}&uri=true"
+
+    @property
+    def read_only_uri(self) -> str:
+        """For sqlite3.connect(…, uri=True)."""
+        return f"file:{quote(str(self.path))}?mode=ro"
 
     @property
     def generation_path(self) -> Path:
@@ -31,7 +37,16 @@ class SQLite:
     def prepare(self) -> None:
         """Make the folder and the file, readable by nobody else. What is there is left as it is."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(open_private(self.path))
+
+    def identity(self) -> tuple[int, int]:
+        return identity_of(self.path)
+
+    @property
+    def _existing(self) -> str:
+        # mode=rw: a database that is gone is an error, where SQLite would otherwise start an empty one.
+        # Quoted twice: SQLAlchemy takes off one layer, SQLite the other.
+        return f"file:{quote(quote(str(self.path)))}?mode=rw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +55,37 @@ class PostgreSQL:
 
     dsn: str
 
-    @property
-    def async_url(self) -> str:
-        return "postgresql+asyncpg://" + self.dsn.partition("://")[2]
-
 
 Location = SQLite | PostgreSQL
 
 
 def locate(url: str) -> Location:
     """Read `sqlite:///relative`, `sqlite:////absolute` or `postgresql://…`. Raises ValueError for anything else."""
-    scheme = urlsplit(url).scheme
-    if scheme == "sqlite" and url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return SQLite(Path(url.removeprefix("sqlite:///")).absolute())
-    if scheme in POSTGRES_SCHEMES:
-        return PostgreSQL("postgresql://" + url.partition("://")[2])
+    scheme, separator, rest = url.partition("://")
+    if url.startswith(SQLITE) and url != SQLITE:
+        return SQLite(Path(url.removeprefix(SQLITE)).absolute())
+    if scheme in POSTGRES_SCHEMES and separator:
+        return PostgreSQL(f"postgresql://{rest}")
     raise ValueError("a store is sqlite:///file, sqlite:////absolute/file or postgresql://user@host/database")
+
+
+def identity_of(path: Path) -> tuple[int, int]:
+    """Return what tells this file from one that takes its name later. Raises OSError where there is none."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def open_private(path: Path) -> int:
+    """Open a file to read and write, and return its descriptor; a new one is readable by its owner alone.
+
+    An operator's command, run as root, may be the first one here and must not lock the service out: what root
+    makes belongs to the owner of the folder.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    if os.geteuid() == 0:
+        folder = os.stat(path.parent)
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor

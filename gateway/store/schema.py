@@ -101,4 +101,5 @@ audit = Table(
     Column("details", Text, nullable=False),
     Index("ix_audit_tenant_id", "tenant", "id"),
     Index("ix_audit_at", "at"),
+    sqlite_autoincrement=True,  # a number is never given twice, not even after rows were removed
 )

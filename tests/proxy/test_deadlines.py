@@ -15,7 +15,14 @@ from tests.support.upstream import Recorded, RecordingUpstream, Talk
 @pytest.fixture(scope="module")
 def impatient(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that waits a second for anything."""
-    names = ["LISTEN__HEAD_SECONDS", "LISTEN__BODY_SECONDS", "LISTEN__IDLE_SECONDS", "UPSTREAM__HEAD_SECONDS", "UPSTREAM__IDLE_SECONDS", "UPSTREAM__CONNECT_SECONDS"]
+    names = [
+        "LISTEN__HEAD_SECONDS",
+        "LISTEN__BODY_SECONDS",
+        "LISTEN__IDLE_SECONDS",
+        "UPSTREAM__HEAD_SECONDS",
+        "UPSTREAM__IDLE_SECONDS",
+        "UPSTREAM__CONNECT_SECONDS",
+    ]
     folder = tmp_path_factory.mktemp("impatient")
     gateway = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=dict.fromkeys(names, "1")).seed().start()
     yield gateway

@@ -45,7 +45,9 @@ def test_a_chunked_body_is_framed_anew(gateway: Gateway, upstream: RecordingUpst
 
 def test_a_compressed_body_stays_as_it_is(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
     body = b"\x1f\x8b\x08 not even gzip"
-    gateway.exchange(get("/x", employee, "Content-Encoding: gzip", f"Content-Length: {len(body)}", method="POST") + body)
+    gateway.exchange(
+        get("/x", employee, "Content-Encoding: gzip", f"Content-Length: {len(body)}", method="POST") + body
+    )
     assert upstream.requests[0].body == body
     assert upstream.requests[0].all("content-encoding") == ["gzip"]
 
@@ -169,7 +171,9 @@ def test_head_keeps_the_length_and_has_no_body(gateway: Gateway, upstream: Recor
 
 
 def test_a_range_passes_both_ways(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
-    upstream.answers("/part", b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab")
+    upstream.answers(
+        "/part", b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab"
+    )
     response = gateway.exchange(get("/part", employee, "Range: bytes=0-1", "If-Range: x"))
     assert (response.status, response.body, response.get("content-range")) == (206, b"ab", "bytes 0-1/9")
     assert upstream.requests[0].all("range") == ["bytes=0-1"]
@@ -302,7 +306,7 @@ def test_a_broken_answer_is_never_shown_as_a_whole_one(
 ) -> None:
     upstream.answers("/broken", content, closes=True)
     with gateway.connect() as connection:
-        connection.send(get("/broken", employee, method="POST", *["Content-Length: 0"]))
+        connection.send(get("/broken", employee, "Content-Length: 0", method="POST"))
         response = connection.response()
     assert response is not None
     assert response.status == status
@@ -323,9 +327,7 @@ def test_a_poisoned_connection_is_never_used_again(
     assert len(set(used)) == len(used)
 
 
-def test_a_body_behind_304_poisons_the_connection(
-    gateway: Gateway, upstream: RecordingUpstream, employee: str
-) -> None:
+def test_a_body_behind_304_poisons_the_connection(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
     upstream.answers("/304", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\npoison")
     for _ in range(10):
         assert gateway.exchange(get("/304", employee)).status == 304

@@ -12,14 +12,23 @@ from tests.support.gateway import ORIGIN, Gateway
 from tests.support.raw import Connection, get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
-UPGRADE = ["Upgrade: websocket", "Connection: keep-alive, Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+UPGRADE = [
+    "Upgrade: websocket",
+    "Connection: keep-alive, Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+]
 
 
 def accept(talk: Talk, request: Recorded) -> None:
     """Accept as a real server does, then echo raw bytes."""
     key = request.all("sec-websocket-key")[0].encode()
     mark = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    talk.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + mark + b"\r\n\r\n")
+    talk.send(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+        + mark
+        + b"\r\n\r\n"
+    )
     talk.send(b"hello")
     while True:
         if talk.buffer:
@@ -75,7 +84,16 @@ def test_an_upstream_that_does_not_agree_gets_nothing_but_the_request(
     assert [request.target for request in upstream.requests] == ["/x"]
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://app.example.com.evil", "http://app.example.com", "https://app.example.com:8443"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "https://app.example.com.evil",
+        "http://app.example.com",
+        "https://app.example.com:8443",
+    ],
+)
 def test_a_page_of_another_site_opens_no_socket_with_the_persons_cookie(
     gateway: Gateway, upstream: RecordingUpstream, employee: str, origin: str
 ) -> None:
@@ -121,7 +139,9 @@ def test_an_open_socket_ends_with_what_allowed_it(gateway: Gateway, upstream: Re
 
 def test_an_open_stream_ends_with_its_session(gateway: Gateway, upstream: RecordingUpstream) -> None:
     def stream(talk: Talk, _: Recorded) -> None:
-        talk.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        talk.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
+        )
         while talk.read_more():
             pass
         talk.close()

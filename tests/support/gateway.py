@@ -115,7 +115,10 @@ class Gateway:
         hashed = Secret(generate_password_hash(PASSWORD, CHEAP))
         store = Store.open(self.store_url)
         async with store.transaction() as tx:
-            for kind, (identifier, name, tenant, role, modules) in PEOPLE.items():
+            crowd = {
+                f"crowd{n}": (f"crowd{n}@acme.example", f"Crowd {n}", "acme", Role.EMPLOYEE, []) for n in range(50)
+            }
+            for kind, (identifier, name, tenant, role, modules) in (PEOPLE | crowd).items():
                 status = Status.DISABLED if kind == "disabled" else Status.ACTIVE
                 account = Account(
                     rows.new_account_id(), identifier, name, tenant, role, frozenset(modules), status, hashed, 1

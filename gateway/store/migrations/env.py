@@ -1,1 +1,8 @@
-"""The steps are run by store.migrate, which brings its own connection; Alembic wants this file to exist."""
+"""Alembic loads this to run the steps, on the connection and in the transaction that store.migrate has opened."""
+
+from alembic import context
+
+from gateway.store.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.String(63), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
-        sa.CheckConstraint("status IN ('active', 'suspended')", name="ck_tenants_status"),
+        sa.CheckConstraint("status IN ('active', 'suspended')", name=op.f("ck_tenants_status")),
         sa.PrimaryKeyConstraint("slug", name="pk_tenants"),
     )
     op.create_table(
@@ -29,8 +29,8 @@ def upgrade() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("password_hash", sa.Text()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("role IN ('employee', 'manager', 'admin')", name="ck_accounts_role"),
-        sa.CheckConstraint("status IN ('active', 'disabled')", name="ck_accounts_status"),
+        sa.CheckConstraint("role IN ('employee', 'manager', 'admin')", name=op.f("ck_accounts_role")),
+        sa.CheckConstraint("status IN ('active', 'disabled')", name=op.f("ck_accounts_status")),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.slug"], name="fk_accounts_tenant"),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
         sa.UniqueConstraint("identifier", name="uq_accounts_identifier"),
@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(64), nullable=False),
         sa.Column("details", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_tenant_id", "audit", ["tenant", "id"])
     op.create_index("ix_audit_at", "audit", ["at"])

@@ -1,0 +1,75 @@
+"""Accounts, sessions and lookups for the tests of the store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from gateway.accounts import rows as account_rows
+from gateway.accounts.record import Account, Module, Role, Status
+from gateway.factors.record import Factor, Proof
+from gateway.secret import Secret
+from gateway.sessions import rows as session_rows
+from gateway.sessions.live import Lookup, Pending, open_lookup
+from gateway.sessions.record import Lifetime, Lifetimes, Session, digest
+from gateway.store import Store, Transaction
+
+NOW = 1_800_000_000
+LIFETIMES = Lifetimes(members=Lifetime(idle=1000, absolute=5000), owners=Lifetime(idle=100, absolute=500))
+
+
+def person(identifier: str = "ann@example.com", **changes: object) -> Account:
+    values: dict[str, object] = {
+        "id": account_rows.new_account_id(),
+        "identifier": identifier,
+        "name": "Ann Example",
+        "tenant": "acme",
+        "role": Role.MANAGER,
+        "modules": frozenset({Module.HR, Module.LEGAL}),
+        "status": Status.ACTIVE,
+        "password_hash": Secret("pbkdf2:sha256:1$a$b"),
+        "created_at": NOW,
+    }
+    return Account(**{**values, **changes})  # type: ignore[arg-type]
+
+
+async def add_person(store: Store, account: Account | None = None) -> Account:
+    account = account or person()
+    async with store.transaction() as tx:
+        assert await account_rows.add(tx, account)
+    return account
+
+
+async def sign_in(tx: Transaction, account: Account, now: int = NOW) -> tuple[str, bytes]:
+    """Open a session; return its public id and the digest of its cookie."""
+    key = digest(session_rows.new_token().reveal().encode())
+    assert key is not None
+    session_id = await session_rows.add(
+        tx,
+        token_key=key,
+        account_id=account.id,
+        proofs=(Proof(Factor.PASSWORD, now),),
+        address="192.0.2.7",
+        user_agent="Browser/1.0",
+        now=now,
+    )
+    return session_id, key
+
+
+async def add_session(store: Store, account: Account, now: int = NOW) -> tuple[str, bytes]:
+    async with store.transaction() as tx:
+        return await sign_in(tx, account, now)
+
+
+@contextlib.asynccontextmanager
+async def worker(url: str, *owners: str) -> AsyncIterator[Lookup]:
+    lookup = open_lookup(url, frozenset(owners), LIFETIMES)
+    await lookup.start()
+    yield lookup
+    await lookup.close()
+
+
+async def look(lookup: Lookup, key: bytes, now: int = NOW) -> Session | None:
+    """Find a session as a request does."""
+    found = lookup.find(key, now)
+    return await lookup.fetch(key, now) if isinstance(found, Pending) else found
