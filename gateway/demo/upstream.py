@@ -1,0 +1,138 @@
+"""A stand-in for OtiumWork: a Flask app under gunicorn that knows people only by the headers it receives.
+
+It does what a real app would: public and protected pages, a form with an upload, downloads with ranges, server-
+sent events, a WebSocket, a cookie of its own, and an interface for the desktop client with a token of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from flask import Flask, Response, abort, jsonify, render_template, request, send_file, session
+from flask_sock import Server, Sock
+from werkzeug.wrappers import Response as AnyResponse
+
+HERE = Path(__file__).parent
+DESKTOP_TOKEN = "desktop-demo-token"  # noqa: S105 - printed by the demo, guards nothing
+REPORT = "week,project,hours\n" + "".join(f"{week},Acme rollout,{30 + week % 9}\n" for week in range(1, 53))
+IDENTITY = ("remote-", "x-otium-", "x-forwarded-", "x-request-id")
+
+
+def create_app() -> Flask:
+    """Return the app; gunicorn calls this."""
+    app = Flask(__name__, template_folder=str(HERE / "pages"), static_folder=str(HERE / "static"))
+    app.secret_key = "only for the demo"  # noqa: S105
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024 * 1024
+    sock = Sock(app)
+
+    @app.context_processor
+    def person() -> dict[str, object]:
+        return {
+            "name": unquote(request.headers.get("Remote-Name", "")),
+            "role": request.headers.get("X-Otium-Role", ""),
+        }
+
+    @app.get("/")
+    def home() -> str:
+        return render_template("home.html")
+
+    @app.get("/help")
+    def help_page() -> str:
+        return render_template("plain.html", title="Help", text="Everybody may read this, signed in or not.")
+
+    @app.get("/robots.txt")
+    def robots() -> Response:
+        return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
+
+    @app.route("/timesheets", methods=["GET", "POST"])
+    def timesheets() -> str:
+        session["visits"] = session.get("visits", 0) + 1
+        received = None
+        if request.method == "POST":
+            content = request.files["receipt"].read() if "receipt" in request.files else b""
+            received = {
+                "project": request.form.get("project", ""),
+                "hours": request.form.get("hours", ""),
+                "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        return render_template("timesheets.html", visits=session["visits"], received=received)
+
+    @app.get("/timesheets/report.csv")
+    def report() -> AnyResponse:
+        return send_file(io.BytesIO(REPORT.encode()), "text/csv", True, "report.csv", etag="report-1", conditional=True)
+
+    @app.get("/timesheets/archive.bin")
+    def archive() -> Response:
+        size = min(request.args.get("size", 1_000_000, int), 1_000_000_000)
+
+        def blocks() -> Iterator[bytes]:
+            for start in range(0, size, 65_536):
+                yield b"\0" * min(65_536, size - start)
+
+        return Response(blocks(), mimetype="application/octet-stream", headers={"Content-Length": str(size)})
+
+    @app.get("/live")
+    def live() -> str:
+        return render_template("live.html")
+
+    @app.get("/live/stream")
+    def stream() -> Response:
+        who = request.headers.get("Remote-Email", "nobody")
+
+        def ticks() -> Iterator[str]:
+            for number in range(3_600):
+                yield f"data: {json.dumps({'tick': number, 'who': who})}\n\n"
+                time.sleep(1)
+
+        return Response(ticks(), mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @app.get("/chat")
+    def chat() -> str:
+        return render_template("chat.html")
+
+    @sock.route("/chat/socket")
+    def chat_socket(socket: Server) -> None:
+        who = request.headers.get("Remote-Email", "nobody")
+        socket.send(f"Hello {who}")
+        while True:
+            socket.send(f"{who}: {socket.receive()}")
+
+    @app.get("/team")
+    def team() -> str:
+        return render_template("plain.html", title="Team", text="Managers and admins see this.")
+
+    @app.get("/company")
+    def company() -> str:
+        return render_template("plain.html", title="Company", text="Admins of the company see this.")
+
+    @app.get("/platform")
+    def platform() -> str:
+        return render_template("plain.html", title="Platform", text="Only the platform's owner sees this.")
+
+    @app.get("/whoami")
+    def whoami() -> str | Response:
+        told = [(key, value) for key, value in request.headers if key.lower().startswith(IDENTITY)]
+        if request.accept_mimetypes.best == "application/json":
+            return jsonify(told)
+        return render_template("whoami.html", told=told)
+
+    @app.get("/api/desktop/status")
+    def desktop() -> Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(token, DESKTOP_TOKEN):
+            abort(401)
+        return jsonify(status="in sync", told=[key for key, _ in request.headers if key.lower().startswith("remote-")])
+
+    @app.post("/webhooks/payment")
+    def payment() -> Response:
+        return jsonify(received=len(request.get_data()))
+
+    return app
