@@ -195,9 +195,8 @@ def sign_ins(folder: Path, to: int, options: argparse.Namespace) -> None:
         p99_quiet = statistics.median(f.p99 for f in quiet)
         p99_busy = statistics.median(f.p99 for f in busy)
         print(f"proxied requests, 8 connections: p99 {p99_quiet:.2f} ms quiet, {p99_busy:.2f} ms while people sign in")
-        print(
-            f"ratio {statistics.median(b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True)):.2f}; sign-ins meanwhile: {counts}"
-        )
+        ratios = [b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True)]
+        print(f"ratio {statistics.median(ratios):.2f}; sign-ins meanwhile: {counts}")
 
 
 def keep_signing_in(server: Server, stop: threading.Event, done: list[int]) -> None:

@@ -20,7 +20,8 @@ KEPT = 500
 STYLE = (
     "body{font:1rem/1.6 system-ui;max-width:48rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.4rem .8rem .4rem 0;vertical-align:top}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere}iframe{width:100%;height:30rem;border:1px solid gray;background:white}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere}"
+    "iframe{width:100%;height:30rem;border:1px solid gray;background:white}"
 )
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'",
@@ -55,7 +56,7 @@ class Mailbox:
         self._mails: deque[Mail] = deque(maxlen=KEPT)
         self._numbers = count(1)
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by the SMTP server for each mail."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         message = email.message_from_bytes(content, policy=email.policy.default)
@@ -67,7 +68,8 @@ class Mailbox:
     async def show_inbox(self, _: web.Request) -> web.Response:
         rows = "".join(
             f'<tr><td><a href="/mail/{mail.number}">{html.escape(mail.subject)}</a></td>'
-            f"<td>{html.escape(', '.join(mail.recipients))}</td><td>{time.strftime('%H:%M:%S', time.gmtime(mail.at))} UTC</td></tr>"
+            f"<td>{html.escape(', '.join(mail.recipients))}</td>"
+            f"<td>{time.strftime('%H:%M:%S', time.gmtime(mail.at))} UTC</td></tr>"
             for mail in self._mails
         )
         text = f"<table>{rows}</table>" if rows else "<p>No mail yet. Whatever the gateway sends arrives here.</p>"
@@ -130,7 +132,8 @@ class Mailbox:
 
 
 def page(title: str, body: str) -> web.Response:
-    text = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>{body}'
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    text = f'<!doctype html><html lang="en">{head}{body}'
     return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
 

@@ -95,7 +95,7 @@ def run(folder: Path, *, port: int = 8000, mail_port: int = 8025) -> int:
 
 
 def prepare(folder: Path, port: int, smtp_port: int) -> dict[str, str]:
-    """Write the settings, make the secret and the store, add the people; secret, store and people that are there stay."""
+    """Write the settings, make the secret and the store, add the people. Secret, store and people stay as they are."""
     config = folder / "config"
     config.mkdir(parents=True, exist_ok=True)
     (config / "access.toml").write_text(ACCESS)

@@ -1,0 +1,32 @@
+# make run | test | lint | bench | messages: each sets up what it needs.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+SYSTEM := chromium nginx caddy postgresql openssl curl wrk
+
+.PHONY: run test lint bench messages system
+
+run: $(READY)
+	$(PYTHON) -m gateway demo
+
+test: $(READY) system
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check gateway tests bench
+	$(VENV)/bin/ruff format --check gateway tests bench
+	$(VENV)/bin/mypy
+
+bench: $(READY) system
+	$(PYTHON) bench/run.py $(ARGS)
+
+messages: $(READY)
+	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
+
+$(READY): requirements.lock pyproject.toml
+	bin/make-venv $(VENV)
+	touch $@
+
+system:
+	@bin/install-system $(SYSTEM)

@@ -1,0 +1,211 @@
+"""The command line as an operator uses it: what it says, what it changes, how it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import PASSWORD, Gateway
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Gateway:
+    """A store with people; nothing runs."""
+    return Gateway(tmp_path, "127.0.0.1:1").seed()
+
+
+def test_help_names_every_command(shell: Gateway) -> None:
+    result = shell_help = shell.cli("account", "add", "x@y.example", "--help")
+    assert shell_help.returncode == 0
+    assert "--password-stdin" in result.stdout
+
+
+FAILURES = [
+    (["nope"], "No such command"),
+    (["account", "disable", "nobody@acme.example"], "there is no account nobody@acme.example"),
+    (["account", "disable", "a@b@c"], "exactly one @"),
+    (["account", "set-role", "erin@acme.example", "boss"], "A role is one of"),
+    (["session", "revoke"], "give a session's id, or --email"),
+    (["session", "revoke", "ses_none"], "there is no open session ses_none"),
+    (["account", "add", "erin@acme.example", "--name", "Erin", "--password-stdin"], "there is an account"),
+    (["account", "add", "new@acme.example", "--name", "A\nB", "--password-stdin"], "line breaks"),
+    (["explain", "GET"], "Missing argument"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), FAILURES)
+def test_a_failure_is_one_clear_line(shell: Gateway, arguments: list[str], said: str) -> None:
+    result = shell.cli(*arguments, stdin="a long enough password\n")
+    assert result.returncode != 0
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("otium-gateway: ")
+
+
+def test_a_short_password_is_refused_and_a_password_is_never_an_argument(shell: Gateway) -> None:
+    result = shell.cli("account", "add", "new@acme.example", "--name", "New", "--password-stdin", stdin="short\n")
+    assert result.returncode == 1
+    assert "12 characters" in result.stderr
+    assert shell.cli("account", "add", "new@acme.example", "--name", "New", "--password", "x").returncode != 0
+
+
+def test_bad_settings_are_all_listed(shell: Gateway) -> None:
+    (shell.config / "access.toml").write_text('rules = [{ path = "x" }]\nowner = 1')
+    result = shell.cli("check-config")
+    assert result.returncode == 1
+    assert "rules.0.path" in result.stderr
+    assert "access.toml: owner: there is no such key" in result.stderr
+
+
+def test_good_settings_are_said_to_be_good(shell: Gateway) -> None:
+    result = shell.cli("check-config")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "https://app.example.com" in result.stdout
+
+
+def test_accounts_are_listed_for_people_and_for_scripts(shell: Gateway) -> None:
+    assert "erin@acme.example" in shell.cli("account", "list").stdout
+    accounts = json.loads(shell.cli("account", "list", "--tenant", "beta", "--json").stdout)
+    assert [account["email"] for account in accounts] == ["olga@beta.example"]
+
+
+def test_every_change_is_in_the_audit_log(shell: Gateway) -> None:
+    email = "erin@acme.example"
+    for arguments in (
+        ["disable", email],
+        ["enable", email],
+        ["set-role", email, "manager"],
+        ["set-password", email, "--password-stdin"],
+    ):
+        result = shell.cli("account", *arguments, stdin="a long enough password\n")
+        assert result.returncode == 0, result.stderr
+    shell.cli("session", "revoke", "--email", email)
+    entries = json.loads(shell.cli("audit", "list", "--json").stdout)
+    assert [entry["event"] for entry in entries[:5]] == [
+        "session_revoked_all", "password_changed", "account_role_changed", "account_enabled", "account_disabled",
+    ]  # fmt: skip
+    assert all(json.loads(entry["details"])["by"] for entry in entries[:5])
+
+
+EXPLANATIONS = [
+    (["GET", "/public/x"], "forwarded without identity", "the entry /public"),
+    (["GET", "/x"], "asked to sign in", "no entry"),
+    (["GET", "/x", "--as", "erin@acme.example"], "forwarded with identity", "the rule /"),
+    (["GET", "/admin", "--as", "erin@acme.example"], "refused with 403", "the rule /admin admits admin"),
+    (["GET", "//admin", "--as", "erin@acme.example"], "refused with 403", "the rule /admin"),
+    (["GET", "/admin/../x"], "refused with 400", "two ways"),
+    (["GET", "https://evil.example/x"], "refused with 421", "does not belong"),
+    (["GET", "https://app.example.com/public"], "forwarded without identity", "the entry /public"),
+    (["POST", "/login"], "own pages", "open to everyone"),
+    (["GET", "/platform", "--as", "adam@acme.example"], "refused with 403", "owner"),
+    (["GET", "/x", "--as", "dora@acme.example"], "asked to sign in", "no entry"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "decision", "because"), EXPLANATIONS)
+def test_explain_says_what_would_happen_and_why(
+    shell: Gateway, arguments: list[str], decision: str, because: str
+) -> None:
+    result = shell.cli("explain", *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    explanation = json.loads(result.stdout)
+    assert decision in explanation["decision"]
+    assert because in explanation["because"]
+
+
+CSV = """email,name,department,role,tenant,password_hash
+New@Acme.example,Nia Új,HR,employee,acme,pbkdf2:sha256:1000$salt$00ff
+erin@acme.example,Erin,hr,employee,acme,
+new@acme.example,Again,hr,employee,acme,
+bad@@acme.example,Bad,hr,employee,acme,
+x@acme.example,"Line
+break",hr,employee,acme,
+y@acme.example,Y,hr,boss,acme,
+z@acme.example,Z,hr,employee,Acme Inc,
+h@acme.example,H,hr,employee,acme,md5$x$y
+fin@acme.example,Fin,Finance,manager,,
+"""
+
+
+def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + CSV.replace("\n", "\r\n").encode())
+    before = shell.cli("account", "list").stdout
+    shown = shell.cli("account", "import", str(file))
+    assert shown.returncode == 0, shown.stderr
+    assert "2 to create, 2 to skip, 5 refused: nothing was changed" in shown.stdout
+    assert "line 5: refuse 'bad@@acme.example'" in shown.stdout
+    assert shell.cli("account", "list").stdout == before
+    assert "refused: done" in shell.cli("account", "import", str(file), "--apply").stdout
+    accounts = {account["email"]: account for account in json.loads(shell.cli("account", "list", "--json").stdout)}
+    assert accounts["new@acme.example"]["modules"] == "hr"
+    assert accounts["new@acme.example"]["password"] == "set"
+    assert accounts["fin@acme.example"] == {
+        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "finance", "status": "active", "password": "none",
+    }  # fmt: skip
+    assert "0 to create, 4 to skip" in shell.cli("account", "import", str(file)).stdout
+
+
+def test_a_file_with_semicolons_is_read(shell: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("Email;Name;Department;Role\na@acme.example;A;;admin\n")
+    assert "1 to create" in shell.cli("account", "import", str(file)).stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"email,name\n", "department is missing"), (b"\xff\xfe", "not UTF-8"), (b"", "must name the columns")],
+)
+def test_a_file_that_is_no_list_of_accounts_is_refused(
+    shell: Gateway, tmp_path: Path, content: bytes, said: str
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(content)
+    result = shell.cli("account", "import", str(file), "--apply")
+    assert result.returncode == 1
+    assert said in result.stderr
+
+
+def test_an_imported_hash_signs_in_and_is_renewed(tmp_path: Path) -> None:
+    """Every kind of hash that OtiumWork may hold."""
+    from argon2 import PasswordHasher
+    from werkzeug.security import generate_password_hash
+
+    from tests.support.upstream import RecordingUpstream
+
+    hashes = {
+        "pbkdf2": generate_password_hash(PASSWORD, "pbkdf2:sha256:2000"),
+        "sha512": generate_password_hash(PASSWORD, "pbkdf2:sha512:2000"),
+        "scrypt": generate_password_hash(PASSWORD, "scrypt:1024:8:1"),
+        "argon": PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD),
+    }
+    file = tmp_path / "people.csv"
+    rows = [f"{name}@acme.example,{name},,employee,acme,{'{}'}" for name in hashes]
+    lines = "\n".join(row.format('"' + value + '"') for row, value in zip(rows, hashes.values(), strict=True))
+    file.write_text("email,name,department,role,tenant,password_hash\n" + lines)
+    upstream = RecordingUpstream().start()
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed()
+    assert "4 to create" in gateway.cli("account", "import", str(file), "--apply").stdout
+    gateway.start()
+    try:
+        for _ in range(2):
+            for name in hashes:
+                response = gateway.post("/login", {"email": f"{name}@acme.example", "password": PASSWORD})
+                assert response.status == 303, name
+                assert gateway.post("/login", {"email": f"{name}@acme.example", "password": "wrong"}).status == 422
+    finally:
+        gateway.stop()
+        upstream.stop()
+    import sqlite3
+
+    with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
+        stored = [
+            row[0]
+            for row in connection.execute(
+                "SELECT password_hash FROM accounts WHERE identifier LIKE '%@acme.example' AND name IN ('pbkdf2','sha512','scrypt','argon')"
+            )
+        ]
+    assert len(stored) == 4
+    assert all(value.startswith("pbkdf2:sha256:1000$") for value in stored)

@@ -1,0 +1,191 @@
+"""Settings: every mistake is said, with its place and a way out; nothing good is refused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from gateway.accounts.record import Role
+from gateway.settings import BadSettings, Settings, load
+from gateway.settings.load import MIN_SECRET_BYTES
+from gateway.settings.record import FROM_ELSEWHERE
+
+CONFIG = Path(__file__).parent.parent.parent / "config"
+SECRET = base64.b64encode(hashlib.sha384(b"test").digest()).decode()
+
+
+def read(tmp_path: Path, settings: str = "", access: str = "", **environ: str) -> Settings:
+    (tmp_path / "gateway.toml").write_text(settings)
+    (tmp_path / "access.toml").write_text(access)
+    return load(tmp_path, {"GATEWAY_SECRET": SECRET, **environ})
+
+
+def problems(tmp_path: Path, settings: str = "", access: str = "", **environ: str) -> list[str]:
+    with pytest.raises(BadSettings) as caught:
+        read(tmp_path, settings, access, **environ)
+    return [str(problem).replace(str(tmp_path) + "/", "") for problem in caught.value.problems]
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        if name in FROM_ELSEWHERE:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from keys_of(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", None
+
+
+def at(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part] if isinstance(tree, dict) else getattr(tree, part)
+    return tree
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    shown = tomllib.loads((CONFIG / "gateway.toml").read_text())
+    defaults = Settings()
+    for key, _ in keys_of(Settings):
+        value, default = at(shown, key), at(defaults, key)
+        assert value == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_the_examples_load() -> None:
+    settings = load(CONFIG, {"GATEWAY_SECRET": SECRET})
+    assert settings.access.rules.rules["/admin"].roles == {Role.ADMIN}
+    assert settings.access.rules.public[""].path == ""
+    assert settings.access.rules.machine["/api/desktop"].is_prefix
+
+
+def test_the_environment_beats_the_file(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        'public_url = "https://a.example"\n[listen]\nworkers = 3\n',
+        GATEWAY_LISTEN__WORKERS="5",
+        GATEWAY_PUBLIC_URL="https://b.example",
+        GATEWAY_LISTEN__TRUSTED_PROXIES='["10.0.0.0/8", "unix"]',
+        GATEWAY_SESSIONS__OWNERS__IDLE_SECONDS="60",
+        GATEWAY_SESSIONS__OWNERS__ABSOLUTE_SECONDS="120",
+    )
+    assert settings.listen.workers == 5
+    assert settings.public_url == "https://b.example"
+    assert settings.listen.trusted_proxies == ("10.0.0.0/8", "unix")
+    assert settings.sessions.owners.idle_seconds == 60
+
+
+def test_owners_come_from_file_and_environment_in_one_spelling(tmp_path: Path) -> None:
+    settings = read(tmp_path, access='owners = ["A@X.example"]', OPS_ACCESS_EMAILS=" b@y.example , C@Z.EXAMPLE.")
+    assert settings.access.owners == {"a@x.example", "b@y.example", "c@z.example"}
+
+
+SETTINGS_MISTAKES = [
+    ("[listen]\nworker = 2", "gateway.toml: listen.worker: there is no such key; did you mean workers?"),
+    ("[lissten]\nworkers = 2", "gateway.toml: lissten: there is no such key; did you mean listen?"),
+    ("[listen]\nworkers = 0", "gateway.toml: listen.workers: should be greater than or equal to 1"),
+    ('[listen]\naddresses = ["8000"]', "gateway.toml: listen.addresses.0: write host:port"),
+    ("[listen]\naddresses = []", "gateway.toml: listen.addresses: give at least one address"),
+    ('[listen]\ntrusted_proxies = ["proxy"]', "gateway.toml: listen.trusted_proxies.0: write an address, a network"),
+    ('[upstream]\naddress = "localhost"', "gateway.toml: upstream.address: write host:port"),
+    ('public_url = "http://app.example.com"', "gateway.toml: public_url: cookies can only be kept safe over https"),
+    ('public_url = "https://app.example.com/x"', "gateway.toml: public_url: write the address that people type"),
+    ('public_url = "app.example.com"', "gateway.toml: public_url: write the address that people type"),
+    ('[store]\nurl = "mysql://x"', "gateway.toml: store.url: a store is sqlite:///file"),
+    ('[sessions]\ncookie = "session"', "gateway.toml: sessions.cookie: begin with __Host-"),
+    (
+        "[sessions.owners]\nidle_seconds = 9\nabsolute_seconds = 5",
+        "gateway.toml: sessions.owners: idle_seconds is longer",
+    ),
+    ('[identity.names]\nuzer = "X"', "gateway.toml: identity: names: there is no 'uzer'"),
+    ('[identity.names]\nuser = "X_User"', "gateway.toml: identity: names: 'x_user' is no header name"),
+    ('[identity.names]\nuser = "Remote-Email"', "gateway.toml: identity: names: 'remote-email' is given twice"),
+    ('[pages]\naccent = "blue"', "gateway.toml: pages.accent: write a colour like #2457c5"),
+    ('[pages]\npaths = { login = "/a", logout = "/a" }', "gateway.toml: pages.paths: two pages have the same path"),
+    ('[pages]\npaths = { login = "a" }', "gateway.toml: pages.paths.login: write a plain path"),
+    ('secrets = ["x"]', "gateway.toml: secrets: secrets come from the environment"),
+    ('[access]\nowners = ["a@x.example"]', "gateway.toml: access: the allowlists stand in access.toml"),
+    ("[listen", "gateway.toml: this is not TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), SETTINGS_MISTAKES)
+def test_a_mistake_in_the_settings_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    found = problems(tmp_path, text)
+    assert [problem for problem in found if problem.startswith(said)] == found
+
+
+ACCESS_MISTAKES = [
+    (
+        'owners = ["a@evil@example.com"]',
+        "access.toml: owners: 'a@evil@example.com': An email address has exactly one @",
+    ),
+    (
+        'rules = [{ path = "/", roles = ["emploee"] }]',
+        "access.toml: rules.0.roles.0: should be 'employee', 'manager' or 'admin'",
+    ),
+    ('rules = [{ path = "admin" }]', "access.toml: rules.0.path: write a plain path"),
+    ('rules = [{ path = "/a//b" }]', "access.toml: rules.0.path: write a plain path"),
+    ('rules = [{ path = "/a/../b" }]', "access.toml: rules.0.path: write a plain path"),
+    ('rules = [{ path = "/a%20b" }]', "access.toml: rules.0.path: write a plain path"),
+    ('rules = [{ path = "/a;b" }]', "access.toml: rules.0.path: write a plain path"),
+    ('rules = [{ path = "/a/" }]', "access.toml: rules.0.path: leave out the final slash"),
+    ('rules = [{ path = "/" }, { path = "/" }]', "access.toml: rules: / stands there twice"),
+    ('public = [{ path = "/a", methods = ["get"] }]', "access.toml: public.0.methods.0: there are"),
+    ('public = [{ path = "/a" }]\nmachine = [{ path = "/a" }]', "access.toml: machine: /a stands in public as well"),
+    ('rules = [{ path = "/", role = "admin" }]', "access.toml: rules.0.role: there is no such key"),
+    ('rules = [{ path = "/", tenants = ["Acme Inc"] }]', "access.toml: rules.0.tenants.0: A tenant is written with"),
+    ('public = "/a"', "access.toml: public: "),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), ACCESS_MISTAKES)
+def test_a_mistake_in_the_access_file_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    found = problems(tmp_path, access=text)
+    assert found
+    assert [problem for problem in found if problem.startswith(said)] == found
+
+
+def test_mistakes_in_the_environment_name_the_variable(tmp_path: Path) -> None:
+    assert problems(tmp_path, GATEWAY_LISTEN__WORKERS="many") == [
+        "environment: GATEWAY_LISTEN__WORKERS: should be a valid integer, unable to parse string as an integer"
+    ]
+    assert problems(tmp_path, OPS_ACCESS_EMAILS="nobody")[0].startswith("environment: OPS_ACCESS_EMAILS: 'nobody'")
+
+
+def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, "[listen]\nworkers = 0\nx = 1\n", 'owners = ["x"]', GATEWAY_SECRET="short")) == 4
+
+
+def test_without_an_access_file_nothing_starts(tmp_path: Path) -> None:
+    """A list of owners that went missing must not turn owners into members."""
+    with pytest.raises(BadSettings, match=r"access\.toml: it is missing"):
+        load(tmp_path, {"GATEWAY_SECRET": SECRET})
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "short", "a" * 64, base64.b64encode(b"x" * MIN_SECRET_BYTES).decode(), "not base64!" * 8]
+)
+def test_a_weak_secret_is_refused_and_never_repeated(tmp_path: Path, secret: str) -> None:
+    found = problems(tmp_path, GATEWAY_SECRET=secret)
+    assert "keys create" in found[0]
+    assert not secret or secret not in " ".join(found)
+
+
+def test_credentials_of_systemd_come_first_and_the_newest_leads(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    newer = base64.b64encode(hashlib.sha384(b"newer").digest()).decode()
+    (folder / "gateway-secret").write_text(f"{newer}\n{SECRET}\n")
+    settings = read(tmp_path, GATEWAY_SECRET="", CREDENTIALS_DIRECTORY=str(folder))
+    assert [secret.reveal() for secret in settings.secrets] == [
+        hashlib.sha384(b"newer").digest(),
+        hashlib.sha384(b"test").digest(),
+    ]
+    assert newer not in repr(settings)
+    assert hashlib.sha384(b"newer").digest() not in repr(settings).encode()
