@@ -169,11 +169,8 @@ class Front:
             client.refuse(original)
             return
         match decide(original, session, self._rules, self._clock.utc):
-            case Forward(None):
-                client.answer(204, (NO_STORE,), b"")
-            case Forward(known) if known is not None:
-                lines = self._identities.lines(known, self._clock.utc).rstrip(b"\r\n")
-                client.answer(204, (NO_STORE, lines), b"")
+            case Forward(known):
+                client.answer(204, (NO_STORE, *self._identities.answer_lines(known, self._clock.utc)), b"")
             case SignIn():
                 address = self._public_origin + self._sign_in_address(original)
                 location = b"Location: " + address.encode("ascii")

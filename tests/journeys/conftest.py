@@ -1,0 +1,59 @@
+"""The whole way: Chromium, nginx with TLS, the gateway, and the stand-in application under gunicorn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from gateway.demo.run import ACCESS as DEMO_ACCESS
+from tests.support import servers
+from tests.support.gateway import Gateway
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`url` is what a person types; `port` where nginx listens."""
+
+    url: str
+    port: int
+    gateway: Gateway
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    app, address = servers.application(folder)
+    access = DEMO_ACCESS
+    gateway = Gateway(folder, address, access=access).seed().start()
+    proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
+    yield Site("https://app.example.com", port, gateway)
+    proxy.stop()
+    gateway.stop()
+    app.stop()
+
+
+@pytest.fixture(scope="session")
+def browser(site: Site) -> Iterator[Browser]:
+    """Chromium that finds the site's name on loopback."""
+    with sync_playwright() as playwright:
+        rules = f"MAP app.example.com:443 127.0.0.1:{site.port}"
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, f"--host-resolver-rules={rules}"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh browser profile."""
+    fresh = browser.new_context(ignore_https_errors=True)
+    yield fresh
+    fresh.close()

@@ -1,0 +1,110 @@
+"""nginx auth_request and Caddy forward_auth with the project's own files, in front of one and the same gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import servers
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of
+from tests.support.raw import Connection, Response, get
+from tests.support.upstream import RecordingUpstream
+
+IDENTITY = ("remote-user", "remote-email", "remote-name", "remote-groups", "x-otium-tenant", "x-otium-role", "x-otium-session", "x-otium-factors", "x-otium-assertion")
+
+
+class Front:
+    """A proxy that asks the gateway: where it listens, and whether it speaks TLS."""
+
+    def __init__(self, server: servers.Server, port: int, tls: bool) -> None:
+        self.server = server
+        self.port = port
+        self.tls = tls
+
+    def ask(self, path: str, *lines: str, method: str = "GET", body: bytes = b"") -> Response:
+        more = [*lines, f"Content-Length: {len(body)}"] if body else lines
+        host = "app.example.com" if self.tls else f"app.example.com:{self.port}"
+        with Connection(self.port, tls=self.tls) as connection:
+            connection.send(get(path, *more, host=host, method=method) + body)
+            response = connection.response(method)
+        assert response is not None
+        return response
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def front(request: pytest.FixtureRequest, gateway: Gateway, recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    folder = tmp_path_factory.mktemp(request.param)
+    places = {"127.0.0.1:8000": f"127.0.0.1:{gateway.port}", "127.0.0.1:5000": f"127.0.0.1:{recorder.port}"}
+    if request.param == "nginx":
+        server, port = servers.nginx(folder, "nginx-auth-request.conf", places)
+        yield Front(server, port, True)
+    else:
+        # Caddy 2.6 can't choose the address it connects from, so it comes from one that this gateway trusts.
+        own = Gateway(folder, f"127.0.0.1:{recorder.port}", changes={"LISTEN__TRUSTED_PROXIES": '["127.0.0.1"]'}).seed().start()
+        places["127.0.0.1:8000"] = f"127.0.0.1:{own.port}"
+        server, port = servers.caddy(folder, "Caddyfile.forward-auth", places)
+        yield Front(server, port, False)
+        own.stop()
+    server.stop()
+
+
+def sign_in(front: Front, who: str = "employee") -> str:
+    body = f"email={PEOPLE[who][0]}&password={PASSWORD.replace(' ', '+')}&next=/x".encode()
+    response = front.ask("/login", "Origin: https://app.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST", body=body)
+    assert response.status == 303, response.body
+    return "Cookie: " + cookie_of(response)
+
+
+def test_a_browser_is_sent_to_sign_in_and_a_program_is_told(front: Front, upstream: RecordingUpstream) -> None:
+    person = front.ask("/x?y=1", "Sec-Fetch-Mode: navigate", "Accept: text/html")
+    assert person.status == 303
+    assert person.get("location") == "https://app.example.com/login?next=/x%3Fy%3D1"
+    assert front.ask("/x", "Sec-Fetch-Mode: cors").status == 401
+    assert upstream.requests == []
+
+
+def test_the_application_is_told_who_is_signed_in_and_by_nobody_else(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front)
+    claims = [f"{name}: forged" for name in IDENTITY] + ["X_Otium_Role: admin", "Remote_User: admin"]
+    assert front.ask("/x", cookie, *claims).status == 200
+    request = upstream.requests[-1]
+    assert request.all("remote-email") == ["erin@acme.example"]
+    for name in IDENTITY:
+        assert len(request.all(name)) == 1, name
+        assert "forged" not in request.all(name)
+
+
+def test_what_is_public_is_open_and_says_nobody(front: Front, upstream: RecordingUpstream) -> None:
+    assert front.ask("/public", "Remote-User: admin", "X-Otium-Role: admin").status == 200
+    told = {name: upstream.requests[-1].all(name) for name in IDENTITY}
+    assert all(values in ([], [""]) for values in told.values()), told
+
+
+def test_who_may_not_pass_does_not(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front)
+    for path in ("/admin", "/admin;x", "//admin", "/%61dmin"):
+        assert front.ask(path, cookie).status == 403
+    assert upstream.requests == []
+
+
+def test_the_client_can_not_ask_in_the_proxys_name(front: Front, upstream: RecordingUpstream) -> None:
+    for line in ("X-Original-URI: /public", "X-Forwarded-Uri: /public", "X-Original-Method: GET"):
+        assert front.ask("/x", line).status >= 400
+    assert front.ask("/_gateway/auth", "X-Original-URI: /public", "X-Original-Method: GET").status in (400, 401, 403, 404)
+    assert upstream.requests == []
+
+
+def test_a_body_reaches_the_application(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front)
+    assert front.ask("/x", cookie, method="POST", body=b"hello").status == 200
+    assert upstream.requests[-1].body == b"hello"
+
+
+def test_an_ended_session_is_dead_on_the_next_request(front: Front, gateway: Gateway) -> None:
+    cookie = sign_in(front)
+    assert front.ask("/x", cookie).status == 200
+    front.ask("/logout", cookie, "Origin: https://app.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST", body=b"x=1")
+    assert front.ask("/x", cookie).status == 401
+
+
