@@ -204,6 +204,7 @@ class Gateway:
                 configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds
             ),
             owners=settings.access.owners,
+            queue=configured.hashing_queue,
         )
         login = LoginPages(
             service=service,

@@ -8,7 +8,10 @@ whatever changed while the hash was computed (disabled, another password) decide
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from gateway.accounts import rows as account_rows
 from gateway.accounts.record import Account, Status, Unacceptable, normalise_identifier
@@ -60,18 +63,52 @@ class Busy:
 Result = SignedIn | Wrong | LockedOut | FactorsMissing | Busy
 
 
-class SignInService:
-    """`owners` are normalised identifiers."""
+@dataclass(slots=True)
+class Turn:
+    """Who signs in with one email from one address, one after another; `waiting` counts them."""
 
-    def __init__(self, *, store: Store, hasher: Hasher, limit: Limit, owners: frozenset[str]) -> None:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+
+
+class SignInService:
+    """`owners` are normalised identifiers; `queue` bounds how many may wait for their turn at one email."""
+
+    def __init__(self, *, store: Store, hasher: Hasher, limit: Limit, owners: frozenset[str], queue: int) -> None:
         self._store = store
         self._hasher = hasher
         self._limit = limit
         self._owners = owners
+        self._queue = queue
+        self._turns: dict[str, Turn] = {}
 
     async def sign_in(self, email: str, password: Secret[str], inbound: Inbound, now: int) -> Result:
         """Check an email and a password, and open a session if that is enough. `now` is UTC seconds."""
         identifier = identify(email)
+        async with self._turn(password_factor.limit_key(identifier, inbound.address)) as is_ours:
+            return await self._check(identifier, password, inbound, now) if is_ours else Busy()
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, key: str) -> AsyncIterator[bool]:
+        """Wait until nobody else is being checked under `key` in this worker; False if too many wait already.
+
+        A try counts as a failure until it was right. Six tabs of one person, sent at once, would lock each other
+        out if all were counted before the first is checked; and nobody's guesses need more than one core.
+        """
+        turn = self._turns.setdefault(key, Turn())
+        if turn.waiting >= self._queue:
+            yield False
+            return
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield True
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                self._turns.pop(key, None)
+
+    async def _check(self, identifier: str, password: Secret[str], inbound: Inbound, now: int) -> Result:
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find_by_identifier(tx, identifier)
             reserved = await password_factor.reserve_try(tx, identifier, inbound.address, self._limit, now)

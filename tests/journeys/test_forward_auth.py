@@ -11,7 +11,17 @@ from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.raw import Connection, Response, get
 from tests.support.upstream import RecordingUpstream
 
-IDENTITY = ("remote-user", "remote-email", "remote-name", "remote-groups", "x-otium-tenant", "x-otium-role", "x-otium-session", "x-otium-factors", "x-otium-assertion")
+IDENTITY = (
+    "remote-user",
+    "remote-email",
+    "remote-name",
+    "remote-groups",
+    "x-otium-tenant",
+    "x-otium-role",
+    "x-otium-session",
+    "x-otium-factors",
+    "x-otium-assertion",
+)
 
 
 class Front:
@@ -33,7 +43,12 @@ class Front:
 
 
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
-def front(request: pytest.FixtureRequest, gateway: Gateway, recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def front(
+    request: pytest.FixtureRequest,
+    gateway: Gateway,
+    recorder: RecordingUpstream,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp(request.param)
     places = {"127.0.0.1:8000": f"127.0.0.1:{gateway.port}", "127.0.0.1:5000": f"127.0.0.1:{recorder.port}"}
     if request.param == "nginx":
@@ -41,7 +56,11 @@ def front(request: pytest.FixtureRequest, gateway: Gateway, recorder: RecordingU
         yield Front(server, port, True)
     else:
         # Caddy 2.6 can't choose the address it connects from, so it comes from one that this gateway trusts.
-        own = Gateway(folder, f"127.0.0.1:{recorder.port}", changes={"LISTEN__TRUSTED_PROXIES": '["127.0.0.1"]'}).seed().start()
+        own = (
+            Gateway(folder, f"127.0.0.1:{recorder.port}", changes={"LISTEN__TRUSTED_PROXIES": '["127.0.0.1"]'})
+            .seed()
+            .start()
+        )
         places["127.0.0.1:8000"] = f"127.0.0.1:{own.port}"
         server, port = servers.caddy(folder, "Caddyfile.forward-auth", places)
         yield Front(server, port, False)
@@ -51,7 +70,13 @@ def front(request: pytest.FixtureRequest, gateway: Gateway, recorder: RecordingU
 
 def sign_in(front: Front, who: str = "employee") -> str:
     body = f"email={PEOPLE[who][0]}&password={PASSWORD.replace(' ', '+')}&next=/x".encode()
-    response = front.ask("/login", "Origin: https://app.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST", body=body)
+    response = front.ask(
+        "/login",
+        "Origin: https://app.example.com",
+        "Content-Type: application/x-www-form-urlencoded",
+        method="POST",
+        body=body,
+    )
     assert response.status == 303, response.body
     return "Cookie: " + cookie_of(response)
 
@@ -91,7 +116,12 @@ def test_who_may_not_pass_does_not(front: Front, upstream: RecordingUpstream) ->
 def test_the_client_can_not_ask_in_the_proxys_name(front: Front, upstream: RecordingUpstream) -> None:
     for line in ("X-Original-URI: /public", "X-Forwarded-Uri: /public", "X-Original-Method: GET"):
         assert front.ask("/x", line).status >= 400
-    assert front.ask("/_gateway/auth", "X-Original-URI: /public", "X-Original-Method: GET").status in (400, 401, 403, 404)
+    assert front.ask("/_gateway/auth", "X-Original-URI: /public", "X-Original-Method: GET").status in (
+        400,
+        401,
+        403,
+        404,
+    )
     assert upstream.requests == []
 
 
@@ -104,7 +134,12 @@ def test_a_body_reaches_the_application(front: Front, upstream: RecordingUpstrea
 def test_an_ended_session_is_dead_on_the_next_request(front: Front, gateway: Gateway) -> None:
     cookie = sign_in(front)
     assert front.ask("/x", cookie).status == 200
-    front.ask("/logout", cookie, "Origin: https://app.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST", body=b"x=1")
+    front.ask(
+        "/logout",
+        cookie,
+        "Origin: https://app.example.com",
+        "Content-Type: application/x-www-form-urlencoded",
+        method="POST",
+        body=b"x=1",
+    )
     assert front.ask("/x", cookie).status == 401
-
-

@@ -139,7 +139,9 @@ def test_an_owner_is_told_why_there_is_no_way_in_yet(site: Site, context: Browse
 def test_a_script_is_told_where_to_sign_in_and_not_redirected(site: Site, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(site.url)
-    found = page.evaluate("async () => { const r = await fetch('/whoami'); return [r.status, r.redirected, await r.json()]; }")
+    found = page.evaluate(
+        "async () => { const r = await fetch('/whoami'); return [r.status, r.redirected, await r.json()]; }"
+    )
     assert found[:2] == [401, False]
     assert found[2]["sign_in"] == f"{site.url}/login?next=/whoami"
 
@@ -161,11 +163,15 @@ def test_a_form_of_another_site_signs_nobody_in(site: Site, context: BrowserCont
 @pytest.mark.parametrize("width", [320, 1280])
 def test_pages_fit_and_can_be_read(site: Site, browser: Browser, scheme: str, width: int) -> None:
     """Nothing scrolls sideways at 320 px, targets are large enough, and text has contrast."""
-    context = browser.new_context(ignore_https_errors=True, color_scheme=scheme, viewport={"width": width, "height": 700})  # type: ignore[arg-type]
+    context = browser.new_context(
+        ignore_https_errors=True, color_scheme=scheme, viewport={"width": width, "height": 700}
+    )  # type: ignore[arg-type]
     page = context.new_page()
     for path in ("/login?next=/x", "/logout", "/_gateway/static/none", "/login?signed-out=1"):
         page.goto(f"{site.url}{path}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        sizes = page.evaluate("[...document.querySelectorAll('main a, main button:not([hidden]), main input:not([type=hidden])')].map(e => e.getBoundingClientRect().height)")
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('main a, main button:not([hidden]), main input:not([type=hidden])')].map(e => e.getBoundingClientRect().height)"
+        )
         assert all(size >= 44 for size in sizes), (path, sizes)
     context.close()

@@ -25,7 +25,9 @@ class Server:
         program = shutil.which(command[0])
         assert program is not None, f"{command[0]} is missing: run `make test`, or apt-get install {command[0]}"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([program, *command[1:]], env={**os.environ, **environ}, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [program, *command[1:]], env={**os.environ, **environ}, stdout=log, stderr=log
+            )
         until = time.monotonic() + START_SECONDS
         while not is_listening(listens_on):
             assert self.process.poll() is None, self.log.read_text()
@@ -103,4 +105,6 @@ def caddy(folder: Path, source: str, replacements: Mapping[str, str]) -> tuple[S
     file = folder / "Caddyfile"
     file.write_text("{\n admin off\n auto_https off\n}\n" + text)
     command = ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
-    return Server(folder, "caddy", command, port, HOME=str(folder), XDG_DATA_HOME=str(folder), XDG_CONFIG_HOME=str(folder)), port
+    return Server(
+        folder, "caddy", command, port, HOME=str(folder), XDG_DATA_HOME=str(folder), XDG_CONFIG_HOME=str(folder)
+    ), port

@@ -107,6 +107,12 @@ def test_guesses_sent_at_once_are_counted_before_they_are_checked(gateway: Gatew
     assert statuses.count(429) == 25
 
 
+def test_one_person_signing_in_many_times_at_once_is_not_locked_out(gateway: Gateway, address: str) -> None:
+    with ThreadPoolExecutor(30) as pool:
+        statuses = list(pool.map(lambda _: attempt(gateway, EMAIL, PASSWORD, address).status, range(30)))
+    assert set(statuses) == {303}
+
+
 def test_the_lock_outlives_a_restart(upstream: RecordingUpstream, tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed().start()
     for _ in range(5):
