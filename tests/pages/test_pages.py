@@ -1,0 +1,84 @@
+"""What pages are made of: messages, colours, tickets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.edge.inbound import Inbound
+from gateway.failures import Failure
+from gateway.pages import MAX_WAITING, Desk, Renderer, Visit, readable_on, relative_luminance
+from gateway.settings.record import Pages
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    brand = Pages(product="Ötium & <b>Work</b>", support="help@acme.example", accent="#ffcc00")
+    return Renderer(brand, is_https=True, sign_out_path="/logout", static_path="/_gateway/static/")
+
+
+def visit() -> Visit:
+    inbound = Inbound("GET", b"/", ("/",), "x", "", False, "r", None, (), [], {}, 0, True, True, False, False)
+    return Visit(inbound, None)
+
+
+def test_every_text_is_in_the_catalogue(tmp_path: Path) -> None:
+    """`make messages` after a text has changed."""
+    file = tmp_path / "now.pot"
+    subprocess.run(
+        [sys.executable, "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg", "-k", "Told:3", "--no-location",
+         "--project", "otium-gateway", "-o", str(file), "."],
+        cwd=ROOT, check=True,
+    )  # fmt: skip
+    kept = (ROOT / "gateway/locale/otium_gateway.pot").read_text()
+
+    def body(text: str) -> str:
+        return text.split("\n\n", 1)[1]
+
+    assert body(file.read_text()) == body(kept)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_every_failure_has_a_page_with_one_sentence_and_the_reference(renderer: Renderer, failure: Failure) -> None:
+    page = renderer.failure_page(failure, "ref-<1>").decode()
+    assert "ref-&lt;1&gt;" in page
+    assert page.count("<h1>") == 1
+    assert "<b>Work</b>" not in page
+    assert "help@acme.example" in page
+
+
+def test_pages_load_nothing_from_elsewhere_and_hold_no_script_or_style_of_their_own() -> None:
+    for file in (ROOT / "templates").glob("*.html"):
+        text = file.read_text()
+        assert not re.search(r"<script(?! src=)|<style|\son\w+=|style=|https?://", text), file.name
+
+
+@given(st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
+def test_text_on_any_brand_colour_can_be_read(colour: str) -> None:
+    """At least 4.5 to 1, WCAG 2.2 success criterion 1.4.3."""
+    one, two = relative_luminance(colour), relative_luminance(readable_on(colour))
+    assert (max(one, two) + 0.05) / (min(one, two) + 0.05) >= 4.5
+
+
+def test_a_ticket_is_good_once() -> None:
+    desk, seen = Desk(), visit()
+    ticket = desk.hand_over(seen).decode()
+    assert desk.take(ticket) is seen
+    assert desk.take(ticket) is None
+    assert desk.take("") is None
+
+
+def test_tickets_of_clients_that_left_do_not_pile_up() -> None:
+    desk = Desk()
+    first = desk.hand_over(visit()).decode()
+    for _ in range(MAX_WAITING):
+        desk.hand_over(visit())
+    assert desk.take(first) is None
