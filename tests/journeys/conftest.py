@@ -28,7 +28,7 @@ class Site:
     gateway: Gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     app, address = servers.application(folder)
@@ -41,9 +41,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     app.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(site: Site) -> Iterator[Browser]:
-    """Chromium that finds the site's name on loopback."""
+    """Chromium that finds the site's name on loopback. For one module: Playwright keeps an event loop running."""
     with sync_playwright() as playwright:
         rules = f"MAP app.example.com:443 127.0.0.1:{site.port}"
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, f"--host-resolver-rules={rules}"])
