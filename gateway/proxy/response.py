@@ -18,6 +18,7 @@ UNTIL_CLOSE = -2
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 WITHOUT_BODY = frozenset((204, 304))
+CONNECTION_OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade"))  # what Connection says without naming a field
 MEMO_LINES = 4_096
 MEMO_LINE_BYTES = 1_024
 
@@ -103,7 +104,7 @@ class AnswerReader:
             kept = [line for line in lines if line in known_to_pass or line in fresh]
         if is_chunked and length_line is not None:
             return None
-        nominated = frozenset(options) - {b"close", b"keep-alive", b"upgrade"}
+        nominated = frozenset(options).difference(CONNECTION_OPTIONS) if options else ()
         if nominated:
             kept = [line for line in kept if line.partition(b":")[0].lower() not in nominated]
         return Answer(

@@ -133,12 +133,18 @@ class UpstreamConnection(asyncio.Protocol):
             self._take_head(exchange)
 
     def pause_writing(self) -> None:
+        """The upstream takes the request's body more slowly than it comes; it may not stop taking it."""
+        self.deadline = self._upstream.deadlines.now + self._upstream.patience.idle
         if self._exchange is not None:
             self._exchange.client.pause()
 
     def resume_writing(self) -> None:
-        if self._exchange is not None:
-            self._exchange.client.resume()
+        self.deadline = NEVER
+        if self._exchange is None:
+            return
+        if self._exchange.is_request_complete:
+            self.expect_answer()
+        self._exchange.client.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._upstream.forget(self)

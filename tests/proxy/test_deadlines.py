@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -119,6 +121,35 @@ def test_an_upstream_that_never_answers_is_504(impatient: Gateway, upstream: Rec
     response = impatient.exchange(get("/public/never"))
     assert response.status == 504
     assert b"upstream_timeout" in response.body
+
+
+def test_an_upstream_that_takes_no_body_is_504(impatient: Gateway, upstream: RecordingUpstream) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    other = Gateway(
+        impatient.folder / "full", f"127.0.0.1:{listener.getsockname()[1]}", changes={"UPSTREAM__IDLE_SECONDS": "1"}
+    )
+    other.seed().start()
+    taken: list[socket.socket] = []
+    threading.Thread(target=lambda: taken.append(listener.accept()[0]), daemon=True).start()
+    try:
+        with other.connect() as connection:
+            connection.send(get("/public", "Content-Length: 500000000", method="POST"))
+            connection.sock.settimeout(0.2)
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                try:
+                    connection.sock.send(b"x" * 100_000)
+                except TimeoutError:
+                    break  # everything on the way is full
+            connection.sock.settimeout(10)
+            response = connection.response()
+        assert response is not None
+        assert response.status == 504
+    finally:
+        other.stop()
+        listener.close()
+        for sock in taken:
+            sock.close()
 
 
 def test_an_upstream_that_stops_in_the_middle_is_cut(impatient: Gateway, upstream: RecordingUpstream) -> None:
