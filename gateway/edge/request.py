@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from itertools import count
 from typing import Any, NamedTuple
@@ -25,6 +25,9 @@ from gateway.edge.target import is_safe_query, read_path
 from gateway.failures import Failure
 from gateway.http1 import HOP_BY_HOP, METHODS, read_length, split_field, tokens
 
+METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
+NO_HINTS: dict[bytes, bytes] = {}
+REQUEST_ID_FIELD = b"x-request-id:"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 
 # What a proxy in front may say, and anyone else may try to: read from trusted peers, forwarded from nobody.
@@ -94,8 +97,21 @@ class Line(NamedTuple):
     meaning: Any = None
 
 
+class Special(NamedTuple):
+    """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together."""
+
+    failure: Failure | None = None
+    host: str = ""
+    cookies: Cookies = NO_COOKIES
+    hints: dict[bytes, bytes] = {}  # noqa: RUF012 - never written to
+    options: frozenset[bytes] = frozenset()
+    length: int = 0
+    wants_websocket: bool = False
+    expects_continue: bool = False
+
+
 class Reader:
-    """Reads request heads for one worker. `identity_names` are lower-case; the clock is not needed here."""
+    """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking."""
 
     def __init__(
         self,
@@ -115,8 +131,9 @@ class Reader:
         self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
-        self._kept: set[bytes] = set()
+        self._passing: set[bytes] = set()
         self._lines: dict[bytes, Line] = {}
+        self._specials: dict[tuple[bytes, ...], Special] = {}
         self._paths: dict[bytes, tuple[str, ...] | None] = {}
         self._addresses: dict[tuple[str, bytes], str] = {}
         self._memo_room = MEMO_BYTES
@@ -132,113 +149,44 @@ class Reader:
 
         `peer` is the address at the other end of the connection, "" for a Unix socket.
         """
-        request_line, *lines = head.split(b"\r\n")
-        parts = request_line.split(b" ")
+        lines = head.split(b"\r\n")
+        parts = lines.pop(0).split(b" ")
         if len(parts) != 3:
             return Failure.BAD_REQUEST
         verb, target, version = parts
-        failure = self._refuse_request_line(verb, target, version, len(lines))
-        if failure is not None:
-            return failure
-        method = verb.decode("ascii")
+        method = METHOD_NAMES.get(verb)
+        is_http_1_1 = version == b"HTTP/1.1"
+        if method is None or not (is_http_1_1 or version == b"HTTP/1.0"):
+            return refuse_request_line(verb, version)
+        if len(target) > self._max_target_bytes:
+            return Failure.TARGET_TOO_LONG
+        if len(lines) > self._max_fields:
+            return Failure.HEAD_TOO_LARGE
         if not is_accepted_by_llhttp(head):
             return Failure.BAD_REQUEST
         path, mark, query = target.partition(b"?")
-        readings = self._readings(path)
+        readings = self._paths[path] if path in self._paths else self._read_path(path)
         if readings is None or (mark and not is_safe_query(query)):
             return Failure.BAD_PATH
-        return self._read_fields(method, target, readings, lines, version == b"HTTP/1.1", peer)
-
-    def _refuse_request_line(self, verb: bytes, target: bytes, version: bytes, fields: int) -> Failure | None:
-        if not (verb.isalpha() and verb.isupper()):
+        passing = self._passing
+        kept = [line for line in lines if line in passing]
+        rest = tuple([line for line in lines if line not in passing])
+        special = self._specials.get(rest)
+        if special is None:
+            kept, special = self._understand(lines, kept, rest)
+        failure, host, cookies, hints, options, length, wants_websocket, expects_continue = special
+        if failure is not None:
+            return failure
+        if length == CHUNKED and not is_http_1_1:
             return Failure.BAD_REQUEST
-        if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-            return Failure.HTTP_VERSION if re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version) else Failure.BAD_REQUEST
-        if verb.decode("ascii") not in METHODS:
-            return Failure.METHOD_NOT_ALLOWED
-        if len(target) > self._max_target_bytes:
-            return Failure.TARGET_TOO_LONG
-        return Failure.HEAD_TOO_LARGE if fields > self._max_fields else None
-
-    def _readings(self, path: bytes) -> tuple[str, ...] | None:
-        try:
-            return self._paths[path]
-        except KeyError:
-            self._make_room(len(path))
-            readings = self._paths[path] = read_path(path)
-            return readings
-
-    def _read_fields(
-        self,
-        method: str,
-        target: bytes,
-        readings: tuple[str, ...],
-        lines: list[bytes],
-        is_http_1_1: bool,
-        peer: str,
-    ) -> Inbound | Failure:
-        """Sort the field lines by kind, then judge what only shows when all of them are known."""
-        known_to_pass = self._kept
-        kept = [line for line in lines if line in known_to_pass]
-        fresh: list[bytes] = []
-        hints: dict[bytes, bytes] = {}
-        hosts: list[str | None] = []
-        lengths: list[int] = []
-        options: list[bytes] = []
-        cookies = NO_COOKIES
-        cookie_lines: list[bytes] = []
-        is_chunked = wants_websocket = expects_continue = False
-        for line in lines:
-            if line in known_to_pass:
-                continue
-            kind, meaning = self._lines.get(line) or self._judge(line)
-            if kind is HOST:
-                hosts.append(meaning)
-            elif kind is COOKIE:
-                value, cookies = meaning
-                cookie_lines.append(value)
-            elif kind is HINT:
-                name, value = meaning
-                hints[name] = hints[name] + b", " + value if name in hints else value
-            elif kind is CONNECTION:
-                options += meaning
-            elif kind is KEEP:
-                fresh.append(line)
-            elif kind is LENGTH:
-                lengths.append(meaning)
-            elif kind is CODING:
-                if is_chunked:
-                    return Failure.BAD_REQUEST
-                is_chunked = True
-            elif kind is UPGRADE:
-                wants_websocket = meaning
-            elif kind is EXPECT:
-                if not meaning:
-                    return Failure.EXPECTATION
-                expects_continue = True
-            elif kind is BAD:
-                return Failure.BAD_REQUEST
-        if fresh:
-            kept = [line for line in lines if line in known_to_pass or line in fresh]
-        if len(hosts) != 1 or len(lengths) > 1:
-            return Failure.BAD_REQUEST
-        if is_chunked and (lengths or not is_http_1_1):
-            return Failure.BAD_REQUEST  # the classic disagreement of CVE-2019-16869 and its many kin
-        host = hosts[0]
-        if host is None:
-            return Failure.WRONG_HOST
-        if len(cookie_lines) > 1:
-            cookies = self._split_cookies(b"; ".join(cookie_lines))
         if cookies.rest:
             kept.append(b"Cookie: " + cookies.rest)
-        length = CHUNKED if is_chunked else lengths[0] if lengths else 0
-        is_websocket = False
         if options:
             kept = leave_out_nominated(kept, options)
-            is_websocket = wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
-            if is_websocket and length:
+            wants_websocket = wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
+            if wants_websocket and length:
                 return Failure.BAD_REQUEST
-        is_trusted = self._is_trusted(peer)
+        is_trusted = self._trusted[peer] if peer in self._trusted else self._judge_peer(peer)
         return Inbound(
             method,
             target,
@@ -250,21 +198,58 @@ class Reader:
             cookies.session_key,
             cookies.names,
             kept,
-            hints if is_trusted else {},
+            hints if is_trusted else NO_HINTS,
             length,
             is_http_1_1,
             b"close" not in options if is_http_1_1 else b"keep-alive" in options,
-            is_websocket,
+            wants_websocket and bool(options),
             expects_continue and is_http_1_1 and length != 0,
         )
 
-    def _is_trusted(self, peer: str) -> bool:
-        trusted = self._trusted.get(peer)
-        if trusted is None:
-            if len(self._trusted) > 10_000:
-                self._trusted.clear()
-            trusted = self._trusted[peer] = self._proxies.trusts(peer)
-        return trusted
+    def _understand(
+        self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]
+    ) -> tuple[list[bytes], Special]:
+        """Return all lines that pass, in order, and what the others mean together.
+
+        A proxy in front gives each request an id of its own, so what else it says is looked up without that.
+        """
+        ids = [line for line in rest if line[: len(REQUEST_ID_FIELD)].lower() == REQUEST_ID_FIELD]
+        if len(ids) != 1:
+            return self._learn(lines, kept, rest)
+        others = tuple([line for line in rest if line is not ids[0]])
+        special = self._specials.get(others)
+        if special is None:
+            kept, special = self._learn(lines, kept, others)
+        kind, meaning = self._judge_afresh(ids[0])
+        if kind is not HINT:
+            return kept, Special(Failure.BAD_REQUEST)
+        return kept, special._replace(hints={**special.hints, meaning[0]: meaning[1]})
+
+    def _learn(self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]) -> tuple[list[bytes], Special]:
+        """Judge the lines in `rest` one by one, and remember what they mean together."""
+        judged = [(line, self._lines.get(line) or self._judge(line)) for line in rest]
+        fresh = {line for line, judgement in judged if judgement.kind is KEEP}
+        if fresh:
+            known = fresh.union(kept)
+            kept = [line for line in lines if line in known]
+        special = interpret([judgement for _, judgement in judged], self._split_cookies)
+        left = tuple(line for line in rest if line not in fresh)
+        size = sum(map(len, left))
+        if size <= MEMO_LINE_BYTES and special.failure is None:
+            self._make_room(size)
+            self._specials[left] = special
+        return kept, special
+
+    def _read_path(self, path: bytes) -> tuple[str, ...] | None:
+        self._make_room(len(path))
+        readings = self._paths[path] = read_path(path)
+        return readings
+
+    def _judge_peer(self, peer: str) -> bool:
+        if len(self._trusted) > 10_000:
+            self._trusted.clear()
+        is_trusted = self._trusted[peer] = self._proxies.trusts(peer)
+        return is_trusted
 
     def _address(self, peer: str, hints: dict[bytes, bytes]) -> str:
         forwarded_for = hints.get(b"x-forwarded-for")
@@ -285,10 +270,10 @@ class Reader:
 
     def _judge(self, line: bytes) -> Line:
         judged = self._judge_afresh(line)
-        if len(line) <= MEMO_LINE_BYTES and judged.kind is not BAD and not is_unique(judged):
+        if len(line) <= MEMO_LINE_BYTES and judged.kind is not BAD:
             self._make_room(len(line))
             if judged.kind is KEEP:
-                self._kept.add(line)
+                self._passing.add(line)
             else:
                 self._lines[line] = judged
         return judged
@@ -336,10 +321,48 @@ class Reader:
         self._memo_room -= size + 200
         if self._memo_room < 0:
             self._memo_room = MEMO_BYTES
-            self._kept.clear()
+            self._passing.clear()
             self._lines.clear()
+            self._specials.clear()
             self._paths.clear()
             self._addresses.clear()
+
+
+def refuse_request_line(verb: bytes, version: bytes) -> Failure:
+    """Name what is wrong with a request line that has another method or version than is served."""
+    if not (verb.isalpha() and verb.isupper()) or re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version) is None:
+        return Failure.BAD_REQUEST
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        return Failure.HTTP_VERSION
+    return Failure.METHOD_NOT_ALLOWED
+
+
+def interpret(lines: list[Line], split: Callable[[bytes], Cookies]) -> Special:
+    """Say what the special lines of a head mean together, or why they can't stand together."""
+    by_kind: dict[Kind, list[Any]] = {}
+    for kind, meaning in lines:
+        by_kind.setdefault(kind, []).append(meaning)
+    hosts, lengths, codings = (by_kind.get(kind, []) for kind in (HOST, LENGTH, CODING))
+    if BAD in by_kind or len(hosts) != 1 or len(lengths) + len(codings) > 1:
+        # Two framings are the classic disagreement of CVE-2019-16869 and its many kin.
+        return Special(Failure.BAD_REQUEST)
+    if False in by_kind.get(EXPECT, []):
+        return Special(Failure.EXPECTATION)
+    if hosts[0] is None:
+        return Special(Failure.WRONG_HOST)
+    hints: dict[bytes, bytes] = {}
+    for name, value in by_kind.get(HINT, []):
+        hints[name] = hints[name] + b", " + value if name in hints else value
+    cookies = [value for value, _ in by_kind.get(COOKIE, [])]
+    return Special(
+        host=hosts[0],
+        cookies=split(b"; ".join(cookies)) if len(cookies) > 1 else by_kind[COOKIE][0][1] if cookies else NO_COOKIES,
+        hints=hints,
+        options=frozenset(option for options in by_kind.get(CONNECTION, []) for option in options),
+        length=CHUNKED if codings else lengths[0] if lengths else 0,
+        wants_websocket=by_kind.get(UPGRADE, [False])[-1],
+        expects_continue=EXPECT in by_kind,
+    )
 
 
 class _Judge:
@@ -360,17 +383,12 @@ def is_accepted_by_llhttp(head: bytes) -> bool:
     return True
 
 
-def leave_out_nominated(lines: list[bytes], options: list[bytes]) -> list[bytes]:
+def leave_out_nominated(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
     """Drop the fields that Connection names as meant for us only (RFC 9110 §7.6.1)."""
-    nominated = frozenset(options) - {b"close", b"keep-alive", b"upgrade"}
+    nominated = options - {b"close", b"keep-alive", b"upgrade"}
     if not nominated:
         return lines
     return [line for line in lines if line.partition(b":")[0].lower() not in nominated]
-
-
-def is_unique(line: Line) -> bool:
-    """A request id comes once and never again; remembering it would only push out what does."""
-    return line.kind is HINT and line.meaning[0] == b"x-request-id"
 
 
 def is_utf_8(line: bytes) -> bool:

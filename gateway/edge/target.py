@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 PLAIN = re.compile(rb"(?:/[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?")
 SAFE_CHARACTERS = re.compile(rb"[\x21\x22\x24-\x5b\x5d-\x7e]*")  # printable ASCII without # and backslash
+SAFE_QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 HIDDEN_ESCAPE = re.compile(r"%(?:2e|2f|5c|00|23|3b|3f|25|0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
 DOT_SEGMENT = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
@@ -50,4 +51,4 @@ def keep_slash_escaped(segment: str) -> str:
 
 def is_safe_query(query: bytes) -> bool:
     """A query is opaque to us; it only must not hold a byte that can't stand in a request line or a log."""
-    return re.fullmatch(rb"[\x21\x22\x24-\x7e]*", query) is not None
+    return SAFE_QUERY.fullmatch(query) is not None

@@ -18,7 +18,6 @@ UNTIL_CLOSE = -2
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 WITHOUT_BODY = frozenset((204, 304))
-CONNECTION_OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade"))  # what Connection says without naming a field
 MEMO_LINES = 4_096
 MEMO_LINE_BYTES = 1_024
 
@@ -48,70 +47,59 @@ class Answer(NamedTuple):
     own_cookies: int
 
 
+class Special(NamedTuple):
+    """What the lines of an answer's head that do not simply pass mean together."""
+
+    is_refused: bool = False
+    length_line: bytes | None = None
+    length: int = UNTIL_CLOSE
+    options: frozenset[bytes] = frozenset()
+    is_websocket: bool = False
+    is_stream: bool = False
+    has_cache_rule: bool = False
+    own_cookies: int = 0
+    passing: frozenset[bytes] = frozenset()
+    """Those of the lines that pass all the same."""
+
+
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_kept", "_known", "_own_cookies")
+    __slots__ = ("_lines", "_own_cookies", "_passing", "_specials")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
-        self._kept: set[bytes] = set()  # lines that were judged before and simply pass
-        self._known: dict[bytes, tuple[int, bytes]] = {}  # lines that were judged before and mean something here
+        self._passing: set[bytes] = set()
+        self._lines: dict[bytes, tuple[int, bytes]] = {}
+        self._specials: dict[tuple[bytes, ...], Special] = {}
 
     def read(self, head: bytes, method: str) -> Answer | None:
         """Return the Answer of `head` (without the empty line), given to a request of `method`; None to refuse."""
-        status_line, *lines = head.split(b"\r\n")
+        lines = head.split(b"\r\n")
+        status_line = lines.pop(0)
         match = STATUS_LINE.fullmatch(status_line)
         if match is None or not is_accepted_by_llhttp(head):
             return None
-        status = int(match[2])
-        known_to_pass = self._kept
-        kept = [line for line in lines if line in known_to_pass]
-        fresh: list[bytes] = []
-        length_line: bytes | None = None
-        options: list[bytes] = []
-        is_chunked = is_websocket = is_stream = has_cache_rule = False
-        own_cookies = 0
-        for line in lines:
-            if line in known_to_pass:
-                continue
-            kind, value = self._known.get(line) or self._judge(line)
-            if kind == LENGTH:
-                if length_line is not None:
-                    return None
-                length_line = line
-            elif kind == STREAM:
-                fresh.append(line)
-                is_stream = True
-            elif kind == CONNECTION:
-                options += tokens(value)
-            elif kind == KEEP:
-                fresh.append(line)
-            elif kind == CACHE:
-                fresh.append(line)
-                has_cache_rule = True
-            elif kind == CODING:
-                if is_chunked:
-                    return None
-                is_chunked = True
-            elif kind == UPGRADE:
-                is_websocket = value == b"websocket"
-            elif kind == OWN_COOKIE:
-                own_cookies += 1
-            elif kind == BAD:
-                return None
-        if fresh:
-            kept = [line for line in lines if line in known_to_pass or line in fresh]
-        if is_chunked and length_line is not None:
+        passing = self._passing
+        kept = [line for line in lines if line in passing]
+        rest = tuple([line for line in lines if line not in passing])
+        special = self._specials.get(rest)
+        if special is None:
+            kept, special = self._understand(lines, kept, rest)
+        is_refused, length_line, length, options, is_websocket, is_stream, has_cache_rule, own_cookies, also = special
+        if is_refused:
             return None
-        nominated = frozenset(options).difference(CONNECTION_OPTIONS) if options else ()
-        if nominated:
-            kept = [line for line in kept if line.partition(b":")[0].lower() not in nominated]
+        if also:
+            known = also.union(kept)
+            kept = [line for line in lines if line in known]
+        if options:
+            kept = leave_out_nominated(kept, options)
+        status = int(match[2])
         return Answer(
             status,
             b"HTTP/1.1" + status_line[8:],
             kept,
-            body_length(status, method, is_chunked, length_line),
+            0 if method == "HEAD" or status < 200 or status in WITHOUT_BODY else length,
             length_line,
             match[1] == b"1" and b"close" not in options,
             is_websocket and b"upgrade" in options,
@@ -120,16 +108,34 @@ class AnswerReader:
             own_cookies,
         )
 
+    def _understand(
+        self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]
+    ) -> tuple[list[bytes], Special]:
+        """Judge the lines in `rest`: return all that pass, in order, and what the others mean together."""
+        judged = [(line, *(self._lines.get(line) or self._judge(line))) for line in rest]
+        fresh = {line for line, kind, _ in judged if kind == KEEP}
+        if fresh:
+            known = fresh.union(kept)
+            kept = [line for line in lines if line in known]
+        special = interpret(judged)
+        self._make_room()
+        self._specials[tuple(line for line in rest if line not in fresh)] = special
+        return kept, special
+
+    def _make_room(self) -> None:
+        if len(self._passing) + len(self._lines) + len(self._specials) >= MEMO_LINES:
+            self._passing.clear()
+            self._lines.clear()
+            self._specials.clear()
+
     def _judge(self, line: bytes) -> tuple[int, bytes]:
         judged = self._judge_afresh(line)
         if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != b"set-cookie:":
-            if len(self._known) + len(self._kept) >= MEMO_LINES:
-                self._known.clear()
-                self._kept.clear()
+            self._make_room()
             if judged[0] == KEEP:
-                self._kept.add(line)
+                self._passing.add(line)
             else:
-                self._known[line] = judged
+                self._lines[line] = judged
         return judged
 
     def _judge_afresh(self, line: bytes) -> tuple[int, bytes]:
@@ -158,13 +164,31 @@ class AnswerReader:
         return (DROP if is_dropped else KEEP), value
 
 
-def body_length(status: int, method: str, is_chunked: bool, length_line: bytes | None) -> int:
-    """Return how the body ends (RFC 9112 §6.3), in bytes or as CHUNKED or UNTIL_CLOSE."""
-    if method == "HEAD" or status < 200 or status in WITHOUT_BODY:
-        return 0
-    if is_chunked:
-        return CHUNKED
-    return UNTIL_CLOSE if length_line is None else int(length_line.partition(b":")[2])
+def interpret(judged: list[tuple[bytes, int, bytes]]) -> Special:
+    """Say what special lines mean together. Two framings, or a broken one, are refused: where would it end?"""
+    kinds = [kind for _, kind, _ in judged]
+    if BAD in kinds or kinds.count(LENGTH) + kinds.count(CODING) > 1:
+        return Special(is_refused=True)
+    values = {kind: value for _, kind, value in judged}
+    lines = {kind: line for line, kind, _ in judged}
+    return Special(
+        length_line=lines.get(LENGTH),
+        length=CHUNKED if CODING in values else int(values[LENGTH]) if LENGTH in values else UNTIL_CLOSE,
+        options=frozenset(option for _, kind, value in judged if kind == CONNECTION for option in tokens(value)),
+        is_websocket=values.get(UPGRADE) == b"websocket",
+        is_stream=STREAM in values,
+        has_cache_rule=CACHE in values,
+        own_cookies=kinds.count(OWN_COOKIE),
+        passing=frozenset(line for line, kind, _ in judged if kind in (STREAM, CACHE)),
+    )
+
+
+def leave_out_nominated(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
+    """Drop the fields that Connection names as meant for us only (RFC 9110 §7.6.1)."""
+    nominated = options - {b"close", b"keep-alive", b"upgrade"}
+    if not nominated:
+        return lines
+    return [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 class _Judge:
