@@ -1,8 +1,7 @@
 """One line for each request, as JSON, collected and written a few times a second.
 
 Everything that a client chose goes through the JSON encoder, which escapes line breaks and control characters:
-no request can write a line of its own or command a terminal. The query is left out, since links carry secrets
-there, and so are paths below those pages of ours whose address is the secret.
+no request can write a line of its own or command a terminal. The query is left out: links carry secrets there.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
 
 from gateway.deadlines import NEVER, Deadlines
 from gateway.edge.connection import Served
@@ -21,12 +19,11 @@ encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class AccessLog:
-    """`descriptor` is where lines go; None switches the log off. `secret_parents` hide the segment below them."""
+    """`descriptor` is where lines go."""
 
-    def __init__(self, descriptor: int | None, deadlines: Deadlines, secret_parents: Iterable[str] = ()) -> None:
+    def __init__(self, descriptor: int, deadlines: Deadlines) -> None:
         self._descriptor = descriptor
         self._deadlines = deadlines
-        self._secret_parents = frozenset(secret_parents)
         self._lines: list[str] = []
         self._second = (0, "")
         self.deadline = NEVER
@@ -34,8 +31,6 @@ class AccessLog:
 
     def record(self, served: Served) -> None:
         """Note one served request; it is written within half a second or so."""
-        if self._descriptor is None:
-            return
         inbound = served.inbound
         at = self._deadlines.utc
         if at != self._second[0]:
@@ -44,7 +39,7 @@ class AccessLog:
             what = f'"peer":{encode(served.peer)}'
         else:
             what = (
-                f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(self._path(inbound.path))}'
+                f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(inbound.path)}'
                 f',"address":"{inbound.address}"'
             )
         self._lines.append(
@@ -63,12 +58,8 @@ class AccessLog:
         """Write what was collected. A log that can't be written costs lines, never requests."""
         lines, self._lines = self._lines, []
         self.deadline = NEVER
-        if self._descriptor is not None and lines:
+        if lines:
             try:
                 os.write(self._descriptor, "".join(lines).encode("ascii"))
             except OSError:
                 return
-
-    def _path(self, path: str) -> str:
-        parent = path.rpartition("/")[0]
-        return f"{parent}/…" if parent in self._secret_parents else path

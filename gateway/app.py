@@ -49,7 +49,7 @@ log = structlog.get_logger("app")
 FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
-PAGES_CONNECTIONS = 1_024
+STANDARD_OUTPUT = 1
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -102,7 +102,7 @@ class Gateway:
         self._clock = Deadlines(loop)
         self._store = Store.open(settings.store.url)
         self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
-        self._access_log = AccessLog(1 if settings.listen.access_log else None, self._clock)
+        self._access_log = AccessLog(STANDARD_OUTPUT, self._clock) if settings.listen.access_log else None
         self._desk = Desk()
         self._renderer = Renderer(
             settings.pages,
@@ -145,7 +145,7 @@ class Gateway:
             max_connections=listen.max_connections,
             handle=self._front.handle,
             tell=self._tell,
-            record=self._access_log.record,
+            record=self._access_log.record if self._access_log else None,
         )
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
@@ -189,7 +189,8 @@ class Gateway:
         self._hasher.close()
         await self._lookup.close()
         await self._store.close()
-        self._access_log.flush()
+        if self._access_log is not None:
+            self._access_log.flush()
         self._clock.stop()
 
     # Parts.

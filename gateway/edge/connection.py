@@ -73,7 +73,8 @@ class Served(NamedTuple):
 class Edge:
     """What all connections of a worker share. `handle` decides about a request: it answers or relays it.
 
-    `tell` gives field lines and body for a failure; `record` takes a line for the access log.
+    `tell` gives field lines and body for a failure; `record` takes a line for the access log,
+    or is None where there is none.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Edge:
         max_connections: int,
         handle: Callable[[ClientConnection, Inbound], None],
         tell: Callable[[Failure, Inbound | None, str], tuple[list[bytes], bytes]],
-        record: Callable[[Served], None],
+        record: Callable[[Served], None] | None,
     ) -> None:
         self.reader = reader
         self.deadlines = deadlines
@@ -378,17 +379,20 @@ class ClientConnection(asyncio.Protocol):
 
     def finish(self, status: int, sent: int) -> None:
         closes = self.will_close() or (self.exchange is not None and self.exchange.is_tunnel)
-        self._record(status, sent)
-        self.inbound = self.exchange = self._first = None
+        edge = self._edge
+        if edge.record is not None:
+            self._record(edge.record, status, sent)
+        self.inbound = self.exchange = None
         if closes:
             self._shut_down()
             return
-        self._set_deadline()
+        self.deadline = edge.deadlines.now + edge.patience.idle
         if self._buffer or self._is_paused:
             self._advance()
 
     def cut(self, status: int, sent: int) -> None:
-        self._record(status, sent)
+        if self._edge.record is not None:
+            self._record(self._edge.record, status, sent)
         self.inbound = self.exchange = None
         self.abort()
 
@@ -401,7 +405,8 @@ class ClientConnection(asyncio.Protocol):
             return
         is_tunnel = exchange.is_tunnel
         exchange.abandon()
-        self._record(101 if is_tunnel else 499, 0)
+        if self._edge.record is not None:
+            self._record(self._edge.record, 101 if is_tunnel else 499, 0)
         self.inbound = None
         if is_tunnel:
             self.write(b"\x88\x02" + code.to_bytes(2, "big"))  # a close frame, RFC 6455 §5.5.1
@@ -492,11 +497,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.deadline = NEVER
 
-    def _record(self, status: int, sent: int) -> None:
+    def _record(self, record: Callable[[Served], None], status: int, sent: int) -> None:
         inbound = self.inbound
         request_id = inbound.request_id if inbound else ""
         seconds = time.perf_counter() - self._started if self._started else 0.0
-        self._edge.record(Served(inbound, request_id, self._peer, status, sent, seconds))
+        record(Served(inbound, request_id, self._peer, status, sent, seconds))
 
 
 def set_no_delay(transport: asyncio.Transport) -> None:

@@ -48,6 +48,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_body",
         "_buffer",
         "_exchange",
+        "_is_paused",
         "_is_reusable",
         "_patience",
         "_transport",
@@ -63,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = b""
         self._body: Body | None = None
         self._patience = upstream.patience.idle
+        self._is_paused = False
         self._is_reusable = False
         self._was_used = False
         self.deadline = NEVER
@@ -86,20 +88,19 @@ class UpstreamConnection(asyncio.Protocol):
     def pause(self) -> None:
         """Stop reading: the client takes the answer more slowly than it comes."""
         self.deadline = NEVER
-        if self._transport is not None and self._transport.is_reading():
+        if not self._is_paused and self._transport is not None:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         self._wait_for_more()
-        if self.is_usable and self._transport is not None and not self._transport.is_reading():
-            self._transport.resume_reading()
+        self._read_on()
 
     def rest(self, until: float) -> None:
         """Wait unused for the next exchange, at most `until` a time of the deadlines' clock."""
         self._was_used = True
         self.deadline = until
-        if self._transport is not None and not self._transport.is_reading():
-            self._transport.resume_reading()
+        self._read_on()
 
     def close(self) -> None:
         self._exchange = None
@@ -200,8 +201,12 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.answer(answer, rest, False)
 
     def _begin_body(self, exchange: Exchange, answer: Answer, received: bytes) -> None:
-        body = body_of(answer)
         self._is_reusable = answer.is_reusable and answer.length != UNTIL_CLOSE
+        if answer.length == len(received):  # the usual answer comes in one piece
+            self._settle(exchange, b"")
+            exchange.answer(answer, received, True)
+            return
+        body = body_of(answer)
         self._patience = NEVER if answer.is_stream else self._upstream.patience.idle
         try:
             payload, rest = body.feed(received)
@@ -225,6 +230,11 @@ class UpstreamConnection(asyncio.Protocol):
         if rest is not None:
             self._settle(exchange, rest)
         exchange.answer_body(payload, rest is not None)
+
+    def _read_on(self) -> None:
+        if self._is_paused and self.is_usable and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _wait_for_more(self) -> None:
         self.deadline = self._upstream.deadlines.now + self._patience

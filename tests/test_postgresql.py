@@ -1,0 +1,88 @@
+"""The whole gateway on PostgreSQL: two gateways as on two machines, and what happens when the database goes away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import postgres
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway
+from tests.support.raw import get
+from tests.support.upstream import RecordingUpstream
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    with postgres.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pair(
+    server: postgres.Server, recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Gateway, Gateway]]:
+    url = server.create("shared")
+    folders = (tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two"))
+    one, two = (Gateway(folder, f"127.0.0.1:{recorder.port}", store_url=url) for folder in folders)
+    one.seed()
+    yield one.start(), two.start()
+    one.stop()
+    two.stop()
+
+
+def test_who_signs_in_on_one_machine_is_signed_in_on_the_other(
+    pair: tuple[Gateway, Gateway], upstream: RecordingUpstream
+) -> None:
+    cookie = pair[0].sign_in()
+    for gateway in pair:
+        assert gateway.exchange(get("/x", cookie)).status == 200
+        assert upstream.requests[-1].all("remote-email") == ["erin@acme.example"]
+
+
+def test_who_is_ended_on_one_machine_is_dead_on_the_other_at_once(pair: tuple[Gateway, Gateway]) -> None:
+    for n in range(10):
+        cookie = pair[n % 2].sign_in("manager")
+        other = pair[(n + 1) % 2]
+        assert other.exchange(get("/x", cookie)).status == 200
+        pair[n % 2].post("/logout", {}, cookie)
+        assert other.exchange(get("/x", cookie)).status == 401
+
+
+def test_failures_are_counted_across_machines(pair: tuple[Gateway, Gateway]) -> None:
+    for n in range(5):
+        assert pair[n % 2].post("/login", {"email": PEOPLE["other"][0], "password": "wrong"}).status == 422
+    for gateway in pair:
+        assert gateway.post("/login", {"email": PEOPLE["other"][0], "password": PASSWORD}).status == 429
+
+
+def test_a_body_that_comes_while_the_database_is_asked_arrives(
+    pair: tuple[Gateway, Gateway], upstream: RecordingUpstream
+) -> None:
+    cookie = pair[0].sign_in()
+    body = b"x" * 300_000
+    for framing in ([f"Content-Length: {len(body)}"], ["Transfer-Encoding: chunked"]):
+        wire = body if "Content" in framing[0] else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        assert pair[0].exchange(get("/x", cookie, *framing, method="POST") + wire).status == 200
+        assert len(upstream.requests[-1].body) >= len(body)
+
+
+def test_without_the_database_nobody_is_anybody_and_its_return_is_noticed(
+    pair: tuple[Gateway, Gateway], server: postgres.Server, upstream: RecordingUpstream
+) -> None:
+    gateway = pair[0]
+    cookie = gateway.sign_in("admin")
+    server.stop()
+    try:
+        upstream.reset()
+        assert gateway.exchange(get("/x", cookie)).status == 503
+        assert gateway.post("/login", {"email": PEOPLE["admin"][0], "password": PASSWORD}).status == 503
+        assert upstream.requests == []
+        assert gateway.exchange(get("/public")).status == 200
+    finally:
+        server.start()
+    until = time.monotonic() + 20
+    while gateway.exchange(get("/x", cookie)).status != 200:
+        assert time.monotonic() < until
+        time.sleep(0.1)
