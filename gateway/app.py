@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway import keys, limits, logs
 from gateway.access_log import AccessLog
@@ -155,7 +156,8 @@ class Gateway:
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Start everything; when this returns, requests are answered."""
         await self._lookup.start()
-        self._runner = web.AppRunner(self._pages, access_log=None, keepalive_timeout=75)
+        # What a form's body says is read as it came: a small body that unpacks to gigabytes stays small.
+        self._runner = web.AppRunner(self._pages, access_log=None, keepalive_timeout=75, auto_decompress=False)
         await self._runner.setup()
         self._page_server = self._runner.server
         loop = asyncio.get_running_loop()
@@ -311,8 +313,14 @@ def dial_to(address: str) -> Dial:
 # What a process does with all this (called by serve.py in children of its own).
 
 
-def prepare_store(settings: Settings) -> None:
-    """Create the store or bring its schema up to this version. Raises SchemaTooNew, StoreUnavailable."""
+def prepare(settings: Settings) -> None:
+    """Check that this machine can serve, and create the store or bring its schema up to this version.
+
+    Raises SchemaTooNew, StoreUnavailable, and RuntimeError where aiohttp came without its parser in C: the one in
+    Python accepts requests that the other refuses.
+    """
+    if HttpRequestParser is HttpRequestParserPy:
+        raise RuntimeError("aiohttp lacks its parser in C; install it from a wheel for this platform")
     from gateway.store.migrate import migrate  # Alembic is needed here only, and large
 
     migrate(settings.store.url)

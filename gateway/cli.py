@@ -110,7 +110,7 @@ def serve(config: Config = None) -> int:
     folder = find_config(config)
     settings = settings_of(config)
     logs.configure(settings.listen.log_format)
-    return run_supervisor(lambda: load(folder, os.environ), app.prepare_store, app.run_worker)
+    return run_supervisor(lambda: load(folder, os.environ), app.prepare, app.run_worker)
 
 
 @program.command()

@@ -188,3 +188,44 @@ def test_an_upstream_that_is_not_there_is_502(tmp_path_factory: pytest.TempPathF
         assert b"upstream_unreachable" in response.body
     finally:
         gateway.stop()
+
+
+def test_more_requests_than_the_upstream_may_have_wait_their_turn(
+    upstream: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One connection a worker: further requests wait; beyond the queue, or too long, the answer is 503."""
+    go = threading.Event()
+
+    def hold(talk: Talk, _: Recorded) -> None:
+        assert go.wait(20)
+        talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    upstream.scripts["/public/hold"] = hold
+    changes = {"UPSTREAM__MAX_CONNECTIONS": "1", "UPSTREAM__CONNECT_SECONDS": "2", "LISTEN__WORKERS": "1"}
+    gateway = Gateway(tmp_path_factory.mktemp("narrow"), f"127.0.0.1:{upstream.port}", changes=changes)
+    gateway.seed().start()
+    try:
+        with gateway.connect() as first, gateway.connect() as second, gateway.connect() as third:
+            for connection in (first, second, third):
+                connection.send(get("/public/hold"))
+                time.sleep(0.2)
+            refused = third.response()
+            assert refused is not None
+            assert refused.status == 503
+            go.set()
+            for connection in (first, second):
+                response = connection.response()
+                assert response is not None
+                assert response.status == 200
+            go.clear()
+            first.send(get("/public/hold"))
+            time.sleep(0.2)
+            second.send(get("/public/hold"))
+            late = second.response()
+            assert late is not None
+            assert late.status == 503
+            go.set()
+            assert first.response() is not None
+    finally:
+        go.set()
+        gateway.stop()
