@@ -231,7 +231,8 @@ class Gateway:
         for name, by_method in handlers.items():
             if name in routes:
                 for method, handler in by_method.items():
-                    application.router.add_route(method, routes[name].path, handler)
+                    for served in ("GET", "HEAD") if method == "GET" else (method,):
+                        application.router.add_route(served, routes[name].path, handler)
         return application
 
     def _connect(self, settings: Settings, dial: Dial, reader: AnswerReader) -> Upstream:

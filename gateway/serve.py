@@ -88,6 +88,7 @@ class Supervisor:
         self._work = work
         self._inherited = inherited_sockets()
         self._sockets = open_sockets(settings.listen.addresses, {})
+        self._leaving: dict[str, socket.socket] = {}  # those that only the workers before this reload serve
         self._lifeline = os.pipe()
         self._workers: dict[int, Worker] = {}
         self._generation = 0
@@ -131,6 +132,7 @@ class Supervisor:
             try:
                 os.close(ready_read)
                 os.close(self._lifeline[1])
+                close_all(self._leaving, but=self._sockets)  # or the address would stay taken, and never be answered
                 for signum in (signal.SIGINT, signal.SIGHUP):
                     signal.signal(signum, signal.SIG_IGN)  # the terminal sends these to the whole group
                 self._work(settings, sockets, ready_write, self._lifeline[0])
@@ -205,17 +207,19 @@ class Supervisor:
         before = (self._settings, self._sockets, self._slots)
         old = [worker.pid for worker in self._workers.values()]
         self._generation += 1
-        self._settings, self._sockets = settings, sockets
+        self._settings, self._sockets, self._leaving = settings, sockets, before[1]
         self._slots = [Slot() for _ in range(settings.listen.workers)]
         for slot in range(len(self._slots)):
             self._start(slot, settings)
         if self._wait_until_ready():
             self._signal(old, signal.SIGTERM)
             close_all(before[1], but=sockets)
+            self._leaving = {}
             log.info("reloaded", workers=len(self._slots))
             return
         self._signal([pid for pid in self._workers if pid not in old], signal.SIGKILL)
         self._settings, self._sockets, self._slots = before
+        self._leaving = {}
         close_all(sockets, but=before[1])
         for worker in self._workers.values():
             if worker.pid in old:

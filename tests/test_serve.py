@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import ACCESS, Gateway
-from tests.support.raw import Connection, get
+from tests.support.gateway import ACCESS, Gateway, free_port
+from tests.support.raw import Connection, exchange, get
+from tests.support.servers import is_listening
 from tests.support.upstream import OK, Recorded, RecordingUpstream, Talk
 
 
@@ -165,6 +166,36 @@ def test_sockets_of_systemd_are_served_and_readiness_is_told(upstream: Recording
         process.wait(20)
         given.close()
         notify.close()
+
+
+def test_a_reload_may_change_where_we_listen(own: Gateway) -> None:
+    other = free_port()
+    settings = own.config / "gateway.toml"
+    settings.write_text(settings.read_text().replace(f'"127.0.0.1:{own.port}", ', f'"127.0.0.1:{other}", '))
+    assert own.process is not None
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for('"event": "reloaded"')
+    for place in (other, own.unix):
+        response = exchange(place, get("/public"))
+        assert response is not None
+        assert response.status == 200
+    until = time.monotonic() + 10
+    while is_listening(own.port):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    own.stop()
+    assert not Path(own.unix).exists()
+
+
+def test_workers_end_when_the_supervisor_is_killed(own: Gateway) -> None:
+    workers = own.workers()
+    assert own.process is not None
+    own.process.kill()
+    own.process.wait(10)
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(upstream: RecordingUpstream, tmp_path: Path) -> None:

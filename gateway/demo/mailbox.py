@@ -1,52 +1,129 @@
-"""A mail catcher: a real SMTP server that delivers nowhere, with an inbox to look at in the browser."""
+"""A mail catcher: a real SMTP server that delivers nowhere, with an inbox to look at in the browser.
+
+A mail is read once, when it comes, into plain text. Nothing that somebody wrote into one, however malformed,
+can then keep the inbox from being shown.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import email
 import email.policy
 import html
+import re
 import time
 from collections import deque
 from dataclasses import dataclass
 from email.message import EmailMessage
+from html.parser import HTMLParser
 from itertools import count
 
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-KEPT = 500
+KEPT = 200  # mails
+MAX_MAIL_BYTES = 1_000_000
+LINK = re.compile(r"https?://[^\s<>\"']+")
+AFTER_A_LINK = ".,;:!?)]"
 STYLE = (
     "body{font:1rem/1.6 system-ui;max-width:48rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.4rem .8rem .4rem 0;vertical-align:top}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap}pre,td,li{overflow-wrap:anywhere}"
     "iframe{width:100%;height:30rem;border:1px solid gray;background:white}"
 )
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'",
     "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # an address that a mail links to need not learn where it was opened
+    "X-Content-Type-Options": "nosniff",
+}
+HTML_PART_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as it was received; `at` is UTC seconds."""
+    """One mail as it was received; `at` is UTC seconds, `sender` and `recipients` are the envelope's."""
 
     number: int
     at: float
     sender: str
-    recipients: list[str]
-    message: EmailMessage
+    recipients: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
+    text: str
+    html: str
 
     @property
     def subject(self) -> str:
-        return str(self.message.get("Subject", "(no subject)"))
+        return self.header("Subject") or "(no subject)"
 
-    def part(self, kind: str) -> str:
-        """Return the text of the part called `kind` ("plain" or "html"), "" where there is none."""
-        found = self.message.get_body((kind,))
-        return str(found.get_content()) if isinstance(found, EmailMessage) else ""
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Every http(s) address of the text and the HTML part, once, in order."""
+        in_text = (found.rstrip(AFTER_A_LINK) for found in LINK.findall(self.text))
+        in_html = (found for found in find_targets(self.html) if LINK.fullmatch(found))
+        return tuple(dict.fromkeys((*in_text, *in_html)))
+
+    def header(self, name: str) -> str:
+        """Return the value of the first header called `name`, "" where there is none."""
+        return next((value for found, value in self.headers if found.lower() == name.lower()), "")
+
+
+def read_mail(number: int, at: float, envelope: Envelope) -> Mail:
+    """Read what the SMTP server took. Never fails: what can't be decoded is shown as it came."""
+    content = envelope.content if isinstance(envelope.content, bytes) else b""
+    message = email.message_from_bytes(content, _class=EmailMessage, policy=email.policy.default)
+    return Mail(
+        number,
+        at,
+        printable(envelope.mail_from or ""),
+        tuple(printable(recipient) for recipient in envelope.rcpt_tos),
+        tuple((printable(name), read_header(message, name, raw)) for name, raw in message.raw_items()),
+        read_part(message, "plain"),
+        read_part(message, "html"),
+    )
+
+
+def read_header(message: EmailMessage, name: str, raw: str) -> str:
+    try:
+        return printable(str(message.policy.header_fetch_parse(name, raw)))
+    except Exception:  # The library raises nearly anything for malformed ones: IndexError for "Message-ID: <>".
+        return printable(raw)
+
+
+def read_part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    if not isinstance(part, EmailMessage):
+        return ""
+    try:
+        return printable(str(part.get_content()))
+    except LookupError:  # The mail names a charset that nobody knows.
+        payload = part.get_payload(decode=True)
+        return payload.decode("latin-1") if isinstance(payload, bytes) else ""
+
+
+def printable(text: str) -> str:
+    """Replace the surrogates that stand for undecodable bytes, which no page could be sent with."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def find_targets(document: str) -> list[str]:
+    """Return where the `<a href>` of an HTML document lead."""
+
+    class Collector(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            targets.extend(value.strip() for name, value in attrs if (tag, name) == ("a", "href") and value)
+
+    targets: list[str] = []
+    collector = Collector()
+    with contextlib.suppress(AssertionError):  # The library's word for a malformed declaration like "<![x".
+        collector.feed(document)
+        collector.close()
+    return targets
 
 
 class Mailbox:
@@ -58,11 +135,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by the SMTP server for each mail."""
-        content = envelope.content if isinstance(envelope.content, bytes) else b""
-        message = email.message_from_bytes(content, policy=email.policy.default)
-        if isinstance(message, EmailMessage):
-            sender, recipients = envelope.mail_from or "", list(envelope.rcpt_tos)
-            self._mails.appendleft(Mail(next(self._numbers), time.time(), sender, recipients, message))
+        self._mails.appendleft(read_mail(next(self._numbers), time.time(), envelope))
         return "250 Caught"
 
     async def show_inbox(self, _: web.Request) -> web.Response:
@@ -78,42 +151,28 @@ class Mailbox:
     async def show_mail(self, request: web.Request) -> web.Response:
         mail = self._find(request)
         rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
-            for name, value in mail.message.items()
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in mail.headers
         )
-        frame = (
-            f'<iframe sandbox src="/mail/{mail.number}/html" title="HTML part"></iframe>' if mail.part("html") else ""
+        links = "".join(f'<li><a href="{html.escape(link)}">{html.escape(link)}</a></li>' for link in mail.links)
+        frame = f'<iframe sandbox src="/mail/{mail.number}/html" title="HTML part"></iframe>' if mail.html else ""
+        return page(
+            mail.subject,
+            f'<p><a href="/">All mail</a></p><h1>{html.escape(mail.subject)}</h1><table>{rows}</table>'
+            + (f"<h2>Links</h2><ul>{links}</ul>" if links else "")
+            + f"<h2>Text</h2><pre>{html.escape(mail.text)}</pre>"
+            + (f"<h2>HTML</h2>{frame}" if frame else ""),
         )
-        text = f"<pre>{html.escape(mail.part('plain'))}</pre>"
-        return page(mail.subject, f'<p><a href="/">All mail</a></p><table>{rows}</table>{text}{frame}')
 
     async def show_html(self, request: web.Request) -> web.Response:
-        headers = {
-            **HEADERS,
-            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-        }
-        return web.Response(text=self._find(request).part("html"), content_type="text/html", headers=headers)
+        return web.Response(text=self._find(request).html, content_type="text/html", headers=HTML_PART_HEADERS)
 
     async def list_mails(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            [
-                {
-                    "number": mail.number,
-                    "from": mail.sender,
-                    "to": mail.recipients,
-                    "subject": mail.subject,
-                    "text": mail.part("plain"),
-                    "html": mail.part("html"),
-                    "message_id": str(mail.message.get("Message-ID", "")),
-                }
-                for mail in self._mails
-            ]
-        )
+        return web.json_response([as_json(mail) for mail in self._mails], headers=HEADERS)
 
     def _find(self, request: web.Request) -> Mail:
-        number = int(request.match_info["number"])
+        number = request.match_info["number"]
         for mail in self._mails:
-            if mail.number == number:
+            if str(mail.number) == number:
                 return mail
         raise web.HTTPNotFound
 
@@ -123,12 +182,26 @@ class Mailbox:
         application.add_routes(
             [
                 web.get("/", self.show_inbox),
-                web.get(r"/mail/{number:\d+}", self.show_mail),
-                web.get(r"/mail/{number:\d+}/html", self.show_html),
+                web.get("/mail/{number}", self.show_mail),
+                web.get("/mail/{number}/html", self.show_html),
                 web.get("/api/messages", self.list_mails),
             ]
         )
         return application
+
+
+def as_json(mail: Mail) -> dict[str, object]:
+    return {
+        "number": mail.number,
+        "from": mail.sender,
+        "to": mail.recipients,
+        "subject": mail.subject,
+        "headers": mail.headers,
+        "text": mail.text,
+        "html": mail.html,
+        "links": mail.links,
+        "message_id": mail.header("Message-ID"),
+    }
 
 
 def page(title: str, body: str) -> web.Response:
@@ -140,8 +213,11 @@ def page(title: str, body: str) -> web.Response:
 async def serve(smtp_port: int, web_port: int) -> None:
     """Serve both on loopback until cancelled."""
     mailbox = Mailbox()
-    loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: SMTP(mailbox, hostname="localhost"), "127.0.0.1", smtp_port)
+
+    def answer() -> SMTP:
+        return SMTP(mailbox, hostname="localhost", data_size_limit=MAX_MAIL_BYTES)
+
+    smtp = await asyncio.get_running_loop().create_server(answer, "127.0.0.1", smtp_port)
     runner = web.AppRunner(mailbox.application(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", web_port).start()

@@ -4,48 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
+import importlib.util
+import json
 import os
-import signal
 import socket
-import subprocess
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.accounts import rows
-from gateway.accounts.record import Account, Module, Role, Status
-from gateway.demo.upstream import DESKTOP_TOKEN
-from gateway.hashing import Hasher
-from gateway.secret import Secret
-from gateway.settings import load
-from gateway.settings.record import Limits
-from gateway.store import Store
+from gateway.demo import DESKTOP_TOKEN
+from gateway.demo.children import Child, DemoFailed, Program, Stop, end, is_listening, start, wait_until_ready, watch
+from gateway.demo.people import OWNER, PEOPLE, seed
+from gateway.settings import BadSettings, load
+from gateway.settings.load import ACCESS_FILE, OWNERS_VARIABLE, PREFIX, SECRET_VARIABLE, SETTINGS_FILE
 from gateway.store.migrate import migrate
 
-START_SECONDS = 30
-METHOD = f"pbkdf2:sha256:{Limits.model_fields['hashing_iterations'].default}"
-
-# (email, name, tenant, role, modules, status, password)
-PEOPLE = (
-    ("erin@acme.example", "Erin Zoë", "acme", Role.EMPLOYEE, (Module.HR,), Status.ACTIVE, "quiet-lantern-29-orchard"),
-    ("mara@acme.example", "Mara Lindt", "acme", Role.MANAGER, (), Status.ACTIVE, "copper-meadow-71-violin"),
-    (
-        "adam@acme.example",
-        "Adam Okoye",
-        "acme",
-        Role.ADMIN,
-        (Module.FINANCE,),
-        Status.ACTIVE,
-        "winter-harbour-48-pencil",
-    ),
-    ("olga@beta.example", "Olga Brandt", "beta", Role.ADMIN, (), Status.ACTIVE, "marble-thicket-15-saddle"),
-    ("otto@otium.example", "Otto Weiss", "otium", Role.ADMIN, (), Status.ACTIVE, "ember-lattice-62-compass"),
-    ("dora@acme.example", "Dora Fink", "acme", Role.EMPLOYEE, (), Status.DISABLED, "velvet-glacier-33-anchor"),
-)
-OWNER = "otto@otium.example"
+NEEDED = ("flask", "flask_sock", "gunicorn", "aiosmtpd")
+MAX_SOCKET_PATH = 107  # bytes; sun_path of unix(7), without its final NUL
+SECRET_BYTES = 48
 
 ACCESS = f"""\
+# Written by `otium-gateway demo` where there was none. Try something else: save, then send the gateway SIGHUP, or
+# start the demo again.
+
 owners = ["{OWNER}"]
 
 public = [
@@ -67,170 +48,193 @@ rules = [
 """
 
 
-class DemoFailed(Exception):
-    """The demo can't run; the message says why."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where everything is: an absolute folder, and ports on loopback."""
+
+    folder: Path
+    port: int
+    mail_port: int
+
+    @property
+    def smtp_port(self) -> int:
+        return self.mail_port + 1
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config"
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "upstream.sock"
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
 
 
 def run(folder: Path, *, port: int = 8000, mail_port: int = 8025) -> int:
-    """Run the demo in `folder` until interrupted; return the exit code."""
-    folder = folder.absolute()
-    children: list[subprocess.Popen[bytes]] = []
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    """Run the demo in `folder` until Ctrl-C or SIGTERM; return the exit code.
+
+    `mail_port` is where caught mails are shown; they come in at the port after it.
+    """
+    places = Places(folder.absolute(), port, mail_port)
+    stop = Stop()
+    stop.listen()
+    children: list[Child] = []
     try:
-        for wanted in (port, mail_port, mail_port + 1):
-            refuse_if_taken(wanted)
-        environ = prepare(folder, port, mail_port + 1)
-        children = [start(folder, name, command, environ) for name, command in commands(folder, mail_port).items()]
-        for wanted in (port, mail_port):
-            wait_for(wanted, children)
-        print(welcome(port, mail_port), flush=True)
-        return watch(children)
+        check(places)
+        environ = prepare(places)
+        for program in programs(places):
+            children.append(start(program, places.folder, environ))
+        wait_until_ready(children, stop)
+        if not stop.is_asked:
+            print(welcome(places), flush=True)
+        watch(children, stop)
     except DemoFailed as error:
         sys.stderr.write(f"otium-gateway: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        return 0
     finally:
         end(children)
+    return 0
 
 
-def prepare(folder: Path, port: int, smtp_port: int) -> dict[str, str]:
-    """Write the settings, make the secret and the store, add the people. Secret, store and people stay as they are."""
-    config = folder / "config"
-    config.mkdir(parents=True, exist_ok=True)
-    (config / "access.toml").write_text(ACCESS)
-    (config / "gateway.toml").write_text(
-        f'public_url = "http://localhost:{port}"\n\n'
-        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nlog_format = "console"\n\n'
-        f'[upstream]\naddress = "unix:{folder}/upstream.sock"\n\n'
-        f'[store]\nurl = "sqlite:///{folder}/gateway.db"\n\n'
-        f'[mail]\nport = {smtp_port}\nsecurity = "none"\n'
-    )
-    secret = folder / "secret"
-    if not secret.exists():
-        descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(os.urandom(48)))
-    environ = {**os.environ, "GATEWAY_SECRET": secret.read_text("ascii")}
-    settings = load(config, environ)
-    migrate(settings.store.url)
-    asyncio.run(seed(settings.store.url))
-    return environ
-
-
-async def seed(store_url: str) -> None:
-    """Add the people who are not there yet."""
-    store = Store.open(store_url)
-    hasher = Hasher(method=METHOD, threads=2, queue=len(PEOPLE))
-    try:
-        async with store.reading() as tx:
-            known = {account.identifier for account in await rows.list_all(tx)}
-        for email, name, tenant, role, modules, status, password in PEOPLE:
-            if email not in known:
-                hashed = await hasher.hash(Secret(password))
-                account = Account(
-                    rows.new_account_id(),
-                    email,
-                    name,
-                    tenant,
-                    role,
-                    frozenset(modules),
-                    status,
-                    hashed,
-                    int(time.time()),
-                )
-                async with store.transaction() as tx:
-                    await rows.add(tx, account)
-    finally:
-        hasher.close()
-        await store.close()
-
-
-def commands(folder: Path, mail_port: int) -> dict[str, list[str]]:
-    socket_file = folder / "upstream.sock"
-    return {
-        "application": [
-            sys.executable, "-m", "gunicorn", "--bind", f"unix:{socket_file}", "--threads", "64", "--keep-alive", "5",
-            "--no-control-socket", "--log-level", "warning", "gateway.demo.upstream:create_app()",
-        ],
-        "mail catcher": [
-            sys.executable, "-m", "gateway.demo.mailbox",
-            "--smtp-port", str(mail_port + 1), "--web-port", str(mail_port),
-        ],
-        "gateway": [sys.executable, "-m", "gateway", "serve", "--config", str(folder / "config")],
-    }  # fmt: skip
-
-
-def start(folder: Path, name: str, command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
-    with (folder / f"{name.replace(' ', '-')}.log").open("ab") as log:
-        child = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
-    child.args = [name]
-    return child
+def check(places: Places) -> None:
+    """Raise DemoFailed for what would otherwise fail later, and less clearly."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DemoFailed(f"the demo needs {', '.join(missing)}: pip install 'otium-gateway[demo]'")
+    if len(os.fsencode(places.socket)) > MAX_SOCKET_PATH:
+        raise DemoFailed("the folder's path is too long for a socket in it; choose a shorter one with --folder")
+    if is_listening(places.socket):
+        raise DemoFailed(f"a demo is running in {places.folder} already; end it, or choose another --folder")
+    ports = (places.port, places.mail_port, places.smtp_port)
+    for port in ports:
+        if not 0 < port < 65_536 or ports.count(port) > 1:
+            raise DemoFailed(f"port {port} can't be used; the demo needs three different ones below 65536")
+        refuse_if_taken(port)
 
 
 def refuse_if_taken(port: int) -> None:
-    with contextlib.closing(socket.socket()) as sock:
+    with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind(("127.0.0.1", port))
         except OSError as error:
             raise DemoFailed(
-                f"port {port} is taken; stop what listens there, or choose another with --port and --mail-port"
+                f"can't listen on port {port} ({error.strerror}); choose others with --port and --mail-port"
             ) from error
 
 
-def wait_for(port: int, children: list[subprocess.Popen[bytes]]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        complain_of_dead(children)
-        if time.monotonic() > until:
-            raise DemoFailed(f"nothing listens on port {port} after {START_SECONDS} seconds")
-        time.sleep(0.05)
+def prepare(places: Places) -> dict[str, str]:
+    """Write the settings, make the secret and the store, add the people; return the environment for the children.
+
+    Secret, store, people and access rules that are there stay as they are.
+    """
+    try:
+        write_settings(places)
+        environ = clean_environment(secret_of(places.folder / "secret"))
+        settings = load(places.config, environ)
+    except OSError as error:
+        raise DemoFailed(f"can't write to {error.filename or places.folder}: {error.strerror}") from error
+    except BadSettings as error:
+        raise DemoFailed(str(error)) from error
+    migrate(settings.store.url)
+    asyncio.run(seed(settings.store.url))
+    return environ
 
 
-def watch(children: list[subprocess.Popen[bytes]]) -> int:
-    while True:
-        complain_of_dead(children)
-        time.sleep(0.5)
+def write_settings(places: Places) -> None:
+    """The first file says what the command line said, and is written anew; the second one is there to be edited."""
+    places.config.mkdir(parents=True, exist_ok=True)
+    (places.config / SETTINGS_FILE).write_text(settings_text(places), "utf-8")
+    access = places.config / ACCESS_FILE
+    if not access.exists():
+        access.write_text(ACCESS, "utf-8")
 
 
-def complain_of_dead(children: list[subprocess.Popen[bytes]]) -> None:
-    for child in children:
-        if child.poll() is not None:
-            name = str(child.args[0])  # type: ignore[index]
-            raise DemoFailed(f"the {name} has ended with {child.returncode}; its log is in the demo's folder")
-
-
-def end(children: list[subprocess.Popen[bytes]]) -> None:
-    """End what was started, the gateway first, so that nobody asks an application that is gone."""
-    for child in reversed(children):
-        if child.poll() is None:
-            child.terminate()
-        try:
-            child.wait(40)
-        except subprocess.TimeoutExpired:
-            child.kill()
-
-
-def welcome(port: int, mail_port: int) -> str:
-    lines = [
-        "",
-        f"  The application, behind the gateway   http://localhost:{port}",
-        f"  Caught mail                           http://localhost:{mail_port}",
-        f"  Desktop client                        curl -H 'Authorization: Bearer {DESKTOP_TOKEN}' http://localhost:{port}/api/desktop/status",
-        "",
-        "  Sign in as",
-    ]
-    for email, _, tenant, role, _, status, password in PEOPLE:
-        note = " (the platform's owner)" if email == OWNER else " (disabled)" if status is Status.DISABLED else ""
-        lines.append(f"    {email:20}  {password:26}  {role.value} of {tenant}{note}")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "  Ctrl-C ends everything. Use a browser on this machine: the cookie needs localhost or https.",
-            "",
-        ]
+def settings_text(places: Places) -> str:
+    # A JSON string is a TOML string as well, whatever stands in the folder's name.
+    upstream, store = (
+        json.dumps(text, ensure_ascii=False)
+        for text in (f"unix:{places.socket}", f"sqlite:///{places.folder / 'gateway.db'}")
     )
+    return f"""\
+# Written by `otium-gateway demo` at each start.
+
+public_url = "{places.url}"
+
+[listen]
+addresses = ["127.0.0.1:{places.port}"]
+drain_seconds = 3
+log_format = "console"
+
+[upstream]
+address = {upstream}
+
+[store]
+url = {store}
+
+[mail]
+port = {places.smtp_port}
+security = "none"
+"""
+
+
+def secret_of(file: Path) -> str:
+    """Return the secret in `file`, which is made if it is missing, readable by nobody else."""
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as made:
+            made.write(base64.b64encode(os.urandom(SECRET_BYTES)))
+    return file.read_text("ascii")
+
+
+def clean_environment(secret: str) -> dict[str, str]:
+    """Return this environment without the settings of a real gateway.
+
+    They beat the demo's files, and would let people whose passwords everybody knows into a real store.
+    """
+    foreign = (OWNERS_VARIABLE, "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) and name not in foreign}
+    return {**kept, SECRET_VARIABLE: secret}
+
+
+def programs(places: Places) -> tuple[Program, ...]:
+    """Return what to run, in this order."""
+    return (
+        Program("application", [
+            sys.executable, "-m", "gunicorn", "--bind", f"unix:{places.socket}", "--threads", "64", "--keep-alive", "5",
+            "--graceful-timeout", "3", "--no-control-socket", "--log-level", "warning",
+            "gateway.demo.upstream:create_app()",
+        ], (places.socket,)),
+        Program("mail catcher", [
+            sys.executable, "-m", "gateway.demo.mailbox",
+            "--smtp-port", str(places.smtp_port), "--web-port", str(places.mail_port),
+        ], (places.smtp_port, places.mail_port)),
+        Program("gateway", [
+            sys.executable, "-m", "gateway", "serve", "--config", str(places.config),
+        ], (places.port,)),
+    )  # fmt: skip
+
+
+def welcome(places: Places) -> str:
+    people = "\n".join(f"    {person.email:20}  {person.password:26}  {person.note}" for person in PEOPLE)
+    return f"""
+  The application, behind the gateway   {places.url}
+  Caught mail                           http://localhost:{places.mail_port} (SMTP on port {places.smtp_port})
+  Settings, store and logs              {places.folder}
+
+  Sign in as
+{people}
+
+  Try
+    {places.url}/whoami         what the application is told about you
+    {places.url}/company        for admins only
+    {places.url}/live           then, elsewhere, end the session and watch it stop:
+      GATEWAY_SECRET=$(cat '{places.folder}/secret') \\
+        otium-gateway session revoke --email {PEOPLE[0].email} --config '{places.config}'
+    curl -H 'Authorization: Bearer {DESKTOP_TOKEN}' {places.url}/api/desktop/status
+
+  Ctrl-C ends everything. Use a browser on this machine: the cookie needs localhost or https.
+"""

@@ -19,10 +19,11 @@ from flask import Flask, Response, abort, jsonify, render_template, request, sen
 from flask_sock import Server, Sock
 from werkzeug.wrappers import Response as AnyResponse
 
+from gateway.demo import DESKTOP_TOKEN
+
 HERE = Path(__file__).parent
-DESKTOP_TOKEN = "desktop-demo-token"
 REPORT = "week,project,hours\n" + "".join(f"{week},Acme rollout,{30 + week % 9}\n" for week in range(1, 53))
-IDENTITY = ("remote-", "x-otium-", "x-forwarded-", "x-request-id")
+IDENTITY = ("remote-", "x-remote-", "x-otium-", "x-forwarded-", "forwarded", "x-real-ip", "x-request-id")
 
 
 def create_app() -> Flask:
@@ -56,10 +57,12 @@ def create_app() -> Flask:
         session["visits"] = session.get("visits", 0) + 1
         received = None
         if request.method == "POST":
-            content = request.files["receipt"].read() if "receipt" in request.files else b""
+            receipt = request.files.get("receipt")
+            content = receipt.read() if receipt else b""
             received = {
                 "project": request.form.get("project", ""),
                 "hours": request.form.get("hours", ""),
+                "file": (receipt.filename if receipt else "") or "no file",
                 "size": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),
             }
@@ -71,7 +74,7 @@ def create_app() -> Flask:
 
     @app.get("/timesheets/archive.bin")
     def archive() -> Response:
-        size = min(request.args.get("size", 1_000_000, int), 1_000_000_000)
+        size = max(0, min(request.args.get("size", 1_000_000, int), 1_000_000_000))
 
         def blocks() -> Iterator[bytes]:
             for start in range(0, size, 65_536):
@@ -119,15 +122,18 @@ def create_app() -> Flask:
 
     @app.get("/whoami")
     def whoami() -> str | Response:
-        told = [(key, value) for key, value in request.headers if key.lower().startswith(IDENTITY)]
         if request.accept_mimetypes.best == "application/json":
-            return jsonify(told)
-        return render_template("whoami.html", told=told)
+            return whoami_json()
+        return render_template("whoami.html", told=list_identity())
+
+    @app.get("/whoami.json")
+    def whoami_json() -> Response:
+        return jsonify(list_identity())
 
     @app.get("/api/desktop/status")
     def desktop() -> Response:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(token, DESKTOP_TOKEN):
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {DESKTOP_TOKEN}".encode()):
             abort(401)
         return jsonify(status="in sync", told=[key for key, _ in request.headers if key.lower().startswith("remote-")])
 
@@ -136,3 +142,8 @@ def create_app() -> Flask:
         return jsonify(received=len(request.get_data()))
 
     return app
+
+
+def list_identity() -> list[tuple[str, str]]:
+    """Return each header that says who or where the person is. WSGI joins one that came twice with a comma."""
+    return [(name, value) for name, value in request.headers if name.lower().startswith(IDENTITY)]

@@ -401,6 +401,17 @@ def test_static_files_are_those_that_there_are(gateway: Gateway, name: str) -> N
     assert gateway.exchange(get(f"/_gateway/static/{name}")).status in (400, 401, 404)
 
 
+@pytest.mark.parametrize("path", ["/login", "/_gateway/static/gateway.css", "/.well-known/otium-gateway/jwks.json"])
+def test_pages_answer_head_as_they_answer_get(gateway: Gateway, path: str) -> None:
+    with gateway.connect() as connection:
+        connection.send(get(path, method="HEAD") + get(path))
+        head, page = connection.response("HEAD"), connection.response()
+    assert head is not None
+    assert page is not None
+    assert (head.status, head.body) == (200, b"")
+    assert head.get("content-length") == str(len(page.body))
+
+
 def test_a_static_file_may_be_kept(gateway: Gateway) -> None:
     for name, kind in (("gateway.css", "text/css"), ("brand.css", "text/css"), ("login.js", "text/javascript")):
         response = gateway.exchange(get(f"/_gateway/static/{name}"))
