@@ -1,0 +1,59 @@
+"""The command line. Exit 0, or another code and one clear line on standard error.
+
+What a command needs is loaded when it runs: `--help` is quick, and the supervisor of `serve` stays small.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from gateway.cli import accounts, keys, running, sessions
+from gateway.cli.common import Failed
+
+EXPECTED = ("StoreUnavailable", "SchemaTooNew", "UnreadableFile", "Unacceptable", "CannotServe")  # loaded late
+
+program = typer.Typer(
+    name="otium-gateway",
+    help="Signs people in, remembers their devices, and forwards what is allowed.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+running.add_to(program)
+program.add_typer(accounts.program, name="account")
+program.add_typer(sessions.program, name="session")
+program.add_typer(sessions.audit_program, name="audit")
+program.add_typer(keys.program, name="keys")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code."""
+    command = typer.main.get_command(program)
+    try:
+        code = command.main(list(arguments), prog_name="otium-gateway", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return complain("stopped; nothing was changed")
+    except Exception as error:
+        message = said_to_operators(error)
+        if message is None:
+            raise
+        return complain(message)
+
+
+def said_to_operators(error: Exception) -> str | None:
+    """Return what an expected failure says. Typer's own mistakes in usage are known by how they are told."""
+    if hasattr(error, "format_message"):
+        return str(error.format_message())
+    return str(error) if isinstance(error, Failed) or type(error).__name__ in EXPECTED else None
+
+
+def complain(sentence: str) -> int:
+    sys.stderr.write(f"otium-gateway: {' '.join(sentence.split())}\n")
+    return 1

@@ -1,0 +1,204 @@
+"""Who may sign in."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.common import (
+    AsJSON,
+    Config,
+    Email,
+    fail,
+    find_account,
+    hash_password,
+    operator,
+    read_password,
+    settings_of,
+    show,
+    with_store,
+)
+
+if TYPE_CHECKING:
+    from gateway.accounts.record import Account
+    from gateway.store import Store
+
+program = typer.Typer(help="Who may sign in.", no_args_is_help=True)
+
+
+@program.command("add")
+def add_account(
+    email: Email,
+    name: Annotated[str, typer.Option(help="The person's name.")],
+    role: Annotated[str, typer.Option(help="employee, manager or admin.")] = "employee",
+    tenant: Annotated[str, typer.Option(help="The customer company.")] = "default",
+    department: Annotated[str, typer.Option(help="finance, hr or legal give that module.")] = "",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Add an account and set its password."""
+    from gateway.accounts.bulk import Create, Reject, judge
+    from gateway.accounts.change import create
+
+    settings = settings_of(config)
+    row = {"email": email, "name": name, "role": role, "tenant": tenant, "department": department}
+    wanted = judge(0, row, set())
+    if not isinstance(wanted, Create):
+        fail(wanted.reason if isinstance(wanted, Reject) else "there is an account with this email")
+    hashed = hash_password(settings, read_password(password_stdin))
+
+    async def change(store: Store) -> bool:
+        from dataclasses import replace
+
+        async with store.transaction() as tx:
+            return await create(tx, replace(wanted, password_hash=hashed), operator(), int(time.time())) is not None
+
+    if not with_store(settings, change):
+        fail(f"there is an account with the email {wanted.identifier} already")
+    typer.echo(f"added {wanted.identifier}")
+
+
+@program.command("list")
+def list_accounts(
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    config: Config = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List the accounts."""
+    from gateway.accounts import rows
+
+    async def read(store: Store) -> list[Account]:
+        async with store.reading() as tx:
+            return await rows.list_all(tx, tenant)
+
+    settings = settings_of(config)
+    table = [
+        {
+            "email": account.identifier,
+            "name": account.name,
+            "tenant": account.tenant,
+            "role": "owner" if account.identifier in settings.access.owners else account.role.value,
+            "modules": ",".join(sorted(account.modules)),
+            "status": account.status.value,
+            "password": "set" if account.password_hash else "none",
+        }
+        for account in with_store(settings, read)
+    ]
+    show(table, as_json)
+
+
+@program.command("import")
+def import_accounts(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV with email,name,department,role.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
+    config: Config = None,
+) -> None:
+    """Show what a CSV file would create, skip and refuse, row by row; with --apply, do it."""
+    from gateway.accounts import rows
+    from gateway.accounts.bulk import Create, Skip, Verdict, plan, read_csv
+    from gateway.accounts.change import create
+
+    settings = settings_of(config)
+    given = read_csv(file.read_bytes())
+
+    async def change(store: Store) -> list[Verdict]:
+        async with store.transaction() as tx:
+            verdicts = plan(given, [account.identifier for account in await rows.list_all(tx)])
+            if apply:
+                for wanted in verdicts:
+                    if isinstance(wanted, Create):
+                        await create(tx, wanted, operator(), int(time.time()))
+            return verdicts
+
+    counts = {"create": 0, "skip": 0, "refuse": 0}
+    for verdict in with_store(settings, change):
+        match verdict:
+            case Create():
+                word, line = (
+                    "create",
+                    f"{verdict.identifier} ({verdict.name}, {verdict.role.value}, {verdict.tenant})",
+                )
+            case Skip():
+                word, line = "skip", f"{verdict.identifier}: {verdict.reason}"
+            case _:
+                word, line = "refuse", f"{verdict.email!r}: {verdict.reason}"
+        counts[word] += 1
+        typer.echo(f"line {verdict.line}: {word} {line}")
+    done = "done" if apply else "nothing was changed; add --apply to do it"
+    typer.echo(f"{counts['create']} to create, {counts['skip']} to skip, {counts['refuse']} refused: {done}")
+
+
+@program.command("disable")
+def disable_account(email: Email, config: Config = None) -> None:
+    """Refuse an account from now on, and end its sessions."""
+    from gateway.accounts.record import Status
+
+    change_status(email, Status.DISABLED, config)
+
+
+@program.command("enable")
+def enable_account(email: Email, config: Config = None) -> None:
+    """Let a disabled account sign in again."""
+    from gateway.accounts.record import Status
+
+    change_status(email, Status.ACTIVE, config)
+
+
+def change_status(email: str, status: Any, config: Path | None) -> None:
+    from gateway.accounts.change import set_status
+
+    async def change(store: Store) -> bool:
+        account = await find_account(store, email)
+        async with store.transaction() as tx:
+            return await set_status(tx, account, status, operator(), int(time.time()))
+
+    is_changed = with_store(settings_of(config), change)
+    typer.echo(f"{email} is {status.value}" if is_changed else f"{email} was {status.value} already")
+
+
+@program.command("set-role")
+def change_role(
+    email: Email,
+    role: Annotated[str, typer.Argument(help="employee, manager or admin.")],
+    config: Config = None,
+) -> None:
+    """Give an account another role; it holds from its next request on."""
+    from gateway.accounts.bulk import read_role
+    from gateway.accounts.change import set_role
+
+    wanted = read_role(role)
+
+    async def change(store: Store) -> None:
+        account = await find_account(store, email)
+        async with store.transaction() as tx:
+            await set_role(tx, account, wanted, operator(), int(time.time()))
+
+    with_store(settings_of(config), change)
+    typer.echo(f"{email} is {wanted.value}")
+
+
+@program.command("set-password")
+def set_account_password(
+    email: Email,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Set an account's password, and end its sessions."""
+    from gateway.accounts.change import set_password
+
+    settings = settings_of(config)
+    hashed = hash_password(settings, read_password(password_stdin))
+
+    async def change(store: Store) -> int:
+        account = await find_account(store, email)
+        async with store.transaction() as tx:
+            return await set_password(tx, account, hashed, operator(), int(time.time()))
+
+    typer.echo(f"set; {with_store(settings, change)} sessions ended")

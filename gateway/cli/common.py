@@ -1,0 +1,135 @@
+"""What the commands share: finding settings, store and accounts, asking for passwords, showing tables."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.accounts.record import Account
+    from gateway.settings import Settings
+    from gateway.store import Store
+
+PLACES = (Path("config"), Path("/etc/otium-gateway"))
+MIN_PASSWORD = 12  # characters
+
+Result = TypeVar("Result")
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="GATEWAY_CONFIG", help="The folder of gateway.toml and access.toml."),
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Email = Annotated[str, typer.Argument(help="The account's email.")]
+
+
+class Failed(Exception):
+    """Said to the operator in one line."""
+
+
+def fail(sentence: str) -> NoReturn:
+    raise Failed(sentence)
+
+
+def find_config(given: Path | None) -> Path:
+    if given is not None:
+        if not given.is_dir():
+            fail(f"there is no folder {given}")
+        return given
+    found = next((place for place in PLACES if place.is_dir()), None)
+    return found or fail("there is no config folder; name one with --config or GATEWAY_CONFIG")
+
+
+def settings_of(config: Path | None) -> Settings:
+    from gateway.settings import BadSettings, load
+
+    try:
+        return load(find_config(config), os.environ)
+    except BadSettings as error:
+        for problem in error.problems[:-1]:
+            sys.stderr.write(f"otium-gateway: {problem}\n")
+        fail(str(error.problems[-1]))
+
+
+def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Result:
+    from gateway.store import Store
+
+    async def use() -> Result:
+        store = Store.open(settings.store.url)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(use())
+
+
+async def find_account(store: Store, email: str) -> Account:
+    from gateway.accounts import rows
+    from gateway.accounts.record import normalise_identifier
+
+    async with store.reading() as tx:
+        account = await rows.find_by_identifier(tx, normalise_identifier(email))
+    return account or fail(f"there is no account {email}")
+
+
+def hash_password(settings: Settings, password: Any) -> Any:
+    from gateway.hashing import Hasher
+    from gateway.secret import Secret
+
+    limits = settings.limits
+    hasher = Hasher(method=f"{limits.hashing_method}:{limits.hashing_iterations}", threads=1, queue=1)
+    try:
+        return Secret(hasher.hash_now(password))
+    finally:
+        hasher.close()
+
+
+def read_password(from_stdin: bool) -> Any:
+    """Read a password from a person, twice, or from a pipe; never from the command line, which others can see."""
+    from gateway.secret import Secret
+
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") != password:
+            fail("the two passwords differ")
+    if len(password) < MIN_PASSWORD:
+        fail(f"a password has at least {MIN_PASSWORD} characters")
+    return Secret(password)
+
+
+def operator() -> str:
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def moment(at: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at))
+
+
+def show(table: list[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(table))
+        return
+    if not table:
+        typer.echo("none")
+        return
+    cells = [[printable(value) for value in row.values()] for row in table]
+    names = list(table[0])
+    widths = [max(len(line[at]) for line in [names, *cells]) for at in range(len(names))]
+    for line in [names, *cells]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def printable(text: str) -> str:
+    """Nothing that was sent to us commands the operator's terminal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

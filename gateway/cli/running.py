@@ -1,0 +1,79 @@
+"""Running the gateway, trying it, and asking it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, find_account, find_config, settings_of, with_store
+
+
+def add_to(program: typer.Typer) -> None:
+    """Put the commands that stand alone into `program`."""
+    program.command()(serve)
+    program.command()(demo)
+    program.command("check-config")(check_config)
+    program.command()(explain)
+    program.command()(migrate)
+
+
+def serve(config: Config = None) -> int:
+    """Serve until told to stop. SIGHUP reads the settings anew, SIGTERM drains and ends."""
+    from gateway import app, logs
+    from gateway.serve import run as run_supervisor
+    from gateway.settings import load
+
+    folder = find_config(config)
+    settings = settings_of(config)
+    logs.configure(settings.listen.log_format)
+    return run_supervisor(lambda: load(folder, os.environ), app.prepare, app.run_worker)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its store and settings.")] = Path("var/demo"),
+    port: Annotated[int, typer.Option(help="Where the gateway listens.")] = 8000,
+    mail_port: Annotated[int, typer.Option(help="Where the inbox is shown.")] = 8025,
+) -> int:
+    """Start everything on this machine: gateway, stand-in application, mail catcher, and people to sign in as."""
+    from gateway.demo.run import run as run_demo
+
+    return run_demo(folder, port=port, mail_port=mail_port)
+
+
+def check_config(config: Config = None) -> None:
+    """Read the settings as `serve` would, and say everything that is wrong with them."""
+    settings = settings_of(config)
+    typer.echo(f"{find_config(config)}: good, for {settings.public_url}")
+
+
+def explain(
+    method: Annotated[str, typer.Argument(help="GET, POST, …")],
+    url: Annotated[str, typer.Argument(help="A path or a whole address.")],
+    email: Annotated[str | None, typer.Option("--as", help="As this account; without it as nobody.")] = None,
+    config: Config = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Say what would become of a request and by which rule, with the code that decides."""
+    from gateway.explain import explain as explain_request
+
+    settings = settings_of(config)
+    account = with_store(settings, lambda store: find_account(store, email)) if email else None
+    explanation = explain_request(settings, method, url, account, int(time.time()))
+    typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
+
+
+def migrate(
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Create the store or bring its schema up to this version. `serve` does so by itself."""
+    from gateway.store.migrate import migrate as migrate_store
+
+    steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
+    verb = "would apply" if dry_run else "applied"
+    typer.echo(f"{verb} {', '.join(steps)}" if steps else "the schema is up to date")

@@ -1,0 +1,110 @@
+"""Signed-in devices, and what happened."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, fail, find_account, moment, operator, settings_of, show, with_store
+
+if TYPE_CHECKING:
+    from gateway.store import Store
+
+program = typer.Typer(help="Signed-in devices.", no_args_is_help=True)
+audit_program = typer.Typer(help="What happened.", no_args_is_help=True)
+
+
+@program.callback()
+def group() -> None:
+    """Signed-in devices."""
+
+
+@audit_program.callback()
+def audit_group() -> None:
+    """What happened."""
+
+
+@program.command("list")
+def list_sessions(
+    email: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
+    config: Config = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List the sessions that nobody has ended."""
+    from gateway.sessions import rows
+
+    async def read(store: Store) -> list[rows.SessionRow]:
+        account = await find_account(store, email) if email else None
+        async with store.reading() as tx:
+            return await rows.list_open(tx, account.id if account else None)
+
+    table = [
+        {
+            "id": row.id,
+            "email": row.identifier,
+            "address": row.address,
+            "signed_in": moment(row.started_at),
+            "last_seen": moment(row.seen_at),
+            "browser": row.user_agent,
+        }
+        for row in with_store(settings_of(config), read)
+    ]
+    show(table, as_json)
+
+
+@program.command("revoke")
+def revoke_session(
+    session_id: Annotated[str | None, typer.Argument(help="A session's id, from `session list`.")] = None,
+    email: Annotated[str | None, typer.Option(help="All sessions of this account.")] = None,
+    config: Config = None,
+) -> None:
+    """End one session, or all of an account; the very next request is refused."""
+    from gateway.accounts.change import end_session, end_sessions
+
+    if (session_id is None) == (email is None):
+        fail("give a session's id, or --email for all of an account")
+
+    async def change(store: Store) -> int:
+        account = await find_account(store, email) if email else None
+        async with store.transaction() as tx:
+            if account is not None:
+                return await end_sessions(tx, account, operator(), int(time.time()))
+            return int(await end_session(tx, session_id or "", operator(), int(time.time())))
+
+    ended = with_store(settings_of(config), change)
+    if session_id and not ended:
+        fail(f"there is no open session {session_id}")
+    typer.echo(f"{ended} ended")
+
+
+@audit_program.command("list")
+def list_audit(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the latest first.")] = 50,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    config: Config = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List what happened, the latest first."""
+    from gateway.audit import rows
+    from gateway.audit.events import Entry
+
+    async def read(store: Store) -> list[Entry]:
+        async with store.reading() as tx:
+            return await rows.recent(tx, limit, tenant)
+
+    table = [
+        {
+            "at": moment(entry.at),
+            "event": entry.event.value,
+            "outcome": entry.outcome.value,
+            "email": entry.identifier,
+            "address": entry.address,
+            "request_id": entry.request_id,
+            "details": json.dumps(dict(entry.details)),
+        }
+        for entry in with_store(settings_of(config), read)
+    ]
+    show(table, as_json)
