@@ -75,6 +75,99 @@ sessions = Table(
     Column("ended_at", BigInteger),
 )
 
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("proofs", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False, index=True),
+    Column("ended_at", BigInteger),
+)
+
+totp = Table(
+    "totp",
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("secret", LargeBinary),  # sealed, like `pending`; none until a first code was right
+    Column("pending", LargeBinary),
+    Column("pending_at", BigInteger, nullable=False),
+    Column("demanded_at", BigInteger),  # an admin reset it: it has to be set up again at the next sign-in
+    Column("confirmed_at", BigInteger),
+    Column("used_at", BigInteger),
+    Column("last_step", BigInteger, nullable=False),
+    Column("drift", Integer, nullable=False),
+)
+
+backup_codes = Table(
+    "backup_codes",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False),  # sealed
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+magic_links = Table(
+    "magic_links",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("holder", String(40), nullable=False, index=True),  # the attempt or session that it completes
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+    Column("superseded_at", BigInteger),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("token_key", LargeBinary(32), primary_key=True),
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True, index=True),
+    Column("first_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+kept_forms = Table(
+    "kept_forms",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),  # sealed
+    Column("kept_at", BigInteger, nullable=False, index=True),
+    Column("sent_at", BigInteger),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("template", String(64), nullable=False),
+    Column("recipient", String(254), nullable=False),
+    Column("account", String(40), index=True),
+    Column("content", LargeBinary, nullable=False),  # sealed
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False, index=True),  # also the end of a lease
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("abandoned_at", BigInteger),
+    Column("trouble", Text, nullable=False),
+)
+
+streaks = Table(
+    "streaks",
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("factor", String(16), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("wait_until", BigInteger, nullable=False),
+)
+
 limits = Table(
     "limits",
     metadata,

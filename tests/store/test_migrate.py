@@ -14,10 +14,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from gateway.store import Store, StoreUnavailable
-from gateway.store.migrate import SchemaTooNew, migrate, missing_revisions
+from gateway.store.migrate import STEPS, SchemaTooNew, migrate, missing_revisions
 from gateway.store.schema import metadata
 
 Result = TypeVar("Result")
+ALL = sorted(path.name[:4] for path in (STEPS / "versions").glob("[0-9]*.py"))
 
 
 def inside(url: str, work: Callable[[Connection], Result]) -> Result:
@@ -74,17 +75,17 @@ def remake(connection: Connection) -> None:
 
 
 def test_a_second_run_has_nothing_to_do(empty_url: str) -> None:
-    assert migrate(empty_url) == ["0001"]
+    assert migrate(empty_url) == ALL
     assert migrate(empty_url) == []
 
 
 def test_a_dry_run_tells_what_is_missing_and_changes_nothing(empty_url: str) -> None:
-    assert migrate(empty_url, dry_run=True) == ["0001"]
-    assert migrate(empty_url, dry_run=True) == ["0001"]
+    assert migrate(empty_url, dry_run=True) == ALL
+    assert migrate(empty_url, dry_run=True) == ALL
 
 
 def test_a_dry_run_makes_no_file(tmp_path: Path) -> None:
-    assert migrate(f"sqlite:///{tmp_path}/folder/gateway.db", dry_run=True) == ["0001"]
+    assert migrate(f"sqlite:///{tmp_path}/folder/gateway.db", dry_run=True) == ALL
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,7 +99,7 @@ def test_a_schema_of_a_later_version_is_left_alone(store_url: str, dry_run: bool
 def test_machines_that_start_at_once_migrate_once(empty_url: str) -> None:
     with ThreadPoolExecutor(4) as machines:
         applied = list(machines.map(migrate, [empty_url] * 4))
-    assert sorted(applied) == [[], [], [], ["0001"]]
+    assert sorted(applied) == [[], [], [], ALL]
 
 
 def test_a_store_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
