@@ -28,30 +28,35 @@ from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
+from gateway.factors import magic_link
 from gateway.failures import Failure
 from gateway.front import Front
 from gateway.gate import Need, Rules
 from gateway.hashing import Hasher
-from gateway.limits import Limit
-from gateway.login.pages import LoginPages
-from gateway.login.service import SignInService
+from gateway.login import attempt
+from gateway.mail import outbox
+from gateway.mail.sender import Sender
 from gateway.pages import Desk, Renderer, Visit, pages_application
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
+from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
-from gateway.sessions.record import Lifetime, Lifetimes, Session
-from gateway.settings.record import Lifespan, Settings
+from gateway.sessions.record import Session
+from gateway.settings.record import Settings
 from gateway.store import Store, StoreUnavailable
+from gateway.wiring import Parts, build_handlers, lifetimes_of, mailer_of, steps_of
 
 log = structlog.get_logger("app")
 
 FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
+MAIL_SECONDS = 2.0
+DAY = 86_400
+KEEP_MAIL_SECONDS = 30 * DAY
 STANDARD_OUTPUT = 1
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,16 @@ class Route:
 
 ROUTES = (
     Route("login", "/login", Need.NOBODY),
+    Route("totp", "/login/totp", Need.NOBODY),
+    Route("backup", "/login/backup", Need.NOBODY),
+    Route("link", "/login/link", Need.NOBODY),
+    Route("link_opened", "/login/link/{token}", Need.NOBODY),
     Route("logout", "/logout", Need.NOBODY),
+    Route("security", "/me/security", Need.SESSION),
+    Route("security_totp", "/me/security/totp", Need.SESSION),
+    Route("security_codes", "/me/security/codes", Need.SESSION),
+    Route("security_off", "/me/security/off", Need.SESSION),
+    Route("security_others", "/me/security/others", Need.SESSION),
     Route("static", "/_gateway/static/{name}", Need.NOBODY),
     Route("auth", "/_gateway/auth", Need.NOBODY),
     Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
@@ -77,6 +91,12 @@ def routes_of(settings: Settings) -> dict[str, Route]:
     moved = settings.pages.paths
     routes = (replace(route, path=moved.get(route.name, route.path)) for route in ROUTES)
     return {route.name: route for route in routes if route.path}
+
+
+def paths_of(settings: Settings) -> dict[str, str]:
+    """Return every route's path, up to its variable; that of a page that is switched off is where it would be."""
+    routes = {route.name: route for route in ROUTES} | routes_of(settings)
+    return {name: route.path.partition("{")[0] for name, route in routes.items()}
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -109,6 +129,7 @@ class Gateway:
             settings.pages,
             is_https=origin.startswith("https:"),
             sign_out_path=routes["logout"].path,
+            security_path=paths_of(settings)["security"],
             static_path=routes["static"].path.removesuffix("{name}"),
         )
         self._page_lines = [f"{name}: {value}".encode() for name, value in self._renderer.headers.items()]
@@ -117,9 +138,10 @@ class Gateway:
             threads=settings.limits.hashing_threads,
             queue=settings.limits.hashing_queue,
         )
+        self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes, origin)
         reader = reader_of(settings)
-        own_cookies = frozenset([settings.sessions.cookie.encode("ascii")])
+        own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
         upstream = self._connect(settings, dial_to(settings.upstream.address), AnswerReader(own_cookies))
         pages = self._connect(settings, dial_inside(self._serve_page), AnswerReader(frozenset()))
         self._upstreams = (upstream, pages)
@@ -134,7 +156,7 @@ class Gateway:
             identities=identities_of(settings),
             admit_page=self._admit_page,
             public_origin=origin,
-            sign_in_path=routes["login"].path,
+            steps=steps_of(paths_of(settings)),
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
         )
         listen = settings.listen
@@ -167,6 +189,7 @@ class Gateway:
         self._chores = [
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._front.end_revoked(self.edge.connections))),
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
+            loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
             loop.create_task(self._every(PURGE_SECONDS, self._purge)),
         ]
 
@@ -198,35 +221,9 @@ class Gateway:
     # Parts.
 
     def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
-        """Make the pages' application: handlers by the names of their routes."""
-        configured = settings.limits
-        service = SignInService(
-            store=self._store,
-            hasher=self._hasher,
-            limit=Limit(
-                configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds
-            ),
-            owners=settings.access.owners,
-            queue=configured.hashing_queue,
-        )
-        login = LoginPages(
-            service=service,
-            renderer=self._renderer,
-            cookie=settings.sessions.cookie,
-            lifetimes=lifetimes_of(settings),
-            path=routes["login"].path,
-        )
-        key_set = keys.public_key_set(settings.secrets)
-
-        async def show_keys(_: web.Request) -> web.StreamResponse:
-            return web.json_response(key_set, headers={"Cache-Control": "public, max-age=300"})
-
-        handlers: dict[str, dict[str, Handler]] = {
-            "login": {"GET": login.show, "POST": login.submit},
-            "logout": {"GET": login.confirm_sign_out, "POST": login.sign_out},
-            "static": {"GET": self._renderer.static},
-            "jwks": {"GET": show_keys},
-        }
+        """Make the pages' application."""
+        paths = paths_of(settings)
+        handlers = build_handlers(settings, Parts(self._store, self._hasher, self._renderer, paths))
         application = pages_application(self._renderer, self._desk, origin)
         for name, by_method in handlers.items():
             if name in routes:
@@ -259,11 +256,23 @@ class Gateway:
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
         return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
 
+    async def _send_mail(self) -> None:
+        await self._sender.run_once(self._clock.utc)
+
     async def _purge(self) -> None:
-        """Forget tries that no limit counts any more."""
-        longest = max(self._settings.limits.password_window_seconds, self._settings.limits.password_lock_seconds)
+        """Forget what counts no more: tries, attempts, links, the content of mails."""
+        configured, now = self._settings.limits, self._clock.utc
+        longest = max(
+            configured.password_window_seconds,
+            configured.password_lock_seconds,
+            configured.code_window_seconds,
+            configured.code_lock_seconds,
+        )
         async with self._store.transaction(announce=False) as tx:
-            await limits.purge(tx, self._clock.utc - longest)
+            await limits.purge(tx, now - longest)
+            await attempt.purge(tx, now - DAY)
+            await magic_link.purge(tx, now - DAY)
+            await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -280,18 +289,11 @@ def reader_of(settings: Settings) -> Reader:
         authorities=(urlsplit(settings.public_url).netloc, *settings.hosts),
         proxies=TrustedProxies(settings.listen.trusted_proxies),
         session_cookie=settings.sessions.cookie,
-        own_cookies=(settings.sessions.cookie,),
+        attempt_cookie=attempt.COOKIE,
         identity_names=settings.identity.names.values(),
         max_fields=settings.listen.max_fields,
         max_target_bytes=settings.listen.max_target_bytes,
     )
-
-
-def lifetimes_of(settings: Settings) -> Lifetimes:
-    def lifetime(lifespan: Lifespan) -> Lifetime:
-        return Lifetime(lifespan.idle_seconds, lifespan.absolute_seconds)
-
-    return Lifetimes(lifetime(settings.sessions.members), lifetime(settings.sessions.owners))
 
 
 def identities_of(settings: Settings) -> Identities:

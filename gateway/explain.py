@@ -13,8 +13,13 @@ from gateway.sessions.record import Session
 from gateway.settings import Settings
 
 
-def explain(settings: Settings, method: str, url: str, account: Account | None, now: int) -> dict[str, str]:
-    """Return the decision, what made it, and the identity that would be sent, as label and text."""
+def explain(
+    settings: Settings, method: str, url: str, account: Account | None, has_totp: bool, now: int
+) -> dict[str, str]:
+    """Return the decision, what made it, and the identity that would be sent, as label and text.
+
+    The session is as fresh as one can be; `has_totp` says whether the account has set TOTP up.
+    """
     host, target = urlsplit(settings.public_url).netloc, url
     if "://" in url:
         host, slash, rest = url.partition("://")[2].partition("/")
@@ -24,7 +29,7 @@ def explain(settings: Settings, method: str, url: str, account: Account | None, 
         return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
     if account is not None and account.status is not Status.ACTIVE:
         account = None
-    session = session_of(settings, account, now) if account else None
+    session = session_of(settings, account, has_totp, now) if account else None
     decision = decide(inbound, session, rules_of(settings), now)
     explanation = {
         "decision": describe(decision),
@@ -39,9 +44,10 @@ def explain(settings: Settings, method: str, url: str, account: Account | None, 
     return explanation
 
 
-def session_of(settings: Settings, account: Account, now: int) -> Session:
+def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -> Session:
     """Return the session that a sign-in of `account` would open."""
     is_owner = account.identifier in settings.access.owners
+    required = required_factors(is_owner=is_owner, has_totp=has_totp)
     return Session(
         id="ses_explained",
         account=account.id,
@@ -51,9 +57,10 @@ def session_of(settings: Settings, account: Account, now: int) -> Session:
         role=account.role,
         modules=account.modules,
         is_owner=is_owner,
-        proofs=tuple(Proof(factor, now) for factor in required_factors(is_owner=is_owner)),
+        proofs=tuple(Proof(factor, now) for factor in required),
         started_at=now,
         seen_at=now,
+        has_totp=has_totp,
     )
 
 
@@ -68,6 +75,6 @@ def describe(decision: Decision) -> str:
         case SignIn():
             return "asked to sign in"
         case StepUp():
-            return "asked for one more factor"
+            return f"asked to prove {decision.factor}"
         case Refuse():
             return "refused with 403"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 import structlog
@@ -18,6 +18,7 @@ from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_origin
 from gateway.edge.request import Reader
+from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
 from gateway.http1 import METHODS
@@ -37,7 +38,10 @@ NO_IDENTITY = b""
 
 
 class Front:
-    """`admit_page` makes the field line under which the pages find inbound and session (see pages.Desk)."""
+    """`admit_page` makes the field line under which the pages find inbound and session (see pages.Desk).
+
+    `steps` are the paths of the pages where each factor is proved.
+    """
 
     def __init__(
         self,
@@ -52,7 +56,7 @@ class Front:
         identities: Identities,
         admit_page: Callable[[Inbound, Session | None], bytes],
         public_origin: str,
-        sign_in_path: str,
+        steps: Mapping[Factor, str],
         forward_auth_path: str,
     ) -> None:
         self._lookup = lookup
@@ -65,7 +69,7 @@ class Front:
         self._identities = identities
         self._admit_page = admit_page
         self._public_origin = public_origin
-        self._sign_in_path = sign_in_path
+        self._steps = steps
         self._forward_auth_path = forward_auth_path
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -110,8 +114,8 @@ class Front:
                 self._show(client, inbound, known)
             case SignIn():
                 self._ask_to_sign_in(client, inbound)
-            case StepUp():
-                client.refuse(Failure.FORBIDDEN)
+            case StepUp(_, factor):
+                self._ask_for_proof(client, inbound, factor)
             case Refuse():
                 client.refuse(Failure.FORBIDDEN)
 
@@ -140,25 +144,34 @@ class Front:
         return inbound.value(b"origin") is not None and not is_own_origin(inbound, self._public_origin)
 
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
-        address = self._sign_in_address(inbound)
+        address = f"{self._steps[Factor.PASSWORD]}?{self._way_back(inbound)}"
+        self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.")
+
+    def _ask_for_proof(self, client: ClientConnection, inbound: Inbound, factor: Factor) -> None:
+        """Signed in, and a factor is missing: ask for just that one."""
+        address = f"{self._steps[factor]}?{self._way_back(inbound)}&again=1"
+        self._send_away(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
+
+    def _send_away(self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str) -> None:
+        """A person is taken to `address`; a program is told of it."""
         if inbound.is_navigation:
             client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
             return
         body = {
-            "error": "sign_in_required",
-            "message": "Sign in to continue.",
+            "error": error,
+            "message": message,
             "sign_in": self._public_origin + address,
             "request_id": inbound.request_id,
         }
         client.answer(401, (JSON, NO_STORE, b'WWW-Authenticate: Session realm="sign-in"'), json.dumps(body).encode())
 
-    def _sign_in_address(self, inbound: Inbound) -> str:
+    def _way_back(self, inbound: Inbound) -> str:
         """Back to what was asked for; after a form that could not be sent, back to the page it stood on."""
         wanted = inbound.target.decode("ascii")
         if inbound.method not in ("GET", "HEAD"):
             referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
             wanted = referer.removeprefix(self._public_origin) if referer.startswith(f"{self._public_origin}/") else "/"
-        return f"{self._sign_in_path}?next={quote(wanted, safe='/')}"
+        return f"next={quote(wanted, safe='/')}"
 
     # Forward-auth: another proxy asks what would become of a request.
 
@@ -172,11 +185,15 @@ class Front:
             case Forward(known):
                 client.answer(204, (NO_STORE, *self._identities.answer_lines(known, self._clock.utc)), b"")
             case SignIn():
-                address = self._public_origin + self._sign_in_address(original)
-                location = b"Location: " + address.encode("ascii")
-                client.answer(401, (NO_STORE, location, b'WWW-Authenticate: Session realm="sign-in"'), b"")
+                self._answer_unproved(client, f"{self._steps[Factor.PASSWORD]}?{self._way_back(original)}")
+            case StepUp(_, factor):
+                self._answer_unproved(client, f"{self._steps[factor]}?{self._way_back(original)}&again=1")
             case _:
                 client.refuse(Failure.FORBIDDEN)
+
+    def _answer_unproved(self, client: ClientConnection, address: str) -> None:
+        location = b"Location: " + (self._public_origin + address).encode("ascii")
+        client.answer(401, (NO_STORE, location, b'WWW-Authenticate: Session realm="sign-in"'), b"")
 
     def _original(self, inbound: Inbound) -> Inbound | Failure:
         """Return the request that the proxy asks about, judged by the same reader as any other."""
@@ -220,6 +237,9 @@ class Front:
 
 
 def is_still_forwarded(decision: Decision) -> bool:
+    """A rule that asks for a fresh proof asks when something is opened, not all the time."""
+    if isinstance(decision, StepUp):
+        return decision.session.missing is None
     return isinstance(decision, Forward) and decision.session is not None
 
 

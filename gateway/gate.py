@@ -13,7 +13,7 @@ from enum import Enum
 
 from gateway.accounts.record import Role
 from gateway.edge.inbound import Inbound
-from gateway.factors.record import Factor, required_factors
+from gateway.factors.record import Factor, first_missing
 from gateway.sessions.record import Session
 
 
@@ -48,12 +48,17 @@ class OpenPath:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may pass below `path` (whole segments): every condition that is given must hold."""
+    """Who may pass below `path` (whole segments): every condition that is given must hold.
+
+    `require` asks for a factor besides, `fresh` for one (or else the password) proved at most so many seconds ago.
+    """
 
     path: str
     roles: frozenset[Role] = frozenset()
     tenants: frozenset[str] = frozenset()
     owner: bool = False
+    require: Factor | None = None
+    fresh: int | None = None
 
     def __str__(self) -> str:
         return f"the rule {self.path or '/'}"
@@ -67,6 +72,13 @@ class Rule:
         if self.tenants and session.tenant not in self.tenants:
             return f"{self} admits other tenants than {session.tenant}"
         return None
+
+    def missing(self, session: Session, now: int) -> Factor | None:
+        """Return the factor that `session` has to prove before it passes, or None."""
+        if self.require is None and self.fresh is None:
+            return None
+        since = 0 if self.fresh is None else now - self.fresh
+        return first_missing((self.require or Factor.PASSWORD,), session.proofs, since=since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +116,10 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """Signed in, but this path wants `factor`, proved at most `fresh` seconds ago if that is given."""
+    """Signed in, and `factor` has to be proved (again) before this goes on."""
 
     session: Session
     factor: Factor
-    fresh: int | None
     by: str
 
 
@@ -123,7 +134,6 @@ Decision = Forward | Page | SignIn | StepUp | Refuse
 
 def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
     """Return what becomes of the request. `now` is UTC seconds, for rules that ask for a fresh proof."""
-    session = complete(session)
     page = find_page(inbound, rules)
     if page is not None:
         return decide_page(page, inbound.path, session)
@@ -132,20 +142,21 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
         return Forward(None, entry)
     entry = find_open(inbound, rules.public)
     if entry is not None:
-        return Forward(session if inbound.method != "OPTIONS" else None, entry)
+        return Forward(complete(session) if inbound.method != "OPTIONS" else None, entry)
     if session is None or inbound.method == "OPTIONS":
         return SignIn("no entry of public or machine admits this path and method")
-    return decide_rule(inbound, session, rules)
+    if session.missing is not None:
+        return StepUp(session, session.missing, "the account needs more factors than this session has proved")
+    return decide_rule(inbound, session, rules, now)
 
 
 def complete(session: Session | None) -> Session | None:
     """Return the session if it gave every factor that its account needs now, else None.
 
-    Who joined the list of owners after signing in with a password is nobody until the rest is proved.
+    Who joined the list of owners, or set up TOTP elsewhere, after signing in with a password is nobody until the rest
+    is proved.
     """
-    if session is None or not session.is_owner or session.factors.issuperset(required_factors(is_owner=True)):
-        return session
-    return None
+    return None if session is None or session.missing is not None else session
 
 
 def find_page(inbound: Inbound, rules: Rules) -> Need | None:
@@ -166,6 +177,8 @@ def decide_page(need: Need, path: str, session: Session | None) -> Decision:
             return Page(session, by)
         case _ if session is None:
             return SignIn(by)
+        case _ if session.missing is not None:
+            return StepUp(session, session.missing, by)
         case Need.SESSION:
             return Page(session, by)
         case Need.ADMIN:
@@ -192,13 +205,21 @@ def find_entry(path: str, method: str, entries: Mapping[str, OpenPath]) -> OpenP
     return None
 
 
-def decide_rule(inbound: Inbound, session: Session, rules: Rules) -> Decision:
+def decide_rule(inbound: Inbound, session: Session, rules: Rules, now: int) -> Decision:
     rule = None
+    step_up: StepUp | None = None
     for reading in inbound.readings:
         rule = find_rule(reading, rules.rules)
         refusal = "no rule admits this path" if rule is None else rule.refusal(session)
-        if refusal is not None:
-            return Refuse(session, refusal)
+        if rule is None or refusal is not None:
+            return Refuse(session, refusal or "")
+        factor = rule.missing(session, now)
+        if factor is not None:
+            step_up = StepUp(
+                session, factor, f"{rule} asks for {factor}{'' if rule.fresh is None else ', proved lately'}"
+            )
+    if step_up is not None:
+        return step_up
     return Refuse(session, "the path has no reading") if rule is None else Forward(session, rule)
 
 

@@ -13,17 +13,19 @@ import mimetypes
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import structlog
 from aiohttp import web
+from markupsafe import Markup
 
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_post
 from gateway.failures import Failure
+from gateway.places import LOCALES, TEMPLATES
 from gateway.sessions.record import Session
 from gateway.settings.record import Pages
 from gateway.store import StoreUnavailable
@@ -33,15 +35,13 @@ log = structlog.get_logger("pages")
 MAX_FORM_BYTES = 65_536
 MAX_WAITING = 20_000  # tickets; more than there can be requests at once
 TICKET = "Gateway-Ticket"
-ROOT = Path(__file__).parent
-TEMPLATES = next(path for path in (ROOT / "_templates", ROOT.parent / "templates") if path.is_dir())
-LOCALES = ROOT / "locale"
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "style-src 'self'",
         "script-src 'self'",
+        "connect-src 'self'",
         "img-src 'self' data:",
         "form-action 'self'",
         "frame-ancestors 'none'",
@@ -67,10 +67,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What is known of a request to a page."""
+    """What is known of a request to a page. `session` may lack factors; who is signed in is `signed_in`."""
 
     inbound: Inbound
     session: Session | None
+
+    @property
+    def signed_in(self) -> Session | None:
+        """The session, if it has proved everything that its account needs."""
+        return None if self.session is None or self.session.missing is not None else self.session
 
 
 VISIT = web.RequestKey("visit", Visit)
@@ -103,7 +108,9 @@ class Renderer:
     `is_https`: whether browsers may insist on it.
     """
 
-    def __init__(self, settings: Pages, *, is_https: bool, sign_out_path: str, static_path: str) -> None:
+    def __init__(
+        self, settings: Pages, *, is_https: bool, sign_out_path: str, security_path: str, static_path: str
+    ) -> None:
         self._headers = HEADERS | (STRICT_TRANSPORT if is_https else {})
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -113,12 +120,14 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["moment"] = write_moment
         translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
         self._static = self._load_static(settings)
         self._environment.globals.update(
             brand=settings,
             sign_out_path=sign_out_path,
+            security_path=security_path,
             static=static_path,
             language=settings.language,
             version=sha256(b"".join(content for content, _ in self._static.values())).hexdigest()[:12],
@@ -134,7 +143,9 @@ class Renderer:
         **context: object,
     ) -> web.Response:
         """Return a page. The topbar shows who is signed in on `visit`."""
-        text = self._environment.get_template(template).render(session=visit.session if visit else None, **context)
+        text = self._environment.get_template(template).render(
+            session=visit.signed_in if visit else None, here=visit.inbound.path if visit else "", **context
+        )
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     def failure(self, failure: Failure, request_id: str) -> web.Response:
@@ -146,7 +157,7 @@ class Renderer:
     def failure_page(self, failure: Failure, request_id: str) -> bytes:
         """Return a whole page that says what went wrong, in one sentence, with the request id."""
         template = self._environment.get_template("failure.html")
-        return template.render(session=None, told=failure.value, request_id=request_id).encode()
+        return template.render(session=None, here="", told=failure.value, request_id=request_id).encode()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -172,6 +183,16 @@ class Renderer:
             accent=settings.accent, ink=readable_on(settings.accent)
         )
         return {**files, "brand.css": (brand.encode(), "text/css")}
+
+
+def write_moment(at: int | None) -> Markup:
+    """Return a time (UTC seconds) as people read it; a script may put it into their own zone."""
+    if at is None:
+        return Markup("–")
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
+    )
 
 
 def readable_on(colour: str) -> str:

@@ -1,14 +1,85 @@
-"""What the tests of the whole system share: one gateway, one upstream that records."""
+"""What tests share: stores, one gateway, one upstream that records.
+
+Every test of rows runs twice: on a SQLite file and in a database of a real PostgreSQL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.store import Store
+from gateway.store.migrate import migrate
+from tests.support import postgres
 from tests.support.gateway import Gateway
 from tests.support.upstream import RecordingUpstream
+
+ENGINES = ("sqlite", "postgresql")
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: postgres.Server) -> str:
+    """Return the name of a database that is only ever copied."""
+    migrate(postgres_server.create("migrated"))
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "migrated.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """Return the URL of a migrated, empty SQLite store."""
+    path = tmp_path / "gateway.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server, migrated_postgres: str) -> Iterator[str]:
+    """Return the URL of a migrated, empty PostgreSQL store."""
+    name = f"store_{next(numbers)}"
+    yield postgres_server.create(name, template=migrated_postgres)
+    postgres_server.drop(name)
+
+
+@pytest.fixture(params=ENGINES)
+def store_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(params=ENGINES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a store in which nobody has made anything."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/folder/empty.db"
+        return
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    name = f"empty_{next(numbers)}"
+    yield server.create(name)
+    server.drop(name)
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    store = Store.open(store_url)
+    yield store
+    await store.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,21 @@ class Event(StrEnum):
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
     LOGIN_LOCKOUT = "login_lockout"
+    LOGIN_STEP = "login_step"
+    LOGIN_2FA_FAILED = "login_2fa_failed"
+    LOGIN_LINK_SENT = "login_link_sent"
+    LOGIN_LINK_UNSENT = "login_link_unsent"
+    STEP_UP = "step_up"
     LOGOUT = "logout"
+    TWO_FACTOR_ENABLED = "2fa_enabled"
+    TWO_FACTOR_DISABLED = "2fa_disabled"
+    TWO_FACTOR_RESET = "2fa_reset"
+    TWO_FACTOR_CODES_REGENERATED = "2fa_codes_regenerated"
+    TWO_FACTOR_CODE_USED = "2fa_code_used"
+    FORM_KEPT = "form_kept"
+    FORM_SENT = "form_sent"
+    KEYS_ROTATED = "keys_rotated"
+    ACCOUNT_UNLOCKED = "account_unlocked"
     SESSION_REVOKED = "session_revoked"
     SESSION_REVOKED_ALL = "session_revoked_all"
     ACCOUNT_ADDED = "account_added"
@@ -19,6 +33,9 @@ class Event(StrEnum):
     ACCOUNT_ENABLED = "account_enabled"
     ACCOUNT_ROLE_CHANGED = "account_role_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
+
+
+FAILURES = frozenset((Event.LOGIN_FAILED, Event.LOGIN_LOCKOUT, Event.LOGIN_2FA_FAILED, Event.LOGIN_LINK_UNSENT))
 
 
 class Outcome(StrEnum):

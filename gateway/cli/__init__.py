@@ -10,10 +10,17 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, keys, running, sessions
+from gateway.cli import accounts, keys, mail, running, sessions
 from gateway.cli.common import Failed
 
-EXPECTED = ("StoreUnavailable", "SchemaTooNew", "UnreadableFile", "Unacceptable", "CannotServe")  # loaded late
+EXPECTED = (
+    "StoreUnavailable",
+    "SchemaTooNew",
+    "UnreadableFile",
+    "Unacceptable",
+    "CannotServe",
+    "MailUnsent",
+)  # loaded late
 
 program = typer.Typer(
     name="otium-gateway",
@@ -28,6 +35,7 @@ program.add_typer(accounts.program, name="account")
 program.add_typer(sessions.program, name="session")
 program.add_typer(sessions.audit_program, name="audit")
 program.add_typer(keys.program, name="keys")
+program.add_typer(mail.program, name="mail")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,11 +6,15 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.common import AsJSON, Config, find_account, find_config, settings_of, with_store
+
+if TYPE_CHECKING:
+    from gateway.accounts.record import Account
+    from gateway.store import Store
 
 
 def add_to(program: typer.Typer) -> None:
@@ -62,9 +66,18 @@ def explain(
     from gateway.explain import explain as explain_request
 
     settings = settings_of(config)
-    account = with_store(settings, lambda store: find_account(store, email)) if email else None
-    explanation = explain_request(settings, method, url, account, int(time.time()))
+    account, has_totp = with_store(settings, lambda store: find_who(store, email)) if email else (None, False)
+    explanation = explain_request(settings, method, url, account, has_totp, int(time.time()))
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
+
+
+async def find_who(store: Store, email: str) -> tuple[Account, bool]:
+    """Return the account, and whether it has set TOTP up."""
+    from gateway.factors.totp import find_enrolment
+
+    account = await find_account(store, email)
+    async with store.reading() as tx:
+        return account, (await find_enrolment(tx, account.id)).is_enrolled
 
 
 def migrate(

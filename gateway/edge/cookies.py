@@ -1,7 +1,7 @@
 """The Cookie field (RFC 6265bis §5.7), split into what is ours and what belongs to the upstream.
 
-Ours is recognised generously, so that no spelling of it reaches the upstream, and believed strictly: only one
-cookie with a well-formed value names a session.
+Ours are recognised generously, so that no spelling of them reaches the upstream, and believed strictly: only one
+cookie with a well-formed value names a session, or an attempt to sign in.
 """
 
 from __future__ import annotations
@@ -12,33 +12,34 @@ from gateway.sessions.record import digest
 
 
 class Cookies(NamedTuple):
-    """`session_key` is the SHA-256 of the one session cookie; `rest` the Cookie value to forward, b"" for none."""
+    """The keys are the SHA-256 of our own cookies, where there is one; `rest` is what to forward, b"" for none."""
 
     session_key: bytes | None
+    attempt_key: bytes | None
     rest: bytes
     names: tuple[str, ...]
 
 
-NO_COOKIES = Cookies(None, b"", ())
+NO_COOKIES = Cookies(None, None, b"", ())
 
 
-def split_cookies(value: bytes, session_cookie: bytes, own: frozenset[bytes]) -> Cookies:
-    """`own` are the names of all the gateway's cookies, `session_cookie` the one of them that names the session."""
-    sessions: list[bytes | None] = []
+def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) -> Cookies:
+    """Both names are the gateway's own; every other cookie is forwarded."""
+    own: dict[bytes, list[bytes | None]] = {session_cookie: [], attempt_cookie: []}
     rest: list[bytes] = []
     names: list[str] = []
     for part in value.split(b";"):
         pair = part.strip(b" \t")
         name, equals, content = pair.partition(b"=")
         likely = likely_name(pair)
-        if likely == session_cookie:
-            sessions.append(digest(content) if name == session_cookie else None)
-        elif pair and likely not in own:
+        if likely in own:
+            own[likely].append(digest(content) if name == likely else None)
+        elif pair:
             rest.append(pair)
             if equals and name:
                 names.append(name.rstrip(b" \t").decode("utf-8", "replace"))
-    key = sessions[0] if len(sessions) == 1 else None
-    return Cookies(key, b"; ".join(rest), tuple(names))
+    session, attempt = (keys[0] if len(keys) == 1 else None for keys in own.values())
+    return Cookies(session, attempt, b"; ".join(rest), tuple(names))
 
 
 def likely_name(pair: bytes) -> bytes:

@@ -18,6 +18,7 @@ class Inbound(NamedTuple):
     address     the client's address: the last hop that is not a trusted proxy; "" behind a Unix socket
     request_id  from a trusted proxy, else made here
     session_key SHA-256 of the session cookie, or None where there is none, several, or a malformed one
+    attempt_key the same of the cookie of an attempt to sign in
     cookies     names of the cookies that belong to the upstream, in order
     lines       the field lines that may be forwarded, as they came, in order: hop-by-hop and forged ones, Host,
                 framing and the gateway's own cookies are taken out, and there is one Cookie line at most
@@ -33,6 +34,7 @@ class Inbound(NamedTuple):
     is_trusted: bool
     request_id: str
     session_key: bytes | None
+    attempt_key: bytes | None
     cookies: tuple[str, ...]
     lines: list[bytes]
     hints: dict[bytes, bytes]

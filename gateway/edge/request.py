@@ -119,7 +119,7 @@ class Reader:
         authorities: Iterable[str],
         proxies: TrustedProxies,
         session_cookie: str,
-        own_cookies: Iterable[str],
+        attempt_cookie: str,
         identity_names: Iterable[str],
         max_fields: int,
         max_target_bytes: int,
@@ -127,7 +127,7 @@ class Reader:
         self._hosts = canonical_hosts(authorities)
         self._proxies = proxies
         self._session_cookie = session_cookie.encode("ascii")
-        self._own_cookies = frozenset(name.encode("ascii") for name in own_cookies)
+        self._attempt_cookie = attempt_cookie.encode("ascii")
         self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
@@ -196,6 +196,7 @@ class Reader:
             is_trusted,
             self._request_id(hints) if is_trusted else self.new_request_id(),
             cookies.session_key,
+            cookies.attempt_key,
             cookies.names,
             kept,
             hints if is_trusted else NO_HINTS,
@@ -315,7 +316,7 @@ class Reader:
         )
 
     def _split_cookies(self, value: bytes) -> Cookies:
-        return split_cookies(value, self._session_cookie, self._own_cookies)
+        return split_cookies(value, self._session_cookie, self._attempt_cookie)
 
     def _make_room(self, size: int) -> None:
         self._memo_room -= size + 200

@@ -1,47 +1,91 @@
-"""What a person has proved, and what is still to prove. Pure: the next step is computed, never stored.
+"""An attempt: a sign-in in progress. It holds proofs and is worth nothing for anything but signing in.
 
-Members need their password; the platform's owner needs password, TOTP and the mailed link, all three. A factor
-that is not built yet can't be proved, so who needs it is turned away: there is no way around a missing factor.
+Its cookie is 256 random bits, stored as SHA-256, and lives for 15 minutes in one browser. Several tabs share it; where
+each of them wants to go travels in its own forms.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.factors.record import Factor, Proof, required_factors
+from sqlalchemy import delete, insert, select, update
 
-AVAILABLE = frozenset((Factor.PASSWORD,))
+from gateway.factors.record import Proof
+from gateway.secret import Secret
+from gateway.sessions.record import digest
+from gateway.sessions.rows import read_proofs, write_proofs
+from gateway.store import Transaction
+from gateway.store.schema import attempts
 
-
-@dataclass(frozen=True, slots=True)
-class Complete:
-    """Everything is proved that this account has to prove."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """`factor` comes next."""
-
-    factor: Factor
+COOKIE = "__Host-otium_attempt"
+LIFE_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
-    """`factor` comes next, and this version can't ask for it."""
+class Attempt:
+    """A live attempt; `account` is the id of the account whose password was right."""
 
-    factor: Factor
-
-
-def next_step(proofs: Sequence[Proof], *, is_owner: bool) -> Complete | Needs | Unavailable:
-    """Return what is next after `proofs`."""
-    proved = {proof.factor for proof in proofs}
-    for factor in required_factors(is_owner=is_owner):
-        if factor not in proved:
-            return Needs(factor) if factor in AVAILABLE else Unavailable(factor)
-    return Complete()
+    id: str
+    account: str
+    proofs: tuple[Proof, ...]
 
 
-def method_of(proofs: Sequence[Proof]) -> str:
-    """Return how the audit log names a sign-in: "1fa", "2fa" or "3fa"."""
-    return f"{len({proof.factor for proof in proofs})}fa"
+async def begin(tx: Transaction, account: str, proofs: Sequence[Proof], now: int) -> tuple[Attempt, Secret[str]]:
+    """Return a new attempt and the value of its cookie."""
+    token = Secret(secrets.token_urlsafe(32))
+    attempt = Attempt(f"att_{secrets.token_hex(10)}", account, tuple(proofs))
+    await tx.execute(
+        insert(attempts).values(
+            id=attempt.id,
+            token_key=digest(token.reveal().encode("ascii")),
+            account=account,
+            proofs=write_proofs(proofs),
+            started_at=now,
+        )
+    )
+    return attempt, token
+
+
+async def find(tx: Transaction, key: bytes | None, now: int) -> Attempt | None:
+    """Return the live attempt of a cookie's SHA-256."""
+    if key is None:
+        return None
+    query = select(attempts.c.id, attempts.c.account, attempts.c.proofs).where(
+        attempts.c.token_key == key, attempts.c.ended_at.is_(None), attempts.c.started_at > now - LIFE_SECONDS
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return Attempt(row.id, row.account, read_proofs(row.proofs)) if row else None
+
+
+async def latest(tx: Transaction, account: str, now: int) -> Attempt | None:
+    """Return the newest live attempt of an account."""
+    query = select(attempts.c.id, attempts.c.account, attempts.c.proofs).where(
+        attempts.c.account == account, attempts.c.ended_at.is_(None), attempts.c.started_at > now - LIFE_SECONDS
+    )
+    row = (await tx.execute(query.order_by(attempts.c.started_at.desc()).limit(1))).one_or_none()
+    return Attempt(row.id, row.account, read_proofs(row.proofs)) if row else None
+
+
+async def add_proofs(tx: Transaction, attempt: str, proofs: Sequence[Proof]) -> bool:
+    """Return whether the attempt was still open."""
+    statement = update(attempts).where(attempts.c.id == attempt, attempts.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(proofs=write_proofs(proofs)))).rowcount == 1
+
+
+async def end(tx: Transaction, attempt: str, now: int) -> bool:
+    """Return whether it was open: of any number of equal requests, one ends it."""
+    statement = update(attempts).where(attempts.c.id == attempt, attempts.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
+
+
+async def end_key(tx: Transaction, key: bytes | None, now: int) -> None:
+    if key is not None:
+        statement = update(attempts).where(attempts.c.token_key == key, attempts.c.ended_at.is_(None))
+        await tx.execute(statement.values(ended_at=now))
+
+
+async def purge(tx: Transaction, before: int) -> int:
+    """Forget attempts that began before then. Returns how many."""
+    return (await tx.execute(delete(attempts).where(attempts.c.started_at < before))).rowcount

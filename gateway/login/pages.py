@@ -1,4 +1,4 @@
-"""The pages of signing in and out."""
+"""The pages of signing in with a password, and of signing out."""
 
 from __future__ import annotations
 
@@ -6,66 +6,72 @@ import time
 
 from aiohttp import web
 
-from gateway.edge.return_to import safe_return
-from gateway.login.service import Busy, FactorsMissing, LockedOut, SignedIn, SignInService, Wrong
+from gateway.login import attempt
+from gateway.login.answers import (
+    Answers,
+    Wish,
+    expire,
+    expire_upstream_cookies,
+    see_other,
+    wish_of_form,
+    wish_of_query,
+)
+from gateway.login.flow import Flow
+from gateway.login.link_pages import LinkPages
+from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn
+from gateway.login.service import SignInService, WrongPassword
 from gateway.pages import Renderer, Visit, read_form, visit_of
 from gateway.secret import Secret
-from gateway.sessions.record import Lifetimes
 
 RETRY_WHEN_BUSY = 5  # seconds
 MAX_EMAIL = 320  # characters shown again in the form
 
 
 class LoginPages:
-    """`cookie` is the session cookie's name; `path` where the sign-in page is."""
+    """`path` is where the sign-in page is."""
 
     def __init__(
-        self, *, service: SignInService, renderer: Renderer, cookie: str, lifetimes: Lifetimes, path: str
+        self, *, service: SignInService, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, path: str
     ) -> None:
         self._service = service
+        self._flow = flow
+        self._links = links
         self._renderer = renderer
-        self._cookie = cookie
-        self._lifetimes = lifetimes
+        self._answers = answers
         self._path = path
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /login: the form; who is signed in already goes on at once."""
-        visit = visit_of(request)
-        targets = request.query.getall("next", [])
-        target = safe_return(targets[0] if len(targets) == 1 else None)
-        if visit.session is not None:
-            return see_other(target)
-        return self._form(visit, target=target, signed_out="signed-out" in request.query)
+        """GET /login: the form; who is signed in goes on at once, unless the password is wanted again."""
+        visit, wish = visit_of(request), wish_of_query(request)
+        if visit.signed_in is not None and not wish.again:
+            return see_other(wish.target)
+        return self._form(visit, wish, signed_out="signed-out" in request.query)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST /login: `email`, `password`, `next`."""
+        """POST /login: `email`, `password`, `next`; or `start-over`."""
         visit = visit_of(request)
         form = await read_form(request)
-        email, target = form.text("email"), safe_return(form.text("next"))
+        email, wish = form.text("email"), wish_of_form(form)
         now = int(time.time())
-        match await self._service.sign_in(email, Secret(form.text("password")), visit.inbound, now):
+        if form.text("start-over"):
+            return await self._start_over(visit, wish, now)
+        match await self._service.sign_in(email, Secret(form.text("password")), visit, now):
             case SignedIn() as signed_in:
-                return self._welcome(visit, signed_in, target)
-            case Wrong():
-                return self._form(visit, target=target, email=email, problem="wrong", status=422)
+                return self._answers.welcome(visit, signed_in, wish.target)
+            case GoOn() as outcome:
+                return await self._links.go_on(visit, outcome, wish, now)
+            case WrongPassword():
+                return self._form(visit, wish, email=email, problem="wrong", status=422)
             case LockedOut(until):
                 seconds = max(1, until - now)
                 headers = {"Retry-After": str(seconds)}
                 minutes = -(-seconds // 60)
                 return self._form(
-                    visit,
-                    target=target,
-                    email=email,
-                    problem="locked",
-                    minutes=minutes,
-                    status=429,
-                    headers=headers,
+                    visit, wish, email=email, problem="locked", minutes=minutes, status=429, headers=headers
                 )
             case Busy():
                 headers = {"Retry-After": str(RETRY_WHEN_BUSY)}
-                return self._form(visit, target=target, email=email, problem="busy", status=503, headers=headers)
-            case FactorsMissing():
-                return self._renderer.page("owner.html", visit, status=403)
+                return self._form(visit, wish, email=email, problem="busy", status=503, headers=headers)
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /logout: a question, since a link must not sign anybody out."""
@@ -81,27 +87,21 @@ class LoginPages:
             await self._service.sign_out(visit.session, visit.inbound, int(time.time()))
         response = see_other(f"{self._path}?signed-out=1")
         response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
-        response.headers.add("Set-Cookie", f"{self._cookie}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
+        expire(response, self._answers.cookie)
         expire_upstream_cookies(response, visit)
         return response
 
-    def _welcome(self, visit: Visit, signed_in: SignedIn, target: str) -> web.Response:
-        lifetime = self._lifetimes.owners if signed_in.is_owner else self._lifetimes.members
-        response = see_other(target)
-        response.headers.add(
-            "Set-Cookie",
-            f"{self._cookie}={signed_in.token.reveal()}; Path=/; Max-Age={lifetime.absolute}"
-            "; Secure; HttpOnly; SameSite=Lax",
-        )
-        if not signed_in.is_same_person:
-            expire_upstream_cookies(response, visit)
+    async def _start_over(self, visit: Visit, wish: Wish, now: int) -> web.Response:
+        await self._flow.start_over(visit, now)
+        response = see_other(f"{self._path}?{Wish(wish.target).query}")
+        expire(response, attempt.COOKIE)
         return response
 
     def _form(
         self,
         visit: Visit,
+        wish: Wish,
         *,
-        target: str,
         email: str = "",
         problem: str = "",
         minutes: int = 0,
@@ -109,27 +109,18 @@ class LoginPages:
         status: int = 200,
         headers: dict[str, str] | None = None,
     ) -> web.Response:
+        """Show the form. Who is asked again is known: only the password is missing."""
+        known = visit.session if wish.again else None
         return self._renderer.page(
             "login.html",
-            None,
+            visit if known else None,
             status=status,
             headers=headers,
             action=self._path,
-            target=target,
-            email=email[:MAX_EMAIL],
+            wish=wish,
+            email=known.identifier if known else email[:MAX_EMAIL],
+            known=known,
             problem=problem,
             minutes=minutes,
             signed_out=signed_out,
         )
-
-
-def see_other(target: str) -> web.Response:
-    """POST, then 303: going back or reloading sends nothing twice."""
-    return web.Response(status=303, headers={"Location": target})
-
-
-def expire_upstream_cookies(response: web.Response, visit: Visit) -> None:
-    """Expire what the app keeps in this browser: some apps go on with the first user they saw (pgAdmin, Airflow)."""
-    for name in visit.inbound.cookies:
-        if name.isascii() and name.isprintable() and not set(name) & set(' ";,='):
-            response.headers.add("Set-Cookie", f"{name}=; Path=/; Max-Age=0; Secure")

@@ -19,48 +19,23 @@ from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.edge.inbound import Inbound
 from gateway.factors import password as password_factor
-from gateway.factors.record import Factor, Proof
 from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked
-from gateway.login.attempt import Complete, method_of, next_step
+from gateway.login.flow import Flow, is_welcome
+from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn
+from gateway.pages import Visit
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
-from gateway.sessions.record import Session, digest
+from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
-    """`token` is the cookie's value. `is_same_person`: this browser's last session was of the same account."""
-
-    token: Secret[str]
-    is_owner: bool
-    is_same_person: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongPassword:
     """Email or password, nobody learns which."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockedOut:
-    """Too many failures; nothing was checked. `until` is UTC seconds."""
-
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class FactorsMissing:
-    """The password was right, and more is needed than this version can ask for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Too many are signing in; nothing was checked or counted."""
-
-
-Result = SignedIn | Wrong | LockedOut | FactorsMissing | Busy
+Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
 
 
 @dataclass(slots=True)
@@ -72,21 +47,21 @@ class Turn:
 
 
 class SignInService:
-    """`owners` are normalised identifiers; `queue` bounds how many may wait for their turn at one email."""
+    """`queue` bounds how many may wait for their turn at one email."""
 
-    def __init__(self, *, store: Store, hasher: Hasher, limit: Limit, owners: frozenset[str], queue: int) -> None:
+    def __init__(self, *, store: Store, hasher: Hasher, limit: Limit, flow: Flow, queue: int) -> None:
         self._store = store
         self._hasher = hasher
         self._limit = limit
-        self._owners = owners
+        self._flow = flow
         self._queue = queue
         self._turns: dict[str, Turn] = {}
 
-    async def sign_in(self, email: str, password: Secret[str], inbound: Inbound, now: int) -> Result:
-        """Check an email and a password, and open a session if that is enough. `now` is UTC seconds."""
+    async def sign_in(self, email: str, password: Secret[str], visit: Visit, now: int) -> Result:
+        """Check an email and a password, and take the next step. `now` is UTC seconds."""
         identifier = identify(email)
-        async with self._turn(password_factor.limit_key(identifier, inbound.address)) as is_ours:
-            return await self._check(identifier, password, inbound, now) if is_ours else Busy()
+        async with self._turn(password_factor.limit_key(identifier, visit.inbound.address)) as is_ours:
+            return await self._check(identifier, password, visit, now) if is_ours else Busy()
 
     @contextlib.asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[bool]:
@@ -108,7 +83,8 @@ class SignInService:
             if not turn.waiting:
                 self._turns.pop(key, None)
 
-    async def _check(self, identifier: str, password: Secret[str], inbound: Inbound, now: int) -> Result:
+    async def _check(self, identifier: str, password: Secret[str], visit: Visit, now: int) -> Result:
+        inbound = visit.inbound
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find_by_identifier(tx, identifier)
             reserved = await password_factor.reserve_try(tx, identifier, inbound.address, self._limit, now)
@@ -124,7 +100,7 @@ class SignInService:
                 return Busy()
             case Verdict.RIGHT if account is not None:
                 renewed = await self._renew(password, account)
-                return await self._admit(account, renewed, inbound, now)
+                return await self._admit(account, renewed, visit, now)
             case _:
                 return await self._reject(identifier, account, inbound, now, locks=reserved.locks_now)
 
@@ -153,57 +129,17 @@ class SignInService:
             return None
         return await self._hasher.hash(password)
 
-    async def _admit(self, known: Account, renewed: Secret[str] | None, inbound: Inbound, now: int) -> Result:
-        proofs = (Proof(Factor.PASSWORD, now),)
-        is_owner = known.identifier in self._owners
+    async def _admit(self, known: Account, renewed: Secret[str] | None, visit: Visit, now: int) -> Result:
+        inbound = visit.inbound
         async with self._store.transaction() as tx:
             account = await account_rows.find(tx, known.id, lock=True)
             if account is None or not await is_unchanged(tx, account, known):
                 await self._note(tx, Event.LOGIN_FAILED, known.identifier, known, inbound, now, {"reason": "changed"})
-                return Wrong()
+                return WrongPassword()
             await password_factor.forgive_tries(tx, account.identifier, inbound.address)
             if renewed is not None:
                 await account_rows.set_password_hash(tx, account.id, renewed, replacing=known.password_hash)
-            if not isinstance(next_step(proofs, is_owner=is_owner), Complete):
-                details = {"reason": "factors_missing"}
-                await self._note(tx, Event.LOGIN_FAILED, account.identifier, account, inbound, now, details)
-                return FactorsMissing()
-            is_same_person = await self._end_last(tx, account, inbound, now)
-            token = session_rows.new_token()
-            session_id = await self._open(tx, token, account, proofs, inbound, now)
-            details = {"method": method_of(proofs)}
-            await self._note(tx, Event.LOGIN, account.identifier, account, inbound, now, details, session_id)
-        return SignedIn(token, is_owner, is_same_person)
-
-    async def _open(
-        self,
-        tx: Transaction,
-        token: Secret[str],
-        account: Account,
-        proofs: tuple[Proof, ...],
-        inbound: Inbound,
-        now: int,
-    ) -> str:
-        key = digest(token.reveal().encode("ascii"))
-        if key is None:
-            raise RuntimeError("a new token is malformed")
-        return await session_rows.add(
-            tx,
-            token_key=key,
-            account_id=account.id,
-            proofs=proofs,
-            address=inbound.address,
-            user_agent=inbound.user_agent,
-            now=now,
-        )
-
-    async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> bool:
-        """End the session that this browser came with. Returns whether it was of the same account."""
-        if inbound.session_key is None:
-            return False
-        owner = await session_rows.account_of_key(tx, inbound.session_key)
-        await session_rows.end_key(tx, inbound.session_key, now)
-        return owner == account.id
+            return await self._flow.begin(tx, account, visit.session, inbound, now)
 
     async def _reject(
         self, identifier: str, account: Account | None, inbound: Inbound, now: int, *, locks: bool
@@ -213,7 +149,7 @@ class SignInService:
             if locks:
                 details = {"minutes": self._limit.lock_seconds // 60}
                 await self._note(tx, Event.LOGIN_LOCKOUT, identifier, account, inbound, now, details)
-        return Wrong()
+        return WrongPassword()
 
     async def _note(
         self,
@@ -224,18 +160,16 @@ class SignInService:
         inbound: Inbound,
         now: int,
         details: dict[str, str | int | bool] | dict[str, str] | dict[str, int],
-        session: str | None = None,
     ) -> None:
         entry = Entry(
             event,
-            Outcome.SUCCESS if event is Event.LOGIN else Outcome.FAILURE,
+            Outcome.FAILURE,
             now,
             identifier,
             tenant=account.tenant if account else None,
             account=account.id if account else None,
             address=inbound.address,
             user_agent=inbound.user_agent,
-            session=session,
             request_id=inbound.request_id,
             details=dict(details),
         )
@@ -251,8 +185,4 @@ def identify(email: str) -> str:
 
 
 async def is_unchanged(tx: Transaction, account: Account, known: Account) -> bool:
-    return (
-        account.status is Status.ACTIVE
-        and account.password_hash == known.password_hash
-        and await account_rows.is_tenant_active(tx, account.tenant)
-    )
+    return account.password_hash == known.password_hash and await is_welcome(tx, account)

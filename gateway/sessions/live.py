@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.accounts.record import Role
 from gateway.accounts.rows import read_modules
+from gateway.factors.record import first_missing, required_factors
 from gateway.sessions import rows
 from gateway.sessions.record import Lifetimes, Session, is_expired
 from gateway.sessions.rows import read_proofs
@@ -43,8 +44,10 @@ POOL_SIZE = 8
 
 # The same statement on both, but for the mark of its one parameter.
 QUERY = """
-SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at
+SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
+       f.secret IS NOT NULL, f.demanded_at IS NOT NULL
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
+  LEFT JOIN totp f ON f.account = a.id
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
 
@@ -253,7 +256,10 @@ class PostgreSQLLookup:
 
 
 def read(row: Iterable[Any], owners: frozenset[str]) -> Session:
-    session_id, account, identifier, name, tenant, role, modules, proofs, started_at, seen_at = row
+    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, totp, demanded = row
+    proofs = read_proofs(written)
+    is_owner = identifier in owners
+    required = required_factors(is_owner=is_owner, has_totp=bool(totp), must_enrol=bool(demanded))
     return Session(
         id=session_id,
         account=account,
@@ -262,8 +268,10 @@ def read(row: Iterable[Any], owners: frozenset[str]) -> Session:
         tenant=tenant,
         role=Role(role),
         modules=read_modules(modules),
-        is_owner=identifier in owners,
-        proofs=read_proofs(proofs),
+        is_owner=is_owner,
+        proofs=proofs,
         started_at=started_at,
         seen_at=seen_at,
+        has_totp=bool(totp),
+        missing=first_missing(required, proofs),
     )

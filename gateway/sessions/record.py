@@ -31,6 +31,9 @@ class Session:
     proofs: tuple[Proof, ...]
     started_at: int
     seen_at: int
+    has_totp: bool = False
+    missing: Factor | None = None
+    """What the account has to prove by now and this session never did. Until then it is nobody's."""
 
     @property
     def factors(self) -> frozenset[Factor]:

@@ -16,6 +16,7 @@ from gateway.store.schema import accounts, sessions
 
 TOKEN_BYTES = 32
 MAX_USER_AGENT = 512
+MAX_DEVICES = 200  # looked at to tell a known one from a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,31 @@ async def add(
         )
     )
     return session_id
+
+
+async def renew(tx: Transaction, session_id: str, *, old_key: bytes, new_key: bytes, proofs: Sequence[Proof]) -> bool:
+    """Give a session another cookie and more proofs; the old cookie is dead. Returns whether it was still open."""
+    statement = update(sessions).where(
+        sessions.c.id == session_id, sessions.c.token_key == old_key, sessions.c.ended_at.is_(None)
+    )
+    return (await tx.execute(statement.values(token_key=new_key, proofs=write_proofs(proofs)))).rowcount == 1
+
+
+async def is_open(tx: Transaction, session_id: str) -> bool:
+    """Whether nobody has ended it. It may have expired."""
+    query = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+    return (await tx.execute(query)).one_or_none() is not None
+
+
+async def recent_devices(tx: Transaction, account_id: str, since: int) -> list[tuple[str, str]]:
+    """Return address and browser of the sign-ins of an account since then, the latest first."""
+    query = (
+        select(sessions.c.address, sessions.c.user_agent)
+        .where(sessions.c.account == account_id, sessions.c.started_at >= since)
+        .order_by(sessions.c.started_at.desc())
+        .limit(MAX_DEVICES)
+    )
+    return [(row.address, row.user_agent) for row in await tx.execute(query)]
 
 
 async def end(tx: Transaction, session_id: str, now: int) -> bool:

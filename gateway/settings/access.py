@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.accounts.record import Role, Unacceptable, check_tenant, normalise_identifier
 from gateway.edge.target import read_path
+from gateway.factors.record import Factor
 from gateway.gate import OpenPath, Rule, Rules
 from gateway.http1 import METHODS
 from gateway.settings.record import Access
@@ -53,9 +54,12 @@ class RuleLine(Line):
     roles: tuple[Role, ...] = ()
     tenants: tuple[Annotated[str, AfterValidator(check_tenant)], ...] = ()
     owner: bool = False
+    require: Literal["totp", "password", "magic_link"] | None = None
+    fresh: Annotated[int, Field(ge=1)] | None = None
 
     def entry(self) -> Rule:
-        return Rule(self.path, frozenset(self.roles), frozenset(self.tenants), self.owner)
+        require = Factor(self.require) if self.require else None
+        return Rule(self.path, frozenset(self.roles), frozenset(self.tenants), self.owner, require, self.fresh)
 
 
 class AccessFile(Line):

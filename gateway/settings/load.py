@@ -7,7 +7,6 @@ is wrong, the reason, and what would do. No message ever repeats a secret.
 from __future__ import annotations
 
 import base64
-import binascii
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 
 from gateway.secret import Secret
 from gateway.settings.access import read_access
-from gateway.settings.record import FROM_ELSEWHERE, Access, Section, Settings
+from gateway.settings.record import FROM_ELSEWHERE, Section, Settings
 
 SETTINGS_FILE = "gateway.toml"
 ACCESS_FILE = "access.toml"
@@ -27,7 +26,9 @@ PREFIX = "GATEWAY_"
 OWNERS_VARIABLE = "OPS_ACCESS_EMAILS"
 SECRET_VARIABLE = "GATEWAY_SECRET"  # noqa: S105 - its name, not a secret
 SECRET_CREDENTIAL = "gateway-secret"  # noqa: S105
-NOT_SETTINGS = frozenset((SECRET_VARIABLE, "GATEWAY_CONFIG"))
+MAIL_PASSWORD_VARIABLE = "GATEWAY_MAIL_PASSWORD"  # noqa: S105
+MAIL_PASSWORD_CREDENTIAL = "gateway-mail-password"  # noqa: S105
+NOT_SETTINGS = frozenset((SECRET_VARIABLE, MAIL_PASSWORD_VARIABLE, "GATEWAY_CONFIG"))
 MIN_SECRET_BYTES = 32
 
 
@@ -73,7 +74,8 @@ def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
         for key, reason in access_problems
     ]
     secrets = read_secrets(environ, problems)
-    settings = validate(given, access, secrets, str(file), from_environment, problems)
+    elsewhere = {"access": access, "secrets": secrets, "mail_password": read_mail_password(environ, problems)}
+    settings = validate(given, elsewhere, str(file), from_environment, problems)
     if settings is not None:
         problems += [Problem(str(file), key, reason) for key, reason in check_together(settings)]
     if problems or settings is None:
@@ -119,8 +121,7 @@ def read_value(text: str) -> Any:
 
 def validate(
     given: dict[str, Any],
-    access: Access,
-    secrets: tuple[Secret[bytes], ...],
+    elsewhere: Mapping[str, Any],
     file: str,
     from_environment: Mapping[str, str],
     problems: list[Problem],
@@ -130,7 +131,7 @@ def validate(
             problems.append(Problem(file, name, reason))
             del given[name]
     try:
-        return Settings.model_validate({**given, "access": access, "secrets": secrets})
+        return Settings.model_validate({**given, **elsewhere})
     except ValidationError as error:
         for detail in error.errors(include_input=False, include_url=False):
             key = ".".join(str(part) for part in detail["loc"])
@@ -164,11 +165,7 @@ def names_at(place: tuple[int | str, ...]) -> list[str]:
 
 def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[Secret[bytes], ...]:
     """Return the secrets, the newest first: a line each, in the credential's file or else in the variable."""
-    where, text = "environment", environ.get(SECRET_VARIABLE, "")
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (Path(folder) / SECRET_CREDENTIAL).exists():
-        where = str(Path(folder) / SECRET_CREDENTIAL)
-        text = Path(where).read_text("ascii", "replace")
+    where, text = read_credential(environ, SECRET_CREDENTIAL, SECRET_VARIABLE)
     if not text.strip():
         reason = "there is no secret; make one with `otium-gateway keys create` and give it in this variable"
         problems.append(Problem("environment", SECRET_VARIABLE, f"{reason}, or as the credential {SECRET_CREDENTIAL}"))
@@ -182,11 +179,29 @@ def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[S
     return tuple(Secret(secret) for secret in found if secret is not None)
 
 
+def read_mail_password(environ: Mapping[str, str], problems: list[Problem]) -> Secret[str] | None:
+    """Return the password for the mail server, if there is one: a single line."""
+    where, text = read_credential(environ, MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE)
+    password = text.strip("\r\n")
+    if "\ufffd" in password or not all(ch.isprintable() for ch in password):
+        problems.append(Problem(where, MAIL_PASSWORD_VARIABLE, "a password is one line of text in UTF-8"))
+    return Secret(password) if password else None
+
+
+def read_credential(environ: Mapping[str, str], credential: str, variable: str) -> tuple[str, str]:
+    """Return where a secret was found and its text: systemd's credential first, else the variable."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if folder and (Path(folder) / credential).exists():
+        file = Path(folder) / credential
+        return str(file), file.read_text("utf-8", "replace")
+    return "environment", environ.get(variable, "")
+
+
 def read_secret(line: str) -> bytes | None:
     """Return the bytes of a base64 line, if they are enough and not obviously made by hand."""
     try:
         secret = base64.b64decode(line, altchars=b"-_", validate=True)
-    except binascii.Error:
+    except ValueError:  # also for what is not ASCII
         return None
     return secret if len(secret) >= MIN_SECRET_BYTES and len(set(secret)) >= 12 else None
 
@@ -200,5 +215,10 @@ def check_together(settings: Settings) -> Iterator[tuple[str, str]]:
     paths = [path for path in settings.pages.paths.values() if path]
     if len(set(paths)) < len(paths):
         yield "pages.paths", "two pages have the same path"
+    if settings.mail.username and settings.mail_password is None:
+        where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
+        yield "mail.username", f"there is no password for it; give it in {where}"
+    if settings.mail.ca_file and not Path(settings.mail.ca_file).is_file():
+        yield "mail.ca_file", "there is no such file"
     if not settings.listen.addresses:
         yield "listen.addresses", "give at least one address"

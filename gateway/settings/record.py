@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import getaddresses
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from gateway.store.location import locate
 HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 COOKIE_NAME = re.compile(r"__Host-[A-Za-z0-9_-]{1,40}")
+SENDER_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 PAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:/\{[a-z]+\})?")
 IDENTITY_NAMES = {
     "user": "Remote-User",
@@ -69,6 +71,13 @@ def check_public_url(text: str) -> str:
 def check_host(text: str) -> str:
     if read_authority(text.encode("ascii", "replace")) is None:
         raise ValueError("write a host name, with :port if people type one")
+    return text
+
+
+def check_sender(text: str) -> str:
+    addresses = [address for _, address in getaddresses([text])]
+    if len(addresses) != 1 or not text.isprintable() or not SENDER_ADDRESS.fullmatch(addresses[0]):
+        raise ValueError("write an address, or a name and an address, like OtiumWork <no-reply@example.com>")
     return text
 
 
@@ -132,7 +141,9 @@ class Mail(Section):
     port: int = Field(25, ge=1, le=65_535)
     security: Literal["none", "starttls", "tls"] = "starttls"
     username: str = ""
-    sender: str = "OtiumWork <no-reply@localhost>"
+    ca_file: str = ""
+    seconds: Seconds = 10
+    sender: Annotated[str, AfterValidator(check_sender)] = "OtiumWork <no-reply@localhost>"
 
 
 class Identity(Section):
@@ -165,6 +176,9 @@ class Limits(Section):
     password_failures: int = Field(5, ge=1, le=100)
     password_window_seconds: int = Field(900, ge=1)
     password_lock_seconds: int = Field(900, ge=1)
+    code_failures: int = Field(5, ge=1, le=100)
+    code_window_seconds: int = Field(900, ge=1)
+    code_lock_seconds: int = Field(900, ge=1)
     hashing_method: Literal["pbkdf2:sha256"] = "pbkdf2:sha256"
     hashing_iterations: int = Field(1_000_000, ge=1_000)
     hashing_threads: int = Field(1, ge=1, le=64)
@@ -214,10 +228,12 @@ class Settings(Section):
     pages: Pages = Pages()
     access: Access = Access()
     secrets: tuple[Secret[bytes], ...] = ()
+    mail_password: Secret[str] | None = None
 
 
-# The sections that a file may set; `access` and `secrets` come from elsewhere.
+# The sections that a file may set; `access` and what is secret come from elsewhere.
 FROM_ELSEWHERE: Mapping[str, str] = {
     "access": "the allowlists stand in access.toml",
     "secrets": "secrets come from the environment or $CREDENTIALS_DIRECTORY, never from a file of settings",
+    "mail_password": "the mail server's password comes from the environment or $CREDENTIALS_DIRECTORY, never from here",
 }

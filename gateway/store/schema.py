@@ -90,9 +90,7 @@ totp = Table(
     "totp",
     metadata,
     Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
-    Column("secret", LargeBinary),  # sealed, like `pending`; none until a first code was right
-    Column("pending", LargeBinary),
-    Column("pending_at", BigInteger, nullable=False),
+    Column("secret", LargeBinary),  # sealed; none while it is only demanded
     Column("demanded_at", BigInteger),  # an admin reset it: it has to be set up again at the next sign-in
     Column("confirmed_at", BigInteger),
     Column("used_at", BigInteger),
@@ -121,15 +119,6 @@ magic_links = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
     Column("superseded_at", BigInteger),
-)
-
-devices = Table(
-    "devices",
-    metadata,
-    Column("token_key", LargeBinary(32), primary_key=True),
-    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True, index=True),
-    Column("first_at", BigInteger, nullable=False),
-    Column("seen_at", BigInteger, nullable=False),
 )
 
 kept_forms = Table(
@@ -164,6 +153,7 @@ streaks = Table(
     metadata,
     Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
     Column("factor", String(16), primary_key=True),
+    Column("origin", String(64), primary_key=True),  # a known device, or "" for everywhere else
     Column("failures", Integer, nullable=False),
     Column("wait_until", BigInteger, nullable=False),
 )

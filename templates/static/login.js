@@ -1,5 +1,6 @@
-// The sign-in page works without this. With it: the part of the address behind # survives signing in, the
-// password can be shown, and the form is sent once.
+// The pages of signing in work without this. With it: the part of the address behind # survives signing in, the
+// password can be shown, forms are sent once, the page that waits for a mail goes on by itself, and codes can be
+// copied and printed.
 "use strict";
 
 const target = document.querySelector("[data-fragment]");
@@ -26,7 +27,7 @@ for (const form of document.querySelectorAll("[data-once]")) {
       return;
     }
     sent = true;
-    form.querySelector("[type=submit]").setAttribute("aria-busy", "true");
+    form.querySelector("[type=submit]")?.setAttribute("aria-busy", "true");
     for (const field of form.querySelectorAll("[type=text]")) {
       field.type = "password"; // a browser offers to remember only what was typed into a password field
     }
@@ -36,6 +37,34 @@ for (const form of document.querySelectorAll("[data-once]")) {
     sent = false;
     form.querySelector("[type=submit]").removeAttribute("aria-busy");
   });
+}
+
+// The page that waits for the mailed link: ask now and then, and go on when the answer leads elsewhere.
+for (const form of document.querySelectorAll("[data-follow]")) {
+  const address = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
+  const ask = async () => {
+    const answer = await fetch(address, { redirect: "manual", cache: "no-store" }).catch(() => null);
+    if (answer?.type === "opaqueredirect") {
+      location.replace(address);
+    } else {
+      setTimeout(ask, 3000);
+    }
+  };
+  setTimeout(ask, 3000);
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const list = document.getElementById(button.dataset.copy);
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText([...list.querySelectorAll("code")].map((code) => code.textContent).join("\n"));
+    button.textContent = button.dataset.done;
+  });
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
 }
 
 document.getElementById("problem")?.focus();

@@ -9,12 +9,15 @@ import pytest
 from gateway.edge.cookies import split_cookies
 
 NAME = b"__Host-otium_session"
+ATTEMPT = b"__Host-otium_attempt"
 TOKEN = b"a" * 43
 KEY = hashlib.sha256(TOKEN).digest()
 
 
 def split(value: bytes) -> tuple[bytes | None, bytes, tuple[str, ...]]:
-    return split_cookies(value, NAME, frozenset([NAME, b"__Host-otium_attempt"]))
+    """Return the session's key, what is forwarded, and the names of that."""
+    session, _, rest, names = split_cookies(value, NAME, ATTEMPT)
+    return session, rest, names
 
 
 def test_one_well_formed_session_cookie_names_a_session() -> None:
@@ -44,6 +47,13 @@ def test_two_session_cookies_name_nobody(other: bytes) -> None:
     key, rest, _ = split(NAME + b"=" + TOKEN + b"; x=1; " + NAME + b"=" + other)
     assert key is None
     assert rest == b"x=1"
+
+
+def test_session_and_attempt_are_told_apart() -> None:
+    other = b"b" * 43
+    session, attempt, rest, _ = split_cookies(NAME + b"=" + TOKEN + b"; x=1; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)
+    assert (session, attempt, rest) == (KEY, hashlib.sha256(other).digest(), b"x=1")
+    assert split_cookies(ATTEMPT + b"=" + TOKEN + b"; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)[1] is None
 
 
 def test_all_our_cookies_are_taken_out() -> None:

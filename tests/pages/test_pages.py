@@ -22,11 +22,13 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
     brand = Pages(product="Ötium & <b>Work</b>", support="help@acme.example", accent="#ffcc00")
-    return Renderer(brand, is_https=True, sign_out_path="/logout", static_path="/_gateway/static/")
+    return Renderer(
+        brand, is_https=True, sign_out_path="/logout", security_path="/me/security", static_path="/_gateway/static/"
+    )
 
 
 def visit() -> Visit:
-    inbound = Inbound("GET", b"/", ("/",), "x", "", False, "r", None, (), [], {}, 0, True, True, False, False)
+    inbound = Inbound("GET", b"/", ("/",), "x", "", False, "r", None, None, (), [], {}, 0, True, True, False, False)
     return Visit(inbound, None)
 
 

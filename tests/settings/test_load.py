@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.accounts.record import Role
+from gateway.secret import Secret
 from gateway.settings import BadSettings, Settings, load
 from gateway.settings.load import MIN_SECRET_BYTES
 from gateway.settings.record import FROM_ELSEWHERE
@@ -108,6 +109,12 @@ SETTINGS_MISTAKES = [
     ('[pages]\naccent = "blue"', "gateway.toml: pages.accent: write a colour like #2457c5"),
     ('[pages]\npaths = { login = "/a", logout = "/a" }', "gateway.toml: pages.paths: two pages have the same path"),
     ('[pages]\npaths = { login = "a" }', "gateway.toml: pages.paths.login: write a plain path"),
+    ('mail_password = "x"', "gateway.toml: mail_password: the mail server's password comes from the environment"),
+    ('[mail]\nsender = "nobody"', "gateway.toml: mail.sender: write an address, or a name and an address"),
+    ('[mail]\nsender = "a@x.example, b@y.example"', "gateway.toml: mail.sender: write an address"),
+    ('[mail]\nsender = "A\\r\\nBcc: b@y.example <a@x.example>"', "gateway.toml: mail.sender: write an address"),
+    ('[mail]\nusername = "gateway"', "gateway.toml: mail.username: there is no password for it"),
+    ('[mail]\nca_file = "/none/ca.pem"', "gateway.toml: mail.ca_file: there is no such file"),
     ('secrets = ["x"]', "gateway.toml: secrets: secrets come from the environment"),
     ('[access]\nowners = ["a@x.example"]', "gateway.toml: access: the allowlists stand in access.toml"),
     ("[listen", "gateway.toml: this is not TOML"),
@@ -189,3 +196,24 @@ def test_credentials_of_systemd_come_first_and_the_newest_leads(tmp_path: Path) 
     ]
     assert newer not in repr(settings)
     assert hashlib.sha384(b"newer").digest() not in repr(settings).encode()
+
+
+def test_the_mail_servers_password_comes_from_a_credential_or_else_the_environment(tmp_path: Path) -> None:
+    assert read(tmp_path).mail_password is None
+    settings = read(tmp_path, '[mail]\nusername = "gateway"', GATEWAY_MAIL_PASSWORD="from the environment")
+    assert settings.mail_password == Secret("from the environment")
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "gateway-mail-password").write_text("pässword with spaces \n")
+    settings = read(tmp_path, GATEWAY_MAIL_PASSWORD="not this", CREDENTIALS_DIRECTORY=str(folder))
+    assert settings.mail_password == Secret("pässword with spaces ")
+    assert "spaces" not in repr(settings)
+
+
+@pytest.mark.parametrize("content", [b"two\nlines", b"\xff\xfe"])
+def test_a_mail_password_that_is_not_one_line_of_text_is_refused_and_never_repeated(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "gateway-mail-password").write_bytes(content)
+    (found,) = problems(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert found == "gateway-mail-password: GATEWAY_MAIL_PASSWORD: a password is one line of text in UTF-8"

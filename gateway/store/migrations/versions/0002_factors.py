@@ -1,4 +1,4 @@
-"""Attempts, factors, known devices, kept forms and the outbox."""
+"""Attempts, factors, kept forms and the outbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,8 +26,6 @@ def upgrade() -> None:
         "totp",
         sa.Column("account", sa.String(40), nullable=False),
         sa.Column("secret", sa.LargeBinary()),
-        sa.Column("pending", sa.LargeBinary()),
-        sa.Column("pending_at", sa.BigInteger(), nullable=False),
         sa.Column("demanded_at", sa.BigInteger()),
         sa.Column("confirmed_at", sa.BigInteger()),
         sa.Column("used_at", sa.BigInteger()),
@@ -65,16 +63,6 @@ def upgrade() -> None:
     op.create_index("ix_magic_links_created_at", "magic_links", ["created_at"])
     op.create_index("ix_magic_links_holder", "magic_links", ["holder"])
     op.create_table(
-        "devices",
-        sa.Column("token_key", sa.LargeBinary(32), nullable=False),
-        sa.Column("account", sa.String(40), nullable=False),
-        sa.Column("first_at", sa.BigInteger(), nullable=False),
-        sa.Column("seen_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["account"], ["accounts.id"], name="fk_devices_account"),
-        sa.PrimaryKeyConstraint("token_key", "account", name="pk_devices"),
-    )
-    op.create_index("ix_devices_account", "devices", ["account"])
-    op.create_table(
         "kept_forms",
         sa.Column("id", sa.String(40), nullable=False),
         sa.Column("token_key", sa.LargeBinary(32), nullable=False),
@@ -109,8 +97,9 @@ def upgrade() -> None:
         "streaks",
         sa.Column("account", sa.String(40), nullable=False),
         sa.Column("factor", sa.String(16), nullable=False),
+        sa.Column("origin", sa.String(64), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("wait_until", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name="fk_streaks_account"),
-        sa.PrimaryKeyConstraint("account", "factor", name="pk_streaks"),
+        sa.PrimaryKeyConstraint("account", "factor", "origin", name="pk_streaks"),
     )

@@ -1,0 +1,127 @@
+"""Mails: whether they get through, what waits, and what they look like."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, fail, printable, settings_of, with_store
+
+if TYPE_CHECKING:
+    from gateway.mail.compose import Composer
+    from gateway.mail.outbox import Status
+    from gateway.mail.smtp import Mailer
+    from gateway.settings import Settings
+    from gateway.store import Store
+
+program = typer.Typer(help="Mails.", no_args_is_help=True)
+
+
+@program.callback()
+def group() -> None:
+    """Mails."""
+
+
+@program.command("status")
+def show_status(config: Config = None, as_json: AsJSON = False) -> None:
+    """Say how many mails wait, were sent, and were given up."""
+    from gateway.mail import outbox
+
+    async def read(store: Store) -> Status:
+        async with store.reading() as tx:
+            return await outbox.status(tx, int(time.time()))
+
+    found = asdict(with_store(settings_of(config), read))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    oldest = found.pop("oldest_seconds")
+    since = "" if oldest is None else f", the oldest for {oldest} s"
+    typer.echo(f"{found['waiting']} waiting{since}; {found['sent']} sent; {found['abandoned']} given up")
+
+
+@program.command("test")
+def send_test(
+    address: Annotated[str, typer.Argument(help="Where to.")],
+    config: Config = None,
+) -> None:
+    """Send a test mail now, past everything that waits, and say what the server answered."""
+    from gateway.accounts.record import normalise_identifier
+
+    settings = settings_of(config)
+    composer = composer_of(settings)
+    message = composer.compose(
+        "test",
+        normalise_identifier(address),
+        message_id=composer.message_id(f"test_{secrets.token_hex(10)}"),
+        now=int(time.time()),
+    )
+    answer = asyncio.run(mailer_of(settings).send(message))
+    typer.echo(f"{settings.mail.host}:{settings.mail.port} took it: {printable(answer)}")
+
+
+@program.command("retry")
+def retry(config: Config = None) -> None:
+    """Let the mails that were given up wait to be sent again."""
+    from gateway.mail import outbox
+
+    async def change(store: Store) -> int:
+        async with store.transaction(announce=False) as tx:
+            return await outbox.retry(tx, int(time.time()))
+
+    typer.echo(f"{with_store(settings_of(config), change)} to send again")
+
+
+@program.command("preview")
+def preview(
+    name: Annotated[str, typer.Argument(help="A mail, like sign_in_link.")],
+    as_html: Annotated[bool, typer.Option("--html", help="The HTML part.")] = False,
+    config: Config = None,
+) -> None:
+    """Show a mail with made-up content."""
+    from gateway.mail.compose import SAMPLES
+
+    if name not in SAMPLES:
+        fail(f"there is no mail {name!r}; there are {', '.join(SAMPLES)}")
+    composer = composer_of(settings_of(config))
+    message = composer.compose(
+        name, "erin@example.com", message_id=composer.message_id("preview"), now=int(time.time()), **SAMPLES[name]
+    )
+    part = message.get_body(("html" if as_html else "plain",))
+    content = part.get_content() if part else ""
+    typer.echo(content if as_html else f"Subject: {message['Subject']}\n\n{content}", nl=False)
+
+
+def composer_of(settings: Settings) -> Composer:
+    """Return what composes the mails of a gateway with these settings."""
+    from gateway.mail.compose import Composer
+
+    return Composer(
+        product=settings.pages.product,
+        accent=settings.pages.accent,
+        support=settings.pages.support,
+        language=settings.pages.language,
+        public_url=settings.public_url,
+        sender=settings.mail.sender,
+    )
+
+
+def mailer_of(settings: Settings) -> Mailer:
+    """Return what hands mails to the server of these settings."""
+    from gateway.mail.smtp import Mailer
+
+    return Mailer(
+        host=settings.mail.host,
+        port=settings.mail.port,
+        security=settings.mail.security,
+        username=settings.mail.username,
+        password=settings.mail_password,
+        seconds=settings.mail.seconds,
+        ca_file=settings.mail.ca_file,
+    )

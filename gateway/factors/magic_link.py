@@ -1,0 +1,157 @@
+"""The mailed link: single use, ten minutes, for one attempt (or session) and the browser that it belongs to.
+
+Looking at a link changes nothing, because mail scanners look at every one, follow its scripts and press its buttons.
+In the browser that asked, its page has a button that completes. Any other browser is shown a short code, to be
+typed into the page that waits in the first one, and is never signed in itself.
+
+The code is computed from the link's id with a key of the gateway's: it is stored nowhere, and knowing the database does
+not give it away. A newer link for the same attempt makes the older ones worthless, and their codes with them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy import delete, insert, select, update
+
+from gateway.factors.backup_code import ALPHABET
+from gateway.factors.contract import Asked, Reason, Right, Wrong
+from gateway.factors.record import Factor
+from gateway.secret import Secret
+from gateway.sessions.record import digest
+from gateway.store import Transaction
+from gateway.store.schema import magic_links
+
+LIFE_SECONDS = 600
+CODE_LETTERS = 8  # 40 bits, five tries
+COLUMNS = (
+    magic_links.c.id,
+    magic_links.c.holder,
+    magic_links.c.account,
+    magic_links.c.target,
+    magic_links.c.created_at,
+    magic_links.c.used_at,
+    magic_links.c.superseded_at,
+)
+
+
+class State(Enum):
+    """What has become of a link."""
+
+    GOOD = "good"
+    EXPIRED = "expired"
+    USED = "used"
+    SUPERSEDED = "superseded"
+
+
+REFUSALS = {
+    State.EXPIRED: Reason.EXPIRED,
+    State.USED: Reason.USED,
+    State.SUPERSEDED: Reason.SUPERSEDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as it is stored. `holder` is the id of the attempt or session; times are UTC seconds."""
+
+    id: str
+    holder: str
+    account: str
+    target: str
+    created_at: int
+    used_at: int | None
+    superseded_at: int | None
+
+    def state(self, now: int) -> State:
+        if self.used_at is not None:
+            return State.USED
+        if self.superseded_at is not None:
+            return State.SUPERSEDED
+        return State.GOOD if now < self.created_at + LIFE_SECONDS else State.EXPIRED
+
+
+class MagicLinkFactor:
+    """`key` makes the codes (see keys.derive)."""
+
+    factor = Factor.MAGIC_LINK
+
+    def __init__(self, key: Secret[bytes]) -> None:
+        self._key = key
+
+    async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
+        """`given` is the code that another browser showed, for the newest link of this holder."""
+        query = select(*COLUMNS).where(magic_links.c.holder == asked.holder)
+        letters = "".join(char for char in given.reveal().upper() if char.isalnum())
+        for row in await tx.execute(query):
+            link = Link(*row)
+            if hmac.compare_digest(letters.encode("utf-8", "replace"), self.code_of(link).replace("-", "").encode()):
+                return await self.consume(tx, link, now)
+        return Wrong()
+
+    async def consume(self, tx: Transaction, link: Link, now: int) -> Right | Wrong:
+        """Use the link up. Whether it belongs to this browser is for the caller to know."""
+        statement = (
+            update(magic_links)
+            .where(
+                magic_links.c.id == link.id,
+                magic_links.c.used_at.is_(None),
+                magic_links.c.superseded_at.is_(None),
+                magic_links.c.created_at > now - LIFE_SECONDS,
+            )
+            .values(used_at=now)
+        )
+        if (await tx.execute(statement)).rowcount == 1:
+            return Right()
+        return Wrong(REFUSALS.get(link.state(now), Reason.USED))
+
+    def code_of(self, link: Link) -> str:
+        """Return the link's short code, like ABCD-EFGH."""
+        mac = hmac.digest(self._key.reveal(), link.id.encode("ascii"), "sha256")
+        letters = "".join(ALPHABET[byte % len(ALPHABET)] for byte in mac[:CODE_LETTERS])
+        return f"{letters[:4]}-{letters[4:]}"
+
+
+async def issue(tx: Transaction, asked: Asked, target: str, now: int) -> Secret[str]:
+    """Return the token of a new link, to be mailed; every older one of the same holder is superseded."""
+    older = update(magic_links).where(
+        magic_links.c.holder == asked.holder, magic_links.c.superseded_at.is_(None), magic_links.c.used_at.is_(None)
+    )
+    await tx.execute(older.values(superseded_at=now))
+    token = Secret(secrets.token_urlsafe(32))
+    await tx.execute(
+        insert(magic_links).values(
+            id=f"lnk_{secrets.token_hex(10)}",
+            token_key=digest(token.reveal().encode("ascii")),
+            holder=asked.holder,
+            account=asked.account,
+            target=target,
+            created_at=now,
+        )
+    )
+    return token
+
+
+async def find(tx: Transaction, token: str) -> Link | None:
+    """Return the link that a token stands for, whatever has become of it."""
+    key = digest(token.encode("ascii", "replace"))
+    if key is None:
+        return None
+    row = (await tx.execute(select(*COLUMNS).where(magic_links.c.token_key == key))).one_or_none()
+    return Link(*row) if row else None
+
+
+async def purge(tx: Transaction, before: int) -> int:
+    """Forget links made before then. Returns how many."""
+    return (await tx.execute(delete(magic_links).where(magic_links.c.created_at < before))).rowcount
+
+
+async def latest(tx: Transaction, holder: str) -> Link | None:
+    """Return the newest link of an attempt or session."""
+    query = select(*COLUMNS).where(magic_links.c.holder == holder)
+    newest_first = query.order_by(magic_links.c.superseded_at.is_not(None), magic_links.c.created_at.desc())
+    row = (await tx.execute(newest_first.limit(1))).one_or_none()
+    return Link(*row) if row else None

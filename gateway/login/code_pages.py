@@ -1,0 +1,196 @@
+"""The pages that ask for a code: TOTP, its first set-up, and backup codes."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from gateway.factors.contract import Wrong
+from gateway.factors.record import Factor
+from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
+from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.flow import Evidence, Flow, Outcome
+from gateway.login.link_pages import LinkPages
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.login.qr import draw
+from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.secret import Secret
+
+
+class CodePages:
+    """`issuer` is how the account is called in an authenticator app."""
+
+    def __init__(
+        self, *, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, totp: TOTPFactor, issuer: str,
+        backup_path: str,
+    ) -> None:  # fmt: skip
+        self._flow = flow
+        self._links = links
+        self._renderer = renderer
+        self._answers = answers
+        self._totp = totp
+        self._issuer = issuer
+        self._backup_path = backup_path
+
+    async def show_totp(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/totp: the form for a code, or for setting TOTP up where that is what comes next."""
+        return await self._show(request, Factor.TOTP)
+
+    async def submit_totp(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/totp: `code`, `next`; `offered` where it is being set up."""
+        visit = visit_of(request)
+        form = await read_form(request)
+        wish, now = wish_of_form(form), int(time.time())
+        offered, code = form.text("offered"), Secret(form.text("code"))
+        if not offered:
+            outcome = await self._flow.prove(visit, Factor.TOTP, code, again=wish.again, now=now)
+            return await self._answer(visit, wish, outcome, Factor.TOTP, now)
+        outcome = await self._flow.enrol(visit, offered, code, again=wish.again, now=now)
+        if isinstance(outcome, SignedIn) and outcome.backup_codes:
+            page = self._renderer.page("codes.html", None, codes=outcome.backup_codes, target=wish.target, count=None)
+            return self._answers.with_session(page, visit, outcome)
+        return await self._answer(visit, wish, outcome, Factor.TOTP, now, offered)
+
+    async def show_backup(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/backup"""
+        return await self._show(request, Factor.BACKUP_CODE)
+
+    async def submit_backup(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/backup: `code`, `next`."""
+        visit = visit_of(request)
+        form = await read_form(request)
+        wish, now = wish_of_form(form), int(time.time())
+        outcome = await self._flow.prove(
+            visit, Factor.BACKUP_CODE, Secret(form.text("code")), again=wish.again, now=now
+        )
+        return await self._answer(visit, wish, outcome, Factor.BACKUP_CODE, now)
+
+    # Showing.
+
+    async def _show(self, request: web.Request, factor: Factor) -> web.StreamResponse:
+        visit, wish, now = visit_of(request), wish_of_query(request), int(time.time())
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None:
+            return self._nothing_to_prove(visit, wish)
+        if evidence.next not in (Factor.TOTP, None) or (evidence.next is None and not wish.again):
+            return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
+        return self._page(visit, evidence, wish, factor, now)
+
+    def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
+        """Who is signed in goes on; everybody else begins at the beginning."""
+        if visit.signed_in is not None:
+            return see_other(wish.target)
+        return self._answers.step(Factor.PASSWORD, Wish(wish.target))
+
+    def _page(
+        self,
+        visit: Visit,
+        evidence: Evidence,
+        wish: Wish,
+        factor: Factor,
+        now: int,
+        problem: Wrong | LockedOut | Blocked | None = None,
+        offered: str = "",
+    ) -> web.Response:
+        if factor is Factor.TOTP and not evidence.has_totp:
+            if evidence.next is not Factor.TOTP:
+                return see_other(wish.target)
+            return self._enrolment(evidence, wish, now, problem, offered)
+        status, headers, minutes = judge(problem, now)
+        return self._renderer.page(
+            "totp.html" if factor is Factor.TOTP else "backup.html",
+            visit if evidence.session else None,
+            status=status,
+            headers=headers,
+            action=self._answers.steps[factor],
+            other=f"{self._backup_path if factor is Factor.TOTP else self._answers.steps[Factor.TOTP]}?{wish.query}",
+            start_over=self._answers.steps[Factor.PASSWORD],
+            who=evidence.account.identifier,
+            wish=wish,
+            problem=name_of(problem),
+            minutes=minutes,
+        )
+
+    def _enrolment(
+        self, evidence: Evidence, wish: Wish, now: int, problem: Wrong | LockedOut | Blocked | None, offered: str
+    ) -> web.Response:
+        """Show the secret that was offered already (a wrong code does not change it), or a new one."""
+        account = evidence.account
+        secret = self._totp.reopen(account.id, offered, now) if offered else None
+        if secret is None:
+            secret, offered = self._totp.offer(account.id, now)
+        uri = provisioning_uri(secret, account.identifier, self._issuer)
+        status, headers, minutes = judge(problem, now)
+        return self._renderer.page(
+            "enrol.html",
+            None,
+            status=status,
+            headers=headers,
+            action=self._answers.steps[Factor.TOTP],
+            start_over=self._answers.steps[Factor.PASSWORD],
+            who=account.identifier,
+            wish=wish,
+            offered=offered,
+            uri=uri,
+            key=grouped(write_key(secret)),
+            picture=draw(uri),
+            problem=name_of(problem),
+            minutes=minutes,
+        )
+
+    # Answering.
+
+    async def _answer(
+        self, visit: Visit, wish: Wish, outcome: Outcome, factor: Factor, now: int, offered: str = ""
+    ) -> web.StreamResponse:
+        match outcome:
+            case SignedIn():
+                return self._answers.welcome(visit, outcome, wish.target)
+            case GoOn():
+                return await self._links.go_on(visit, outcome, wish, now)
+            case Gone():
+                return self._nothing_to_prove(visit, wish)
+            case Refused(why):
+                return await self._again(visit, wish, factor, now, why, offered)
+            case LockedOut() | Blocked():
+                return await self._again(visit, wish, factor, now, outcome, offered)
+
+    async def _again(
+        self, visit: Visit, wish: Wish, factor: Factor, now: int, problem: Wrong | LockedOut | Blocked, offered: str
+    ) -> web.StreamResponse:
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None:
+            return self._nothing_to_prove(visit, wish)
+        return self._page(visit, evidence, wish, factor, now, problem, offered)
+
+
+def judge(problem: Wrong | LockedOut | Blocked | None, now: int) -> tuple[int, dict[str, str], int]:
+    """Return status, headers, and the minutes that the page speaks of."""
+    match problem:
+        case None:
+            return 200, {}, 0
+        case LockedOut(until):
+            seconds = max(1, until - now)
+            return 429, {"Retry-After": str(seconds)}, -(-seconds // 60)
+        case Blocked():
+            return 403, {}, 0
+        case Wrong(_, minutes):
+            return 422, {}, minutes
+
+
+def name_of(problem: Wrong | LockedOut | Blocked | None) -> str:
+    match problem:
+        case None:
+            return ""
+        case LockedOut():
+            return "locked"
+        case Blocked():
+            return "blocked"
+        case Wrong(reason):
+            return reason.value
+
+
+def grouped(key: str) -> str:
+    """Return a manual key in groups of four, as people type it."""
+    return " ".join(key[at : at + 4] for at in range(0, len(key), 4))

@@ -1,0 +1,308 @@
+"""How a sign-in goes on: what was proved so far, one more proof, and what that leads to.
+
+    evidence (an attempt, or a session that needs more) -> guard -> factor -> the next factor, or a session
+
+What is next is computed from account, policy and proofs at every step; nothing stores a current step. Consuming what
+was given, the audit row and what it allows share one transaction: none of them happens without the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.accounts import rows as account_rows
+from gateway.accounts.record import Account, Status
+from gateway.audit import rows as audit
+from gateway.audit.events import Event
+from gateway.edge.inbound import Inbound
+from gateway.factors import backup_code, magic_link, totp
+from gateway.factors.backup_code import BackupCodeFactor
+from gateway.factors.contract import Asked, Verifier, Wrong
+from gateway.factors.magic_link import Link, MagicLinkFactor
+from gateway.factors.record import Factor, Proof, first_missing, method_of, required_factors, with_proof
+from gateway.factors.totp import TOTPFactor
+from gateway.login import attempt as attempts
+from gateway.login.guard import Admitted, Guard, reset_all
+from gateway.login.notes import entry_of
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.mail.notices import Notices
+from gateway.pages import Visit
+from gateway.secret import Secret
+from gateway.sessions import rows as session_rows
+from gateway.sessions.record import Session, digest
+from gateway.store import Store, Transaction
+
+Outcome = SignedIn | GoOn | Refused | LockedOut | Blocked | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Who is proving what: `holder` is the id of the attempt, or of the session that needs more."""
+
+    account: Account
+    proofs: tuple[Proof, ...]
+    holder: str
+    session: Session | None
+    has_totp: bool
+    next: Factor | None
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.account.id, self.holder)
+
+
+class Flow:
+    """`owners` are normalised identifiers. The factors are those of the sign-in; each is one line here."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        guard: Guard,
+        owners: frozenset[str],
+        notices: Notices,
+        totp_factor: TOTPFactor,
+        backup_codes: BackupCodeFactor,
+        magic_links: MagicLinkFactor,
+    ) -> None:
+        self._store = store
+        self._guard = guard
+        self._owners = owners
+        self._notices = notices
+        self._totp = totp_factor
+        self._backup_codes = backup_codes
+        self._magic_links = magic_links
+        verifiers: Sequence[Verifier] = (totp_factor, backup_codes, magic_links)
+        self._verifiers: Mapping[Factor, Verifier] = {verifier.factor: verifier for verifier in verifiers}
+
+    async def find(self, visit: Visit, *, again: bool, now: int) -> Evidence | None:
+        """Return what this browser has proved so far, if there is anything left to prove.
+
+        `again`: the page that was asked for wants a proof of somebody who is signed in.
+        """
+        async with self._store.reading() as tx:
+            return await self._find(tx, visit, again, now)
+
+    async def begin(
+        self, tx: Transaction, account: Account, session: Session | None, inbound: Inbound, now: int
+    ) -> SignedIn | GoOn:
+        """The password was right: open a session if that is enough, else an attempt.
+
+        Whose `session` this browser has already, and it is of the same account, has just proved the password again.
+        """
+        proof = Proof(Factor.PASSWORD, now)
+        enrolment = await totp.find_enrolment(tx, account.id)
+        required = self._required(account, enrolment)
+        await attempts.end_key(tx, inbound.attempt_key, now)
+        if session is not None and session.account == account.id:
+            outcome = await self._step_up(tx, account, session, proof, inbound, now)
+            if isinstance(outcome, SignedIn):
+                return outcome
+        missing = first_missing(required, (proof,))
+        if missing is None:
+            return await self._open(tx, account, (proof,), inbound, now)
+        attempt, token = await attempts.begin(tx, account.id, (proof,), now)
+        details = {"proved": proof.factor.value, "next": missing.value}
+        await audit.record(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
+        return GoOn(missing, account, attempt.id, token)
+
+    async def prove(self, visit: Visit, factor: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
+        """Check a code of `factor`, and take the next step if it is right."""
+        async with self._store.transaction() as tx:
+            evidence = await self._find(tx, visit, again, now, lock=True)
+            if evidence is None:
+                return Gone()
+            admitted = await self._guard.admit(tx, factor, evidence.account, visit.inbound, now)
+            if not isinstance(admitted, Admitted):
+                return admitted
+            verdict = await self._verifiers[factor].verify(tx, evidence.asked, given, now)
+            if isinstance(verdict, Wrong):
+                await self._guard.refuse(tx, factor, evidence.account, admitted, verdict, visit.inbound, now)
+                return Refused(verdict)
+            await self._guard.forgive(tx, factor, evidence.account, admitted, now)
+            await self._tell(tx, factor, evidence.account, visit.inbound, now)
+            return await self._advance(tx, evidence, Proof(factor, now), visit.inbound, now)
+
+    async def open_link(self, visit: Visit, token: str, now: int) -> Outcome:
+        """The button of a link's page was pressed. Only the browser that asked for the link can complete with it."""
+        async with self._store.transaction() as tx:
+            link = await magic_link.find(tx, token)
+            evidence = await self._holder_of(tx, link, visit, now, lock=True) if link else None
+            if link is None or evidence is None:
+                return Gone()
+            verdict = await self._magic_links.consume(tx, link, now)
+            if isinstance(verdict, Wrong):
+                details = {"factor": Factor.MAGIC_LINK.value, "reason": verdict.reason.value}
+                await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, evidence.account, visit.inbound, now, details))
+                return Refused(verdict)
+            return await self._advance(tx, evidence, Proof(Factor.MAGIC_LINK, now), visit.inbound, now)
+
+    async def enrol(self, visit: Visit, offered: str, given: Secret[str], *, again: bool, now: int) -> Outcome:
+        """Set TOTP up as the last step of signing in: the secret is real once a code of it was right."""
+        async with self._store.transaction() as tx:
+            evidence = await self._find(tx, visit, again, now, lock=True)
+            if evidence is None or evidence.has_totp or evidence.next is not Factor.TOTP:
+                return Gone()
+            codes = await self.set_up(tx, evidence.account, offered, given, visit.inbound, now)
+            if codes is None:
+                return Refused(Wrong())
+            outcome = await self._advance(tx, evidence, Proof(Factor.TOTP, now), visit.inbound, now)
+            if isinstance(outcome, SignedIn):
+                return SignedIn(outcome.token, outcome.is_owner, outcome.is_same_person, tuple(codes))
+            return outcome
+
+    async def set_up(
+        self, tx: Transaction, account: Account, offered: str, given: Secret[str], inbound: Inbound, now: int
+    ) -> list[Secret[str]] | None:
+        """Make the offered secret the account's and return fresh backup codes; None if the code was wrong."""
+        secret = self._totp.reopen(account.id, offered, now)
+        if secret is None or not await self._totp.enrol(tx, account.id, secret, given, now):
+            return None
+        await reset_all(tx, account.id)
+        codes = await self._backup_codes.regenerate(tx, account.id, now)
+        await audit.record(tx, entry_of(Event.TWO_FACTOR_ENABLED, account, inbound, now))
+        await self._notices.send(tx, "totp_enabled", account, inbound, now)
+        return codes
+
+    async def look_at_link(self, visit: Visit, token: str, now: int) -> tuple[Link, bool, Account | None] | None:
+        """Return the link, whether this browser asked for it, and whose it is. Changes nothing."""
+        async with self._store.reading() as tx:
+            link = await magic_link.find(tx, token)
+            if link is None:
+                return None
+            evidence = await self._holder_of(tx, link, visit, now)
+            return link, evidence is not None, await account_rows.find(tx, link.account)
+
+    async def start_over(self, visit: Visit, now: int) -> None:
+        """Give the attempt up."""
+        async with self._store.transaction(announce=False) as tx:
+            await attempts.end_key(tx, visit.inbound.attempt_key, now)
+
+    # What has been proved.
+
+    async def _find(
+        self, tx: Transaction, visit: Visit, again: bool, now: int, *, lock: bool = False
+    ) -> Evidence | None:
+        if again and visit.session is not None:
+            return await self._of_session(tx, visit.session, lock)
+        attempt = await attempts.find(tx, visit.inbound.attempt_key, now)
+        if attempt is not None:
+            return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
+        if visit.session is not None and visit.signed_in is None:
+            return await self._of_session(tx, visit.session, lock)
+        return None
+
+    async def _holder_of(
+        self, tx: Transaction, link: Link, visit: Visit, now: int, *, lock: bool = False
+    ) -> Evidence | None:
+        """Return the evidence that a link completes, if this browser holds it."""
+        attempt = await attempts.find(tx, visit.inbound.attempt_key, now)
+        if attempt is not None and attempt.id == link.holder:
+            return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
+        if visit.session is not None and visit.session.id == link.holder:
+            return await self._of_session(tx, visit.session, lock)
+        return None
+
+    async def _of_session(self, tx: Transaction, session: Session, lock: bool) -> Evidence | None:
+        return await self._of(tx, session.account, session.proofs, session.id, session, lock)
+
+    async def _of(
+        self,
+        tx: Transaction,
+        account_id: str,
+        proofs: tuple[Proof, ...],
+        holder: str,
+        session: Session | None,
+        lock: bool,
+    ) -> Evidence | None:
+        account = await account_rows.find(tx, account_id, lock=lock)
+        if account is None or not await is_welcome(tx, account):
+            return None
+        enrolment = await totp.find_enrolment(tx, account.id)
+        missing = first_missing(self._required(account, enrolment), proofs)
+        return Evidence(account, proofs, holder, session, enrolment.is_enrolled, missing)
+
+    def _required(self, account: Account, enrolment: totp.Enrolment) -> tuple[Factor, ...]:
+        return required_factors(
+            is_owner=account.identifier in self._owners,
+            has_totp=enrolment.is_enrolled,
+            must_enrol=enrolment.is_demanded,
+        )
+
+    # What it leads to.
+
+    async def _advance(self, tx: Transaction, evidence: Evidence, proof: Proof, inbound: Inbound, now: int) -> Outcome:
+        account = evidence.account
+        if evidence.session is not None:
+            return await self._step_up(tx, account, evidence.session, proof, inbound, now)
+        proofs = with_proof(evidence.proofs, proof)
+        missing = first_missing(self._required(account, await totp.find_enrolment(tx, account.id)), proofs)
+        if missing is None:
+            return (
+                await self._open(tx, account, proofs, inbound, now)
+                if await attempts.end(tx, evidence.holder, now)
+                else Gone()
+            )
+        if not await attempts.add_proofs(tx, evidence.holder, proofs):
+            return Gone()
+        details = {"proved": proof.factor.value, "next": missing.value}
+        await audit.record(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
+        return GoOn(missing, account, evidence.holder)
+
+    async def _step_up(
+        self, tx: Transaction, account: Account, session: Session, proof: Proof, inbound: Inbound, now: int
+    ) -> SignedIn | Gone:
+        """Add a proof to a session, under another cookie: who had the old one learns nothing new with it."""
+        token = session_rows.new_token()
+        proofs = with_proof(session.proofs, proof)
+        if inbound.session_key is None or not await session_rows.renew(
+            tx, session.id, old_key=inbound.session_key, new_key=key_of(token), proofs=proofs
+        ):
+            return Gone()
+        details = {"proved": proof.factor.value}
+        await audit.record(tx, entry_of(Event.STEP_UP, account, inbound, now, details, session.id))
+        return SignedIn(token, session.is_owner, is_same_person=True)
+
+    async def _open(
+        self, tx: Transaction, account: Account, proofs: tuple[Proof, ...], inbound: Inbound, now: int
+    ) -> SignedIn:
+        is_same_person = await self._end_last(tx, account, inbound, now)
+        token = session_rows.new_token()
+        session = await session_rows.add(
+            tx,
+            token_key=key_of(token),
+            account_id=account.id,
+            proofs=proofs,
+            address=inbound.address,
+            user_agent=inbound.user_agent,
+            now=now,
+        )
+        details = {"method": method_of(proofs)}
+        await audit.record(tx, entry_of(Event.LOGIN, account, inbound, now, details, session))
+        return SignedIn(token, account.identifier in self._owners, is_same_person)
+
+    async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> bool:
+        """End the session that this browser came with. Returns whether it was of the same account."""
+        if inbound.session_key is None:
+            return False
+        owner = await session_rows.account_of_key(tx, inbound.session_key)
+        await session_rows.end_key(tx, inbound.session_key, now)
+        return owner == account.id
+
+    async def _tell(self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int) -> None:
+        if factor is Factor.BACKUP_CODE:
+            left = (await backup_code.count_left(tx, account.id)).count
+            await audit.record(tx, entry_of(Event.TWO_FACTOR_CODE_USED, account, inbound, now, {"left": left}))
+            await self._notices.send(tx, "backup_code_used", account, inbound, now, left=left)
+
+
+async def is_welcome(tx: Transaction, account: Account) -> bool:
+    return account.status is Status.ACTIVE and await account_rows.is_tenant_active(tx, account.tenant)
+
+
+def key_of(token: Secret[str]) -> bytes:
+    key = digest(token.reveal().encode("ascii"))
+    if key is None:
+        raise RuntimeError("a new token is malformed")
+    return key

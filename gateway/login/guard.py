@@ -1,0 +1,156 @@
+"""The one place through which every code passes: it limits, counts, and writes down what was refused.
+
+Who guesses codes knows the password already. Three counts stand in the way, all of them shared by all workers:
+
+- so many failures in a quarter of an hour for an account from an address, as for passwords;
+- as many times more for an address, whatever the account;
+- failures of a factor in a row for an account, from anywhere: after the fifth there are waits that double, and after
+  the hundredth the factor is not asked for any more until it is reset. A right code begins the count anew.
+
+A device (address and browser) that signed in before has a row of its own in the last count. So the people whom an
+account belongs to go on working while somebody else is guessing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import delete, select
+
+from gateway import limits
+from gateway.accounts.record import Account
+from gateway.audit import rows as audit
+from gateway.audit.events import Event
+from gateway.edge.inbound import Inbound
+from gateway.factors.contract import Reason, Wrong
+from gateway.factors.record import Factor
+from gateway.limits import Limit, Locked, address_bucket
+from gateway.login.notes import entry_of
+from gateway.login.outcome import Blocked, LockedOut
+from gateway.sessions import rows as session_rows
+from gateway.sessions.device import label
+from gateway.store import Transaction
+from gateway.store.schema import streaks
+from gateway.store.upsert import upsert
+
+KNOWN_SECONDS = 90 * 86_400
+ADDRESS_FACTOR = 10  # an office has one address and many people
+FREE_FAILURES = 4
+FIRST_WAIT = 15  # seconds
+LONGEST_WAIT = 3_600
+MOST_FAILURES = 100  # NIST SP 800-63B §5.2.2
+ELSEWHERE = ""
+COSTS_A_TRY = (Reason.WRONG, Reason.LATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The code may be checked; it has been counted as a failure in advance."""
+
+    keys: tuple[str, ...]
+    origin: str
+    locks_now: bool
+
+
+def wait_after(failures: int) -> int:
+    """Return how many seconds nobody may try after so many failures in a row."""
+    over = failures - FREE_FAILURES
+    return 0 if over <= 0 else min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(over - 1, 20))
+
+
+class Guard:
+    """`limit` holds for a pair of account and address."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._address_limit = Limit(limit.failures * ADDRESS_FACTOR, limit.window_seconds, limit.lock_seconds)
+
+    async def admit(
+        self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int
+    ) -> Admitted | LockedOut | Blocked:
+        origin = await self._origin(tx, account, inbound, now)
+        failures, wait_until = await read_streak(tx, account.id, factor, origin)
+        if failures >= MOST_FAILURES:
+            return Blocked()
+        if now < wait_until:
+            return LockedOut(wait_until)
+        address = address_bucket(inbound.address)
+        locks_now = False
+        keys = ((f"code:{account.id}|{address}", self._limit), (f"code:|{address}", self._address_limit))
+        for key, limit in keys if address else keys[:1]:
+            verdict = await limits.reserve(tx, key, limit, now)
+            if isinstance(verdict, Locked):
+                return LockedOut(verdict.until)
+            locks_now |= verdict.locks_now
+        return Admitted(tuple(key for key, _ in keys), origin, locks_now)
+
+    async def forgive(self, tx: Transaction, factor: Factor, account: Account, admitted: Admitted, now: int) -> None:
+        """It was right."""
+        await limits.clear(tx, admitted.keys[0])
+        await limits.give_back(tx, admitted.keys[1], now)
+        await reset_streak(tx, account.id, factor, admitted.origin)
+
+    async def refuse(
+        self,
+        tx: Transaction,
+        factor: Factor,
+        account: Account,
+        admitted: Admitted,
+        why: Wrong,
+        inbound: Inbound,
+        now: int,
+    ) -> None:
+        """It was wrong: count it, unless it was no guess, and write it down."""
+        details = {"factor": factor.value, "reason": why.reason.value}
+        await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details))
+        if why.reason not in COSTS_A_TRY:
+            for key in admitted.keys:
+                await limits.give_back(tx, key, now)
+            return
+        failures, _ = await read_streak(tx, account.id, factor, admitted.origin)
+        await write_streak(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
+        if admitted.locks_now or failures + 1 >= MOST_FAILURES:
+            details = {"factor": factor.value, "failures": str(failures + 1)}
+            await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details))
+
+    async def _origin(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
+        """Return the name of this device if it signed in before, else ELSEWHERE."""
+        here = (address_bucket(inbound.address), label(inbound.user_agent))
+        for address, user_agent in await session_rows.recent_devices(tx, account.id, now - KNOWN_SECONDS):
+            if (address_bucket(address), label(user_agent)) == here:
+                return sha256("|".join(here).encode()).hexdigest()
+        return ELSEWHERE
+
+
+async def read_streak(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:
+    """Return the failures in a row, and until when nobody may try."""
+    query = select(streaks.c.failures, streaks.c.wait_until).where(
+        streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return (row.failures, row.wait_until) if row else (0, 0)
+
+
+async def write_streak(
+    tx: Transaction, account: str, factor: Factor, origin: str, failures: int, wait_until: int
+) -> None:
+    values = {"failures": failures, "wait_until": wait_until}
+    await tx.execute(
+        upsert(tx, streaks)
+        .values(account=account, factor=factor.value, origin=origin, **values)
+        .on_conflict_do_update(index_elements=["account", "factor", "origin"], set_=values)
+    )
+
+
+async def reset_streak(tx: Transaction, account: str, factor: Factor, origin: str) -> None:
+    await tx.execute(
+        delete(streaks).where(
+            streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
+        )
+    )
+
+
+async def reset_all(tx: Transaction, account: str) -> int:
+    """The factor is a new one, or an operator vouches: forget every count. Returns how many there were."""
+    return (await tx.execute(delete(streaks).where(streaks.c.account == account))).rowcount

@@ -1,0 +1,168 @@
+"""The pages of the mailed link: the one that waits, and the one that the link opens."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from gateway.factors import magic_link
+from gateway.factors.contract import Reason, Wrong
+from gateway.factors.magic_link import Link, MagicLinkFactor, State
+from gateway.factors.record import Factor
+from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.flow import Evidence, Flow
+from gateway.login.links import LinkSender, Sent, TooMany, Unsent
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.secret import Secret
+
+STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSEDED: State.SUPERSEDED}
+STATUS = {State.GOOD: 200, State.EXPIRED: 410, State.USED: 410, State.SUPERSEDED: 410}
+
+
+class LinkPages:
+    def __init__(
+        self, *, flow: Flow, sender: LinkSender, factor: MagicLinkFactor, renderer: Renderer, answers: Answers
+    ) -> None:
+        self._flow = flow
+        self._sender = sender
+        self._factor = factor
+        self._renderer = renderer
+        self._answers = answers
+
+    async def go_on(self, visit: Visit, outcome: GoOn, wish: Wish, now: int) -> web.Response:
+        """Answer a right proof with the page of the next one; where that is the link, send it."""
+        response = self._answers.go_on(outcome, wish)
+        if outcome.factor is Factor.MAGIC_LINK:
+            sent = await self._sender.send(outcome.account, outcome.holder, wish.target, visit.inbound, now)
+            response.headers["Location"] += note_of(sent)
+        return response
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/link: what to do with the mail; a script asks now and then whether it was done."""
+        visit, wish, now = visit_of(request), wish_of_query(request), int(time.time())
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None:
+            return self._nothing_to_prove(visit, wish)
+        if not wish.again and evidence.next is not Factor.MAGIC_LINK:
+            return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
+        return self._waiting(visit, evidence, wish, request.query.get("mail", "") or "waiting")
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/link: the `code` that another browser showed; or `resend`."""
+        visit = visit_of(request)
+        form = await read_form(request)
+        wish, now = wish_of_form(form), int(time.time())
+        if form.text("resend"):
+            return await self._resend(visit, wish, now)
+        outcome = await self._flow.prove(visit, Factor.MAGIC_LINK, Secret(form.text("code")), again=wish.again, now=now)
+        match outcome:
+            case SignedIn():
+                return self._answers.welcome(visit, outcome, wish.target)
+            case GoOn():
+                return await self.go_on(visit, outcome, wish, now)
+            case Gone():
+                return self._nothing_to_prove(visit, wish)
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None:
+            return self._nothing_to_prove(visit, wish)
+        return self._waiting(visit, evidence, wish, "waiting", outcome, now)
+
+    async def open(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/link/{token}: a button, a code, or why neither. Nothing changes by looking."""
+        visit, now = visit_of(request), int(time.time())
+        found = await self._flow.look_at_link(visit, request.match_info["token"], now)
+        if found is None:
+            raise web.HTTPNotFound
+        link, is_ours, account = found
+        return self._opened(visit, link, is_ours, link.state(now), account.identifier if account else "")
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/link/{token}: the button."""
+        visit, token, now = visit_of(request), request.match_info["token"], int(time.time())
+        found = await self._flow.look_at_link(visit, token, now)
+        if found is None:
+            raise web.HTTPNotFound
+        link, _, account = found
+        outcome = await self._flow.open_link(visit, token, now)
+        match outcome:
+            case SignedIn():
+                return self._answers.welcome(visit, outcome, link.target)
+            case GoOn():
+                return await self.go_on(visit, outcome, Wish(link.target), now)
+            case Refused(Wrong(reason)):
+                return self._opened(visit, link, True, STATES[reason], account.identifier if account else "")
+            case _:
+                return self._opened(visit, link, False, link.state(now), account.identifier if account else "")
+
+    # Showing.
+
+    async def _resend(self, visit: Visit, wish: Wish, now: int) -> web.StreamResponse:
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None or (evidence.next is not Factor.MAGIC_LINK and not wish.again):
+            return self._nothing_to_prove(visit, wish)
+        sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
+        response = self._answers.step(Factor.MAGIC_LINK, wish)
+        response.headers["Location"] += note_of(sent)
+        return response
+
+    def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
+        if visit.signed_in is not None:
+            return see_other(wish.target)
+        return self._answers.step(Factor.PASSWORD, Wish(wish.target))
+
+    def _waiting(
+        self,
+        visit: Visit,
+        evidence: Evidence,
+        wish: Wish,
+        mail: str,
+        problem: Refused | LockedOut | Blocked | None = None,
+        now: int = 0,
+    ) -> web.Response:
+        status, minutes, name = 200, 0, ""
+        match problem:
+            case Refused(why):
+                status, name = 422, why.reason.value
+            case LockedOut(until):
+                status, minutes, name = 429, -(-max(1, until - now) // 60), "locked"
+            case Blocked():
+                status, name = 403, "blocked"
+        return self._renderer.page(
+            "link.html",
+            visit if evidence.session else None,
+            status=status,
+            action=self._answers.steps[Factor.MAGIC_LINK],
+            start_over=self._answers.steps[Factor.PASSWORD],
+            who=evidence.account.identifier,
+            wish=wish,
+            mail=mail,
+            minutes=minutes,
+            life=magic_link.LIFE_SECONDS // 60,
+            problem=name,
+        )
+
+    def _opened(self, visit: Visit, link: Link, is_ours: bool, state: State, who: str) -> web.Response:
+        is_elsewhere = state is State.GOOD and not is_ours
+        return self._renderer.page(
+            "link-opened.html",
+            visit if visit.signed_in else None,
+            status=STATUS[state],
+            state="elsewhere" if is_elsewhere else state.value,
+            code=self._factor.code_of(link) if is_elsewhere else "",
+            who=who if is_ours or is_elsewhere else "",
+            is_ours=is_ours,
+            waiting=f"{self._answers.steps[Factor.MAGIC_LINK]}?{Wish(link.target).query}",
+            sign_in=self._answers.steps[Factor.PASSWORD],
+        )
+
+
+def note_of(sent: Sent | TooMany | Unsent) -> str:
+    match sent:
+        case Sent():
+            return "&mail=sent"
+        case TooMany():
+            return "&mail=many"
+        case Unsent():
+            return "&mail=unsent"

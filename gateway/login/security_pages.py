@@ -1,0 +1,174 @@
+"""/me/security: which factors there are, and changing them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.factors import totp
+from gateway.factors.backup_code import FEW
+from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
+from gateway.login.answers import Answers, Wish, only, see_other
+from gateway.login.code_pages import grouped
+from gateway.login.qr import draw
+from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode, stale_factor
+from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.secret import Secret
+from gateway.sessions.record import Session
+
+DONE = ("enabled", "disabled", "regenerated", "others")
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityPaths:
+    """Where the pages are."""
+
+    overview: str
+    totp: str
+    codes: str
+    off: str
+    others: str
+
+
+class SecurityPages:
+    def __init__(
+        self,
+        *,
+        service: SecurityService,
+        renderer: Renderer,
+        answers: Answers,
+        factor: TOTPFactor,
+        issuer: str,
+        paths: SecurityPaths,
+    ) -> None:
+        self._service = service
+        self._renderer = renderer
+        self._answers = answers
+        self._factor = factor
+        self._issuer = issuer
+        self._paths = paths
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security"""
+        visit, session = who(request)
+        overview = await self._service.look(session)
+        done = request.query.get("done", "")
+        return self._page(
+            "security.html",
+            visit,
+            overview=overview,
+            few=FEW,
+            persistent=totp.PERSISTENT,
+            done=done if done in DONE else "",
+        )
+
+    async def show_totp(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security/totp: the QR code of a new secret."""
+        visit, session = who(request)
+        wish = Wish(only(request.query.getall("next", [])))
+        back = f"{self._paths.totp}?{wish.query}"
+        return self._prove_first(session, back) or self._enrolment(visit, session, wish)
+
+    async def submit_totp(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/totp: `offered`, `code`."""
+        visit, session = who(request)
+        form = await read_form(request)
+        wish = Wish(only([form.text("next")]))
+        stale = self._prove_first(session, f"{self._paths.totp}?{wish.query}")
+        if stale is not None:
+            return stale
+        offered = form.text("offered")
+        code = Secret(form.text("code"))
+        match await self._service.enrol(session, offered, code, visit.inbound, int(time.time())):
+            case WrongCode():
+                return self._enrolment(visit, session, wish, offered, status=422)
+            case Changed(signed_in, codes) if signed_in is not None:
+                target = wish.target if wish.target != "/" else f"{self._paths.overview}?done=enabled"
+                page = self._page("codes.html", visit, codes=codes, target=target, count=None)
+                return self._answers.with_session(page, visit, signed_in)
+            case _:
+                return see_other(self._paths.overview)
+
+    async def confirm_codes(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security/codes: whether the old ones may die."""
+        visit, session = who(request)
+        return self._prove_first(session, self._paths.codes) or self._page("confirm-codes.html", visit)
+
+    async def regenerate(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/codes: the new ones are in this answer and nowhere else, so there is no redirect."""
+        visit, session = who(request)
+        await read_form(request)
+        stale = self._prove_first(session, self._paths.codes)
+        if stale is not None:
+            return stale
+        match await self._service.regenerate(session, visit.inbound, int(time.time())):
+            case Changed(_, codes):
+                target = f"{self._paths.overview}?done=regenerated"
+                return self._page("codes.html", visit, codes=codes, target=target, count=None)
+            case NotAllowed():
+                return see_other(self._paths.overview)
+
+    async def confirm_off(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security/off"""
+        visit, session = who(request)
+        return self._prove_first(session, self._paths.off) or self._page("confirm-off.html", visit)
+
+    async def turn_off(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/off"""
+        visit, session = who(request)
+        await read_form(request)
+        stale = self._prove_first(session, self._paths.off)
+        if stale is not None:
+            return stale
+        changed = await self._service.turn_off(session, visit.inbound, int(time.time()))
+        return see_other(self._paths.overview + ("?done=disabled" if isinstance(changed, Changed) else ""))
+
+    async def end_others(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/others: sign out everywhere else. It asks for nothing more: it only takes away."""
+        visit, session = who(request)
+        await read_form(request)
+        await self._service.end_others(session, visit.inbound, int(time.time()))
+        return see_other(f"{self._paths.overview}?done=others")
+
+    def _prove_first(self, session: Session, back: str) -> web.Response | None:
+        """Send who has proved nothing lately to do so, and then back."""
+        factor = stale_factor(session, int(time.time()))
+        return self._answers.step(factor, Wish(back, again=True)) if factor else None
+
+    def _enrolment(
+        self, visit: Visit, session: Session, wish: Wish, offered: str = "", status: int = 200
+    ) -> web.Response:
+        now = int(time.time())
+        secret = self._factor.reopen(session.account, offered, now) if offered else None
+        if secret is None:
+            secret, offered = self._factor.offer(session.account, now)
+        uri = provisioning_uri(secret, session.identifier, self._issuer)
+        return self._page(
+            "enrol.html",
+            visit,
+            status=status,
+            action=self._paths.totp,
+            start_over="",
+            who=session.identifier,
+            wish=wish,
+            offered=offered,
+            uri=uri,
+            key=grouped(write_key(secret)),
+            picture=draw(uri),
+            problem="" if status == 200 else "wrong",
+            minutes=0,
+        )
+
+    def _page(self, template: str, visit: Visit, *, status: int = 200, **context: Any) -> web.Response:
+        return self._renderer.page(template, visit, status=status, paths=self._paths, **context)
+
+
+def who(request: web.Request) -> tuple[Visit, Session]:
+    """Return the visit and its session. The gate lets nobody without one get here."""
+    visit = visit_of(request)
+    if visit.signed_in is None:
+        raise web.HTTPForbidden
+    return visit, visit.signed_in

@@ -1,0 +1,41 @@
+"""Tells people by mail what was done to their account: in the transaction in which it is done."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.accounts.record import Account
+from gateway.edge.inbound import Inbound
+from gateway.mail.outbox import Outbox
+from gateway.sessions.device import label
+from gateway.store import Transaction
+
+
+class Notices:
+    """`security_link` is the whole address of the page where people see and change their factors."""
+
+    def __init__(self, outbox: Outbox, security_link: str) -> None:
+        self._outbox = outbox
+        self._security_link = security_link
+
+    async def send(
+        self, tx: Transaction, template: str, account: Account, inbound: Inbound | None, now: int, **more: str | int
+    ) -> None:
+        """Put the mail called `template` into the outbox; without `inbound` it was done from the shell."""
+        await self._outbox.post(
+            tx,
+            template,
+            account.identifier,
+            account=account.id,
+            now=now,
+            name=account.name,
+            device=label(inbound.user_agent) if inbound else "the operator's shell",
+            address=(inbound.address if inbound else "") or "unknown",
+            at=write_moment(now),
+            security_link=self._security_link,
+            **more,
+        )
+
+
+def write_moment(now: int) -> str:
+    return time.strftime("%d %B %Y, %H:%M UTC", time.gmtime(now))

@@ -1,0 +1,170 @@
+"""Mails that wait in the store, so that none is lost, and none is sent of what was rolled back.
+
+Theory. A mail is composed and stored whole, sealed, in the transaction of what it tells about: both happen or
+neither. Workers claim what is due; a claim is a lease that lasts until `due_at`. Whoever claimed it marks it sent or
+failed. If that worker dies, nobody does, the lease ends and the mail is due again. Sending is thus at least once:
+after a crash between the server's reply and the mark the same mail goes out again, with the same Message-ID, by which
+mailboxes recognise it. A lease must be longer than sending can take.
+
+`tries` counts the claims. It tells a worker that woke up after its lease from the one that has the mail now: what
+it has to say about a failure is not heard any more.
+
+A failed mail waits 30 seconds, then twice as long each time, up to an hour. After a day, or at once if the server
+says that it never will, it is abandoned: it stays, for an operator to look at and to send again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import and_, delete, func, insert, select, update
+
+from gateway.mail.compose import Composer
+from gateway.sealing import Place, Sealer
+from gateway.store import Transaction
+from gateway.store.schema import outbox
+
+FIRST_WAIT_SECONDS = 30
+LONGEST_WAIT_SECONDS = 3_600
+GIVE_UP_SECONDS = 86_400
+NOTHING = b""  # in the place of a content that was sent: links in it might still be good
+
+waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A mail that one worker may send until its lease ends. `content` is sealed; `tries` includes this one."""
+
+    id: str
+    template: str
+    recipient: str
+    content: bytes
+    created_at: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How many mails are in which state. `oldest_seconds`: since when the oldest waits, None if none does."""
+
+    waiting: int
+    sent: int
+    abandoned: int
+    oldest_seconds: int | None
+
+
+class Outbox:
+    """Where mails are posted."""
+
+    def __init__(self, composer: Composer, sealer: Sealer) -> None:
+        self._composer = composer
+        self._sealer = sealer
+
+    async def post(
+        self,
+        tx: Transaction,
+        template: str,
+        recipient: str,
+        *,
+        account: str | None,
+        now: int,
+        **context: str | int,
+    ) -> str:
+        """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address."""
+        mail_id = f"mail_{secrets.token_hex(10)}"
+        message_id = self._composer.message_id(mail_id)
+        message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
+        # Headers hold raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
+        content = message.as_bytes(policy=message.policy.clone(linesep="\r\n", utf8=not recipient.isascii()))
+        await tx.execute(
+            insert(outbox).values(
+                id=mail_id,
+                template=template,
+                recipient=recipient,
+                account=account,
+                content=self._sealer.seal(content, place_of(mail_id)),
+                created_at=now,
+                due_at=now,
+                tries=0,
+                trouble="",
+            )
+        )
+        return mail_id
+
+
+def place_of(mail_id: str) -> Place:
+    return Place("outbox", "content", mail_id)
+
+
+def wait_seconds(tries: int) -> int:
+    """Return how long a mail waits that has failed so often."""
+    doublings = min(max(tries - 1, 0), 7)
+    return min(FIRST_WAIT_SECONDS << doublings, LONGEST_WAIT_SECONDS)
+
+
+async def claim(tx: Transaction, now: int, lease_seconds: int, limit: int) -> list[Claimed]:
+    """Take up to `limit` mails that are due, those that waited longest first; nobody else has them meanwhile."""
+    # SQLite has one writer at a time. On PostgreSQL the rows are locked first, and those that somebody else is
+    # claiming are passed over; a single UPDATE with this as a subquery may run it twice, and take too many.
+    due = select(outbox.c.id).where(waiting, outbox.c.due_at <= now).order_by(outbox.c.due_at, outbox.c.id)
+    found = (await tx.execute(due.limit(limit).with_for_update(skip_locked=True))).scalars().all()
+    if not found:
+        return []
+    statement = (
+        update(outbox)
+        .where(outbox.c.id.in_(found))
+        .values(due_at=now + lease_seconds, tries=outbox.c.tries + 1)
+        .returning(
+            outbox.c.id,
+            outbox.c.template,
+            outbox.c.recipient,
+            outbox.c.content,
+            outbox.c.created_at,
+            outbox.c.tries,
+        )
+    )
+    return sorted((Claimed(*row) for row in await tx.execute(statement)), key=lambda mail: found.index(mail.id))
+
+
+async def mark_sent(tx: Transaction, mail: Claimed, now: int) -> None:
+    """The server has it. This holds whoever has the lease by now."""
+    statement = update(outbox).where(outbox.c.id == mail.id, outbox.c.sent_at.is_(None))
+    await tx.execute(statement.values(sent_at=now, abandoned_at=None, trouble="", content=NOTHING))
+
+
+async def mark_failed(tx: Transaction, mail: Claimed, trouble: str, *, is_permanent: bool, now: int) -> bool:
+    """Let the mail wait, or abandon it. Returns whether it was abandoned.
+
+    `trouble` is shown to operators. Nothing changes if the lease has ended and somebody else has claimed the mail.
+    """
+    is_over = is_permanent or now >= mail.created_at + GIVE_UP_SECONDS
+    statement = (
+        update(outbox)
+        .where(outbox.c.id == mail.id, outbox.c.tries == mail.tries, waiting)
+        .values(due_at=now + wait_seconds(mail.tries), abandoned_at=now if is_over else None, trouble=trouble)
+    )
+    return (await tx.execute(statement)).rowcount == 1 and is_over
+
+
+async def retry(tx: Transaction, now: int) -> int:
+    """Make the abandoned mails due again. One that is older than a day has a single try. Returns how many."""
+    statement = update(outbox).where(outbox.c.abandoned_at.is_not(None))
+    return (await tx.execute(statement.values(abandoned_at=None, due_at=now))).rowcount
+
+
+async def status(tx: Transaction, now: int) -> Status:
+    query = select(
+        func.count().filter(waiting),
+        func.count().filter(outbox.c.sent_at.is_not(None)),
+        func.count().filter(outbox.c.abandoned_at.is_not(None)),
+        func.min(outbox.c.created_at).filter(waiting),
+    )
+    in_wait, sent, abandoned, oldest = (await tx.execute(query)).one()
+    return Status(in_wait, sent, abandoned, None if oldest is None else now - oldest)
+
+
+async def purge(tx: Transaction, before: int) -> int:
+    """Remove the mails that were sent before `before`; their content went when they were. Returns how many."""
+    return (await tx.execute(delete(outbox).where(outbox.c.sent_at < before))).rowcount

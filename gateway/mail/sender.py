@@ -1,0 +1,70 @@
+"""Sends what is due in the outbox. Any number of workers may do so at once."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import math
+from email.message import EmailMessage
+
+import structlog
+
+from gateway.mail.outbox import Claimed, claim, mark_failed, mark_sent, place_of
+from gateway.mail.smtp import Mailer, MailUnsent
+from gateway.sealing import Sealer, Unopenable
+from gateway.store import Store
+
+log = structlog.get_logger("mail")
+
+AT_ONCE = 8  # mails; all that is claimed is sent at once, so that no lease runs while its mail waits in line
+SPARE_SECONDS = 60  # between the longest that sending takes and the end of the lease
+
+
+class Sender:
+    """Sends mails of `store` with `mailer`."""
+
+    def __init__(self, store: Store, mailer: Mailer, sealer: Sealer) -> None:
+        self._store = store
+        self._mailer = mailer
+        self._sealer = sealer
+        self._lease_seconds = math.ceil(mailer.longest_seconds) + SPARE_SECONDS
+
+    async def run_once(self, now: int) -> int:
+        """Send up to AT_ONCE mails that are due, and return how many were. Raises StoreUnavailable."""
+        async with self._store.transaction(announce=False) as tx:
+            claimed = await claim(tx, now, self._lease_seconds, AT_ONCE)
+        # Each is marked as soon as it is known; what one of them meets does not stop the others.
+        results = await asyncio.gather(*(self._deliver(mail, now) for mail in claimed), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result is True for result in results)
+
+    async def _deliver(self, mail: Claimed, now: int) -> bool:
+        """Send one mail and mark it. Returns whether it was sent."""
+        try:
+            await self._mailer.send(self._open(mail))
+        except MailUnsent as trouble:
+            await self._fail(mail, str(trouble), is_permanent=trouble.is_permanent, now=now)
+            return False
+        except Unopenable as trouble:
+            await self._fail(mail, str(trouble), is_permanent=True, now=now)
+            return False
+        async with self._store.transaction(announce=False) as tx:
+            await mark_sent(tx, mail, now)
+        log.info("mail_sent", mail=mail.id, template=mail.template, tries=mail.tries)
+        return True
+
+    async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> None:
+        async with self._store.transaction(announce=False) as tx:
+            is_abandoned = await mark_failed(tx, mail, reason, is_permanent=is_permanent, now=now)
+        about = {"mail": mail.id, "template": mail.template, "tries": mail.tries, "reason": reason}
+        if is_abandoned:
+            log.error("mail_abandoned", **about)
+        else:
+            log.warning("mail_not_sent", **about)
+
+    def _open(self, mail: Claimed) -> EmailMessage:
+        content = self._sealer.open(mail.content, place_of(mail.id))
+        return email.message_from_bytes(content, _class=EmailMessage, policy=email.policy.default)

@@ -1,0 +1,138 @@
+"""Hands mails to an SMTP server, and says in one sentence why it could not.
+
+Everything waits for at most `seconds`, and the whole for at most `longest_seconds`: a lease on a mail that is longer
+than this can't end while the mail is still being sent. A mail whose last reply got lost counts as not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from email.message import EmailMessage
+from typing import Literal
+
+import aiosmtplib
+from aiosmtplib import SMTPException
+
+from gateway.mail.compose import one_line
+from gateway.secret import Secret
+
+STEPS = 6  # connect, TLS, name, mail, recipient, content
+MAX_REASON = 300  # characters
+
+
+class MailUnsent(Exception):
+    """The server, and why it has not taken a mail. Never holds credentials.
+
+    `is_permanent`: it refused this mail for good (5xx to its recipient or its content). A server that refuses *us*,
+    because of a wrong password say, is not: all that waits would otherwise be lost until somebody corrects it.
+    """
+
+    def __init__(self, message: str, *, is_permanent: bool = False) -> None:
+        super().__init__(message)
+        self.is_permanent = is_permanent
+
+
+class Mailer:
+    """Sends each mail over a connection of its own. `ca_file` replaces the system's certificate authorities."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        security: Literal["none", "starttls", "tls"],
+        username: str,
+        password: Secret[str] | None,
+        seconds: float = 10,
+        ca_file: str = "",
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._security = security
+        self._username = username
+        self._password = password
+        self._seconds = seconds
+        self._ca_file = ca_file
+        self._context: ssl.SSLContext | None = None
+        self.longest_seconds = STEPS * seconds
+
+    async def send(self, message: EmailMessage) -> str:
+        """Return what the server answered when it took the mail. Raises MailUnsent."""
+        try:
+            return await self._send(message)
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # Not with its own words, nor as the cause: servers are known to repeat what they were told.
+            raise self._unsent(f"it refused the user name or password ({error.code})") from None
+        except (SMTPException, OSError, ValueError) as error:
+            raise self._unsent(reason_of(error), is_permanent=is_permanent(error)) from error
+
+    async def _send(self, message: EmailMessage) -> str:
+        client: aiosmtplib.SMTP | None = None
+        try:
+            async with asyncio.timeout(self.longest_seconds):
+                client = await self._client(message)
+                await client.connect()
+                _, answer = await client.send_message(message)
+            with contextlib.suppress(SMTPException, OSError):  # the mail is taken, however the goodbye goes
+                await client.quit()
+            return answer
+        finally:
+            if client is not None:
+                client.close()
+
+    async def _client(self, message: EmailMessage) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            timeout=self._seconds,
+            use_tls=self._security == "tls",
+            start_tls=self._security == "starttls",
+            tls_context=await self._tls(),
+            username=self._username or None,
+            password=self._password.reveal() if self._password and self._username else None,
+            # Without a name of ours the library would ask the DNS for one, for as long as that takes.
+            local_hostname=message["From"].addresses[0].domain,
+        )
+
+    async def _tls(self) -> ssl.SSLContext | None:
+        if self._security != "none" and self._context is None:
+            try:
+                self._context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file or None)
+            except OSError as error:
+                raise self._unsent(f"mail.ca_file {self._ca_file} can't be used: {error}") from error
+        return self._context
+
+    def _unsent(self, reason: str, *, is_permanent: bool = False) -> MailUnsent:
+        return MailUnsent(f"{self._host}:{self._port}: {reason}"[:MAX_REASON], is_permanent=is_permanent)
+
+
+def is_permanent(error: Exception) -> bool:
+    """RFC 5321 §4.2.1: 5yz is final."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused():
+            return all(500 <= refused.code < 600 for refused in error.recipients)
+        case aiosmtplib.SMTPDataError():
+            return 500 <= error.code < 600
+    return False
+
+
+def reason_of(error: Exception) -> str:
+    """Return one line."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused():
+            reason = "; ".join(f"{refused.code} {refused.message}" for refused in error.recipients)
+        case aiosmtplib.SMTPConnectError() if isinstance(error.__cause__, OSError):
+            return reason_of(error.__cause__)
+        case aiosmtplib.SMTPResponseException():
+            reason = f"{error.code} {error.message}"
+        case SMTPException():
+            reason = error.message
+        case ssl.SSLCertVerificationError():
+            reason = f"its certificate is not trusted: {error.verify_message}"
+        case TimeoutError():
+            reason = "it took too long"
+        case _:
+            reason = str(error)
+    return one_line(reason) or type(error).__name__

@@ -1,0 +1,192 @@
+"""Builds what stands behind the gateway's own pages: services, factors, mail, and the handler of each route.
+
+A part of the composition root (app), in a file of its own so that each can be read at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway import keys
+from gateway.factors.backup_code import BackupCodeFactor
+from gateway.factors.magic_link import MagicLinkFactor
+from gateway.factors.record import Factor
+from gateway.factors.totp import TOTPFactor
+from gateway.hashing import Hasher
+from gateway.limits import Limit
+from gateway.login.answers import Answers
+from gateway.login.code_pages import CodePages
+from gateway.login.flow import Flow
+from gateway.login.guard import Guard
+from gateway.login.link_pages import LinkPages
+from gateway.login.links import LinkSender
+from gateway.login.pages import LoginPages
+from gateway.login.security import SecurityService
+from gateway.login.security_pages import SecurityPages, SecurityPaths
+from gateway.login.service import SignInService
+from gateway.mail.compose import Composer
+from gateway.mail.notices import Notices
+from gateway.mail.outbox import Outbox
+from gateway.mail.smtp import Mailer
+from gateway.pages import Renderer
+from gateway.sealing import Sealer
+from gateway.secret import Secret
+from gateway.sessions.record import Lifetime, Lifetimes
+from gateway.settings.record import Lifespan, Settings
+from gateway.store import Store
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handlers = Mapping[str, Mapping[str, Handler]]  # by the route's name and the method
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What several pages share."""
+
+    store: Store
+    hasher: Hasher
+    renderer: Renderer
+    paths: Mapping[str, str]  # by the route's name, without its variable
+
+
+def build_handlers(settings: Settings, parts: Parts) -> Handlers:
+    """Return the handlers of all pages, by the names of their routes."""
+    path = parts.paths
+    configured = settings.limits
+    sealer = Sealer(settings.secrets)
+    outbox = Outbox(composer_of(settings), sealer)
+    notices = Notices(outbox, settings.public_url + path["security"])
+    totp_factor, backup_codes = TOTPFactor(sealer), BackupCodeFactor(sealer)
+    magic_links = magic_links_of(settings)
+    flow = Flow(
+        store=parts.store,
+        guard=Guard(Limit(configured.code_failures, configured.code_window_seconds, configured.code_lock_seconds)),
+        owners=settings.access.owners,
+        notices=notices,
+        totp_factor=totp_factor,
+        backup_codes=backup_codes,
+        magic_links=magic_links,
+    )
+    answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path))
+    links = LinkPages(
+        flow=flow,
+        sender=LinkSender(parts.store, composer_of(settings), mailer_of(settings), link_address(settings, path)),
+        factor=magic_links,
+        renderer=parts.renderer,
+        answers=answers,
+    )
+    issuer = settings.pages.product
+    codes = CodePages(
+        flow=flow,
+        links=links,
+        renderer=parts.renderer,
+        answers=answers,
+        totp=totp_factor,
+        issuer=issuer,
+        backup_path=path["backup"],
+    )
+    password_limit = Limit(
+        configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds
+    )
+    login = LoginPages(
+        service=SignInService(
+            store=parts.store, hasher=parts.hasher, limit=password_limit, flow=flow, queue=configured.hashing_queue
+        ),
+        flow=flow,
+        links=links,
+        renderer=parts.renderer,
+        answers=answers,
+        path=path["login"],
+    )
+    security = SecurityPages(
+        service=SecurityService(store=parts.store, flow=flow, backup_codes=backup_codes, notices=notices),
+        renderer=parts.renderer,
+        answers=answers,
+        factor=totp_factor,
+        issuer=issuer,
+        paths=SecurityPaths(
+            overview=path["security"],
+            totp=path["security_totp"],
+            codes=path["security_codes"],
+            off=path["security_off"],
+            others=path["security_others"],
+        ),
+    )
+    return {
+        "login": {"GET": login.show, "POST": login.submit},
+        "totp": {"GET": codes.show_totp, "POST": codes.submit_totp},
+        "backup": {"GET": codes.show_backup, "POST": codes.submit_backup},
+        "link": {"GET": links.show, "POST": links.submit},
+        "link_opened": {"GET": links.open, "POST": links.complete},
+        "logout": {"GET": login.confirm_sign_out, "POST": login.sign_out},
+        "security": {"GET": security.show},
+        "security_totp": {"GET": security.show_totp, "POST": security.submit_totp},
+        "security_codes": {"GET": security.confirm_codes, "POST": security.regenerate},
+        "security_off": {"GET": security.confirm_off, "POST": security.turn_off},
+        "security_others": {"POST": security.end_others},
+        "static": {"GET": parts.renderer.static},
+        "jwks": {"GET": key_set_handler(settings)},
+    }
+
+
+def key_set_handler(settings: Settings) -> Handler:
+    key_set = keys.public_key_set(settings.secrets)
+
+    async def show_keys(_: web.Request) -> web.StreamResponse:
+        return web.json_response(key_set, headers={"Cache-Control": "public, max-age=300"})
+
+    return show_keys
+
+
+def steps_of(paths: Mapping[str, str]) -> Mapping[Factor, str]:
+    """Return the path of the page where each factor is proved."""
+    return {
+        Factor.PASSWORD: paths["login"],
+        Factor.TOTP: paths["totp"],
+        Factor.BACKUP_CODE: paths["backup"],
+        Factor.MAGIC_LINK: paths["link"],
+    }
+
+
+def magic_links_of(settings: Settings) -> MagicLinkFactor:
+    return MagicLinkFactor(Secret(keys.derive(settings.secrets[0], "magic-link/code", 32)))
+
+
+def link_address(settings: Settings, paths: Mapping[str, str]) -> str:
+    """Return the whole address under which mailed links are opened, up to the token."""
+    return settings.public_url + paths["link_opened"]
+
+
+def lifetimes_of(settings: Settings) -> Lifetimes:
+    def lifetime(lifespan: Lifespan) -> Lifetime:
+        return Lifetime(lifespan.idle_seconds, lifespan.absolute_seconds)
+
+    return Lifetimes(lifetime(settings.sessions.members), lifetime(settings.sessions.owners))
+
+
+def composer_of(settings: Settings) -> Composer:
+    pages = settings.pages
+    return Composer(
+        product=pages.product,
+        accent=pages.accent,
+        support=pages.support,
+        language=pages.language,
+        public_url=settings.public_url,
+        sender=settings.mail.sender,
+    )
+
+
+def mailer_of(settings: Settings) -> Mailer:
+    mail = settings.mail
+    return Mailer(
+        host=mail.host,
+        port=mail.port,
+        security=mail.security,
+        username=mail.username,
+        password=settings.mail_password,
+        seconds=mail.seconds,
+        ca_file=mail.ca_file,
+    )
