@@ -30,7 +30,10 @@ from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
 from gateway.factors import magic_link
 from gateway.failures import Failure
-from gateway.front import Front
+from gateway.forms import rows as form_rows
+from gateway.forms.record import KEEP_SECONDS
+from gateway.forms.service import KeptForms
+from gateway.front import KEEP_PATH, Front
 from gateway.gate import Need, Rules
 from gateway.hashing import Hasher
 from gateway.login import attempt
@@ -74,12 +77,15 @@ ROUTES = (
     Route("backup", "/login/backup", Need.NOBODY),
     Route("link", "/login/link", Need.NOBODY),
     Route("link_opened", "/login/link/{token}", Need.NOBODY),
+    Route("form", "/login/form/{token}", Need.SESSION),
     Route("logout", "/logout", Need.NOBODY),
     Route("security", "/me/security", Need.SESSION),
     Route("security_totp", "/me/security/totp", Need.SESSION),
     Route("security_codes", "/me/security/codes", Need.SESSION),
     Route("security_off", "/me/security/off", Need.SESSION),
     Route("security_others", "/me/security/others", Need.SESSION),
+    Route("accounts", "/admin/accounts", Need.ADMIN),
+    Route("accounts_reset", "/admin/accounts/reset-2fa", Need.ADMIN),
     Route("static", "/_gateway/static/{name}", Need.NOBODY),
     Route("auth", "/_gateway/auth", Need.NOBODY),
     Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
@@ -139,6 +145,7 @@ class Gateway:
             queue=settings.limits.hashing_queue,
         )
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
+        self._forms = KeptForms(self._store, Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes, origin)
         reader = reader_of(settings)
         own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
@@ -158,6 +165,8 @@ class Gateway:
             public_origin=origin,
             steps=steps_of(paths_of(settings)),
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
+            form_path=paths_of(settings)["form"],
+            forms=self._forms,
         )
         listen = settings.listen
         self.edge = Edge(
@@ -223,13 +232,14 @@ class Gateway:
     def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
         """Make the pages' application."""
         paths = paths_of(settings)
-        handlers = build_handlers(settings, Parts(self._store, self._hasher, self._renderer, paths))
+        handlers = build_handlers(settings, Parts(self._store, self._hasher, self._renderer, self._forms, paths))
         application = pages_application(self._renderer, self._desk, origin)
         for name, by_method in handlers.items():
             if name in routes:
                 for method, handler in by_method.items():
                     for served in ("GET", "HEAD") if method == "GET" else (method,):
                         application.router.add_route(served, routes[name].path, handler)
+        application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
         return application
 
     def _connect(self, settings: Settings, dial: Dial, reader: AnswerReader) -> Upstream:
@@ -272,6 +282,7 @@ class Gateway:
             await limits.purge(tx, now - longest)
             await attempt.purge(tx, now - DAY)
             await magic_link.purge(tx, now - DAY)
+            await form_rows.purge(tx, now - KEEP_SECONDS)
             await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:

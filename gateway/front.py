@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from urllib.parse import quote
+from collections.abc import Callable, Coroutine, Mapping
+from urllib.parse import quote, urlencode
 
 import structlog
 
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
 from gateway.edge.inbound import Inbound
-from gateway.edge.origin import is_own_origin
+from gateway.edge.origin import is_own_origin, is_own_post
 from gateway.edge.request import Reader
+from gateway.edge.return_to import way_back
 from gateway.factors.record import Factor
 from gateway.failures import Failure
+from gateway.forms.record import Form, is_keepable
+from gateway.forms.service import KeptForms
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
 from gateway.http1 import METHODS
 from gateway.proxy.exchange import Exchange
@@ -35,12 +38,13 @@ log = structlog.get_logger("front")
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
 NO_IDENTITY = b""
+KEEP_PATH = b"/_gateway/keep"  # among the pages, and not among the routes: only the front hands requests to it
 
 
 class Front:
     """`admit_page` makes the field line under which the pages find inbound and session (see pages.Desk).
 
-    `steps` are the paths of the pages where each factor is proved.
+    `steps` are the paths of the pages where each factor is proved, `form_path` where a kept form is shown.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class Front:
         public_origin: str,
         steps: Mapping[Factor, str],
         forward_auth_path: str,
+        form_path: str,
+        forms: KeptForms,
     ) -> None:
         self._lookup = lookup
         self._rules = rules
@@ -71,6 +77,8 @@ class Front:
         self._public_origin = public_origin
         self._steps = steps
         self._forward_auth_path = forward_auth_path
+        self._form_path = form_path
+        self._forms = forms
         self._asking: set[asyncio.Task[None]] = set()
 
     def handle(self, client: ClientConnection, inbound: Inbound) -> None:
@@ -85,11 +93,14 @@ class Front:
             client.refuse(Failure.STORE_AWAY)
             return
         if session is Pending.ASK:
-            task = asyncio.get_running_loop().create_task(self._ask(client, inbound, key))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            self._begin(self._ask(client, inbound, key))
         else:
             self._carry_out(client, inbound, session)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
     async def _ask(self, client: ClientConnection, inbound: Inbound, key: bytes) -> None:
         try:
@@ -113,9 +124,11 @@ class Front:
             case Page(known):
                 self._show(client, inbound, known)
             case SignIn():
-                self._ask_to_sign_in(client, inbound)
-            case StepUp(_, factor):
-                self._ask_for_proof(client, inbound, factor)
+                if not self._keep_form(client, inbound, None):
+                    self._ask_to_sign_in(client, inbound)
+            case StepUp(known, factor):
+                if not self._keep_form(client, inbound, known):
+                    self._ask_for_proof(client, inbound, factor)
             case Refuse():
                 client.refuse(Failure.FORBIDDEN)
 
@@ -130,12 +143,23 @@ class Front:
         if inbound.path == self._forward_auth_path:
             self._answer_proxy(client, inbound, session)
             return
+        if session is not None and inbound.method == "POST" and inbound.path.startswith(self._form_path):
+            if inbound.length or not is_own_post(inbound, self._public_origin):
+                client.refuse(Failure.FOREIGN_FORM)
+                return
+            self._begin(self._send_form(client, inbound, session))
+            return
         head = self._writer.head(inbound, self._admit_page(inbound, session))
         self._relay(client, inbound, self._pages, head, False)
 
-    def _relay(self, client: ClientConnection, inbound: Inbound, to: Upstream, head: bytes, is_private: bool) -> None:
+    def _relay(
+        self, client: ClientConnection, inbound: Inbound, to: Upstream, head: bytes, is_private: bool, body: bytes = b""
+    ) -> None:
+        """`body` is that of a request which did not come just now."""
         exchange = Exchange(client, inbound, to, head, is_private)
         client.relay(exchange)
+        if body:
+            exchange.send_body(body, True)
         if not exchange.is_over:
             to.send(exchange)
 
@@ -166,12 +190,58 @@ class Front:
         client.answer(401, (JSON, NO_STORE, b'WWW-Authenticate: Session realm="sign-in"'), json.dumps(body).encode())
 
     def _way_back(self, inbound: Inbound) -> str:
-        """Back to what was asked for; after a form that could not be sent, back to the page it stood on."""
-        wanted = inbound.target.decode("ascii")
-        if inbound.method not in ("GET", "HEAD"):
-            referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
-            wanted = referer.removeprefix(self._public_origin) if referer.startswith(f"{self._public_origin}/") else "/"
-        return f"next={quote(wanted, safe='/')}"
+        return f"next={quote(way_back(inbound, self._public_origin), safe='/')}"
+
+    # Forms that came too late.
+
+    def _keep_form(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> bool:
+        """Hand a form that has to wait for a sign-in over to the pages. Returns whether it is one."""
+        is_known = session is not None or inbound.session_key is not None
+        if not (is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)):
+            return False
+        head = self._writer.head(inbound._replace(target=KEEP_PATH), self._admit_page(inbound, session))
+        self._relay(client, inbound, self._pages, head, False)
+        return True
+
+    async def _send_form(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
+        """The button below a kept form was pressed: forward it as if it came now, if it still may be."""
+        token, now = inbound.path.removeprefix(self._form_path), self._clock.utc
+        try:
+            kept = await self._forms.find(token, session.account, now)
+            original = self._original_form(inbound, kept.form) if kept else None
+            decision = decide(original, session, self._rules, now) if original else None
+            if isinstance(decision, Forward) and kept and not await self._forms.consume(kept, session, inbound, now):
+                decision = None
+        except StoreUnavailable:
+            client.refuse(Failure.STORE_AWAY)
+            return
+        if client.is_closing or client.inbound is not inbound:
+            return
+        match decision:
+            case Forward(known) if kept and original:
+                identity = self._identities.lines(known, now) if known else NO_IDENTITY
+                self._relay(
+                    client, original, self._upstream, self._writer.head(original, identity), True, kept.form.body
+                )
+            case StepUp(_, factor):
+                address = f"{self._steps[factor]}?{urlencode({'next': inbound.path, 'again': '1'}, safe='/')}"
+                client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+            case Refuse():
+                client.refuse(Failure.FORBIDDEN)
+            case _:
+                client.answer(303, (b"Location: " + inbound.target, NO_STORE), b"")
+
+    def _original_form(self, inbound: Inbound, form: Form) -> Inbound | None:
+        """Return the request that the form was, as this browser would send it now."""
+        head = f"POST {form.target} HTTP/1.1\r\nHost: {inbound.host}".encode("ascii")
+        original = self._reader.read(head, "")
+        if isinstance(original, Failure):
+            return None
+        lines = [line for line in inbound.lines if line.partition(b":")[0].lower() not in (b"content-type", b"referer")]
+        lines.append(f"Content-Type: {form.content_type}".encode("latin-1"))
+        if form.referer:
+            lines.append(f"Referer: {form.referer}".encode("latin-1"))
+        return inbound._replace(target=original.target, readings=original.readings, lines=lines, length=len(form.body))
 
     # Forward-auth: another proxy asks what would become of a request.
 

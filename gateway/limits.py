@@ -99,6 +99,11 @@ async def clear(tx: Transaction, key: str) -> None:
     await tx.execute(delete(limits).where(limits.c.key == key))
 
 
+async def clear_all(tx: Transaction, prefix: str) -> int:
+    """Forgive everything under keys that begin with `prefix`. Returns how many buckets there were."""
+    return (await tx.execute(delete(limits).where(limits.c.key.startswith(prefix, autoescape=True)))).rowcount
+
+
 async def give_back(tx: Transaction, key: str, at: int) -> None:
     """The secret reserved at `at` was never checked: as if it had not been asked."""
     await write(tx, key, take_back(await read(tx, key), at), at)

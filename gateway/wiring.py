@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway import keys
+from gateway.accounts.pages import AccountsPages, AccountsService
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor
+from gateway.forms.pages import FormPages
+from gateway.forms.service import KeptForms
 from gateway.hashing import Hasher
 from gateway.limits import Limit
 from gateway.login.answers import Answers
@@ -49,6 +52,7 @@ class Parts:
     store: Store
     hasher: Hasher
     renderer: Renderer
+    forms: KeptForms
     paths: Mapping[str, str]  # by the route's name, without its variable
 
 
@@ -57,8 +61,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
     path = parts.paths
     configured = settings.limits
     sealer = Sealer(settings.secrets)
-    outbox = Outbox(composer_of(settings), sealer)
-    notices = Notices(outbox, settings.public_url + path["security"])
+    notices = notices_of(settings, path)
     totp_factor, backup_codes = TOTPFactor(sealer), BackupCodeFactor(sealer)
     magic_links = magic_links_of(settings)
     flow = Flow(
@@ -87,6 +90,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         totp=totp_factor,
         issuer=issuer,
         backup_path=path["backup"],
+        enrol_path=path["security_totp"],
     )
     password_limit = Limit(
         configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds
@@ -115,18 +119,36 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             others=path["security_others"],
         ),
     )
+    accounts = AccountsPages(
+        service=AccountsService(parts.store, notices, settings.access.owners),
+        renderer=parts.renderer,
+        answers=answers,
+        path=path["accounts"],
+        reset_path=path["accounts_reset"],
+    )
+    forms = FormPages(
+        forms=parts.forms,
+        renderer=parts.renderer,
+        path=path["form"],
+        sign_in_path=path["login"],
+        public_origin=settings.public_url,
+    )
     return {
         "login": {"GET": login.show, "POST": login.submit},
         "totp": {"GET": codes.show_totp, "POST": codes.submit_totp},
         "backup": {"GET": codes.show_backup, "POST": codes.submit_backup},
         "link": {"GET": links.show, "POST": links.submit},
         "link_opened": {"GET": links.open, "POST": links.complete},
+        "form": {"GET": forms.show},
+        "keep": {"POST": forms.keep},
         "logout": {"GET": login.confirm_sign_out, "POST": login.sign_out},
         "security": {"GET": security.show},
         "security_totp": {"GET": security.show_totp, "POST": security.submit_totp},
         "security_codes": {"GET": security.confirm_codes, "POST": security.regenerate},
         "security_off": {"GET": security.confirm_off, "POST": security.turn_off},
         "security_others": {"POST": security.end_others},
+        "accounts": {"GET": accounts.show},
+        "accounts_reset": {"GET": accounts.confirm_reset, "POST": accounts.reset},
         "static": {"GET": parts.renderer.static},
         "jwks": {"GET": key_set_handler(settings)},
     }
@@ -165,6 +187,11 @@ def lifetimes_of(settings: Settings) -> Lifetimes:
         return Lifetime(lifespan.idle_seconds, lifespan.absolute_seconds)
 
     return Lifetimes(lifetime(settings.sessions.members), lifetime(settings.sessions.owners))
+
+
+def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
+    outbox = Outbox(composer_of(settings), Sealer(settings.secrets))
+    return Notices(outbox, settings.public_url + paths["security"])
 
 
 def composer_of(settings: Settings) -> Composer:

@@ -15,15 +15,20 @@ LAYERS: list[set[str]] = [
     {"__main__", "cli", "explain", "demo"},
     {"app"},
     {"wiring"},
-    {"serve", "front", "access_log", "pages", "login"},
+    {"serve", "front", "access_log"},
+    {"forms.pages", "forms.service", "accounts.pages"},
+    {"login"},
+    {"pages"},
     {"accounts.bulk", "accounts.change"},
     {"proxy.exchange", "proxy.identity", "proxy.request", "proxy.response", "proxy.upstream"},
     {"edge.connection", "edge.request", "edge.origin", "edge.return_to"},
     {"settings"},
     {"gate"},
+    {"forms.rows"},
+    {"forms.record"},
     {"factors", "hashing", "logs", "keys", "mail", "sealing"},
     {"sessions.live"},
-    {"limits", "accounts.rows", "sessions.rows", "audit.rows"},
+    {"limits", "streaks", "login.attempt", "accounts.rows", "sessions.rows", "audit.rows"},
     {"store"},
     {
         "sessions.device",
@@ -38,7 +43,7 @@ LAYERS: list[set[str]] = [
     },
     {"sessions.record"},
     {"accounts.record", "factors.record", "secret", "places"},
-    {"edge", "proxy", "accounts", "sessions", "audit", ""},
+    {"edge", "proxy", "accounts", "sessions", "audit", "forms", ""},
 ]
 
 
@@ -49,7 +54,7 @@ def layer_of(module: str) -> int:
         name = ".".join(names[:length])
         for place, layer in enumerate(LAYERS):
             if name in layer and (
-                length == len(names) or name not in ("edge", "proxy", "accounts", "sessions", "audit")
+                length == len(names) or name not in ("edge", "proxy", "accounts", "sessions", "audit", "forms")
             ):
                 return place
     raise AssertionError(f"{module} has no layer: give it one in LAYERS")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gateway import limits, streaks
 from gateway.accounts import rows
 from gateway.accounts.bulk import Create
 from gateway.accounts.record import Account, Role, Status
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
+from gateway.factors import backup_code, password, totp
+from gateway.login import attempt as attempts
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
@@ -35,7 +40,7 @@ async def set_status(tx: Transaction, account: Account, status: Status, by: str,
     """Disable or enable; who is disabled is signed out everywhere. Returns whether anything changed."""
     if not await rows.set_status(tx, account.id, status):
         return False
-    ended = await session_rows.end_all(tx, account.id, now) if status is Status.DISABLED else 0
+    ended = await end_everything(tx, account, now) if status is Status.DISABLED else 0
     event = Event.ACCOUNT_DISABLED if status is Status.DISABLED else Event.ACCOUNT_ENABLED
     await note(tx, event, account, by, now, {"sessions_ended": ended})
     return True
@@ -49,9 +54,40 @@ async def set_role(tx: Transaction, account: Account, role: Role, by: str, now: 
 async def set_password(tx: Transaction, account: Account, password_hash: Secret[str], by: str, now: int) -> int:
     """Set a password and sign the account out everywhere. Returns how many sessions were open."""
     await rows.set_password_hash(tx, account.id, password_hash)
-    ended = await session_rows.end_all(tx, account.id, now)
+    ended = await end_everything(tx, account, now)
     await note(tx, Event.PASSWORD_CHANGED, account, by, now, {"sessions_ended": ended})
     return ended
+
+
+async def unlock(tx: Transaction, account: Account, by: str, now: int) -> int:
+    """Forgive all failures: of the password from anywhere, and of codes. Returns how many counts there were."""
+    forgiven = await limits.clear_all(tx, password.limit_prefix(account.identifier))
+    forgiven += await limits.clear_all(tx, f"code:{account.id}|")
+    forgiven += await limits.clear_all(tx, f"link:{account.id}")
+    forgiven += await streaks.reset_all(tx, account.id)
+    await note(tx, Event.ACCOUNT_UNLOCKED, account, by, now, {"counts_forgiven": forgiven})
+    return forgiven
+
+
+async def reset_two_factor(tx: Transaction, account: Account, by: str, now: int, *, is_owner: bool) -> Entry:
+    """Take TOTP and backup codes away and sign out everywhere; at the next sign-in they are set up again.
+
+    Returns the audit row, for the caller to record with what it knows of the request.
+    """
+    if is_owner:
+        await totp.forget(tx, account.id)
+    else:
+        await totp.demand(tx, account.id, now)
+    await backup_code.forget(tx, account.id)
+    await streaks.reset_all(tx, account.id)
+    ended = await end_everything(tx, account, now)
+    return entry_by(Event.TWO_FACTOR_RESET, account, by, now, {"sessions_ended": ended})
+
+
+async def end_everything(tx: Transaction, account: Account, now: int) -> int:
+    """End every session and every sign-in in progress. Returns how many sessions were open."""
+    await attempts.end_all(tx, account.id, now)
+    return await session_rows.end_all(tx, account.id, now)
 
 
 async def end_session(tx: Transaction, session_id: str, by: str, now: int) -> bool:
@@ -77,10 +113,21 @@ async def note(
     account: Account,
     by: str,
     now: int,
-    details: dict[str, str] | dict[str, int],
+    details: Mapping[str, str] | Mapping[str, int],
     session: str | None = None,
 ) -> None:
-    entry = Entry(
+    await audit.record(tx, entry_by(event, account, by, now, details, session))
+
+
+def entry_by(
+    event: Event,
+    account: Account,
+    by: str,
+    now: int,
+    details: Mapping[str, str] | Mapping[str, int],
+    session: str | None = None,
+) -> Entry:
+    return Entry(
         event,
         Outcome.SUCCESS,
         now,
@@ -91,4 +138,3 @@ async def note(
         request_id="cli",
         details={"by": by, **details},
     )
-    await audit.record(tx, entry)

@@ -41,6 +41,12 @@ async def find(tx: Transaction, account_id: str, *, lock: bool = False) -> Accou
     return await find_one(tx, query.with_for_update() if lock else query)
 
 
+async def find_in_tenant(tx: Transaction, account_id: str, tenant: str, *, lock: bool = False) -> Account | None:
+    """Return the account if it belongs to `tenant`: for what a tenant's admin asks for."""
+    query = select(*COLUMNS).where(accounts.c.id == account_id, accounts.c.tenant == tenant)
+    return await find_one(tx, query.with_for_update() if lock else query)
+
+
 async def find_by_identifier(tx: Transaction, identifier: str) -> Account | None:
     """`identifier` is normalised (see accounts.record)."""
     return await find_one(tx, select(*COLUMNS).where(accounts.c.identifier == identifier))
@@ -114,6 +120,11 @@ async def set_tenant_status(tx: Transaction, slug: str, *, is_active: bool) -> b
 async def is_tenant_active(tx: Transaction, slug: str) -> bool:
     status = (await tx.execute(select(tenants.c.status).where(tenants.c.slug == slug))).scalar_one_or_none()
     return status == "active"
+
+
+async def is_welcome(tx: Transaction, account: Account) -> bool:
+    """Whether the account, and its tenant, may sign in at all."""
+    return account.status is Status.ACTIVE and await is_tenant_active(tx, account.tenant)
 
 
 async def find_one(tx: Transaction, query: Select[Any]) -> Account | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from gateway.accounts.record import Account
+from gateway.edge.inbound import Inbound
 
 
 class Event(StrEnum):
@@ -58,3 +61,37 @@ class Entry:
     session: str | None = None
     request_id: str = ""
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+    def seen_from(self, inbound: Inbound, session: str) -> Entry:
+        """Return the same with what is known of the request in which it was done, and of the session that did it."""
+        return replace(
+            self,
+            address=inbound.address,
+            user_agent=inbound.user_agent,
+            request_id=inbound.request_id,
+            session=session,
+        )
+
+
+def entry_of(
+    event: Event,
+    account: Account,
+    inbound: Inbound,
+    now: int,
+    details: Mapping[str, str | int | bool] | Mapping[str, str] | Mapping[str, int] | None = None,
+    session: str | None = None,
+) -> Entry:
+    """Return the row of something that a person did, or tried, in a request."""
+    return Entry(
+        event,
+        Outcome.FAILURE if event in FAILURES else Outcome.SUCCESS,
+        now,
+        account.identifier,
+        tenant=account.tenant,
+        account=account.id,
+        address=inbound.address,
+        user_agent=inbound.user_agent,
+        session=session,
+        request_id=inbound.request_id,
+        details=dict(details or {}),
+    )

@@ -19,6 +19,7 @@ EXPECTED = (
     "UnreadableFile",
     "Unacceptable",
     "CannotServe",
+    "Unopenable",
     "MailUnsent",
 )  # loaded late
 

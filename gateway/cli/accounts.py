@@ -202,3 +202,34 @@ def set_account_password(
             return await set_password(tx, account, hashed, operator(), int(time.time()))
 
     typer.echo(f"set; {with_store(settings, change)} sessions ended")
+
+
+@program.command("unlock")
+def unlock_account(
+    email: Annotated[str, typer.Option(help="The account's email.")],
+    reset_2fa: Annotated[
+        bool, typer.Option("--reset-2fa", help="Take TOTP and backup codes away; the next sign-in sets them up again.")
+    ] = False,
+    reset_password: Annotated[
+        bool, typer.Option("--reset-password", help="Set a new password, which is printed once.")
+    ] = False,
+    one_time_link: Annotated[
+        bool,
+        typer.Option("--one-time-link", help="Print the link that the mail would bring."),
+    ] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")] = False,
+    config: Config = None,
+) -> None:
+    """Let somebody in again who locked themselves out: forgive failures, and what else is asked for."""
+    from gateway.cli.recovery import Wanted, describe, recover
+
+    settings = settings_of(config)
+    wanted = Wanted(reset_2fa, reset_password, one_time_link)
+    if not confirm:
+        account = with_store(settings, lambda store: find_account(store, email))
+        for line in describe(account, wanted):
+            typer.echo(f"would {line}")
+        typer.echo("nothing was changed; add --confirm to do it")
+        return
+    for line in with_store(settings, lambda store: recover(store, settings, email, wanted)):
+        typer.echo(line)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from gateway.cli.common import Config, settings_of, with_store
+
+if TYPE_CHECKING:
+    from gateway.store import Store
 
 SECRET_BYTES = 48
 
@@ -21,3 +27,26 @@ def group() -> None:
 def create_key() -> None:
     """Print a new secret, for GATEWAY_SECRET or the credential gateway-secret."""
     typer.echo(base64.b64encode(os.urandom(SECRET_BYTES)).decode("ascii"))
+
+
+@program.command("rotate")
+def rotate(
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be sealed anew.")] = False,
+) -> None:
+    """Seal what the store holds encrypted with the newest secret, so that older ones can be dropped.
+
+    Put the new secret in the first line and keep the old one below it, reload, rotate, then drop the old one.
+    """
+    from gateway.cli.rotation import Counts, reseal
+
+    settings = settings_of(config)
+
+    async def change(store: Store) -> Counts:
+        return await reseal(store, settings, dry_run=dry_run)
+
+    counts = with_store(settings, change)
+    verb = "would be sealed" if dry_run else "sealed"
+    typer.echo(f"{counts.totp} TOTP secrets, {counts.codes} backup codes and {counts.mails} waiting mails {verb} anew")
+    if not dry_run:
+        typer.echo("older secrets seal nothing any more; drop them when every gateway runs with the new one")

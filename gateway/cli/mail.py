@@ -14,10 +14,7 @@ import typer
 from gateway.cli.common import AsJSON, Config, fail, printable, settings_of, with_store
 
 if TYPE_CHECKING:
-    from gateway.mail.compose import Composer
     from gateway.mail.outbox import Status
-    from gateway.mail.smtp import Mailer
-    from gateway.settings import Settings
     from gateway.store import Store
 
 program = typer.Typer(help="Mails.", no_args_is_help=True)
@@ -53,6 +50,7 @@ def send_test(
 ) -> None:
     """Send a test mail now, past everything that waits, and say what the server answered."""
     from gateway.accounts.record import normalise_identifier
+    from gateway.wiring import composer_of, mailer_of
 
     settings = settings_of(config)
     composer = composer_of(settings)
@@ -86,6 +84,7 @@ def preview(
 ) -> None:
     """Show a mail with made-up content."""
     from gateway.mail.compose import SAMPLES
+    from gateway.wiring import composer_of
 
     if name not in SAMPLES:
         fail(f"there is no mail {name!r}; there are {', '.join(SAMPLES)}")
@@ -96,32 +95,3 @@ def preview(
     part = message.get_body(("html" if as_html else "plain",))
     content = part.get_content() if part else ""
     typer.echo(content if as_html else f"Subject: {message['Subject']}\n\n{content}", nl=False)
-
-
-def composer_of(settings: Settings) -> Composer:
-    """Return what composes the mails of a gateway with these settings."""
-    from gateway.mail.compose import Composer
-
-    return Composer(
-        product=settings.pages.product,
-        accent=settings.pages.accent,
-        support=settings.pages.support,
-        language=settings.pages.language,
-        public_url=settings.public_url,
-        sender=settings.mail.sender,
-    )
-
-
-def mailer_of(settings: Settings) -> Mailer:
-    """Return what hands mails to the server of these settings."""
-    from gateway.mail.smtp import Mailer
-
-    return Mailer(
-        host=settings.mail.host,
-        port=settings.mail.port,
-        security=settings.mail.security,
-        username=settings.mail.username,
-        password=settings.mail_password,
-        seconds=settings.mail.seconds,
-        ca_file=settings.mail.ca_file,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from gateway.edge.inbound import Inbound
 from gateway.edge.target import is_safe_query, read_path
 
 HOME = "/"
@@ -31,5 +32,15 @@ def safe_return(text: str | None) -> str:
 
 
 def is_dead_end(path: str) -> bool:
-    """Signing in must not end in signing out, nor at the sign-in page again."""
+    """Signing in must not end in signing out, nor at the sign-in page again. A form that was kept is an end."""
+    if path.startswith("/login/form/"):
+        return False
     return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", "/_gateway/"))
+
+
+def way_back(inbound: Inbound, public_origin: str) -> str:
+    """Return what was asked for; after a form that could not be sent, the page that it stood on."""
+    if inbound.method in ("GET", "HEAD"):
+        return inbound.target.decode("ascii")
+    referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
+    return referer.removeprefix(public_origin) if referer.startswith(f"{public_origin}/") else HOME

@@ -9,7 +9,12 @@ from gateway.store import Transaction
 
 def limit_key(identifier: str, address: str) -> str:
     """The bucket of an (email, address) pair; `identifier` is normalised, so that every spelling fills the same."""
-    return f"password:{identifier}|{address_bucket(address)}"
+    return limit_prefix(identifier) + address_bucket(address)
+
+
+def limit_prefix(identifier: str) -> str:
+    """What the buckets of an email begin with, whatever the address."""
+    return f"password:{identifier}|"
 
 
 async def reserve_try(tx: Transaction, identifier: str, address: str, limit: Limit, now: int) -> Open | Locked:

@@ -19,11 +19,12 @@ from gateway.secret import Secret
 
 
 class CodePages:
-    """`issuer` is how the account is called in an authenticator app."""
+    """`issuer` is how the account is called in an authenticator app; `enrol_path` where people set TOTP up."""
 
     def __init__(
         self, *, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, totp: TOTPFactor, issuer: str,
         backup_path: str,
+        enrol_path: str,
     ) -> None:  # fmt: skip
         self._flow = flow
         self._links = links
@@ -32,6 +33,7 @@ class CodePages:
         self._totp = totp
         self._issuer = issuer
         self._backup_path = backup_path
+        self._enrol_path = enrol_path
 
     async def show_totp(self, request: web.Request) -> web.StreamResponse:
         """GET /login/totp: the form for a code, or for setting TOTP up where that is what comes next."""
@@ -94,8 +96,8 @@ class CodePages:
         offered: str = "",
     ) -> web.Response:
         if factor is Factor.TOTP and not evidence.has_totp:
-            if evidence.next is not Factor.TOTP:
-                return see_other(wish.target)
+            if evidence.next is not Factor.TOTP:  # a page wants a factor that the account need not have
+                return see_other(f"{self._enrol_path}?{Wish(wish.target).query}")
             return self._enrolment(evidence, wish, now, problem, offered)
         status, headers, minutes = judge(problem, now)
         return self._renderer.page(

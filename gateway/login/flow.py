@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway import streaks
 from gateway.accounts import rows as account_rows
-from gateway.accounts.record import Account, Status
+from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event
+from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors import backup_code, magic_link, totp
 from gateway.factors.backup_code import BackupCodeFactor
@@ -23,8 +24,7 @@ from gateway.factors.magic_link import Link, MagicLinkFactor
 from gateway.factors.record import Factor, Proof, first_missing, method_of, required_factors, with_proof
 from gateway.factors.totp import TOTPFactor
 from gateway.login import attempt as attempts
-from gateway.login.guard import Admitted, Guard, reset_all
-from gateway.login.notes import entry_of
+from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.notices import Notices
 from gateway.pages import Visit
@@ -159,7 +159,7 @@ class Flow:
         secret = self._totp.reopen(account.id, offered, now)
         if secret is None or not await self._totp.enrol(tx, account.id, secret, given, now):
             return None
-        await reset_all(tx, account.id)
+        await streaks.reset_all(tx, account.id)
         codes = await self._backup_codes.regenerate(tx, account.id, now)
         await audit.record(tx, entry_of(Event.TWO_FACTOR_ENABLED, account, inbound, now))
         await self._notices.send(tx, "totp_enabled", account, inbound, now)
@@ -217,7 +217,7 @@ class Flow:
         lock: bool,
     ) -> Evidence | None:
         account = await account_rows.find(tx, account_id, lock=lock)
-        if account is None or not await is_welcome(tx, account):
+        if account is None or not await account_rows.is_welcome(tx, account):
             return None
         enrolment = await totp.find_enrolment(tx, account.id)
         missing = first_missing(self._required(account, enrolment), proofs)
@@ -295,10 +295,6 @@ class Flow:
             left = (await backup_code.count_left(tx, account.id)).count
             await audit.record(tx, entry_of(Event.TWO_FACTOR_CODE_USED, account, inbound, now, {"left": left}))
             await self._notices.send(tx, "backup_code_used", account, inbound, now, left=left)
-
-
-async def is_welcome(tx: Transaction, account: Account) -> bool:
-    return account.status is Status.ACTIVE and await account_rows.is_tenant_active(tx, account.tenant)
 
 
 def key_of(token: Secret[str]) -> bytes:

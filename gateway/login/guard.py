@@ -16,23 +16,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sqlalchemy import delete, select
-
-from gateway import limits
+from gateway import limits, streaks
 from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event
+from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.record import Factor
 from gateway.limits import Limit, Locked, address_bucket
-from gateway.login.notes import entry_of
 from gateway.login.outcome import Blocked, LockedOut
 from gateway.sessions import rows as session_rows
 from gateway.sessions.device import label
 from gateway.store import Transaction
-from gateway.store.schema import streaks
-from gateway.store.upsert import upsert
 
 KNOWN_SECONDS = 90 * 86_400
 ADDRESS_FACTOR = 10  # an office has one address and many people
@@ -70,7 +65,7 @@ class Guard:
         self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int
     ) -> Admitted | LockedOut | Blocked:
         origin = await self._origin(tx, account, inbound, now)
-        failures, wait_until = await read_streak(tx, account.id, factor, origin)
+        failures, wait_until = await streaks.read(tx, account.id, factor, origin)
         if failures >= MOST_FAILURES:
             return Blocked()
         if now < wait_until:
@@ -89,7 +84,7 @@ class Guard:
         """It was right."""
         await limits.clear(tx, admitted.keys[0])
         await limits.give_back(tx, admitted.keys[1], now)
-        await reset_streak(tx, account.id, factor, admitted.origin)
+        await streaks.reset(tx, account.id, factor, admitted.origin)
 
     async def refuse(
         self,
@@ -108,8 +103,8 @@ class Guard:
             for key in admitted.keys:
                 await limits.give_back(tx, key, now)
             return
-        failures, _ = await read_streak(tx, account.id, factor, admitted.origin)
-        await write_streak(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
+        failures, _ = await streaks.read(tx, account.id, factor, admitted.origin)
+        await streaks.write(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
         if admitted.locks_now or failures + 1 >= MOST_FAILURES:
             details = {"factor": factor.value, "failures": str(failures + 1)}
             await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details))
@@ -121,36 +116,3 @@ class Guard:
             if (address_bucket(address), label(user_agent)) == here:
                 return sha256("|".join(here).encode()).hexdigest()
         return ELSEWHERE
-
-
-async def read_streak(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:
-    """Return the failures in a row, and until when nobody may try."""
-    query = select(streaks.c.failures, streaks.c.wait_until).where(
-        streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
-    )
-    row = (await tx.execute(query)).one_or_none()
-    return (row.failures, row.wait_until) if row else (0, 0)
-
-
-async def write_streak(
-    tx: Transaction, account: str, factor: Factor, origin: str, failures: int, wait_until: int
-) -> None:
-    values = {"failures": failures, "wait_until": wait_until}
-    await tx.execute(
-        upsert(tx, streaks)
-        .values(account=account, factor=factor.value, origin=origin, **values)
-        .on_conflict_do_update(index_elements=["account", "factor", "origin"], set_=values)
-    )
-
-
-async def reset_streak(tx: Transaction, account: str, factor: Factor, origin: str) -> None:
-    await tx.execute(
-        delete(streaks).where(
-            streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
-        )
-    )
-
-
-async def reset_all(tx: Transaction, account: str) -> int:
-    """The factor is a new one, or an operator vouches: forget every count. Returns how many there were."""
-    return (await tx.execute(delete(streaks).where(streaks.c.account == account))).rowcount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import structlog
@@ -9,12 +10,11 @@ import structlog
 from gateway import limits
 from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event
+from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors import magic_link
 from gateway.factors.contract import Asked
 from gateway.limits import Limit, Locked
-from gateway.login.notes import entry_of
 from gateway.mail.compose import Composer
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.secret import Secret
@@ -23,6 +23,7 @@ from gateway.store import Store
 
 log = structlog.get_logger("mail")
 
+PATIENCE_SECONDS = 15  # somebody is waiting
 LIMIT = Limit(failures=6, window_seconds=900, lock_seconds=300)
 
 
@@ -65,7 +66,7 @@ class LinkSender:
         message = self._composer.compose(
             "sign_in_link",
             account.identifier,
-            message_id=f"<{holder}.{now}@{inbound.host.partition(':')[0]}>",
+            message_id=self._composer.message_id(f"{holder}.{now}"),
             now=now,
             name=account.name,
             link=self.address_of(token),
@@ -74,9 +75,12 @@ class LinkSender:
             address=inbound.address or "unknown",
         )
         try:
-            await self._mailer.send(message)
-        except MailUnsent as error:
-            log.error("link_unsent", reason=str(error), request_id=inbound.request_id)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._mailer.send(message)
+        except (MailUnsent, TimeoutError) as error:
+            log.error(
+                "link_unsent", reason=str(error) or "the mail server takes too long", request_id=inbound.request_id
+            )
             async with self._store.transaction(announce=False) as tx:
                 await audit.record(tx, entry_of(Event.LOGIN_LINK_UNSENT, account, inbound, now))
             return Unsent()

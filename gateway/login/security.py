@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway import streaks
 from gateway.accounts import rows as account_rows
 from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event
+from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors import backup_code, totp
 from gateway.factors.backup_code import BackupCodeFactor, Left
 from gateway.factors.record import Factor, Proof, first_missing, with_proof
 from gateway.factors.totp import Enrolment
 from gateway.login.flow import Flow, key_of
-from gateway.login.guard import reset_all
-from gateway.login.notes import entry_of
 from gateway.login.outcome import SignedIn
 from gateway.mail.notices import Notices
 from gateway.secret import Secret
@@ -115,7 +114,7 @@ class SecurityService:
             if account is None or not await totp.forget(tx, account.id):
                 return NotAllowed()
             await backup_code.forget(tx, account.id)
-            await reset_all(tx, account.id)
+            await streaks.reset_all(tx, account.id)
             await audit.record(tx, entry_of(Event.TWO_FACTOR_DISABLED, account, inbound, now, None, session.id))
             await self._notices.send(tx, "totp_disabled", account, inbound, now)
             return Changed()

@@ -21,7 +21,7 @@ from gateway.edge.inbound import Inbound
 from gateway.factors import password as password_factor
 from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked
-from gateway.login.flow import Flow, is_welcome
+from gateway.login.flow import Flow
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn
 from gateway.pages import Visit
 from gateway.secret import Secret
@@ -185,4 +185,4 @@ def identify(email: str) -> str:
 
 
 async def is_unchanged(tx: Transaction, account: Account, known: Account) -> bool:
-    return account.password_hash == known.password_hash and await is_welcome(tx, account)
+    return account.password_hash == known.password_hash and await account_rows.is_welcome(tx, account)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from email.policy import EmailPolicy
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
@@ -77,7 +78,7 @@ class Outbox:
         message_id = self._composer.message_id(mail_id)
         message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
         # Headers hold raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
-        content = message.as_bytes(policy=message.policy.clone(linesep="\r\n", utf8=not recipient.isascii()))
+        content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
         await tx.execute(
             insert(outbox).values(
                 id=mail_id,
@@ -163,6 +164,16 @@ async def status(tx: Transaction, now: int) -> Status:
     )
     in_wait, sent, abandoned, oldest = (await tx.execute(query)).one()
     return Status(in_wait, sent, abandoned, None if oldest is None else now - oldest)
+
+
+async def reseal(tx: Transaction, sealer: Sealer) -> int:
+    """Seal every mail that waits with the newest key. Returns how many were sealed with another."""
+    rows = (await tx.execute(select(outbox.c.id, outbox.c.content).where(outbox.c.sent_at.is_(None)))).all()
+    stale = [row for row in rows if not sealer.is_current(row.content)]
+    for row in stale:
+        fresh = sealer.seal(sealer.open(row.content, place_of(row.id)), place_of(row.id))
+        await tx.execute(update(outbox).where(outbox.c.id == row.id).values(content=fresh))
+    return len(stale)
 
 
 async def purge(tx: Transaction, before: int) -> int:

@@ -67,4 +67,5 @@ class Sender:
 
     def _open(self, mail: Claimed) -> EmailMessage:
         content = self._sealer.open(mail.content, place_of(mail.id))
-        return email.message_from_bytes(content, _class=EmailMessage, policy=email.policy.default)
+        # Read as text: from bytes, the library takes an address outside ASCII apart and can't write it again.
+        return email.message_from_string(content.decode(), _class=EmailMessage, policy=email.policy.default)

@@ -127,6 +127,12 @@ async def account_of_key(tx: Transaction, token_key: bytes) -> str | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
+async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
+    """Return whose session a cookie names, if nobody has ended it; it may have expired."""
+    query = select(sessions.c.account).where(sessions.c.token_key == token_key, sessions.c.ended_at.is_(None))
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
 async def list_open(tx: Transaction, account_id: str | None = None) -> list[SessionRow]:
     """Return the sessions that nobody has ended, the latest first. Some may have expired by now."""
     query = (

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Transaction = AsyncConnection
 
+WAL_PAUSE_SECONDS = 0.02
 BUSY_SECONDS = 10.0  # how long a writer waits for one of another process
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
@@ -123,7 +125,8 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
     def set_up(connection: Any, record: Any) -> None:
         record.info["file"] = location.identity()
         cursor = connection.cursor()
-        for statement in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        turn_to_wal(cursor)
+        for statement in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {statement}")
         cursor.close()
 
@@ -134,6 +137,19 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
             raise DisconnectionError("the database file was replaced")
 
     return engine
+
+
+def turn_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch a new file to WAL. SQLite does not wait for another process that is just doing the same."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(WAL_PAUSE_SECONDS)
 
 
 def open_postgresql(location: PostgreSQL) -> AsyncEngine:

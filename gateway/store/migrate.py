@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from gateway.store.engine import broken_store, open_postgresql
+from gateway.store.engine import broken_store, open_postgresql, turn_to_wal
 from gateway.store.location import PostgreSQL, SQLite, locate
 
 STEPS = Path(__file__).parent / "migrations"
@@ -48,7 +48,7 @@ def migrate_sqlite(location: SQLite, dry_run: bool) -> list[str]:
     location.prepare()
     engine = create_engine(location.sync_url, poolclass=NullPool, connect_args={"isolation_level": None})
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        turn_to_wal(connection.connection.cursor())  # type: ignore[arg-type]
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         applied = upgrade(connection, dry_run)
         connection.commit()

@@ -51,7 +51,7 @@ async def test_a_posted_mail_is_due_at_once_and_whole(store: Store, outbox: Outb
     (mail,) = await claim(store)
     assert (mail.id, mail.template, mail.recipient, mail.tries) == (mail_id, "sign_in_link", "erin@acme.example", 1)
     content = sealer.open(mail.content, place_of(mail_id))
-    assert f"Message-ID: <{mail_id}@app.example.com>\r\n".encode() in content
+    assert f"Message-ID: <{mail_id}@app.example.com>\n".encode() in content
     assert b"Your sign-in link for OtiumWork" in content
 
 

@@ -78,11 +78,13 @@ class Gateway:
         public_url: str = ORIGIN,
         access: str = ACCESS,
         changes: Mapping[str, str] | None = None,
+        mail_port: int = 0,
     ) -> None:
         self.folder = folder
         self.config = folder / "config"
         self.config.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
+        self.mail_port = mail_port or free_port()
         self.unix = str(folder / "gateway.sock")
         self.store_url = store_url or f"sqlite:///{folder / 'store' / 'gateway.db'}"
         self.public_url = public_url
@@ -103,6 +105,7 @@ class Gateway:
             f'trusted_proxies = ["{PROXY}"]\nworkers = 2\n'
             f'[upstream]\naddress = "{upstream}"\n'
             f'[store]\nurl = "{self.store_url}"\n'
+            f'[mail]\nport = {self.mail_port}\nsecurity = "none"\nseconds = 2\n'
             f"[limits]\nhashing_iterations = 1000\n{more}"
         )
 
@@ -127,12 +130,13 @@ class Gateway:
         await store.close()
 
     def start(self) -> Gateway:
+        since = len(self.logged())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "serve", "--config", str(self.config)],
                 env=self.environ, stdout=log, stderr=log,
             )  # fmt: skip
-        self.wait_for('"event": "serving"')
+        self.wait_for('"event": "serving"', since=since)
         return self
 
     def wait_for(self, words: str, seconds: float = START_SECONDS, since: int = 0) -> None:

@@ -1,0 +1,89 @@
+"""Letting somebody in again from the shell: the last way back, for owners the only one. Each step is audited."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.cli.common import fail, find_account, hash_password, operator
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.accounts.record import Account
+    from gateway.settings import Settings
+    from gateway.store import Store, Transaction
+
+PASSWORD_BYTES = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for besides forgiving failures."""
+
+    reset_2fa: bool
+    reset_password: bool
+    one_time_link: bool
+
+
+def describe(account: Account, wanted: Wanted) -> Iterator[str]:
+    yield f"forgive every failed password and code of {account.identifier}"
+    if wanted.reset_2fa:
+        yield "take TOTP and backup codes away and end every session; the next sign-in sets TOTP up again"
+    if wanted.reset_password:
+        yield "set a new password, end every session, and print the password once"
+    if wanted.one_time_link:
+        yield "make the link that completes the sign-in under way, and print it"
+
+
+async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) -> list[str]:
+    """Do it, and return what to tell."""
+    from gateway.accounts.change import set_password, unlock
+
+    account = await find_account(store, email)
+    by, now = operator(), int(time.time())
+    password = Secret(secrets.token_urlsafe(PASSWORD_BYTES)) if wanted.reset_password else None
+    async with store.transaction() as tx:
+        told = [f"forgiven: {await unlock(tx, account, by, now)} counts of failures"]
+        if wanted.reset_2fa:
+            await reset_two_factor(tx, settings, account, by, now)
+            told.append("TOTP and backup codes are gone; the next sign-in sets TOTP up again")
+        if password is not None:
+            await set_password(tx, account, hash_password(settings, password), by, now)
+            told.append(f"new password: {password.reveal()}")
+        if wanted.one_time_link:
+            told.append(await make_link(tx, settings, account, by, now))
+    return told
+
+
+async def reset_two_factor(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> None:
+    from gateway.accounts.change import reset_two_factor as reset
+    from gateway.app import paths_of
+    from gateway.audit import rows as audit
+    from gateway.wiring import notices_of
+
+    is_owner = account.identifier in settings.access.owners
+    await audit.record(tx, await reset(tx, account, by, now, is_owner=is_owner))
+    await notices_of(settings, paths_of(settings)).send(tx, "totp_reset", account, None, now, by=f"the operator ({by})")
+
+
+async def make_link(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> str:
+    """Return the link for the newest sign-in of the account that waits for one."""
+    from gateway.accounts.change import note
+    from gateway.app import paths_of
+    from gateway.audit.events import Event
+    from gateway.factors import magic_link
+    from gateway.factors.contract import Asked
+    from gateway.login import attempt
+    from gateway.wiring import link_address
+
+    found = await attempt.latest(tx, account.id, now)
+    if found is None:
+        fail(f"nobody is signing in as {account.identifier} right now: begin in the browser, then ask again")
+    last = await magic_link.latest(tx, found.id)
+    token = await magic_link.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
+    await note(tx, Event.LOGIN_LINK_SENT, account, by, now, {"how": "printed in the shell"})
+    link = link_address(settings, paths_of(settings)) + token.reveal()
+    return f"open within ten minutes, in the browser that is signing in:\n{link}"

@@ -1,0 +1,79 @@
+"""Kept forms in the store: sealed, for ten minutes, each sent once."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select, update
+
+from gateway.forms.record import KEEP_SECONDS, Form
+from gateway.sealing import Place, Sealer
+from gateway.secret import Secret
+from gateway.sessions.record import digest
+from gateway.store import Transaction
+from gateway.store.schema import kept_forms
+
+MAX_KEPT = 5  # of one account
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`kept_at` is UTC seconds."""
+
+    id: str
+    form: Form
+    kept_at: int
+
+
+async def keep(tx: Transaction, sealer: Sealer, account: str, form: Form, now: int) -> Secret[str]:
+    """Return the token under which the form is found again. Of too many, the oldest go."""
+    token = Secret(secrets.token_urlsafe(32))
+    form_id = f"frm_{secrets.token_hex(10)}"
+    await tx.execute(
+        insert(kept_forms).values(
+            id=form_id,
+            token_key=digest(token.reveal().encode("ascii")),
+            account=account,
+            content=sealer.seal(form.encode(), place(form_id)),
+            kept_at=now,
+        )
+    )
+    newest = select(kept_forms.c.id).where(kept_forms.c.account == account).order_by(kept_forms.c.kept_at.desc())
+    keeping = list((await tx.execute(newest.limit(MAX_KEPT))).scalars())
+    if form_id not in keeping:
+        keeping.append(form_id)
+    await tx.execute(delete(kept_forms).where(kept_forms.c.account == account, kept_forms.c.id.not_in(keeping)))
+    return token
+
+
+async def find(tx: Transaction, sealer: Sealer, token: str, account: str, now: int) -> Kept | None:
+    """Return the form if it is of this account, not sent yet, and not too old."""
+    key = digest(token.encode("ascii", "replace"))
+    if key is None:
+        return None
+    query = select(kept_forms.c.id, kept_forms.c.content, kept_forms.c.kept_at).where(
+        kept_forms.c.token_key == key,
+        kept_forms.c.account == account,
+        kept_forms.c.sent_at.is_(None),
+        kept_forms.c.kept_at > now - KEEP_SECONDS,
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return Kept(row.id, Form.decode(sealer.open(row.content, place(row.id))), row.kept_at) if row else None
+
+
+async def consume(tx: Transaction, form_id: str, now: int) -> bool:
+    """Return whether it is ours to send: of any number of equal requests, one is told so."""
+    statement = update(kept_forms).where(
+        kept_forms.c.id == form_id, kept_forms.c.sent_at.is_(None), kept_forms.c.kept_at > now - KEEP_SECONDS
+    )
+    return (await tx.execute(statement.values(sent_at=now, content=b""))).rowcount == 1
+
+
+async def purge(tx: Transaction, before: int) -> int:
+    """Forget forms kept before then. Returns how many."""
+    return (await tx.execute(delete(kept_forms).where(kept_forms.c.kept_at < before))).rowcount
+
+
+def place(form_id: str) -> Place:
+    return Place("kept_forms", "content", form_id)

@@ -1,0 +1,35 @@
+"""What the tests of factors share: sealers, and two workers on one database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.sealing import Sealer
+from gateway.secret import Secret
+from gateway.store import Store
+
+
+def secret_of(name: str) -> Secret[bytes]:
+    """Return one of the gateway's own secrets."""
+    return Secret(hashlib.sha384(name.encode()).digest())
+
+
+def sealer_of(*names: str) -> Sealer:
+    return Sealer([secret_of(name) for name in names])
+
+
+@pytest.fixture(scope="session")
+def sealer() -> Sealer:
+    return sealer_of("one")
+
+
+@pytest.fixture
+async def workers(store_url: str) -> AsyncIterator[tuple[Store, Store]]:
+    """Two stores with connections of their own, as two workers have."""
+    stores = (Store.open(store_url), Store.open(store_url))
+    yield stores
+    for store in stores:
+        await store.close()

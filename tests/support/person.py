@@ -1,0 +1,133 @@
+"""Somebody with a browser: cookies are kept, forms are filled in as they stand on the page."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from html.parser import HTMLParser
+
+import pyotp
+
+from gateway.factors.totp import PERIOD
+from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway
+from tests.support.raw import Response, get
+
+CHROME = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
+NAVIGATION = ("Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin")
+
+
+class Person:
+    def __init__(
+        self, gateway: Gateway, who: str = "employee", *, source: str = "127.0.0.1", browser: str = CHROME
+    ) -> None:
+        self.gateway = gateway
+        self.email = PEOPLE[who][0] if who in PEOPLE else who
+        self.source = source
+        self.browser = browser
+        self.cookies: dict[str, str] = {}
+        self.page: Response | None = None
+
+    @property
+    def cookie_line(self) -> str:
+        return "Cookie: " + "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+    @property
+    def is_signed_in(self) -> bool:
+        return self.gateway.exchange(get("/probe", self.cookie_line, self.browser), source=self.source).status == 200
+
+    def open(self, path: str, *, follow: bool = True) -> Response:
+        """Open a page as a navigation; redirects are followed within the site."""
+        response = self.gateway.exchange(get(path, self.cookie_line, self.browser, *NAVIGATION), source=self.source)
+        return self._arrive(response, follow)
+
+    def send(self, path: str, fields: Mapping[str, str], *, follow: bool = False) -> Response:
+        response = self.gateway.post(
+            path, fields, self.cookie_line, self.browser, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin",
+            source=self.source,
+        )  # fmt: skip
+        return self._arrive(response, follow)
+
+    def submit(self, at: str, *, follow: bool = True, **fields: str) -> Response:
+        """Send the form of the current page whose action is `at`, with its hidden fields."""
+        assert self.page is not None
+        hidden = hidden_fields(self.page.body.decode(), at)
+        return self.send(at, {**hidden, **fields}, follow=follow)
+
+    def give_password(self, target: str = "/probe", password: str = PASSWORD) -> Response:
+        self.open(f"/login?next={target}")
+        return self.submit("/login", email=self.email, password=password)
+
+    def sign_in(self, secret: str = "", target: str = "/probe") -> Response:
+        """Sign in with password, and with a fresh code where `secret` is given."""
+        response = self.give_password(target)
+        if secret:
+            response = self.submit("/login/totp", code=code_of(self.gateway, self.email, secret))
+        return response
+
+    def enrol(self) -> tuple[str, list[str]]:
+        """Set TOTP up on the security page; return the key and the backup codes."""
+        page = self.open("/me/security/totp")
+        key = key_on(page)
+        done = self.submit("/me/security/totp", code=code_of(self.gateway, self.email, key))
+        assert done.status == 200, (done.status, done.get("location"))
+        return key, codes_on(done)
+
+    def _arrive(self, response: Response, follow: bool) -> Response:
+        for line in response.all("set-cookie"):
+            pair, _, flags = line.partition(";")
+            name, _, value = pair.partition("=")
+            if "max-age=0" in flags.lower():
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        self.page = response
+        location = response.get("location")
+        if follow and response.status == 303 and location:
+            return self.open(location)
+        return response
+
+
+class Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append((named.get("action", ""), {}))
+        elif tag == "input" and self.forms and named.get("type") == "hidden":
+            self.forms[-1][1][named["name"]] = named.get("value", "")
+
+
+def hidden_fields(html: str, action: str) -> dict[str, str]:
+    parser = Forms()
+    parser.feed(html)
+    return next((fields for found, fields in parser.forms if found == action), {})
+
+
+def key_on(page: Response) -> str:
+    found = re.search(r'id="key">([A-Z2-7 ]+)<', page.body.decode())
+    assert found, page.body.decode()[:3000]
+    return found[1].replace(" ", "")
+
+
+def codes_on(page: Response) -> list[str]:
+    return re.findall(r"<li><code>([A-Z2-9-]{11})</code>", page.body.decode())
+
+
+_last: dict[tuple[int, str], int] = {}
+
+
+def code_of(gateway: Gateway, who: str, key: str) -> str:
+    """Return a code that was not used yet: of this step, or of the next, or of one that has to be waited for."""
+    at = (gateway.port, key)
+    step = max(int(time.time()) // PERIOD - 1, _last.get(at, 0) + 1)
+    while step > int(time.time()) // PERIOD + 1:
+        time.sleep(0.2)
+    _last[at] = step
+    return pyotp.TOTP(key).at(step * PERIOD)
+
+
+SESSION = COOKIE

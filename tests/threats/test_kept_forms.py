@@ -1,0 +1,208 @@
+"""A form whose session has expired is not lost; and it is sent once, by its sender, when they say so."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.support.gateway import COOKIE, HOST, ORIGIN, Gateway
+from tests.support.person import CHROME, Person
+from tests.support.raw import Response, get
+from tests.support.upstream import RecordingUpstream
+
+FIELDS = {"project": "Acme <rollout>", "hours": "7½", "password": "hunter2hunter2"}
+FORM = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin", f"Referer: {ORIGIN}/timesheets?week=47")
+
+
+@pytest.fixture
+def own(recorder: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
+    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}").seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+def expire(gateway: Gateway, person: Person) -> None:
+    """Let every session be older than any may be, and wait until the workers know."""
+    with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE sessions SET started_at = started_at - 40 * 86400")
+    until = time.monotonic() + 10
+    for _ in range(20):  # both workers
+        while person.is_signed_in:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def age(gateway: Gateway, seconds: int) -> None:
+    with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE kept_forms SET kept_at = kept_at - ?", (seconds,))
+
+
+def press(person: Person, path: str = "/timesheets?week=47", body: bytes = b"", content_type: str = "") -> Response:
+    """Send a form of the app as a browser does."""
+    content = body or urlencode(FIELDS).encode()
+    kind = content_type or "application/x-www-form-urlencoded"
+    head = "\r\n".join(
+        [f"POST {path} HTTP/1.1", f"Host: {HOST}", f"Origin: {ORIGIN}", f"Content-Type: {kind}", "Accept: text/html",
+         f"Content-Length: {len(content)}", person.cookie_line, CHROME, *FORM, "", ""]
+    )  # fmt: skip
+    return person._arrive(person.gateway.exchange(head.encode("latin-1") + content), False)
+
+
+@pytest.fixture
+def late(own: Gateway) -> Person:
+    """Somebody whose session has expired with a form open."""
+    person = Person(own)
+    person.sign_in()
+    expire(own, person)
+    return person
+
+
+def sign_in_again(person: Person, to: str) -> Response:
+    person.open(to)
+    return person.submit("/login", email=person.email, password="correct horse battery staple")
+
+
+def test_a_form_arrives_after_signing_in_again(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
+    kept = press(late)
+    assert kept.status == 303
+    where = kept.get("location") or ""
+    assert re.fullmatch(r"/login/form/[\w-]{43}", where)
+    upstream.reset()
+    page = sign_in_again(late, where).body.decode()
+    assert "Acme &lt;rollout&gt;" in page
+    assert "7½" in page
+    assert "hunter2" not in page
+    assert upstream.requests == []
+    sent = late.send(where, {})
+    assert sent.status == 200
+    (request,) = upstream.requests
+    assert request.head.startswith(b"POST /timesheets?week=47 HTTP/1.1\r\n")
+    assert request.body == urlencode(FIELDS).encode()
+    assert request.all("remote-email") == [late.email]
+    assert request.all("content-type") == ["application/x-www-form-urlencoded"]
+    assert request.all("referer") == [f"{ORIGIN}/timesheets?week=47"]
+    again = late.send(where, {})
+    assert (again.status, again.get("location")) == (303, where)
+    assert late.open(where).status == 410
+    assert len(upstream.requests) == 1
+
+
+def test_an_upload_is_kept_whole(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
+    body = (
+        b'--X\r\nContent-Disposition: form-data; name="receipt"; filename="a.bin"\r\n\r\n'
+        + bytes(range(256)) * 3000
+        + b"\r\n--X--\r\n"
+    )
+    where = press(late, body=body, content_type="multipart/form-data; boundary=X").get("location") or ""
+    page = sign_in_again(late, where)
+    assert "a.bin" in page.body.decode()
+    upstream.reset()
+    assert late.send(where, {}).status == 200
+    assert upstream.requests[0].body == body
+
+
+def test_nobody_else_can_see_or_send_it(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
+    where = press(late).get("location") or ""
+    other = Person(own, "manager")
+    other.sign_in()
+    upstream.reset()
+    assert other.open(where).status == 410
+    assert other.send(where, {}).status == 303
+    assert own.exchange(get(where, "Accept: text/html")).status == 303
+    assert upstream.requests == []
+
+
+def test_it_is_forgotten_after_ten_minutes(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
+    where = press(late).get("location") or ""
+    sign_in_again(late, where)
+    age(own, 601)
+    upstream.reset()
+    assert late.open(where).status == 410
+    assert late.send(where, {}).status == 303
+    assert upstream.requests == []
+
+
+def test_what_is_kept_is_not_in_the_database_in_the_clear(own: Gateway, late: Person) -> None:
+    press(late)
+    database = Path(own.store_url.removeprefix("sqlite:///"))
+    stored = b"".join(file.read_bytes() for file in database.parent.iterdir())
+    assert b"hunter2" not in stored
+    assert b"rollout" not in stored
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Origin: https://evil.example", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin"),
+        (f"Origin: {ORIGIN}", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: cross-site"),
+        ("Accept: text/html",),
+    ],
+)
+def test_a_form_of_another_site_is_not_kept(own: Gateway, late: Person, lines: tuple[str, ...]) -> None:
+    body = urlencode(FIELDS).encode()
+    head = "\r\n".join(
+        ["POST /timesheets HTTP/1.1", f"Host: {HOST}", "Content-Type: application/x-www-form-urlencoded",
+         f"Content-Length: {len(body)}", "Accept: text/html", late.cookie_line, *lines, "", ""]
+    )  # fmt: skip
+    answer = own.exchange(head.encode() + body)
+    assert answer.status == 303
+    assert (answer.get("location") or "").startswith("/login?next=")
+
+
+def test_a_revoked_session_keeps_no_form(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    assert own.cli("session", "revoke", "--email", person.email).returncode == 0
+    assert (press(person).get("location") or "").startswith("/login?next=/timesheets")
+
+
+def test_a_made_up_session_keeps_no_form(own: Gateway) -> None:
+    person = Person(own)
+    person.cookies[COOKIE] = "a" * 43
+    assert (press(person).get("location") or "").startswith("/login?next=/timesheets")
+
+
+def test_a_form_over_a_megabyte_is_not_kept(own: Gateway, late: Person) -> None:
+    answer = press(late, body=b"a=" + b"x" * 1_000_001)
+    assert (answer.get("location") or "").startswith("/login?next=/timesheets")
+
+
+def test_only_our_own_page_can_send_it(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
+    where = press(late).get("location") or ""
+    sign_in_again(late, where)
+    upstream.reset()
+    forged = own.post(where, {}, late.cookie_line, origin="https://evil.example")
+    assert forged.status == 403
+    assert upstream.requests == []
+
+
+def test_a_form_that_needs_a_fresh_proof_continues_after_it(recorder: RecordingUpstream, tmp_path: Path) -> None:
+    access = 'owners = []\nrules = [{ path = "/" }, { path = "/pay", fresh = 60 }]\n'
+    own = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", access=access).seed().start()
+    try:
+        person = Person(own)
+        person.sign_in()
+        with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+            connection.execute("UPDATE sessions SET proofs = '[[\"password\",1000]]'")
+        until = time.monotonic() + 10
+        while {person.open("/pay", follow=False).status for _ in range(20)} != {303}:  # on both workers
+            assert time.monotonic() < until
+        where = press(person, "/pay").get("location") or ""
+        assert where.startswith("/login/form/")
+        person.open(where)
+        asked = person.send(where, {})
+        assert asked.get("location") == f"/login?next={where}&again=1"
+        person.open(asked.get("location") or "")
+        back = person.submit("/login", password="correct horse battery staple", follow=False)
+        assert back.get("location") == where
+        recorder.reset()
+        assert person.send(where, {}).status == 200
+        assert recorder.requests[0].body == urlencode(FIELDS).encode()
+    finally:
+        assert own.stop() == 0
