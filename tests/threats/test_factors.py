@@ -49,6 +49,13 @@ def audited(gateway: Gateway) -> list[str]:
         return [row[0] for row in connection.execute("SELECT event FROM audit ORDER BY id")]
 
 
+def change(gateway: Gateway, statement: str) -> None:
+    """Change the store by hand, and let every worker know, which another program could not."""
+    with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
+        connection.execute(statement)
+    assert gateway.cli("account", "unlock", "--email", "adam@acme.example", "--confirm").returncode == 0
+
+
 def test_a_member_sets_totp_up_and_is_asked_for_it_from_then_on(own: Gateway, mailbox: Mailbox) -> None:
     person = Person(own)
     person.sign_in()
@@ -312,10 +319,8 @@ def test_changing_a_factor_asks_for_fresh_proofs(own: Gateway) -> None:
     person = Person(own)
     person.sign_in()
     key, _ = person.enrol()
-    path = own.store_url.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as connection:  # as if the proofs were eleven minutes old
-        old = int(time.time()) - 660
-        connection.execute(f'UPDATE sessions SET proofs = \'[["password",{old}],["totp",{old}]]\'')
+    old = int(time.time()) - 660
+    change(own, f'UPDATE sessions SET proofs = \'[["password",{old}],["totp",{old}]]\'')
     asked = person.open("/me/security/off", follow=False)
     assert asked.get("location") == "/login?next=/me/security/off&again=1"
     assert person.send("/me/security/codes", {}).get("location") == "/login?next=/me/security/codes&again=1"
