@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from gateway.app import ROUTES
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -48,3 +50,9 @@ def test_every_dependency_is_used() -> None:
     for name in re.findall(r'"([A-Za-z0-9-]+)>=', declared[1]):
         module = names.get(name.lower(), name.lower().replace("-", "_"))
         assert re.search(rf"(?:from |import |\+){module}\b", code), name
+
+
+def test_every_page_is_named_in_the_documentation() -> None:
+    text = (ROOT / "docs/configuration.md").read_text()
+    for route in ROUTES:
+        assert f"| `{route.name}` | `{route.path}` |" in text
