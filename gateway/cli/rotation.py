@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome

@@ -3,9 +3,10 @@
 // copied and printed.
 "use strict";
 
-const target = document.querySelector("[data-fragment]");
-if (target && location.hash && !target.value.includes("#")) {
-  target.value += location.hash;
+for (const target of document.querySelectorAll("[data-fragment]")) {
+  if (location.hash && !target.value.includes("#")) {
+    target.value += location.hash;
+  }
 }
 
 for (const button of document.querySelectorAll("[data-reveal]")) {

@@ -128,14 +128,6 @@ def test_who_may_not_open_a_page_is_told_so_once(site: Site, context: BrowserCon
     expect(page.locator("code")).to_have_text(re.compile(r"[A-Za-z0-9._-]{8,64}"))
 
 
-def test_an_owner_is_told_why_there_is_no_way_in_yet(site: Site, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(f"{site.url}/platform")
-    sign_in(page, "owner")
-    expect(page.get_by_role("heading", level=1)).to_have_text("This account needs three factors")
-    assert context.cookies() == []
-
-
 def test_a_script_is_told_where_to_sign_in_and_not_redirected(site: Site, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(site.url)
