@@ -137,7 +137,7 @@ class Front:
         if inbound.is_websocket and session is not None and self._is_foreign(inbound):
             client.refuse(Failure.FORBIDDEN)
             return
-        self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session is not None)
+        self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session)
 
     def _show(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
         if inbound.path == self._forward_auth_path:
@@ -150,13 +150,19 @@ class Front:
             self._begin(self._send_form(client, inbound, session))
             return
         head = self._writer.head(inbound, self._admit_page(inbound, session))
-        self._relay(client, inbound, self._pages, head, False)
+        self._relay(client, inbound, self._pages, head, None)
 
     def _relay(
-        self, client: ClientConnection, inbound: Inbound, to: Upstream, head: bytes, is_private: bool, body: bytes = b""
+        self,
+        client: ClientConnection,
+        inbound: Inbound,
+        to: Upstream,
+        head: bytes,
+        session: Session | None,
+        body: bytes = b"",
     ) -> None:
         """`body` is that of a request which did not come just now."""
-        exchange = Exchange(client, inbound, to, head, is_private)
+        exchange = Exchange(client, inbound, to, head, session)
         client.relay(exchange)
         if body:
             exchange.send_body(body, True)
@@ -200,7 +206,7 @@ class Front:
         if not (is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)):
             return False
         head = self._writer.head(inbound._replace(target=KEEP_PATH), self._admit_page(inbound, session))
-        self._relay(client, inbound, self._pages, head, False)
+        self._relay(client, inbound, self._pages, head, None)
         return True
 
     async def _send_form(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
@@ -220,9 +226,8 @@ class Front:
         match decision:
             case Forward(known) if kept and original:
                 identity = self._identities.lines(known, now) if known else NO_IDENTITY
-                self._relay(
-                    client, original, self._upstream, self._writer.head(original, identity), True, kept.form.body
-                )
+                head = self._writer.head(original, identity)
+                self._relay(client, original, self._upstream, head, known, kept.form.body)
             case StepUp(_, factor):
                 address = f"{self._steps[factor]}?{urlencode({'next': inbound.path, 'again': '1'}, safe='/')}"
                 client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
@@ -284,16 +289,21 @@ class Front:
     # Connections that outlive a decision.
 
     async def end_revoked(self, connections: set[ClientConnection]) -> None:
-        """Decide again about everything still open that was opened for a session; called about once a second."""
+        """Decide again about everything still open that was opened for a session; called about once a second.
+
+        Who is somebody else by now (another role, tenant or module) is cut off as well: the application was told who
+        they were when it opened, and is told again when they come back.
+        """
         for client in list(connections):
             exchange, inbound = client.exchange, client.inbound
-            if not (isinstance(exchange, Exchange) and exchange.is_private and inbound is not None):
+            if not isinstance(exchange, Exchange) or exchange.session is None or inbound is None:
                 continue
             session = await self._still(inbound)
-            if client.inbound is inbound and not is_still_forwarded(
-                decide(inbound, session, self._rules, self._clock.utc)
-            ):
-                log.info("connection_ended", reason="its session is gone", request_id=inbound.request_id)
+            if client.inbound is not inbound:
+                continue
+            decision = decide(exchange.inbound, session, self._rules, self._clock.utc)
+            if session is None or not is_still_forwarded(decision) or not is_same(session, exchange.session):
+                log.info("connection_ended", reason="its session is gone or another", request_id=inbound.request_id)
                 client.end_for(POLICY_VIOLATION)
 
     async def _still(self, inbound: Inbound) -> Session | None:
@@ -311,6 +321,23 @@ def is_still_forwarded(decision: Decision) -> bool:
     if isinstance(decision, StepUp):
         return decision.session.missing is None
     return isinstance(decision, Forward) and decision.session is not None
+
+
+def is_same(one: Session, other: Session) -> bool:
+    """Whether the application would be told the same about both."""
+    return identity_of(one) == identity_of(other)
+
+
+def identity_of(session: Session) -> tuple[object, ...]:
+    return (
+        session.id,
+        session.identifier,
+        session.name,
+        session.tenant,
+        session.role,
+        session.modules,
+        session.is_owner,
+    )
 
 
 def only(hints: dict[bytes, bytes], *names: bytes) -> bytes | None:

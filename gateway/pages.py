@@ -24,6 +24,7 @@ from markupsafe import Markup
 
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_post
+from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.places import LOCALES, TEMPLATES
 from gateway.sessions.record import Session
@@ -102,6 +103,14 @@ def visit_of(request: web.Request) -> Visit:
     return request[VISIT]
 
 
+def signed_in_of(request: web.Request) -> Session:
+    """Return the session of who is signed in. The gate lets nobody else get to a page that calls this."""
+    session = visit_of(request).signed_in
+    if session is None:
+        raise web.HTTPForbidden
+    return session
+
+
 class Renderer:
     """Renders templates and serves the few static files, which lie below `static_path`.
 
@@ -124,7 +133,14 @@ class Renderer:
         translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
         self._static = self._load_static(settings)
+        _ = translations.gettext
         self._environment.globals.update(
+            factor_names={
+                Factor.PASSWORD: _("password"),
+                Factor.TOTP: _("authenticator code"),
+                Factor.BACKUP_CODE: _("backup code"),
+                Factor.MAGIC_LINK: _("mailed link"),
+            },
             brand=settings,
             sign_out_path=sign_out_path,
             security_path=security_path,

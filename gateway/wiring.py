@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway import keys
-from gateway.accounts.pages import AccountsPages, AccountsService
+from gateway.accounts.pages import AccountsPages, AccountsPaths, AccountsService
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -37,7 +37,11 @@ from gateway.mail.smtp import Mailer
 from gateway.pages import Renderer
 from gateway.sealing import Sealer
 from gateway.secret import Secret
+from gateway.sessions.new_device import NewDevices
+from gateway.sessions.pages import DevicePages, DevicePaths
 from gateway.sessions.record import Lifetime, Lifetimes
+from gateway.sessions.revoke_link import RevokeLinks
+from gateway.sessions.service import DeviceService
 from gateway.settings.record import Lifespan, Settings
 from gateway.store import Store
 
@@ -64,11 +68,13 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
     notices = notices_of(settings, path)
     totp_factor, backup_codes = TOTPFactor(sealer), BackupCodeFactor(sealer)
     magic_links = magic_links_of(settings)
+    revoke_links = RevokeLinks(settings.secrets, settings.public_url + path["device_revoke"])
     flow = Flow(
         store=parts.store,
         guard=Guard(Limit(configured.code_failures, configured.code_window_seconds, configured.code_lock_seconds)),
         owners=settings.access.owners,
         notices=notices,
+        new_devices=NewDevices(notices, revoke_links, settings.public_url + path["sessions"]),
         totp_factor=totp_factor,
         backup_codes=backup_codes,
         magic_links=magic_links,
@@ -116,15 +122,29 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             totp=path["security_totp"],
             codes=path["security_codes"],
             off=path["security_off"],
-            others=path["security_others"],
+            others=path["sessions_others"],
+            sessions=path["sessions"],
+        ),
+    )
+    device_service = DeviceService(parts.store, notices, lifetimes_of(settings), settings.access.owners)
+    devices = DevicePages(
+        service=device_service,
+        links=revoke_links,
+        renderer=parts.renderer,
+        paths=DevicePaths(
+            overview=path["sessions"],
+            revoke=path["sessions_revoke"],
+            others=path["sessions_others"],
+            ops=path["ops"],
+            security=path["security"],
         ),
     )
     accounts = AccountsPages(
         service=AccountsService(parts.store, notices, settings.access.owners),
+        devices=device_service,
         renderer=parts.renderer,
         answers=answers,
-        path=path["accounts"],
-        reset_path=path["accounts_reset"],
+        paths=AccountsPaths(path["accounts"], path["accounts_reset"], path["accounts_sign_out"]),
     )
     forms = FormPages(
         forms=parts.forms,
@@ -146,9 +166,14 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         "security_totp": {"GET": security.show_totp, "POST": security.submit_totp},
         "security_codes": {"GET": security.confirm_codes, "POST": security.regenerate},
         "security_off": {"GET": security.confirm_off, "POST": security.turn_off},
-        "security_others": {"POST": security.end_others},
+        "sessions": {"GET": devices.show},
+        "sessions_revoke": {"POST": devices.revoke},
+        "sessions_others": {"POST": devices.end_others},
+        "device_revoke": {"GET": devices.show_link, "POST": devices.use_link},
+        "ops": {"GET": devices.show_ops, "POST": devices.end_from_ops},
         "accounts": {"GET": accounts.show},
         "accounts_reset": {"GET": accounts.confirm_reset, "POST": accounts.reset},
+        "accounts_sign_out": {"GET": accounts.confirm_sign_out, "POST": accounts.sign_out},
         "static": {"GET": parts.renderer.static},
         "jwks": {"GET": key_set_handler(settings)},
     }

@@ -84,10 +84,10 @@ async def reset_two_factor(tx: Transaction, account: Account, by: str, now: int,
     return entry_by(Event.TWO_FACTOR_RESET, account, by, now, {"sessions_ended": ended})
 
 
-async def end_everything(tx: Transaction, account: Account, now: int) -> int:
-    """End every session and every sign-in in progress. Returns how many sessions were open."""
+async def end_everything(tx: Transaction, account: Account, now: int, but: str | None = None) -> int:
+    """End every sign-in in progress, and every session but the one with that id. Returns how many were open."""
     await attempts.end_all(tx, account.id, now)
-    return await session_rows.end_all(tx, account.id, now)
+    return await session_rows.end_all(tx, account.id, now, but)
 
 
 async def end_session(tx: Transaction, session_id: str, by: str, now: int) -> bool:
@@ -102,7 +102,7 @@ async def end_session(tx: Transaction, session_id: str, by: str, now: int) -> bo
 
 async def end_sessions(tx: Transaction, account: Account, by: str, now: int) -> int:
     """Returns how many were open."""
-    ended = await session_rows.end_all(tx, account.id, now)
+    ended = await end_everything(tx, account, now)
     await note(tx, Event.SESSION_REVOKED_ALL, account, by, now, {"sessions_ended": ended})
     return ended
 

@@ -15,8 +15,9 @@ from gateway.factors import totp
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
 from gateway.mail.notices import Notices
-from gateway.pages import Renderer, read_form, visit_of
+from gateway.pages import Renderer, read_form, signed_in_of, visit_of
 from gateway.sessions.record import Session
+from gateway.sessions.service import DeviceService
 from gateway.store import Store
 
 
@@ -66,40 +67,47 @@ class AccountsService:
         return account.id != admin.account and account.identifier not in self._owners
 
 
-class AccountsPages:
-    """`path` is the list's, `reset_path` the question's."""
+@dataclass(frozen=True, slots=True)
+class AccountsPaths:
+    """Where the pages are."""
 
+    overview: str
+    reset: str
+    sign_out: str
+
+
+class AccountsPages:
     def __init__(
         self,
         *,
         service: AccountsService,
+        devices: DeviceService,
         renderer: Renderer,
         answers: Answers,
-        path: str,
-        reset_path: str,
+        paths: AccountsPaths,
     ) -> None:
         self._service = service
+        self._devices = devices
         self._renderer = renderer
         self._answers = answers
-        self._path = path
-        self._reset_path = reset_path
+        self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts"""
         visit = visit_of(request)
-        admin = admin_of(request)
+        admin = signed_in_of(request)
         return self._renderer.page(
             "accounts.html",
             visit,
             members=await self._service.members(admin.tenant),
             tenant=admin.tenant,
-            reset_path=self._reset_path,
-            done=request.query.get("done") == "reset",
+            paths=self._paths,
+            done=request.query.get("done", ""),
         )
 
     async def confirm_reset(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/reset-2fa?account=ID"""
-        visit, admin = visit_of(request), admin_of(request)
+        visit, admin = visit_of(request), signed_in_of(request)
         account_id = request.query.get("account", "")
         stale = self._prove_first(admin, account_id)
         if stale is not None:
@@ -107,29 +115,37 @@ class AccountsPages:
         account = await self._service.find(admin, account_id)
         if account is None:
             raise web.HTTPNotFound
-        context = {"member": account, "reset_path": self._reset_path, "path": self._path}
-        return self._renderer.page("reset-2fa.html", visit, **context)  # type: ignore[arg-type]
+        return self._renderer.page("reset-2fa.html", visit, member=account, paths=self._paths)
 
     async def reset(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/reset-2fa: `account`."""
-        visit, admin = visit_of(request), admin_of(request)
+        visit, admin = visit_of(request), signed_in_of(request)
         account_id = (await read_form(request)).text("account")
         stale = self._prove_first(admin, account_id)
         if stale is not None:
             return stale
         if not await self._service.reset_two_factor(admin, account_id, visit.inbound, int(time.time())):
             raise web.HTTPNotFound
-        return see_other(f"{self._path}?done=reset")
+        return see_other(f"{self._paths.overview}?done=reset")
+
+    async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
+        """GET /admin/accounts/sign-out?account=ID"""
+        visit, admin = visit_of(request), signed_in_of(request)
+        account = await self._service.find(admin, request.query.get("account", ""))
+        if account is None:
+            raise web.HTTPNotFound
+        return self._renderer.page("sign-out-member.html", visit, member=account, paths=self._paths)
+
+    async def sign_out(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/accounts/sign-out: `account`. It asks for no fresh proof: it only takes away."""
+        admin = signed_in_of(request)
+        account_id = (await read_form(request)).text("account")
+        inbound = visit_of(request).inbound
+        if await self._devices.end_member(admin, account_id, inbound, int(time.time())) is None:
+            raise web.HTTPNotFound
+        return see_other(f"{self._paths.overview}?done=signed-out")
 
     def _prove_first(self, admin: Session, account_id: str) -> web.Response | None:
         factor = stale_factor(admin, int(time.time()))
-        back = f"{self._reset_path}?account={account_id}"
+        back = f"{self._paths.reset}?account={account_id}"
         return self._answers.step(factor, Wish(back, again=True)) if factor else None
-
-
-def admin_of(request: web.Request) -> Session:
-    """Return the admin's session. The gate lets nobody else get here."""
-    session = visit_of(request).signed_in
-    if session is None:
-        raise web.HTTPForbidden
-    return session

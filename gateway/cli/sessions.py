@@ -59,19 +59,24 @@ def list_sessions(
 def revoke_session(
     session_id: Annotated[str | None, typer.Argument(help="A session's id, from `session list`.")] = None,
     email: Annotated[str | None, typer.Option(help="All sessions of this account.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="All sessions of everybody in this tenant.")] = None,
     config: Config = None,
 ) -> None:
-    """End one session, or all of an account; the very next request is refused."""
+    """End one session, or all of an account or tenant; the very next request is refused."""
+    from gateway.accounts import rows
     from gateway.accounts.change import end_session, end_sessions
 
-    if (session_id is None) == (email is None):
-        fail("give a session's id, or --email for all of an account")
+    if [session_id, email, tenant].count(None) != 2:
+        fail("give a session's id, or --email for all of an account, or --tenant for all of a tenant")
 
     async def change(store: Store) -> int:
         account = await find_account(store, email) if email else None
         async with store.transaction() as tx:
             if account is not None:
                 return await end_sessions(tx, account, operator(), int(time.time()))
+            if tenant is not None:
+                members = await rows.list_all(tx, tenant)
+                return sum([await end_sessions(tx, member, operator(), int(time.time())) for member in members])
             return int(await end_session(tx, session_id or "", operator(), int(time.time())))
 
     ended = with_store(settings_of(config), change)

@@ -152,6 +152,8 @@ async def purge(tx: Transaction, before: int) -> int:
 async def latest(tx: Transaction, holder: str) -> Link | None:
     """Return the newest link of an attempt or session."""
     query = select(*COLUMNS).where(magic_links.c.holder == holder)
-    newest_first = query.order_by(magic_links.c.superseded_at.is_not(None), magic_links.c.created_at.desc())
+    newest_first = query.order_by(
+        magic_links.c.superseded_at.is_not(None), magic_links.c.used_at.is_not(None), magic_links.c.created_at.desc()
+    )
     row = (await tx.execute(newest_first.limit(1))).one_or_none()
     return Link(*row) if row else None

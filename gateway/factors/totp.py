@@ -202,8 +202,8 @@ async def list_enrolled(tx: Transaction, tenant: str) -> frozenset[str]:
 
 async def forget(tx: Transaction, account: str) -> bool:
     """Turn it off. Returns whether it was on."""
-    statement = delete(totp).where(totp.c.account == account)
-    return (await tx.execute(statement)).rowcount == 1
+    statement = delete(totp).where(totp.c.account == account).returning(totp.c.secret)
+    return (await tx.execute(statement)).scalar_one_or_none() is not None
 
 
 async def demand(tx: Transaction, account: str, now: int) -> None:

@@ -24,12 +24,14 @@ from gateway.factors.magic_link import Link, MagicLinkFactor
 from gateway.factors.record import Factor, Proof, first_missing, method_of, required_factors, with_proof
 from gateway.factors.totp import TOTPFactor
 from gateway.login import attempt as attempts
+from gateway.login.attempt import Attempt
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.notices import Notices
 from gateway.pages import Visit
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
+from gateway.sessions.new_device import NewDevices
 from gateway.sessions.record import Session, digest
 from gateway.store import Store, Transaction
 
@@ -62,6 +64,7 @@ class Flow:
         guard: Guard,
         owners: frozenset[str],
         notices: Notices,
+        new_devices: NewDevices,
         totp_factor: TOTPFactor,
         backup_codes: BackupCodeFactor,
         magic_links: MagicLinkFactor,
@@ -70,6 +73,7 @@ class Flow:
         self._guard = guard
         self._owners = owners
         self._notices = notices
+        self._new_devices = new_devices
         self._totp = totp_factor
         self._backup_codes = backup_codes
         self._magic_links = magic_links
@@ -112,6 +116,8 @@ class Flow:
         async with self._store.transaction() as tx:
             evidence = await self._find(tx, visit, again, now, lock=True)
             if evidence is None:
+                return Gone()
+            if factor is Factor.BACKUP_CODE and not evidence.has_totp:  # a set-up that is demanded is not evaded
                 return Gone()
             admitted = await self._guard.admit(tx, factor, evidence.account, visit.inbound, now)
             if not isinstance(admitted, Admitted):
@@ -185,27 +191,45 @@ class Flow:
         self, tx: Transaction, visit: Visit, again: bool, now: int, *, lock: bool = False
     ) -> Evidence | None:
         if again and visit.session is not None:
-            return await self._of_session(tx, visit.session, lock)
-        attempt = await attempts.find(tx, visit.inbound.attempt_key, now)
+            return await self._of_session(tx, visit.session, visit.inbound, lock)
+        attempt = await self._attempt(tx, visit.inbound, now, lock)
         if attempt is not None:
             return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
         if visit.session is not None and visit.signed_in is None:
-            return await self._of_session(tx, visit.session, lock)
+            return await self._of_session(tx, visit.session, visit.inbound, lock)
         return None
 
     async def _holder_of(
         self, tx: Transaction, link: Link, visit: Visit, now: int, *, lock: bool = False
     ) -> Evidence | None:
         """Return the evidence that a link completes, if this browser holds it."""
-        attempt = await attempts.find(tx, visit.inbound.attempt_key, now)
+        attempt = await self._attempt(tx, visit.inbound, now, lock)
         if attempt is not None and attempt.id == link.holder:
             return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
         if visit.session is not None and visit.session.id == link.holder:
-            return await self._of_session(tx, visit.session, lock)
+            return await self._of_session(tx, visit.session, visit.inbound, lock)
         return None
 
-    async def _of_session(self, tx: Transaction, session: Session, lock: bool) -> Evidence | None:
-        return await self._of(tx, session.account, session.proofs, session.id, session, lock)
+    async def _attempt(self, tx: Transaction, inbound: Inbound, now: int, lock: bool) -> Attempt | None:
+        """Return the live attempt; with `lock`, as it is once its account is locked.
+
+        Read again, because on PostgreSQL somebody may have ended it, or added a proof, while we waited for the lock.
+        The account comes first for everybody, or two could wait for each other.
+        """
+        attempt = await attempts.find(tx, inbound.attempt_key, now)
+        if attempt is None or not lock:
+            return attempt
+        await account_rows.find(tx, attempt.account, lock=True)
+        return await attempts.find(tx, inbound.attempt_key, now)
+
+    async def _of_session(self, tx: Transaction, session: Session, inbound: Inbound, lock: bool) -> Evidence | None:
+        """With `lock`, only if the session is still open under this cookie: it was looked up before."""
+        evidence = await self._of(tx, session.account, session.proofs, session.id, session, lock)
+        if not lock:
+            return evidence
+        key = inbound.session_key
+        owner = await session_rows.account_of_unended(tx, key) if key else None
+        return evidence if owner == session.account else None
 
     async def _of(
         self,
@@ -268,6 +292,7 @@ class Flow:
         self, tx: Transaction, account: Account, proofs: tuple[Proof, ...], inbound: Inbound, now: int
     ) -> SignedIn:
         is_same_person = await self._end_last(tx, account, inbound, now)
+        is_known = await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now)
         token = session_rows.new_token()
         session = await session_rows.add(
             tx,
@@ -280,6 +305,8 @@ class Flow:
         )
         details = {"method": method_of(proofs)}
         await audit.record(tx, entry_of(Event.LOGIN, account, inbound, now, details, session))
+        if not is_known:
+            await self._new_devices.tell(tx, account, session, inbound, now)
         return SignedIn(token, account.identifier in self._owners, is_same_person)
 
     async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> bool:

@@ -29,7 +29,6 @@ from gateway.sessions import rows as session_rows
 from gateway.sessions.device import label
 from gateway.store import Transaction
 
-KNOWN_SECONDS = 90 * 86_400
 ADDRESS_FACTOR = 10  # an office has one address and many people
 FREE_FAILURES = 4
 FIRST_WAIT = 15  # seconds
@@ -73,10 +72,14 @@ class Guard:
         address = address_bucket(inbound.address)
         locks_now = False
         keys = ((f"code:{account.id}|{address}", self._limit), (f"code:|{address}", self._address_limit))
+        reserved: list[str] = []
         for key, limit in keys if address else keys[:1]:
             verdict = await limits.reserve(tx, key, limit, now)
             if isinstance(verdict, Locked):
+                for other in reserved:  # nothing is checked, so nothing is counted
+                    await limits.give_back(tx, other, now)
                 return LockedOut(verdict.until)
+            reserved.append(key)
             locks_now |= verdict.locks_now
         return Admitted(tuple(key for key, _ in keys), origin, locks_now)
 
@@ -111,8 +114,7 @@ class Guard:
 
     async def _origin(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
         """Return the name of this device if it signed in before, else ELSEWHERE."""
+        if not await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
+            return ELSEWHERE
         here = (address_bucket(inbound.address), label(inbound.user_agent))
-        for address, user_agent in await session_rows.recent_devices(tx, account.id, now - KNOWN_SECONDS):
-            if (address_bucket(address), label(user_agent)) == here:
-                return sha256("|".join(here).encode()).hexdigest()
-        return ELSEWHERE
+        return sha256("|".join(here).encode()).hexdigest()

@@ -39,7 +39,6 @@ class Changed:
 
     signed_in: SignedIn | None = None
     codes: tuple[Secret[str], ...] = ()
-    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +117,6 @@ class SecurityService:
             await audit.record(tx, entry_of(Event.TWO_FACTOR_DISABLED, account, inbound, now, None, session.id))
             await self._notices.send(tx, "totp_disabled", account, inbound, now)
             return Changed()
-
-    async def end_others(self, session: Session, inbound: Inbound, now: int) -> Changed | NotAllowed:
-        """Sign out everywhere else."""
-        async with self._store.transaction() as tx:
-            account = await self._account(tx, session)
-            if account is None:
-                return NotAllowed()
-            ended = await session_rows.end_all(tx, account.id, now, but=session.id)
-            details = {"sessions_ended": ended}
-            await audit.record(tx, entry_of(Event.SESSION_REVOKED_ALL, account, inbound, now, details, session.id))
-            return Changed(ended=ended)
 
     async def _account(self, tx: Transaction, session: Session) -> Account | None:
         """Return the session's account, locked, if the session is still open."""

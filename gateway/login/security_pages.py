@@ -15,11 +15,11 @@ from gateway.login.answers import Answers, Wish, only, see_other
 from gateway.login.code_pages import grouped
 from gateway.login.qr import draw
 from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode, stale_factor
-from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.pages import Renderer, Visit, read_form, signed_in_of, visit_of
 from gateway.secret import Secret
 from gateway.sessions.record import Session
 
-DONE = ("enabled", "disabled", "regenerated", "others")
+DONE = ("enabled", "disabled", "regenerated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class SecurityPaths:
     codes: str
     off: str
     others: str
+    sessions: str
 
 
 class SecurityPages:
@@ -53,7 +54,7 @@ class SecurityPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security"""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         overview = await self._service.look(session)
         done = request.query.get("done", "")
         return self._page(
@@ -67,14 +68,14 @@ class SecurityPages:
 
     async def show_totp(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/totp: the QR code of a new secret."""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         wish = Wish(only(request.query.getall("next", [])))
         back = f"{self._paths.totp}?{wish.query}"
         return self._prove_first(session, back) or self._enrolment(visit, session, wish)
 
     async def submit_totp(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/totp: `offered`, `code`."""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         form = await read_form(request)
         wish = Wish(only([form.text("next")]))
         stale = self._prove_first(session, f"{self._paths.totp}?{wish.query}")
@@ -94,12 +95,12 @@ class SecurityPages:
 
     async def confirm_codes(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/codes: whether the old ones may die."""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         return self._prove_first(session, self._paths.codes) or self._page("confirm-codes.html", visit)
 
     async def regenerate(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/codes: the new ones are in this answer and nowhere else, so there is no redirect."""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         await read_form(request)
         stale = self._prove_first(session, self._paths.codes)
         if stale is not None:
@@ -113,25 +114,18 @@ class SecurityPages:
 
     async def confirm_off(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/off"""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         return self._prove_first(session, self._paths.off) or self._page("confirm-off.html", visit)
 
     async def turn_off(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/off"""
-        visit, session = who(request)
+        visit, session = visit_of(request), signed_in_of(request)
         await read_form(request)
         stale = self._prove_first(session, self._paths.off)
         if stale is not None:
             return stale
         changed = await self._service.turn_off(session, visit.inbound, int(time.time()))
         return see_other(self._paths.overview + ("?done=disabled" if isinstance(changed, Changed) else ""))
-
-    async def end_others(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/security/others: sign out everywhere else. It asks for nothing more: it only takes away."""
-        visit, session = who(request)
-        await read_form(request)
-        await self._service.end_others(session, visit.inbound, int(time.time()))
-        return see_other(f"{self._paths.overview}?done=others")
 
     def _prove_first(self, session: Session, back: str) -> web.Response | None:
         """Send who has proved nothing lately to do so, and then back."""
@@ -164,11 +158,3 @@ class SecurityPages:
 
     def _page(self, template: str, visit: Visit, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit, status=status, paths=self._paths, **context)
-
-
-def who(request: web.Request) -> tuple[Visit, Session]:
-    """Return the visit and its session. The gate lets nobody without one get here."""
-    visit = visit_of(request)
-    if visit.signed_in is None:
-        raise web.HTTPForbidden
-    return visit, visit.signed_in

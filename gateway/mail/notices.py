@@ -22,6 +22,23 @@ class Notices:
         self, tx: Transaction, template: str, account: Account, inbound: Inbound | None, now: int, **more: str | int
     ) -> None:
         """Put the mail called `template` into the outbox; without `inbound` it was done from the shell."""
+        device = label(inbound.user_agent) if inbound else "the operator's shell"
+        await self.send_about(
+            tx, template, account, now, device=device, address=inbound.address if inbound else "", **more
+        )
+
+    async def send_about(
+        self,
+        tx: Transaction,
+        template: str,
+        account: Account,
+        now: int,
+        *,
+        device: str,
+        address: str,
+        **more: str | int,
+    ) -> None:
+        """The same about another device than the one that did it."""
         await self._outbox.post(
             tx,
             template,
@@ -29,8 +46,8 @@ class Notices:
             account=account.id,
             now=now,
             name=account.name,
-            device=label(inbound.user_agent) if inbound else "the operator's shell",
-            address=(inbound.address if inbound else "") or "unknown",
+            device=device,
+            address=address or "unknown",
             at=write_moment(now),
             security_link=self._security_link,
             **more,

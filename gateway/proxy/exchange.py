@@ -17,6 +17,7 @@ from gateway.edge.inbound import Inbound
 from gateway.failures import Failure
 from gateway.http1 import LAST_CHUNK, chunk
 from gateway.proxy.response import CHUNKED, UNTIL_CLOSE, Answer
+from gateway.sessions.record import Session
 
 if TYPE_CHECKING:
     from gateway.proxy.upstream import Upstream, UpstreamConnection
@@ -48,7 +49,7 @@ class Client(Protocol):
 
 
 class Exchange:
-    """`head` is the whole head for the upstream; `is_private` marks an answer made for one person."""
+    """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody."""
 
     __slots__ = (
         "_answer",
@@ -63,13 +64,15 @@ class Exchange:
         "head",
         "inbound",
         "is_over",
-        "is_private",
         "is_request_complete",
         "is_tunnel",
+        "session",
         "upstream",
     )
 
-    def __init__(self, client: Client, inbound: Inbound, upstream: Upstream, head: bytes, is_private: bool) -> None:
+    def __init__(
+        self, client: Client, inbound: Inbound, upstream: Upstream, head: bytes, session: Session | None
+    ) -> None:
         self.client = client
         self.inbound = inbound
         self.upstream = upstream
@@ -78,7 +81,7 @@ class Exchange:
         self.is_request_complete = inbound.length == 0
         self.is_tunnel = False
         self.is_over = False
-        self.is_private = is_private
+        self.session = session
         self._is_chunked_to_upstream = inbound.length < 0
         self._is_chunked_to_client = False
         self._answer: Answer | None = None
@@ -179,7 +182,7 @@ class Exchange:
             self._open_tunnel(answer, payload)
             return
         lines = [answer.status_line, *answer.lines]
-        if self.is_private and not answer.has_cache_rule:
+        if self.session is not None and not answer.has_cache_rule:
             lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
         if answer.length in (CHUNKED, UNTIL_CLOSE):
             self._is_chunked_to_client = self.inbound.is_http_1_1

@@ -59,8 +59,12 @@ class Lifetimes:
 
 def is_expired(session: Session, seen_at: int, lifetimes: Lifetimes, now: int) -> bool:
     """`seen_at` is the latest request known anywhere; the store's own figure may lag by a minute."""
-    lifetime = lifetimes.of(session)
-    return now >= session.started_at + lifetime.absolute or now >= seen_at + lifetime.idle
+    return has_outlived(session.started_at, seen_at, lifetimes.of(session), now)
+
+
+def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) -> bool:
+    """Whether a session that began and was last used then is over. All in UTC seconds."""
+    return now >= started_at + lifetime.absolute or now >= seen_at + lifetime.idle
 
 
 def digest(token: bytes) -> bytes | None:

@@ -6,16 +6,20 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Row, Select, bindparam, insert, select, update
 
 from gateway.factors.record import Factor, Proof
+from gateway.limits import address_bucket
 from gateway.secret import Secret
+from gateway.sessions.device import label
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions
 
 TOKEN_BYTES = 32
 MAX_USER_AGENT = 512
+KNOWN_SECONDS = 90 * 86_400
 MAX_DEVICES = 200  # looked at to tell a known one from a new one
 
 
@@ -30,6 +34,19 @@ class SessionRow:
     user_agent: str
     started_at: int
     seen_at: int
+    proofs: tuple[Proof, ...]
+
+
+COLUMNS = (
+    sessions.c.id,
+    sessions.c.account,
+    accounts.c.identifier,
+    sessions.c.address,
+    sessions.c.user_agent,
+    sessions.c.started_at,
+    sessions.c.seen_at,
+    sessions.c.proofs,
+)
 
 
 def new_token() -> Secret[str]:
@@ -78,15 +95,16 @@ async def is_open(tx: Transaction, session_id: str) -> bool:
     return (await tx.execute(query)).one_or_none() is not None
 
 
-async def recent_devices(tx: Transaction, account_id: str, since: int) -> list[tuple[str, str]]:
-    """Return address and browser of the sign-ins of an account since then, the latest first."""
+async def is_known_device(tx: Transaction, account_id: str, address: str, user_agent: str, now: int) -> bool:
+    """Whether the account has signed in from this address and browser within the last 90 days."""
     query = (
         select(sessions.c.address, sessions.c.user_agent)
-        .where(sessions.c.account == account_id, sessions.c.started_at >= since)
+        .where(sessions.c.account == account_id, sessions.c.started_at >= now - KNOWN_SECONDS)
         .order_by(sessions.c.started_at.desc())
         .limit(MAX_DEVICES)
     )
-    return [(row.address, row.user_agent) for row in await tx.execute(query)]
+    here = (address_bucket(address), label(user_agent))
+    return any((address_bucket(row.address), label(row.user_agent)) == here for row in await tx.execute(query))
 
 
 async def end(tx: Transaction, session_id: str, now: int) -> bool:
@@ -136,22 +154,46 @@ async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
 async def list_open(tx: Transaction, account_id: str | None = None) -> list[SessionRow]:
     """Return the sessions that nobody has ended, the latest first. Some may have expired by now."""
     query = (
-        select(
-            sessions.c.id,
-            sessions.c.account,
-            accounts.c.identifier,
-            sessions.c.address,
-            sessions.c.user_agent,
-            sessions.c.started_at,
-            sessions.c.seen_at,
-        )
+        select(*COLUMNS)
         .join(accounts, accounts.c.id == sessions.c.account)
         .where(sessions.c.ended_at.is_(None))
         .order_by(sessions.c.seen_at.desc(), sessions.c.id)
     )
     if account_id is not None:
         query = query.where(sessions.c.account == account_id)
-    return [SessionRow(*row) for row in await tx.execute(query)]
+    return [read(row) for row in await tx.execute(query)]
+
+
+async def find_open(tx: Transaction, session_id: str, account_id: str | None = None) -> SessionRow | None:
+    """Return a session that nobody has ended; of this account, if one is given."""
+    query = find_query(session_id).where(sessions.c.ended_at.is_(None))
+    if account_id is not None:
+        query = query.where(sessions.c.account == account_id)
+    row = (await tx.execute(query)).one_or_none()
+    return read(row) if row else None
+
+
+async def find_any(tx: Transaction, session_id: str) -> SessionRow | None:
+    """Return a session, whatever has become of it."""
+    row = (await tx.execute(find_query(session_id))).one_or_none()
+    return read(row) if row else None
+
+
+def find_query(session_id: str) -> Select[Any]:
+    return select(*COLUMNS).join(accounts, accounts.c.id == sessions.c.account).where(sessions.c.id == session_id)
+
+
+def read(row: Row[*tuple[Any, ...]]) -> SessionRow:
+    return SessionRow(
+        row.id,
+        row.account,
+        row.identifier,
+        row.address,
+        row.user_agent,
+        row.started_at,
+        row.seen_at,
+        read_proofs(row.proofs),
+    )
 
 
 async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:

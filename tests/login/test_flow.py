@@ -93,7 +93,7 @@ async def test_a_backup_code_signs_in_like_the_phone_and_its_owner_is_told(world
     assert isinstance(await world.prove(browser, codes[0], BACKUP), SignedIn)
     assert await world.events() == ["login_step", "2fa_code_used", "login"]
     assert json.loads((await world.details("2fa_code_used"))[0]) == {"left": 7}
-    assert await world.mails() == ["backup_code_used"]
+    assert await world.mails() == ["backup_code_used", "new_device"]
 
 
 async def test_a_wrong_code_leaves_the_attempt_as_it_is(world: World) -> None:
@@ -201,7 +201,7 @@ async def test_setting_totp_up_is_written_down_and_told_by_mail(world: World) ->
     _, browser, phone, offered = await before_enrolment(world)
     await world.enrol(browser, offered, code(phone=phone))
     assert await world.events() == ["login_step", "login_step", "2fa_enabled", "login"]
-    assert await world.mails() == ["totp_enabled"]
+    assert await world.mails() == ["totp_enabled", "new_device"]
 
 
 async def test_nothing_is_set_up_before_the_link_is_proved(world: World) -> None:

@@ -24,7 +24,9 @@ from gateway.mail.outbox import Outbox
 from gateway.sealing import Sealer
 from gateway.secret import Secret
 from gateway.sessions.live import Lookup
+from gateway.sessions.new_device import NewDevices
 from gateway.sessions.record import Session
+from gateway.sessions.revoke_link import RevokeLinks
 from gateway.store import Store
 from gateway.store.schema import audit, outbox, sessions
 from tests.login.people import Browser, key_of
@@ -154,11 +156,14 @@ async def running(url: str) -> AsyncIterator[World]:
     sealer = Sealer([Secret(b"s" * 48)])
     totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32))
     store = Store.open(url)
+    notices = Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security")
+    revoke_links = RevokeLinks([Secret(b"s" * 48)], "https://app.example.com/devices/revoke/")
     flow = Flow(
         store=store,
         guard=Guard(Limit(failures=5, window_seconds=900, lock_seconds=900)),
         owners=frozenset({OWNER}),
-        notices=Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security"),
+        notices=notices,
+        new_devices=NewDevices(notices, revoke_links, "https://app.example.com/me/sessions"),
         totp_factor=totp,
         backup_codes=codes,
         magic_links=links,

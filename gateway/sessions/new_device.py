@@ -1,0 +1,30 @@
+"""The mail about a sign-in from an address and browser that were not seen before, with the link that ends it."""
+
+from __future__ import annotations
+
+from gateway.accounts.record import Account
+from gateway.edge.inbound import Inbound
+from gateway.mail.notices import Notices
+from gateway.sessions.revoke_link import RevokeLinks
+from gateway.store import Transaction
+
+
+class NewDevices:
+    """`sessions_link` is the whole address of the page that lists all devices."""
+
+    def __init__(self, notices: Notices, links: RevokeLinks, sessions_link: str) -> None:
+        self._notices = notices
+        self._links = links
+        self._sessions_link = sessions_link
+
+    async def tell(self, tx: Transaction, account: Account, session_id: str, inbound: Inbound, now: int) -> None:
+        """Put the mail into the outbox, in the transaction that opens the session."""
+        await self._notices.send(
+            tx,
+            "new_device",
+            account,
+            inbound,
+            now,
+            revoke_link=self._links.address_for(session_id),
+            sessions_link=self._sessions_link,
+        )

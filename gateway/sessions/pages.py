@@ -1,0 +1,103 @@
+"""/me/sessions, the link in a new-device mail, and where admins and the owner end other people's sessions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts.record import Unacceptable, normalise_identifier
+from gateway.login.answers import see_other
+from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+from gateway.sessions.device import label
+from gateway.sessions.revoke_link import RevokeLinks
+from gateway.sessions.service import DeviceService
+
+DONE = ("revoked", "others")
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePaths:
+    """Where the pages are."""
+
+    overview: str
+    revoke: str
+    others: str
+    ops: str
+    security: str
+
+
+class DevicePages:
+    def __init__(self, *, service: DeviceService, links: RevokeLinks, renderer: Renderer, paths: DevicePaths) -> None:
+        self._service = service
+        self._links = links
+        self._renderer = renderer
+        self._paths = paths
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/sessions"""
+        session = signed_in_of(request)
+        devices = await self._service.list(session, int(time.time()))
+        done = request.query.get("done", "")
+        return self._page("sessions.html", request, devices=devices, done=done if done in DONE else "")
+
+    async def revoke(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/sessions/revoke: `session`. It asks for nothing more: it only takes away."""
+        session = signed_in_of(request)
+        wanted = (await read_form(request)).text("session")
+        is_ended = await self._service.end(session, wanted, visit_of(request).inbound, int(time.time()))
+        return see_other(f"{self._paths.overview}?done=revoked" if is_ended else self._paths.overview)
+
+    async def end_others(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/sessions/others"""
+        session = signed_in_of(request)
+        await read_form(request)
+        await self._service.end_others(session, visit_of(request).inbound, int(time.time()))
+        return see_other(f"{self._paths.overview}?done=others")
+
+    # The link in a mail: it needs no sign-in, and looking at it does nothing.
+
+    async def show_link(self, request: web.Request) -> web.StreamResponse:
+        """GET /devices/revoke/{token}"""
+        session_id = self._links.read(request.match_info["token"])
+        if session_id is None:
+            return self._page("revoke.html", request, status=410, state="bad", device=None)
+        row, is_open = await self._service.look(session_id)
+        if row is None or not is_open:
+            return self._page("revoke.html", request, state="ended", device=None)
+        return self._page("revoke.html", request, state="open", device=label(row.user_agent), row=row)
+
+    async def use_link(self, request: web.Request) -> web.StreamResponse:
+        """POST /devices/revoke/{token}: end exactly that session."""
+        session_id = self._links.read(request.match_info["token"])
+        if session_id is None:
+            return self._page("revoke.html", request, status=410, state="bad", device=None)
+        is_ended = await self._service.end_by_link(session_id, visit_of(request).inbound, int(time.time()))
+        return self._page("revoke.html", request, state="done" if is_ended else "ended", device=None)
+
+    # The owner's page.
+
+    async def show_ops(self, request: web.Request) -> web.StreamResponse:
+        """GET /ops"""
+        return self._page("ops.html", request, ended=None, problem="")
+
+    async def end_from_ops(self, request: web.Request) -> web.StreamResponse:
+        """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one."""
+        owner, inbound, now = signed_in_of(request), visit_of(request).inbound, int(time.time())
+        form = await read_form(request)
+        email, tenant = form.text("email").strip(), form.text("tenant").strip()
+        try:
+            if email and not tenant:
+                ended = await self._service.end_anyone(owner, normalise_identifier(email), inbound, now)
+            else:
+                ended = await self._service.end_tenant(owner, tenant, inbound, now) if tenant and not email else None
+        except Unacceptable:
+            ended = None
+        if ended is None:
+            return self._page("ops.html", request, status=422, ended=None, problem="unknown")
+        return self._page("ops.html", request, ended=ended, problem="")
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)

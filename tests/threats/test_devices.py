@@ -1,0 +1,307 @@
+"""Signed-in devices: seen, ended, told about by mail; and never anybody else's."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.test_tunnel import accept, open_socket
+from tests.support.gateway import COOKIE, HOST, ORIGIN, PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.person import Person
+from tests.support.raw import get
+from tests.support.upstream import RecordingUpstream
+
+FIREFOX = "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox(free_port()).start()
+    yield box
+    box.stop()
+
+
+@pytest.fixture
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
+    mailbox.mails.clear()
+    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+def path_of(link: str) -> str:
+    assert link.startswith(f"https://{HOST}/"), link
+    return link.removeprefix(f"https://{HOST}")
+
+
+def sessions_on(page: str) -> list[str]:
+    return re.findall(r'name="session" value="(ses_[0-9a-f]+)"', page)
+
+
+def two_devices(own: Gateway) -> tuple[Person, Person]:
+    first = Person(own)
+    second = Person(own, source="127.0.0.7", browser=FIREFOX)
+    first.sign_in()
+    second.sign_in()
+    return first, second
+
+
+def test_every_device_is_listed_with_what_it_is(own: Gateway) -> None:
+    first, _ = two_devices(own)
+    page = first.open("/me/sessions").body.decode()
+    assert page.count('class="panel"') == 2
+    assert "Chrome on Linux" in page
+    assert "Firefox on Windows" in page
+    assert "127.0.0.7" in page
+    assert page.count("this device") == 1
+    assert len(sessions_on(page)) == 1
+
+
+def test_one_is_ended_and_no_other(own: Gateway, mailbox: Mailbox) -> None:
+    first, second = two_devices(own)
+    (wanted,) = sessions_on(first.open("/me/sessions").body.decode())
+    done = first.send("/me/sessions/revoke", {"session": wanted})
+    assert (done.status, done.get("location")) == (303, "/me/sessions?done=revoked")
+    assert not second.is_signed_in
+    assert first.is_signed_in
+    assert "Firefox on Windows" in text_of(mailbox.wait_for(first.email, "signed out"))
+    assert "session_revoked" in own.cli("audit", "list").stdout
+
+
+def test_signing_out_everywhere_else_leaves_this_one(own: Gateway, mailbox: Mailbox) -> None:
+    first, second = two_devices(own)
+    third = Person(own, source="127.0.0.8")
+    third.sign_in()
+    first.send("/me/sessions/others", {})
+    assert first.is_signed_in
+    assert not second.is_signed_in
+    assert not third.is_signed_in
+    mailbox.wait_for(first.email, "signed out")
+    assert "session_revoked_all" in own.cli("audit", "list").stdout
+
+
+def test_nobody_ends_the_session_of_somebody_else(own: Gateway) -> None:
+    first, second = two_devices(own)
+    stranger = Person(own, "manager")
+    stranger.sign_in()
+    for wanted in sessions_on(first.open("/me/sessions").body.decode()):
+        assert stranger.send("/me/sessions/revoke", {"session": wanted}).get("location") == "/me/sessions"
+    assert first.is_signed_in
+    assert second.is_signed_in
+
+
+def test_a_new_device_is_told_by_mail_with_a_link_that_ends_it_and_no_other(own: Gateway, mailbox: Mailbox) -> None:
+    first, second = two_devices(own)
+    mail = mailbox.wait_for(first.email, "New sign-in: Firefox on Windows")
+    text = text_of(mail)
+    assert "127.0.0.7" in text
+    assert "UTC" in text
+    assert f"{ORIGIN}/me/sessions" in text
+    link = path_of(next(link for link in links_in(mail) if "/devices/revoke/" in link))
+    anyone = Person(own, source="127.0.0.9")
+    assert "Firefox on Windows" in anyone.open(link).body.decode()
+    assert own.exchange(get(link, method="HEAD")).status == 200
+    assert second.is_signed_in
+    assert "is signed out" in anyone.send(link, {}).body.decode()
+    assert not second.is_signed_in
+    assert first.is_signed_in
+    second.sign_in()
+    assert "already" in anyone.send(link, {}).body.decode()
+    assert second.is_signed_in
+
+
+def test_the_same_device_again_is_not_told(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own)
+    person.sign_in()
+    mailbox.wait_for(person.email, "New sign-in")
+    newer = Person(own, browser=person.browser.replace("142", "143"))
+    newer.sign_in()
+    assert newer.is_signed_in
+    Person(own, source="127.0.0.7").sign_in()
+    mailbox.wait_for(person.email, "New sign-in", 2)
+    assert len(mailbox.to(person.email, "New sign-in")) == 2
+
+
+@pytest.mark.parametrize("token", ["a", "a" * 43, "InNlc18xIg.Zzzzzz.AAAA", "%00", "..%2f..%2fx"])
+def test_a_made_up_link_ends_nothing(own: Gateway, token: str) -> None:
+    person = Person(own)
+    person.sign_in()
+    assert own.exchange(get(f"/devices/revoke/{token}", "Accept: text/html")).status in (400, 410, 401, 303)
+    assert own.post(f"/devices/revoke/{token}", {}).status in (400, 410, 401, 303)
+    assert person.is_signed_in
+
+
+def test_a_device_name_is_text_and_not_markup(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own, browser="User-Agent: <svg/onload=alert(1)>")
+    person.sign_in()
+    page = person.open("/me/sessions").body.decode()
+    assert "<svg" not in page.partition("<main")[2]
+    mail = mailbox.wait_for(person.email, "New sign-in")
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert "<svg" not in str(html.get_content())
+
+
+def test_an_admin_signs_a_member_out_and_nobody_of_another_tenant(own: Gateway) -> None:
+    member, admin, other = Person(own), Person(own, "admin", source="127.0.0.3"), Person(own, "other")
+    for person in (member, admin, other):
+        person.sign_in()
+    page = admin.open("/admin/accounts").body.decode()
+    ids = re.findall(r"/admin/accounts/sign-out\?account=(acc_[0-9a-f]+)", page)
+    with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+        known = dict(connection.execute("SELECT identifier, id FROM accounts"))
+    assert known[member.email] in ids
+    assert known[other.email] not in ids
+    admin.open(f"/admin/accounts/sign-out?account={known[member.email]}")
+    admin.submit("/admin/accounts/sign-out")
+    assert not member.is_signed_in
+    for who in ("other", "owner"):
+        wanted = known[PEOPLE[who][0]]
+        assert admin.send("/admin/accounts/sign-out", {"account": wanted}).status == 404
+    assert other.is_signed_in
+
+
+def test_the_shell_ends_a_whole_tenant(own: Gateway) -> None:
+    member, other = Person(own), Person(own, "other")
+    member.sign_in()
+    other.sign_in()
+    assert own.cli("session", "revoke", "--tenant", "acme").returncode == 0
+    assert not member.is_signed_in
+    assert other.is_signed_in
+    assert own.cli("session", "revoke", "--tenant", "acme", "--email", member.email).returncode == 1
+
+
+def test_a_role_that_changed_ends_what_is_open(own: Gateway, upstream: RecordingUpstream) -> None:
+    """The path is open to both roles; but the application was told another one when the socket opened."""
+    upstream.scripts["/ws"] = accept
+    person = Person(own)
+    person.sign_in()
+    with open_socket(own, person.cookie_line) as connection:
+        assert connection.response() is not None
+        assert connection.read_exactly(5) == b"hello"
+        assert own.cli("account", "set-role", person.email, "manager").returncode == 0
+        began = time.monotonic()
+        assert connection.read_to_end() == b"\x88\x02\x03\xf0"
+        assert time.monotonic() - began < 5
+    assert person.is_signed_in
+
+
+def test_a_thousand_revocations_under_load_leave_no_stale_answer(own: Gateway) -> None:
+    """The cookies are made in the store, so that a thousand need no thousand hashes."""
+    path = own.store_url.removeprefix("sqlite:///")
+    now = int(time.time())
+    tokens = [base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=") for _ in range(1_000)]
+    with sqlite3.connect(path) as connection:
+        account = connection.execute(
+            "SELECT id FROM accounts WHERE identifier = ?", (PEOPLE["employee"][0],)
+        ).fetchone()[0]
+        connection.executemany(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, '127.0.0.1', 'x', ?, ?, NULL)",
+            [
+                (f"ses_{n:020x}", hashlib.sha256(token.encode()).digest(), account, f'[["password",{now}]]', now, now)
+                for n, token in enumerate(tokens)
+            ],
+        )
+    person = Person(own)
+    person.sign_in()
+    stop = threading.Event()
+
+    def load() -> int:
+        count = 0
+        with own.connect() as connection:
+            while not stop.is_set():
+                connection.send(get("/load", person.cookie_line))
+                response = connection.response()
+                assert response is not None
+                assert response.status == 200
+                count += 1
+        return count
+
+    def revoke(chunk: range) -> int:
+        stale = 0
+        with own.connect() as mine, own.connect() as theirs:
+            for n in chunk:
+                line = f"Cookie: {COOKIE}={tokens[n]}"
+                theirs.send(get("/x", line))
+                assert (theirs.response() or pytest.fail("no answer")).status == 200
+                body = f"session=ses_{n:020x}".encode()
+                head = "\r\n".join(
+                    ["POST /me/sessions/revoke HTTP/1.1", f"Host: {HOST}", f"Origin: {ORIGIN}", person.cookie_line,
+                     "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", "", ""]
+                )  # fmt: skip
+                mine.send(head.encode() + body)
+                answer = mine.response()
+                assert answer is not None
+                assert answer.get("location") == "/me/sessions?done=revoked"
+                theirs.send(get("/x", line))
+                after = theirs.response()
+                assert after is not None
+                stale += after.status == 200
+        return stale
+
+    with ThreadPoolExecutor(6) as pool:
+        loads = [pool.submit(load) for _ in range(2)]
+        stale = sum(pool.map(revoke, [range(n, n + 250) for n in range(0, 1_000, 250)]))
+        stop.set()
+        assert all(future.result() > 0 for future in loads)
+    assert stale == 0
+
+
+def test_killed_workers_and_a_mail_server_that_is_away_lose_no_mail_and_no_row(own: Gateway, mailbox: Mailbox) -> None:
+    """Twenty times a worker is killed while people sign in from ever new addresses and mails are being sent."""
+    mailbox.stop()
+    accepted: list[str] = []
+    for turn in range(20):
+        if turn == 10:
+            mailbox.start()
+        victims = own.workers()
+        sources = [f"127.0.{turn + 1}.{n}" for n in range(1, 5)]
+
+        def sign_in(source: str) -> str:
+            try:
+                answer = own.post(
+                    "/login", {"email": PEOPLE["employee"][0], "password": PASSWORD, "next": "/"}, source=source
+                )
+            except (AssertionError, OSError):
+                return ""
+            return source if any(value.startswith(COOKIE + "=") for value in answer.all("set-cookie")) else ""
+
+        with ThreadPoolExecutor(4) as pool:
+            results = [pool.submit(sign_in, source) for source in sources]
+            os.kill(victims[turn % len(victims)], signal.SIGKILL)
+            accepted += [source for source in (result.result() for result in results) if source]
+        until = time.monotonic() + 20
+        while len(own.workers()) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    assert len(accepted) > 20
+    with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+        rows = [row[0] for row in connection.execute("SELECT address FROM audit WHERE event = 'login'")]
+        opened = [row[0] for row in connection.execute("SELECT address FROM sessions")]
+        connection.execute("UPDATE outbox SET due_at = 0 WHERE sent_at IS NULL")  # do not wait for leases to end
+    assert sorted(rows) == sorted(opened)
+    assert set(accepted) <= set(rows)
+    until = time.monotonic() + 60
+    told: dict[str, set[str]] = {}
+    while len(told) < len(opened):
+        assert time.monotonic() < until, (len(told), len(opened))
+        told = {}
+        for mail in mailbox.to(PEOPLE["employee"][0], "New sign-in"):
+            address = re.search(r"127\.0\.\d+\.\d+", text_of(mail))
+            assert address
+            told.setdefault(address[0], set()).add(str(mail["Message-ID"]))
+        time.sleep(0.1)
+    assert set(told) == set(opened)
+    assert all(len(ids) == 1 for ids in told.values())  # sent twice after a crash, it is still the same mail
