@@ -31,6 +31,10 @@ class Event(StrEnum):
     ACCOUNT_UNLOCKED = "account_unlocked"
     SESSION_REVOKED = "session_revoked"
     SESSION_REVOKED_ALL = "session_revoked_all"
+    PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105 - an event's name
+    ACCOUNT_INVITED = "account_invited"
+    ACCOUNT_SIGNED_UP = "account_signed_up"
+    ACCOUNT_EMAIL_CHANGED = "account_email_changed"
     ACCOUNT_ADDED = "account_added"
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_ENABLED = "account_enabled"

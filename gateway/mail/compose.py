@@ -126,5 +126,17 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     },
     "session_revoked": ABOUT,
     "sessions_revoked": {**ABOUT, "count": 3},
+    "password_reset": {"name": "Erin Zoë", "link": "https://app.example.com/reset-password/Zm9yIHByZXZpZXdz"},
+    "password_changed": ABOUT,
+    "invitation": {
+        "name": "Erin Zoë",
+        "invited_by": "Adam Okoye",
+        "tenant": "Acme",
+        "link": "https://app.example.com/invite/Zm9yIHByZXZpZXdz",
+    },
+    "signup_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/signup/Zm9yIHByZXZpZXdz"},
+    "account_exists": {"name": "Erin Zoë", "link": "https://app.example.com/login"},
+    "email_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/me/email/Zm9yIHByZXZpZXdz"},
+    "email_changed": {**ABOUT, "new_email": "erin.zoe@example.com"},
     "test": {},
 }

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from gateway.accounts.record import check_tenant, normalise_identifier
 from gateway.edge.authority import read_authority
 from gateway.gate import Rules
 from gateway.secret import Secret
@@ -198,6 +199,21 @@ class SessionSettings(Section):
     owners: Lifespan = Lifespan(idle_seconds=1_800, absolute_seconds=43_200)
 
 
+class Signup(Section):
+    mode: Literal["off", "open", "domains"] = "off"
+    tenant: Annotated[str, AfterValidator(check_tenant)] = "default"
+    domains: dict[str, Annotated[str, AfterValidator(check_tenant)]] = {}
+
+    @model_validator(mode="after")
+    def check(self) -> Signup:
+        for domain in self.domains:
+            if normalise_identifier(f"x@{domain}") != f"x@{domain}":
+                raise ValueError(f"domains: write {domain!r} in lower case, as in an email")
+        if self.mode == "domains" and not self.domains:
+            raise ValueError('domains: with mode = "domains" give at least one, like "acme.example" = "acme"')
+        return self
+
+
 class Pages(Section):
     product: str = Field("OtiumWork", min_length=1, max_length=60)
     logo: str = ""
@@ -225,6 +241,7 @@ class Settings(Section):
     identity: Identity = Identity()
     limits: Limits = Limits()
     sessions: SessionSettings = SessionSettings()
+    signup: Signup = Signup()
     pages: Pages = Pages()
     access: Access = Access()
     secrets: tuple[Secret[bytes], ...] = ()

@@ -148,6 +148,20 @@ outbox = Table(
     Column("trouble", Text, nullable=False),
 )
 
+mailed_links = Table(
+    "mailed_links",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("purpose", String(16), nullable=False),
+    Column("account", String(40), ForeignKey("accounts.id"), index=True),
+    Column("identifier", String(254), nullable=False, index=True),  # where it was mailed to
+    Column("content", LargeBinary, nullable=False),  # sealed
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+    Column("superseded_at", BigInteger),
+)
+
 streaks = Table(
     "streaks",
     metadata,

@@ -1,0 +1,177 @@
+"""Links that are mailed to people for something else than signing in: each single use, for a while, the newest only.
+
+What a link stands for (the name and hash of a signup, a new email) is sealed in its row. Looking at a link changes
+nothing; its use is one conditional UPDATE in the transaction of what it allows.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from gateway.sealing import Place, Sealer
+from gateway.secret import Secret
+from gateway.sessions.record import digest
+from gateway.store import Transaction
+from gateway.store.schema import mailed_links
+
+HOUR, DAY = 3_600, 86_400
+COLUMNS = (
+    mailed_links.c.id,
+    mailed_links.c.purpose,
+    mailed_links.c.account,
+    mailed_links.c.identifier,
+    mailed_links.c.content,
+    mailed_links.c.created_at,
+    mailed_links.c.used_at,
+    mailed_links.c.superseded_at,
+)
+
+
+class Purpose(StrEnum):
+    INVITATION = "invitation"
+    RESET = "reset"
+    SIGNUP = "signup"
+    EMAIL_CHANGE = "email_change"
+
+
+LIFE_SECONDS = {
+    Purpose.INVITATION: 7 * DAY,
+    Purpose.RESET: HOUR,
+    Purpose.SIGNUP: DAY,
+    Purpose.EMAIL_CHANGE: DAY,
+}
+
+
+class LinkState(Enum):
+    """What has become of a link."""
+
+    GOOD = "good"
+    EXPIRED = "expired"
+    USED = "used"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class MailedLink:
+    """`account` is None for a signup, and for a link that was never mailed (see `issue`). Times are UTC seconds."""
+
+    id: str
+    purpose: Purpose
+    account: str | None
+    identifier: str
+    content: Mapping[str, str]
+    created_at: int
+    used_at: int | None
+    superseded_at: int | None
+
+    def state(self, now: int) -> LinkState:
+        if self.used_at is not None:
+            return LinkState.USED
+        if self.superseded_at is not None:
+            return LinkState.SUPERSEDED
+        return LinkState.GOOD if now < self.created_at + LIFE_SECONDS[self.purpose] else LinkState.EXPIRED
+
+
+async def issue(
+    tx: Transaction,
+    sealer: Sealer,
+    purpose: Purpose,
+    *,
+    account: str | None,
+    identifier: str,
+    now: int,
+    content: Mapping[str, str] | None = None,
+) -> Secret[str]:
+    """Return the token of a new link; older ones of the same purpose, person and address are superseded.
+
+    For an email that nobody has, a reset is issued all the same, without an account: it costs what a real one costs,
+    and nobody is ever given its token.
+    """
+    await supersede(tx, purpose, account=account, identifier=identifier, now=now)
+    token = Secret(secrets.token_urlsafe(32))
+    link_id = f"mln_{secrets.token_hex(10)}"
+    await tx.execute(
+        insert(mailed_links).values(
+            id=link_id,
+            token_key=digest(token.reveal().encode("ascii")),
+            purpose=purpose.value,
+            account=account,
+            identifier=identifier,
+            content=sealer.seal(json.dumps(dict(content or {})).encode(), place(link_id)),
+            created_at=now,
+        )
+    )
+    return token
+
+
+async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, identifier: str, now: int) -> int:
+    """Make open links of a purpose worthless, those of the account and those to the address. Returns how many."""
+    same = mailed_links.c.identifier == identifier
+    whose = or_(same, mailed_links.c.account == (account or ""))
+    statement = update(mailed_links).where(
+        mailed_links.c.purpose == purpose.value,
+        whose,
+        mailed_links.c.used_at.is_(None),
+        mailed_links.c.superseded_at.is_(None),
+    )
+    return (await tx.execute(statement.values(superseded_at=now))).rowcount
+
+
+async def void_all(tx: Transaction, account: str, now: int) -> int:
+    """Make every open link of an account worthless: its password has just been set. Returns how many."""
+    statement = update(mailed_links).where(
+        mailed_links.c.account == account, mailed_links.c.used_at.is_(None), mailed_links.c.superseded_at.is_(None)
+    )
+    return (await tx.execute(statement.values(superseded_at=now))).rowcount
+
+
+async def find(tx: Transaction, sealer: Sealer, purpose: Purpose, token: str) -> MailedLink | None:
+    """Return the link of a token, whatever has become of it, if it is of that purpose."""
+    key = digest(token.encode("ascii", "replace"))
+    if key is None:
+        return None
+    query = select(*COLUMNS).where(mailed_links.c.token_key == key, mailed_links.c.purpose == purpose.value)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        return None
+    content = json.loads(sealer.open(row.content, place(row.id)))
+    return MailedLink(
+        row.id, Purpose(row.purpose), row.account, row.identifier, content, row.created_at, row.used_at,
+        row.superseded_at,
+    )  # fmt: skip
+
+
+async def consume(tx: Transaction, link: MailedLink, now: int) -> bool:
+    """Use it up. Of any number of equal requests, one is told True."""
+    statement = update(mailed_links).where(
+        mailed_links.c.id == link.id,
+        mailed_links.c.used_at.is_(None),
+        mailed_links.c.superseded_at.is_(None),
+        mailed_links.c.created_at > now - LIFE_SECONDS[link.purpose],
+    )
+    return (await tx.execute(statement.values(used_at=now))).rowcount == 1
+
+
+async def purge(tx: Transaction, before: int) -> int:
+    """Forget links made before then. Returns how many."""
+    return (await tx.execute(delete(mailed_links).where(mailed_links.c.created_at < before))).rowcount
+
+
+async def reseal(tx: Transaction, sealer: Sealer) -> int:
+    """Seal the content of open links with the newest key. Returns how many were sealed with another."""
+    query = select(mailed_links.c.id, mailed_links.c.content).where(mailed_links.c.used_at.is_(None))
+    stale = [row for row in (await tx.execute(query)).all() if not sealer.is_current(row.content)]
+    for row in stale:
+        fresh = sealer.seal(sealer.open(row.content, place(row.id)), place(row.id))
+        await tx.execute(update(mailed_links).where(mailed_links.c.id == row.id).values(content=fresh))
+    return len(stale)
+
+
+def place(link_id: str) -> Place:
+    return Place("mailed_links", "content", link_id)

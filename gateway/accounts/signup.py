@@ -1,0 +1,171 @@
+"""Signing up by oneself: off, open, or for the email domains that belong to a tenant.
+
+Nothing can be used before the email is confirmed: name, tenant and password hash wait sealed in the link's row. Whether
+an email has an account already is said to that email only; here it takes the same answer and the same work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway import limits
+from gateway.accounts import links
+from gateway.accounts import rows as account_rows
+from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway.accounts.record import Account, Role, Status, Unacceptable, check_name, normalise_identifier
+from gateway.audit import rows as audit
+from gateway.audit.events import Event, entry_of
+from gateway.edge.inbound import Inbound
+from gateway.hashing import Hasher
+from gateway.limits import Limit, Locked, address_bucket
+from gateway.mail.outbox import Outbox
+from gateway.passwords.policy import Person, Refusal
+from gateway.passwords.service import PasswordChecker
+from gateway.sealing import Sealer
+from gateway.secret import Secret
+from gateway.settings.record import Signup
+from gateway.store import Store
+
+FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
+TO_EMAIL = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whatever is true of this email, its owner has a mail about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadField:
+    """`field` can't be taken; `why` says what would do."""
+
+    field: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfitPassword:
+    why: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class TooManySignups:
+    """`until` is UTC seconds."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The account is there; its password signs in."""
+
+
+class SignupService:
+    """`confirm_address` is the whole address of the link, up to its token; `login_address` that of the sign-in page."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hasher: Hasher,
+        checker: PasswordChecker,
+        sealer: Sealer,
+        outbox: Outbox,
+        settings: Signup,
+        product: str,
+        confirm_address: str,
+        login_address: str,
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._checker = checker
+        self._sealer = sealer
+        self._outbox = outbox
+        self._settings = settings
+        self._product = product
+        self._confirm_address = confirm_address
+        self._login_address = login_address
+
+    def tenant_of(self, identifier: str) -> str | None:
+        """Return the tenant that an email may sign up for, None if it may not."""
+        match self._settings.mode:
+            case "open":
+                return self._settings.tenant
+            case "domains":
+                return self._settings.domains.get(identifier.rpartition("@")[2])
+            case _:
+                return None
+
+    async def ask(
+        self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int
+    ) -> Asked | BadField | UnfitPassword | TooManySignups:
+        try:
+            identifier = normalise_identifier(email)
+        except Unacceptable as error:
+            return BadField("email", str(error))
+        try:
+            name = check_name(name)
+        except Unacceptable as error:
+            return BadField("name", str(error))
+        tenant = self.tenant_of(identifier)
+        if tenant is None:
+            return BadField("email", "This email can't sign up here. Ask your administrator for an invitation.")
+        verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product))
+        if verdict.refusal is not None:
+            return UnfitPassword(verdict.refusal)
+        hashed = await self._hasher.hash(password)
+        waiting = {"name": name, "tenant": tenant, "password_hash": hashed.reveal()}
+        if verdict.is_api_silent:
+            waiting["breach_api"] = "did not answer"
+        async with self._store.transaction(announce=False) as tx:
+            address = address_bucket(inbound.address)
+            from_here = await limits.reserve(tx, f"signup:|{address}", FROM_ADDRESS, now)
+            if isinstance(from_here, Locked):
+                return TooManySignups(from_here.until)
+            to_there = await limits.reserve(tx, f"signup:{identifier}", TO_EMAIL, now)
+            if isinstance(to_there, Locked):
+                return Asked()
+            known = await account_rows.find_by_identifier(tx, identifier)
+            token = await links.issue(
+                tx, self._sealer, Purpose.SIGNUP, account=None, identifier=identifier, now=now, content=waiting
+            )
+            link = self._login_address if known else f"{self._confirm_address}{token.reveal()}"
+            template = "account_exists" if known else "signup_confirm"
+            greeted = known.name if known else name
+            await self._outbox.post(tx, template, identifier, account=None, now=now, name=greeted, link=link)
+        return Asked()
+
+    async def look(self, token: str, now: int) -> MailedLink | LinkState | None:
+        """Return a good link, or what has become of it. Changes nothing."""
+        async with self._store.reading() as tx:
+            link = await links.find(tx, self._sealer, Purpose.SIGNUP, token)
+        if link is None:
+            return None
+        state = link.state(now)
+        return link if state is LinkState.GOOD else state
+
+    async def confirm(self, token: str, inbound: Inbound, now: int) -> Confirmed | LinkState | None:
+        """Make the account. Of any number of equal requests, one does."""
+        found = await self.look(token, now)
+        if not isinstance(found, MailedLink):
+            return found
+        waiting = found.content
+        account = Account(
+            account_rows.new_account_id(),
+            found.identifier,
+            waiting["name"],
+            waiting["tenant"],
+            Role.EMPLOYEE,
+            frozenset(),
+            Status.ACTIVE,
+            Secret(waiting["password_hash"]),
+            now,
+        )
+        async with self._store.transaction() as tx:
+            if self.tenant_of(found.identifier) is None or not await links.consume(tx, found, now):
+                return LinkState.USED
+            if not await account_rows.add(tx, account):
+                return LinkState.USED
+            details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}
+            await audit.record(tx, entry_of(Event.ACCOUNT_SIGNED_UP, account, inbound, now, details))
+        return Confirmed()

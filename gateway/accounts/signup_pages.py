@@ -1,0 +1,89 @@
+"""/signup: the form, the answer that is the same for everybody, and the link that confirms the email."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts.links import MailedLink
+from gateway.accounts.signup import Asked, BadField, Confirmed, SignupService, TooManySignups, UnfitPassword
+from gateway.login.answers import see_other
+from gateway.pages import Renderer, read_form, visit_of
+from gateway.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SignupPaths:
+    """Where the pages are; that of the link up to its token."""
+
+    signup: str
+    confirm: str
+    login: str
+    hint: str
+
+
+class SignupPages:
+    def __init__(self, *, service: SignupService, renderer: Renderer, paths: SignupPaths) -> None:
+        self._service = service
+        self._renderer = renderer
+        self._paths = paths
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /signup"""
+        if "sent" in request.query:
+            return self._page("signup-sent.html", request)
+        return self._form(request)
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST /signup: `name`, `email`, `password`."""
+        form, now = await read_form(request), int(time.time())
+        name, email = form.text("name"), form.text("email")
+        inbound = visit_of(request).inbound
+        match await self._service.ask(name, email, Secret(form.text("password")), inbound, now):
+            case Asked():
+                return see_other(f"{self._paths.signup}?sent=1")
+            case BadField(field, why):
+                return self._form(request, name, email, status=422, field=field, problem=why)
+            case UnfitPassword(why):
+                return self._form(request, name, email, status=422, field="password", problem=why.sentence)
+            case TooManySignups(until):
+                minutes = -(-max(1, until - now) // 60)
+                return self._form(request, name, email, status=429, field="many", problem=str(minutes))
+
+    async def show_confirm(self, request: web.Request) -> web.StreamResponse:
+        """GET /signup/{token}: a button, since mail scanners look at every link."""
+        found = await self._service.look(request.match_info["token"], int(time.time()))
+        if isinstance(found, MailedLink):
+            return self._page("signup-confirm.html", request, who=found.identifier)
+        return self._dead(request, found.value if found else "unknown")
+
+    async def confirm(self, request: web.Request) -> web.StreamResponse:
+        """POST /signup/{token}"""
+        inbound = visit_of(request).inbound
+        done = await self._service.confirm(request.match_info["token"], inbound, int(time.time()))
+        if isinstance(done, Confirmed):
+            return see_other(f"{self._paths.login}?confirmed=1")
+        return self._dead(request, done.value if done else "unknown")
+
+    def _dead(self, request: web.Request, state: str) -> web.Response:
+        status = 404 if state == "unknown" else 410
+        return self._page("link-dead.html", request, status=status, purpose="signup", state=state)
+
+    def _form(
+        self,
+        request: web.Request,
+        name: str = "",
+        email: str = "",
+        *,
+        status: int = 200,
+        field: str = "",
+        problem: str = "",
+    ) -> web.Response:
+        context = {"name": name[:200], "email": email[:320], "field": field, "problem": problem}
+        return self._page("signup.html", request, status=status, **context)
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
