@@ -44,6 +44,7 @@ from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
+from gateway.revocation import Revocation
 from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
@@ -173,6 +174,7 @@ class Gateway:
             form_path=paths_of(settings)["form"],
             forms=self._forms,
         )
+        self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
         listen = settings.listen
         self.edge = Edge(
             reader=reader,
@@ -201,7 +203,7 @@ class Gateway:
             make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
             self._servers.append(await make(lambda: ClientConnection(self.edge), sock=sock))
         self._chores = [
-            loop.create_task(self._every(SWEEP_SECONDS, lambda: self._front.end_revoked(self.edge.connections))),
+            loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
             loop.create_task(self._every(PURGE_SECONDS, self._purge)),

@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import structlog
 
 from gateway.deadlines import Deadlines
-from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
+from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_origin, is_own_post
 from gateway.edge.request import Reader
-from gateway.edge.return_to import way_back
+from gateway.edge.return_to import way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.record import Form, is_keepable
 from gateway.forms.service import KeptForms
-from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
-from gateway.http1 import METHODS
+from gateway.forward_auth import ForwardAuth
+from gateway.gate import Forward, Page, Refuse, Rules, SignIn, StepUp, decide
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
@@ -77,6 +77,7 @@ class Front:
         self._public_origin = public_origin
         self._steps = steps
         self._forward_auth_path = forward_auth_path
+        self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin)
         self._form_path = form_path
         self._forms = forms
         self._asking: set[asyncio.Task[None]] = set()
@@ -141,7 +142,7 @@ class Front:
 
     def _show(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
         if inbound.path == self._forward_auth_path:
-            self._answer_proxy(client, inbound, session)
+            self._forward_auth.answer(client, inbound, session)
             return
         if session is not None and inbound.method == "POST" and inbound.path.startswith(self._form_path):
             if inbound.length or not is_own_post(inbound, self._public_origin):
@@ -174,12 +175,12 @@ class Front:
         return inbound.value(b"origin") is not None and not is_own_origin(inbound, self._public_origin)
 
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
-        address = f"{self._steps[Factor.PASSWORD]}?{self._way_back(inbound)}"
+        address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._public_origin)}"
         self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.")
 
     def _ask_for_proof(self, client: ClientConnection, inbound: Inbound, factor: Factor) -> None:
         """Signed in, and a factor is missing: ask for just that one."""
-        address = f"{self._steps[factor]}?{self._way_back(inbound)}&again=1"
+        address = f"{self._steps[factor]}?{way_query(inbound, self._public_origin)}&again=1"
         self._send_away(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
     def _send_away(self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str) -> None:
@@ -194,9 +195,6 @@ class Front:
             "request_id": inbound.request_id,
         }
         client.answer(401, (JSON, NO_STORE, b'WWW-Authenticate: Session realm="sign-in"'), json.dumps(body).encode())
-
-    def _way_back(self, inbound: Inbound) -> str:
-        return f"next={quote(way_back(inbound, self._public_origin), safe='/')}"
 
     # Forms that came too late.
 
@@ -247,100 +245,3 @@ class Front:
         if form.referer:
             lines.append(f"Referer: {form.referer}".encode("latin-1"))
         return inbound._replace(target=original.target, readings=original.readings, lines=lines, length=len(form.body))
-
-    # Forward-auth: another proxy asks what would become of a request.
-
-    def _answer_proxy(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
-        """Answer 204 with the identity, 401 with where to sign in, or 403 (nginx auth_request, Caddy, Traefik)."""
-        original = self._original(inbound)
-        if isinstance(original, Failure):
-            client.refuse(original)
-            return
-        match decide(original, session, self._rules, self._clock.utc):
-            case Forward(known):
-                client.answer(204, (NO_STORE, *self._identities.answer_lines(known, self._clock.utc)), b"")
-            case SignIn():
-                self._answer_unproved(client, f"{self._steps[Factor.PASSWORD]}?{self._way_back(original)}")
-            case StepUp(_, factor):
-                self._answer_unproved(client, f"{self._steps[factor]}?{self._way_back(original)}&again=1")
-            case _:
-                client.refuse(Failure.FORBIDDEN)
-
-    def _answer_unproved(self, client: ClientConnection, address: str) -> None:
-        location = b"Location: " + (self._public_origin + address).encode("ascii")
-        client.answer(401, (NO_STORE, location, b'WWW-Authenticate: Session realm="sign-in"'), b"")
-
-    def _original(self, inbound: Inbound) -> Inbound | Failure:
-        """Return the request that the proxy asks about, judged by the same reader as any other."""
-        if not inbound.is_trusted:
-            return Failure.FORBIDDEN
-        method = only(inbound.hints, b"x-original-method", b"x-forwarded-method")
-        target = only(inbound.hints, b"x-original-uri", b"x-forwarded-uri")
-        host = inbound.hints.get(b"x-forwarded-host", inbound.host.encode("ascii"))
-        if method is None or target is None or method.decode("ascii", "replace") not in METHODS:
-            return Failure.BAD_REQUEST
-        original = self._reader.read(b"%b %b HTTP/1.1\r\nHost: %b" % (method, target, host), "")
-        if isinstance(original, Failure):
-            return original
-        return inbound._replace(
-            method=original.method, target=original.target, readings=original.readings, host=original.host
-        )
-
-    # Connections that outlive a decision.
-
-    async def end_revoked(self, connections: set[ClientConnection]) -> None:
-        """Decide again about everything still open that was opened for a session; called about once a second.
-
-        Who is somebody else by now (another role, tenant or module) is cut off as well: the application was told who
-        they were when it opened, and is told again when they come back.
-        """
-        for client in list(connections):
-            exchange, inbound = client.exchange, client.inbound
-            if not isinstance(exchange, Exchange) or exchange.session is None or inbound is None:
-                continue
-            session = await self._still(inbound)
-            if client.inbound is not inbound:
-                continue
-            decision = decide(exchange.inbound, session, self._rules, self._clock.utc)
-            if session is None or not is_still_forwarded(decision) or not is_same(session, exchange.session):
-                log.info("connection_ended", reason="its session is gone or another", request_id=inbound.request_id)
-                client.end_for(POLICY_VIOLATION)
-
-    async def _still(self, inbound: Inbound) -> Session | None:
-        """Return the session that `inbound` came with, if it is live still. Looking is not using it."""
-        if inbound.session_key is None:
-            return None
-        session = self._lookup.find(inbound.session_key, self._clock.utc, is_use=False)
-        if session is Pending.ASK:
-            return await self._lookup.fetch(inbound.session_key, self._clock.utc, is_use=False)
-        return session
-
-
-def is_still_forwarded(decision: Decision) -> bool:
-    """A rule that asks for a fresh proof asks when something is opened, not all the time."""
-    if isinstance(decision, StepUp):
-        return decision.session.missing is None
-    return isinstance(decision, Forward) and decision.session is not None
-
-
-def is_same(one: Session, other: Session) -> bool:
-    """Whether the application would be told the same about both."""
-    return identity_of(one) == identity_of(other)
-
-
-def identity_of(session: Session) -> tuple[object, ...]:
-    return (
-        session.id,
-        session.identifier,
-        session.name,
-        session.tenant,
-        session.role,
-        session.modules,
-        session.is_owner,
-    )
-
-
-def only(hints: dict[bytes, bytes], *names: bytes) -> bytes | None:
-    """Return the one value that is given under `names`; None where there is none, or they disagree."""
-    values = {hints[name] for name in names if name in hints}
-    return values.pop() if len(values) == 1 else None

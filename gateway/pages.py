@@ -133,6 +133,7 @@ class Renderer:
         translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
         self._static = self._load_static(settings)
+        self._translations = translations
         _ = translations.gettext
         self._environment.globals.update(
             factor_names={
@@ -174,6 +175,10 @@ class Renderer:
         """Return a whole page that says what went wrong, in one sentence, with the request id."""
         template = self._environment.get_template("failure.html")
         return template.render(session=None, here="", told=failure.value, request_id=request_id).encode()
+
+    def translate(self, sentence: str) -> str:
+        """Return a sentence of ours in the language of the pages."""
+        return self._translations.gettext(sentence)
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -179,7 +179,7 @@ class PasswordPages:
     def _prove_first(self, request: web.Request) -> web.Response | None:
         """The current password is asked for by the form itself; TOTP has its own page."""
         session = signed_in_of(request)
-        if not session.has_totp or stale_factor(session, int(time.time()), (Factor.TOTP,)) is None:
+        if stale_factor(session, int(time.time()), (Factor.TOTP,)) is None:
             return None
         return self._answers.step(Factor.TOTP, Wish(self._paths.change, again=True))
 

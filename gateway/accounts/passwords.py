@@ -118,16 +118,13 @@ class PasswordService:
             token = await links.issue(
                 tx, self._sealer, Purpose.RESET, account=whose.id if whose else None, identifier=identifier, now=now
             )
-            await self._outbox.post(
-                tx,
-                "password_reset",
-                identifier if whose else NOBODY,
-                account=whose.id if whose else None,
-                now=now,
-                is_for_show=whose is None,
-                name=whose.name if whose else "nobody",
-                link=f"{self._reset_address}{token.reveal()}",
-            )
+            link = f"{self._reset_address}{token.reveal()}"
+            if whose is not None:
+                await self._outbox.post(
+                    tx, "password_reset", identifier, account=whose.id, now=now, name=whose.name, link=link
+                )
+            else:
+                await self._outbox.pretend(tx, "password_reset", NOBODY, now=now, name="nobody", link=link)
             await audit.record(tx, asked_entry(identifier, whose, inbound, now))
 
     # By a mailed link.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from gateway.edge.inbound import Inbound
 from gateway.edge.target import is_safe_query, read_path
@@ -36,6 +36,11 @@ def is_dead_end(path: str) -> bool:
     if path.startswith("/login/form/"):
         return False
     return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", "/_gateway/"))
+
+
+def way_query(inbound: Inbound, public_origin: str) -> str:
+    """Return the query that takes the way back along."""
+    return f"next={quote(way_back(inbound, public_origin), safe='/')}"
 
 
 def way_back(inbound: Inbound, public_origin: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway import streaks
@@ -51,9 +52,14 @@ class WrongCode:
     """The code did not belong to the secret that was offered."""
 
 
-def stale_factor(session: Session, now: int) -> Factor | None:
-    """Return what has to be proved again before a factor may be changed, or None if all of it is fresh."""
-    required = (Factor.PASSWORD, Factor.TOTP) if session.has_totp else (Factor.PASSWORD,)
+def stale_factor(
+    session: Session, now: int, wanted: Iterable[Factor] = (Factor.PASSWORD, Factor.TOTP)
+) -> Factor | None:
+    """Return what of `wanted` has to be proved again before something is changed, or None if all of it is fresh.
+
+    TOTP is wanted only of who has set it up.
+    """
+    required = [factor for factor in wanted if factor is not Factor.TOTP or session.has_totp]
     return first_missing(required, session.proofs, since=now - FRESH_SECONDS)
 
 

@@ -16,6 +16,7 @@ says that it never will, it is abandoned: it stays, for an operator to look at a
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.policy import EmailPolicy
 
@@ -71,14 +72,28 @@ class Outbox:
         *,
         account: str | None,
         now: int,
-        is_for_show: bool = False,
         **context: str | int,
     ) -> str:
-        """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address.
+        """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address."""
+        return await self._store(tx, template, recipient, account, now, context, sent_at=None)
 
-        `is_for_show` does all the work and leaves a mail that counts as sent: who asks about an email that nobody
-        has waits as long as for one that somebody has.
+    async def pretend(self, tx: Transaction, template: str, recipient: str, *, now: int, **context: str | int) -> None:
+        """Do all the work of `post` for a mail that is never sent and counts as sent already.
+
+        Who asks about an email that nobody has waits as long as for one that somebody has.
         """
+        await self._store(tx, template, recipient, None, now, context, sent_at=now)
+
+    async def _store(
+        self,
+        tx: Transaction,
+        template: str,
+        recipient: str,
+        account: str | None,
+        now: int,
+        context: Mapping[str, str | int],
+        sent_at: int | None,
+    ) -> str:
         mail_id = f"mail_{secrets.token_hex(10)}"
         message_id = self._composer.message_id(mail_id)
         message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
@@ -94,7 +109,7 @@ class Outbox:
                 created_at=now,
                 due_at=now,
                 tries=0,
-                sent_at=now if is_for_show else None,
+                sent_at=sent_at,
                 trouble="",
             )
         )

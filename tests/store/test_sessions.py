@@ -6,6 +6,7 @@ import asyncio
 
 from sqlalchemy import select
 
+from gateway.factors.record import Factor, Proof
 from gateway.sessions import rows
 from gateway.sessions.record import TOKEN, digest
 from gateway.store import Store
@@ -76,7 +77,14 @@ async def test_open_sessions_are_listed_the_latest_first(store: Store) -> None:
         listed = await rows.list_open(tx, ann.id)
     assert [row.id for row in listed] == [second, first]
     assert listed[1] == rows.SessionRow(
-        first, ann.id, ann.identifier, "192.0.2.7", "Browser/1.0", started_at=NOW, seen_at=NOW
+        first,
+        ann.id,
+        ann.identifier,
+        "192.0.2.7",
+        "Browser/1.0",
+        started_at=NOW,
+        seen_at=NOW,
+        proofs=(Proof(Factor.PASSWORD, NOW),),
     )
 
 

@@ -1,0 +1,1 @@
+"""What a password must be: one policy, used wherever one is set."""

@@ -1,0 +1,66 @@
+"""Asks everything that may refuse a new password, in the order of what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.passwords.breaches import BreachAPI, BreachList, digest_of
+from gateway.passwords.policy import Person, Refusal, judge
+from gateway.secret import Secret
+
+log = structlog.get_logger("passwords")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`refusal` is None for a good password. `is_api_silent`: the range API was to be asked and did not answer."""
+
+    refusal: Refusal | None
+    is_api_silent: bool = False
+
+
+class PasswordChecker:
+    """`breaches` is the operator's list, `api` the range API, each where there is one."""
+
+    def __init__(self, breaches: BreachList | None, api: BreachAPI | None) -> None:
+        self._breaches = breaches
+        self._api = api
+        # A thread of its own: an estimate takes milliseconds, and a list lies on a disk.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")
+
+    async def check(self, password: Secret[str], person: Person) -> Judgement:
+        """Judge a password by everything there is; a range API that does not answer stops nobody."""
+        refusal = await self.check_here(password, person)
+        if refusal is not None or self._api is None:
+            return Judgement(refusal)
+        is_breached = await self._api.holds(digest_of(nfc(password)))
+        return Judgement(Refusal.BREACHED if is_breached else None, is_api_silent=is_breached is None)
+
+    async def check_here(self, password: Secret[str], person: Person) -> Refusal | None:
+        """The same without telling anybody outside this machine."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._judge, password, person)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _judge(self, password: Secret[str], person: Person) -> Refusal | None:
+        refusal = judge(password.reveal(), person)
+        if refusal is None and self._breaches is not None and self._is_listed(self._breaches, nfc(password)):
+            return Refusal.BREACHED
+        return refusal
+
+    def _is_listed(self, breaches: BreachList, password: str) -> bool:
+        try:
+            return breaches.holds(digest_of(password))
+        except OSError as error:
+            log.error("breach_list_unreadable", reason=str(error))
+            return False
+
+
+def nfc(password: Secret[str]) -> str:
+    return unicodedata.normalize("NFC", password.reveal())
