@@ -22,6 +22,7 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway import keys, limits, logs
 from gateway.access_log import AccessLog
+from gateway.accounts import links
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
@@ -40,6 +41,7 @@ from gateway.login import attempt
 from gateway.mail import outbox
 from gateway.mail.sender import Sender
 from gateway.pages import Desk, Renderer, Visit, pages_application
+from gateway.passwords.service import PasswordChecker
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
@@ -80,6 +82,16 @@ ROUTES = (
     Route("link_opened", "/login/link/{token}", Need.NOBODY),
     Route("form", "/login/form/{token}", Need.SESSION),
     Route("logout", "/logout", Need.NOBODY),
+    Route("forgot", "/forgot-password", Need.NOBODY),
+    Route("reset", "/reset-password/{token}", Need.NOBODY),
+    Route("invite", "/invite/{token}", Need.NOBODY),
+    Route("signup", "/signup", Need.NOBODY),
+    Route("signup_confirm", "/signup/{token}", Need.NOBODY),
+    Route("email_confirm", "/me/email/{token}", Need.NOBODY),
+    Route("password", "/me/password", Need.SESSION),
+    Route("password_hint", "/_gateway/password-hint", Need.NOBODY),
+    Route("change_password", "/.well-known/change-password", Need.NOBODY),
+    Route("not_there", "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", Need.NOBODY),
     Route("security", "/me/security", Need.SESSION),
     Route("security_totp", "/me/security/totp", Need.SESSION),
     Route("security_codes", "/me/security/codes", Need.SESSION),
@@ -97,12 +109,15 @@ ROUTES = (
     Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
 )
 
+SIGNUP = ("signup", "signup_confirm")
+
 
 def routes_of(settings: Settings) -> dict[str, Route]:
     """Return the routes by name, moved or left out as `[pages] paths` says."""
     moved = settings.pages.paths
     routes = (replace(route, path=moved.get(route.name, route.path)) for route in ROUTES)
-    return {route.name: route for route in routes if route.path}
+    is_off = settings.signup.mode == "off"  # then these addresses are the application's, which may have its own signup
+    return {route.name: route for route in routes if route.path and not (is_off and route.name in SIGNUP)}
 
 
 def paths_of(settings: Settings) -> dict[str, str]:
@@ -150,6 +165,7 @@ class Gateway:
             threads=settings.limits.hashing_threads,
             queue=settings.limits.hashing_queue,
         )
+        self._checker = PasswordChecker(None, None)
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes, origin)
@@ -228,6 +244,7 @@ class Gateway:
         if self._runner is not None:
             await self._runner.cleanup()
         self._hasher.close()
+        self._checker.close()
         await self._lookup.close()
         await self._store.close()
         if self._access_log is not None:
@@ -239,7 +256,16 @@ class Gateway:
     def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
         """Make the pages' application."""
         paths = paths_of(settings)
-        handlers = build_handlers(settings, Parts(self._store, self._hasher, self._renderer, self._forms, paths))
+        parts = Parts(
+            store=self._store,
+            hasher=self._hasher,
+            renderer=self._renderer,
+            forms=self._forms,
+            paths=paths,
+            served=frozenset(routes),
+            checker=self._checker,
+        )
+        handlers = build_handlers(settings, parts)
         application = pages_application(self._renderer, self._desk, origin)
         for name, by_method in handlers.items():
             if name in routes:
@@ -289,6 +315,7 @@ class Gateway:
             await limits.purge(tx, now - longest)
             await attempt.purge(tx, now - DAY)
             await magic_link.purge(tx, now - DAY)
+            await links.purge(tx, now - max(links.LIFE_SECONDS.values()) - DAY)
             await form_rows.purge(tx, now - KEEP_SECONDS)
             await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway import keys
+from gateway.account_wiring import Shared, account_handlers
 from gateway.accounts.pages import AccountsPages, AccountsPaths, AccountsService
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
@@ -26,7 +27,7 @@ from gateway.login.flow import Flow
 from gateway.login.guard import Guard
 from gateway.login.link_pages import LinkPages
 from gateway.login.links import LinkSender
-from gateway.login.pages import LoginPages
+from gateway.login.pages import LoginPages, LoginPaths
 from gateway.login.security import SecurityService
 from gateway.login.security_pages import SecurityPages, SecurityPaths
 from gateway.login.service import SignInService
@@ -35,6 +36,7 @@ from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.mail.smtp import Mailer
 from gateway.pages import Renderer
+from gateway.passwords.service import PasswordChecker
 from gateway.sealing import Sealer
 from gateway.secret import Secret
 from gateway.sessions.new_device import NewDevices
@@ -58,6 +60,11 @@ class Parts:
     renderer: Renderer
     forms: KeptForms
     paths: Mapping[str, str]  # by the route's name, without its variable
+    served: frozenset[str]  # the names of the routes that are not switched off
+    checker: PasswordChecker
+
+    def has(self, name: str) -> bool:
+        return name in self.served
 
 
 def build_handlers(settings: Settings, parts: Parts) -> Handlers:
@@ -109,7 +116,11 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         links=links,
         renderer=parts.renderer,
         answers=answers,
-        path=path["login"],
+        paths=LoginPaths(
+            login=path["login"],
+            forgot=path["forgot"] if parts.has("forgot") else "",
+            signup=path["signup"] if parts.has("signup") else "",
+        ),
     )
     security = SecurityPages(
         service=SecurityService(store=parts.store, flow=flow, backup_codes=backup_codes, notices=notices),
@@ -124,6 +135,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             off=path["security_off"],
             others=path["sessions_others"],
             sessions=path["sessions"],
+            password=path["password"],
         ),
     )
     device_service = DeviceService(parts.store, notices, lifetimes_of(settings), settings.access.owners)
@@ -137,6 +149,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             others=path["sessions_others"],
             ops=path["ops"],
             security=path["security"],
+            password=path["password"],
         ),
     )
     accounts = AccountsPages(
@@ -153,7 +166,20 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         sign_in_path=path["login"],
         public_origin=settings.public_url,
     )
+    shared = Shared(
+        store=parts.store,
+        hasher=parts.hasher,
+        checker=parts.checker,
+        renderer=parts.renderer,
+        answers=answers,
+        sealer=sealer,
+        outbox=Outbox(composer_of(settings), sealer),
+        notices=notices,
+        password_limit=password_limit,
+        paths=path,
+    )
     return {
+        **account_handlers(settings, shared),
         "login": {"GET": login.show, "POST": login.submit},
         "totp": {"GET": codes.show_totp, "POST": codes.submit_totp},
         "backup": {"GET": codes.show_backup, "POST": codes.submit_backup},

@@ -15,6 +15,7 @@ LAYERS: list[set[str]] = [
     {"__main__", "cli", "explain", "demo"},
     {"app"},
     {"wiring"},
+    {"account_wiring"},
     {"serve", "front", "forward_auth", "revocation", "access_log"},
     {"accounts.pages", "accounts.password_pages", "accounts.signup_pages", "sessions.pages"},
     {"forms.pages", "forms.service"},

@@ -72,6 +72,7 @@ class SignupService:
         sealer: Sealer,
         outbox: Outbox,
         settings: Signup,
+        owners: frozenset[str],
         product: str,
         confirm_address: str,
         login_address: str,
@@ -82,12 +83,15 @@ class SignupService:
         self._sealer = sealer
         self._outbox = outbox
         self._settings = settings
+        self._owners = owners
         self._product = product
         self._confirm_address = confirm_address
         self._login_address = login_address
 
     def tenant_of(self, identifier: str) -> str | None:
-        """Return the tenant that an email may sign up for, None if it may not."""
+        """Return the tenant that an email may sign up for, None if it may not; an owner is added in the shell alone."""
+        if identifier in self._owners:
+            return None
         match self._settings.mode:
             case "open":
                 return self._settings.tenant

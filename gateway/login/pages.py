@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -24,28 +25,43 @@ from gateway.pages import Renderer, Visit, read_form, visit_of
 from gateway.secret import Secret
 
 RETRY_WHEN_BUSY = 5  # seconds
+NEWS = ("signed-out", "password-set", "confirmed")  # what has just happened, by the query of the address
 MAX_EMAIL = 320  # characters shown again in the form
 
 
-class LoginPages:
-    """`path` is where the sign-in page is."""
+@dataclass(frozen=True, slots=True)
+class LoginPaths:
+    """Where the sign-in page is, and those that it leads to; "" where there is none."""
 
+    login: str
+    forgot: str
+    signup: str
+
+
+class LoginPages:
     def __init__(
-        self, *, service: SignInService, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, path: str
+        self,
+        *,
+        service: SignInService,
+        flow: Flow,
+        links: LinkPages,
+        renderer: Renderer,
+        answers: Answers,
+        paths: LoginPaths,
     ) -> None:
         self._service = service
         self._flow = flow
         self._links = links
         self._renderer = renderer
         self._answers = answers
-        self._path = path
+        self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login: the form; who is signed in goes on at once, unless the password is wanted again."""
         visit, wish = visit_of(request), wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
             return see_other(wish.target)
-        return self._form(visit, wish, signed_out="signed-out" in request.query)
+        return self._form(visit, wish, news=next((word for word in NEWS if word in request.query), ""))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login: `email`, `password`, `next`; or `start-over`."""
@@ -77,7 +93,7 @@ class LoginPages:
         """GET /logout: a question, since a link must not sign anybody out."""
         visit = visit_of(request)
         if visit.session is None:
-            return see_other(self._path)
+            return see_other(self._paths.login)
         return self._renderer.page("logout.html", visit)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -85,7 +101,7 @@ class LoginPages:
         visit = visit_of(request)
         if visit.session is not None:
             await self._service.sign_out(visit.session, visit.inbound, int(time.time()))
-        response = see_other(f"{self._path}?signed-out=1")
+        response = see_other(f"{self._paths.login}?signed-out=1")
         response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
         expire(response, self._answers.cookie)
         expire_upstream_cookies(response, visit)
@@ -93,7 +109,7 @@ class LoginPages:
 
     async def _start_over(self, visit: Visit, wish: Wish, now: int) -> web.Response:
         await self._flow.start_over(visit, now)
-        response = see_other(f"{self._path}?{Wish(wish.target).query}")
+        response = see_other(f"{self._paths.login}?{Wish(wish.target).query}")
         expire(response, attempt.COOKIE)
         return response
 
@@ -105,7 +121,7 @@ class LoginPages:
         email: str = "",
         problem: str = "",
         minutes: int = 0,
-        signed_out: bool = False,
+        news: str = "",
         status: int = 200,
         headers: dict[str, str] | None = None,
     ) -> web.Response:
@@ -116,11 +132,11 @@ class LoginPages:
             visit if known else None,
             status=status,
             headers=headers,
-            action=self._path,
+            paths=self._paths,
             wish=wish,
             email=known.identifier if known else email[:MAX_EMAIL],
             known=known,
             problem=problem,
             minutes=minutes,
-            signed_out=signed_out,
+            news=news,
         )

@@ -19,7 +19,7 @@ from gateway.pages import Renderer, Visit, read_form, signed_in_of, visit_of
 from gateway.secret import Secret
 from gateway.sessions.record import Session
 
-DONE = ("enabled", "disabled", "regenerated")
+DONE = ("enabled", "disabled", "regenerated", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class SecurityPaths:
     off: str
     others: str
     sessions: str
+    password: str
 
 
 class SecurityPages:

@@ -27,6 +27,7 @@ class DevicePaths:
     others: str
     ops: str
     security: str
+    password: str
 
 
 class DevicePages:

@@ -68,4 +68,36 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
+// What would refuse a new password is said while it is typed, by the same rules as later.
+for (const field of document.querySelectorAll("[data-hint]")) {
+  const rule = document.getElementById("rule");
+  const first = rule.textContent;
+  let last = 0;
+  let timer;
+  const ask = async () => {
+    const turn = ++last;
+    const answer = await fetch(field.dataset.hint, {
+      method: "POST",
+      body: new URLSearchParams(new FormData(field.form)),
+      cache: "no-store",
+    }).catch(() => null);
+    const said = answer?.ok ? await answer.json() : null;
+    if (said === null || turn !== last) {
+      return;
+    }
+    rule.textContent = said.is_good ? rule.dataset.good : said.hint || first;
+    rule.classList.toggle("good", said.is_good === true);
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    last++;
+    rule.classList.remove("good");
+    if (field.value.length < field.minLength) {
+      rule.textContent = first;
+    } else {
+      timer = setTimeout(ask, 300);
+    }
+  });
+}
+
 document.getElementById("problem")?.focus();

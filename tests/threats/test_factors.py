@@ -63,7 +63,7 @@ def test_a_member_sets_totp_up_and_is_asked_for_it_from_then_on(own: Gateway, ma
     key, codes = person.enrol()
     assert len(set(codes)) == 8
     assert person.is_signed_in
-    assert "is on" in mailbox.wait_for(person.email)["Subject"]
+    mailbox.wait_for(person.email, "is on")
     again = Person(own, source="127.0.0.3")
     page = again.give_password("/deep?x=1")
     assert "Enter your code" in page.body.decode()
