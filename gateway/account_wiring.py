@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.accounts.email_change import EmailChange, EmailPages, EmailPaths
+from gateway.accounts.import_pages import ImportPages
+from gateway.accounts.importer import Importer
+from gateway.accounts.invitations import Invitations
+from gateway.accounts.pages import AccountsPages, AccountsPaths
 from gateway.accounts.password_pages import PasswordPages, PasswordPaths
 from gateway.accounts.passwords import PasswordService
+from gateway.accounts.people import PeopleService
 from gateway.accounts.signup import SignupService
 from gateway.accounts.signup_pages import SignupPages, SignupPaths
+from gateway.accounts.tenants import TenantPages, TenantService
 from gateway.hashing import Hasher
 from gateway.limits import Limit
 from gateway.login.answers import Answers
@@ -37,13 +44,21 @@ class Shared:
     sealer: Sealer
     outbox: Outbox
     notices: Notices
+    invitations: Invitations
     password_limit: Limit
     paths: Mapping[str, str]
 
 
 def account_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, Handler]]:
     """Return the handlers by the names of their routes and the method."""
-    return {**password_handlers(settings, shared), **signup_handlers(settings, shared)}
+    return {
+        **password_handlers(settings, shared),
+        **signup_handlers(settings, shared),
+        **email_handlers(settings, shared),
+        **people_handlers(settings, shared, "accounts", is_owners=False),
+        **people_handlers(settings, shared, "ops_accounts", is_owners=True),
+        **tenant_handlers(shared),
+    }
 
 
 def password_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, Handler]]:
@@ -107,3 +122,68 @@ def signup_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, H
         "signup": {"GET": pages.show, "POST": pages.submit},
         "signup_confirm": {"GET": pages.show_confirm, "POST": pages.confirm},
     }
+
+
+def email_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, Handler]]:
+    pages = EmailPages(
+        change=EmailChange(shared.store, shared.sealer, shared.notices, settings.access.owners),
+        renderer=shared.renderer,
+        paths=EmailPaths(shared.paths["login"], shared.paths["forgot"]),
+    )
+    return {"email_confirm": {"GET": pages.show, "POST": pages.confirm}}
+
+
+def people_handlers(settings: Settings, shared: Shared, name: str, *, is_owners: bool) -> dict[str, dict[str, Handler]]:
+    """Return the handlers of one set of pages about people: an admin's, or the owner's across tenants."""
+    path = shared.paths
+    paths = AccountsPaths(
+        overview=path[name],
+        member=path[f"{name}_member"],
+        invite=path[f"{name}_invite"],
+        bulk=path[f"{name}_import"],
+        bulk_start=path[f"{name}_import_start"],
+        reset=path[f"{name}_reset"],
+        sign_out=path[f"{name}_sign_out"],
+    )
+    owners = settings.access.owners
+    pages = AccountsPages(
+        service=PeopleService(
+            store=shared.store,
+            notices=shared.notices,
+            invitations=shared.invitations,
+            outbox=shared.outbox,
+            sealer=shared.sealer,
+            owners=owners,
+            confirm_address=settings.public_url + path["email_confirm"],
+        ),
+        renderer=shared.renderer,
+        answers=shared.answers,
+        paths=paths,
+        is_owners=is_owners,
+    )
+    imports = ImportPages(
+        importer=Importer(shared.store, shared.invitations, owners),
+        renderer=shared.renderer,
+        paths=paths,
+        is_owners=is_owners,
+    )
+    return {
+        name: {"GET": pages.show},
+        f"{name}_member": {"GET": pages.show_member, "POST": pages.change},
+        f"{name}_invite": {"GET": pages.show_invite, "POST": pages.invite},
+        f"{name}_import": {"GET": imports.show, "POST": imports.submit},
+        f"{name}_import_start": {"POST": imports.start},
+        f"{name}_reset": {"GET": pages.confirm_reset, "POST": pages.reset},
+        f"{name}_sign_out": {"GET": pages.confirm_sign_out, "POST": pages.sign_out},
+    }
+
+
+def tenant_handlers(shared: Shared) -> dict[str, dict[str, Handler]]:
+    pages = TenantPages(
+        service=TenantService(shared.store),
+        renderer=shared.renderer,
+        answers=shared.answers,
+        path=shared.paths["ops_tenants"],
+        accounts_path=shared.paths["ops_accounts"],
+    )
+    return {"ops_tenants": {"GET": pages.show, "POST": pages.change}}

@@ -22,7 +22,8 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway import keys, limits, logs
 from gateway.access_log import AccessLog
-from gateway.accounts import links
+from gateway.accounts import imports, links
+from gateway.accounts.importer import Importer
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
@@ -52,7 +53,7 @@ from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Settings
 from gateway.store import Store, StoreUnavailable
-from gateway.wiring import Parts, build_handlers, lifetimes_of, mailer_of, steps_of
+from gateway.wiring import Parts, build_handlers, invitations_of, lifetimes_of, mailer_of, steps_of
 
 log = structlog.get_logger("app")
 
@@ -60,6 +61,7 @@ FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
+IMPORT_SECONDS = 2.0
 DAY = 86_400
 KEEP_MAIL_SECONDS = 30 * DAY
 STANDARD_OUTPUT = 1
@@ -101,9 +103,23 @@ ROUTES = (
     Route("sessions_others", "/me/sessions/others", Need.SESSION),
     Route("device_revoke", "/devices/revoke/{token}", Need.NOBODY),
     Route("ops", "/ops", Need.OWNER),
-    Route("accounts", "/admin/accounts", Need.ADMIN),
-    Route("accounts_reset", "/admin/accounts/reset-2fa", Need.ADMIN),
-    Route("accounts_sign_out", "/admin/accounts/sign-out", Need.ADMIN),
+    *(
+        Route(f"{name}{more}", f"{path}{below}", need)
+        for name, path, need in (
+            ("accounts", "/admin/accounts", Need.ADMIN),
+            ("ops_accounts", "/ops/accounts", Need.OWNER),
+        )
+        for more, below in (
+            ("", ""),
+            ("_member", "/member"),
+            ("_invite", "/invite"),
+            ("_import", "/import"),
+            ("_import_start", "/import/start"),
+            ("_reset", "/reset-2fa"),
+            ("_sign_out", "/sign-out"),
+        )
+    ),
+    Route("ops_tenants", "/ops/tenants", Need.OWNER),
     Route("static", "/_gateway/static/{name}", Need.NOBODY),
     Route("auth", "/_gateway/auth", Need.NOBODY),
     Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
@@ -167,6 +183,7 @@ class Gateway:
         )
         self._checker = PasswordChecker(None, None)
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
+        self._importer = Importer(self._store, invitations_of(settings, paths_of(settings)), settings.access.owners)
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes, origin)
         reader = reader_of(settings)
@@ -222,6 +239,7 @@ class Gateway:
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
+            loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(PURGE_SECONDS, self._purge)),
         ]
 
@@ -318,6 +336,7 @@ class Gateway:
             await links.purge(tx, now - max(links.LIFE_SECONDS.values()) - DAY)
             await form_rows.purge(tx, now - KEEP_SECONDS)
             await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
+            await imports.purge(tx, now - DAY)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -22,6 +22,7 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
+from gateway.accounts.record import Module, Role, State
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_post
 from gateway.factors.record import Factor
@@ -141,6 +142,17 @@ class Renderer:
                 Factor.TOTP: _("authenticator code"),
                 Factor.BACKUP_CODE: _("backup code"),
                 Factor.MAGIC_LINK: _("mailed link"),
+            },
+            words={
+                Role.EMPLOYEE: _("employee"),
+                Role.MANAGER: _("manager"),
+                Role.ADMIN: _("admin"),
+                Module.FINANCE: _("finance"),
+                Module.HR: _("HR"),
+                Module.LEGAL: _("legal"),
+                State.ACTIVE: _("active"),
+                State.INVITED: _("invited"),
+                State.DISABLED: _("disabled"),
             },
             brand=settings,
             sign_out_path=sign_out_path,
@@ -281,6 +293,18 @@ class Form:
 
     def text(self, name: str) -> str:
         return self.fields.get(name, "")
+
+
+async def read_file(request: web.Request, name: str, max_bytes: int) -> bytes:
+    """Return the content of the file that was sent as `name`, b"" if none was. A larger one is refused (413)."""
+    if request.content_type != "multipart/form-data":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        sent = await request.clone(client_max_size=max_bytes).post()
+    except (ValueError, LookupError) as error:
+        raise web.HTTPBadRequest from error
+    field = sent.get(name)
+    return field.file.read() if isinstance(field, web.FileField) else b""
 
 
 async def read_form(request: web.Request) -> Form:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway import keys
 from gateway.account_wiring import Shared, account_handlers
-from gateway.accounts.pages import AccountsPages, AccountsPaths, AccountsService
+from gateway.accounts.invitations import Invitations
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -138,9 +138,8 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             password=path["password"],
         ),
     )
-    device_service = DeviceService(parts.store, notices, lifetimes_of(settings), settings.access.owners)
     devices = DevicePages(
-        service=device_service,
+        service=DeviceService(parts.store, notices, lifetimes_of(settings)),
         links=revoke_links,
         renderer=parts.renderer,
         paths=DevicePaths(
@@ -151,13 +150,6 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             security=path["security"],
             password=path["password"],
         ),
-    )
-    accounts = AccountsPages(
-        service=AccountsService(parts.store, notices, settings.access.owners),
-        devices=device_service,
-        renderer=parts.renderer,
-        answers=answers,
-        paths=AccountsPaths(path["accounts"], path["accounts_reset"], path["accounts_sign_out"]),
     )
     forms = FormPages(
         forms=parts.forms,
@@ -175,6 +167,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         sealer=sealer,
         outbox=Outbox(composer_of(settings), sealer),
         notices=notices,
+        invitations=invitations_of(settings, path),
         password_limit=password_limit,
         paths=path,
     )
@@ -197,9 +190,6 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         "sessions_others": {"POST": devices.end_others},
         "device_revoke": {"GET": devices.show_link, "POST": devices.use_link},
         "ops": {"GET": devices.show_ops, "POST": devices.end_from_ops},
-        "accounts": {"GET": accounts.show},
-        "accounts_reset": {"GET": accounts.confirm_reset, "POST": accounts.reset},
-        "accounts_sign_out": {"GET": accounts.confirm_sign_out, "POST": accounts.sign_out},
         "static": {"GET": parts.renderer.static},
         "jwks": {"GET": key_set_handler(settings)},
     }
@@ -243,6 +233,11 @@ def lifetimes_of(settings: Settings) -> Lifetimes:
 def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
     outbox = Outbox(composer_of(settings), Sealer(settings.secrets))
     return Notices(outbox, settings.public_url + paths["security"])
+
+
+def invitations_of(settings: Settings, paths: Mapping[str, str]) -> Invitations:
+    sealer = Sealer(settings.secrets)
+    return Invitations(Outbox(composer_of(settings), sealer), sealer, settings.public_url + paths["invite"])
 
 
 def composer_of(settings: Settings) -> Composer:

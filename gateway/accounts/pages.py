@@ -1,70 +1,27 @@
-"""/admin/accounts: a tenant's people, and letting one who lost the phone begin anew. Only ever of the own tenant."""
+"""/admin/accounts, and /ops/accounts for the owner: people, found and changed. The same pages with another reach."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.accounts import change, rows
-from gateway.accounts.record import Account
-from gateway.audit import rows as audit
+from gateway.accounts.bulk import Create, Reject, judge
+from gateway.accounts.directory import Wanted
+from gateway.accounts.people import Actor, PeopleService, Result
+from gateway.accounts.record import Module, Role, State, Status, Unacceptable, check_name, normalise_identifier
 from gateway.edge.inbound import Inbound
-from gateway.factors import totp
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
-from gateway.mail.notices import Notices
-from gateway.pages import Renderer, read_form, signed_in_of, visit_of
-from gateway.sessions.record import Session
-from gateway.sessions.service import DeviceService
-from gateway.store import Store
+from gateway.pages import Form, Renderer, read_form, signed_in_of, visit_of
 
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One line of the list."""
-
-    account: Account
-    has_totp: bool
-    is_owner: bool
-
-
-class AccountsService:
-    """`owners` are normalised identifiers: an admin does not touch them."""
-
-    def __init__(self, store: Store, notices: Notices, owners: frozenset[str]) -> None:
-        self._store = store
-        self._notices = notices
-        self._owners = owners
-
-    async def members(self, tenant: str) -> list[Member]:
-        async with self._store.reading() as tx:
-            enrolled = await totp.list_enrolled(tx, tenant)
-            return [
-                Member(account, account.id in enrolled, account.identifier in self._owners)
-                for account in await rows.list_all(tx, tenant)
-            ]
-
-    async def find(self, admin: Session, account_id: str) -> Account | None:
-        """Return a member whom this admin may reset: of the own tenant, no owner, somebody else."""
-        async with self._store.reading() as tx:
-            account = await rows.find_in_tenant(tx, account_id, admin.tenant)
-            return account if account and self._is_in_reach(admin, account) else None
-
-    async def reset_two_factor(self, admin: Session, account_id: str, inbound: Inbound, now: int) -> bool:
-        """Take a member's TOTP away; they are mailed, and set it up again at the next sign-in."""
-        async with self._store.transaction() as tx:
-            account = await rows.find_in_tenant(tx, account_id, admin.tenant, lock=True)
-            if account is None or not self._is_in_reach(admin, account):
-                return False
-            entry = await change.reset_two_factor(tx, account, admin.identifier, now, is_owner=False)
-            await audit.record(tx, entry.seen_from(inbound, admin.id))
-            await self._notices.send(tx, "totp_reset", account, inbound, now, by=admin.name)
-            return True
-
-    def _is_in_reach(self, admin: Session, account: Account) -> bool:
-        return account.id != admin.account and account.identifier not in self._owners
+UNSEEN_DAYS = (30, 90, 365)
+MAX_WORDS = 200  # characters of a search
+DONE = ("reset", "signed-out", "invited", "resent", "renamed", "role", "email", "disabled", "enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,80 +29,253 @@ class AccountsPaths:
     """Where the pages are."""
 
     overview: str
+    member: str
+    invite: str
+    bulk: str
+    bulk_start: str
     reset: str
     sign_out: str
 
 
 class AccountsPages:
+    """`is_owners`: these are the owner's pages, which reach across tenants."""
+
     def __init__(
         self,
         *,
-        service: AccountsService,
-        devices: DeviceService,
+        service: PeopleService,
         renderer: Renderer,
         answers: Answers,
         paths: AccountsPaths,
+        is_owners: bool,
     ) -> None:
         self._service = service
-        self._devices = devices
         self._renderer = renderer
         self._answers = answers
         self._paths = paths
+        self._is_owners = is_owners
+        self._changes: Mapping[str, Callable[[Actor, str, Form, Inbound, int], Awaitable[Result]]] = {
+            "resent": self._resend,
+            "renamed": self._rename,
+            "role": self._set_role,
+            "email": self._set_email,
+            "disabled": self._disable,
+            "enabled": self._enable,
+        }
+
+    # The list.
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /admin/accounts"""
-        visit = visit_of(request)
-        admin = signed_in_of(request)
-        return self._renderer.page(
+        """GET /admin/accounts: `q`, `role`, `state`, `totp`, `unseen`, `tenant`, `after`."""
+        wanted = wanted_of(request.query)
+        members, after = await self._service.page(self._actor(request), wanted, int(time.time()))
+        more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
+        return self._page(
             "accounts.html",
-            visit,
-            members=await self._service.members(admin.tenant),
-            tenant=admin.tenant,
-            paths=self._paths,
-            done=request.query.get("done", ""),
+            request,
+            members=members,
+            wanted=wanted,
+            roles=list(Role),
+            states=list(State),
+            unseen_days=UNSEEN_DAYS,
+            next_page=f"{self._paths.overview}?{urlencode({**more, 'after': after})}" if after else "",
+            first_page=f"{self._paths.overview}?{urlencode(more)}",
+            is_filtered=wanted != Wanted(after=wanted.after),
         )
+
+    # One person.
+
+    async def show_member(self, request: web.Request) -> web.StreamResponse:
+        """GET /admin/accounts/member?account=ID"""
+        return await self._show_member(request, request.query.get("account", ""))
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/accounts/member: `account`, `do`, and what that needs: `name`, `role`, `module-…`, `email`."""
+        form = await read_form(request)
+        account_id, what = form.text("account"), form.text("do")
+        act = self._changes.get(what)
+        if act is None:
+            raise web.HTTPBadRequest
+        if what in ("role", "email"):
+            stale = self._prove_first(request, f"{self._paths.member}?account={account_id}")
+            if stale is not None:
+                return stale
+        try:
+            result = await act(self._actor(request), account_id, form, visit_of(request).inbound, int(time.time()))
+        except Unacceptable as error:
+            return await self._show_member(request, account_id, problem=str(error))
+        match result:
+            case Result.DONE:
+                return see_other(f"{self._paths.member}?{urlencode({'account': account_id, 'done': what})}")
+            case Result.NOT_THERE:
+                raise web.HTTPNotFound
+            case Result.LAST_ADMIN | Result.TAKEN:
+                return await self._show_member(request, account_id, problem=result.value)
+
+    async def _show_member(self, request: web.Request, account_id: str, problem: str = "") -> web.Response:
+        actor = self._actor(request)
+        member = await self._service.find(actor, account_id)
+        if member is None:
+            raise web.HTTPNotFound
+        return self._page(
+            "member.html",
+            request,
+            status=422 if problem else 200,
+            member=member,
+            may_change=self._service.may_change(actor, member.account),
+            is_self=member.account.id == actor.session.account,
+            roles=list(Role),
+            modules=list(Module),
+            problem=problem,
+        )
+
+    async def _resend(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        return await self._service.resend(actor, account_id, inbound, now)
+
+    async def _rename(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        return await self._service.rename(actor, account_id, check_name(form.text("name")), inbound, now)
+
+    async def _set_role(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        role, modules = role_of(form), modules_of(form)
+        return await self._service.set_role(actor, account_id, role, modules, inbound, now)
+
+    async def _set_email(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        identifier = normalise_identifier(form.text("email"))
+        return await self._service.ask_for_email(actor, account_id, identifier, inbound, now)
+
+    async def _disable(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        return await self._service.set_status(actor, account_id, Status.DISABLED, inbound, now)
+
+    async def _enable(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        return await self._service.set_status(actor, account_id, Status.ACTIVE, inbound, now)
+
+    # What is asked about first.
 
     async def confirm_reset(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/reset-2fa?account=ID"""
-        visit, admin = visit_of(request), signed_in_of(request)
         account_id = request.query.get("account", "")
-        stale = self._prove_first(admin, account_id)
-        if stale is not None:
-            return stale
-        account = await self._service.find(admin, account_id)
-        if account is None:
-            raise web.HTTPNotFound
-        return self._renderer.page("reset-2fa.html", visit, member=account, paths=self._paths)
+        stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
+        return stale or await self._ask("reset-2fa.html", request, account_id)
 
     async def reset(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/reset-2fa: `account`."""
-        visit, admin = visit_of(request), signed_in_of(request)
         account_id = (await read_form(request)).text("account")
-        stale = self._prove_first(admin, account_id)
+        stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
         if stale is not None:
             return stale
-        if not await self._service.reset_two_factor(admin, account_id, visit.inbound, int(time.time())):
-            raise web.HTTPNotFound
-        return see_other(f"{self._paths.overview}?done=reset")
+        inbound, now = visit_of(request).inbound, int(time.time())
+        result = await self._service.reset_two_factor(self._actor(request), account_id, inbound, now)
+        return self._back(result, account_id, "reset")
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/sign-out?account=ID"""
-        visit, admin = visit_of(request), signed_in_of(request)
-        account = await self._service.find(admin, request.query.get("account", ""))
-        if account is None:
-            raise web.HTTPNotFound
-        return self._renderer.page("sign-out-member.html", visit, member=account, paths=self._paths)
+        return await self._ask("sign-out-member.html", request, request.query.get("account", ""))
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/sign-out: `account`. It asks for no fresh proof: it only takes away."""
-        admin = signed_in_of(request)
         account_id = (await read_form(request)).text("account")
-        inbound = visit_of(request).inbound
-        if await self._devices.end_member(admin, account_id, inbound, int(time.time())) is None:
-            raise web.HTTPNotFound
-        return see_other(f"{self._paths.overview}?done=signed-out")
+        inbound, now = visit_of(request).inbound, int(time.time())
+        result = await self._service.sign_out(self._actor(request), account_id, inbound, now)
+        return self._back(result, account_id, "signed-out")
 
-    def _prove_first(self, admin: Session, account_id: str) -> web.Response | None:
-        factor = stale_factor(admin, int(time.time()))
-        back = f"{self._paths.reset}?account={account_id}"
+    async def _ask(self, template: str, request: web.Request, account_id: str) -> web.Response:
+        actor = self._actor(request)
+        member = await self._service.find(actor, account_id)
+        if member is None or not self._service.may_change(actor, member.account):
+            raise web.HTTPNotFound
+        return self._page(template, request, member=member.account)
+
+    def _back(self, result: Result, account_id: str, done: str) -> web.Response:
+        if result is not Result.DONE:
+            raise web.HTTPNotFound
+        return see_other(f"{self._paths.member}?{urlencode({'account': account_id, 'done': done})}")
+
+    # Inviting.
+
+    async def show_invite(self, request: web.Request) -> web.StreamResponse:
+        """GET /admin/accounts/invite"""
+        return self._invite_form(request, Form({}))
+
+    async def invite(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/accounts/invite: `email`, `name`, `role`, `module-…`; the owner gives `tenant` as well."""
+        form, actor = await read_form(request), self._actor(request)
+        wanted = self._read_invitation(form, actor)
+        if isinstance(wanted, Create):
+            result = await self._service.invite(actor, wanted, visit_of(request).inbound, int(time.time()))
+            if result is Result.DONE:
+                return see_other(f"{self._paths.overview}?done=invited")
+            return self._invite_form(request, form, problem=result.value)
+        return self._invite_form(request, form, problem=wanted.reason)
+
+    def _read_invitation(self, form: Form, actor: Actor) -> Create | Reject:
+        row = {name: form.text(name) for name in ("email", "name", "role")}
+        row["tenant"] = form.text("tenant") if actor.tenant is None else actor.tenant
+        verdict = judge(0, row, set())
+        if isinstance(verdict, Create):
+            return Create(
+                verdict.line,
+                verdict.identifier,
+                verdict.name,
+                verdict.tenant,
+                verdict.role,
+                modules_of(form),
+                password_hash=None,
+            )
+        return verdict if isinstance(verdict, Reject) else Reject(0, row["email"], verdict.reason)
+
+    def _invite_form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:
+        return self._page(
+            "invite.html",
+            request,
+            status=422 if problem else 200,
+            given={name: form.text(name)[:320] for name in ("email", "name", "role", "tenant")},
+            chosen=modules_of(form),
+            roles=list(Role),
+            modules=list(Module),
+            problem=problem,
+        )
+
+    # Shared.
+
+    def _actor(self, request: web.Request) -> Actor:
+        session = signed_in_of(request)
+        return Actor(session, None if self._is_owners else session.tenant)
+
+    def _prove_first(self, request: web.Request, back: str) -> web.Response | None:
+        factor = stale_factor(signed_in_of(request), int(time.time()))
         return self._answers.step(factor, Wish(back, again=True)) if factor else None
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        done = request.query.get("done", "")
+        context |= {
+            "paths": self._paths,
+            "is_owners": self._is_owners,
+            "tenant": signed_in_of(request).tenant,
+            "done": done if done in DONE else "",
+        }
+        return self._renderer.page(template, visit_of(request), status=status, **context)
+
+
+def wanted_of(query: Mapping[str, str]) -> Wanted:
+    """Read the filters from an address; what makes no sense is left out."""
+    unseen = query.get("unseen", "")
+    return Wanted(
+        words=query.get("q", "").strip()[:MAX_WORDS],
+        role=next((role for role in Role if role == query.get("role")), None),
+        state=next((state for state in State if state == query.get("state")), None),
+        has_totp={"on": True, "off": False}.get(query.get("totp", "")),
+        unseen_days=int(unseen) if unseen in map(str, UNSEEN_DAYS) else None,
+        tenant=query.get("tenant", "").strip()[:63],
+        after=query.get("after", "")[:320],
+    )
+
+
+def role_of(form: Form) -> Role:
+    try:
+        return Role(form.text("role"))
+    except ValueError:
+        raise Unacceptable("Choose one of the roles.") from None
+
+
+def modules_of(form: Form) -> frozenset[Module]:
+    return frozenset(module for module in Module if form.text(f"module-{module.value}"))

@@ -34,6 +34,14 @@ class Status(StrEnum):
     DISABLED = "disabled"
 
 
+class State(StrEnum):
+    """What an account's status and password come to, for who looks at a list."""
+
+    ACTIVE = "active"
+    INVITED = "invited"  # no password yet
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """`id` is stable and opaque, `identifier` the normalised email, `tenant` the customer company's slug.

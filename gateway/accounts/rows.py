@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, func, select, update
 
 from gateway.accounts.record import Account, Module, Role, Status
 from gateway.secret import Secret
@@ -109,6 +109,56 @@ async def set_role(tx: Transaction, account_id: str, role: Role) -> bool:
     """Return whether there is such an account."""
     statement = update(accounts).where(accounts.c.id == account_id).values(role=role.value)
     return (await tx.execute(statement)).rowcount == 1
+
+
+async def set_modules(tx: Transaction, account_id: str, modules: frozenset[Module]) -> None:
+    statement = update(accounts).where(accounts.c.id == account_id)
+    await tx.execute(statement.values(modules=",".join(sorted(modules))))
+
+
+async def set_name(tx: Transaction, account_id: str, name: str) -> None:
+    await tx.execute(update(accounts).where(accounts.c.id == account_id).values(name=name))
+
+
+async def set_identifier(tx: Transaction, account_id: str, identifier: str) -> bool:
+    """Return whether the email was free."""
+    other = accounts.alias()
+    is_taken = select(other.c.id).where(other.c.identifier == identifier).exists()
+    statement = update(accounts).where(accounts.c.id == account_id, ~is_taken).values(identifier=identifier)
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
+    """Return how many active admins with a password a tenant has, besides the account with the id `but`."""
+    query = select(func.count()).where(
+        accounts.c.tenant == tenant,
+        accounts.c.role == Role.ADMIN.value,
+        accounts.c.status == Status.ACTIVE.value,
+        accounts.c.password_hash.is_not(None),
+        accounts.c.id != but,
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def add_tenant(tx: Transaction, slug: str, name: str) -> bool:
+    """Return False if there is one of that slug already."""
+    statement = upsert(tx, tenants).values(slug=slug, name=name, status="active")
+    return (await tx.execute(statement.on_conflict_do_nothing(index_elements=["slug"]))).rowcount == 1
+
+
+async def rename_tenant(tx: Transaction, slug: str, name: str) -> bool:
+    """Return whether there is such a tenant."""
+    return (await tx.execute(update(tenants).where(tenants.c.slug == slug).values(name=name))).rowcount == 1
+
+
+async def find_tenant_name(tx: Transaction, slug: str) -> str:
+    """Return what a tenant is called; its slug if there is none."""
+    return (await tx.execute(select(tenants.c.name).where(tenants.c.slug == slug))).scalar_one_or_none() or slug
+
+
+async def lock_tenant(tx: Transaction, slug: str) -> None:
+    """Let nobody else pass here for the same tenant until the transaction ends. Accounts may be added meanwhile."""
+    await tx.execute(select(tenants.c.slug).where(tenants.c.slug == slug).with_for_update(key_share=True))
 
 
 async def set_tenant_status(tx: Transaction, slug: str, *, is_active: bool) -> bool:

@@ -34,12 +34,18 @@ class Event(StrEnum):
     PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105 - an event's name
     ACCOUNT_INVITED = "account_invited"
     ACCOUNT_SIGNED_UP = "account_signed_up"
+    ACCOUNT_EMAIL_CHANGE_ASKED = "account_email_change_asked"
     ACCOUNT_EMAIL_CHANGED = "account_email_changed"
+    ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_ADDED = "account_added"
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_ENABLED = "account_enabled"
     ACCOUNT_ROLE_CHANGED = "account_role_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
+    TENANT_ADDED = "tenant_added"
+    TENANT_RENAMED = "tenant_renamed"
+    TENANT_SUSPENDED = "tenant_suspended"
+    TENANT_RESUMED = "tenant_resumed"
 
 
 FAILURES = frozenset((Event.LOGIN_FAILED, Event.LOGIN_LOCKOUT, Event.LOGIN_2FA_FAILED, Event.LOGIN_LINK_UNSENT))

@@ -25,7 +25,12 @@ from gateway.pages import Renderer, Visit, read_form, visit_of
 from gateway.secret import Secret
 
 RETRY_WHEN_BUSY = 5  # seconds
-NEWS = ("signed-out", "password-set", "confirmed")  # what has just happened, by the query of the address
+NEWS = (
+    "signed-out",
+    "password-set",
+    "confirmed",
+    "email-changed",
+)  # what has just happened, by the query of the address
 MAX_EMAIL = 320  # characters shown again in the form
 
 

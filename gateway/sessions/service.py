@@ -33,13 +33,10 @@ class Device:
 
 
 class DeviceService:
-    """`owners` are normalised identifiers."""
-
-    def __init__(self, store: Store, notices: Notices, lifetimes: Lifetimes, owners: frozenset[str]) -> None:
+    def __init__(self, store: Store, notices: Notices, lifetimes: Lifetimes) -> None:
         self._store = store
         self._notices = notices
         self._lifetimes = lifetimes
-        self._owners = owners
 
     async def list(self, session: Session, now: int) -> list[Device]:
         """Return the devices of the account that are signed in at this moment, this one first."""
@@ -88,14 +85,6 @@ class DeviceService:
         """Return a session, open or ended, and whether it is open."""
         async with self._store.reading() as tx:
             return await rows.find_any(tx, session_id), await rows.is_open(tx, session_id)
-
-    async def end_member(self, admin: Session, account_id: str, inbound: Inbound, now: int) -> int | None:
-        """A tenant's admin signs a member out everywhere; None if there is no such member in reach."""
-        async with self._store.transaction() as tx:
-            account = await account_rows.find_in_tenant(tx, account_id, admin.tenant, lock=True)
-            if account is None or (account.identifier in self._owners and not admin.is_owner):
-                return None
-            return await self._end_all(tx, account, admin, inbound, now)
 
     async def end_anyone(self, owner: Session, identifier: str, inbound: Inbound, now: int) -> int | None:
         """The owner signs somebody out everywhere; None if there is no such account."""

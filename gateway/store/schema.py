@@ -162,6 +162,22 @@ mailed_links = Table(
     Column("superseded_at", BigInteger),
 )
 
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(63)),  # none: the owner's, each row names its own
+    Column("asked", Text, nullable=False),  # who asked, from where: for the audit log
+    Column("content", Text, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("started_at", BigInteger),
+    Column("due_at", BigInteger, nullable=False),  # the end of a lease
+    Column("finished_at", BigInteger),
+)
+
 streaks = Table(
     "streaks",
     metadata,

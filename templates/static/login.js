@@ -100,4 +100,20 @@ for (const field of document.querySelectorAll("[data-hint]")) {
   });
 }
 
+// Work that goes on in the background: show how far it is.
+for (const page of document.querySelectorAll("[data-progress]")) {
+  const look = async () => {
+    const answer = await fetch(location.href, { cache: "no-store" }).catch(() => null);
+    if (answer?.ok) {
+      const now = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main > *");
+      page.replaceChildren(...now.childNodes);
+      if (!("progress" in now.dataset)) {
+        return;
+      }
+    }
+    setTimeout(look, 1000);
+  };
+  setTimeout(look, 1000);
+}
+
 document.getElementById("problem")?.focus();

@@ -1,0 +1,150 @@
+"""Looking people up: search, filters, and pages that stay the same while people are added.
+
+A page begins after the email that the one before ended with, so that the thousandth page costs what the first does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+
+from gateway.accounts import rows
+from gateway.accounts.record import Account, Role, State, Status
+from gateway.store import Transaction
+from gateway.store.schema import accounts, sessions, tenants, totp
+
+PAGE_SIZE = 50
+DAY = 86_400
+
+_seen_at = (
+    select(func.max(sessions.c.seen_at))
+    .where(sessions.c.account == accounts.c.id)
+    .correlate(accounts)
+    .scalar_subquery()
+)
+_has_totp = (
+    select(totp.c.account)
+    .where(totp.c.account == accounts.c.id, totp.c.secret.is_not(None))
+    .correlate(accounts)
+    .exists()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for; None and "" leave a thing open. `unseen_days`: not seen for so many days, or never."""
+
+    words: str = ""
+    role: Role | None = None
+    state: State | None = None
+    has_totp: bool | None = None
+    unseen_days: int | None = None
+    tenant: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One line of the list. `seen_at` is UTC seconds, None for who never signed in."""
+
+    account: Account
+    has_totp: bool
+    seen_at: int | None
+
+    @property
+    def state(self) -> State:
+        if self.account.status is Status.DISABLED:
+            return State.DISABLED
+        return State.ACTIVE if self.account.password_hash else State.INVITED
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer company; `count` is how many accounts it has."""
+
+    slug: str
+    name: str
+    is_active: bool
+    count: int
+
+
+async def find_page(tx: Transaction, tenant: str | None, wanted: Wanted, now: int) -> tuple[list[Member], str]:
+    """Return one page of people by email, and where the next one begins ("" for none).
+
+    Where `tenant` is given, nobody of another one is ever found, whatever is wanted.
+    """
+    query = members().where(*conditions(tenant, wanted, now)).order_by(accounts.c.identifier).limit(PAGE_SIZE + 1)
+    found = [read(row) for row in await tx.execute(query)]
+    page = found[:PAGE_SIZE]
+    return page, page[-1].account.identifier if len(found) > PAGE_SIZE else ""
+
+
+async def find_member(tx: Transaction, tenant: str | None, account_id: str) -> Member | None:
+    query = members().where(accounts.c.id == account_id, *in_tenant(tenant))
+    row = (await tx.execute(query)).one_or_none()
+    return read(row) if row else None
+
+
+async def find_taken(tx: Transaction, identifiers: list[str]) -> dict[str, str]:
+    """Return those of `identifiers` that are taken, with the tenant of each. Asked in portions, for engines' limits."""
+    taken: dict[str, str] = {}
+    for at in range(0, len(identifiers), 500):
+        query = select(accounts.c.identifier, accounts.c.tenant).where(
+            accounts.c.identifier.in_(identifiers[at : at + 500])
+        )
+        taken.update((row.identifier, row.tenant) for row in await tx.execute(query))
+    return taken
+
+
+async def list_tenants(tx: Transaction) -> list[Tenant]:
+    query = (
+        select(tenants.c.slug, tenants.c.name, tenants.c.status, func.count(accounts.c.id).label("members"))
+        .join(accounts, accounts.c.tenant == tenants.c.slug, isouter=True)
+        .group_by(tenants.c.slug, tenants.c.name, tenants.c.status)
+        .order_by(tenants.c.slug)
+    )
+    return [Tenant(row.slug, row.name, row.status == "active", row.members) for row in await tx.execute(query)]
+
+
+def members() -> Select[Any]:
+    return select(*rows.COLUMNS, _has_totp.label("has_totp"), _seen_at.label("seen_at"))
+
+
+def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnElement[bool]]:
+    found = in_tenant(tenant)
+    if wanted.tenant:
+        found.append(accounts.c.tenant == wanted.tenant)
+    if wanted.words:
+        words = wanted.words.lower()
+        found.append(
+            accounts.c.identifier.contains(words, autoescape=True)
+            | func.lower(accounts.c.name).contains(words, autoescape=True)
+        )
+    if wanted.role is not None:
+        found.append(accounts.c.role == wanted.role.value)
+    if wanted.state is not None:
+        found.append(in_state(wanted.state))
+    if wanted.has_totp is not None:
+        found.append(_has_totp if wanted.has_totp else ~_has_totp)
+    if wanted.unseen_days is not None:
+        found.append(func.coalesce(_seen_at, 0) < now - wanted.unseen_days * DAY)
+    if wanted.after:
+        found.append(accounts.c.identifier > wanted.after)
+    return found
+
+
+def in_tenant(tenant: str | None) -> list[ColumnElement[bool]]:
+    return [] if tenant is None else [accounts.c.tenant == tenant]
+
+
+def in_state(state: State) -> ColumnElement[bool]:
+    if state is State.DISABLED:
+        return accounts.c.status == Status.DISABLED.value
+    has_password = accounts.c.password_hash.is_not(None)
+    return and_(accounts.c.status == Status.ACTIVE.value, has_password if state is State.ACTIVE else ~has_password)
+
+
+def read(row: Any) -> Member:
+    return Member(rows.read(row), bool(row.has_totp), row.seen_at)

@@ -1,0 +1,78 @@
+"""/admin/accounts/import: a file of people, what would become of it, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts.bulk import Create, Reject, Skip, UnreadableFile
+from gateway.accounts.importer import Importer
+from gateway.accounts.pages import AccountsPaths
+from gateway.accounts.people import Actor
+from gateway.login.answers import see_other
+from gateway.pages import Renderer, read_file, read_form, signed_in_of, visit_of
+
+MAX_FILE_BYTES = 2_000_000
+
+
+class ImportPages:
+    """`is_owners`: these are the owner's pages, where each row names its tenant."""
+
+    def __init__(self, *, importer: Importer, renderer: Renderer, paths: AccountsPaths, is_owners: bool) -> None:
+        self._importer = importer
+        self._renderer = renderer
+        self._paths = paths
+        self._is_owners = is_owners
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /admin/accounts/import: the form; with `id`, what would become of a file, or how far it is."""
+        import_id = request.query.get("id", "")
+        if not import_id:
+            return self._page("import.html", request, problem="")
+        found = await self._importer.look(self._actor(request), import_id)
+        if found is None:
+            raise web.HTTPNotFound
+        work, verdicts = found
+        if work.started_at is None:
+            return self._page(
+                "import-preview.html",
+                request,
+                work=work,
+                creates=[verdict for verdict in verdicts if isinstance(verdict, Create)],
+                skips=[verdict for verdict in verdicts if isinstance(verdict, Skip)],
+                rejects=[verdict for verdict in verdicts if isinstance(verdict, Reject)],
+            )
+        counts = Counter(told.word for told in work.report)
+        left_out = [told for told in work.report if told.word != "invited"]
+        return self._page("import-progress.html", request, work=work, counts=counts, left_out=left_out)
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/accounts/import: `file`."""
+        content = await read_file(request, "file", MAX_FILE_BYTES)
+        if not content:
+            return self._page("import.html", request, status=422, problem="choose a file first")
+        try:
+            import_id = await self._importer.keep(
+                self._actor(request), content, visit_of(request).inbound, int(time.time())
+            )
+        except UnreadableFile as error:
+            return self._page("import.html", request, status=422, problem=str(error))
+        return see_other(f"{self._paths.bulk}?id={import_id}")
+
+    async def start(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/accounts/import/start: `id`."""
+        import_id = (await read_form(request)).text("id")
+        if not await self._importer.start(self._actor(request), import_id, int(time.time())):
+            raise web.HTTPNotFound
+        return see_other(f"{self._paths.bulk}?id={import_id}")
+
+    def _actor(self, request: web.Request) -> Actor:
+        session = signed_in_of(request)
+        return Actor(session, None if self._is_owners else session.tenant)
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        context |= {"paths": self._paths, "is_owners": self._is_owners}
+        return self._renderer.page(template, visit_of(request), status=status, **context)

@@ -1,0 +1,312 @@
+"""Passwords that are forgotten, reset and changed, and accounts that people make themselves: over real mails."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.person import NAVIGATION, Person
+from tests.support.raw import get
+from tests.support.upstream import RecordingUpstream
+
+NEW = "seven green kettles on a raft"
+SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox(free_port()).start()
+    yield box
+    box.stop()
+
+
+@pytest.fixture
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
+    mailbox.mails.clear()
+    address = f"127.0.0.1:{recorder.port}"
+    running = Gateway(tmp_path, address, mail_port=mailbox.port, changes=SIGNUP).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+def database(gateway: Gateway) -> sqlite3.Connection:
+    return sqlite3.connect(gateway.store_url.removeprefix("sqlite:///"))
+
+
+def make_older(gateway: Gateway, seconds: int) -> None:
+    with database(gateway) as connection:
+        connection.execute("UPDATE mailed_links SET created_at = created_at - ?", (seconds,))
+
+
+def path_in(mailbox: Mailbox, who: str, words: str, count: int = 1) -> str:
+    """Return the path of the link in the latest mail of that subject."""
+    return re.sub(r"^https?://[^/]+", "", links_in(mailbox.wait_for(who, words, count))[0])
+
+
+def ask_for_reset(person: Person) -> None:
+    person.open("/forgot-password")
+    person.submit("/forgot-password", email=person.email)
+
+
+def events(gateway: Gateway, event: str) -> list[dict[str, object]]:
+    with database(gateway) as connection:
+        query = "SELECT details FROM audit WHERE event = ? ORDER BY id"
+        return [json.loads(row[0]) for row in connection.execute(query, (event,))]
+
+
+# Forgotten and reset.
+
+
+def test_a_forgotten_password_is_reset_by_mail_and_everything_else_ends(own: Gateway, mailbox: Mailbox) -> None:
+    person, elsewhere = Person(own), Person(own, source="127.0.0.3")
+    elsewhere.sign_in()
+    ask_for_reset(person)
+    link = path_in(mailbox, person.email, "password")
+    assert "Choose a new password" in person.open(link).body.decode()
+    done = person.send(link, {"password": NEW})
+    assert (done.status, done.get("location")) == (303, "/login?password-set=1")
+    assert not elsewhere.is_signed_in
+    mailbox.wait_for(person.email, "changed")
+    assert person.give_password(password=PASSWORD).status == 422
+    assert person.give_password(password=NEW).status == 200
+    assert person.is_signed_in
+    assert events(own, "password_changed") == [{"how": "reset", "sessions_ended": 1}]
+
+
+def test_looking_at_a_reset_link_changes_nothing_and_using_it_twice_neither(own: Gateway, mailbox: Mailbox) -> None:
+    person, thief = Person(own), Person(own, source="127.0.0.9")
+    ask_for_reset(person)
+    link = path_in(mailbox, person.email, "password")
+    for _ in range(2):
+        assert thief.open(link).status == 200
+        assert own.exchange(get(link, *NAVIGATION).replace(b"GET", b"HEAD", 1)).status == 200
+    assert person.send(link, {"password": NEW}).status == 303
+    assert thief.send(link, {"password": "another good passphrase"}).status == 410
+    assert "used already" in thief.open(link).body.decode()
+    assert person.give_password(password=NEW).status == 200
+
+
+def test_a_reset_link_is_good_for_an_hour(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own)
+    ask_for_reset(person)
+    link = path_in(mailbox, person.email, "password")
+    make_older(own, 3_601)
+    assert "too old" in person.open(link).body.decode()
+    assert person.send(link, {"password": NEW}).status == 410
+    assert person.give_password(password=PASSWORD).status == 200
+
+
+def test_only_the_newest_reset_link_is_good(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own)
+    ask_for_reset(person)
+    first = path_in(mailbox, person.email, "password")
+    ask_for_reset(person)
+    second = path_in(mailbox, person.email, "password", 2)
+    assert "newer link" in person.open(first).body.decode()
+    assert person.send(first, {"password": NEW}).status == 410
+    assert person.send(second, {"password": NEW}).status == 303
+
+
+def test_a_reset_does_not_bypass_the_second_factor(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own)
+    person.sign_in()
+    person.enrol()
+    again = Person(own, source="127.0.0.5")
+    ask_for_reset(again)
+    again.send(path_in(mailbox, again.email, "Choose a new password"), {"password": NEW})
+    page = again.give_password(password=NEW)
+    assert "Enter your code" in page.body.decode()
+    assert not again.is_signed_in
+
+
+def test_a_reset_says_the_same_to_everybody_and_mails_only_who_is_there(own: Gateway, mailbox: Mailbox) -> None:
+    answers = set()
+    for who in ("employee", "nobody@acme.example", "disabled", "not an email"):
+        person = Person(own, who)
+        person.open("/forgot-password")
+        answer = person.submit("/forgot-password", follow=False, email=person.email)
+        answers.add((answer.status, answer.get("location"), answer.body))
+    assert len(answers) == 1
+    mailbox.wait_for(PEOPLE["employee"][0], "password")
+    assert {str(mail["X-Envelope-To"]) for mail in mailbox.mails} == {PEOPLE["employee"][0]}
+
+
+def test_links_are_built_from_the_public_url_alone(own: Gateway, mailbox: Mailbox) -> None:
+    email = PEOPLE["employee"][0]
+    own.post("/forgot-password", {"email": email}, "X-Forwarded-Host: evil.example", source="127.0.0.2")
+    links = links_in(mailbox.wait_for(email, "password"))
+    assert links
+    assert all(link.startswith("https://app.example.com") for link in links), links
+
+
+def test_asking_again_and_again_sends_five_mails_an_hour(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own)
+    for _ in range(7):
+        ask_for_reset(person)
+    mailbox.wait_for(person.email, "password", 5)
+    with database(own) as connection:
+        query = "SELECT count(*) FROM outbox WHERE template = 'password_reset'"
+        assert connection.execute(query).fetchone()[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("short", "too short"),
+        ("erin@acme.example", "repeats your email"),
+        ("passwordpassword", "easy to guess|add little|well-known"),
+        ("ErinZoeErinZoe", "add little|your name"),
+    ],
+)
+def test_a_weak_password_is_refused_with_the_reason(own: Gateway, mailbox: Mailbox, password: str, words: str) -> None:
+    person = Person(own)
+    ask_for_reset(person)
+    link = path_in(mailbox, person.email, "password")
+    answer = person.send(link, {"password": password})
+    assert answer.status == 422
+    assert re.search(words, answer.body.decode()), answer.body.decode()
+    assert person.send(link, {"password": NEW}).status == 303
+
+
+# Changed.
+
+
+def test_changing_the_password_keeps_this_device_and_ends_the_others(own: Gateway, mailbox: Mailbox) -> None:
+    person, elsewhere = Person(own), Person(own, source="127.0.0.3")
+    person.sign_in()
+    elsewhere.sign_in()
+    before = dict(person.cookies)
+    person.open("/me/password")
+    done = person.submit("/me/password", follow=False, current=PASSWORD, password=NEW)
+    assert (done.status, done.get("location")) == (303, "/me/security?done=password")
+    assert person.is_signed_in
+    assert person.cookies != before
+    assert not elsewhere.is_signed_in
+    person.cookies = before
+    assert not person.is_signed_in
+    mailbox.wait_for(person.email, "changed")
+
+
+def test_the_current_password_is_needed_and_limited(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    statuses = []
+    for _ in range(6):
+        person.open("/me/password")
+        statuses.append(person.submit("/me/password", current="wrong wrong wrong", password=NEW).status)
+    assert statuses == [422] * 5 + [429]
+    assert person.is_signed_in
+
+
+def test_with_totp_a_fresh_code_is_asked_for_first(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    person.enrol()
+    with database(own) as connection:
+        connection.execute("UPDATE sessions SET proofs = replace(proofs, '[\"totp\",', '[\"totp\",1')")
+    with database(own) as connection:
+        [(proofs,)] = connection.execute("SELECT proofs FROM sessions").fetchall()
+    stale = [[factor, at - 3_600] for factor, at in json.loads(proofs.replace('"totp",1', '"totp",'))]
+    with database(own) as connection:
+        connection.execute("UPDATE sessions SET proofs = ?", (json.dumps(stale, separators=(",", ":")),))
+    own.cli("session", "list")  # another program wrote: the workers look within a second
+    page = person.open("/me/password", follow=False)
+    for _ in range(40):
+        if page.status == 303:
+            break
+        page = person.open("/me/password", follow=False)
+    assert page.status == 303
+    assert str(page.get("location")).startswith("/login/totp?next=/me/password")
+
+
+def test_password_managers_find_the_page(own: Gateway) -> None:
+    found = own.exchange(get("/.well-known/change-password", *NAVIGATION))
+    assert (found.status, found.get("location")) == (302, "/me/password")
+    probe = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+    assert own.exchange(get(probe, *NAVIGATION)).status == 404
+
+
+def test_the_hint_goes_by_the_same_rules_and_keeps_nothing(own: Gateway) -> None:
+    def hint(password: str) -> dict[str, object]:
+        answer = own.post("/_gateway/password-hint", {"password": password, "email": "erin@acme.example"})
+        assert answer.status == 200
+        return dict(json.loads(answer.body))
+
+    assert hint(NEW) == {"is_good": True, "hint": ""}
+    assert "too short" in str(hint("short")["hint"])
+    assert "email" in str(hint("erin@acme.example")["hint"])
+    assert NEW not in own.logged()
+    assert own.post("/_gateway/password-hint", {"password": NEW}, origin="https://evil.example").status == 403
+
+
+# Signing up.
+
+
+def sign_up(person: Person, **fields: str) -> int:
+    person.open("/signup")
+    given = {"name": "Nora Field", "email": person.email, "password": NEW, **fields}
+    return person.submit("/signup", follow=False, **given).status
+
+
+def test_who_signs_up_confirms_the_email_before_anything_can_be_used(own: Gateway, mailbox: Mailbox) -> None:
+    person, scanner = Person(own, "nora@acme.example"), Person(own, source="127.0.0.7")
+    assert sign_up(person) == 303
+    assert person.give_password(password=NEW).status == 422
+    link = path_in(mailbox, person.email, "")
+    assert scanner.open(link).status == 200
+    assert person.give_password(password=NEW).status == 422
+    assert person.send(link, {}).get("location") == "/login?confirmed=1"
+    assert person.give_password(password=NEW).status == 200
+    assert person.is_signed_in
+    assert scanner.send(link, {}).status == 410
+    with database(own) as connection:
+        query = "SELECT tenant, role FROM accounts WHERE identifier = 'nora@acme.example'"
+        assert connection.execute(query).fetchone() == ("acme", "employee")
+
+
+def test_a_signup_link_dies_after_a_day(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own, "nora@acme.example")
+    sign_up(person)
+    link = path_in(mailbox, person.email, "")
+    make_older(own, 86_401)
+    assert person.send(link, {}).status == 410
+    assert person.give_password(password=NEW).status == 422
+
+
+def test_an_email_that_has_an_account_is_answered_by_mail_only(own: Gateway, mailbox: Mailbox) -> None:
+    known, unknown = Person(own), Person(own, "nora@acme.example")
+    answers = []
+    for person in (known, unknown):
+        person.open("/signup")
+        answer = person.submit("/signup", follow=False, name="Nora", email=person.email, password=NEW)
+        answers.append((answer.status, answer.get("location"), answer.body))
+    assert answers[0] == answers[1]
+    assert "account" in str(mailbox.wait_for(known.email, "already")["Subject"])
+    assert "/signup/" not in text_of(mailbox.wait_for(known.email, "already"))
+    assert known.give_password(password=PASSWORD).status == 200
+
+
+@pytest.mark.parametrize("email", ["nora@elsewhere.example", "otto@otium.example", "a@b@acme.example"])
+def test_who_may_not_sign_up_is_told_so(own: Gateway, email: str) -> None:
+    assert sign_up(Person(own), email=email) == 422
+
+
+def test_a_name_is_checked_and_shown_as_text(own: Gateway) -> None:
+    person = Person(own, "nora@acme.example")
+    assert sign_up(person, name="Nora\r\nBcc: x@evil.example") == 422
+    assert sign_up(person, name="") == 422
+    person.open("/signup")
+    page = person.submit("/signup", name="<svg onload=x>", email=person.email, password="short")
+    assert "<svg onload" not in page.body.decode()
+
+
+def test_where_signing_up_is_off_its_address_belongs_to_the_application(gateway: Gateway) -> None:
+    assert gateway.exchange(get("/signup", *NAVIGATION)).get("location") == "/login?next=/signup"
+    assert "/signup" not in gateway.exchange(get("/login", *NAVIGATION)).body.decode()
