@@ -1,0 +1,463 @@
+"""What a tenant's admin does about people, and the owner across tenants; and that nobody reaches further."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.app import ROUTES
+from gateway.gate import Need
+from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.mail import Mailbox, links_in
+from tests.support.person import Person, code_of, key_on
+from tests.support.upstream import RecordingUpstream
+
+NEW = "seven green kettles on a raft"
+BOUNDARY = "----form"
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox(free_port()).start()
+    yield box
+    box.stop()
+
+
+@pytest.fixture
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
+    recorder.reset()
+    mailbox.mails.clear()
+    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+@pytest.fixture
+def admin(own: Gateway) -> Person:
+    person = Person(own, "admin", source="127.0.0.3")
+    person.sign_in()
+    return person
+
+
+@pytest.fixture
+def owner(own: Gateway, mailbox: Mailbox) -> Person:
+    """The platform's owner, signed in with all three factors."""
+    person = Person(own, "owner", source="127.0.0.4")
+    person.give_password("/ops")
+    page = person.send(path_in(mailbox, person.email, "sign-in link"), {}, follow=True)
+    person.submit("/login/totp", code=code_of(own, person.email, key_on(page)))
+    assert person.open("/ops").status == 200
+    return person
+
+
+def path_in(mailbox: Mailbox, who: str, words: str, count: int = 1) -> str:
+    return re.sub(r"^https?://[^/]+", "", links_in(mailbox.wait_for(who, words, count))[0])
+
+
+def database(gateway: Gateway) -> sqlite3.Connection:
+    return sqlite3.connect(gateway.store_url.removeprefix("sqlite:///"))
+
+
+def id_of(gateway: Gateway, email: str) -> str:
+    with database(gateway) as connection:
+        return str(connection.execute("SELECT id FROM accounts WHERE identifier = ?", (email,)).fetchone()[0])
+
+
+def audited(gateway: Gateway, event: str) -> list[dict[str, object]]:
+    with database(gateway) as connection:
+        query = "SELECT details FROM audit WHERE event = ? ORDER BY id"
+        return [json.loads(row[0]) for row in connection.execute(query, (event,))]
+
+
+def change(person: Person, what: str, account: str, base: str = "/admin/accounts", **fields: str) -> int:
+    return person.send(f"{base}/member", {"account": account, "do": what, **fields}).status
+
+
+# Finding people.
+
+
+def test_the_list_is_searched_filtered_and_paged(own: Gateway, admin: Person) -> None:
+    first = admin.open("/admin/accounts").body.decode()
+    assert "adam@acme.example" in first
+    assert "olga@beta.example" not in first
+    following = re.search(r'href="(/admin/accounts\?after=[^"]+)"', first)
+    assert following
+    second = admin.open(following[1].replace("&amp;", "&")).body.decode()
+    assert "mara@acme.example" in second
+    assert "adam@acme.example" not in second
+    found = admin.open("/admin/accounts?q=ERIN").body.decode()
+    assert found.count("<tr>") == 2
+    assert "erin@acme.example" in found
+    assert "mara@acme.example" in admin.open("/admin/accounts?role=manager").body.decode()
+    assert "dora@acme.example" in admin.open("/admin/accounts?state=disabled").body.decode()
+    assert "adam@acme.example" not in admin.open("/admin/accounts?unseen=30").body.decode()
+    assert "Nobody is found" in admin.open("/admin/accounts?totp=on").body.decode()
+    assert "Nobody is found" in admin.open("/admin/accounts?q=%25_").body.decode()
+
+
+def test_filters_that_make_no_sense_are_left_out(admin: Person) -> None:
+    for query in ("role=king&state=odd&totp=2&unseen=x", "unseen=-1", "q=" + "x" * 4000, "after=%00"):
+        assert admin.open(f"/admin/accounts?{query}").status in (200, 400)
+
+
+# Inviting.
+
+
+def test_an_invited_person_chooses_a_password_and_signs_in(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
+    fields = {"email": "New@acme.example", "name": "Nina", "role": "manager", "module-hr": "1"}
+    admin.open("/admin/accounts/invite")
+    done = admin.submit("/admin/accounts/invite", follow=False, **fields)
+    assert (done.status, done.get("location")) == (303, "/admin/accounts?done=invited")
+    assert "new@acme.example" in admin.open("/admin/accounts?state=invited").body.decode()
+    link = path_in(mailbox, "new@acme.example", "Adam invites you")
+    guest, late = Person(own, "new@acme.example"), Person(own, source="127.0.0.9")
+    assert "Welcome" in guest.open(link).body.decode()
+    assert guest.send(link, {"password": NEW}).get("location") == "/login?password-set=1"
+    assert late.send(link, {"password": "another good passphrase"}).status == 410
+    assert guest.give_password(password=NEW).status == 200
+    assert guest.is_signed_in
+    assert [details["by"] for details in audited(own, "account_invited")] == ["adam@acme.example"]
+
+
+def test_a_fresh_invitation_kills_the_one_before(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
+    admin.send("/admin/accounts/invite", {"email": "new@acme.example", "name": "Nina", "role": "employee"})
+    first = path_in(mailbox, "new@acme.example", "invites")
+    assert change(admin, "resent", id_of(own, "new@acme.example")) == 303
+    second = path_in(mailbox, "new@acme.example", "invites", 2)
+    guest = Person(own, "new@acme.example")
+    assert "newer link" in guest.open(first).body.decode()
+    assert guest.send(first, {"password": NEW}).status == 410
+    assert guest.send(second, {"password": NEW}).status == 303
+    assert change(admin, "resent", id_of(own, "new@acme.example")) == 404
+
+
+def test_an_invitation_is_good_for_seven_days(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
+    admin.send("/admin/accounts/invite", {"email": "new@acme.example", "name": "Nina", "role": "employee"})
+    link = path_in(mailbox, "new@acme.example", "invites")
+    with database(own) as connection:
+        connection.execute("UPDATE mailed_links SET created_at = created_at - ?", (7 * 86_400 + 1,))
+    guest = Person(own, "new@acme.example")
+    assert "too old" in guest.open(link).body.decode()
+    assert guest.send(link, {"password": NEW}).status == 410
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"email": "erin@acme.example", "name": "Erin", "role": "employee"},
+        {"email": "olga@beta.example", "name": "Olga", "role": "employee"},
+        {"email": "otto@otium.example", "name": "Otto", "role": "employee"},
+        {"email": "new@acme.example", "name": "N\nina", "role": "employee"},
+        {"email": "new@acme.example", "name": "Nina", "role": "owner"},
+        {"email": "new", "name": "Nina", "role": "employee"},
+    ],
+)
+def test_an_invitation_that_can_not_be_is_refused_with_a_reason(
+    own: Gateway, admin: Person, mailbox: Mailbox, fields: dict[str, str]
+) -> None:
+    answer = admin.send("/admin/accounts/invite", fields)
+    assert answer.status == 422
+    assert 'role="alert"' in answer.body.decode()
+    assert mailbox.to(fields["email"], "invites") == []
+
+
+def test_an_admin_invites_into_the_own_tenant_alone(own: Gateway, admin: Person) -> None:
+    fields = {"email": "new@acme.example", "name": "Nina", "role": "employee", "tenant": "beta"}
+    assert admin.send("/admin/accounts/invite", fields).status == 303
+    with database(own) as connection:
+        query = "SELECT tenant FROM accounts WHERE identifier = 'new@acme.example'"
+        assert connection.execute(query).fetchone() == ("acme",)
+
+
+# Changing.
+
+
+def test_a_role_holds_from_the_next_request_on(own: Gateway, admin: Person, recorder: RecordingUpstream) -> None:
+    member = Person(own)
+    member.sign_in()
+    assert member.open("/team").status == 403
+    account = id_of(own, member.email)
+    assert change(admin, "role", account, role="manager", **{"module-finance": "1"}) == 303
+    assert member.open("/team").status == 200
+    assert recorder.requests[-1].all("remote-groups") == ["manager,finance"]
+    assert audited(own, "account_role_changed") == [
+        {"by": "adam@acme.example", "from": "employee,hr", "to": "manager,finance"}
+    ]
+
+
+def test_who_is_disabled_is_out_and_can_be_let_in_again(own: Gateway, admin: Person) -> None:
+    member = Person(own)
+    member.sign_in()
+    account = id_of(own, member.email)
+    assert change(admin, "disabled", account) == 303
+    assert not member.is_signed_in
+    assert member.give_password().status == 422
+    assert change(admin, "enabled", account) == 303
+    assert member.give_password().status == 200
+
+
+def test_a_name_is_changed_and_a_bad_one_refused(own: Gateway, admin: Person) -> None:
+    account = id_of(own, "erin@acme.example")
+    assert change(admin, "renamed", account, name="Erin Nové") == 303
+    assert change(admin, "renamed", account, name="x\x00y") == 400
+    assert change(admin, "renamed", account, name="x\ry") == 422
+    assert "Erin Nové" in admin.open(f"/admin/accounts/member?account={account}").body.decode()
+    own_account = id_of(own, admin.email)
+    assert change(admin, "renamed", own_account, name="Adam the First") == 303
+
+
+@pytest.mark.parametrize("what", ["role", "email", "disabled", "resent"])
+def test_nobody_changes_their_own_standing(own: Gateway, admin: Person, what: str) -> None:
+    fields = {"role": "employee", "email": "adam2@acme.example"}
+    assert change(admin, what, id_of(own, admin.email), **fields) == 404
+
+
+def test_a_new_email_is_confirmed_there_and_told_to_the_old_one(
+    own: Gateway, admin: Person, mailbox: Mailbox, recorder: RecordingUpstream
+) -> None:
+    member = Person(own)
+    member.sign_in()
+    account = id_of(own, member.email)
+    assert change(admin, "email", account, email="Erin.New@acme.example") == 303
+    link = path_in(mailbox, "erin.new@acme.example", "Confirm")
+    anywhere = Person(own, source="127.0.0.9")
+    assert anywhere.open(link).status == 200
+    assert member.is_signed_in
+    assert recorder.requests[-1].all("remote-email") == ["erin@acme.example"]
+    assert anywhere.send(link, {}).status == 303
+    assert anywhere.send(link, {}).status == 410
+    assert member.is_signed_in
+    assert recorder.requests[-1].all("remote-email") == ["erin.new@acme.example"]
+    mailbox.wait_for("erin@acme.example", "email was changed")
+    assert Person(own, "erin.new@acme.example").give_password().status == 200
+    assert Person(own).give_password().status == 422
+
+
+@pytest.mark.parametrize("email", ["otto@otium.example", "olga@beta.example", "mara@acme.example", "@"])
+def test_an_email_of_somebody_else_or_of_an_owner_is_not_taken(own: Gateway, admin: Person, email: str) -> None:
+    assert change(admin, "email", id_of(own, "erin@acme.example"), email=email) == 422
+
+
+def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) -> None:
+    with database(own) as connection:
+        [(proofs,)] = connection.execute(
+            "SELECT proofs FROM sessions WHERE account = ?", (id_of(own, admin.email),)
+        ).fetchall()
+        stale = json.dumps([[factor, at - 3_600] for factor, at in json.loads(proofs)], separators=(",", ":"))
+        connection.execute("UPDATE sessions SET proofs = ?", (stale,))
+    until = time.monotonic() + 5
+    account = id_of(own, "erin@acme.example")
+    while True:
+        answer = admin.send("/admin/accounts/member", {"account": account, "do": "role", "role": "employee"})
+        if str(answer.get("location")).startswith("/login?next=/admin/accounts/member") or time.monotonic() > until:
+            break
+    assert answer.get("location") == f"/login?next=/admin/accounts/member%3Faccount%3D{account}&again=1"
+
+
+def test_the_last_admin_stays(own: Gateway, owner: Person) -> None:
+    account = id_of(own, "adam@acme.example")
+    for what in ("role", "disabled"):
+        answer = owner.send("/ops/accounts/member", {"account": account, "do": what, "role": "employee"})
+        assert answer.status == 422
+        assert "last admin" in answer.body.decode()
+    mara = id_of(own, "mara@acme.example")
+    assert change(owner, "role", mara, "/ops/accounts", role="admin") == 303
+    assert change(owner, "disabled", account, "/ops/accounts") == 303
+
+
+# Nobody reaches further.
+
+
+def test_no_route_of_an_admin_reaches_another_tenant(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
+    targets = [id_of(own, PEOPLE[who][0]) for who in ("other", "owner")]
+    with database(own) as connection:
+        before = connection.execute("SELECT * FROM accounts ORDER BY id").fetchall()
+    routes = [route.path for route in ROUTES if route.need is Need.ADMIN and "{" not in route.path]
+    assert len(routes) >= 7
+    hidden = ("olga@beta.example", "Olga", "otto@otium.example")
+    for target in targets:
+        for path in routes:
+            page = admin.open(f"{path}?account={target}&id={target}&tenant=beta&q=olga")
+            assert not any(word in page.body.decode().replace('value="olga"', "") for word in hidden), path
+            for what in ("", "role", "renamed", "email", "disabled", "enabled", "resent"):
+                fields = {"account": target, "id": target, "do": what, "role": "admin", "name": "X", "tenant": "beta"}
+                answer = admin.send(path, {**fields, "email": "x@beta.example"})
+                assert answer.status in (400, 404, 405, 415, 422) or path == "/admin/accounts/invite", (path, what)
+    with database(own) as connection:
+        after = connection.execute("SELECT * FROM accounts WHERE identifier != 'x@beta.example' ORDER BY id").fetchall()
+        query = "SELECT tenant FROM accounts WHERE identifier = 'x@beta.example'"
+        assert connection.execute(query).fetchone() in (None, ("acme",))
+    assert after == before
+
+
+@pytest.mark.parametrize("who", ["employee", "manager", "admin"])
+def test_the_owners_pages_are_for_the_owner(own: Gateway, who: str) -> None:
+    person = Person(own, who)
+    person.sign_in()
+    for route in ROUTES:
+        if route.need is Need.OWNER or (route.need is Need.ADMIN and who != "admin"):
+            assert person.open(route.path).status == 403, route.path
+            assert person.send(route.path, {}).status in (403, 405), route.path
+
+
+# Many at once.
+
+
+def upload(person: Person, path: str, content: bytes) -> str:
+    body = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n'
+        f"Content-Type: text/csv\r\n\r\n".encode()
+        + content
+        + f"\r\n--{BOUNDARY}--\r\n".encode()
+    )
+    lines = (
+        f"POST {path} HTTP/1.1", f"Host: {HOST}", f"Origin: {ORIGIN}", "Accept: text/html", person.cookie_line,
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}", f"Content-Length: {len(body)}", "", "",
+    )  # fmt: skip
+    answer = person.gateway.exchange("\r\n".join(lines).encode() + body, source=person.source)
+    person.page = answer
+    return str(answer.get("location")) if answer.status == 303 else f"{answer.status}"
+
+
+def people_file(good: int, broken: int) -> bytes:
+    lines = ["email,name,department,role"]
+    lines += [f"p{n}@acme.example,Person {n},hr,employee" for n in range(good)]
+    lines += [f"broken{n},Nobody,,employee" for n in range(broken - 3)]
+    lines += ["b@acme.example,,hr,employee", "c@acme.example,C,hr,king", "erin@acme.example,Erin,hr,employee"]
+    return "\n".join(lines).encode()
+
+
+def test_five_hundred_are_invited_and_broken_rows_stop_nobody(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
+    where = upload(admin, "/admin/accounts/import", people_file(480, 20))
+    assert where.startswith("/admin/accounts/import?id=imp_"), where
+    preview = admin.open(where).body.decode()
+    assert "Invite 480 people" in preview
+    assert "broken3" in preview
+    assert "There is an account with this email already." in preview
+    assert mailbox.mails == []
+    assert admin.submit("/admin/accounts/import/start").status == 200
+    until = time.monotonic() + 60
+    while "All rows are done" not in admin.open(where).body.decode():
+        assert time.monotonic() < until, own.logged()[-2000:]
+    with database(own) as connection:
+        query = "SELECT count(*) FROM accounts WHERE identifier LIKE 'p%@acme.example' AND password_hash IS NULL"
+        assert connection.execute(query).fetchone() == (480,)
+        query = "SELECT count(*), count(DISTINCT recipient) FROM outbox WHERE template = 'invitation'"
+        assert connection.execute(query).fetchone() == (480, 480)
+    assert len(audited(own, "account_invited")) == 480
+    assert admin.submit("/admin/accounts/import/start").status in (200, 404)
+    again = upload(admin, "/admin/accounts/import", people_file(480, 20))
+    assert "There is nobody to invite" in admin.open(again).body.decode()
+
+
+def test_an_import_goes_on_after_its_worker_was_killed(own: Gateway, admin: Person) -> None:
+    where = upload(admin, "/admin/accounts/import", people_file(300, 3))
+    admin.open(where)
+    admin.submit("/admin/accounts/import/start")
+    import_id = where.partition("id=")[2]
+
+    def done() -> int:
+        with database(own) as connection:
+            return int(connection.execute("SELECT done FROM imports WHERE id = ?", (import_id,)).fetchone()[0])
+
+    until = time.monotonic() + 30
+    while not 10 <= done() < 303:
+        assert time.monotonic() < until
+    for pid in own.workers():
+        os.kill(pid, signal.SIGKILL)
+    with database(own) as connection:  # the lease need not be waited for
+        connection.execute("UPDATE imports SET due_at = 0")
+    until = time.monotonic() + 60
+    while done() < 303:
+        assert time.monotonic() < until, own.logged()[-2000:]
+        time.sleep(0.2)
+        with database(own) as connection:
+            connection.execute("UPDATE imports SET due_at = 0 WHERE due_at > 0 AND done = 0")
+    with database(own) as connection:
+        query = "SELECT count(*), count(DISTINCT recipient) FROM outbox WHERE template = 'invitation'"
+        assert connection.execute(query).fetchone() == (300, 300)
+    assert len(audited(own, "account_invited")) == 300
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "choose a file"), (b"a,b\n1,2", "email is missing"), (b"\xff\xfe", "UTF-8"),
+     (b"email,name,department,role\n", "nothing below")],
+)  # fmt: skip
+def test_a_file_that_is_no_list_is_refused_with_a_reason(admin: Person, content: bytes, words: str) -> None:
+    assert upload(admin, "/admin/accounts/import", content) == "422"
+    assert admin.page is not None
+    assert words in admin.page.body.decode()
+
+
+def test_a_file_that_is_too_large_is_refused(admin: Person) -> None:
+    assert upload(admin, "/admin/accounts/import", b"x" * 2_100_000) == "413"
+
+
+def test_rows_of_another_tenant_and_hashes_are_not_taken_from_an_admin(own: Gateway, admin: Person) -> None:
+    lines = b"email,name,department,role,tenant,password_hash\n"
+    rows = b"x@beta.example,X,hr,admin,beta,\ny@acme.example,Y,hr,employee,acme,pbkdf2:sha256:1$a$b\n"
+    where = upload(admin, "/admin/accounts/import", lines + rows)
+    preview = admin.open(where).body.decode()
+    assert "another company" in preview
+    admin.submit("/admin/accounts/import/start")
+    until = time.monotonic() + 20
+    while "All rows are done" not in admin.open(where).body.decode():
+        assert time.monotonic() < until
+    with database(own) as connection:
+        query = (
+            "SELECT identifier, password_hash FROM accounts WHERE identifier IN ('x@beta.example', 'y@acme.example')"
+        )
+        assert connection.execute(query).fetchall() == [("y@acme.example", None)]
+
+
+def test_an_import_is_seen_and_started_by_its_own_tenant_alone(own: Gateway, admin: Person) -> None:
+    where = upload(admin, "/admin/accounts/import", people_file(1, 3))
+    own.cli("account", "set-role", "olga@beta.example", "admin")
+    other = Person(own, "other")
+    other.sign_in()
+    assert other.open(where).status == 404
+    assert other.send("/admin/accounts/import/start", {"id": where.partition("id=")[2]}).status == 404
+
+
+# Tenants.
+
+
+def test_a_suspended_tenant_is_out_with_the_next_request(own: Gateway, owner: Person) -> None:
+    member, other = Person(own), Person(own, "other")
+    member.sign_in()
+    other.sign_in()
+    assert owner.send("/ops/tenants", {"do": "suspended", "tenant": "acme"}).status == 303
+    assert not member.is_signed_in
+    assert other.is_signed_in
+    assert member.give_password().status == 422
+    assert owner.send("/ops/tenants", {"do": "resumed", "tenant": "acme"}).status == 303
+    assert not member.is_signed_in
+    assert member.give_password(password=PASSWORD).status == 200
+    assert [details["tenant"] for details in audited(own, "tenant_suspended")] == ["acme"]
+
+
+def test_tenants_are_made_and_renamed_and_the_own_one_stays(own: Gateway, owner: Person) -> None:
+    assert owner.send("/ops/tenants", {"do": "added", "tenant": "gamma", "name": "Gamma GmbH"}).status == 303
+    assert owner.send("/ops/tenants", {"do": "added", "tenant": "gamma", "name": "Again"}).status == 422
+    assert owner.send("/ops/tenants", {"do": "added", "tenant": "No Good", "name": "x"}).status == 422
+    assert owner.send("/ops/tenants", {"do": "renamed", "tenant": "gamma", "name": "Gamma AG"}).status == 303
+    assert owner.send("/ops/tenants", {"do": "suspended", "tenant": "otium"}).status == 422
+    assert "Gamma AG" in owner.open("/ops/tenants").body.decode()
+
+
+def test_the_owner_reaches_every_tenant_and_no_owner(own: Gateway, owner: Person) -> None:
+    page = owner.open("/ops/accounts?tenant=beta").body.decode()
+    assert "olga@beta.example" in page
+    assert change(owner, "renamed", id_of(own, "olga@beta.example"), "/ops/accounts", name="Olga B.") == 303
+    fields = {"email": "new@beta.example", "name": "Nina", "role": "admin", "tenant": "beta"}
+    assert owner.send("/ops/accounts/invite", fields).status == 303
+    assert owner.open(f"/ops/accounts/reset-2fa?account={id_of(own, owner.email)}").status == 404
