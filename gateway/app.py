@@ -173,6 +173,8 @@ class Gateway:
             is_https=origin.startswith("https:"),
             sign_out_path=routes["logout"].path,
             security_path=paths_of(settings)["security"],
+            people_path=paths_of(settings)["accounts"],
+            operations_path=paths_of(settings)["ops"],
             static_path=routes["static"].path.removesuffix("{name}"),
         )
         self._page_lines = [f"{name}: {value}".encode() for name, value in self._renderer.headers.items()]

@@ -119,7 +119,15 @@ class Renderer:
     """
 
     def __init__(
-        self, settings: Pages, *, is_https: bool, sign_out_path: str, security_path: str, static_path: str
+        self,
+        settings: Pages,
+        *,
+        is_https: bool,
+        sign_out_path: str,
+        security_path: str,
+        people_path: str,
+        operations_path: str,
+        static_path: str,
     ) -> None:
         self._headers = HEADERS | (STRICT_TRANSPORT if is_https else {})
         self._environment = jinja2.Environment(
@@ -157,6 +165,8 @@ class Renderer:
             brand=settings,
             sign_out_path=sign_out_path,
             security_path=security_path,
+            people_path=people_path,
+            operations_path=operations_path,
             static=static_path,
             language=settings.language,
             version=sha256(b"".join(content for content, _ in self._static.values())).hexdigest()[:12],

@@ -149,6 +149,8 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             ops=path["ops"],
             security=path["security"],
             password=path["password"],
+            accounts=path["ops_accounts"],
+            tenants=path["ops_tenants"],
         ),
     )
     forms = FormPages(

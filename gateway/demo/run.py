@@ -178,6 +178,10 @@ url = {store}
 [mail]
 port = {places.smtp_port}
 security = "none"
+
+[signup]
+mode = "domains"
+domains = {{ "acme.example" = "acme" }}
 """
 
 
@@ -231,6 +235,8 @@ def welcome(places: Places) -> str:
   Try
     {places.url}/whoami         what the application is told about you
     {places.url}/company        for admins only
+    {places.url}/me/security    two factors, devices, the password; /admin/accounts and /ops from the topbar
+    {places.url}/signup         as anybody @acme.example; the mail is caught
     {places.url}/live           then, elsewhere, end the session and watch it stop:
       GATEWAY_SECRET=$(cat '{places.folder}/secret') \\
         otium-gateway session revoke --email {PEOPLE[0].email} --config '{places.config}'

@@ -28,6 +28,8 @@ class DevicePaths:
     ops: str
     security: str
     password: str
+    accounts: str
+    tenants: str
 
 
 class DevicePages:

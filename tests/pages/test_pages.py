@@ -23,7 +23,13 @@ ROOT = Path(__file__).parent.parent.parent
 def renderer() -> Renderer:
     brand = Pages(product="Ötium & <b>Work</b>", support="help@acme.example", accent="#ffcc00")
     return Renderer(
-        brand, is_https=True, sign_out_path="/logout", security_path="/me/security", static_path="/_gateway/static/"
+        brand,
+        is_https=True,
+        sign_out_path="/logout",
+        security_path="/me/security",
+        people_path="/admin/accounts",
+        operations_path="/ops",
+        static_path="/_gateway/static/",
     )
 
 

@@ -46,11 +46,13 @@ def test_an_admin_resets_a_member_who_then_enrols_again(own: Gateway, mailbox: M
     member.sign_in()
     member.enrol()
     admin.sign_in()
-    page = admin.open("/admin/accounts").body.decode()
     wanted = account_id(own, "employee")
+    assert f"/admin/accounts/member?account={wanted}" in admin.open("/admin/accounts?q=erin").body.decode()
+    page = admin.open(f"/admin/accounts/member?account={wanted}").body.decode()
     assert f"/admin/accounts/reset-2fa?account={wanted}" in page
     admin.open(f"/admin/accounts/reset-2fa?account={wanted}")
-    assert admin.submit("/admin/accounts/reset-2fa", follow=False).get("location") == "/admin/accounts?done=reset"
+    done = admin.submit("/admin/accounts/reset-2fa", follow=False)
+    assert done.get("location") == f"/admin/accounts/member?account={wanted}&done=reset"
     assert not member.is_signed_in
     assert "Adam" in text_of(mailbox.wait_for(member.email, "reset"))
     page_again = member.give_password("/probe")

@@ -1,0 +1,224 @@
+"""Signup, invitations, passwords, a new email and a file of many: a real browser, real mails."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from gateway.demo.run import ACCESS as DEMO_ACCESS
+from tests.journeys.conftest import Site
+from tests.support import servers
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.mail import Mailbox, links_in
+
+NEW = "seven green kettles on a raft"
+SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox(free_port()).start()
+    yield box
+    box.stop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("accounts")
+    app, address = servers.application(folder)
+    gateway = Gateway(folder, address, access=DEMO_ACCESS, mail_port=mailbox.port, changes=SIGNUP).seed().start()
+    proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
+    yield Site("https://app.example.com", port, gateway)
+    proxy.stop()
+    gateway.stop()
+    app.stop()
+
+
+@pytest.fixture(params=["scripts", "no scripts"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page of a fresh profile, with JavaScript and without."""
+    context = browser.new_context(ignore_https_errors=True, java_script_enabled=request.param == "scripts")
+    yield context.new_page()
+    context.close()
+
+
+def link_to(mailbox: Mailbox, who: str, words: str, after: int = 0) -> str:
+    return links_in(mailbox.wait_for(who, words, after + 1))[0]
+
+
+def sign_in(page: Page, site: Site, email: str, password: str = PASSWORD, target: str = "/whoami") -> None:
+    page.goto(f"{site.url}{target}")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def choose(page: Page, link: str, password: str = NEW) -> None:
+    page.goto(link)
+    page.get_by_label("New password").fill(password)
+    page.get_by_role("button", name="Set the password").click()
+
+
+def another(page: Page) -> tuple[BrowserContext, Page]:
+    browser = page.context.browser
+    assert browser is not None
+    context = browser.new_context(ignore_https_errors=True)
+    return context, context.new_page()
+
+
+def test_signing_up(page: Page, site: Site, mailbox: Mailbox) -> None:
+    email = f"nora{len(mailbox.mails)}@acme.example"
+    page.goto(f"{site.url}/login")
+    page.get_by_role("link", name="Make an account").click()
+    page.get_by_label("Your name").fill("Nora Field")
+    page.get_by_label("Email at work").fill(email)
+    page.get_by_label("New password").fill("nora field 2026")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("alert")).to_contain_text("your name")
+    page.get_by_label("New password").fill(NEW)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading")).to_have_text("Look into your mail")
+    link = link_to(mailbox, email, "")
+    context, elsewhere = another(page)
+    elsewhere.goto(link)
+    expect(elsewhere.get_by_role("heading")).to_have_text("Is this your email?")
+    page.goto(link)
+    page.get_by_role("button", name="Yes, make my account").click()
+    expect(page.get_by_role("status")).to_contain_text("Your account is ready")
+    elsewhere.get_by_role("button", name="Yes, make my account").click()
+    expect(elsewhere.get_by_role("heading")).to_have_text("This link was used already")
+    context.close()
+    sign_in(page, site, email, NEW)
+    page.wait_for_url(f"{site.url}/whoami")
+    expect(page.locator("body")).to_contain_text(email)
+
+
+def test_being_invited(page: Page, site: Site, mailbox: Mailbox) -> None:
+    email = f"ivo{len(mailbox.mails)}@acme.example"
+    context, admin = another(page)
+    sign_in(admin, site, PEOPLE["admin"][0], target="/admin/accounts")
+    admin.get_by_role("link", name="Invite somebody").click()
+    admin.get_by_label("Name").fill("Ivo Sand")
+    admin.get_by_label("Email").fill(email)
+    admin.get_by_label("Role").select_option("manager")
+    admin.get_by_role("button", name="Send the invitation").click()
+    expect(admin.get_by_role("status")).to_contain_text("on its way")
+    first = link_to(mailbox, email, "invites")
+    admin.goto(f"{site.url}/admin/accounts?q={email}")
+    admin.get_by_role("link", name="Ivo Sand").click()
+    admin.get_by_role("button", name="Send it again").click()
+    context.close()
+    second = link_to(mailbox, email, "invites", 1)
+    page.goto(first)
+    expect(page.get_by_role("heading")).to_have_text("There is a newer link")
+    choose(page, second)
+    sign_in(page, site, email, NEW)
+    page.wait_for_url(f"{site.url}/whoami")
+    page.goto(second)
+    expect(page.get_by_role("heading")).to_have_text("This link was used already")
+
+
+def test_a_forgotten_password(page: Page, site: Site, mailbox: Mailbox) -> None:
+    email = PEOPLE["manager"][0]
+    before = len(mailbox.to(email, "new password"))
+    page.goto(f"{site.url}/whoami")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.get_by_role("heading")).to_have_text("Look into your mail")
+    link = link_to(mailbox, email, "new password", before)
+    choose(page, link, f"{NEW} {before}")
+    expect(page.get_by_role("status")).to_contain_text("Your password is set")
+    sign_in(page, site, email, f"{NEW} {before}")
+    page.wait_for_url(f"{site.url}/whoami")
+    page.goto(link)
+    expect(page.get_by_role("heading")).to_have_text("This link was used already")
+    page.get_by_role("link", name="Send me a new link").click()
+    expect(page.get_by_label("Email")).to_be_visible()
+
+
+def test_a_link_that_is_too_old(page: Page, site: Site, mailbox: Mailbox) -> None:
+    email = PEOPLE["admin"][0]
+    before = len(mailbox.to(email, "new password"))
+    page.goto(f"{site.url}/forgot-password")
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Send me the link").click()
+    link = link_to(mailbox, email, "new password", before)
+    with sqlite3.connect(site.gateway.store_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE mailed_links SET created_at = created_at - 3601")
+    page.goto(link)
+    expect(page.get_by_role("heading")).to_have_text("This link is too old")
+
+
+def test_changing_the_password(page: Page, site: Site, request: pytest.FixtureRequest) -> None:
+    email = "crowd48@acme.example" if request.node.callspec.params["page"] == "scripts" else "crowd49@acme.example"
+    sign_in(page, site, email, target="/me/security")
+    page.get_by_role("link", name="Change it").click()
+    page.get_by_label("Current password").fill("not this one at all")
+    page.get_by_label("New password").fill(NEW)
+    page.get_by_role("button", name="Change it").click()
+    expect(page.get_by_role("alert")).to_contain_text("current password is not right")
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_label("New password").fill(NEW)
+    page.get_by_role("button", name="Change it").click()
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed")
+    page.goto(f"{site.url}/.well-known/change-password")
+    page.wait_for_url(f"{site.url}/me/password")
+
+
+def test_a_new_email(page: Page, site: Site, mailbox: Mailbox) -> None:
+    number = len(mailbox.mails)
+    old, new = f"crowd{number % 40}@acme.example", f"renamed{number}@acme.example"
+    sign_in(page, site, PEOPLE["admin"][0], target=f"/admin/accounts?q={old}")
+    page.locator("tbody a").first.click()
+    page.get_by_label("New email").fill(new)
+    page.get_by_role("button", name="Send the link to confirm it").click()
+    expect(page.get_by_role("status")).to_contain_text("mailed a link to the new email")
+    link = link_to(mailbox, new, "Confirm")
+    context, elsewhere = another(page)
+    elsewhere.goto(link)
+    elsewhere.get_by_role("button", name="Yes, use it").click()
+    expect(elsewhere.get_by_role("status")).to_contain_text("new email is confirmed")
+    mailbox.wait_for(old, "changed")
+    elsewhere.goto(link)
+    expect(elsewhere.get_by_role("heading")).to_have_text("This link was used already")
+    context.close()
+
+
+def test_a_file_of_five_hundred_with_twenty_broken_rows(
+    page: Page, site: Site, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    mark = len(mailbox.mails)
+    rows = [f"many{mark}-{n}@acme.example,Person {n},hr,employee" for n in range(480)]
+    rows[100:100] = [f"broken{n},Nobody,,employee" for n in range(20)]
+    file = tmp_path / "people.csv"
+    file.write_text("\n".join(["email,name,department,role", *rows]))
+    sign_in(page, site, PEOPLE["admin"][0], target="/admin/accounts")
+    page.get_by_role("link", name="Invite many from a file").click()
+    page.get_by_label("File").set_input_files(file)
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(page.get_by_role("region", name="Refused").locator("tbody tr")).to_have_count(20)
+    page.get_by_role("button", name="Invite 480 people").click()
+    while not page.get_by_role("heading", name="All rows are done").is_visible():
+        look = page.get_by_role("link", name="Look again")
+        if look.is_visible():
+            look.click()
+    expect(page.locator("dd").first).to_have_text("480")
+    expect(page.get_by_role("region", name="Not invited").locator("tbody tr")).to_have_count(20)
+
+
+def test_the_hint_speaks_while_somebody_types(site: Site, browser: Browser) -> None:
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    page.goto(f"{site.url}/signup")
+    page.get_by_label("New password").fill("qwertyuiopasdfgh")
+    expect(page.locator("#rule")).to_contain_text("well-known")
+    page.get_by_label("New password").fill(NEW)
+    expect(page.locator("#rule")).to_have_text("This is a good password.")
+    page.get_by_label("New password").fill("short")
+    expect(page.locator("#rule")).to_contain_text("At least 12 characters")
+    context.close()
