@@ -2,8 +2,10 @@
 
 llhttp judges every head first; the rules here are stricter where it is lenient, and the gateway refuses what
 either refuses. Most lines of a head came before, byte for byte, on this connection or another: what was found
-out about a line is kept in a bounded memo, so the usual request costs one dictionary look-up a line. The memo
-is a cache of pure judgements: emptying it changes nothing but time.
+out about a line is kept in a bounded memo, so the usual request costs one look-up a line. In a head of known
+lines only, those that mean nothing to us (they are forwarded and no part of the framing) are not shown to llhttp
+again; it sees the request line and all other lines at each request. The memo is a cache of pure judgements:
+emptying it changes nothing but time (tests/edge/test_request.py compares).
 """
 
 from __future__ import annotations
@@ -150,7 +152,8 @@ class Reader:
         `peer` is the address at the other end of the connection, "" for a Unix socket.
         """
         lines = head.split(b"\r\n")
-        parts = lines.pop(0).split(b" ")
+        request_line = lines.pop(0)
+        parts = request_line.split(b" ")
         if len(parts) != 3:
             return Failure.BAD_REQUEST
         verb, target, version = parts
@@ -162,16 +165,22 @@ class Reader:
             return Failure.TARGET_TOO_LONG
         if len(lines) > self._max_fields:
             return Failure.HEAD_TOO_LARGE
-        if not is_accepted_by_llhttp(head):
+        passing = self._passing
+        kept: list[bytes] = []
+        others: list[bytes] = []
+        for line in lines:
+            if line in passing:
+                kept.append(line)
+            else:
+                others.append(line)
+        rest = tuple(others)
+        special = self._specials.get(rest)
+        if not is_accepted_by_llhttp(request_line, lines if special is None else others):
             return Failure.BAD_REQUEST
         path, mark, query = target.partition(b"?")
         readings = self._paths[path] if path in self._paths else self._read_path(path)
         if readings is None or (mark and not is_safe_query(query)):
             return Failure.BAD_PATH
-        passing = self._passing
-        kept = [line for line in lines if line in passing]
-        rest = tuple([line for line in lines if line not in passing])
-        special = self._specials.get(rest)
         if special is None:
             kept, special = self._understand(lines, kept, rest)
         failure, host, cookies, hints, options, length, wants_websocket, expects_continue = special
@@ -373,10 +382,10 @@ class _Judge:
 _JUDGE = _Judge()
 
 
-def is_accepted_by_llhttp(head: bytes) -> bool:
-    """Return whether llhttp takes `head`. A parser is made for each: cheaper than to bring one back to its start."""
+def is_accepted_by_llhttp(request_line: bytes, lines: list[bytes]) -> bool:
+    """Return whether llhttp takes a head of these. A parser is made for each: cheaper than to reset one."""
     try:
-        HttpRequestParser(_JUDGE).feed_data(head + b"\r\n\r\n")
+        HttpRequestParser(_JUDGE).feed_data(b"\r\n".join((request_line, *lines, b"\r\n")))
     except HttpParserUpgrade:
         return True
     except HttpParserError:

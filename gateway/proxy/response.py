@@ -78,12 +78,21 @@ class AnswerReader:
         lines = head.split(b"\r\n")
         status_line = lines.pop(0)
         match = STATUS_LINE.fullmatch(status_line)
-        if match is None or not is_accepted_by_llhttp(head):
+        if match is None:
             return None
         passing = self._passing
-        kept = [line for line in lines if line in passing]
-        rest = tuple([line for line in lines if line not in passing])
+        kept: list[bytes] = []
+        others: list[bytes] = []
+        for line in lines:
+            if line in passing:
+                kept.append(line)
+            else:
+                others.append(line)
+        rest = tuple(others)
         special = self._specials.get(rest)
+        # Known lines that are no part of the framing need not be judged again (see edge.request).
+        if not is_accepted_by_llhttp(status_line, lines if special is None else others):
+            return None
         if special is None:
             kept, special = self._understand(lines, kept, rest)
         is_refused, length_line, length, options, is_websocket, is_stream, has_cache_rule, own_cookies, also = special
@@ -198,9 +207,9 @@ class _Judge:
 _JUDGE = _Judge()
 
 
-def is_accepted_by_llhttp(head: bytes) -> bool:
+def is_accepted_by_llhttp(status_line: bytes, lines: list[bytes]) -> bool:
     try:
-        HttpResponseParser(_JUDGE).feed_data(head + b"\r\n\r\n")
+        HttpResponseParser(_JUDGE).feed_data(b"\r\n".join((status_line, *lines, b"\r\n")))
     except HttpParserUpgrade:
         return True
     except HttpParserError:
