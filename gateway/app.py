@@ -264,10 +264,12 @@ class Gateway:
     def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
         return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
 
-    def _tell(self, failure: Failure, inbound: Inbound | None, request_id: str) -> tuple[list[bytes], bytes]:
+    def _tell(
+        self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
+    ) -> tuple[list[bytes], bytes]:
         """Say what went wrong: a page to people, JSON to programs."""
         if inbound is None or inbound.is_navigation:
-            page = self._renderer.failure_page(failure, request_id)
+            page = self._renderer.failure_page(failure, request_id, session)
             return [b"Content-Type: text/html; charset=utf-8", *self._page_lines], page
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}

@@ -13,9 +13,10 @@ import pyotp
 import pytest
 
 from gateway.app import ROUTES
-from tests.support.gateway import COOKIE, HOST, PASSWORD, PEOPLE, PROXY, Gateway, free_port
+from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, PROXY, Gateway, free_port
 from tests.support.mail import Mailbox, links_in, text_of
-from tests.support.person import Person, code_of, codes_on, key_on
+from tests.support.owner import enrol_owner, owner_before_link, path_of
+from tests.support.person import Person, code_of, key_on
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
@@ -38,11 +39,6 @@ def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterat
     assert running.stop() == 0, running.logged()[-3000:]
 
 
-def path_of(link: str) -> str:
-    assert link.startswith(f"https://{HOST}/"), link
-    return link.removeprefix(f"https://{HOST}")
-
-
 def audited(gateway: Gateway) -> list[str]:
     path = gateway.store_url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as connection:
@@ -63,7 +59,7 @@ def test_a_member_sets_totp_up_and_is_asked_for_it_from_then_on(own: Gateway, ma
     key, codes = person.enrol()
     assert len(set(codes)) == 8
     assert person.is_signed_in
-    assert "is on" in mailbox.wait_for(person.email)["Subject"]
+    mailbox.wait_for(person.email, "is on")
     again = Person(own, source="127.0.0.3")
     page = again.give_password("/deep?x=1")
     assert "Enter your code" in page.body.decode()
@@ -110,19 +106,6 @@ def test_each_backup_code_signs_in_once_and_a_mail_says_so(own: Gateway, mailbox
     assert not third.is_signed_in
 
 
-def enrol_owner(own: Gateway, mailbox: Mailbox, **where: str) -> tuple[Person, str, list[str]]:
-    owner = Person(own, "owner", **where)
-    waiting = owner.give_password("/platform")
-    assert "Look into your mail" in waiting.body.decode()
-    link = path_of(links_in(mailbox.wait_for(owner.email, "sign-in link"))[0])
-    owner.open(link)
-    page = owner.send(link, {}, follow=True)
-    key = key_on(page)
-    done = owner.submit("/login/totp", code=code_of(own, owner.email, key))
-    assert done.status == 200, done.status
-    return owner, key, codes_on(done)
-
-
 def test_an_owner_without_totp_proves_password_and_mail_before_setting_it_up(own: Gateway, mailbox: Mailbox) -> None:
     owner, _, codes = enrol_owner(own, mailbox)
     assert len(codes) == 8
@@ -144,15 +127,6 @@ def test_an_owner_signs_in_with_three_factors(own: Gateway, mailbox: Mailbox) ->
     done = owner.send(link, {})
     assert (done.status, done.get("location")) == (303, "/platform?deep")
     assert owner.is_signed_in
-
-
-def owner_before_link(own: Gateway, mailbox: Mailbox) -> tuple[Person, str, str]:
-    """Return an owner who waits for the link, the link's path, and the TOTP key."""
-    _, key, _ = enrol_owner(own, mailbox)
-    owner = Person(own, "owner", source="127.0.0.3")
-    owner.give_password("/platform")
-    owner.submit("/login/totp", code=code_of(own, owner.email, key))
-    return owner, path_of(links_in(mailbox.wait_for(owner.email, "sign-in link", 2))[0]), key
 
 
 def test_another_browser_is_shown_a_code_that_completes_in_the_first(own: Gateway, mailbox: Mailbox) -> None:
@@ -350,9 +324,8 @@ rules = [{ path = "/" }, { path = "/pay", require = "totp", fresh = 900 }, { pat
         asked = person.open("/pay/now?x=1", follow=False)
         assert asked.get("location") == "/login/totp?next=/pay/now%3Fx%3D1&again=1"
         page = person.open("/pay/now?x=1")
-        key = key_on(page)
-        done = person.submit("/me/security/totp", code=code_of(own, person.email, key))
-        assert 'href="/pay/now?x=1"' in done.body.decode()
+        assert key_on(page)
+        person.enrol_here(to="/me/security?done=enabled&next=/pay/now")
         assert person.open("/pay/now?x=1", follow=False).status == 200
         explained = own.cli("explain", "GET", "/pay", "--as", person.email).stdout
         assert "forwarded" in explained
