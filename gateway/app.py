@@ -48,7 +48,8 @@ from gateway.revocation import Revocation
 from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
-from gateway.settings.record import Settings
+from gateway.settings import BadSettings
+from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
 from gateway.wiring import Parts, build_handlers, lifetimes_of, mailer_of, steps_of
 
@@ -209,6 +210,14 @@ class Gateway:
             loop.create_task(self._every(PURGE_SECONDS, self._purge)),
         ]
 
+    def adopt(self, access: Access) -> None:
+        """Decide by this from now on, also about what is open."""
+        own = rules_of(self._settings)
+        rules = replace(access.rules, pages=own.pages, page_parents=own.page_parents)
+        self._lookup.adopt(access.owners)
+        self._front.adopt(rules)
+        self._revocation.adopt(rules)
+
     async def drain(self) -> None:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
         for server in self._servers:
@@ -349,13 +358,24 @@ def prepare(settings: Settings) -> None:
     migrate(settings.store.url)
 
 
-def run_worker(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves."""
+def run_worker(
+    settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int, *, reload: Callable[[], Settings]
+) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves.
+
+    `reload` reads the settings as they are by then.
+    """
     logs.configure(settings.listen.log_format)
-    uvloop.run(work(settings, sockets, ready, lifeline))
+    uvloop.run(work(settings, sockets, ready, lifeline, reload))
 
 
-async def work(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
+async def work(
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    ready: int,
+    lifeline: int,
+    reload: Callable[[], Settings],
+) -> None:
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
@@ -367,4 +387,8 @@ async def work(settings: Settings, sockets: Sequence[socket.socket], ready: int,
     os.close(ready)
     await told_to_stop.wait()
     loop.remove_reader(lifeline)
+    # Others serve by new settings already. What is still open here is not to go on by who was an owner before.
+    with contextlib.suppress(BadSettings):
+        gateway.adopt(reload().access)
+    log.info("draining", connections=len(gateway.edge.connections))
     await gateway.drain()

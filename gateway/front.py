@@ -82,6 +82,11 @@ class Front:
         self._forms = forms
         self._asking: set[asyncio.Task[None]] = set()
 
+    def adopt(self, rules: Rules) -> None:
+        """Decide by these from now on."""
+        self._rules = rules
+        self._forward_auth.adopt(rules)
+
     def handle(self, client: ClientConnection, inbound: Inbound) -> None:
         """Answer or relay `inbound`. Without the store nobody is anybody: the request is refused, never passed."""
         key = inbound.session_key

@@ -360,14 +360,7 @@ def test_no_secret_is_in_the_logs_the_audit_log_or_the_database(own: Gateway, ma
 def test_joining_the_owners_asks_for_what_is_missing_on_the_next_request(own: Gateway, mailbox: Mailbox) -> None:
     person = Person(own, "manager")
     person.sign_in()
-    access = own.config / "access.toml"
-    before = access.read_text()
-    access.write_text(before.replace("owners = [", f'owners = ["{person.email}", '))
-    import signal
-
-    assert own.process is not None
-    own.process.send_signal(signal.SIGHUP)
-    own.wait_for('"event": "reloaded"')
+    own.reload("owners = [", f'owners = ["{person.email}", ')
     asked = person.open("/probe", follow=False)
     assert asked.get("location") == "/login/link?next=/probe&again=1"
     person.open("/probe")
@@ -377,10 +370,7 @@ def test_joining_the_owners_asks_for_what_is_missing_on_the_next_request(own: Ga
     key = key_on(page)
     person.submit("/login/totp", code=code_of(own, person.email, key))
     assert person.is_signed_in
-    access.write_text(before)
-    mark = len(own.logged())
-    own.process.send_signal(signal.SIGHUP)
-    own.wait_for('"event": "reloaded"', since=mark)
+    own.reload(f'"{person.email}", ', "")
     assert person.is_signed_in
 
 

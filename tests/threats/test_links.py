@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,12 +38,7 @@ def age(own: Gateway, table: str, column: str, seconds: int) -> None:
 
 def make_owner(own: Gateway, person: Person) -> None:
     """Put somebody who is signed in on the list of owners."""
-    access = own.config / "access.toml"
-    access.write_text(access.read_text().replace("owners = [", f'owners = ["{person.email}", '))
-    mark = len(own.logged())
-    assert own.process is not None
-    own.process.send_signal(signal.SIGHUP)
-    own.wait_for('"event": "reloaded"', since=mark)
+    own.reload("owners = [", f'owners = ["{person.email}", ')
 
 
 def heading(page: str) -> str:
