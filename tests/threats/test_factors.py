@@ -12,8 +12,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from gateway.app import ROUTES
-from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, PROXY, Gateway, free_port
+from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway, free_port
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.owner import enrol_owner, owner_before_link, path_of
 from tests.support.person import Person, code_of, key_on
@@ -199,34 +198,6 @@ def test_a_mail_that_can_not_be_sent_is_said_at_once(own: Gateway, mailbox: Mail
         assert key_on(owner.send(link, {}, follow=True))
     finally:
         mailbox.start()
-
-
-@pytest.mark.parametrize("step", ["password", "totp"])
-def test_between_the_steps_nothing_is_open(
-    own: Gateway, mailbox: Mailbox, upstream: RecordingUpstream, step: str
-) -> None:
-    if step == "totp":
-        owner, _, _ = owner_before_link(own, mailbox)
-    else:
-        owner = Person(own, "owner")
-        owner.give_password("/platform")
-    assert ATTEMPT in owner.cookies
-    upstream.reset()
-    needy = [route.path.replace("{token}", "a" * 43) for route in ROUTES if route.need.name != "NOBODY"]
-    assert needy
-    for path in ["/", "/x", "/platform", "/admin", *needy]:
-        answer = own.exchange(get(path, owner.cookie_line, "Accept: application/json"))
-        assert answer.status == 401, (path, answer.status)
-        shown = own.exchange(get(path, owner.cookie_line, "Accept: text/html"))
-        assert shown.status == 303, path
-        assert (shown.get("location") or "").startswith("/login?"), path
-    hints = ("X-Original-Method: GET", "X-Original-URI: /x")
-    assert own.exchange(get("/_gateway/auth", owner.cookie_line, *hints), source=PROXY).status == 401
-    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
-    assert own.exchange(get("/ws", owner.cookie_line, *upgrade)).status == 401
-    as_session = owner.cookies[ATTEMPT]
-    assert own.exchange(get("/x", f"Cookie: {COOKIE}={as_session}")).status == 401
-    assert upstream.requests == []
 
 
 def test_one_totp_code_from_fifty_requests_at_once_signs_one_in(own: Gateway) -> None:
