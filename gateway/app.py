@@ -51,7 +51,8 @@ from gateway.revocation import Revocation
 from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
-from gateway.settings.record import Settings
+from gateway.settings import BadSettings
+from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
 from gateway.wiring import Parts, build_handlers, invitations_of, lifetimes_of, mailer_of, steps_of
 
@@ -245,6 +246,14 @@ class Gateway:
             loop.create_task(self._every(PURGE_SECONDS, self._purge)),
         ]
 
+    def adopt(self, access: Access) -> None:
+        """Decide by this from now on, also about what is open."""
+        own = rules_of(self._settings)
+        rules = replace(access.rules, pages=own.pages, page_parents=own.page_parents)
+        self._lookup.adopt(access.owners)
+        self._front.adopt(rules)
+        self._revocation.adopt(rules)
+
     async def drain(self) -> None:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
         for server in self._servers:
@@ -310,10 +319,12 @@ class Gateway:
     def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
         return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
 
-    def _tell(self, failure: Failure, inbound: Inbound | None, request_id: str) -> tuple[list[bytes], bytes]:
+    def _tell(
+        self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
+    ) -> tuple[list[bytes], bytes]:
         """Say what went wrong: a page to people, JSON to programs."""
         if inbound is None or inbound.is_navigation:
-            page = self._renderer.failure_page(failure, request_id)
+            page = self._renderer.failure_page(failure, request_id, session)
             return [b"Content-Type: text/html; charset=utf-8", *self._page_lines], page
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
@@ -395,13 +406,24 @@ def prepare(settings: Settings) -> None:
     migrate(settings.store.url)
 
 
-def run_worker(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves."""
+def run_worker(
+    settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int, *, reload: Callable[[], Settings]
+) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves.
+
+    `reload` reads the settings as they are by then.
+    """
     logs.configure(settings.listen.log_format)
-    uvloop.run(work(settings, sockets, ready, lifeline))
+    uvloop.run(work(settings, sockets, ready, lifeline, reload))
 
 
-async def work(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
+async def work(
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    ready: int,
+    lifeline: int,
+    reload: Callable[[], Settings],
+) -> None:
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
@@ -413,4 +435,8 @@ async def work(settings: Settings, sockets: Sequence[socket.socket], ready: int,
     os.close(ready)
     await told_to_stop.wait()
     loop.remove_reader(lifeline)
+    # Others serve by new settings already. What is still open here is not to go on by who was an owner before.
+    with contextlib.suppress(BadSettings):
+        gateway.adopt(reload().access)
+    log.info("draining", connections=len(gateway.edge.connections))
     await gateway.drain()

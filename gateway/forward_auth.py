@@ -38,6 +38,9 @@ class ForwardAuth:
         self._steps = steps
         self._public_origin = public_origin
 
+    def adopt(self, rules: Rules) -> None:
+        self._rules = rules
+
     def answer(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
         """Answer 204 with the identity, 401 with where to sign in, or 403 (nginx auth_request, Caddy, Traefik)."""
         original = self._original(inbound)

@@ -82,6 +82,11 @@ class Front:
         self._forms = forms
         self._asking: set[asyncio.Task[None]] = set()
 
+    def adopt(self, rules: Rules) -> None:
+        """Decide by these from now on."""
+        self._rules = rules
+        self._forward_auth.adopt(rules)
+
     def handle(self, client: ClientConnection, inbound: Inbound) -> None:
         """Answer or relay `inbound`. Without the store nobody is anybody: the request is refused, never passed."""
         key = inbound.session_key
@@ -130,13 +135,13 @@ class Front:
             case StepUp(known, factor):
                 if not self._keep_form(client, inbound, known):
                     self._ask_for_proof(client, inbound, factor)
-            case Refuse():
-                client.refuse(Failure.FORBIDDEN)
+            case Refuse(known):
+                client.refuse(Failure.FORBIDDEN, known)
 
     def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
         if inbound.is_websocket and session is not None and self._is_foreign(inbound):
-            client.refuse(Failure.FORBIDDEN)
+            client.refuse(Failure.FORBIDDEN, session)
             return
         self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session)
 
@@ -146,7 +151,7 @@ class Front:
             return
         if session is not None and inbound.method == "POST" and inbound.path.startswith(self._form_path):
             if inbound.length or not is_own_post(inbound, self._public_origin):
-                client.refuse(Failure.FOREIGN_FORM)
+                client.refuse(Failure.FOREIGN_FORM, session)
                 return
             self._begin(self._send_form(client, inbound, session))
             return
@@ -229,8 +234,8 @@ class Front:
             case StepUp(_, factor):
                 address = f"{self._steps[factor]}?{urlencode({'next': inbound.path, 'again': '1'}, safe='/')}"
                 client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
-            case Refuse():
-                client.refuse(Failure.FORBIDDEN)
+            case Refuse(known):
+                client.refuse(Failure.FORBIDDEN, known)
             case _:
                 client.answer(303, (b"Location: " + inbound.target, NO_STORE), b"")
 

@@ -187,16 +187,20 @@ class Renderer:
         )
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
-    def failure(self, failure: Failure, request_id: str) -> web.Response:
-        body = self.failure_page(failure, request_id)
+    def failure(self, failure: Failure, request_id: str, session: Session | None = None) -> web.Response:
+        body = self.failure_page(failure, request_id, session)
         headers = {"X-Request-Id": request_id}
         status = failure.value.status
         return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
 
-    def failure_page(self, failure: Failure, request_id: str) -> bytes:
-        """Return a whole page that says what went wrong, in one sentence, with the request id."""
+    def failure_page(self, failure: Failure, request_id: str, session: Session | None = None) -> bytes:
+        """Return a whole page that says what went wrong, in one sentence, with the request id.
+
+        The topbar shows whose `session` it is, unless it lacks a factor.
+        """
+        known = session if session and session.missing is None else None
         template = self._environment.get_template("failure.html")
-        return template.render(session=None, here="", told=failure.value, request_id=request_id).encode()
+        return template.render(session=known, here="", told=failure.value, request_id=request_id).encode()
 
     def translate(self, sentence: str) -> str:
         """Return a sentence of ours in the language of the pages."""
@@ -261,8 +265,8 @@ def pages_application(renderer: Renderer, desk: Desk, public_origin: str) -> web
             return renderer.failure(Failure.INTERNAL, "unknown")
         request[VISIT] = visit
         if request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, public_origin):
-            return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id)
-        return await answer(request, handler, renderer, visit.inbound.request_id)
+            return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
+        return await answer(request, handler, renderer, visit)
 
     async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
         for name, value in renderer.headers.items():
@@ -274,25 +278,26 @@ def pages_application(renderer: Renderer, desk: Desk, public_origin: str) -> web
     return application
 
 
-async def answer(request: web.Request, handler: Handler, renderer: Renderer, request_id: str) -> web.StreamResponse:
+async def answer(request: web.Request, handler: Handler, renderer: Renderer, visit: Visit) -> web.StreamResponse:
     """Call the handler; translate what it raises, once, into pages."""
+    request_id, session = visit.inbound.request_id, visit.session
     try:
         return await handler(request)
     except web.HTTPNotFound:
-        return renderer.failure(Failure.NOT_FOUND, request_id)
+        return renderer.failure(Failure.NOT_FOUND, request_id, session)
     except web.HTTPMethodNotAllowed:
-        return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id)
+        return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id, session)
     except web.HTTPRequestEntityTooLarge:
-        return renderer.failure(Failure.BODY_TOO_LARGE, request_id)
+        return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
     except web.HTTPException as error:
         failure = Failure.BAD_REQUEST if error.status < 500 else Failure.INTERNAL
-        return renderer.failure(failure, request_id)
+        return renderer.failure(failure, request_id, session)
     except StoreUnavailable as error:
         log.error("store_unavailable", reason=str(error), request_id=request_id)
-        return renderer.failure(Failure.STORE_AWAY, request_id)
+        return renderer.failure(Failure.STORE_AWAY, request_id, session)
     except Exception:
         log.exception("page_failed", path=request.path, request_id=request_id)
-        return renderer.failure(Failure.INTERNAL, request_id)
+        return renderer.failure(Failure.INTERNAL, request_id, session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ class Revocation:
         self._rules = rules
         self._clock = clock
 
+    def adopt(self, rules: Rules) -> None:
+        self._rules = rules
+
     async def end_stale(self, connections: set[ClientConnection]) -> None:
         """Decide again about everything still open that was opened for a session; called about once a second.
 

@@ -70,7 +70,7 @@ async def reset_two_factor(tx: Transaction, settings: Settings, account: Account
 
 
 async def make_link(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> str:
-    """Return the link for the newest sign-in of the account that waits for one."""
+    """Return the link for the sign-in of the account that has come furthest."""
     from gateway.accounts.change import note
     from gateway.app import paths_of
     from gateway.audit.events import Event
@@ -79,7 +79,7 @@ async def make_link(tx: Transaction, settings: Settings, account: Account, by: s
     from gateway.login import attempt
     from gateway.wiring import link_address
 
-    found = await attempt.latest(tx, account.id, now)
+    found = await attempt.furthest(tx, account.id, now)
     if found is None:
         fail(f"nobody is signing in as {account.identifier} right now: begin in the browser, then ask again")
     last = await magic_link.latest(tx, found.id)

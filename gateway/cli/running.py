@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,12 +31,16 @@ def serve(config: Config = None) -> int:
     """Serve until told to stop. SIGHUP reads the settings anew, SIGTERM drains and ends."""
     from gateway import app, logs
     from gateway.serve import run as run_supervisor
-    from gateway.settings import load
+    from gateway.settings import Settings, load
 
     folder = find_config(config)
     settings = settings_of(config)
     logs.configure(settings.listen.log_format)
-    return run_supervisor(lambda: load(folder, os.environ), app.prepare, app.run_worker)
+
+    def read() -> Settings:
+        return load(folder, os.environ)
+
+    return run_supervisor(read, app.prepare, partial(app.run_worker, reload=read))
 
 
 def demo(

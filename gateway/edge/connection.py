@@ -25,6 +25,7 @@ from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody
+from gateway.sessions.record import Session
 
 PIPELINE_BYTES = 65_536  # kept of requests whose turn has not come
 WRITE_HIGH = 262_144  # bytes waiting to be written before the upstream is slowed down
@@ -86,7 +87,7 @@ class Edge:
         max_head_bytes: int,
         max_connections: int,
         handle: Callable[[ClientConnection, Inbound], None],
-        tell: Callable[[Failure, Inbound | None, str], tuple[list[bytes], bytes]],
+        tell: Callable[[Failure, Inbound | None, str, Session | None], tuple[list[bytes], bytes]],
         record: Callable[[Served], None] | None,
     ) -> None:
         self.reader = reader
@@ -342,11 +343,11 @@ class ClientConnection(asyncio.Protocol):
         self.write(b"%b\r\n\r\n%b" % (b"\r\n".join(head), b"" if is_bodiless else body))
         self.finish(status, len(body))
 
-    def refuse(self, failure: Failure) -> None:
-        """Answer with what went wrong, as a page or as JSON."""
+    def refuse(self, failure: Failure, session: Session | None = None) -> None:
+        """Answer with what went wrong, as a page or as JSON, to whom `session` is of."""
         told = failure.value
         request_id = self.inbound.request_id if self.inbound else self._edge.reader.new_request_id()
-        lines, body = self._edge.tell(failure, self.inbound, request_id)
+        lines, body = self._edge.tell(failure, self.inbound, request_id, session)
         lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
         self.answer(told.status, lines, body, closes=told.closes or self.inbound is None)
 

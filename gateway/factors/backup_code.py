@@ -28,10 +28,11 @@ FEW = 2  # so many left, and the page says so
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What the security page shows; `created_at` in UTC seconds."""
+    """What the security page shows: how many are good still, and in UTC seconds when they were made and last used."""
 
     count: int
     created_at: int | None
+    used_at: int | None
 
 
 def new_code() -> Secret[str]:
@@ -90,11 +91,12 @@ def place(code_id: str) -> Place:
 
 
 async def count_left(tx: Transaction, account: str) -> Left:
-    query = select(func.count(), func.max(backup_codes.c.created_at)).where(
-        backup_codes.c.account == account, backup_codes.c.used_at.is_(None)
-    )
-    count, created_at = (await tx.execute(query)).one()
-    return Left(count, created_at)
+    query = select(
+        func.count().filter(backup_codes.c.used_at.is_(None)),
+        func.max(backup_codes.c.created_at),
+        func.max(backup_codes.c.used_at),
+    ).where(backup_codes.c.account == account)
+    return Left(*(await tx.execute(query)).one())
 
 
 async def forget(tx: Transaction, account: str) -> int:

@@ -27,9 +27,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """It was right, and is used up now. `notice` is something the person should know, or ""."""
-
-    notice: str = ""
+    """It was right, and is used up now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ A code is good once. The step of the last accepted code is stored, and only a la
 stores it is the verdict, so of fifty equal requests at once one succeeds (RFC 6238 §5.2).
 
 How far a phone's clock is off shows in which step its codes belong to. Always the step before or always the one after
-is a clock that drifts, and is said to the person before it drifts out of reach. Steps further back are looked at to
-say "your clock is slow" rather than "wrong"; steps ahead are not, for a guess confirmed there could still be used.
+is a clock that drifts, and is said to the person where they type the code, before it drifts out of reach. Steps further
+back are looked at to say "your clock is slow" rather than "wrong"; steps ahead are not, for a guess confirmed there
+could still be used.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pyotp
 from sqlalchemy import delete, select, update
@@ -37,6 +39,14 @@ PENDING_SECONDS = 3_600
 PENDING_PLACE = "pending"
 
 
+class Clock(StrEnum):
+    """What a phone's clock is, by the codes that it made lately."""
+
+    RIGHT = "right"
+    SLOW = "slow"
+    FAST = "fast"
+
+
 @dataclass(frozen=True, slots=True)
 class Enrolment:
     """What the security page shows. Times are UTC seconds; `drift` counts uses in a row that were off one way."""
@@ -46,6 +56,12 @@ class Enrolment:
     confirmed_at: int | None
     used_at: int | None
     drift: int
+
+    @property
+    def clock(self) -> Clock:
+        if abs(self.drift) < PERSISTENT:
+            return Clock.RIGHT
+        return Clock.SLOW if self.drift < 0 else Clock.FAST
 
 
 NOT_ENROLLED = Enrolment(False, False, None, None, 0)
@@ -128,7 +144,7 @@ class TOTPFactor:
         )
         if (await tx.execute(statement)).rowcount != 1:
             return Wrong(Reason.USED)
-        return Right("slow" if drift <= -PERSISTENT else "fast" if drift >= PERSISTENT else "")
+        return Right()
 
     # Setting up. The secret travels sealed in the form itself, and becomes real with its first right code.
 

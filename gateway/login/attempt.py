@@ -59,13 +59,24 @@ async def find(tx: Transaction, key: bytes | None, now: int) -> Attempt | None:
     return Attempt(row.id, row.account, read_proofs(row.proofs)) if row else None
 
 
-async def latest(tx: Transaction, account: str, now: int) -> Attempt | None:
-    """Return the newest live attempt of an account."""
+async def furthest(tx: Transaction, account: str, now: int) -> Attempt | None:
+    """Return the live attempt of an account that has proved most, the newest of several.
+
+    Who knows the password only may begin ever newer ones.
+    """
     query = select(attempts.c.id, attempts.c.account, attempts.c.proofs).where(
         attempts.c.account == account, attempts.c.ended_at.is_(None), attempts.c.started_at > now - LIFE_SECONDS
     )
-    row = (await tx.execute(query.order_by(attempts.c.started_at.desc()).limit(1))).one_or_none()
-    return Attempt(row.id, row.account, read_proofs(row.proofs)) if row else None
+    newest_first = await tx.execute(query.order_by(attempts.c.started_at.desc()))
+    found = [Attempt(row.id, row.account, read_proofs(row.proofs)) for row in newest_first]
+    return max(found, key=lambda attempt: len(attempt.proofs), default=None)
+
+
+async def is_live(tx: Transaction, attempt: str, now: int) -> bool:
+    query = select(attempts.c.id).where(
+        attempts.c.id == attempt, attempts.c.ended_at.is_(None), attempts.c.started_at > now - LIFE_SECONDS
+    )
+    return (await tx.execute(query)).one_or_none() is not None
 
 
 async def add_proofs(tx: Transaction, attempt: str, proofs: Sequence[Proof]) -> bool:

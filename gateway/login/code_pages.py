@@ -112,6 +112,7 @@ class CodePages:
             wish=wish,
             problem=name_of(problem),
             minutes=minutes,
+            clock=evidence.enrolment.clock,
         )
 
     def _enrolment(

@@ -22,7 +22,7 @@ from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.contract import Asked, Verifier, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor
 from gateway.factors.record import Factor, Proof, first_missing, method_of, required_factors, with_proof
-from gateway.factors.totp import TOTPFactor
+from gateway.factors.totp import Enrolment, TOTPFactor
 from gateway.login import attempt as attempts
 from gateway.login.attempt import Attempt
 from gateway.login.guard import Admitted, Guard
@@ -46,12 +46,26 @@ class Evidence:
     proofs: tuple[Proof, ...]
     holder: str
     session: Session | None
-    has_totp: bool
+    enrolment: Enrolment
     next: Factor | None
+
+    @property
+    def has_totp(self) -> bool:
+        return self.enrolment.is_enrolled
 
     @property
     def asked(self) -> Asked:
         return Asked(self.account.id, self.holder)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A link that somebody looks at. `is_ours`: this browser asked for it; `is_awaited`: some browser waits for it."""
+
+    link: Link
+    account: Account | None
+    is_ours: bool
+    is_awaited: bool
 
 
 class Flow:
@@ -139,8 +153,7 @@ class Flow:
                 return Gone()
             verdict = await self._magic_links.consume(tx, link, now)
             if isinstance(verdict, Wrong):
-                details = {"factor": Factor.MAGIC_LINK.value, "reason": verdict.reason.value}
-                await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, evidence.account, visit.inbound, now, details))
+                await self._guard.write_down(tx, Factor.MAGIC_LINK, evidence.account, verdict, visit.inbound, now)
                 return Refused(verdict)
             return await self._advance(tx, evidence, Proof(Factor.MAGIC_LINK, now), visit.inbound, now)
 
@@ -164,6 +177,7 @@ class Flow:
         """Make the offered secret the account's and return fresh backup codes; None if the code was wrong."""
         secret = self._totp.reopen(account.id, offered, now)
         if secret is None or not await self._totp.enrol(tx, account.id, secret, given, now):
+            await self._guard.write_down(tx, Factor.TOTP, account, Wrong(), inbound, now)
             return None
         await streaks.reset_all(tx, account.id)
         codes = await self._backup_codes.regenerate(tx, account.id, now)
@@ -171,14 +185,22 @@ class Flow:
         await self._notices.send(tx, "totp_enabled", account, inbound, now)
         return codes
 
-    async def look_at_link(self, visit: Visit, token: str, now: int) -> tuple[Link, bool, Account | None] | None:
-        """Return the link, whether this browser asked for it, and whose it is. Changes nothing."""
+    async def look_at_link(self, visit: Visit, token: str, now: int) -> Opened | None:
+        """Return what there is to know about a link. Changes nothing."""
         async with self._store.reading() as tx:
             link = await magic_link.find(tx, token)
             if link is None:
                 return None
-            evidence = await self._holder_of(tx, link, visit, now)
-            return link, evidence is not None, await account_rows.find(tx, link.account)
+            is_ours = await self._holder_of(tx, link, visit, now) is not None
+            is_awaited = (
+                is_ours or await attempts.is_live(tx, link.holder, now) or await session_rows.is_open(tx, link.holder)
+            )
+            return Opened(link, await account_rows.find(tx, link.account), is_ours, is_awaited)
+
+    async def latest_link(self, evidence: Evidence) -> Link | None:
+        """Return the newest link that was asked for with this evidence."""
+        async with self._store.reading() as tx:
+            return await magic_link.latest(tx, evidence.holder)
 
     async def start_over(self, visit: Visit, now: int) -> None:
         """Give the attempt up."""
@@ -245,9 +267,9 @@ class Flow:
             return None
         enrolment = await totp.find_enrolment(tx, account.id)
         missing = first_missing(self._required(account, enrolment), proofs)
-        return Evidence(account, proofs, holder, session, enrolment.is_enrolled, missing)
+        return Evidence(account, proofs, holder, session, enrolment, missing)
 
-    def _required(self, account: Account, enrolment: totp.Enrolment) -> tuple[Factor, ...]:
+    def _required(self, account: Account, enrolment: Enrolment) -> tuple[Factor, ...]:
         return required_factors(
             is_owner=account.identifier in self._owners,
             has_totp=enrolment.is_enrolled,

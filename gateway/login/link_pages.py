@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -11,12 +12,13 @@ from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
 from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
-from gateway.login.flow import Evidence, Flow
+from gateway.login.flow import Evidence, Flow, Opened
 from gateway.login.links import LinkSender, Sent, TooMany, Unsent
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.pages import Renderer, Visit, read_form, visit_of
 from gateway.secret import Secret
 
+NOTES = ("again", "many", "unsent")
 STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSEDED: State.SUPERSEDED}
 STATUS = {State.GOOD: 200, State.EXPIRED: 410, State.USED: 410, State.SUPERSEDED: 410}
 
@@ -47,7 +49,10 @@ class LinkPages:
             return self._nothing_to_prove(visit, wish)
         if not wish.again and evidence.next is not Factor.MAGIC_LINK:
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
-        return self._waiting(visit, evidence, wish, request.query.get("mail", "") or "waiting")
+        link = await self._flow.latest_link(evidence)
+        if "waiting" in request.query and link and link.used_at is not None:
+            return see_other(wish.target)  # a session does not show by itself that this was done
+        return self._waiting(visit, evidence, wish, link, now, note=request.query.get("mail", ""))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link: the `code` that another browser showed; or `resend`."""
@@ -67,24 +72,22 @@ class LinkPages:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)
-        return self._waiting(visit, evidence, wish, "waiting", outcome, now)
+        link = await self._flow.latest_link(evidence)
+        return self._waiting(visit, evidence, wish, link, now, problem=outcome)
 
     async def open(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link/{token}: a button, a code, or why neither. Nothing changes by looking."""
         visit, now = visit_of(request), int(time.time())
-        found = await self._flow.look_at_link(visit, request.match_info["token"], now)
-        if found is None:
-            raise web.HTTPNotFound
-        link, is_ours, account = found
-        return self._opened(visit, link, is_ours, link.state(now), account.identifier if account else "")
+        opened = await self._flow.look_at_link(visit, request.match_info["token"], now)
+        return self._opened(visit, opened, opened.link.state(now)) if opened else self._unknown(visit)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link/{token}: the button."""
         visit, token, now = visit_of(request), request.match_info["token"], int(time.time())
-        found = await self._flow.look_at_link(visit, token, now)
-        if found is None:
-            raise web.HTTPNotFound
-        link, _, account = found
+        opened = await self._flow.look_at_link(visit, token, now)
+        if opened is None:
+            return self._unknown(visit)
+        link = opened.link
         outcome = await self._flow.open_link(visit, token, now)
         match outcome:
             case SignedIn():
@@ -92,9 +95,9 @@ class LinkPages:
             case GoOn():
                 return await self.go_on(visit, outcome, Wish(link.target), now)
             case Refused(Wrong(reason)):
-                return self._opened(visit, link, True, STATES[reason], account.identifier if account else "")
+                return self._opened(visit, opened, STATES[reason])
             case _:
-                return self._opened(visit, link, False, link.state(now), account.identifier if account else "")
+                return self._opened(visit, replace(opened, is_ours=False), link.state(now))
 
     # Showing.
 
@@ -102,9 +105,11 @@ class LinkPages:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None or (evidence.next is not Factor.MAGIC_LINK and not wish.again):
             return self._nothing_to_prove(visit, wish)
+        before = await self._flow.latest_link(evidence)
         sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
         response = self._answers.step(Factor.MAGIC_LINK, wish)
-        response.headers["Location"] += note_of(sent)
+        is_another = before is not None and before.state(now) is State.GOOD
+        response.headers["Location"] += "&mail=again" if is_another and isinstance(sent, Sent) else note_of(sent)
         return response
 
     def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
@@ -117,10 +122,13 @@ class LinkPages:
         visit: Visit,
         evidence: Evidence,
         wish: Wish,
-        mail: str,
+        link: Link | None,
+        now: int,
+        *,
+        note: str = "",
         problem: Refused | LockedOut | Blocked | None = None,
-        now: int = 0,
     ) -> web.Response:
+        """Show the page that waits for `link`; where there is none that could come, it offers to send one."""
         status, minutes, name = 200, 0, ""
         match problem:
             case Refused(why):
@@ -137,23 +145,42 @@ class LinkPages:
             start_over=self._answers.steps[Factor.PASSWORD],
             who=evidence.account.identifier,
             wish=wish,
-            mail=mail,
+            note=note if note in NOTES else "",
+            is_sent=link is not None and link.state(now) is State.GOOD,
             minutes=minutes,
             life=magic_link.LIFE_SECONDS // 60,
             problem=name,
         )
 
-    def _opened(self, visit: Visit, link: Link, is_ours: bool, state: State, who: str) -> web.Response:
-        is_elsewhere = state is State.GOOD and not is_ours
+    def _opened(self, visit: Visit, opened: Opened, state: State) -> web.Response:
+        link, is_ours = opened.link, opened.is_ours
+        shown, status = state.value, STATUS[state]
+        if state is State.GOOD and not is_ours:
+            shown, status = ("elsewhere", 200) if opened.is_awaited else ("over", 410)
+        return self._page(
+            visit,
+            shown,
+            status,
+            code=self._factor.code_of(link) if shown == "elsewhere" else "",
+            who=opened.account.identifier if opened.account else "",
+            waiting=f"{self._answers.steps[Factor.MAGIC_LINK]}?{Wish(link.target).query}" if is_ours else "",
+        )
+
+    def _unknown(self, visit: Visit) -> web.Response:
+        """A mail program broke the link, or it is so old that it was forgotten."""
+        return self._page(visit, "unknown", 404)
+
+    def _page(
+        self, visit: Visit, state: str, status: int, *, code: str = "", who: str = "", waiting: str = ""
+    ) -> web.Response:
         return self._renderer.page(
             "link-opened.html",
             visit if visit.signed_in else None,
-            status=STATUS[state],
-            state="elsewhere" if is_elsewhere else state.value,
-            code=self._factor.code_of(link) if is_elsewhere else "",
-            who=who if is_ours or is_elsewhere else "",
-            is_ours=is_ours,
-            waiting=f"{self._answers.steps[Factor.MAGIC_LINK]}?{Wish(link.target).query}",
+            status=status,
+            state=state,
+            code=code,
+            who=who,
+            waiting=waiting,
             sign_in=self._answers.steps[Factor.PASSWORD],
         )
 
@@ -161,7 +188,7 @@ class LinkPages:
 def note_of(sent: Sent | TooMany | Unsent) -> str:
     match sent:
         case Sent():
-            return "&mail=sent"
+            return ""
         case TooMany():
             return "&mail=many"
         case Unsent():

@@ -99,7 +99,7 @@ class LoginPages:
         visit = visit_of(request)
         if visit.session is None:
             return see_other(self._paths.login)
-        return self._renderer.page("logout.html", visit)
+        return self._renderer.page("logout.html", visit, name=visit.session.name)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /logout: end the session, and leave nothing of it in the browser."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway import streaks
@@ -32,6 +32,7 @@ class Overview:
 
     enrolment: Enrolment
     codes: Left
+    proved_at: Mapping[Factor, int]  # when each factor was proved last, on whatever device; UTC seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class SecurityService:
     async def look(self, session: Session) -> Overview:
         async with self._store.reading() as tx:
             return Overview(
-                await totp.find_enrolment(tx, session.account), await backup_code.count_left(tx, session.account)
+                await totp.find_enrolment(tx, session.account),
+                await backup_code.count_left(tx, session.account),
+                await session_rows.last_proofs(tx, session.account),
             )
 
     async def enrol(

@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.factors import totp
 from gateway.factors.backup_code import FEW
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
 from gateway.login.answers import Answers, Wish, only, see_other
@@ -63,8 +62,8 @@ class SecurityPages:
             visit,
             overview=overview,
             few=FEW,
-            persistent=totp.PERSISTENT,
             done=done if done in DONE else "",
+            target=only(request.query.getall("next", [])),
         )
 
     async def show_totp(self, request: web.Request) -> web.StreamResponse:
@@ -88,7 +87,8 @@ class SecurityPages:
             case WrongCode():
                 return self._enrolment(visit, session, wish, offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
-                target = wish.target if wish.target != "/" else f"{self._paths.overview}?done=enabled"
+                # By way of the overview, which offers to sign out everywhere else.
+                target = f"{self._paths.overview}?done=enabled&{wish.query}"
                 page = self._page("codes.html", visit, codes=codes, target=target, count=None)
                 return self._answers.with_session(page, visit, signed_in)
             case _:

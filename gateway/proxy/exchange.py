@@ -41,7 +41,7 @@ class Client(Protocol):
     def finish(self, status: int, sent: int) -> None:
         """The answer is complete; `sent` counts the bytes of its body."""
 
-    def refuse(self, failure: Failure) -> None:
+    def refuse(self, failure: Failure, session: Session | None = None) -> None:
         """Nothing was answered yet: say what went wrong."""
 
     def cut(self, status: int, sent: int) -> None:
@@ -171,7 +171,7 @@ class Exchange:
         if self.connection is not None:
             self.connection.close()
         if self._answer is None:
-            self.client.refuse(failure)
+            self.client.refuse(failure, self.session)
         else:
             self.client.cut(self._answer.status, self._sent)
 

@@ -70,6 +70,9 @@ class Lookup(Protocol):
     async def flush(self, store: Store) -> None:
         """Write when sessions were last used. Called about once a minute, so that no request has to."""
 
+    def adopt(self, owners: frozenset[str]) -> None:
+        """The list of owners is another one from now on."""
+
     async def close(self) -> None: ...
 
 
@@ -145,6 +148,10 @@ class SQLiteLookup:
 
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         return self.find(key, now, is_use=is_use)
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        self._owners = owners
+        self._known.clear()
 
     async def flush(self, store: Store) -> None:
         await self._seen.flush(store)
@@ -238,6 +245,9 @@ class PostgreSQLLookup:
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         row = await self._select(key)
         return self._seen.judge(key, read(row, self._owners), now, is_use) if row else None
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        self._owners = owners
 
     async def flush(self, store: Store) -> None:
         await self._seen.flush(store)

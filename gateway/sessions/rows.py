@@ -107,6 +107,16 @@ async def is_known_device(tx: Transaction, account_id: str, address: str, user_a
     return any((address_bucket(row.address), label(row.user_agent)) == here for row in await tx.execute(query))
 
 
+async def last_proofs(tx: Transaction, account_id: str) -> dict[Factor, int]:
+    """Return when each factor was proved last, on whatever device of the account, in UTC seconds."""
+    query = select(sessions.c.proofs).where(sessions.c.account == account_id).order_by(sessions.c.started_at.desc())
+    found: dict[Factor, int] = {}
+    for written in (await tx.execute(query.limit(MAX_DEVICES))).scalars():
+        for proof in read_proofs(written):
+            found[proof.factor] = max(proof.at, found.get(proof.factor, 0))
+    return found
+
+
 async def end(tx: Transaction, session_id: str, now: int) -> bool:
     """Return whether it was open."""
     statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))

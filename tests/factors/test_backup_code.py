@@ -90,7 +90,7 @@ def test_nothing_that_is_typed_is_an_error(text: str) -> None:
 async def test_there_are_eight_and_all_differ(store: Store, factor: BackupCodeFactor) -> None:
     account, codes = await make(store, factor)
     assert len(set(codes)) == COUNT == 8
-    assert await left(store, account) == Left(8, NOW)
+    assert await left(store, account) == Left(8, NOW, None)
 
 
 async def test_each_is_good_once(store: Store, factor: BackupCodeFactor) -> None:
@@ -148,14 +148,14 @@ async def test_a_code_of_somebody_else_is_wrong_and_stays_theirs(store: Store, f
 async def test_who_has_none_has_no_right_one(store: Store, factor: BackupCodeFactor) -> None:
     account = (await add_person(store)).id
     assert await verify(store, factor, account, "ABCDE-FGHJK") == Wrong()
-    assert await left(store, account) == Left(0, None)
+    assert await left(store, account) == Left(0, None, None)
 
 
 async def test_new_codes_kill_the_old_ones(store: Store, factor: BackupCodeFactor) -> None:
     account, old = await make(store, factor)
     new = await remake(store, factor, account, NOW + 5)
     assert [await verify(store, factor, account, code) for code in old] == [Wrong()] * 8
-    assert await left(store, account) == Left(8, NOW + 5)
+    assert await left(store, account) == Left(8, NOW + 5, None)
     assert await verify(store, factor, account, new[0]) == Right()
 
 

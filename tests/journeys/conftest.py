@@ -1,4 +1,4 @@
-"""The whole way: Chromium, nginx with TLS, the gateway, and the stand-in application under gunicorn."""
+"""The whole way: Chromium, nginx with TLS, the gateway, the stand-in application under gunicorn, and an SMTP server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from gateway.demo.run import ACCESS as DEMO_ACCESS
 from tests.support import servers
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, free_port
+from tests.support.mail import Mailbox
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
 ]  # fmt: skip
+OWNERS = [f"crowd{n}@acme.example" for n in range(40, 50)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,22 @@ class Site:
     url: str
     port: int
     gateway: Gateway
+    mailbox: Mailbox
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     app, address = servers.application(folder)
-    access = DEMO_ACCESS
-    gateway = Gateway(folder, address, access=access).seed().start()
+    mailbox = Mailbox(free_port()).start()
+    more = ", ".join(f'"{email}"' for email in OWNERS)
+    access = DEMO_ACCESS.replace("owners = [", f"owners = [{more}, ")
+    gateway = Gateway(folder, address, access=access, mail_port=mailbox.port).seed().start()
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
-    yield Site("https://app.example.com", port, gateway)
+    yield Site("https://app.example.com", port, gateway, mailbox)
     proxy.stop()
     gateway.stop()
+    mailbox.stop()
     app.stop()
 
 

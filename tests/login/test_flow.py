@@ -430,7 +430,9 @@ async def test_looking_at_a_link_changes_nothing(world: World) -> None:
     elsewhere = await world.flow.look_at_link(Browser().visit(), token, NOW)
     assert seen is not None
     assert elsewhere is not None
-    assert (seen[1], elsewhere[1]) == (True, False)
+    assert (seen.is_ours, elsewhere.is_ours) == (True, False)
+    assert seen.is_awaited
+    assert elsewhere.is_awaited
     assert await world.link(token) == before
 
 

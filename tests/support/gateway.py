@@ -151,6 +151,20 @@ class Gateway:
     def logged(self) -> str:
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
+    def reload(self, old: str, new: str) -> None:
+        """Write `new` in the place of `old` in the access file, and send SIGHUP; return when it holds everywhere."""
+        access = self.config / "access.toml"
+        text = access.read_text()
+        assert old in text, text
+        access.write_text(text.replace(old, new, 1))
+        mark = len(self.logged())
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for('"event": "reloaded"', since=mark)
+        for _ in range(2):  # workers of before
+            self.wait_for('"event": "draining"', since=mark)
+            mark = self.logged().index('"event": "draining"', mark) + 1
+
     def stop(self) -> int:
         if self.process is None:
             return 0

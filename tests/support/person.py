@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 from collections.abc import Mapping
@@ -67,10 +68,16 @@ class Person:
 
     def enrol(self) -> tuple[str, list[str]]:
         """Set TOTP up on the security page; return the key and the backup codes."""
-        page = self.open("/me/security/totp")
-        key = key_on(page)
+        self.open("/me/security/totp")
+        return self.enrol_here()
+
+    def enrol_here(self, to: str = "") -> tuple[str, list[str]]:
+        """The same on the page that is open; it goes on to `to`, if that is given."""
+        assert self.page is not None
+        key = key_on(self.page)
         done = self.submit("/me/security/totp", code=code_of(self.gateway, self.email, key))
         assert done.status == 200, (done.status, done.get("location"))
+        assert f'href="{html.escape(to)}' in done.body.decode()
         return key, codes_on(done)
 
     def _arrive(self, response: Response, follow: bool) -> Response:
@@ -101,9 +108,9 @@ class Forms(HTMLParser):
             self.forms[-1][1][named["name"]] = named.get("value", "")
 
 
-def hidden_fields(html: str, action: str) -> dict[str, str]:
+def hidden_fields(page: str, action: str) -> dict[str, str]:
     parser = Forms()
-    parser.feed(html)
+    parser.feed(page)
     return next((fields for found, fields in parser.forms if found == action), {})
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from gateway.app import ROUTES
-from tests.support.gateway import COOKIE, HOST, PASSWORD, PEOPLE, PROXY, Gateway, free_port
+from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway, free_port
 from tests.support.mail import Mailbox, links_in, text_of
-from tests.support.person import Person, code_of, codes_on, key_on
+from tests.support.owner import enrol_owner, owner_before_link, path_of
+from tests.support.person import Person, code_of, key_on
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
@@ -36,11 +36,6 @@ def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterat
     running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]
-
-
-def path_of(link: str) -> str:
-    assert link.startswith(f"https://{HOST}/"), link
-    return link.removeprefix(f"https://{HOST}")
 
 
 def audited(gateway: Gateway) -> list[str]:
@@ -110,19 +105,6 @@ def test_each_backup_code_signs_in_once_and_a_mail_says_so(own: Gateway, mailbox
     assert not third.is_signed_in
 
 
-def enrol_owner(own: Gateway, mailbox: Mailbox, **where: str) -> tuple[Person, str, list[str]]:
-    owner = Person(own, "owner", **where)
-    waiting = owner.give_password("/platform")
-    assert "Look into your mail" in waiting.body.decode()
-    link = path_of(links_in(mailbox.wait_for(owner.email, "sign-in link"))[0])
-    owner.open(link)
-    page = owner.send(link, {}, follow=True)
-    key = key_on(page)
-    done = owner.submit("/login/totp", code=code_of(own, owner.email, key))
-    assert done.status == 200, done.status
-    return owner, key, codes_on(done)
-
-
 def test_an_owner_without_totp_proves_password_and_mail_before_setting_it_up(own: Gateway, mailbox: Mailbox) -> None:
     owner, _, codes = enrol_owner(own, mailbox)
     assert len(codes) == 8
@@ -144,15 +126,6 @@ def test_an_owner_signs_in_with_three_factors(own: Gateway, mailbox: Mailbox) ->
     done = owner.send(link, {})
     assert (done.status, done.get("location")) == (303, "/platform?deep")
     assert owner.is_signed_in
-
-
-def owner_before_link(own: Gateway, mailbox: Mailbox) -> tuple[Person, str, str]:
-    """Return an owner who waits for the link, the link's path, and the TOTP key."""
-    _, key, _ = enrol_owner(own, mailbox)
-    owner = Person(own, "owner", source="127.0.0.3")
-    owner.give_password("/platform")
-    owner.submit("/login/totp", code=code_of(own, owner.email, key))
-    return owner, path_of(links_in(mailbox.wait_for(owner.email, "sign-in link", 2))[0]), key
 
 
 def test_another_browser_is_shown_a_code_that_completes_in_the_first(own: Gateway, mailbox: Mailbox) -> None:
@@ -225,34 +198,6 @@ def test_a_mail_that_can_not_be_sent_is_said_at_once(own: Gateway, mailbox: Mail
         assert key_on(owner.send(link, {}, follow=True))
     finally:
         mailbox.start()
-
-
-@pytest.mark.parametrize("step", ["password", "totp"])
-def test_between_the_steps_nothing_is_open(
-    own: Gateway, mailbox: Mailbox, upstream: RecordingUpstream, step: str
-) -> None:
-    if step == "totp":
-        owner, _, _ = owner_before_link(own, mailbox)
-    else:
-        owner = Person(own, "owner")
-        owner.give_password("/platform")
-    assert ATTEMPT in owner.cookies
-    upstream.reset()
-    needy = [route.path.replace("{token}", "a" * 43) for route in ROUTES if route.need.name != "NOBODY"]
-    assert needy
-    for path in ["/", "/x", "/platform", "/admin", *needy]:
-        answer = own.exchange(get(path, owner.cookie_line, "Accept: application/json"))
-        assert answer.status == 401, (path, answer.status)
-        shown = own.exchange(get(path, owner.cookie_line, "Accept: text/html"))
-        assert shown.status == 303, path
-        assert (shown.get("location") or "").startswith("/login?"), path
-    hints = ("X-Original-Method: GET", "X-Original-URI: /x")
-    assert own.exchange(get("/_gateway/auth", owner.cookie_line, *hints), source=PROXY).status == 401
-    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
-    assert own.exchange(get("/ws", owner.cookie_line, *upgrade)).status == 401
-    as_session = owner.cookies[ATTEMPT]
-    assert own.exchange(get("/x", f"Cookie: {COOKIE}={as_session}")).status == 401
-    assert upstream.requests == []
 
 
 def test_one_totp_code_from_fifty_requests_at_once_signs_one_in(own: Gateway) -> None:
@@ -350,9 +295,8 @@ rules = [{ path = "/" }, { path = "/pay", require = "totp", fresh = 900 }, { pat
         asked = person.open("/pay/now?x=1", follow=False)
         assert asked.get("location") == "/login/totp?next=/pay/now%3Fx%3D1&again=1"
         page = person.open("/pay/now?x=1")
-        key = key_on(page)
-        done = person.submit("/me/security/totp", code=code_of(own, person.email, key))
-        assert 'href="/pay/now?x=1"' in done.body.decode()
+        assert key_on(page)
+        person.enrol_here(to="/me/security?done=enabled&next=/pay/now")
         assert person.open("/pay/now?x=1", follow=False).status == 200
         explained = own.cli("explain", "GET", "/pay", "--as", person.email).stdout
         assert "forwarded" in explained
@@ -387,14 +331,7 @@ def test_no_secret_is_in_the_logs_the_audit_log_or_the_database(own: Gateway, ma
 def test_joining_the_owners_asks_for_what_is_missing_on_the_next_request(own: Gateway, mailbox: Mailbox) -> None:
     person = Person(own, "manager")
     person.sign_in()
-    access = own.config / "access.toml"
-    before = access.read_text()
-    access.write_text(before.replace("owners = [", f'owners = ["{person.email}", '))
-    import signal
-
-    assert own.process is not None
-    own.process.send_signal(signal.SIGHUP)
-    own.wait_for('"event": "reloaded"')
+    own.reload("owners = [", f'owners = ["{person.email}", ')
     asked = person.open("/probe", follow=False)
     assert asked.get("location") == "/login/link?next=/probe&again=1"
     person.open("/probe")
@@ -404,10 +341,7 @@ def test_joining_the_owners_asks_for_what_is_missing_on_the_next_request(own: Ga
     key = key_on(page)
     person.submit("/login/totp", code=code_of(own, person.email, key))
     assert person.is_signed_in
-    access.write_text(before)
-    mark = len(own.logged())
-    own.process.send_signal(signal.SIGHUP)
-    own.wait_for('"event": "reloaded"', since=mark)
+    own.reload(f'"{person.email}", ', "")
     assert person.is_signed_in
 
 

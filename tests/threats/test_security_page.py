@@ -1,0 +1,155 @@
+"""/me/security and the frame around every page: what people see of their own account."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from gateway.factors.totp import PERIOD
+from tests.support.gateway import Gateway, free_port
+from tests.support.mail import Mailbox
+from tests.support.owner import enrol_owner
+from tests.support.person import Person
+from tests.support.raw import Response
+from tests.support.upstream import RecordingUpstream
+from tests.threats.test_links import make_owner
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox(free_port()).start()
+    yield box
+    box.stop()
+
+
+@pytest.fixture
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
+    mailbox.mails.clear()
+    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+def panel(page: Response, name: str) -> str:
+    """Return the text of the section called `name`."""
+    html = page.body.decode()
+    found = re.search(rf'<section class="panel" aria-labelledby="{name}">(.*?)</section>', html, re.DOTALL)
+    assert found, name
+    return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
+
+
+def has_topbar(page: Response) -> bool:
+    nav = re.search(r"<nav.*?</nav>", page.body.decode(), re.DOTALL)
+    return nav is not None and bool(re.search(r"Security</a>\s*<a[^>]*>Log out</a>", nav[0]))
+
+
+def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbox: Mailbox) -> None:
+    owner, _, _ = enrol_owner(own, mailbox)
+    page = owner.open("/me/security")
+    today = time.strftime("%d %b %Y", time.gmtime())
+    for name, words in {
+        "password-factor": ["Last used"],
+        "totp": ["Set up", "Last used"],
+        "link-factor": ["Last used"],
+    }.items():
+        for word in words:
+            assert re.search(rf"{word} {today}", panel(page, name)), (name, word)
+    assert re.search(rf"Made {today}", panel(page, "codes"))
+    assert "Last used never" in panel(page, "codes")
+    assert "8 codes left" in panel(page, "codes")
+
+
+def test_the_page_warns_when_two_codes_are_left(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    _, codes = person.enrol()
+    for at, code in enumerate(codes[:6]):
+        assert "before they run out" not in panel(person.open("/me/security"), "codes"), at
+        other = Person(own, source=f"127.0.0.{at + 3}")
+        other.give_password()
+        other.open("/login/backup?next=/probe")
+        other.submit("/login/backup", code=code)
+        assert other.is_signed_in
+    left = panel(person.open("/me/security"), "codes")
+    assert "2 codes left" in left
+    assert "before they run out" in left
+
+
+@pytest.mark.parametrize(("off", "clock"), [(-1, "slow"), (1, "fast")])
+def test_a_clock_that_drifts_is_named_where_the_phone_is_in_the_hand(own: Gateway, off: int, clock: str) -> None:
+    person = Person(own)
+    person.sign_in()
+    key, _ = person.enrol()
+    for at in range(3):
+        with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+            connection.execute("UPDATE totp SET last_step = 0")  # as if the last code had been used long ago
+        other = Person(own, source=f"127.0.0.{at + 3}")
+        asked = other.give_password().body.decode()
+        assert "clock of your phone" not in asked
+        while time.time() % PERIOD > PERIOD - 2:
+            time.sleep(0.1)
+        other.submit("/login/totp", code=pyotp.TOTP(key).at(time.time() + off * PERIOD))
+        assert other.is_signed_in
+    fourth = Person(own, source="127.0.0.9")
+    assert f"clock of your phone is {clock}" in fourth.give_password().body.decode()
+    assert f"clock of your phone is {clock}" in panel(person.open("/me/security"), "totp")
+
+
+def test_every_page_of_who_is_signed_in_has_security_next_to_log_out(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    pages = ["/me/security", "/me/security/totp", "/me/security/codes", "/me/security/off", "/me/sessions", "/logout"]
+    pages += ["/admin/accounts", "/platform", "/login/link/none", "/devices/revoke/none", "/login?again=1&next=/x"]
+    pages += ["/login/form/none", "/_gateway/static/none"]
+    assert {path for path in pages if not has_topbar(person.open(path, follow=False))} == set()
+    foreign = own.post("/logout", {}, person.cookie_line, origin="https://evil.example")
+    assert foreign.status == 403
+    assert has_topbar(foreign)
+    admin = Person(own, "admin", source="127.0.0.4")
+    admin.sign_in()
+    assert has_topbar(admin.open("/admin/accounts/reset-2fa?account=none"))
+    person.open("/me/security/totp")
+    person.enrol_here()
+    assert person.page is not None
+    assert has_topbar(person.page)
+
+
+def test_who_is_not_signed_in_is_shown_nobodys_name(own: Gateway) -> None:
+    for path in ("/login", "/login/link/none", "/devices/revoke/none", "/_gateway/static/none"):
+        assert not has_topbar(Person(own).open(path))
+
+
+def test_who_lacks_a_factor_can_still_sign_out(own: Gateway) -> None:
+    person = Person(own, "manager")
+    person.sign_in()
+    make_owner(own, person)
+    page = person.open("/logout")
+    assert page.status == 200
+    assert "Mara" in page.body.decode()
+    person.submit("/logout")
+    assert person.cookies == {}
+
+
+def test_setting_up_what_a_rule_asks_for_offers_to_sign_out_everywhere_else_and_goes_on(
+    recorder: RecordingUpstream, tmp_path: Path
+) -> None:
+    access = 'owners = []\nrules = [{ path = "/" }, { path = "/pay", require = "totp" }]\n'
+    own = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", access=access).seed().start()
+    try:
+        person = Person(own)
+        person.sign_in()
+        person.open("/pay/now?x=1")
+        person.enrol_here(to="/me/security?done=enabled&next=/pay/now%3Fx%3D1")
+        page = person.open("/me/security?done=enabled&next=/pay/now%3Fx%3D1").body.decode()
+        assert "Sign out everywhere else" in page
+        assert 'href="/pay/now?x=1"' in page
+        assert "evil" not in person.open("/me/security?done=enabled&next=//evil.example").body.decode()
+        assert person.open("/pay/now?x=1", follow=False).status == 200
+    finally:
+        assert own.stop() == 0
