@@ -23,7 +23,7 @@ bench: $(READY) system
 	$(PYTHON) bench/session_check.py
 
 messages: $(READY)
-	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
+	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 -k because:2 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
 
 $(READY): requirements.lock pyproject.toml
 	bin/make-venv $(VENV)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from gateway import limits, streaks
 from gateway.accounts import rows
@@ -16,9 +17,13 @@ from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
-async def create(tx: Transaction, wanted: Create, by: str, now: int) -> Account | None:
-    """Add an account; None if the email is taken. `by` names the operator."""
+
+async def create(
+    tx: Transaction, wanted: Create, by: str, now: int, remarks: Mapping[str, str] = NOTHING
+) -> Account | None:
+    """Add an account; None if the email is taken. `by` names the operator, `remarks` go into the audit row."""
     account = Account(
         id=rows.new_account_id(),
         identifier=wanted.identifier,
@@ -32,7 +37,7 @@ async def create(tx: Transaction, wanted: Create, by: str, now: int) -> Account 
     )
     if not await rows.add(tx, account):
         return None
-    await note(tx, Event.ACCOUNT_ADDED, account, by, now, {"role": account.role.value})
+    await note(tx, Event.ACCOUNT_ADDED, account, by, now, {"role": account.role.value, **remarks})
     return account
 
 
@@ -51,11 +56,18 @@ async def set_role(tx: Transaction, account: Account, role: Role, by: str, now: 
     await note(tx, Event.ACCOUNT_ROLE_CHANGED, account, by, now, {"from": account.role.value, "to": role.value})
 
 
-async def set_password(tx: Transaction, account: Account, password_hash: Secret[str], by: str, now: int) -> int:
+async def set_password(
+    tx: Transaction,
+    account: Account,
+    password_hash: Secret[str],
+    by: str,
+    now: int,
+    remarks: Mapping[str, str] = NOTHING,
+) -> int:
     """Set a password and sign the account out everywhere. Returns how many sessions were open."""
     await rows.set_password_hash(tx, account.id, password_hash)
     ended = await end_everything(tx, account, now)
-    await note(tx, Event.PASSWORD_CHANGED, account, by, now, {"sessions_ended": ended})
+    await note(tx, Event.PASSWORD_CHANGED, account, by, now, {"sessions_ended": ended, **remarks})
     return ended
 
 
@@ -113,7 +125,7 @@ async def note(
     account: Account,
     by: str,
     now: int,
-    details: Mapping[str, str] | Mapping[str, int],
+    details: Mapping[str, str] | Mapping[str, int] | Mapping[str, str | int],
     session: str | None = None,
 ) -> None:
     await audit.record(tx, entry_by(event, account, by, now, details, session))
@@ -124,7 +136,7 @@ def entry_by(
     account: Account,
     by: str,
     now: int,
-    details: Mapping[str, str] | Mapping[str, int],
+    details: Mapping[str, str] | Mapping[str, int] | Mapping[str, str | int],
     session: str | None = None,
 ) -> Entry:
     return Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,12 @@ from gateway.cli.common import (
     Email,
     fail,
     find_account,
-    hash_password,
     operator,
-    read_password,
     settings_of,
     show,
     with_store,
 )
+from gateway.cli.passwords import accept, read_password
 
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
@@ -44,19 +44,21 @@ def add_account(
     """Add an account and set its password."""
     from gateway.accounts.bulk import Create, Reject, judge
     from gateway.accounts.change import create
+    from gateway.passwords.policy import Person
 
     settings = settings_of(config)
     row = {"email": email, "name": name, "role": role, "tenant": tenant, "department": department}
     wanted = judge(0, row, set())
     if not isinstance(wanted, Create):
         fail(wanted.reason if isinstance(wanted, Reject) else "there is an account with this email")
-    hashed = hash_password(settings, read_password(password_stdin))
+    password = read_password(password_stdin)
+    person = Person(wanted.identifier, wanted.name, wanted.tenant, settings.pages.product)
 
     async def change(store: Store) -> bool:
-        from dataclasses import replace
-
+        accepted = await accept(settings, password, person)
+        added = replace(wanted, password_hash=accepted.hashed)
         async with store.transaction() as tx:
-            return await create(tx, replace(wanted, password_hash=hashed), operator(), int(time.time())) is not None
+            return await create(tx, added, operator(), int(time.time()), accepted.remarks) is not None
 
     if not with_store(settings, change):
         fail(f"there is an account with the email {wanted.identifier} already")
@@ -192,14 +194,17 @@ def set_account_password(
 ) -> None:
     """Set an account's password, and end its sessions."""
     from gateway.accounts.change import set_password
+    from gateway.passwords.policy import Person
 
     settings = settings_of(config)
-    hashed = hash_password(settings, read_password(password_stdin))
+    password = read_password(password_stdin)
 
     async def change(store: Store) -> int:
         account = await find_account(store, email)
+        person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
+        accepted = await accept(settings, password, person)
         async with store.transaction() as tx:
-            return await set_password(tx, account, hashed, operator(), int(time.time()))
+            return await set_password(tx, account, accepted.hashed, operator(), int(time.time()), accepted.remarks)
 
     typer.echo(f"set; {with_store(settings, change)} sessions ended")
 

@@ -1,4 +1,4 @@
-"""What the commands share: finding settings, store and accounts, asking for passwords, showing tables."""
+"""What the commands share: finding settings, store and accounts, showing tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gateway.store import Store
 
 PLACES = (Path("config"), Path("/etc/otium-gateway"))
-MIN_PASSWORD = 12  # characters
 
 Result = TypeVar("Result")
 Config = Annotated[
@@ -79,33 +78,6 @@ async def find_account(store: Store, email: str) -> Account:
     async with store.reading() as tx:
         account = await rows.find_by_identifier(tx, normalise_identifier(email))
     return account or fail(f"there is no account {email}")
-
-
-def hash_password(settings: Settings, password: Any) -> Any:
-    from gateway.hashing import Hasher
-    from gateway.secret import Secret
-
-    limits = settings.limits
-    hasher = Hasher(method=f"{limits.hashing_method}:{limits.hashing_iterations}", threads=1, queue=1)
-    try:
-        return Secret(hasher.hash_now(password))
-    finally:
-        hasher.close()
-
-
-def read_password(from_stdin: bool) -> Any:
-    """Read a password from a person, twice, or from a pipe; never from the command line, which others can see."""
-    from gateway.secret import Secret
-
-    if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Once more: ") != password:
-            fail("the two passwords differ")
-    if len(password) < MIN_PASSWORD:
-        fail(f"a password has at least {MIN_PASSWORD} characters")
-    return Secret(password)
 
 
 def operator() -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.cli.common import fail, find_account, hash_password, operator
-from gateway.secret import Secret
+from gateway.cli.common import fail, find_account, operator
+from gateway.cli.passwords import accept, new_password
 
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
-
-PASSWORD_BYTES = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +38,20 @@ def describe(account: Account, wanted: Wanted) -> Iterator[str]:
 async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) -> list[str]:
     """Do it, and return what to tell."""
     from gateway.accounts.change import set_password, unlock
+    from gateway.passwords.policy import Person
 
     account = await find_account(store, email)
     by, now = operator(), int(time.time())
-    password = Secret(secrets.token_urlsafe(PASSWORD_BYTES)) if wanted.reset_password else None
+    person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
+    accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
     async with store.transaction() as tx:
         told = [f"forgiven: {await unlock(tx, account, by, now)} counts of failures"]
         if wanted.reset_2fa:
             await reset_two_factor(tx, settings, account, by, now)
             told.append("TOTP and backup codes are gone; the next sign-in sets TOTP up again")
-        if password is not None:
-            await set_password(tx, account, hash_password(settings, password), by, now)
-            told.append(f"new password: {password.reveal()}")
+        if accepted is not None:
+            await set_password(tx, account, accepted.hashed, by, now, accepted.remarks)
+            told.append(f"new password: {accepted.password.reveal()}")
         if wanted.one_time_link:
             told.append(await make_link(tx, settings, account, by, now))
     return told

@@ -1,30 +1,33 @@
-"""Lists of breached passwords in the format of Have I Been Pwned: a sorted file, a folder of ranges, or its range API.
+"""Lists of breached passwords in the format of Have I Been Pwned: a sorted file, or a folder of ranges.
 
 A range is what begins with the same five hexadecimal digits of the password's SHA-1; its lines are the other 35 digits,
 a colon, and how often the password was seen. A folder holds a file for each range, named by the five digits, with or
 without `.txt`. A file holds whole lines of forty digits for all of them, sorted.
 See https://haveibeenpwned.com/API/v3#PwnedPasswords.
 
-Nothing is loaded whole: of a folder one small file is read, and in a file the line is looked for by halving.
+Nothing is loaded whole: of a folder one small file is read, and in a file the line is looked for by halving. Either is
+looked at when it is opened, because a wrong list would find nothing and say nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Protocol
 
-import aiohttp
-import structlog
-
-log = structlog.get_logger("passwords")
-
+DIGITS = 40
 PREFIX_DIGITS = 5
 BLOCK_BYTES = 4_096
 MAX_LINE_BYTES = 80
-API_SECONDS = 2.0
-MAX_RANGE_BYTES = 1_000_000
+SAMPLES = 64
+RANGE_NAME = re.compile(r"[0-9A-Fa-f]{5}(?:\.txt)?")
+LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::\d+)?\s*")
+
+
+class NoBreachList(ValueError):
+    """What should be a list is none; the message says why, and what would do."""
 
 
 class BreachList(Protocol):
@@ -39,14 +42,42 @@ def digest_of(password: str) -> str:
 
 
 def open_list(path: str) -> BreachList | None:
-    """Return the list at `path`, or None for "". Raises OSError if there is none."""
+    """Return the list at `path`, or None for "". Raises NoBreachList."""
     if not path:
         return None
     where = Path(path)
-    if where.is_dir():
-        return BreachFolder(where)
-    with where.open("rb"):
+    try:
+        if where.is_dir():
+            check_folder(where)
+            return BreachFolder(where)
+        if not where.is_file():
+            raise NoBreachList("there is no such file or folder")
+        check_file(where)
         return BreachFile(where)
+    except OSError as error:
+        raise NoBreachList(f"it can't be read: {error.strerror}") from error
+
+
+def check_folder(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        if not any(RANGE_NAME.fullmatch(entry.name) for entry in entries):
+            raise NoBreachList("the folder holds no range, which is a file named like 00000 or 00000.txt")
+
+
+def check_file(path: Path) -> None:
+    """Look at lines from everywhere: there are lists of other digests, and lists that are sorted by count."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        found = [next_line(file.fileno(), size * at // SAMPLES) for at in range(SAMPLES)]
+        lines = [
+            os.pread(file.fileno(), MAX_LINE_BYTES, 0).partition(b"\n")[0],
+            *(line for at, line in found if at < size),
+        ]
+    if not all(LINE.fullmatch(line) for line in lines):
+        raise NoBreachList("each line has to be a SHA-1 in 40 hexadecimal digits, a colon, and a count")
+    digests = [line[:DIGITS].upper() for line in lines]
+    if digests != sorted(digests):
+        raise NoBreachList("its lines are not sorted by digest; take the list that is ordered by hash")
 
 
 class BreachFolder:
@@ -56,10 +87,10 @@ class BreachFolder:
         self._folder = folder
 
     def holds(self, digest: str) -> bool:
-        prefix, suffix = digest[:PREFIX_DIGITS], digest[PREFIX_DIGITS:]
+        prefix, suffix = split(digest)
         for name in (prefix, f"{prefix}.txt", prefix.lower(), f"{prefix.lower()}.txt"):
             try:
-                return is_in_range((self._folder / name).read_bytes(), suffix)
+                return is_listed((self._folder / name).read_bytes(), suffix)
             except FileNotFoundError:
                 continue
         return False
@@ -78,50 +109,33 @@ class BreachFile:
             low, high = 0, os.fstat(file.fileno()).st_size  # the line, if it is there, begins in [low, high)
             while high - low > BLOCK_BYTES:
                 middle = (low + high) // 2
-                piece = os.pread(file.fileno(), 2 * MAX_LINE_BYTES, middle)
-                line_at = piece.find(b"\n") + 1
-                if line_at == 0 or middle + line_at >= high:
+                begins, line = next_line(file.fileno(), middle)
+                if begins >= high:
                     high = middle
-                    continue
-                if piece[line_at : line_at + len(wanted)].upper() <= wanted:
-                    low = middle + line_at
+                elif line[:DIGITS].upper() <= wanted:
+                    low = begins
                 else:
-                    high = middle + line_at
+                    high = begins
             rest = os.pread(file.fileno(), high - low + MAX_LINE_BYTES, low)
-        return any(count_of(line, wanted) for line in rest.splitlines())
+        return is_listed(rest, wanted)
 
 
-class BreachAPI:
-    """The range API: it learns five digits of the digest, and answers with ranges padded to hide which one it was."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address.rstrip("/")
-
-    async def holds(self, digest: str) -> bool | None:
-        """Return whether a password was breached; None if the API did not answer in time."""
-        prefix, suffix = digest[:PREFIX_DIGITS], digest[PREFIX_DIGITS:]
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=API_SECONDS)) as client,
-                client.get(f"{self._address}/{prefix}", headers={"Add-Padding": "true"}, allow_redirects=False) as got,
-            ):
-                if got.status != 200:
-                    log.warning("breach_api_unavailable", status=got.status)
-                    return None
-                return is_in_range(await got.content.read(MAX_RANGE_BYTES), suffix)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("breach_api_unavailable", reason=str(error) or type(error).__name__)
-            return None
+def next_line(descriptor: int, at: int) -> tuple[int, bytes]:
+    """Return where the first line that begins after the byte `at` begins, and the line without its end."""
+    piece = os.pread(descriptor, 2 * MAX_LINE_BYTES, at)
+    _, _, rest = piece.partition(b"\n")
+    return at + len(piece) - len(rest), rest.partition(b"\n")[0]
 
 
-def is_in_range(lines: bytes, suffix: str) -> bool:
-    wanted = suffix.encode("ascii")
-    return any(count_of(line, wanted) for line in lines.splitlines())
+def split(digest: str) -> tuple[str, bytes]:
+    """Return the digits that name a range, and those that stand in it."""
+    return digest[:PREFIX_DIGITS], digest[PREFIX_DIGITS:].encode("ascii")
 
 
-def count_of(line: bytes, wanted: bytes) -> int:
-    """Return how often the wanted digest was seen, if `line` is about it; padding says 0."""
-    digest, _, count = line.strip().partition(b":")
-    if digest.upper() != wanted:
-        return 0
-    return int(count) if count.isdigit() else 1
+def is_listed(lines: bytes, wanted: bytes) -> bool:
+    """Whether a line is about the wanted digits. Padding is, too, but says 0."""
+    for line in lines.splitlines():
+        digits, _, count = line.strip().partition(b":")
+        if digits.upper() == wanted:
+            return not count or count.strip(b"0") != b""
+    return False

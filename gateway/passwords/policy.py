@@ -15,6 +15,7 @@ MIN_CHARACTERS = 12
 MAX_BYTES = 4_096
 MIN_SCORE = 3  # of zxcvbn's 4: more than 10^8 guesses, so that a slow hash holds out
 MANY_CHARACTERS = 4  # an own word that is shorter says nothing
+BETWEEN_WORDS = " .-_@"
 WORD = re.compile(r"[^\W_]+")
 
 
@@ -28,38 +29,50 @@ class Person:
     product: str
 
 
+def because(code: str, sentence: str) -> tuple[str, str]:
+    """Mark a sentence for translation, together with its code."""
+    return code, sentence
+
+
 class Refusal(Enum):
-    """Why a password is refused, with the reason and what would do."""
+    """Why a password is refused: a code for programs, and for people the reason and what would do."""
 
     def __init__(self, code: str, sentence: str) -> None:
         self.code = code
         self.sentence = sentence
 
-    SHORT = ("short", "This password is too short. Use at least 12 characters; a few unusual words are good.")
-    LONG = ("long", "This password is longer than 4,096 bytes. Use a shorter one.")
-    EMAIL = ("email", "This password repeats your email. Use something that has nothing to do with it.")
-    BREACHED = (
-        "breached",
-        "This password is known from stolen data, so it is among the first to be tried. Use one of your own.",
+    SHORT = because("short", "This password is too short. Use at least 12 characters; a few unusual words are good.")
+    LONG = because("long", "This password is longer than 4,096 bytes. Use a shorter one.")
+    UNTYPABLE = because(
+        "untypable", "This password has a character that can't be typed on the sign-in page. Leave it out."
     )
-    OWN_WORDS = (
+    EMAIL = because("email", "This password repeats your email. Use something that has nothing to do with it.")
+    BREACHED = because(
+        "breached",
+        "This password is in lists of stolen passwords, which are tried first. Use another one, and change it wherever "
+        "else you use it.",
+    )
+    OWN_WORDS = because(
         "own_words",
         "This password is made of your name, email or company. Add a few words that nobody links with you.",
     )
-    COMMON = (
-        "common",
-        "This password is a well-known one with small changes. Use a few unusual words in their place.",
+    COMMON = because(
+        "common", "This is a well-known password, or one with small changes. Use a few unusual words in its place."
     )
-    KEYBOARD = ("keyboard", "Keys that lie next to each other are easy to guess. Use a few unusual words.")
-    REPEAT = ("repeat", "Repeated characters or words add little. Use a few different, unusual words.")
-    SEQUENCE = ("sequence", "Sequences like abcd or 6543 are easy to guess. Use a few unusual words.")
-    DATE = ("date", "Dates and years are easy to guess. Add a few unusual words.")
-    GUESSABLE = ("guessable", "This password is easy to guess. Add a few unusual words.")
+    WORD = because(
+        "word", "A word or name from a dictionary is easy to guess, however it is written. Add a few unusual words."
+    )
+    KEYBOARD = because("keyboard", "Keys that lie next to each other are easy to guess. Use a few unusual words.")
+    REPEAT = because("repeat", "Repeated characters or words add little. Use a few different, unusual words.")
+    SEQUENCE = because("sequence", "Sequences like abcd or 6543 are easy to guess. Use a few unusual words.")
+    DATE = because("date", "Dates and years are easy to guess. Add a few unusual words.")
+    GUESSABLE = because("guessable", "This password is easy to guess. Add a few unusual words.")
 
 
 REASONS = {
     "own words": Refusal.OWN_WORDS,
-    "dictionary": Refusal.COMMON,
+    "passwords": Refusal.COMMON,
+    "dictionary": Refusal.WORD,
     "spatial": Refusal.KEYBOARD,
     "repeat": Refusal.REPEAT,
     "sequence": Refusal.SEQUENCE,
@@ -72,27 +85,56 @@ def judge(password: str, person: Person) -> Refusal | None:
     """Return why a password is refused, or None; the operator's breach lists are asked elsewhere (breaches.py)."""
     from gateway.passwords import guesses  # 15 MB of word lists, only for workers in which a password is set
 
-    password = unicodedata.normalize("NFC", password)
+    typed, password = password, unicodedata.normalize("NFC", password)
     if len(password) < MIN_CHARACTERS:
         return Refusal.SHORT
-    if len(password.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    # Both spellings: the sign-in refuses a longer one unread, and what NFC makes of a text may be longer or shorter.
+    if max(bytes_of(typed), bytes_of(password)) > MAX_BYTES:
         return Refusal.LONG
+    if not is_typable(password):
+        return Refusal.UNTYPABLE
     if is_email(password, person.identifier):
         return Refusal.EMAIL
     if password.lower() in guesses.well_known():
         return Refusal.BREACHED
-    pattern = guesses.weakness(password, own_words(person), MIN_SCORE)
+    words = own_words(person)
+    if is_made_of(password, words):
+        return Refusal.OWN_WORDS
+    pattern = guesses.weakness(password, words, MIN_SCORE)
     return REASONS.get(pattern, Refusal.GUESSABLE) if pattern else None
+
+
+def bytes_of(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def is_typable(password: str) -> bool:
+    """Whether a form can send it: no control characters, no half characters, nothing that stands for broken text."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs") or c == "\ufffd" for c in password)
 
 
 def is_email(password: str, identifier: str) -> bool:
     """Whether a password is little more than the email: all of it, or the part before the @ over and over."""
-    password, identifier = password.casefold(), identifier.casefold()
-    local = identifier.partition("@")[0]
-    if not local:
+    password, identifier = password.casefold(), unicodedata.normalize("NFC", identifier).strip().casefold()
+    local, at, _ = identifier.partition("@")
+    if not local or not at:  # while an email is being typed, any few letters may stand there
         return False
     rest = password.replace(identifier, "").replace(local, "") if len(local) >= MANY_CHARACTERS else password
     return (identifier in password and len(password) - len(identifier) < MIN_CHARACTERS) or len(rest) < MANY_CHARACTERS
+
+
+def is_made_of(password: str, words: list[str]) -> bool:
+    """Whether own words, and a year or less, are all there is. Of three words zxcvbn makes too much."""
+    password = password.lower()
+    return any(left_of(text, words) <= MANY_CHARACTERS for text in (password, password[::-1]))
+
+
+def left_of(text: str, words: list[str]) -> int:
+    """Return how many characters are neither in one of the words nor between them."""
+    left = text
+    for word in sorted(words, key=len, reverse=True):
+        left = left.replace(word, " ")
+    return len(text) if left == text else sum(c not in BETWEEN_WORDS for c in left)
 
 
 def own_words(person: Person) -> list[str]:

@@ -6,10 +6,12 @@ import asyncio
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
-from gateway.passwords.breaches import BreachAPI, BreachList, digest_of
+from gateway.passwords.breach_api import BreachAPI
+from gateway.passwords.breaches import BreachList, digest_of, open_list
 from gateway.passwords.policy import Person, Refusal, judge
 from gateway.secret import Secret
 
@@ -22,6 +24,21 @@ class Judgement:
 
     refusal: Refusal | None
     is_api_silent: bool = False
+
+
+class Lists(Protocol):
+    """Where breached passwords are listed, as in the settings' section `passwords`; "" where there is none."""
+
+    @property
+    def breach_list(self) -> str: ...
+
+    @property
+    def breach_api(self) -> str: ...
+
+
+def checker_of(lists: Lists) -> PasswordChecker:
+    """Return what judges new passwords under these settings. Raises NoBreachList if the list has gone meanwhile."""
+    return PasswordChecker(open_list(lists.breach_list), BreachAPI(lists.breach_api) if lists.breach_api else None)
 
 
 class PasswordChecker:
@@ -42,7 +59,7 @@ class PasswordChecker:
         return Judgement(Refusal.BREACHED if is_breached else None, is_api_silent=is_breached is None)
 
     async def check_here(self, password: Secret[str], person: Person) -> Refusal | None:
-        """The same without telling anybody outside this machine."""
+        """The same without asking anybody outside this machine: for the hint while somebody types."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._judge, password, person)
 
     def close(self) -> None:

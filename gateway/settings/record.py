@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import getaddresses
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from gateway.accounts.record import check_tenant, normalise_identifier
 from gateway.edge.authority import read_authority
 from gateway.gate import Rules
+from gateway.passwords.breaches import open_list
 from gateway.secret import Secret
 from gateway.store.location import locate
 
@@ -80,6 +81,32 @@ def check_sender(text: str) -> str:
     if len(addresses) != 1 or not text.isprintable() or not SENDER_ADDRESS.fullmatch(addresses[0]):
         raise ValueError("write an address, or a name and an address, like OtiumWork <no-reply@example.com>")
     return text
+
+
+def check_breach_list(text: str) -> str:
+    open_list(text)
+    return text
+
+
+def check_breach_api(text: str) -> str:
+    if not text:
+        return text
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or read_authority(parts.netloc.encode("ascii", "replace")) is None:
+        raise ValueError("write the address up to the five digits, like https://api.pwnedpasswords.com/range")
+    if parts.query or parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("write an address without ? and #, to which the five digits are added")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("write https: what is asked for says something about people's passwords")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_page(text: str) -> str:
@@ -214,6 +241,11 @@ class Signup(Section):
         return self
 
 
+class Passwords(Section):
+    breach_list: Annotated[str, AfterValidator(check_breach_list)] = ""
+    breach_api: Annotated[str, AfterValidator(check_breach_api)] = ""
+
+
 class Pages(Section):
     product: str = Field("OtiumWork", min_length=1, max_length=60)
     logo: str = ""
@@ -241,6 +273,7 @@ class Settings(Section):
     identity: Identity = Identity()
     limits: Limits = Limits()
     sessions: SessionSettings = SessionSettings()
+    passwords: Passwords = Passwords()
     signup: Signup = Signup()
     pages: Pages = Pages()
     access: Access = Access()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import PASSWORD, Gateway
+from gateway.passwords.breaches import digest_of
+from tests.support.gateway import PASSWORD, Gateway, free_port
 
 
 @pytest.fixture
@@ -44,10 +45,56 @@ def test_a_failure_is_one_clear_line(shell: Gateway, arguments: list[str], said:
     assert result.stderr.startswith("otium-gateway: ")
 
 
-def test_a_short_password_is_refused_and_a_password_is_never_an_argument(shell: Gateway) -> None:
-    result = shell.cli("account", "add", "new@acme.example", "--name", "New", "--password-stdin", stdin="short\n")
-    assert result.returncode == 1
-    assert "12 characters" in result.stderr
+REFUSED_PASSWORDS = [
+    ("short", "Use at least 12 characters"),
+    ("aaaaaaaaaaaaaa", "add little"),
+    ("erin@acme.example", "repeats your email"),
+    ("new@acme.example", "repeats your email"),
+    ("NewPerson2026", "made of your name"),
+    ("a listed one of four words", "lists of stolen passwords"),
+    ("broken \udcff utf-8 and more", "can't be typed"),
+]
+
+
+@pytest.fixture
+def listed(shell: Gateway) -> Gateway:
+    """The shell with a list of breached passwords."""
+    digest = digest_of("a listed one of four words")
+    (shell.folder / digest[:5]).write_text(f"{digest[5:]}:3\n")
+    shell.environ["GATEWAY_PASSWORDS__BREACH_LIST"] = str(shell.folder)
+    return shell
+
+
+@pytest.mark.parametrize(("password", "said"), REFUSED_PASSWORDS)
+def test_operators_set_passwords_under_the_same_policy(listed: Gateway, password: str, said: str) -> None:
+    email = "erin@acme.example" if password.startswith("erin") else "new@acme.example"
+    added = ("account", "add", email, "--name", "New Person", "--password-stdin")
+    arguments = added if email.startswith("new") else ("account", "set-password", email, "--password-stdin")
+    before = listed.cli("account", "list").stdout, listed.cli("audit", "list").stdout
+    result = listed.cli(*arguments, stdin=f"{password}\n")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert said in result.stderr
+    assert (listed.cli("account", "list").stdout, listed.cli("audit", "list").stdout) == before
+
+
+def test_a_range_api_that_does_not_answer_is_in_the_audit_log_and_stops_no_operator(shell: Gateway) -> None:
+    shell.environ["GATEWAY_PASSWORDS__BREACH_API"] = f"http://127.0.0.1:{free_port()}"
+    email = "erin@acme.example"
+    for arguments in (
+        ["add", "new@acme.example", "--name", "New", "--password-stdin"],
+        ["set-password", email, "--password-stdin"],
+        ["unlock", "--email", email, "--reset-password", "--confirm"],
+    ):
+        result = shell.cli("account", *arguments, stdin="a long enough password\n")
+        assert result.returncode == 0, result.stderr
+        assert "breach_api_unavailable" in result.stderr
+        assert "breach_api_unavailable" not in result.stdout
+    entries = json.loads(shell.cli("audit", "list", "--json").stdout)
+    told = [entry["event"] for entry in entries if json.loads(entry["details"]).get("breach_api") == "did not answer"]
+    assert told == ["password_changed", "password_changed", "account_added"]
+
+
+def test_a_password_is_never_an_argument(shell: Gateway) -> None:
     assert shell.cli("account", "add", "new@acme.example", "--name", "New", "--password", "x").returncode != 0
 
 

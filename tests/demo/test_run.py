@@ -21,6 +21,8 @@ from urllib.parse import urlencode
 import pytest
 
 from gateway.demo.people import OWNER, PEOPLE, seed
+from gateway.passwords.policy import Person as PolicyPerson
+from gateway.passwords.policy import judge
 from gateway.store.migrate import migrate
 from tests.support.gateway import cookie_of, free_port
 from tests.support.raw import Connection, Response, exchange, get
@@ -132,6 +134,11 @@ def demo(folder: Path) -> Iterator[Demo]:
     running = Demo(folder)
     yield running
     running.close()
+
+
+def test_the_passwords_of_the_demo_keep_the_policy() -> None:
+    for person in PEOPLE:
+        assert judge(person.password, PolicyPerson(person.email, person.name, person.tenant, "OtiumWork")) is None
 
 
 def test_one_command_makes_a_folder_and_shows_everything(tmp_path: Path) -> None:

@@ -115,6 +115,25 @@ SETTINGS_MISTAKES = [
     ('[mail]\nsender = "A\\r\\nBcc: b@y.example <a@x.example>"', "gateway.toml: mail.sender: write an address"),
     ('[mail]\nusername = "gateway"', "gateway.toml: mail.username: there is no password for it"),
     ('[mail]\nca_file = "/none/ca.pem"', "gateway.toml: mail.ca_file: there is no such file"),
+    ('[passwords]\nbreach_list = "/none/list"', "gateway.toml: passwords.breach_list: there is no such file or folder"),
+    ('[passwords]\nbreach_list = "/etc/passwd"', "gateway.toml: passwords.breach_list: each line has to be a SHA-1"),
+    ('[passwords]\nbreach_list = "/etc"', "gateway.toml: passwords.breach_list: the folder holds no range"),
+    ('[passwords]\nbreach_api = "http://api.example.com/range"', "gateway.toml: passwords.breach_api: write https"),
+    ('[passwords]\nbreach_api = "api.example.com"', "gateway.toml: passwords.breach_api: write the address up to"),
+    (
+        '[passwords]\nbreach_api = "ftp://api.example.com"',
+        "gateway.toml: passwords.breach_api: write the address up to",
+    ),
+    (
+        '[passwords]\nbreach_api = "https://u:p@a.example"',
+        "gateway.toml: passwords.breach_api: write the address up to",
+    ),
+    (
+        '[passwords]\nbreach_api = "https://a.example/?x="',
+        "gateway.toml: passwords.breach_api: write an address without ?",
+    ),
+    ('[passwords]\nbreach_api = "https://[::1"', "gateway.toml: passwords.breach_api: "),
+    ("[passwords]\nbreach = 1", "gateway.toml: passwords.breach: there is no such key; did you mean breach_api?"),
     ('secrets = ["x"]', "gateway.toml: secrets: secrets come from the environment"),
     ('[access]\nowners = ["a@x.example"]', "gateway.toml: access: the allowlists stand in access.toml"),
     ("[listen", "gateway.toml: this is not TOML"),
@@ -208,6 +227,23 @@ def test_the_mail_servers_password_comes_from_a_credential_or_else_the_environme
     settings = read(tmp_path, GATEWAY_MAIL_PASSWORD="not this", CREDENTIALS_DIRECTORY=str(folder))
     assert settings.mail_password == Secret("pässword with spaces ")
     assert "spaces" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "https://api.pwnedpasswords.com/range", "http://127.0.0.1:8080/range", "http://localhost", "http://[::1]:80/"],
+)
+def test_a_range_api_is_asked_over_https_or_on_this_machine(tmp_path: Path, address: str) -> None:
+    assert read(tmp_path, f'[passwords]\nbreach_api = "{address}"').passwords.breach_api == address
+
+
+def test_a_list_of_breached_passwords_is_a_file_or_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8:10\n")
+    (tmp_path / "ranges").mkdir()
+    (tmp_path / "ranges" / "5BAA6.txt").write_text("1E4C9B93F3F0682250B6CF8331B7EE68FD8:10\n")
+    for name in ("list", "ranges"):
+        settings = read(tmp_path, GATEWAY_PASSWORDS__BREACH_LIST=str(tmp_path / name))
+        assert settings.passwords.breach_list == str(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [b"two\nlines", b"\xff\xfe"])

@@ -179,7 +179,8 @@ class Gateway:
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "gateway", *arguments, "--config", str(self.config)],
-            env=self.environ, capture_output=True, text=True, input=stdin, timeout=60, check=False,
+            env=self.environ, capture_output=True, text=True, errors="surrogateescape", input=stdin, timeout=60,
+            check=False,
         )  # fmt: skip
 
     def exchange(self, request: bytes, *, source: str = "127.0.0.1") -> Response:

@@ -1,0 +1,62 @@
+"""Passwords that operators set: through the same policy as everybody's."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.cli.common import fail
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.passwords.policy import Person
+    from gateway.settings import Settings
+
+PASSWORD_BYTES = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A password that the policy takes, hashed. `remarks` belong into the audit row."""
+
+    password: Secret[str]
+    hashed: Secret[str]
+    remarks: dict[str, str] = field(default_factory=dict)
+
+
+def read_password(from_stdin: bool) -> Secret[str]:
+    """Read a password from a person, twice, or from a pipe; never from the command line, which others can see."""
+    if from_stdin:
+        # The policy refuses what is no UTF-8, in a sentence.
+        return Secret(sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n"))
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        fail("the two passwords differ")
+    return Secret(password)
+
+
+def new_password() -> Secret[str]:
+    return Secret(secrets.token_urlsafe(PASSWORD_BYTES))
+
+
+async def accept(settings: Settings, password: Secret[str], person: Person) -> Accepted:
+    """Hash a password if the policy takes it; fail with the reason otherwise."""
+    from gateway import logs
+    from gateway.hashing import Hasher
+    from gateway.passwords.service import checker_of
+
+    logs.configure("console")  # what goes wrong with a list belongs on standard error
+    checker = checker_of(settings.passwords)
+    hasher = Hasher(method=f"{settings.limits.hashing_method}:{settings.limits.hashing_iterations}", threads=1, queue=1)
+    try:
+        verdict = await checker.check(password, person)
+        if verdict.refusal is not None:
+            fail(verdict.refusal.sentence)
+        remarks = {"breach_api": "did not answer"} if verdict.is_api_silent else {}
+        return Accepted(password, await hasher.hash(password), remarks)
+    finally:
+        checker.close()
+        hasher.close()
