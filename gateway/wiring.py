@@ -12,6 +12,8 @@ from aiohttp import web
 
 from gateway import keys
 from gateway.accounts.pages import AccountsPages, AccountsPaths, AccountsService
+from gateway.audit.keeping import Keeper
+from gateway.audit.marks import Signer
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -217,6 +219,18 @@ def lifetimes_of(settings: Settings) -> Lifetimes:
 def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
     outbox = Outbox(composer_of(settings), Sealer(settings.secrets))
     return Notices(outbox, settings.public_url + paths["security"])
+
+
+def keeper_of(settings: Settings, store: Store) -> Keeper:
+    audit = settings.audit
+    return Keeper(
+        store=store,
+        signer=Signer(settings.secrets),
+        outbox=Outbox(composer_of(settings), Sealer(settings.secrets)),
+        checkpoint_file=audit.checkpoint_file,
+        checkpoint_mail=audit.checkpoint_mail,
+        keep_days=audit.keep_days,
+    )
 
 
 def composer_of(settings: Settings) -> Composer:
