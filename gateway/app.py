@@ -42,7 +42,7 @@ from gateway.login import attempt
 from gateway.mail import outbox
 from gateway.mail.sender import Sender
 from gateway.pages import Desk, Renderer, Visit, pages_application
-from gateway.passwords.service import PasswordChecker
+from gateway.passwords.service import checker_of
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
@@ -184,7 +184,7 @@ class Gateway:
             threads=settings.limits.hashing_threads,
             queue=settings.limits.hashing_queue,
         )
-        self._checker = PasswordChecker(None, None)
+        self._checker = checker_of(settings.passwords)
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
         self._importer = Importer(self._store, invitations_of(settings, paths_of(settings)), settings.access.owners)
         self._forms = KeptForms(self._store, Sealer(settings.secrets))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -38,3 +39,8 @@ def assertion_key(secret: Secret[bytes]) -> ECKey:
 def public_key_set(secrets: Sequence[Secret[bytes]]) -> dict[str, object]:
     """Return the JWK set (RFC 7517 §5) with which an upstream checks assertions."""
     return {"keys": [assertion_key(secret).as_dict(private=False) for secret in secrets]}
+
+
+def checkpoint_key(secret: Secret[bytes]) -> Ed25519PrivateKey:
+    """Return the Ed25519 key that signs checkpoints of the audit log (RFC 8032: any 32 bytes are one)."""
+    return Ed25519PrivateKey.from_private_bytes(derive(secret, "audit-checkpoint/ed25519", 32))

@@ -13,6 +13,8 @@ from aiohttp import web
 from gateway import keys
 from gateway.account_wiring import Shared, account_handlers
 from gateway.accounts.invitations import Invitations
+from gateway.audit.keeping import Keeper
+from gateway.audit.marks import Signer
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -240,6 +242,18 @@ def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
 def invitations_of(settings: Settings, paths: Mapping[str, str]) -> Invitations:
     sealer = Sealer(settings.secrets)
     return Invitations(Outbox(composer_of(settings), sealer), sealer, settings.public_url + paths["invite"])
+
+
+def keeper_of(settings: Settings, store: Store) -> Keeper:
+    audit = settings.audit
+    return Keeper(
+        store=store,
+        signer=Signer(settings.secrets),
+        outbox=Outbox(composer_of(settings), Sealer(settings.secrets)),
+        checkpoint_file=audit.checkpoint_file,
+        checkpoint_mail=audit.checkpoint_mail,
+        keep_days=audit.keep_days,
+    )
 
 
 def composer_of(settings: Settings) -> Composer:

@@ -28,6 +28,12 @@ class Event(StrEnum):
     FORM_KEPT = "form_kept"
     FORM_SENT = "form_sent"
     KEYS_ROTATED = "keys_rotated"
+    MAIL_ABANDONED = "mail_abandoned"
+    AUDIT_EXPORTED = "audit_exported"
+    AUDIT_TRIMMED = "audit_trimmed"
+    LOGIN_SPRAY_SEEN = "login_spray_seen"
+    ADDRESS_BLOCKED = "address_blocked"
+    ADDRESS_UNBLOCKED = "address_unblocked"
     ACCOUNT_UNLOCKED = "account_unlocked"
     SESSION_REVOKED = "session_revoked"
     SESSION_REVOKED_ALL = "session_revoked_all"
@@ -38,6 +44,7 @@ class Event(StrEnum):
     ACCOUNT_EMAIL_CHANGED = "account_email_changed"
     ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_ADDED = "account_added"
+    ACCOUNT_ERASED = "account_erased"
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_ENABLED = "account_enabled"
     ACCOUNT_ROLE_CHANGED = "account_role_changed"
@@ -48,12 +55,45 @@ class Event(StrEnum):
     TENANT_RESUMED = "tenant_resumed"
 
 
-FAILURES = frozenset((Event.LOGIN_FAILED, Event.LOGIN_LOCKOUT, Event.LOGIN_2FA_FAILED, Event.LOGIN_LINK_UNSENT))
+FAILURES = frozenset(
+    (
+        Event.LOGIN_FAILED,
+        Event.LOGIN_LOCKOUT,
+        Event.LOGIN_2FA_FAILED,
+        Event.LOGIN_LINK_UNSENT,
+        Event.MAIL_ABANDONED,
+        Event.LOGIN_SPRAY_SEEN,
+    )
+)
+
+ACTOR = "by"  # the detail that names who did it, where that is somebody else
+# Details that say nothing about a person and outlive the erasure of one. What is not named here is erased: a new detail
+# is then rather lost than kept.
+FACTS = frozenset(
+    (
+        "method",
+        "reason",
+        "factor",
+        "proved",
+        "next",
+        "role",
+        "how",
+        "where",
+        "breach_api",
+        "failures",
+        "template",
+        "format",
+        "kind",
+    )
+)
 
 
 class Outcome(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
+
+
+Details = Mapping[str, str | int | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +110,25 @@ class Entry:
     user_agent: str = ""
     session: str | None = None
     request_id: str = ""
-    details: Mapping[str, str | int | bool] = field(default_factory=dict)
+    details: Details = field(default_factory=dict)
+
+    @property
+    def actor(self) -> str:
+        """Who did it, if that is not whom it is about."""
+        return str(self.details.get(ACTOR, ""))
+
+    @property
+    def facts(self) -> Details:
+        """The details that tell nothing about a person: numbers, and the words of FACTS."""
+        return {name: value for name, value in self.details.items() if name != ACTOR and is_fact(name, value)}
+
+    @property
+    def personal(self) -> Details:
+        """The other details."""
+        return {name: value for name, value in self.details.items() if name != ACTOR and not is_fact(name, value)}
+
+    def with_details(self, more: Details) -> Entry:
+        return replace(self, details={**self.details, **more})
 
     def seen_from(self, inbound: Inbound, session: str) -> Entry:
         """Return the same with what is known of the request in which it was done, and of the session that did it."""
@@ -83,12 +141,16 @@ class Entry:
         )
 
 
+def is_fact(name: str, value: str | int | bool) -> bool:
+    return name in FACTS or not isinstance(value, str)
+
+
 def entry_of(
     event: Event,
     account: Account,
     inbound: Inbound,
     now: int,
-    details: Mapping[str, str | int | bool] | Mapping[str, str] | Mapping[str, int] | None = None,
+    details: Details | Mapping[str, str] | Mapping[str, int] | None = None,
     session: str | None = None,
 ) -> Entry:
     """Return the row of something that a person did, or tried, in a request."""

@@ -1,70 +1,128 @@
-"""The audit log in the store. A row is written in the transaction of what it tells, or neither happens."""
+"""The audit log in the store. A row is written in the transaction of what it tells, or neither happens.
+
+The rows of a transaction are chained right before its commit. To chain is to lock the one row of `audit_head`: writers
+on any number of machines come one after the other there, each for the length of a commit.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select, update
 
-from gateway.audit.events import Entry, Event, Outcome
+from gateway.audit.chain import MAX_USER_AGENT, SALT_BYTES, Head, Row, extend
+from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.store import Transaction
-from gateway.store.schema import audit
+from gateway.store.schema import audit, audit_head
 
-MAX_USER_AGENT = 512
+__all__ = ["MAX_USER_AGENT", "record"]
 
 
 async def record(tx: Transaction, entry: Entry) -> None:
-    await tx.execute(
-        insert(audit).values(
-            at=entry.at,
-            event=entry.event.value,
-            outcome=entry.outcome.value,
-            tenant=entry.tenant,
-            account=entry.account,
-            identifier=entry.identifier,
-            address=entry.address,
-            user_agent=entry.user_agent[:MAX_USER_AGENT],
-            session=entry.session,
-            request_id=entry.request_id,
-            details=json.dumps(dict(entry.details), sort_keys=True),
-        )
-    )
+    """Have `entry` written when `tx` is committed. It stands at the end of the chain then, and can't be read before."""
+    tx.do_last(append, entry)
+
+
+async def append(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Put entries at the end of the chain, in one go."""
+    head = await lock_head(tx)
+    rows: list[Row] = []
+    for entry in entries:
+        row = extend(head, entry, os.urandom(SALT_BYTES), os.urandom(SALT_BYTES))
+        head = Head(row.id, row.hash)
+        rows.append(row)
+    await tx.execute(insert(audit), [row._asdict() for row in rows])
+    await tx.execute(update(audit_head).values(number=head.number, hash=head.hash))
+
+
+async def lock_head(tx: Transaction) -> Head:
+    """Return the last row's number and hash; nobody else adds to the chain until the transaction ends."""
+    query = select(audit_head.c.number, audit_head.c.hash).with_for_update()
+    return Head(*(await tx.execute(query)).one())
+
+
+async def read_head(tx: Transaction) -> Head:
+    return Head(*(await tx.execute(select(audit_head.c.number, audit_head.c.hash))).one())
+
+
+async def find(tx: Transaction, number: int) -> Row | None:
+    found = (await tx.execute(select(audit).where(audit.c.id == number))).one_or_none()
+    return Row._make(found) if found else None
+
+
+async def after(tx: Transaction, number: int, limit: int) -> list[Row]:
+    """Return the rows that follow the one with that number, in the order of the chain."""
+    query = select(audit).where(audit.c.id > number).order_by(audit.c.id).limit(limit)
+    return [Row._make(row) for row in await tx.execute(query)]
 
 
 async def recent(tx: Transaction, limit: int, tenant: str | None = None) -> list[Entry]:
     """Return the latest entries, the newest first; those of one tenant if it is given."""
-    query = (
-        select(
-            audit.c.event,
-            audit.c.outcome,
-            audit.c.at,
-            audit.c.identifier,
-            audit.c.tenant,
-            audit.c.account,
-            audit.c.address,
-            audit.c.user_agent,
-            audit.c.session,
-            audit.c.request_id,
-            audit.c.details,
-        )
-        .order_by(audit.c.id.desc())
-        .limit(limit)
-    )
+    query = select(audit).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
     if tenant is not None:
         query = query.where(audit.c.tenant == tenant)
-    return [
-        Entry(
-            event=Event(row.event),
-            outcome=Outcome(row.outcome),
-            at=row.at,
-            identifier=row.identifier,
-            tenant=row.tenant,
-            account=row.account,
-            address=row.address,
-            user_agent=row.user_agent,
-            session=row.session,
-            request_id=row.request_id,
-            details=json.loads(row.details),
-        )
-        for row in await tx.execute(query)
-    ]
+    return [entry_of_row(Row._make(row)) for row in await tx.execute(query)]
+
+
+def entry_of_row(row: Row) -> Entry:
+    return Entry(
+        event=Event(row.event),
+        outcome=Outcome(row.outcome),
+        at=row.at,
+        identifier=row.identifier,
+        tenant=row.tenant,
+        account=row.account,
+        address=row.address,
+        user_agent=row.user_agent,
+        session=row.session,
+        request_id=row.request_id,
+        details=details_of(row),
+    )
+
+
+def details_of(row: Row) -> dict[str, str | int | bool]:
+    """Return all details that are still there, with who did it as `by`."""
+    details: dict[str, str | int | bool] = {ACTOR: row.actor} if row.actor else {}
+    return {**details, **json.loads(row.details), **(json.loads(row.personal) if row.personal else {})}
+
+
+# Taking away.
+
+
+async def erase_who(tx: Transaction, identifier: str, account: str | None) -> int:
+    """Empty the personal fields of all rows about somebody; returns how many there were.
+
+    Somebody is whoever had this email, and every account that ever was seen with it.
+    """
+    accounts = select(audit.c.account).where(audit.c.identifier == identifier, audit.c.account.is_not(None)).distinct()
+    known = {*(await tx.execute(accounts)).scalars(), *([account] if account else [])}
+    statement = (
+        update(audit)
+        .where((audit.c.identifier == identifier) | audit.c.account.in_(sorted(known)), audit.c.who_salt.is_not(None))
+        .values(identifier="", address="", user_agent="", personal="", who_salt=None)
+    )
+    return (await tx.execute(statement)).rowcount
+
+
+async def erase_actor(tx: Transaction, identifier: str) -> int:
+    """Take a name out of the rows of what that person did to others; returns how many there were."""
+    statement = update(audit).where(audit.c.actor == identifier, audit.c.actor_salt.is_not(None))
+    return (await tx.execute(statement.values(actor="", actor_salt=None))).rowcount
+
+
+async def oldest(tx: Transaction) -> Row | None:
+    found = await after(tx, 0, 1)
+    return found[0] if found else None
+
+
+async def first_since(tx: Transaction, at: int) -> int | None:
+    """Return the number of the first row that is not older than `at`."""
+    query = select(audit.c.id).where(audit.c.at >= at).order_by(audit.c.id).limit(1)
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def remove_through(tx: Transaction, number: int) -> int:
+    """Remove the rows up to that number; returns how many there were."""
+    return (await tx.execute(delete(audit).where(audit.c.id <= number))).rowcount

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, keys, mail, running, sessions
+from gateway.cli import accounts, audit, keys, mail, running, sessions
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -34,7 +34,7 @@ program = typer.Typer(
 running.add_to(program)
 program.add_typer(accounts.program, name="account")
 program.add_typer(sessions.program, name="session")
-program.add_typer(sessions.audit_program, name="audit")
+program.add_typer(audit.program, name="audit")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
 

@@ -7,8 +7,10 @@ import os
 import time
 from dataclasses import dataclass
 
+from gateway.audit import marks
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
+from gateway.audit.marks import Signer
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.totp import TOTPFactor
 from gateway.mail import outbox
@@ -24,6 +26,7 @@ class Counts:
     totp: int
     codes: int
     mails: int
+    checkpoints: int
 
 
 class DryRun(Exception):
@@ -42,6 +45,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 await TOTPFactor(sealer).reseal(tx),
                 await BackupCodeFactor(sealer).reseal(tx),
                 await outbox.reseal(tx, sealer),
+                await marks.sign_anew(tx, Signer(settings.secrets)),
             )
             if dry_run:
                 raise DryRun(counts)
@@ -51,6 +55,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 "totp": counts.totp,
                 "codes": counts.codes,
                 "mails": counts.mails,
+                "checkpoints": counts.checkpoints,
             }
             entry = Entry(Event.KEYS_ROTATED, Outcome.SUCCESS, int(time.time()), by, request_id="cli", details=details)
             await audit.record(tx, entry)

@@ -1,8 +1,7 @@
-"""Signed-in devices, and what happened."""
+"""Signed-in devices."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,17 +13,11 @@ if TYPE_CHECKING:
     from gateway.store import Store
 
 program = typer.Typer(help="Signed-in devices.", no_args_is_help=True)
-audit_program = typer.Typer(help="What happened.", no_args_is_help=True)
 
 
 @program.callback()
 def group() -> None:
     """Signed-in devices."""
-
-
-@audit_program.callback()
-def audit_group() -> None:
-    """What happened."""
 
 
 @program.command("list")
@@ -83,33 +76,3 @@ def revoke_session(
     if session_id and not ended:
         fail(f"there is no open session {session_id}")
     typer.echo(f"{ended} ended")
-
-
-@audit_program.command("list")
-def list_audit(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the latest first.")] = 50,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
-    config: Config = None,
-    as_json: AsJSON = False,
-) -> None:
-    """List what happened, the latest first."""
-    from gateway.audit import rows
-    from gateway.audit.events import Entry
-
-    async def read(store: Store) -> list[Entry]:
-        async with store.reading() as tx:
-            return await rows.recent(tx, limit, tenant)
-
-    table = [
-        {
-            "at": moment(entry.at),
-            "event": entry.event.value,
-            "outcome": entry.outcome.value,
-            "email": entry.identifier,
-            "address": entry.address,
-            "request_id": entry.request_id,
-            "details": json.dumps(dict(entry.details)),
-        }
-        for entry in with_store(settings_of(config), read)
-    ]
-    show(table, as_json)

@@ -138,5 +138,12 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "account_exists": {"name": "Erin Zoë", "link": "https://app.example.com/login"},
     "email_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/me/email/Zm9yIHByZXZpZXdz"},
     "email_changed": {**ABOUT, "new_email": "erin.zoe@example.com"},
+    "audit_checkpoint": {"number": 48211, "line": '{"kind": "checkpoint", "number": 48211}'},
+    "login_spray": {
+        "accounts": 40,
+        "where": "203.0.113.7",
+        "at": "14 March 2026, 09:26 UTC",
+        "ops_link": "https://app.example.com/ops",
+    },
     "test": {},
 }

@@ -246,6 +246,19 @@ class Passwords(Section):
     breach_api: Annotated[str, AfterValidator(check_breach_api)] = ""
 
 
+def check_recipient(text: str) -> str:
+    if text and not SENDER_ADDRESS.fullmatch(text):
+        raise ValueError('write one plain address, or "" for none')
+    return text
+
+
+class AuditSettings(Section):
+    keep_days: int = Field(0, ge=0, le=36_500)
+    checkpoint_file: str = ""
+    checkpoint_mail: Annotated[str, AfterValidator(check_recipient)] = ""
+    spray_accounts: int = Field(10, ge=3, le=40)
+
+
 class Pages(Section):
     product: str = Field("OtiumWork", min_length=1, max_length=60)
     logo: str = ""
@@ -275,6 +288,7 @@ class Settings(Section):
     sessions: SessionSettings = SessionSettings()
     passwords: Passwords = Passwords()
     signup: Signup = Signup()
+    audit: AuditSettings = AuditSettings()
     pages: Pages = Pages()
     access: Access = Access()
     secrets: tuple[Secret[bytes], ...] = ()

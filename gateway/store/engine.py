@@ -12,8 +12,8 @@ import contextlib
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
@@ -26,7 +26,7 @@ from gateway.store.location import PostgreSQL, SQLite, locate
 if TYPE_CHECKING:
     import asyncpg
 
-Transaction = AsyncConnection
+Item = TypeVar("Item")
 
 WAL_PAUSE_SECONDS = 0.02
 BUSY_SECONDS = 10.0  # how long a writer waits for one of another process
@@ -37,6 +37,26 @@ POOL_SIZE = 4
 
 class StoreUnavailable(Exception):
     """The store can't be asked or written. Whoever needed it must refuse, never guess."""
+
+
+class Transaction(AsyncConnection):
+    """The connection of one transaction, and what is to be done last in it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        self._last: dict[Callable[[Transaction, list[Any]], Awaitable[None]], list[Any]] = {}
+
+    def do_last(self, work: Callable[[Transaction, list[Item]], Awaitable[None]], item: Item) -> None:
+        """Have `work` done right before the commit: once, with every item that it was given until then, in order.
+
+        For what locks a row that every writer needs. It is locked after all others, so no two transactions wait
+        for each other, and for the time of a commit only. `work` may not ask for more to be done last.
+        """
+        self._last.setdefault(work, []).append(item)
+
+    async def finish(self) -> None:
+        for work, items in self._last.items():
+            await work(self, items)
 
 
 class Store:
@@ -66,21 +86,24 @@ class Store:
         statements belongs inside: others wait. Raises StoreUnavailable.
         """
         with broken_store():
-            async with self._writers_turn(), self._engine.connect() as connection:
+            tx = Transaction(self._engine)
+            async with self._writers_turn(), tx:
                 if self._generation is not None:
-                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-                await uninterrupted(self._commit(connection, announce))
+                    await tx.exec_driver_sql("BEGIN IMMEDIATE")
+                yield tx
+                await tx.finish()
+                await uninterrupted(self._commit(tx, announce))
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """Read what is committed; on SQLite everything as it was at one moment. Raises StoreUnavailable."""
         with broken_store():
-            async with self._engine.connect() as connection:
+            tx = Transaction(self._engine)
+            async with tx:
                 if self._generation is not None:
-                    await connection.exec_driver_sql("BEGIN")
-                yield connection
-                await connection.rollback()
+                    await tx.exec_driver_sql("BEGIN")
+                yield tx
+                await tx.rollback()
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -96,8 +119,8 @@ class Store:
         async with self._turn:
             yield
 
-    async def _commit(self, connection: Transaction, announce: bool) -> None:
-        await connection.commit()
+    async def _commit(self, tx: Transaction, announce: bool) -> None:
+        await tx.commit()
         if announce and self._generation is not None:
             self._generation.announce()
 

@@ -200,19 +200,75 @@ limits = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=False),  # its number in the chain: there are no gaps
     Column("at", BigInteger, nullable=False),
     Column("event", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("tenant", String(63)),
     Column("account", String(40)),
+    Column("session", String(40)),
+    Column("request_id", String(64), nullable=False),
+    Column("details", Text, nullable=False),  # facts that tell nothing about a person
+    # What is personal is chained through a commitment. Once it is erased, it is "" and its salt is gone.
     Column("identifier", String(254), nullable=False),
     Column("address", String(45), nullable=False),
     Column("user_agent", String(512), nullable=False),
-    Column("session", String(40)),
-    Column("request_id", String(64), nullable=False),
-    Column("details", Text, nullable=False),
-    Index("ix_audit_tenant_id", "tenant", "id"),
+    Column("personal", Text, nullable=False),  # the other details
+    Column("who_salt", LargeBinary(16)),
+    Column("who_commitment", LargeBinary(32), nullable=False),
+    Column("actor", String(254), nullable=False),  # who did it, where that is somebody else
+    Column("actor_salt", LargeBinary(16)),
+    Column("actor_commitment", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
     Index("ix_audit_at", "at"),
-    sqlite_autoincrement=True,  # a number is never given twice, not even after rows were removed
+    Index("ix_audit_tenant_at", "tenant", "at"),
+    Index("ix_audit_event_at", "event", "at"),
+    Index("ix_audit_tenant_event_at", "tenant", "event", "at"),
+    Index("ix_audit_identifier_at", "identifier", "at"),
+    Index("ix_audit_address_at", "address", "at"),
+    Index("ix_audit_actor_at", "actor", "at"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row, 1: whoever adds to the chain locks it
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+audit_marks = Table(
+    "audit_marks",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("number", RowNumber, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("key", String(16), nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),
+    CheckConstraint("kind IN ('checkpoint', 'anchor')", name="kind"),
+)
+
+failed_passwords = Table(
+    "failed_passwords",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("tag", Integer, primary_key=True, autoincrement=False),
+    Column("accounts", BigInteger, nullable=False),  # a bit for each of 62 groups of accounts that it failed for
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("network", String(49), primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(254), nullable=False),
 )

@@ -38,6 +38,7 @@ async def test_the_latest_come_first_and_a_tenant_sees_its_own(store: Store) -> 
     async with store.transaction() as tx:
         for entry in entries:
             await rows.record(tx, entry)
+    async with store.reading() as tx:
         assert [entry.request_id for entry in await rows.recent(tx, 3)] == ["r3", "r2", "r1"]
         assert [entry.request_id for entry in await rows.recent(tx, 9, "a")] == ["r2", "r0"]
 
@@ -58,10 +59,12 @@ async def test_every_event_and_outcome_fits_its_column(store: Store) -> None:
     async with store.transaction() as tx:
         for event in Event:
             await rows.record(tx, replace(ENTRY, event=event, outcome=Outcome.FAILURE))
+    async with store.reading() as tx:
         assert {entry.event for entry in await rows.recent(tx, 100)} == set(Event)
 
 
 async def test_a_long_user_agent_is_cut(store: Store) -> None:
     async with store.transaction() as tx:
         await rows.record(tx, replace(ENTRY, user_agent="x" * 9000))
+    async with store.reading() as tx:
         assert [len(entry.user_agent) for entry in await rows.recent(tx, 1)] == [rows.MAX_USER_AGENT]

@@ -1,0 +1,132 @@
+"""What keeps the audit log over the years: checkpoints, removing what is old, erasing a person."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gateway.audit import marks, rows
+from gateway.audit.chain import Head
+from gateway.audit.events import ACTOR, Entry, Event, Outcome
+from gateway.audit.marks import Kind, Mark, Signer
+from gateway.mail.outbox import Outbox
+from gateway.store import Store, Transaction
+
+CHECKPOINT_SECONDS = 3_600
+REMOVED_AT_ONCE = 5_000  # rows; others wait for as long as that takes
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows were about the person, and how many name the person as who did it."""
+
+    about: int
+    by: int
+
+
+class Keeper:
+    """`checkpoint_file` and `checkpoint_mail` say where else checkpoints go; "" is nowhere. `keep_days` 0: for ever."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        signer: Signer,
+        outbox: Outbox,
+        checkpoint_file: str,
+        checkpoint_mail: str,
+        keep_days: int,
+    ) -> None:
+        self._store = store
+        self._signer = signer
+        self._outbox = outbox
+        self._file = checkpoint_file
+        self._mail = checkpoint_mail
+        self._keep_seconds = keep_days * 86_400
+
+    async def checkpoint(self, now: int, *, at_once: bool = False) -> Mark | None:
+        """Sign how far the chain goes, if that has not been done for an hour; None if there is nothing new.
+
+        Of any number of workers that ask at once, one does it. Raises OSError if the file can't be written: the store
+        and the mail have the checkpoint by then.
+        """
+        async with self._store.reading() as tx:
+            if not await self._is_due(tx, await rows.read_head(tx), now, at_once):
+                return None
+        async with self._store.transaction(announce=False) as tx:
+            head = await rows.lock_head(tx)
+            if not await self._is_due(tx, head, now, at_once):
+                return None
+            mark = self._signer.sign(Kind.CHECKPOINT, head, now)
+            await marks.add(tx, mark)
+            if self._mail:
+                await self._outbox.post(
+                    tx, "audit_checkpoint", self._mail, account=None, now=now, number=mark.number, line=mark.line()
+                )
+        if self._file:
+            append_line(self._file, mark.line())
+        return mark
+
+    async def _is_due(self, tx: Transaction, head: Head, now: int, at_once: bool) -> bool:
+        last = await marks.latest(tx, Kind.CHECKPOINT)
+        if last is None:
+            return head.number > 0
+        return head.number > last.number and (at_once or now >= last.at + CHECKPOINT_SECONDS)
+
+    async def trim(self, now: int) -> int:
+        """Remove rows that are older than is to be kept; a signed anchor takes their place. Returns how many."""
+        if not self._keep_seconds:
+            return 0
+        removed = 0
+        while True:
+            more = await self._trim_some(now)
+            removed += more
+            if more < REMOVED_AT_ONCE:
+                return removed
+
+    async def _trim_some(self, now: int) -> int:
+        before = now - self._keep_seconds
+        async with self._store.reading() as tx:
+            oldest = await rows.oldest(tx)
+            if oldest is None or oldest.at >= before:
+                return 0
+        async with self._store.transaction(announce=False) as tx:
+            head = await rows.lock_head(tx)
+            first_kept = await rows.first_since(tx, before) or head.number + 1
+            oldest = await rows.oldest(tx)
+            if oldest is None or oldest.id >= first_kept:
+                return 0
+            last = await rows.find(tx, min(first_kept, oldest.id + REMOVED_AT_ONCE) - 1)
+            if last is None:  # a gap: somebody else removed rows, and no anchor of ours may cover that up
+                return 0
+            removed = await rows.remove_through(tx, last.id)
+            await marks.add(tx, self._signer.sign(Kind.ANCHOR, Head(last.id, last.hash), now))
+            await marks.forget_before(tx, last.id)
+            details = {"rows": removed, "up_to": last.id}
+            await rows.record(tx, Entry(Event.AUDIT_TRIMMED, Outcome.SUCCESS, now, "", details=details))
+            return removed
+
+    async def erase(self, identifier: str, account: str | None, by: str, now: int) -> Erased:
+        """Take all that is personal about somebody out of the log. That it was done is in the log."""
+        async with self._store.transaction(announce=False) as tx:
+            await rows.lock_head(tx)  # first, as `trim` does, which wants the same rows
+            erased = Erased(
+                await rows.erase_who(tx, identifier, account),
+                await rows.erase_actor(tx, identifier),
+            )
+            details: dict[str, str | int | bool] = {ACTOR: by, "rows": erased.about + erased.by}
+            entry = Entry(
+                Event.ACCOUNT_ERASED, Outcome.SUCCESS, now, "", account=account, request_id="cli", details=details
+            )
+            await rows.record(tx, entry)
+            return erased
+
+
+def append_line(path: str, line: str) -> None:
+    """Add a line to a file that only its owner may read. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,185 @@
+"""Sign-ins, failures and lockouts over time, by tenant and by address: what is counted, and how it is drawn.
+
+What is counted is what the filter's tenant, person, address and time ask for, in the last week if no time is given.
+Counts over time come from an index alone; those by tenant and address from the latest COUNTED failures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, column, func, select, values
+
+from gateway.audit.events import Event
+from gateway.audit.search import Filter
+from gateway.store import Transaction
+from gateway.store.schema import audit
+
+HOUR, DAY = 3_600, 86_400
+USUAL_SECONDS = 7 * DAY
+LONGEST_SECONDS = 92 * DAY
+MOST_SLOTS = 31
+WIDTHS = (HOUR // 4, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY)
+COUNTED = 10_000  # rows
+SHOWN = 8  # tenants, addresses
+SERIES: Mapping[str, tuple[Event, ...]] = {
+    "sign_ins": (Event.LOGIN,),
+    "failures": (Event.LOGIN_FAILED, Event.LOGIN_2FA_FAILED),
+    "lockouts": (Event.LOGIN_LOCKOUT,),
+}
+FAILED = (Event.LOGIN_FAILED.value, Event.LOGIN_2FA_FAILED.value)
+SERIES_OF = {event.value: name for name, events in SERIES.items() for event in events}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A count from `at` on, UTC seconds; `x` and `height` are in hundredths of the picture."""
+
+    at: int
+    count: int
+    x: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One series; `most` is the highest bar's count."""
+
+    name: str
+    bars: tuple[Bar, ...]
+    total: int
+    most: int
+    bar_width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many failures were of one tenant or address; `part` is in hundredths of the largest."""
+
+    name: str
+    count: int
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`since` to `until` in UTC seconds, in slots of `width` seconds. `is_partly`: older failures were not counted."""
+
+    since: int
+    until: int
+    width: int
+    charts: tuple[Chart, ...]
+    tenants: tuple[Share, ...]
+    addresses: tuple[Share, ...]
+    is_partly: bool
+
+    @property
+    def table(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The slots in which anything happened, the latest first, each with its counts."""
+        for bars in reversed(list(zip(*(chart.bars for chart in self.charts), strict=True))):
+            if any(bar.count for bar in bars):
+                yield bars[0].at, tuple(bar.count for bar in bars)
+
+
+async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
+    since, until, width = span_of(wanted, now)
+    counts = await count(tx, wanted, since, until, width)
+    failures = await failed(tx, wanted, since, until)
+    return Picture(
+        since,
+        until,
+        width,
+        tuple(chart(name, counts, since, until, width) for name in SERIES),
+        shares(Counter(tenant for tenant, _ in failures)),
+        shares(Counter(address for _, address in failures)),
+        len(failures) == COUNTED,
+    )
+
+
+def span_of(wanted: Filter, now: int) -> tuple[int, int, int]:
+    """Return from when until when to count, and in slots of how many seconds."""
+    until = min(wanted.until or now + 1, now + 1)
+    since = min(wanted.since if wanted.since is not None else until - USUAL_SECONDS, until - 1)
+    since = max(since, until - LONGEST_SECONDS)
+    width = next(width for width in WIDTHS if (until - since) / width < MOST_SLOTS)
+    return since // width * width, until, width
+
+
+async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Mapping[tuple[str, int], int]:
+    """Return how often each series happened in each slot."""
+    if wanted.person or wanted.address:
+        return await count_few(tx, wanted, since, until, width)
+    slots = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
+    starts = range(since, until, width)
+    counted = slots.data([(slot, at, min(at + width, until)) for slot, at in enumerate(starts)]).cte("slots")
+    # Each count is a range of one index, which holds all that is asked for: no row is read.
+    times = [
+        select(func.count())
+        .where(audit.c.event == event, *within(wanted, counted.c.since, counted.c.until))
+        .scalar_subquery()
+        .label(event)
+        for event in SERIES_OF
+    ]
+    counts: Counter[tuple[str, int]] = Counter()
+    for row in await tx.execute(select(counted.c.slot, *times)):
+        for event, found in zip(SERIES_OF, row[1:], strict=True):
+            counts[SERIES_OF[event], row.slot] += found
+    return counts
+
+
+async def count_few(
+    tx: Transaction, wanted: Filter, since: int, until: int, width: int
+) -> Mapping[tuple[str, int], int]:
+    """The same for a person or an address: of the latest rows."""
+    query = select(audit.c.event, audit.c.at).where(*within(wanted, since, until))
+    counts: Counter[tuple[str, int]] = Counter()
+    for row in await tx.execute(query.order_by(audit.c.at.desc()).limit(COUNTED)):
+        if row.event in SERIES_OF:
+            counts[SERIES_OF[row.event], (row.at - since) // width] += 1
+    return counts
+
+
+async def failed(tx: Transaction, wanted: Filter, since: int, until: int) -> list[tuple[str, str]]:
+    """Return tenant and address of the latest failures."""
+    query = select(audit.c.tenant, audit.c.address, audit.c.event).where(*within(wanted, since, until))
+    if not wanted.person and not wanted.address:
+        query = query.where(audit.c.event == Event.LOGIN_FAILED.value)
+    found = await tx.execute(query.order_by(audit.c.at.desc()).limit(COUNTED))
+    return [(row.tenant or "–", row.address or "–") for row in found if row.event in FAILED]
+
+
+def within(
+    wanted: Filter, since: int | ColumnElement[int], until: int | ColumnElement[int]
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [audit.c.at >= since, audit.c.at < until]
+    if wanted.tenant is not None:
+        conditions.append(audit.c.tenant == wanted.tenant)
+    if wanted.person:
+        conditions.append(audit.c.identifier == wanted.person)
+    if wanted.address:
+        conditions.append(audit.c.address == wanted.address)
+    return conditions
+
+
+def chart(name: str, counts: Mapping[tuple[str, int], int], since: int, until: int, width: int) -> Chart:
+    slots = range(len(range(since, until, width)))
+    found = [counts.get((name, slot), 0) for slot in slots]
+    most = max(found)
+    step = 100 / len(slots)
+    bars = tuple(
+        Bar(since + slot * width, times, round(slot * step, 3), round(height_of(times, most), 3))
+        for slot, times in zip(slots, found, strict=True)
+    )
+    return Chart(name, bars, sum(found), most, round(step * 0.8, 3))
+
+
+def height_of(times: int, most: int) -> float:
+    """Return the height of a bar. What happened at all can be seen."""
+    return max(3.0, 100 * times / most) if times else 0.0
+
+
+def shares(counts: Counter[str]) -> tuple[Share, ...]:
+    common: Sequence[tuple[str, int]] = counts.most_common(SHOWN)
+    return tuple(Share(name, times, round(100 * times / common[0][1], 1)) for name, times in common)

@@ -1,0 +1,167 @@
+"""Finds rows of the log: any filter, newest first, page by page, over millions of rows.
+
+Theory. A page is found by one index: that of the most telling filter there is (person, address, event, tenant), in the
+order of time. What the other filters ask for is looked at row by row, through at most LOOKED_AT rows a page. So a page
+takes a bounded time whatever is asked for. If it is not full by then, it says how far back it has looked, and the next
+one goes on from there. Pages begin at a row and not at a count: what is added meanwhile moves nothing.
+
+The tenant is part of the query itself: an admin's filter can only narrow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union
+
+from gateway.audit.chain import Row
+from gateway.audit.events import Event, Outcome
+from gateway.store import Store, Transaction
+from gateway.store.schema import audit
+
+LOOKED_AT = 20_000  # rows for one page
+EXPORTED_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the order of time: right after the row `number`, which was written at `at`."""
+
+    at: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.at}-{self.number}"
+
+
+def read_place(text: str) -> Place | None:
+    at, _, number = text.partition("-")
+    parts = (at, number)
+    if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts):
+        return None
+    return Place(int(at), int(number))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is asked for; None or "" asks for nothing. `since` and `until` are UTC seconds, `until` is not included.
+
+    `person` is an email: of whom a row is about, or of who did it. `words` may stand anywhere in a row's texts.
+    """
+
+    tenant: str | None = None
+    event: Event | None = None
+    outcome: Outcome | None = None
+    person: str = ""
+    address: str = ""
+    since: int | None = None
+    until: int | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, newest first. `older`: where the next page begins. Not `is_full`: there may be more, further back."""
+
+    rows: list[Row]
+    older: Place | None
+    is_full: bool
+
+
+async def find(tx: Transaction, wanted: Filter, before: Place | None, limit: int) -> Page:
+    """Return up to `limit` rows that come before the place `before`."""
+    looked_at = candidates(wanted, before)
+    query = matching(looked_at, wanted).limit(limit + 1)
+    found = [Row._make(row) for row in await tx.execute(query)]
+    if len(found) > limit:
+        last = found[limit - 1]
+        return Page(found[:limit], Place(last.at, last.id), is_full=True)
+    end = await end_of(tx, looked_at)
+    return Page(found, end, is_full=end is None)
+
+
+async def find_all(store: Store, wanted: Filter) -> AsyncIterator[list[Row]]:
+    """Yield every row that is asked for, newest first, some at a time."""
+    before: Place | None = None
+    while True:
+        async with store.reading() as tx:
+            page = await find(tx, wanted, before, EXPORTED_AT_ONCE)
+        if page.rows:
+            yield page.rows
+        if page.older is None:
+            return
+        before = page.older
+
+
+def candidates(wanted: Filter, before: Place | None) -> Select[Any]:
+    """Return the query for the rows that are looked at: those of one index, as many as a page may look at."""
+    if wanted.person:
+        columns = (audit.c.identifier, audit.c.actor)
+        either = (narrowed(column == wanted.person, wanted, before).subquery() for column in columns)
+        both = union(*(select(each) for each in either)).subquery()
+        one_each = select(both.c.at, both.c.id).order_by(both.c.at.desc(), both.c.id.desc())
+        return one_each.limit(LOOKED_AT)
+    if wanted.address:
+        return narrowed(audit.c.address == wanted.address, wanted, before)
+    by_tenant = audit.c.tenant == wanted.tenant if wanted.tenant is not None else None
+    by_event = audit.c.event == wanted.event.value if wanted.event is not None else None
+    return narrowed(and_(true(), *(part for part in (by_tenant, by_event) if part is not None)), wanted, before)
+
+
+def narrowed(condition: ColumnElement[bool], wanted: Filter, before: Place | None) -> Select[Any]:
+    query = select(audit.c.at, audit.c.id).where(condition)
+    if wanted.since is not None:
+        query = query.where(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(audit.c.at < wanted.until)
+    if before is not None:
+        is_before = or_(audit.c.at < before.at, audit.c.id < before.number)
+        query = query.where(audit.c.at <= before.at, is_before)
+    return query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(LOOKED_AT)
+
+
+def matching(looked_at: Select[Any], wanted: Filter) -> Select[Any]:
+    """Return the query for what of the rows looked at is asked for."""
+    inner = looked_at.subquery("looked_at")
+    query = select(audit).join(inner, audit.c.id == inner.c.id).order_by(inner.c.at.desc(), inner.c.id.desc())
+    if wanted.tenant is not None:
+        query = query.where(audit.c.tenant == wanted.tenant)
+    if wanted.event is not None:
+        query = query.where(audit.c.event == wanted.event.value)
+    if wanted.outcome is not None:
+        query = query.where(audit.c.outcome == wanted.outcome.value)
+    if wanted.address:
+        query = query.where(audit.c.address == wanted.address)
+    if wanted.words:
+        query = query.where(func.lower(words_of_row()).contains(wanted.words.lower(), autoescape=True))
+    return query
+
+
+def words_of_row() -> ColumnElement[str]:
+    """Return all that a person may search for in a row, as one text."""
+    texts = (
+        audit.c.actor,
+        audit.c.address,
+        audit.c.user_agent,
+        audit.c.event,
+        func.coalesce(audit.c.session, ""),
+        audit.c.request_id,
+        audit.c.details,
+        audit.c.personal,
+    )
+    whole: ColumnElement[str] = audit.c.identifier
+    for text in texts:
+        whole = whole.concat("\n").concat(text)
+    return whole
+
+
+async def end_of(tx: Transaction, looked_at: Select[Any]) -> Place | None:
+    """Return the last row looked at, if there are more behind it."""
+    inner = looked_at.subquery("looked_at")
+    count, at = (await tx.execute(select(func.count(), func.min(inner.c.at)).select_from(inner))).one()
+    if count < LOOKED_AT:
+        return None
+    number = select(func.min(inner.c.id)).where(inner.c.at == at)
+    return Place(at, (await tx.execute(number)).scalar_one())

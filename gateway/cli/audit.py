@@ -1,0 +1,195 @@
+"""What happened: shown, verified, signed, taken out of the store, and forgotten about a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, Email, fail, moment, operator, settings_of, show, with_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.accounts.record import Account
+    from gateway.audit.events import Entry
+    from gateway.audit.marks import Mark
+    from gateway.store import Store
+
+program = typer.Typer(help="What happened.", no_args_is_help=True)
+
+
+@program.callback()
+def group() -> None:
+    """What happened."""
+
+
+@program.command("list")
+def list_audit(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the latest first.")] = 50,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    config: Config = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List what happened, the latest first."""
+    from gateway.audit import rows
+
+    async def read(store: Store) -> list[Entry]:
+        async with store.reading() as tx:
+            return await rows.recent(tx, limit, tenant)
+
+    table = [
+        {
+            "at": moment(entry.at),
+            "event": entry.event.value,
+            "outcome": entry.outcome.value,
+            "email": entry.identifier,
+            "address": entry.address,
+            "request_id": entry.request_id,
+            "details": json.dumps(dict(entry.details)),
+        }
+        for entry in with_store(settings_of(config), read)
+    ]
+    show(table, as_json)
+
+
+@program.command("verify")
+def verify(
+    checkpoint: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A file or mail with checkpoints, kept elsewhere.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJSON = False,
+) -> int:
+    """Check the whole chain; exit 1 and name the first row that was changed, removed or moved."""
+    from gateway.audit.marks import Signer
+    from gateway.audit.verify import Broken, Verifier, Whole
+
+    settings = settings_of(config)
+    kept = read_kept(checkpoint) if checkpoint else []
+
+    async def check(store: Store) -> Whole | Broken:
+        return await Verifier(store, Signer(settings.secrets), kept, progress_on_terminal()).run()
+
+    began = time.monotonic()
+    found = with_store(settings, check)
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K")
+    if isinstance(found, Broken):
+        if as_json:
+            typer.echo(json.dumps({"whole": False, "row": found.number, "what": str(found)}))
+            return 1
+        fail(f"the audit log is not whole: {found}")
+    if as_json:
+        told = {"whole": True, "rows": found.rows, "last": found.end.number, "hash": found.end.hash.hex()}
+        typer.echo(json.dumps(told))
+        return 0
+    rate = found.rows / max(time.monotonic() - began, 1e-9)
+    typer.echo(f"whole: {found.rows} rows, from {found.start + 1} to {found.end.number} ({rate:,.0f} a second)")
+    typer.echo(f"{found.checkpoints} checkpoints seen, {found.erased} times a person was erased")
+    return 0
+
+
+def read_kept(file: Path) -> list[Mark]:
+    from gateway.audit.marks import Unreadable, read_lines
+
+    try:
+        return read_lines(file.read_text("utf-8")) or fail(f"there is no checkpoint in {file}")
+    except (Unreadable, UnicodeDecodeError):
+        fail(f"{file} holds a line that is no checkpoint")
+
+
+def progress_on_terminal() -> Callable[[int, int], None]:
+    """Return what shows on standard error how far verifying is, if a person looks at it."""
+    began = time.monotonic()
+    is_shown = sys.stderr.isatty()
+
+    def tell(done: int, of: int) -> None:
+        if is_shown and of:
+            rate = done / max(time.monotonic() - began, 1e-9)
+            sys.stderr.write(f"\r\033[K{done:,} of {of:,} rows ({100 * done // of} %), {rate:,.0f} rows a second")
+            sys.stderr.flush()
+
+    return tell
+
+
+@program.command("checkpoint")
+def checkpoint_now(
+    key: Annotated[bool, typer.Option("--key", help="Print the public key that checks signatures instead.")] = False,
+    config: Config = None,
+) -> None:
+    """Sign how far the log goes now, and print that; the workers do so once an hour."""
+    from gateway.audit import marks
+    from gateway.audit.marks import Kind, Signer
+    from gateway.wiring import keeper_of
+
+    settings = settings_of(config)
+    if key:
+        typer.echo(Signer(settings.secrets).public_pem(), nl=False)
+        return
+
+    async def sign(store: Store) -> Mark | None:
+        await keeper_of(settings, store).checkpoint(int(time.time()), at_once=True)
+        async with store.reading() as tx:
+            return await marks.latest(tx, Kind.CHECKPOINT)
+
+    try:
+        mark = with_store(settings, sign)
+    except OSError as error:
+        fail(f"the checkpoint is in the store, but not in {settings.audit.checkpoint_file}: {error.strerror}")
+    typer.echo(mark.line() if mark else fail("the log is empty; there is nothing to sign"))
+
+
+@program.command("export")
+def export(
+    form: Annotated[str, typer.Option("--format", help="jsonl or csv.")] = "jsonl",
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    config: Config = None,
+) -> None:
+    """Write the log to standard output, the newest first. That it was taken out is in the log."""
+    from gateway.audit.export import Format, as_bytes, note_export
+    from gateway.audit.search import Filter
+
+    if form not in [known.value for known in Format]:
+        fail("a format is jsonl or csv")
+    wanted, format_ = Filter(tenant=tenant), Format(form)
+
+    async def write(store: Store) -> None:
+        await note_export(store, wanted, format_, operator(), int(time.time()))
+        async for piece in as_bytes(store, wanted, format_):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+    with_store(settings_of(config), write)
+
+
+@program.command("erase")
+def erase(
+    email: Email,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only said.")] = False,
+    config: Config = None,
+) -> None:
+    """Take email, addresses, browsers and names of a person out of the log; the chain stays whole."""
+    from gateway.accounts import rows as account_rows
+    from gateway.accounts.record import normalise_identifier
+    from gateway.wiring import keeper_of
+
+    settings = settings_of(config)
+    identifier = normalise_identifier(email)
+    if not confirm:
+        typer.echo(f"would take everything personal about {identifier} out of the audit log, for ever")
+        typer.echo("nothing was changed; add --confirm to do it")
+        return
+
+    async def change(store: Store) -> str:
+        async with store.reading() as tx:
+            account: Account | None = await account_rows.find_by_identifier(tx, identifier)
+        keeper = keeper_of(settings, store)
+        done = await keeper.erase(identifier, account.id if account else None, operator(), int(time.time()))
+        return f"erased: {done.about} rows about the person, and the name in {done.by} rows about others"
+
+    typer.echo(with_store(settings, change))
