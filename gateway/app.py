@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -20,32 +21,37 @@ import uvloop
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from gateway import keys, limits, logs
+from gateway import keys, logs
 from gateway.access_log import AccessLog
+from gateway.admin.board import Board
+from gateway.admin.figures import StoreFigures
+from gateway.admin.health import HealthCheck, reach
+from gateway.admin.listener import AdminListener
+from gateway.admin.pulse import Pulse
+from gateway.admin.tally import Tally
+from gateway.admin.traffic import Traffic
 from gateway.deadlines import Deadlines
-from gateway.edge.connection import ClientConnection, Edge
+from gateway.edge.connection import ClientConnection, Edge, Served
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
-from gateway.factors import magic_link
 from gateway.failures import Failure
-from gateway.forms import rows as form_rows
-from gateway.forms.record import KEEP_SECONDS
 from gateway.forms.service import KeptForms
 from gateway.front import KEEP_PATH, Front
 from gateway.gate import Need, Rules
 from gateway.hashing import Hasher
 from gateway.login import attempt
-from gateway.mail import outbox
 from gateway.mail.sender import Sender
 from gateway.pages import Desk, Renderer, Visit, pages_application
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
+from gateway.purge import Purge
 from gateway.revocation import Revocation
 from gateway.sealing import Sealer
+from gateway.serve import Post
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Settings
@@ -58,8 +64,6 @@ FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
-DAY = 86_400
-KEEP_MAIL_SECONDS = 30 * DAY
 STANDARD_OUTPUT = 1
 
 
@@ -127,7 +131,7 @@ def rules_of(settings: Settings) -> Rules:
 class Gateway:
     """One worker's objects, wired. `serve` starts them on listening sockets, `drain` ends them in order."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, board: Board, region: int) -> None:
         loop = asyncio.get_running_loop()
         routes = routes_of(settings)
         origin = settings.public_url.rstrip("/")
@@ -136,6 +140,7 @@ class Gateway:
         self._store = Store.open(settings.store.url)
         self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
         self._access_log = AccessLog(STANDARD_OUTPUT, self._clock) if settings.listen.access_log else None
+        self._tally = Tally(board, region)
         self._desk = Desk()
         self._renderer = Renderer(
             settings.pages,
@@ -174,6 +179,16 @@ class Gateway:
             form_path=paths_of(settings)["form"],
             forms=self._forms,
         )
+        self._traffic = Traffic(self._tally, upstream)
+        pulse = Pulse(self._tally, self._measure)
+        self._pulse = pulse
+        self._admin = AdminListener(
+            board=board,
+            pulse=pulse,
+            figures=StoreFigures(self._store, settings.access.owners, lifetimes_of(settings)),
+            health=HealthCheck(self._store, reach(settings.upstream.address), settings.admin.ready_outbox_seconds),
+        )
+        self._purge = Purge(self._store, settings)
         self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
         listen = settings.listen
         self.edge = Edge(
@@ -184,14 +199,14 @@ class Gateway:
             max_connections=listen.max_connections,
             handle=self._front.handle,
             tell=self._tell,
-            record=self._access_log.record if self._access_log else None,
+            record=self._record if self._access_log else self._traffic.record,
         )
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
         self._chores: list[asyncio.Task[None]] = []
 
-    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+    async def serve(self, sockets: Sequence[socket.socket], admin: socket.socket | None) -> None:
         """Start everything; when this returns, requests are answered."""
         await self._lookup.start()
         # What a form's body says is read as it came: a small body that unpacks to gigabytes stays small.
@@ -206,13 +221,17 @@ class Gateway:
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
-            loop.create_task(self._every(PURGE_SECONDS, self._purge)),
+            loop.create_task(self._every(PURGE_SECONDS, lambda: self._purge.run(int(time.time())))),
         ]
+        if admin is not None:
+            await self._admin.start(admin)
+        self._pulse.start()
 
     async def drain(self) -> None:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
         for server in self._servers:
             server.close()
+        await self._admin.stop()
         self.edge.drain()
         until = asyncio.get_running_loop().time() + self._settings.listen.drain_seconds
         while self.edge.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - polled once
@@ -232,6 +251,8 @@ class Gateway:
         await self._store.close()
         if self._access_log is not None:
             self._access_log.flush()
+        self._pulse.show()
+        self._pulse.stop()
         self._clock.stop()
 
     # Parts.
@@ -239,7 +260,9 @@ class Gateway:
     def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
         """Make the pages' application."""
         paths = paths_of(settings)
-        handlers = build_handlers(settings, Parts(self._store, self._hasher, self._renderer, self._forms, paths))
+        count = self._tally.count_sign_in
+        parts = Parts(self._store, self._hasher, self._renderer, self._forms, count, paths)
+        handlers = build_handlers(settings, parts)
         application = pages_application(self._renderer, self._desk, origin)
         for name, by_method in handlers.items():
             if name in routes:
@@ -273,32 +296,32 @@ class Gateway:
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
         return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
 
+    def _record(self, served: Served) -> None:
+        self._traffic.record(served)
+        if self._access_log is not None:
+            self._access_log.record(served)
+
+    def _measure(self, tally: Tally) -> None:
+        """Note what is open."""
+        is_open, idle, waiting = self._upstreams[0].load
+        tally.set(len(self.edge.connections), "connections")
+        tally.set(is_open, "upstream_connections", "open")
+        tally.set(idle, "upstream_connections", "idle")
+        tally.set(waiting, "upstream_waiting")
+
     async def _send_mail(self) -> None:
         await self._sender.run_once(self._clock.utc)
 
-    async def _purge(self) -> None:
-        """Forget what counts no more: tries, attempts, links, the content of mails."""
-        configured, now = self._settings.limits, self._clock.utc
-        longest = max(
-            configured.password_window_seconds,
-            configured.password_lock_seconds,
-            configured.code_window_seconds,
-            configured.code_lock_seconds,
-        )
-        async with self._store.transaction(announce=False) as tx:
-            await limits.purge(tx, now - longest)
-            await attempt.purge(tx, now - DAY)
-            await magic_link.purge(tx, now - DAY)
-            await form_rows.purge(tx, now - KEEP_SECONDS)
-            await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
-
-    async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+        """Do a chore for ever; what goes wrong once may go right the next time."""
         while True:
             await asyncio.sleep(seconds)
             try:
                 await chore()
             except StoreUnavailable as error:
                 log.warning("store_unavailable", reason=str(error))
+            except Exception:
+                log.exception("chore_failed")
 
 
 def reader_of(settings: Settings) -> Reader:
@@ -347,22 +370,22 @@ def prepare(settings: Settings) -> None:
     migrate(settings.store.url)
 
 
-def run_worker(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves."""
-    logs.configure(settings.listen.log_format)
-    uvloop.run(work(settings, sockets, ready, lifeline))
+def run_worker(post: Post) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone."""
+    logs.configure(post.settings.listen.log_format)
+    uvloop.run(work(post))
 
 
-async def work(settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int) -> None:
+async def work(post: Post) -> None:
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
-    loop.add_reader(lifeline, told_to_stop.set)
+    loop.add_reader(post.lifeline, told_to_stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
-    gateway = Gateway(settings)
-    await gateway.serve(sockets)
-    os.write(ready, b"1")
-    os.close(ready)
+    gateway = Gateway(post.settings, post.board, post.region)
+    await gateway.serve(post.sockets, post.admin)
+    os.write(post.ready, b"1")
+    os.close(post.ready)
     await told_to_stop.wait()
-    loop.remove_reader(lifeline)
+    loop.remove_reader(post.lifeline)
     await gateway.drain()

@@ -22,6 +22,7 @@ from gateway.hashing import Hasher
 from gateway.limits import Limit
 from gateway.login.answers import Answers
 from gateway.login.code_pages import CodePages
+from gateway.login.counting import Count, SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.guard import Guard
 from gateway.login.link_pages import LinkPages
@@ -57,6 +58,7 @@ class Parts:
     hasher: Hasher
     renderer: Renderer
     forms: KeptForms
+    count_sign_in: Count
     paths: Mapping[str, str]  # by the route's name, without its variable
 
 
@@ -80,12 +82,14 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         magic_links=magic_links,
     )
     answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path))
+    counts = SignInCounts(parts.count_sign_in)
     links = LinkPages(
         flow=flow,
         sender=LinkSender(parts.store, composer_of(settings), mailer_of(settings), link_address(settings, path)),
         factor=magic_links,
         renderer=parts.renderer,
         answers=answers,
+        counts=counts,
     )
     issuer = settings.pages.product
     codes = CodePages(
@@ -95,6 +99,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         answers=answers,
         totp=totp_factor,
         issuer=issuer,
+        counts=counts,
         backup_path=path["backup"],
         enrol_path=path["security_totp"],
     )
@@ -109,6 +114,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         links=links,
         renderer=parts.renderer,
         answers=answers,
+        counts=counts,
         path=path["login"],
     )
     security = SecurityPages(

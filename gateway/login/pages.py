@@ -6,6 +6,7 @@ import time
 
 from aiohttp import web
 
+from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.answers import (
     Answers,
@@ -16,10 +17,11 @@ from gateway.login.answers import (
     wish_of_form,
     wish_of_query,
 )
+from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
-from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn
-from gateway.login.service import SignInService, WrongPassword
+from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
+from gateway.login.service import SignInService
 from gateway.pages import Renderer, Visit, read_form, visit_of
 from gateway.secret import Secret
 
@@ -31,13 +33,16 @@ class LoginPages:
     """`path` is where the sign-in page is."""
 
     def __init__(
-        self, *, service: SignInService, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, path: str
-    ) -> None:
+        self, *, service: SignInService, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers,
+        counts: SignInCounts,
+        path: str,
+    ) -> None:  # fmt: skip
         self._service = service
         self._flow = flow
         self._links = links
         self._renderer = renderer
         self._answers = answers
+        self._counts = counts
         self._path = path
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -55,10 +60,12 @@ class LoginPages:
         now = int(time.time())
         if form.text("start-over"):
             return await self._start_over(visit, wish, now)
-        match await self._service.sign_in(email, Secret(form.text("password")), visit, now):
-            case SignedIn() as signed_in:
-                return self._answers.welcome(visit, signed_in, wish.target)
-            case GoOn() as outcome:
+        outcome = await self._service.sign_in(email, Secret(form.text("password")), visit, now)
+        self._counts.note(Factor.PASSWORD, outcome)
+        match outcome:
+            case SignedIn():
+                return self._answers.welcome(visit, outcome, wish.target)
+            case GoOn():
                 return await self._links.go_on(visit, outcome, wish, now)
             case WrongPassword():
                 return self._form(visit, wish, email=email, problem="wrong", status=422)

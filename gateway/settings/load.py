@@ -11,6 +11,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,30 @@ def check_together(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "mail.ca_file", "there is no such file"
     if not settings.listen.addresses:
         yield "listen.addresses", "give at least one address"
+    yield from check_admin(settings)
+
+
+def check_admin(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The admin listener is for this machine, and no way leads to it from the public one."""
+    address = settings.admin.listen
+    if address and address in settings.listen.addresses:
+        yield "admin.listen", "people are served on this address; give another one"
+    if address and address == settings.upstream.address:
+        yield "admin.listen", "the application is at this address, so everybody could reach it; give another one"
+    if address and not settings.admin.allow_elsewhere and not is_local(address):
+        reason = "other machines could reach this address, and nobody is asked who they are"
+        yield (
+            "admin.listen",
+            f"{reason}; take one on loopback, or set admin.allow_elsewhere if a firewall keeps them out",
+        )
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches `address`: a Unix socket, or an address on loopback written as such."""
+    host = address.rpartition(":")[0].strip("[]")
+    if address.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
