@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,11 +15,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import structlog
-import uvloop
 from aiohttp import web
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from gateway import keys, logs
+from gateway import keys
 from gateway.access_log import AccessLog
 from gateway.admin.board import Board
 from gateway.admin.figures import StoreFigures
@@ -51,7 +47,6 @@ from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_t
 from gateway.purge import Purge
 from gateway.revocation import Revocation
 from gateway.sealing import Sealer
-from gateway.serve import Post
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Settings
@@ -352,40 +347,3 @@ def dial_to(address: str) -> Dial:
         return dial_unix(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
     return dial_tcp(host.strip("[]"), int(port))
-
-
-# What a process does with all this (called by serve.py in children of its own).
-
-
-def prepare(settings: Settings) -> None:
-    """Check that this machine can serve, and create the store or bring its schema up to this version.
-
-    Raises SchemaTooNew, StoreUnavailable, and RuntimeError where aiohttp came without its parser in C: the one in
-    Python accepts requests that the other refuses.
-    """
-    if HttpRequestParser is HttpRequestParserPy:
-        raise RuntimeError("aiohttp lacks its parser in C; install it from a wheel for this platform")
-    from gateway.store.migrate import migrate  # Alembic is needed here only, and large
-
-    migrate(settings.store.url)
-
-
-def run_worker(post: Post) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone."""
-    logs.configure(post.settings.listen.log_format)
-    uvloop.run(work(post))
-
-
-async def work(post: Post) -> None:
-    loop = asyncio.get_running_loop()
-    told_to_stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
-    loop.add_reader(post.lifeline, told_to_stop.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
-    gateway = Gateway(post.settings, post.board, post.region)
-    await gateway.serve(post.sockets, post.admin)
-    os.write(post.ready, b"1")
-    os.close(post.ready)
-    await told_to_stop.wait()
-    loop.remove_reader(post.lifeline)
-    await gateway.drain()

@@ -64,7 +64,7 @@ def run(load: Callable[[], Settings], prepare: Callable[[Settings], None], work:
     """Serve until told to stop, and return the exit code.
 
     `load` reads the settings, at the start and at each SIGHUP; `prepare` is done once before, in a process of its
-    own; `work` is what a worker does (see app.run_worker).
+    own; `work` is what a worker does (see worker.run_worker).
     """
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent / "gateway"
 # From the top down; a module may import from its own layer and from those below it.
 LAYERS: list[set[str]] = [
     {"__main__", "cli", "explain", "demo"},
+    {"worker"},
     {"app"},
     {"wiring"},
     {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge"},
@@ -27,6 +28,7 @@ LAYERS: list[set[str]] = [
     {"accounts.bulk", "accounts.change"},
     {"proxy.exchange", "proxy.identity", "proxy.request", "proxy.response", "proxy.upstream"},
     {"edge.connection", "edge.request", "edge.origin", "edge.return_to"},
+    {"startup"},
     {"settings"},
     {"gate"},
     {"accounts.links", "forms.rows"},

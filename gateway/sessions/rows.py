@@ -152,6 +152,12 @@ async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
+async def newest(tx: Transaction) -> int | None:
+    """Return when a session was last opened or used, as far as that is written."""
+    seen_at: int | None = (await tx.execute(select(func.max(sessions.c.seen_at)))).scalar_one()
+    return seen_at
+
+
 async def count_live(tx: Transaction, owners: frozenset[str], lifetimes: Lifetimes, now: int) -> tuple[int, int]:
     """Return how many sessions of members and of owners are live, as far as the last use is written."""
     is_owner = accounts.c.identifier.in_(sorted(owners))
