@@ -3,7 +3,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SYSTEM := chromium libatomic1 nginx caddy postgresql openssl curl wrk systemd
+SYSTEM := chromium libatomic1 nginx caddy postgresql openssl curl wrk systemd prometheus
 
 .PHONY: run test lint bench messages system
 

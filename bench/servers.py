@@ -149,6 +149,7 @@ def gateway(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
         f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = 1\naccess_log = {str(access_log).lower()}\n'
         f'[upstream]\naddress = "127.0.0.1:{to}"\n'
         f'[store]\nurl = "sqlite:///{folder / "store" / "gateway.db"}"\n'
+        '[admin]\nlisten = ""\n'
     )
     environ = {**os.environ, "GATEWAY_SECRET": base64.b64encode(os.urandom(48)).decode()}
     program = (sys.executable, "-m", "gateway")

@@ -1,7 +1,9 @@
 """One line for each request, as JSON, collected and written a few times a second.
 
-Everything that a client chose goes through the JSON encoder, which escapes line breaks and control characters:
-no request can write a line of its own or command a terminal. The query is left out: links carry secrets there.
+Each line has the request's id, and the id of the account that asked ("" for nobody): they lead to the audit log and
+to the application's own log. Everything that a client chose goes through the JSON encoder, which escapes line breaks
+and control characters: no request can write a line of its own or command a terminal. The query is left out: links
+carry secrets there.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class AccessLog:
         else:
             what = (
                 f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(inbound.path)}'
-                f',"address":"{inbound.address}"'
+                f',"address":"{inbound.address}","account":"{served.account}"'
             )
         self._lines.append(
             f'{{"at":"{self._second[1]}","event":"request",{what}'

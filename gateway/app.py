@@ -8,38 +8,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import structlog
-import uvloop
 from aiohttp import web
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from gateway import keys, limits, logs
+from gateway import keys
 from gateway.access_log import AccessLog
-from gateway.accounts import imports, links
 from gateway.accounts.importer import Importer
+from gateway.admin.board import Board
+from gateway.admin.figures import StoreFigures
+from gateway.admin.health import HealthCheck, reach
+from gateway.admin.listener import AdminListener
+from gateway.admin.pulse import Pulse
+from gateway.admin.tally import Tally
+from gateway.admin.traffic import Traffic
 from gateway.deadlines import Deadlines
-from gateway.edge.connection import ClientConnection, Edge
+from gateway.edge.connection import ClientConnection, Edge, Served
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
-from gateway.factors import magic_link
 from gateway.failures import Failure
-from gateway.forms import rows as form_rows
-from gateway.forms.record import KEEP_SECONDS
 from gateway.forms.service import KeptForms
 from gateway.front import KEEP_PATH, Front
 from gateway.gate import Need, Rules
 from gateway.hashing import Hasher
 from gateway.login import attempt
-from gateway.mail import outbox
 from gateway.mail.sender import Sender
 from gateway.pages import Desk, Renderer, Visit, pages_application
 from gateway.passwords.service import checker_of
@@ -47,11 +46,11 @@ from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
+from gateway.purge import Purge
 from gateway.revocation import Revocation
 from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
-from gateway.settings import BadSettings
 from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
 from gateway.wiring import Parts, build_handlers, invitations_of, lifetimes_of, mailer_of, steps_of
@@ -63,8 +62,6 @@ PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
 IMPORT_SECONDS = 2.0
-DAY = 86_400
-KEEP_MAIL_SECONDS = 30 * DAY
 STANDARD_OUTPUT = 1
 
 
@@ -159,7 +156,7 @@ def rules_of(settings: Settings) -> Rules:
 class Gateway:
     """One worker's objects, wired. `serve` starts them on listening sockets, `drain` ends them in order."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, board: Board, region: int) -> None:
         loop = asyncio.get_running_loop()
         routes = routes_of(settings)
         origin = settings.public_url.rstrip("/")
@@ -168,6 +165,7 @@ class Gateway:
         self._store = Store.open(settings.store.url)
         self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
         self._access_log = AccessLog(STANDARD_OUTPUT, self._clock) if settings.listen.access_log else None
+        self._tally = Tally(board, region)
         self._desk = Desk()
         self._renderer = Renderer(
             settings.pages,
@@ -210,6 +208,16 @@ class Gateway:
             form_path=paths_of(settings)["form"],
             forms=self._forms,
         )
+        self._traffic = Traffic(self._tally, upstream)
+        pulse = Pulse(self._tally, self._measure)
+        self._pulse = pulse
+        self._admin = AdminListener(
+            board=board,
+            pulse=pulse,
+            figures=StoreFigures(self._store, settings.access.owners, lifetimes_of(settings)),
+            health=HealthCheck(self._store, reach(settings.upstream.address), settings.admin.ready_outbox_seconds),
+        )
+        self._purge = Purge(self._store, settings)
         self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
         listen = settings.listen
         self.edge = Edge(
@@ -220,14 +228,14 @@ class Gateway:
             max_connections=listen.max_connections,
             handle=self._front.handle,
             tell=self._tell,
-            record=self._access_log.record if self._access_log else None,
+            record=self._record if self._access_log else self._traffic.record,
         )
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
         self._chores: list[asyncio.Task[None]] = []
 
-    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+    async def serve(self, sockets: Sequence[socket.socket], admin: socket.socket | None) -> None:
         """Start everything; when this returns, requests are answered."""
         await self._lookup.start()
         # What a form's body says is read as it came: a small body that unpacks to gigabytes stays small.
@@ -243,8 +251,11 @@ class Gateway:
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
-            loop.create_task(self._every(PURGE_SECONDS, self._purge)),
+            loop.create_task(self._every(PURGE_SECONDS, lambda: self._purge.run(int(time.time())))),
         ]
+        if admin is not None:
+            await self._admin.start(admin)
+        self._pulse.start()
 
     def adopt(self, access: Access) -> None:
         """Decide by this from now on, also about what is open."""
@@ -258,6 +269,7 @@ class Gateway:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
         for server in self._servers:
             server.close()
+        await self._admin.stop()
         self.edge.drain()
         until = asyncio.get_running_loop().time() + self._settings.listen.drain_seconds
         while self.edge.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - polled once
@@ -278,6 +290,8 @@ class Gateway:
         await self._store.close()
         if self._access_log is not None:
             self._access_log.flush()
+        self._pulse.show()
+        self._pulse.stop()
         self._clock.stop()
 
     # Parts.
@@ -290,6 +304,7 @@ class Gateway:
             hasher=self._hasher,
             renderer=self._renderer,
             forms=self._forms,
+            count_sign_in=self._tally.count_sign_in,
             paths=paths,
             served=frozenset(routes),
             checker=self._checker,
@@ -330,34 +345,32 @@ class Gateway:
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
         return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
 
+    def _record(self, served: Served) -> None:
+        self._traffic.record(served)
+        if self._access_log is not None:
+            self._access_log.record(served)
+
+    def _measure(self, tally: Tally) -> None:
+        """Note what is open."""
+        is_open, idle, waiting = self._upstreams[0].load
+        tally.set(len(self.edge.connections), "connections")
+        tally.set(is_open, "upstream_connections", "open")
+        tally.set(idle, "upstream_connections", "idle")
+        tally.set(waiting, "upstream_waiting")
+
     async def _send_mail(self) -> None:
         await self._sender.run_once(self._clock.utc)
 
-    async def _purge(self) -> None:
-        """Forget what counts no more: tries, attempts, links, the content of mails."""
-        configured, now = self._settings.limits, self._clock.utc
-        longest = max(
-            configured.password_window_seconds,
-            configured.password_lock_seconds,
-            configured.code_window_seconds,
-            configured.code_lock_seconds,
-        )
-        async with self._store.transaction(announce=False) as tx:
-            await limits.purge(tx, now - longest)
-            await attempt.purge(tx, now - DAY)
-            await magic_link.purge(tx, now - DAY)
-            await links.purge(tx, now - max(links.LIFE_SECONDS.values()) - DAY)
-            await form_rows.purge(tx, now - KEEP_SECONDS)
-            await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
-            await imports.purge(tx, now - DAY)
-
-    async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+        """Do a chore for ever; what goes wrong once may go right the next time."""
         while True:
             await asyncio.sleep(seconds)
             try:
                 await chore()
             except StoreUnavailable as error:
                 log.warning("store_unavailable", reason=str(error))
+            except Exception:
+                log.exception("chore_failed")
 
 
 def reader_of(settings: Settings) -> Reader:
@@ -388,55 +401,3 @@ def dial_to(address: str) -> Dial:
         return dial_unix(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
     return dial_tcp(host.strip("[]"), int(port))
-
-
-# What a process does with all this (called by serve.py in children of its own).
-
-
-def prepare(settings: Settings) -> None:
-    """Check that this machine can serve, and create the store or bring its schema up to this version.
-
-    Raises SchemaTooNew, StoreUnavailable, and RuntimeError where aiohttp came without its parser in C: the one in
-    Python accepts requests that the other refuses.
-    """
-    if HttpRequestParser is HttpRequestParserPy:
-        raise RuntimeError("aiohttp lacks its parser in C; install it from a wheel for this platform")
-    from gateway.store.migrate import migrate  # Alembic is needed here only, and large
-
-    migrate(settings.store.url)
-
-
-def run_worker(
-    settings: Settings, sockets: Sequence[socket.socket], ready: int, lifeline: int, *, reload: Callable[[], Settings]
-) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone. A byte written to `ready` says that it serves.
-
-    `reload` reads the settings as they are by then.
-    """
-    logs.configure(settings.listen.log_format)
-    uvloop.run(work(settings, sockets, ready, lifeline, reload))
-
-
-async def work(
-    settings: Settings,
-    sockets: Sequence[socket.socket],
-    ready: int,
-    lifeline: int,
-    reload: Callable[[], Settings],
-) -> None:
-    loop = asyncio.get_running_loop()
-    told_to_stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
-    loop.add_reader(lifeline, told_to_stop.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
-    gateway = Gateway(settings)
-    await gateway.serve(sockets)
-    os.write(ready, b"1")
-    os.close(ready)
-    await told_to_stop.wait()
-    loop.remove_reader(lifeline)
-    # Others serve by new settings already. What is still open here is not to go on by who was an owner before.
-    with contextlib.suppress(BadSettings):
-        gateway.adopt(reload().access)
-    log.info("draining", connections=len(gateway.edge.connections))
-    await gateway.drain()

@@ -124,6 +124,8 @@ class Front:
             self._carry_out(client, inbound, session)
 
     def _carry_out(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        if session is not None:
+            client.account = session.account
         match decide(inbound, session, self._rules, self._clock.utc):
             case Forward(known):
                 self._forward(client, inbound, known)

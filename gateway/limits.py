@@ -131,9 +131,3 @@ async def write(tx: Transaction, key: str, bucket: Bucket, now: int) -> None:
         .where(limits.c.key == key)
         .values(failures=",".join(map(str, bucket.failures)), locked_until=bucket.locked_until, changed_at=now)
     )
-
-
-async def purge(tx: Transaction, before: int) -> int:
-    """Forget buckets in which nothing happened since `before` and that lock nobody. Returns how many."""
-    stale = delete(limits).where(limits.c.changed_at < before, limits.c.locked_until < before)
-    return (await tx.execute(stale)).rowcount

@@ -6,6 +6,9 @@ settings are started beside the old ones, and only when all of them are ready do
 or a worker that can't start leaves everything as it was. No connection is refused meanwhile, since the sockets
 are the supervisor's.
 
+Each worker shows twice a second on a shared board that its event loop turns (admin.board). One that does not is ended
+and replaced, and systemd's watchdog is fed only while at least one of them does.
+
 Sockets that systemd hands over (sd_listen_fds(3)) are served besides those of the settings, and systemd is told
 when the gateway is ready, reloading and stopping (sd_notify(3)).
 """
@@ -15,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import select
 import signal
 import socket
 import sys
@@ -25,29 +27,44 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from gateway.admin.board import Board, Ended
+from gateway.processes import in_child, notify, wait_to_read
 from gateway.settings import BadSettings, Settings
+from gateway.sockets import CannotServe, close_all, inherited_sockets, open_sockets
 
 log = structlog.get_logger("serve")
 
 READY_SECONDS = 30.0
-STEADY_SECONDS = 10.0  # a worker that lived this long may be replaced at once
+STEADY_SECONDS = 1.0  # a worker that lived this long may be replaced at once
 LONGEST_PAUSE = 10.0
-BACKLOG = 2_048
-FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
+LOOK_SECONDS = 1.0
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
-Work = Callable[[Settings, Sequence[socket.socket], int, int], None]
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a worker is given: where it listens, its region of the board, and two pipes.
+
+    A byte written to `ready` says that it serves; `lifeline` ends when the supervisor is gone.
+    """
+
+    settings: Settings
+    sockets: Sequence[socket.socket]
+    admin: socket.socket | None
+    board: Board
+    region: int
+    ready: int
+    lifeline: int
 
 
-class CannotServe(Exception):
-    """The gateway can't start, or not with these settings; the message says what to do."""
+Work = Callable[[Post], None]
 
 
 def run(load: Callable[[], Settings], prepare: Callable[[Settings], None], work: Work) -> int:
     """Serve until told to stop, and return the exit code.
 
     `load` reads the settings, at the start and at each SIGHUP; `prepare` is done once before, in a process of its
-    own; `work` is what a worker does (see app.run_worker).
+    own; `work` is what a worker does (see worker.run_worker).
     """
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
@@ -67,8 +84,10 @@ class Worker:
     pid: int
     slot: int
     generation: int
+    region: int
     began: float
     ready: int | None
+    is_hung: bool = False
 
 
 @dataclass(slots=True)
@@ -87,12 +106,14 @@ class Supervisor:
         self._load = load
         self._work = work
         self._inherited = inherited_sockets()
-        self._sockets = open_sockets(settings.listen.addresses, {})
+        self._board = Board()
+        self._sockets = open_sockets(addresses_of(settings), {})
         self._leaving: dict[str, socket.socket] = {}  # those that only the workers before this reload serve
         self._lifeline = os.pipe()
         self._workers: dict[int, Worker] = {}
         self._generation = 0
         self._slots = [Slot() for _ in range(settings.listen.workers)]
+        self._looked_at = time.monotonic()
 
     def run(self) -> int:
         gc.freeze()  # what was loaded so far stays shared between the workers
@@ -111,18 +132,21 @@ class Supervisor:
                 case signal.SIGHUP:
                     self._reload()
             self._reap()
+            self._end_hung()
             self._revive()
-            notify("WATCHDOG=1")
+            self._feed_watchdog()
 
     def _next_signal(self) -> int | None:
         pauses = [slot.due - time.monotonic() for slot in self._slots if slot.due is not None]
-        received = signal.sigtimedwait(WATCHED, max(0.0, min([1.0, *pauses])))
+        received = signal.sigtimedwait(WATCHED, max(0.0, min([LOOK_SECONDS, *pauses])))
         return received.si_signo if received else None
 
     # Workers.
 
     def _start(self, slot: int, settings: Settings) -> None:
-        sockets = [*self._sockets.values(), *self._inherited]
+        public = [self._sockets[address] for address in settings.listen.addresses]
+        admin = self._sockets.get(settings.admin.listen)
+        region = self._board.lease()
         ready_read, ready_write = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -135,7 +159,8 @@ class Supervisor:
                 close_all(self._leaving, but=self._sockets)  # or the address would stay taken, and never be answered
                 for signum in (signal.SIGINT, signal.SIGHUP):
                     signal.signal(signum, signal.SIG_IGN)  # the terminal sends these to the whole group
-                self._work(settings, sockets, ready_write, self._lifeline[0])
+                sockets = [*public, *self._inherited]
+                self._work(Post(settings, sockets, admin, self._board, region, ready_write, self._lifeline[0]))
                 code = 0
             except BaseException:
                 log.exception("worker_failed")
@@ -144,7 +169,7 @@ class Supervisor:
                 sys.stderr.flush()
                 os._exit(code)
         os.close(ready_write)
-        self._workers[pid] = Worker(pid, slot, self._generation, time.monotonic(), ready_read)
+        self._workers[pid] = Worker(pid, slot, self._generation, region, time.monotonic(), ready_read)
 
     def _wait_until_ready(self) -> bool:
         """Wait until every worker of this generation serves. A byte says it does; an end without one, that it died."""
@@ -152,8 +177,7 @@ class Supervisor:
         for worker in [w for w in self._workers.values() if w.generation == self._generation]:
             if worker.ready is None:
                 continue
-            readable, _, _ = select.select([worker.ready], [], [], max(0.0, until - time.monotonic()))
-            is_ready = bool(readable) and os.read(worker.ready, 1) == b"1"
+            is_ready = wait_to_read(worker.ready, until) and os.read(worker.ready, 1) == b"1"
             os.close(worker.ready)
             worker.ready = None
             if not is_ready:
@@ -175,8 +199,10 @@ class Supervisor:
     def _note_end(self, worker: Worker, code: int) -> None:
         if worker.ready is not None:
             os.close(worker.ready)
+        self._board.release(worker.region)
         if worker.generation != self._generation:
             return
+        self._board.count_end(Ended.HUNG if worker.is_hung else Ended.DIED)
         lived = time.monotonic() - worker.began
         slot = self._slots[worker.slot]
         slot.pause = 0.0 if lived > STEADY_SECONDS else min(LONGEST_PAUSE, slot.pause * 2 or 0.1)
@@ -189,6 +215,33 @@ class Supervisor:
                 slot.due = None
                 self._start(number, self._settings)
 
+    def _end_hung(self) -> None:
+        """End workers whose event loop does not turn any more; like any that ends, they are replaced.
+
+        If we ourselves were late, the whole machine stood still, and they get until the next look.
+        """
+        now, looked_at = time.monotonic(), self._looked_at
+        self._looked_at = now
+        if now - looked_at > LOOK_SECONDS + 1:
+            return
+        for worker in self._workers.values():
+            silent = now - (self._board.beat_of(worker.region) or worker.began)
+            if silent > self._patience_with(worker) and not worker.is_hung:
+                worker.is_hung = True
+                log.error("worker_hung", pid=worker.pid, silent_seconds=round(silent, 1))
+                self._signal([worker.pid], signal.SIGKILL)
+
+    def _patience_with(self, worker: Worker) -> float:
+        """A worker that is starting shows no sign of life before it serves."""
+        has_served = self._board.beat_of(worker.region) > 0
+        return self._settings.listen.hung_seconds if has_served else READY_SECONDS
+
+    def _feed_watchdog(self) -> None:
+        """Tell systemd that all is well, unless no worker serves: then it starts everything anew."""
+        now, hung_seconds = time.monotonic(), self._settings.listen.hung_seconds
+        if any(now - self._board.beat_of(worker.region) < hung_seconds for worker in self._workers.values()):
+            notify("WATCHDOG=1")
+
     # Reload and stop.
 
     def _reload(self) -> None:
@@ -196,11 +249,15 @@ class Supervisor:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             settings = self._load()
-            sockets = open_sockets(settings.listen.addresses, self._sockets)
+            sockets = open_sockets(addresses_of(settings), self._sockets)
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))
         else:
-            self._change_over(settings, sockets)
+            if self._board.has_room_for(settings.listen.workers):
+                self._change_over(settings, sockets)
+            else:
+                close_all(sockets, but=self._sockets)
+                log.error("reload_refused", reason="too many workers are still draining; try again in a while")
         notify("READY=1")
 
     def _change_over(self, settings: Settings, sockets: dict[str, socket.socket]) -> None:
@@ -230,7 +287,7 @@ class Supervisor:
     def _forget_failed(self, old: list[int]) -> None:
         for pid in [pid for pid in self._workers if pid not in old]:
             os.waitpid(pid, 0)
-            del self._workers[pid]
+            self._board.release(self._workers.pop(pid).region)
 
     def _finish(self) -> int:
         notify("STOPPING=1")
@@ -250,6 +307,7 @@ class Supervisor:
         while self._workers and time.monotonic() < until:
             signal.sigtimedwait(WATCHED, 0.2)
             self._reap()
+            notify("WATCHDOG=1")
         self._signal(list(self._workers), signal.SIGKILL)
 
     def _signal(self, pids: Sequence[int], signum: int) -> None:
@@ -258,94 +316,6 @@ class Supervisor:
                 os.kill(pid, signum)
 
 
-def open_sockets(addresses: Sequence[str], open_ones: dict[str, socket.socket]) -> dict[str, socket.socket]:
-    """Return a listening socket for each address, taking those that are open already. All or nothing."""
-    found: dict[str, socket.socket] = {}
-    try:
-        for address in addresses:
-            found[address] = open_ones.get(address) or listen(address)
-    except OSError as error:
-        close_all(found, but=open_ones)
-        raise CannotServe(f"can't listen on {address}: {error.strerror}; is something else there?") from error
-    return found
-
-
-def listen(address: str) -> socket.socket:
-    """Listen on host:port, [v6]:port or unix:/path. A socket file left behind is replaced, a live one is not."""
-    if address.startswith("unix:"):
-        return listen_unix(address.removeprefix("unix:"))
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, int(port)))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def listen_unix(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if os.path.exists(path):
-        if sock.connect_ex(path) == 0:
-            sock.close()
-            raise OSError(0, "another process listens there")
-        os.unlink(path)
-        sock.close()
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o117)  # the proxy in front is let in by its group
-    try:
-        sock.bind(path)
-    finally:
-        os.umask(mask)
-    sock.listen(BACKLOG)
-    return sock
-
-
-def inherited_sockets() -> list[socket.socket]:
-    """Return the sockets that systemd listens on for us."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return []
-    count = int(os.environ.pop("LISTEN_FDS", "0"))
-    del os.environ["LISTEN_PID"]
-    return [socket.socket(fileno=FIRST_INHERITED + number) for number in range(count)]
-
-
-def close_all(sockets: dict[str, socket.socket], *, but: dict[str, socket.socket]) -> None:
-    for name, sock in sockets.items():
-        if name not in but:
-            sock.close()
-
-
-def in_child(work: Callable[[], None]) -> None:
-    """Do something once in a process of its own, so that its memory is not every worker's. Raises CannotServe."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        message = b""
-        try:
-            work()
-        except Exception as error:
-            message = (str(error) or type(error).__name__).encode()
-        finally:
-            os.write(write, message)
-            os._exit(1 if message else 0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        message = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    if status:
-        raise CannotServe(message.decode() or "the store could not be prepared")
-
-
-def notify(state: str) -> None:
-    """Tell systemd, if it listens."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
-        sock.sendto(state.encode(), address.replace("@", "\0", 1) if address.startswith("@") else address)
+def addresses_of(settings: Settings) -> list[str]:
+    admin = settings.admin.listen
+    return [*settings.listen.addresses, *([admin] if admin else [])]

@@ -25,6 +25,7 @@ from gateway.hashing import Hasher
 from gateway.limits import Limit
 from gateway.login.answers import Answers
 from gateway.login.code_pages import CodePages
+from gateway.login.counting import Count, SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.guard import Guard
 from gateway.login.link_pages import LinkPages
@@ -61,6 +62,7 @@ class Parts:
     hasher: Hasher
     renderer: Renderer
     forms: KeptForms
+    count_sign_in: Count
     paths: Mapping[str, str]  # by the route's name, without its variable
     served: frozenset[str]  # the names of the routes that are not switched off
     checker: PasswordChecker
@@ -89,12 +91,14 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         magic_links=magic_links,
     )
     answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path))
+    counts = SignInCounts(parts.count_sign_in)
     links = LinkPages(
         flow=flow,
         sender=LinkSender(parts.store, composer_of(settings), mailer_of(settings), link_address(settings, path)),
         factor=magic_links,
         renderer=parts.renderer,
         answers=answers,
+        counts=counts,
     )
     issuer = settings.pages.product
     codes = CodePages(
@@ -104,6 +108,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         answers=answers,
         totp=totp_factor,
         issuer=issuer,
+        counts=counts,
         backup_path=path["backup"],
         enrol_path=path["security_totp"],
     )
@@ -118,6 +123,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         links=links,
         renderer=parts.renderer,
         answers=answers,
+        counts=counts,
         paths=LoginPaths(
             login=path["login"],
             forgot=path["forgot"] if parts.has("forgot") else "",

@@ -13,10 +13,12 @@ ROOT = Path(__file__).parent.parent / "gateway"
 # From the top down; a module may import from its own layer and from those below it.
 LAYERS: list[set[str]] = [
     {"__main__", "cli", "explain", "demo"},
+    {"worker"},
     {"app"},
     {"wiring"},
     {"account_wiring"},
-    {"serve", "front", "forward_auth", "revocation", "access_log"},
+    {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge"},
+    {"admin"},
     {
         "accounts.pages",
         "accounts.import_pages",
@@ -41,6 +43,7 @@ LAYERS: list[set[str]] = [
     {"audit.search"},
     {"proxy.exchange", "proxy.identity", "proxy.request", "proxy.response", "proxy.upstream"},
     {"edge.connection", "edge.request", "edge.origin", "edge.return_to"},
+    {"startup"},
     {"settings"},
     {"gate"},
     {"accounts.links", "forms.rows"},
@@ -60,6 +63,7 @@ LAYERS: list[set[str]] = [
         "deadlines",
         "http1",
         "audit.chain",
+        "sockets",
         "audit.events",
     },
     {"sessions.record"},

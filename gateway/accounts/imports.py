@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from gateway.accounts.bulk import Create, Reject, Skip, Verdict, judge
 from gateway.store import Transaction
@@ -171,12 +171,6 @@ async def advance(tx: Transaction, work: Import, told: list[Told], now: int, lea
     if (await tx.execute(statement.values(**values))).rowcount != 1:
         return None
     return Import(work.id, work.tenant, work.asked, work.rows, report, done, work.started_at, finished_at)
-
-
-async def purge(tx: Transaction, before: int) -> int:
-    """Forget files that were sent before then, and are not being worked on. Returns how many."""
-    idle = imports.c.started_at.is_(None) | imports.c.finished_at.is_not(None)
-    return (await tx.execute(delete(imports).where(imports.c.created_at < before, idle))).rowcount
 
 
 def read(row: Any) -> Import:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 
 from gateway.sealing import Place, Sealer
 from gateway.secret import Secret
@@ -156,11 +156,6 @@ async def consume(tx: Transaction, link: MailedLink, now: int) -> bool:
         mailed_links.c.created_at > now - LIFE_SECONDS[link.purpose],
     )
     return (await tx.execute(statement.values(used_at=now))).rowcount == 1
-
-
-async def purge(tx: Transaction, before: int) -> int:
-    """Forget links made before then. Returns how many."""
-    return (await tx.execute(delete(mailed_links).where(mailed_links.c.created_at < before))).rowcount
 
 
 async def reseal(tx: Transaction, sealer: Sealer) -> int:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -47,11 +47,12 @@ def find_config(given: Path | None) -> Path:
     return found or fail("there is no config folder; name one with --config or GATEWAY_CONFIG")
 
 
-def settings_of(config: Path | None) -> Settings:
+def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], Settings] | None = None) -> Settings:
+    """Return the settings, read by `read` in place of settings.load; or fail with a line for each problem."""
     from gateway.settings import BadSettings, load
 
     try:
-        return load(find_config(config), os.environ)
+        return (read or load)(find_config(config), os.environ)
     except BadSettings as error:
         for problem in error.problems[:-1]:
             sys.stderr.write(f"otium-gateway: {problem}\n")

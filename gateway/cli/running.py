@@ -29,18 +29,18 @@ def add_to(program: typer.Typer) -> None:
 
 def serve(config: Config = None) -> int:
     """Serve until told to stop. SIGHUP reads the settings anew, SIGTERM drains and ends."""
-    from gateway import app, logs
+    from gateway import logs, worker
     from gateway.serve import run as run_supervisor
-    from gateway.settings import Settings, load
+    from gateway.settings import Settings
 
     folder = find_config(config)
-    settings = settings_of(config)
+    settings = settings_of(config, worker.load_checked)
     logs.configure(settings.listen.log_format)
 
     def read() -> Settings:
-        return load(folder, os.environ)
+        return worker.load_checked(folder, os.environ)
 
-    return run_supervisor(read, app.prepare, partial(app.run_worker, reload=read))
+    return run_supervisor(read, worker.prepare, partial(worker.run_worker, reload=read))
 
 
 def demo(
@@ -55,8 +55,17 @@ def demo(
 
 
 def check_config(config: Config = None) -> None:
-    """Read the settings as `serve` would, and say everything that is wrong with them."""
-    settings = settings_of(config)
+    """Do all that `serve` does before it serves, without changing anything, and say everything that is wrong."""
+    from gateway.cli.checking import check_store, try_to_build
+    from gateway.startup import advice_on
+    from gateway.worker import load_checked
+
+    settings = settings_of(config, load_checked)
+    try_to_build(settings)
+    store, advice = check_store(settings)
+    for key, reason in (*advice_on(settings, os.environ), *advice):
+        typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
+    typer.echo(store)
     typer.echo(f"{find_config(config)}: good, for {settings.public_url}")
 
 
@@ -90,8 +99,11 @@ def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Create the store or bring its schema up to this version. `serve` does so by itself."""
+    from gateway.store.migrate import describe
     from gateway.store.migrate import migrate as migrate_store
 
     steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
-    verb = "would apply" if dry_run else "applied"
-    typer.echo(f"{verb} {', '.join(steps)}" if steps else "the schema is up to date")
+    for line in describe(steps):
+        typer.echo(f"{'would apply' if dry_run else 'applied'} {line}")
+    if not steps:
+        typer.echo("the schema is up to date")

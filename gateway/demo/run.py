@@ -69,6 +69,10 @@ class Places:
         return self.folder / "upstream.sock"
 
     @property
+    def admin(self) -> Path:
+        return self.folder / "admin.sock"
+
+    @property
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
@@ -155,9 +159,9 @@ def write_settings(places: Places) -> None:
 
 def settings_text(places: Places) -> str:
     # A JSON string is a TOML string as well, whatever stands in the folder's name.
-    upstream, store = (
+    upstream, store, admin = (
         json.dumps(text, ensure_ascii=False)
-        for text in (f"unix:{places.socket}", f"sqlite:///{places.folder / 'gateway.db'}")
+        for text in (f"unix:{places.socket}", f"sqlite:///{places.folder / 'gateway.db'}", f"unix:{places.admin}")
     )
     return f"""\
 # Written by `otium-gateway demo` at each start.
@@ -182,6 +186,9 @@ security = "none"
 [signup]
 mode = "domains"
 domains = {{ "acme.example" = "acme" }}
+
+[admin]
+listen = {admin}
 """
 
 
@@ -240,6 +247,7 @@ def welcome(places: Places) -> str:
     {places.url}/live           then, elsewhere, end the session and watch it stop:
       GATEWAY_SECRET=$(cat '{places.folder}/secret') \\
         otium-gateway session revoke --email {PEOPLE[0].email} --config '{places.config}'
+    curl --unix-socket '{places.admin}' http://localhost/metrics
     curl -H 'Authorization: Bearer {DESKTOP_TOKEN}' {places.url}/api/desktop/status
 
   Ctrl-C ends everything. Use a browser on this machine: the cookie needs localhost or https.

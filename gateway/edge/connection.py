@@ -61,7 +61,11 @@ class Patience:
 
 
 class Served(NamedTuple):
-    """One line of the access log: what was asked (None if it could not be read), and how it was answered."""
+    """What is logged and counted of a request: what was asked (None if it could not be read), and how it was answered.
+
+    `account` is the id of who asked, "" for nobody; `exchange` what carried it, None where it was answered at once;
+    `started` is when its head was complete, in seconds of the performance counter.
+    """
 
     inbound: Inbound | None
     request_id: str
@@ -69,13 +73,15 @@ class Served(NamedTuple):
     status: int
     sent: int
     seconds: float
+    account: str
+    exchange: Exchange | None
+    started: float
 
 
 class Edge:
     """What all connections of a worker share. `handle` decides about a request: it answers or relays it.
 
-    `tell` gives field lines and body for a failure; `record` takes a line for the access log,
-    or is None where there is none.
+    `tell` gives field lines and body for a failure; `record` logs and counts each request as it ends, or is None.
     """
 
     def __init__(
@@ -128,6 +134,7 @@ class ClientConnection(asyncio.Protocol):
         "_started",
         "_transport",
         "_unsent",
+        "account",
         "deadline",
         "exchange",
         "inbound",
@@ -152,6 +159,7 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = False
         self.inbound: Inbound | None = None
         self.exchange: Exchange | None = None
+        self.account = ""
         self.deadline = NEVER
 
     # What the event loop tells.
@@ -267,6 +275,7 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, head: bytes) -> None:
         edge = self._edge
         self._started = time.perf_counter()
+        self.account = ""
         if len(head) > edge.max_head_bytes:
             self.refuse(Failure.HEAD_TOO_LARGE)
             return
@@ -382,7 +391,7 @@ class ClientConnection(asyncio.Protocol):
         closes = self.will_close() or (self.exchange is not None and self.exchange.is_tunnel)
         edge = self._edge
         if edge.record is not None:
-            self._record(edge.record, status, sent)
+            self._record(edge.record, status, sent, self.exchange)
         self.inbound = self.exchange = None
         if closes:
             self._shut_down()
@@ -393,7 +402,7 @@ class ClientConnection(asyncio.Protocol):
 
     def cut(self, status: int, sent: int) -> None:
         if self._edge.record is not None:
-            self._record(self._edge.record, status, sent)
+            self._record(self._edge.record, status, sent, self.exchange)
         self.inbound = self.exchange = None
         self.abort()
 
@@ -407,7 +416,7 @@ class ClientConnection(asyncio.Protocol):
         is_tunnel = exchange.is_tunnel
         exchange.abandon()
         if self._edge.record is not None:
-            self._record(self._edge.record, 101 if is_tunnel else 499, 0)
+            self._record(self._edge.record, 101 if is_tunnel else 499, 0, exchange)
         self.inbound = None
         if is_tunnel:
             self.write(b"\x88\x02" + code.to_bytes(2, "big"))  # a close frame, RFC 6455 §5.5.1
@@ -498,11 +507,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.deadline = NEVER
 
-    def _record(self, record: Callable[[Served], None], status: int, sent: int) -> None:
+    def _record(self, record: Callable[[Served], None], status: int, sent: int, exchange: Exchange | None) -> None:
         inbound = self.inbound
         request_id = inbound.request_id if inbound else ""
         seconds = time.perf_counter() - self._started if self._started else 0.0
-        record(Served(inbound, request_id, self._peer, status, sent, seconds))
+        record(Served(inbound, request_id, self._peer, status, sent, seconds, self.account, exchange, self._started))
 
 
 def set_no_delay(transport: asyncio.Transport) -> None:

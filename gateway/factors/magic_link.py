@@ -15,7 +15,7 @@ import secrets
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from gateway.factors.backup_code import ALPHABET
 from gateway.factors.contract import Asked, Reason, Right, Wrong
@@ -142,11 +142,6 @@ async def find(tx: Transaction, token: str) -> Link | None:
         return None
     row = (await tx.execute(select(*COLUMNS).where(magic_links.c.token_key == key))).one_or_none()
     return Link(*row) if row else None
-
-
-async def purge(tx: Transaction, before: int) -> int:
-    """Forget links made before then. Returns how many."""
-    return (await tx.execute(delete(magic_links).where(magic_links.c.created_at < before))).rowcount
 
 
 async def latest(tx: Transaction, holder: str) -> Link | None:

@@ -70,10 +70,5 @@ async def consume(tx: Transaction, form_id: str, now: int) -> bool:
     return (await tx.execute(statement.values(sent_at=now, content=b""))).rowcount == 1
 
 
-async def purge(tx: Transaction, before: int) -> int:
-    """Forget forms kept before then. Returns how many."""
-    return (await tx.execute(delete(kept_forms).where(kept_forms.c.kept_at < before))).rowcount
-
-
 def place(form_id: str) -> Place:
     return Place("kept_forms", "content", form_id)

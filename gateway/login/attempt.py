@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from gateway.factors.record import Proof
 from gateway.secret import Secret
@@ -101,8 +101,3 @@ async def end_all(tx: Transaction, account: str, now: int) -> int:
     """What was proved counts no more: the password was changed, or the account may not sign in. Returns how many."""
     statement = update(attempts).where(attempts.c.account == account, attempts.c.ended_at.is_(None))
     return (await tx.execute(statement.values(ended_at=now))).rowcount
-
-
-async def purge(tx: Transaction, before: int) -> int:
-    """Forget attempts that began before then. Returns how many."""
-    return (await tx.execute(delete(attempts).where(attempts.c.started_at < before))).rowcount

@@ -10,6 +10,7 @@ from gateway.factors.contract import Wrong
 from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.counting import SignInCounts
 from gateway.login.flow import Evidence, Flow, Outcome
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
@@ -23,6 +24,7 @@ class CodePages:
 
     def __init__(
         self, *, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, totp: TOTPFactor, issuer: str,
+        counts: SignInCounts,
         backup_path: str,
         enrol_path: str,
     ) -> None:  # fmt: skip
@@ -32,6 +34,7 @@ class CodePages:
         self._answers = answers
         self._totp = totp
         self._issuer = issuer
+        self._counts = counts
         self._backup_path = backup_path
         self._enrol_path = enrol_path
 
@@ -50,6 +53,7 @@ class CodePages:
             return await self._answer(visit, wish, outcome, Factor.TOTP, now)
         outcome = await self._flow.enrol(visit, offered, code, again=wish.again, now=now)
         if isinstance(outcome, SignedIn) and outcome.backup_codes:
+            self._counts.note(Factor.TOTP, outcome)
             page = self._renderer.page("codes.html", None, codes=outcome.backup_codes, target=wish.target, count=None)
             return self._answers.with_session(page, visit, outcome)
         return await self._answer(visit, wish, outcome, Factor.TOTP, now, offered)
@@ -147,6 +151,7 @@ class CodePages:
     async def _answer(
         self, visit: Visit, wish: Wish, outcome: Outcome, factor: Factor, now: int, offered: str = ""
     ) -> web.StreamResponse:
+        self._counts.note(factor, outcome)
         match outcome:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)

@@ -12,6 +12,7 @@ from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
 from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.counting import SignInCounts
 from gateway.login.flow import Evidence, Flow, Opened
 from gateway.login.links import LinkSender, Sent, TooMany, Unsent
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
@@ -25,13 +26,15 @@ STATUS = {State.GOOD: 200, State.EXPIRED: 410, State.USED: 410, State.SUPERSEDED
 
 class LinkPages:
     def __init__(
-        self, *, flow: Flow, sender: LinkSender, factor: MagicLinkFactor, renderer: Renderer, answers: Answers
-    ) -> None:
+        self, *, flow: Flow, sender: LinkSender, factor: MagicLinkFactor, renderer: Renderer, answers: Answers,
+        counts: SignInCounts,
+    ) -> None:  # fmt: skip
         self._flow = flow
         self._sender = sender
         self._factor = factor
         self._renderer = renderer
         self._answers = answers
+        self._counts = counts
 
     async def go_on(self, visit: Visit, outcome: GoOn, wish: Wish, now: int) -> web.Response:
         """Answer a right proof with the page of the next one; where that is the link, send it."""
@@ -62,6 +65,7 @@ class LinkPages:
         if form.text("resend"):
             return await self._resend(visit, wish, now)
         outcome = await self._flow.prove(visit, Factor.MAGIC_LINK, Secret(form.text("code")), again=wish.again, now=now)
+        self._counts.note(Factor.MAGIC_LINK, outcome)
         match outcome:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)
@@ -89,6 +93,7 @@ class LinkPages:
             return self._unknown(visit)
         link = opened.link
         outcome = await self._flow.open_link(visit, token, now)
+        self._counts.note(Factor.MAGIC_LINK, outcome)
         match outcome:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, link.target)

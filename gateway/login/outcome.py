@@ -38,6 +38,11 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongPassword:
+    """Email or password, nobody learns which."""
+
+
+@dataclass(frozen=True, slots=True)
 class LockedOut:
     """Too many failures; nothing was checked. `until` is UTC seconds."""
 

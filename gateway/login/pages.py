@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.answers import (
     Answers,
@@ -17,10 +18,11 @@ from gateway.login.answers import (
     wish_of_form,
     wish_of_query,
 )
+from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
-from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn
-from gateway.login.service import SignInService, WrongPassword
+from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
+from gateway.login.service import SignInService
 from gateway.pages import Renderer, Visit, read_form, visit_of
 from gateway.secret import Secret
 
@@ -52,6 +54,7 @@ class LoginPages:
         links: LinkPages,
         renderer: Renderer,
         answers: Answers,
+        counts: SignInCounts,
         paths: LoginPaths,
     ) -> None:
         self._service = service
@@ -59,6 +62,7 @@ class LoginPages:
         self._links = links
         self._renderer = renderer
         self._answers = answers
+        self._counts = counts
         self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -76,10 +80,12 @@ class LoginPages:
         now = int(time.time())
         if form.text("start-over"):
             return await self._start_over(visit, wish, now)
-        match await self._service.sign_in(email, Secret(form.text("password")), visit, now):
-            case SignedIn() as signed_in:
-                return self._answers.welcome(visit, signed_in, wish.target)
-            case GoOn() as outcome:
+        outcome = await self._service.sign_in(email, Secret(form.text("password")), visit, now)
+        self._counts.note(Factor.PASSWORD, outcome)
+        match outcome:
+            case SignedIn():
+                return self._answers.welcome(visit, outcome, wish.target)
+            case GoOn():
                 return await self._links.go_on(visit, outcome, wish, now)
             case WrongPassword():
                 return self._form(visit, wish, email=email, problem="wrong", status=422)

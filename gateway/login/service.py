@@ -22,18 +22,12 @@ from gateway.factors import password as password_factor
 from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked
 from gateway.login.flow import Flow
-from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn
+from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.pages import Visit
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class WrongPassword:
-    """Email or password, nobody learns which."""
-
 
 Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
 

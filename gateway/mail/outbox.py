@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.policy import EmailPolicy
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 
 from gateway.mail.compose import Composer
 from gateway.sealing import Place, Sealer
@@ -195,8 +195,3 @@ async def reseal(tx: Transaction, sealer: Sealer) -> int:
         fresh = sealer.seal(sealer.open(row.content, place_of(row.id)), place_of(row.id))
         await tx.execute(update(outbox).where(outbox.c.id == row.id).values(content=fresh))
     return len(stale)
-
-
-async def purge(tx: Transaction, before: int) -> int:
-    """Remove the mails that were sent before `before`; their content went when they were. Returns how many."""
-    return (await tx.execute(delete(outbox).where(outbox.c.sent_at < before))).rowcount

@@ -11,6 +11,7 @@ method, nothing of a body sent, no byte of an answer seen (RFC 9110 §9.2.2, RFC
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.edge.inbound import Inbound
@@ -49,7 +50,11 @@ class Client(Protocol):
 
 
 class Exchange:
-    """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody."""
+    """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody.
+
+    `began_at` is when the request went out, `answered_at` when the head of its answer came, by the performance counter
+    and 0 before.
+    """
 
     __slots__ = (
         "_answer",
@@ -59,6 +64,8 @@ class Exchange:
         "_pending",
         "_retried",
         "_sent",
+        "answered_at",
+        "began_at",
         "client",
         "connection",
         "head",
@@ -82,6 +89,7 @@ class Exchange:
         self.is_tunnel = False
         self.is_over = False
         self.session = session
+        self.began_at = self.answered_at = 0.0
         self._is_chunked_to_upstream = inbound.length < 0
         self._is_chunked_to_client = False
         self._answer: Answer | None = None
@@ -134,6 +142,7 @@ class Exchange:
     def begin(self, connection: UpstreamConnection) -> None:
         """A connection is there: write the head, and what came of the body meanwhile."""
         self.connection = connection
+        self.began_at = perf_counter()
         if self._pending:
             self._body_sent = True
             connection.write(self.head + b"".join(self._pending))
@@ -178,6 +187,7 @@ class Exchange:
     def answer(self, answer: Answer, payload: bytes, is_whole: bool) -> None:
         """The head of the final answer is there, with the first bytes of its body."""
         self._answer = answer
+        self.answered_at = perf_counter()
         if answer.status == 101:
             self._open_tunnel(answer, payload)
             return

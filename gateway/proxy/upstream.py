@@ -269,6 +269,11 @@ class Upstream:
         self._waiting: deque[Exchange] = deque()
         self._dialling: set[asyncio.Task[None]] = set()
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """Return how many connections are open, how many of these unused, and how many exchanges wait for one."""
+        return self._open, len(self._idle), len(self._waiting)
+
     def send(self, exchange: Exchange) -> None:
         """Carry the exchange on the connection used last, or on a new one."""
         if exchange.inbound.method in IDEMPOTENT:

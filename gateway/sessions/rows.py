@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, select, update
 
 from gateway.factors.record import Factor, Proof
 from gateway.limits import address_bucket
 from gateway.secret import Secret
 from gateway.sessions.device import label
+from gateway.sessions.record import Lifetime, Lifetimes
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions
 
@@ -172,6 +173,30 @@ async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
     """Return whose session a cookie names, if nobody has ended it; it may have expired."""
     query = select(sessions.c.account).where(sessions.c.token_key == token_key, sessions.c.ended_at.is_(None))
     return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def newest(tx: Transaction) -> int | None:
+    """Return when a session was last opened or used, as far as that is written."""
+    seen_at: int | None = (await tx.execute(select(func.max(sessions.c.seen_at)))).scalar_one()
+    return seen_at
+
+
+async def count_live(tx: Transaction, owners: frozenset[str], lifetimes: Lifetimes, now: int) -> tuple[int, int]:
+    """Return how many sessions of members and of owners are live, as far as the last use is written."""
+    is_owner = accounts.c.identifier.in_(sorted(owners))
+    query = select(
+        func.count().filter(~is_owner, *still_within(lifetimes.members, now)),
+        func.count().filter(is_owner, *still_within(lifetimes.owners, now)),
+    )
+    query = query.join_from(sessions, accounts, accounts.c.id == sessions.c.account).where(
+        sessions.c.ended_at.is_(None)
+    )
+    members, of_owners = (await tx.execute(query)).one()
+    return members, of_owners
+
+
+def still_within(lifetime: Lifetime, now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return sessions.c.seen_at > now - lifetime.idle, sessions.c.started_at > now - lifetime.absolute
 
 
 async def list_open(tx: Transaction, account_id: str | None = None) -> list[SessionRow]:

@@ -11,6 +11,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
     from_environment = overlay(given, environ)
     owners = [part.strip() for part in environ.get(OWNERS_VARIABLE, "").split(",") if part.strip()]
     access_file = config_dir / ACCESS_FILE
-    if not access_file.exists():
+    if not is_there(access_file):
         problems.append(Problem(str(access_file), "", "it is missing; it says who may open what, and must be there"))
     access, access_problems = read_access(read_toml(access_file, problems), owners)
     problems += [
@@ -81,6 +82,14 @@ def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
     if problems or settings is None:
         raise BadSettings(problems)
     return settings
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is a file; one that we may not look for is told of when it is read."""
+    try:
+        return file.exists()
+    except OSError:
+        return True
 
 
 def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any]:
@@ -165,7 +174,9 @@ def names_at(place: tuple[int | str, ...]) -> list[str]:
 
 def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[Secret[bytes], ...]:
     """Return the secrets, the newest first: a line each, in the credential's file or else in the variable."""
-    where, text = read_credential(environ, SECRET_CREDENTIAL, SECRET_VARIABLE)
+    where, text = read_credential(environ, SECRET_CREDENTIAL, SECRET_VARIABLE, problems)
+    if text is None:
+        return ()
     if not text.strip():
         reason = "there is no secret; make one with `otium-gateway keys create` and give it in this variable"
         problems.append(Problem("environment", SECRET_VARIABLE, f"{reason}, or as the credential {SECRET_CREDENTIAL}"))
@@ -181,29 +192,45 @@ def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[S
 
 def read_mail_password(environ: Mapping[str, str], problems: list[Problem]) -> Secret[str] | None:
     """Return the password for the mail server, if there is one: a single line."""
-    where, text = read_credential(environ, MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE)
-    password = text.strip("\r\n")
+    where, text = read_credential(environ, MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE, problems)
+    password = (text or "").strip("\r\n")
     if "\ufffd" in password or not all(ch.isprintable() for ch in password):
         problems.append(Problem(where, MAIL_PASSWORD_VARIABLE, "a password is one line of text in UTF-8"))
     return Secret(password) if password else None
 
 
-def read_credential(environ: Mapping[str, str], credential: str, variable: str) -> tuple[str, str]:
-    """Return where a secret was found and its text: systemd's credential first, else the variable."""
+def read_credential(
+    environ: Mapping[str, str], credential: str, variable: str, problems: list[Problem]
+) -> tuple[str, str | None]:
+    """Return where a secret was found and its text: systemd's credential first, else the variable.
+
+    The text is None, and a problem more is known, where there is a file that can't be read.
+    """
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (Path(folder) / credential).exists():
+    if folder:
         file = Path(folder) / credential
-        return str(file), file.read_text("utf-8", "replace")
+        try:
+            return str(file), file.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            reason = f"it can't be read: {error.strerror}; let this user read it"
+            problems.append(Problem(str(file), "", reason))
+            return str(file), None
     return "environment", environ.get(variable, "")
 
 
 def read_secret(line: str) -> bytes | None:
-    """Return the bytes of a base64 line, if they are enough and not obviously made by hand."""
+    """Return the bytes of a base64 line, if they are enough and not obviously made by hand.
+
+    What reads as text, or repeats itself, was typed: random bytes do neither.
+    """
     try:
         secret = base64.b64decode(line, altchars=b"-_", validate=True)
     except ValueError:  # also for what is not ASCII
         return None
-    return secret if len(secret) >= MIN_SECRET_BYTES and len(set(secret)) >= 12 else None
+    is_typed = secret.isascii() or secret[: len(secret) // 2] in secret[1:]
+    return secret if len(secret) >= MIN_SECRET_BYTES and len(set(secret)) >= 12 and not is_typed else None
 
 
 def check_together(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -220,5 +247,35 @@ def check_together(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "mail.username", f"there is no password for it; give it in {where}"
     if settings.mail.ca_file and not Path(settings.mail.ca_file).is_file():
         yield "mail.ca_file", "there is no such file"
+    for network in settings.listen.trusted_proxies:
+        if network != "unix" and ip_network(network).prefixlen == 0:
+            yield "listen.trusted_proxies", f"{network} is everybody, and each could say to be anybody else"
     if not settings.listen.addresses:
         yield "listen.addresses", "give at least one address"
+    yield from check_admin(settings)
+
+
+def check_admin(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The admin listener is for this machine, and no way leads to it from the public one."""
+    address = settings.admin.listen
+    if address and address in settings.listen.addresses:
+        yield "admin.listen", "people are served on this address; give another one"
+    if address and address == settings.upstream.address:
+        yield "admin.listen", "the application is at this address, so everybody could reach it; give another one"
+    if address and not settings.admin.allow_elsewhere and not is_local(address):
+        reason = "other machines could reach this address, and nobody is asked who they are"
+        yield (
+            "admin.listen",
+            f"{reason}; take one on loopback, or set admin.allow_elsewhere if a firewall keeps them out",
+        )
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches `address`: a Unix socket, or an address on loopback written as such."""
+    host = address.rpartition(":")[0].strip("[]")
+    if address.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -46,6 +46,10 @@ def check_address(text: str) -> str:
     return text
 
 
+def check_optional_address(text: str) -> str:
+    return check_address(text) if text else text
+
+
 def check_network(text: str) -> str:
     if text != "unix":
         try:
@@ -146,6 +150,7 @@ class Listen(Section):
     max_fields: int = Field(100, ge=10, le=1_000)
     max_target_bytes: int = Field(8_192, ge=256, le=65_536)
     max_connections: int = Field(10_000, ge=1)
+    hung_seconds: Annotated[float, Field(ge=2, le=600)] = 20
     access_log: bool = True
     log_format: Literal["json", "console"] = "json"
 
@@ -268,6 +273,12 @@ class Pages(Section):
     paths: dict[str, Annotated[str, AfterValidator(check_page)]] = {}
 
 
+class Admin(Section):
+    listen: Annotated[str, AfterValidator(check_optional_address)] = "127.0.0.1:9464"
+    allow_elsewhere: bool = False
+    ready_outbox_seconds: int = Field(0, ge=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """The allowlists: `owners` normalised, and the gate's rules without the gateway's own pages."""
@@ -290,6 +301,7 @@ class Settings(Section):
     signup: Signup = Signup()
     audit: AuditSettings = AuditSettings()
     pages: Pages = Pages()
+    admin: Admin = Admin()
     access: Access = Access()
     secrets: tuple[Secret[bytes], ...] = ()
     mail_password: Secret[str] | None = None

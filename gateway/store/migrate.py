@@ -90,6 +90,12 @@ def known_revisions(config: Config) -> list[str]:
     return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
 
 
+def describe(revisions: list[str]) -> list[str]:
+    """Return a line for each revision: its number, and what it brings."""
+    scripts = ScriptDirectory.from_config(settings())
+    return [f"{revision}: {scripts.get_revision(revision).doc}" for revision in revisions]
+
+
 def settings() -> Config:
     """Alembic's settings, without a file; in them a % stands for something unless it is doubled."""
     config = Config()

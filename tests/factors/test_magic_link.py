@@ -218,15 +218,6 @@ async def test_who_never_asked_has_no_latest_link(store: Store, account: str) ->
     assert await latest(store, "att_1") is None
 
 
-async def test_old_links_are_forgotten_and_no_others(store: Store, account: str) -> None:
-    old = await issue(store, account, "att_1", NOW - 1)
-    new = await issue(store, account, "att_2", NOW)
-    async with store.transaction() as tx:
-        assert await rows.purge(tx, NOW) == 1
-    assert await find(store, old) is None
-    assert await find(store, new) is not None
-
-
 async def test_asking_twice_makes_two_tokens(store: Store, account: str) -> None:
     tokens = {await issue(store, account) for _ in range(3)}
     async with store.reading() as tx:

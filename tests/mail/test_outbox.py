@@ -188,18 +188,6 @@ async def test_the_status_counts_each_state(store: Store, outbox: Outbox) -> Non
     assert await status(store, NOW + 60) == Status(waiting=2, sent=1, abandoned=1, oldest_seconds=58)
 
 
-async def test_a_purge_removes_what_was_sent_and_nothing_else(store: Store, outbox: Outbox) -> None:
-    for _ in range(4):
-        await post(store, outbox)
-    one, two, three, _ = await claim(store)
-    await sent(store, one, NOW)
-    await sent(store, two, NOW + 10)
-    await fail(store, three, NOW, is_permanent=True)
-    async with store.transaction(announce=False) as tx:
-        assert await rows.purge(tx, NOW + 10) == 1
-    assert await status(store, NOW) == Status(waiting=1, sent=1, abandoned=1, oldest_seconds=0)
-
-
 async def test_a_mail_to_something_that_is_no_address_is_not_stored(store: Store, outbox: Outbox) -> None:
     with pytest.raises(ValueError, match="one plain address"):
         async with store.transaction(announce=False) as tx:

@@ -134,6 +134,12 @@ SETTINGS_MISTAKES = [
     ),
     ('[passwords]\nbreach_api = "https://[::1"', "gateway.toml: passwords.breach_api: "),
     ("[passwords]\nbreach = 1", "gateway.toml: passwords.breach: there is no such key; did you mean breach_api?"),
+    ('[admin]\nlisten = "0.0.0.0:9464"', "gateway.toml: admin.listen: other machines could reach this address"),
+    ('[admin]\nlisten = "metrics.example:9464"', "gateway.toml: admin.listen: other machines could reach"),
+    ('[admin]\nlisten = "127.0.0.1:8000"', "gateway.toml: admin.listen: people are served on this address"),
+    ('[admin]\nlisten = "127.0.0.1:5000"', "gateway.toml: admin.listen: the application is at this address"),
+    ('[admin]\nlisten = "9464"', "gateway.toml: admin.listen: write host:port"),
+    ("[listen]\nhung_seconds = 1", "gateway.toml: listen.hung_seconds: should be greater than or equal to 2"),
     ('secrets = ["x"]', "gateway.toml: secrets: secrets come from the environment"),
     ('[access]\nowners = ["a@x.example"]', "gateway.toml: access: the allowlists stand in access.toml"),
     ("[listen", "gateway.toml: this is not TOML"),
@@ -144,6 +150,16 @@ SETTINGS_MISTAKES = [
 def test_a_mistake_in_the_settings_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     found = problems(tmp_path, text)
     assert [problem for problem in found if problem.startswith(said)] == found
+
+
+@pytest.mark.parametrize("address", ["127.0.0.5:9464", "[::1]:9464", "localhost:9464", "unix:/run/x.sock", ""])
+def test_the_admin_listener_is_for_this_machine(tmp_path: Path, address: str) -> None:
+    assert read(tmp_path, f'[admin]\nlisten = "{address}"').admin.listen == address
+
+
+def test_the_admin_listener_is_elsewhere_only_on_purpose(tmp_path: Path) -> None:
+    settings = read(tmp_path, '[admin]\nlisten = "0.0.0.0:9464"\nallow_elsewhere = true')
+    assert settings.admin.listen == "0.0.0.0:9464"
 
 
 ACCESS_MISTAKES = [

@@ -189,16 +189,6 @@ async def test_a_try_that_was_given_back_does_not_count(store: Store) -> None:
     assert await reserve(store) == Open(locks_now=True)
 
 
-async def test_what_is_long_over_is_forgotten_and_nothing_else(store: Store) -> None:
-    await reserve(store, "old", NOW - 5000)
-    for _ in range(5):
-        await reserve(store, "locked", NOW - 5000, Limit(5, 900, 9000))
-    await reserve(store, "new", NOW)
-    async with store.transaction(announce=False) as tx:
-        assert await limits.purge(tx, NOW - 1000) == 1
-    assert isinstance(await reserve(store, "locked", NOW, Limit(5, 900, 9000)), Locked)
-
-
 async def test_reserving_and_clearing_at_once_goes_well(store: Store) -> None:
     async def clear() -> None:
         async with store.transaction(announce=False) as tx:

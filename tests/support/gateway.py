@@ -86,6 +86,7 @@ class Gateway:
         self.port = free_port()
         self.mail_port = mail_port or free_port()
         self.unix = str(folder / "gateway.sock")
+        self.admin = str(folder / "admin.sock")
         self.store_url = store_url or f"sqlite:///{folder / 'store' / 'gateway.db'}"
         self.public_url = public_url
         self.log = folder / "gateway.log"
@@ -106,6 +107,7 @@ class Gateway:
             f'[upstream]\naddress = "{upstream}"\n'
             f'[store]\nurl = "{self.store_url}"\n'
             f'[mail]\nport = {self.mail_port}\nsecurity = "none"\nseconds = 2\n'
+            f'[admin]\nlisten = "unix:{self.admin}"\n'
             f"[limits]\nhashing_iterations = 1000\n{more}"
         )
 
@@ -186,6 +188,11 @@ class Gateway:
     def exchange(self, request: bytes, *, source: str = "127.0.0.1") -> Response:
         response = exchange(self.port, request, source=source)
         assert response is not None, request
+        return response
+
+    def ask_admin(self, path: str) -> Response:
+        response = exchange(self.admin, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert response is not None, path
         return response
 
     def connect(self, *, source: str = "127.0.0.1", timeout: float = 10.0) -> Connection:

@@ -1,0 +1,1 @@
+"""What operators watch: the numbers of all workers, and the listener that shows them."""

@@ -1,0 +1,36 @@
+"""What `check-config` looks at besides the settings: whether everything can be built, and the store, unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from gateway.admin.board import Board
+from gateway.app import Gateway
+from gateway.settings import Settings
+from gateway.store.migrate import migrate
+from gateway.worker import look_at_clock
+
+OLDEST = "0001"
+
+
+def try_to_build(settings: Settings) -> None:
+    """Build everything that a worker has, on an empty store of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = settings.store.model_copy(update={"url": f"sqlite:///{Path(folder) / 'gateway.db'}"})
+        asyncio.run(build(settings.model_copy(update={"store": store})))
+
+
+async def build(settings: Settings) -> None:
+    board = Board()
+    await Gateway(settings, board, board.lease()).drain()
+
+
+def check_store(settings: Settings) -> tuple[str, list[tuple[str, str]]]:
+    """Return one line on the store, and advice. Raises SchemaTooNew, and StoreUnavailable if it can't be reached."""
+    steps = migrate(settings.store.url, dry_run=True)
+    if steps[:1] == [OLDEST]:
+        return "the store is not there yet; `serve` makes it", []
+    line = f"the store needs {', '.join(steps)}; `serve` does that" if steps else "the store is up to date"
+    return line, asyncio.run(look_at_clock(settings))

@@ -1,0 +1,48 @@
+"""Counts what came of each proof, by factor: how many sign in, guess, and run into a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from gateway.factors.record import Factor
+from gateway.login.outcome import Blocked, Busy, Gone, GoOn, LockedOut, Refused, SignedIn, WrongPassword
+
+Outcome = SignedIn | GoOn | Refused | WrongPassword | LockedOut | Blocked | Busy | Gone
+Count = Callable[[Factor, "Result"], None]
+
+
+class Result(Enum):
+    SIGNED_IN = "signed_in"
+    NEXT_FACTOR = "next_factor"
+    WRONG = "wrong"
+    LOCKED = "locked"
+    BLOCKED = "blocked"
+    BUSY = "busy"
+    GONE = "gone"
+
+
+class SignInCounts:
+    def __init__(self, count: Count) -> None:
+        self._count = count
+
+    def note(self, factor: Factor, outcome: Outcome) -> None:
+        self._count(factor, result_of(outcome))
+
+
+def result_of(outcome: Outcome) -> Result:
+    match outcome:
+        case SignedIn():
+            return Result.SIGNED_IN
+        case GoOn():
+            return Result.NEXT_FACTOR
+        case Refused() | WrongPassword():
+            return Result.WRONG
+        case LockedOut():
+            return Result.LOCKED
+        case Blocked():
+            return Result.BLOCKED
+        case Busy():
+            return Result.BUSY
+        case Gone():
+            return Result.GONE

@@ -1,0 +1,95 @@
+"""Forgets what counts no more, a few hundred rows at a time.
+
+One table says for how long each kind of row is kept. Rows go in small transactions with a pause between them: on
+SQLite everybody who writes waits for a transaction to end, and a sign-in must not wait for a million old rows.
+The audit log has its own retention and is not touched here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select, tuple_
+
+from gateway.factors.magic_link import LIFE_SECONDS as MAGIC_LINK_SECONDS
+from gateway.forms.record import KEEP_SECONDS as FORM_SECONDS
+from gateway.login.attempt import LIFE_SECONDS as ATTEMPT_SECONDS
+from gateway.sessions.rows import KNOWN_SECONDS
+from gateway.settings.record import Settings
+from gateway.store import Store, Transaction
+from gateway.store.schema import (
+    attempts,
+    imports,
+    kept_forms,
+    limits,
+    magic_links,
+    mailed_links,
+    outbox,
+    sessions,
+    streaks,
+)
+
+BATCH = 500  # rows of a transaction: some milliseconds
+PAUSE_SECONDS = 0.05
+DAY = 86_400
+LONGEST_MAILED_LINK = 7 * DAY
+KEEP_MAIL_SECONDS = 30 * DAY
+
+Stale = tuple[Table, ColumnElement[bool]]
+
+
+def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
+    """Yield each table with the rows of it that nobody will ask for any more. A day is added for people who look."""
+    configured, lifespans = settings.limits, (settings.sessions.members, settings.sessions.owners)
+    longest_limit = max(
+        configured.password_window_seconds,
+        configured.password_lock_seconds,
+        configured.code_window_seconds,
+        configured.code_lock_seconds,
+    )
+    longest_session = max(lifespan.absolute_seconds for lifespan in lifespans)
+    yield limits, and_(limits.c.changed_at < now - longest_limit, limits.c.locked_until < now - longest_limit)
+    yield attempts, attempts.c.started_at < now - ATTEMPT_SECONDS - DAY
+    yield magic_links, magic_links.c.created_at < now - MAGIC_LINK_SECONDS - DAY
+    yield mailed_links, mailed_links.c.created_at < now - LONGEST_MAILED_LINK - DAY
+    is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))
+    yield imports, and_(imports.c.created_at < now - DAY, is_idle)
+    yield kept_forms, kept_forms.c.kept_at < now - FORM_SECONDS
+    yield outbox, outbox.c.sent_at < now - KEEP_MAIL_SECONDS
+    # A session that is over still tells a known device from a new one, for as long as devices are known.
+    is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest_session - DAY)
+    yield sessions, and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over)
+    # A row for everywhere else ("") stays: only a right code, or a reset, lets its count begin anew.
+    yield streaks, and_(streaks.c.origin != "", streaks.c.wait_until < now - KNOWN_SECONDS)
+
+
+class Purge:
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def run(self, now: int) -> dict[str, int]:
+        """Remove everything stale, and return how many rows of each table. Raises StoreUnavailable."""
+        counts = {}
+        for table, condition in stale_rows(self._settings, now):
+            counts[table.name] = await self._empty(table, condition)
+        return counts
+
+    async def _empty(self, table: Table, condition: ColumnElement[bool]) -> int:
+        count = 0
+        while True:
+            async with self._store.transaction(announce=False) as tx:
+                removed = await remove_some(tx, table, condition, BATCH)
+            count += removed
+            if removed < BATCH:
+                return count
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def remove_some(tx: Transaction, table: Table, condition: ColumnElement[bool], most: int) -> int:
+    """Remove up to `most` rows. Returns how many there were."""
+    keys = tuple(table.primary_key.columns)
+    key = keys[0] if len(keys) == 1 else tuple_(*keys)
+    some = select(*keys).where(condition).limit(most)
+    return (await tx.execute(delete(table).where(key.in_(some)))).rowcount

@@ -1,0 +1,83 @@
+"""What the processes of a gateway do: check and read the settings, prepare the store, serve until told to stop.
+
+`serve` calls these, the last two in children of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from gateway import logs
+from gateway.app import ROUTES, Gateway
+from gateway.serve import Post
+from gateway.sessions import rows as session_rows
+from gateway.settings import BadSettings, Problem, Settings, load
+from gateway.settings.load import SETTINGS_FILE
+from gateway.startup import advice_on, check_newest, problems_of
+from gateway.store import Store
+
+log = structlog.get_logger("worker")
+
+
+def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """Return settings that can be served with on this machine. Raises BadSettings with every problem found."""
+    settings = load(folder, environ)
+    names = {route.name for route in ROUTES}
+    found = list(problems_of(settings, names, int(time.time())))
+    if found:
+        raise BadSettings([Problem(str(folder / SETTINGS_FILE) if key else "here", key, why) for key, why in found])
+    return settings
+
+
+def prepare(settings: Settings) -> None:
+    """Create the store, or bring its schema up to this version. Raises SchemaTooNew and StoreUnavailable."""
+    from gateway.store.migrate import migrate  # Alembic is needed here only, and large
+
+    migrate(settings.store.url)
+    for key, reason in (*advice_on(settings, os.environ), *asyncio.run(look_at_clock(settings))):
+        log.warning("advice", key=key, reason=reason)
+
+
+async def look_at_clock(settings: Settings) -> list[tuple[str, str]]:
+    """Return what is to be said about the clock, going by the store, which has to be there."""
+    store = Store.open(settings.store.url)
+    try:
+        async with store.reading() as tx:
+            newest = await session_rows.newest(tx)
+    finally:
+        await store.close()
+    return list(check_newest(newest, int(time.time())))
+
+
+def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone. `reload` reads the settings as they are by then."""
+    logs.configure(post.settings.listen.log_format)
+    uvloop.run(work(post, reload))
+
+
+async def work(post: Post, reload: Callable[[], Settings]) -> None:
+    loop = asyncio.get_running_loop()
+    told_to_stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    loop.add_reader(post.lifeline, told_to_stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    gateway = Gateway(post.settings, post.board, post.region)
+    await gateway.serve(post.sockets, post.admin)
+    os.write(post.ready, b"1")
+    os.close(post.ready)
+    await told_to_stop.wait()
+    loop.remove_reader(post.lifeline)
+    # Others serve by new settings already. What is still open here is not to go on by who was an owner before.
+    with contextlib.suppress(BadSettings):
+        gateway.adopt(reload().access)
+    log.info("draining", connections=len(gateway.edge.connections))
+    await gateway.drain()

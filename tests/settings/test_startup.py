@@ -1,0 +1,159 @@
+"""What stops a start is said before, by the settings' key and with what to do; what may be meant is only advice."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gateway.app import ROUTES
+from gateway.settings import Settings
+from gateway.settings.record import Admin, Listen, Mail, Pages, StoreSettings
+from gateway.startup import RELEASED_AT, advice_on, check_newest, problems_of
+from tests.settings.test_load import problems
+from tests.support.gateway import Gateway
+from tests.support.raw import get
+from tests.support.upstream import RecordingUpstream
+
+NAMES = {route.name for route in ROUTES}
+NOW = RELEASED_AT + 1_000_000
+HTTPS = "https://app.example.com"
+
+
+def found(settings: Settings, now: int = NOW) -> list[str]:
+    return [f"{key}: {reason}" for key, reason in problems_of(settings, NAMES, now)]
+
+
+def store_in(folder: Path) -> StoreSettings:
+    return StoreSettings(url=f"sqlite:///{folder / 'gateway.db'}")
+
+
+def test_what_is_good_is_good(tmp_path: Path) -> None:
+    assert found(Settings(store=store_in(tmp_path / "made" / "later"), admin=Admin(listen="127.0.0.1:9464"))) == []
+
+
+def test_a_clock_that_can_only_be_wrong_stops_the_start(tmp_path: Path) -> None:
+    assert "the clock of this machine is years behind" in found(Settings(store=store_in(tmp_path)), 0)[0]
+
+
+PROBLEMS = [
+    (Settings(pages=Pages(paths={"loginn": "/x"})), "pages.paths.loginn: there is no such page; there are accounts"),
+    (Settings(pages=Pages(paths={"logout": ""})), "pages.paths.logout: nobody can sign in without this page"),
+    (Settings(listen=Listen(addresses=("203.0.113.9:8000",))), "listen.addresses.0: this machine can't listen there"),
+    (Settings(listen=Listen(addresses=("no.invalid:8000",))), "listen.addresses.0: this machine can't listen there"),
+    (Settings(listen=Listen(addresses=("unix:/none/x.sock",))), "listen.addresses.0: no socket can be made in /none"),
+    (Settings(admin=Admin(listen="unix:/none/x.sock")), "admin.listen: no socket can be made in /none"),
+    (Settings(mail=Mail(ca_file="/etc/hostname")), "mail.ca_file: it holds no certificates"),
+    (Settings(store=StoreSettings(url="sqlite:////proc/self/status/x.db")), "store.url: this user can't write in"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), PROBLEMS)
+def test_what_stops_a_start_is_said_with_what_to_do(tmp_path: Path, settings: Settings, said: str) -> None:
+    if settings.store == StoreSettings():
+        settings = settings.model_copy(update={"store": store_in(tmp_path)})
+    assert [problem for problem in found(settings) if problem.startswith(said)] == found(settings)
+    assert len(found(settings)) == 1
+
+
+ADVICE = [
+    (Settings(public_url=HTTPS), "listen.trusted_proxies"),
+    (Settings(public_url=HTTPS, listen=Listen(trusted_proxies=("127.0.0.1",))), None),
+    (
+        Settings(public_url=HTTPS, listen=Listen(addresses=("unix:/x",), trusted_proxies=("10.0.0.1",))),
+        "listen.trusted_proxies",
+    ),
+    (Settings(public_url=HTTPS, listen=Listen(addresses=("unix:/x",), trusted_proxies=("unix",))), None),
+    (Settings(public_url=HTTPS, listen=Listen(trusted_proxies=("128.0.0.0/1",))), "listen.trusted_proxies"),
+    (Settings(listen=Listen(addresses=("0.0.0.0:8000",))), "listen.addresses"),
+    (Settings(listen=Listen(addresses=("127.0.0.1:8000",))), None),
+]
+
+
+@pytest.mark.parametrize(("settings", "key"), ADVICE)
+def test_what_does_not_fit_together_is_advised_about(settings: Settings, key: str | None) -> None:
+    assert [said for said, _ in advice_on(settings, {})] == ([key] if key else [])
+
+
+def test_a_secret_that_everybody_can_read_is_advised_about(tmp_path: Path) -> None:
+    file = tmp_path / "gateway-secret"
+    file.write_text("x")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for mode, count in ((0o400, 0), (0o440, 0), (0o444, 1)):
+        file.chmod(mode)
+        assert len(list(advice_on(Settings(), environ))) == count
+
+
+def test_a_clock_behind_the_store_is_advised_about() -> None:
+    assert list(check_newest(None, NOW)) == list(check_newest(NOW + 60, NOW)) == []
+    assert "is it behind?" in next(check_newest(NOW + 3_600, NOW))[1]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [b"correct horse battery staple, and so on and on", os.urandom(16) * 3, bytes(range(11)) * 5, b"short"],
+    ids=["text", "repeated", "few bytes", "short"],
+)
+def test_a_secret_that_somebody_made_up_is_refused(tmp_path: Path, typed: bytes) -> None:
+    secret = base64.b64encode(typed).decode()
+    (said,) = problems(tmp_path, GATEWAY_SECRET=secret)
+    assert "a secret is at least 32 random bytes" in said
+    assert secret not in said
+
+
+def test_everybody_is_no_proxy(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, '[listen]\ntrusted_proxies = ["0.0.0.0/0"]')
+    assert "0.0.0.0/0 is everybody" in said
+
+
+def test_a_credential_that_cannot_be_read_is_said_by_its_file(tmp_path: Path) -> None:
+    """A folder in its place: nothing is forbidden to root, who may run the tests."""
+    (tmp_path / "gateway-secret").mkdir()
+    (said,) = problems(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert said == "gateway-secret: it can't be read: Is a directory; let this user read it"
+
+
+def test_check_config_says_what_serve_would_and_changes_nothing(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1")
+    result = gateway.cli("check-config")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "the store is not there yet" in result.stdout
+    assert not (tmp_path / "store").exists()
+    gateway.seed()
+    assert "the store is up to date" in gateway.cli("check-config").stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("GATEWAY_LISTEN__ADDRESSES", '["203.0.113.9:80"]', "listen.addresses.0: this machine can't listen there"),
+        ("GATEWAY_PAGES__PATHS", '{ static = "" }', "pages.paths.static: nobody can sign in"),
+    ],
+)
+def test_serve_refuses_what_check_config_refuses(tmp_path: Path, variable: str, value: str, said: str) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
+    gateway.environ[variable] = value
+    for command in ("check-config", "serve"):
+        result = gateway.cli(command)
+        assert result.returncode == 1
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_a_reload_refuses_it_with_file_key_and_reason(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed().start()
+    try:
+        with (gateway.config / "gateway.toml").open("a") as file:
+            file.write('[pages]\npaths = { logout = "" }\n')
+        assert gateway.process is not None
+        before = gateway.workers()
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("reload_refused")
+        assert "gateway.toml: pages.paths.logout: nobody can sign in" in gateway.logged()
+        assert gateway.workers() == before
+        assert gateway.exchange(get("/public")).status == 200
+    finally:
+        gateway.stop()

@@ -1,0 +1,140 @@
+"""What counts no more is forgotten, in small steps; what counts stays."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import Table, func, insert, select
+
+from gateway import purge
+from gateway.purge import Purge, stale_rows
+from gateway.sessions.rows import KNOWN_SECONDS
+from gateway.settings import Settings
+from gateway.store import Store
+from gateway.store.schema import (
+    accounts,
+    attempts,
+    kept_forms,
+    limits,
+    magic_links,
+    mailed_links,
+    metadata,
+    outbox,
+    sessions,
+    streaks,
+    tenants,
+)
+
+NOW = 1_800_000_000
+DAY = 86_400
+KEPT_FOR_EVER = {"tenants", "accounts", "totp", "backup_codes", "audit"}
+
+
+@pytest.fixture(autouse=True)
+async def account(store: Store) -> None:
+    async with store.transaction() as tx:
+        await tx.execute(insert(tenants).values(slug="acme", name="Acme", status="active"))
+        await tx.execute(
+            insert(accounts).values(
+                id="acc_1", identifier="a@x.example", name="A", tenant="acme", role="employee", modules="",
+                status="active", created_at=1,
+            )
+        )  # fmt: skip
+
+
+def session(name: str, started: int, ended: int | None) -> dict[str, object]:
+    return {
+        "id": name, "token_key": name.encode(), "account": "acc_1", "proofs": "[]", "address": "", "user_agent": "",
+        "started_at": started, "seen_at": started, "ended_at": ended,
+    }  # fmt: skip
+
+
+def mail(name: str, sent: int | None, created: int = 1) -> dict[str, object]:
+    return {
+        "id": name, "template": "t", "recipient": "r", "content": b"", "created_at": created, "due_at": 1, "tries": 1,
+        "sent_at": sent, "trouble": "",
+    }  # fmt: skip
+
+
+def link(name: str, created: int) -> dict[str, object]:
+    return {"id": name, "token_key": name.encode(), "account": "acc_1", "created_at": created}
+
+
+LONG_AGO = NOW - KNOWN_SECONDS - 1
+STALE: dict[Table, list[dict[str, object]]] = {
+    limits: [{"key": "stale", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000}],
+    attempts: [{**link("stale", NOW - DAY - 901), "proofs": "[]"} | {"started_at": NOW - DAY - 901}],
+    magic_links: [{**link("stale", NOW - 2 * DAY), "holder": "h", "target": "/"}],
+    mailed_links: [
+        {**link("stale", NOW - 9 * DAY), "purpose": "reset", "identifier": "a@x.example", "content": b""}
+    ],
+    kept_forms: [{**link("stale", 0), "content": b"", "kept_at": NOW - 601}],
+    outbox: [mail("stale", NOW - 31 * DAY)],
+    sessions: [session("stale", LONG_AGO, LONG_AGO + 60), session("stale-open", LONG_AGO, None)],
+    streaks: [{"account": "acc_1", "factor": "totp", "origin": "phone", "failures": 3, "wait_until": LONG_AGO}],
+}  # fmt: skip
+FRESH: dict[Table, list[dict[str, object]]] = {
+    limits: [
+        {"key": "fresh", "failures": "", "locked_until": 0, "changed_at": NOW - 60},
+        {"key": "locked", "failures": "", "locked_until": NOW + 60, "changed_at": NOW - 5_000},
+    ],
+    attempts: [{**link("fresh", 0), "proofs": "[]", "started_at": NOW - 60}],
+    magic_links: [{**link("fresh", NOW - 60), "holder": "h", "target": "/"}],
+    mailed_links: [{**link("fresh", NOW - 6 * DAY), "purpose": "invitation", "identifier": "a", "content": b""}],
+    kept_forms: [{**link("fresh", 0), "content": b"", "kept_at": NOW - 60}],
+    outbox: [mail("fresh", NOW - 29 * DAY), mail("waiting", None), mail("old-waiting", None, 1)],
+    sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],
+    streaks: [
+        {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},
+        {"account": "acc_1", "factor": "totp", "origin": "", "failures": 99, "wait_until": LONG_AGO},
+    ],
+}
+
+
+async def fill(store: Store, rows: dict[Table, list[dict[str, object]]]) -> None:
+    async with store.transaction() as tx:
+        for table, values in rows.items():
+            for row in values:
+                names = {column.name for column in table.columns}
+                await tx.execute(insert(table).values({key: row[key] for key in row if key in names}))
+
+
+async def count(store: Store, table: Table) -> int:
+    async with store.reading() as tx:
+        return int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+def test_every_table_is_purged_or_kept_on_purpose() -> None:
+    purged = {table.name for table, _ in stale_rows(Settings(), NOW)}
+    assert purged | KEPT_FOR_EVER == set(metadata.tables)
+    assert purged == {table.name for table in STALE}
+
+
+async def test_what_counts_no_more_is_forgotten_and_nothing_else(store: Store) -> None:
+    await fill(store, STALE)
+    await fill(store, FRESH)
+    removed = await Purge(store, Settings()).run(NOW)
+    assert removed == {table.name: len(rows) for table, rows in STALE.items()}
+    for table, rows in FRESH.items():
+        assert await count(store, table) == len(rows), table.name
+    assert set((await Purge(store, Settings()).run(NOW)).values()) == {0}
+
+
+async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "BATCH", 200)
+    async with store.transaction() as tx:
+        stale = [session(f"ses_{n}", LONG_AGO, LONG_AGO) for n in range(5_000)]
+        await tx.execute(insert(sessions), stale)
+    waited = []
+    purging = asyncio.ensure_future(Purge(store, Settings()).run(NOW))
+    while not purging.done():
+        began = time.perf_counter()
+        async with store.transaction(announce=False) as tx:
+            await tx.execute(insert(limits).values(key=str(len(waited)), failures="", locked_until=0, changed_at=NOW))
+        waited.append(time.perf_counter() - began)
+        await asyncio.sleep(0.01)
+    assert (await purging)["sessions"] == 5_000
+    assert len(waited) > 10
+    assert max(waited) < 0.5
