@@ -47,7 +47,8 @@ def rotate(
 
     counts = with_store(settings, change)
     verb = "would be sealed" if dry_run else "sealed"
-    typer.echo(f"{counts.totp} TOTP secrets, {counts.codes} backup codes and {counts.mails} waiting mails {verb} anew")
+    mails = f"{counts.mails} waiting mails and {counts.links} open links"
+    typer.echo(f"{counts.totp} TOTP secrets, {counts.codes} backup codes, {mails} {verb} anew")
     typer.echo(f"{counts.checkpoints} checkpoints of the audit log {verb.replace('sealed', 'signed')} anew")
     if not dry_run:
         typer.echo("older secrets seal nothing any more; drop them when every gateway runs with the new one")

@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 
+from gateway.accounts import links
 from gateway.audit import marks
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
@@ -26,6 +27,7 @@ class Counts:
     totp: int
     codes: int
     mails: int
+    links: int
     checkpoints: int
 
 
@@ -45,6 +47,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 await TOTPFactor(sealer).reseal(tx),
                 await BackupCodeFactor(sealer).reseal(tx),
                 await outbox.reseal(tx, sealer),
+                await links.reseal(tx, sealer),
                 await marks.sign_anew(tx, Signer(settings.secrets)),
             )
             if dry_run:
@@ -55,6 +58,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 "totp": counts.totp,
                 "codes": counts.codes,
                 "mails": counts.mails,
+                "links": counts.links,
                 "checkpoints": counts.checkpoints,
             }
             entry = Entry(Event.KEYS_ROTATED, Outcome.SUCCESS, int(time.time()), by, request_id="cli", details=details)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import PEOPLE, SECRET, Gateway, free_port
-from tests.support.mail import Mailbox, text_of
+from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import Person, code_of, key_on
 from tests.support.upstream import RecordingUpstream
 
@@ -117,6 +118,8 @@ def test_keys_rotate_and_the_old_secret_can_go(own: Gateway, mailbox: Mailbox) -
     person = Person(own)
     person.sign_in()
     key, codes = person.enrol()
+    person.send("/forgot-password", {"email": PEOPLE["manager"][0]})
+    reset = re.sub(r"^https?://[^/]+", "", links_in(mailbox.wait_for(PEOPLE["manager"][0], "password"))[0])
     made = new_secret()
     own.stop()
     own.environ["GATEWAY_SECRET"] = f"{made}\n{SECRET}"
@@ -135,6 +138,7 @@ def test_keys_rotate_and_the_old_secret_can_go(own: Gateway, mailbox: Mailbox) -
     third.open("/login/backup?next=/probe")
     third.submit("/login/backup", code=codes[5])
     assert third.is_signed_in
+    assert "Choose a new password" in third.open(reset).body.decode()
 
 
 def test_without_the_secret_that_sealed_it_rotation_changes_nothing(own: Gateway) -> None:
