@@ -143,6 +143,8 @@ class Renderer:
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
         self._static = self._load_static(settings)
         self._translations = translations
+        # For sentences that a template is given; `_()` is for those that stand in it, and takes them for markup.
+        self._environment.filters["translated"] = self.translate
         _ = translations.gettext
         self._environment.globals.update(
             factor_names={

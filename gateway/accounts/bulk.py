@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.accounts.record import (
     DEFAULT_TENANT,
@@ -81,17 +82,15 @@ def read_csv(content: bytes) -> list[tuple[int, Mapping[str, str]]]:
     if missing:
         raise UnreadableFile(f"the first line must name the columns {', '.join(REQUIRED)}; {missing[0]} is missing")
     reader.fieldnames = columns
-    return [
-        (
-            reader.line_num,
-            {
-                key: (value or "").strip()
-                for key, value in row.items()
-                if isinstance(key, str) and not isinstance(value, list)
-            },
-        )
-        for row in reader
-    ]
+    try:
+        return [(reader.line_num, cells_of(row)) for row in reader]
+    except csv.Error as error:
+        raise UnreadableFile(f"line {reader.line_num + 1} is no row of a CSV file: {error}") from error
+
+
+def cells_of(row: Mapping[str | Any, str | Any]) -> dict[str, str]:
+    """Return the cells under a column's name; what stands beyond the last column is left out."""
+    return {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
 
 
 def plan(rows: Iterable[tuple[int, Mapping[str, str]]], existing: Iterable[str]) -> list[Verdict]:

@@ -256,8 +256,9 @@ class AccountsPages:
         return self._renderer.page(template, visit_of(request), status=status, **context)
 
 
-def wanted_of(query: Mapping[str, str]) -> Wanted:
-    """Read the filters from an address; what makes no sense is left out."""
+def wanted_of(given: Mapping[str, str]) -> Wanted:
+    """Read the filters from an address; what makes no sense is left out, NUL among it (PostgreSQL takes none)."""
+    query = {name: value.replace("\0", "") for name, value in given.items()}
     unseen = query.get("unseen", "")
     return Wanted(
         words=query.get("q", "").strip()[:MAX_WORDS],

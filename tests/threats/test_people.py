@@ -390,7 +390,9 @@ def test_an_import_goes_on_after_its_worker_was_killed(own: Gateway, admin: Pers
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"", "choose a file"), (b"a,b\n1,2", "email is missing"), (b"\xff\xfe", "UTF-8"),
-     (b"email,name,department,role\n", "nothing below")],
+     (b"email,name,department,role\n", "nothing below"),
+     (b"email,name,department,role\n" + b"x" * 140_000, "no row of a CSV file"),
+     (b"email,name,department,role\n" + b"a@b.example,A,,employee\n" * 5_001, "at most 5000")],
 )  # fmt: skip
 def test_a_file_that_is_no_list_is_refused_with_a_reason(admin: Person, content: bytes, words: str) -> None:
     assert upload(admin, "/admin/accounts/import", content) == "422"
