@@ -1,0 +1,242 @@
+"""Finding people, files of many, mailed links and tenants in the store, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.accounts import directory, imports, links, rows
+from gateway.accounts.directory import PAGE_SIZE, Wanted
+from gateway.accounts.imports import Asked, Told
+from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
+from gateway.accounts.record import Module, Role, State, Status
+from gateway.factors import totp
+from gateway.sealing import Sealer
+from gateway.secret import Secret
+from gateway.sessions import rows as session_rows
+from gateway.store import Store
+from tests.store.people import NOW, add_person, add_session, person
+
+DAY = 86_400
+SEALER = Sealer((Secret(bytes(range(48))),))
+ASKED = Asked("Adam", "adam@acme.example", "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
+
+
+async def emails(store: Store, wanted: Wanted, tenant: str | None = "acme") -> list[str]:
+    async with store.reading() as tx:
+        found, _ = await directory.find_page(tx, tenant, wanted, NOW)
+    return [member.account.identifier for member in found]
+
+
+async def add(store: Store, email: str, **changes: object) -> str:
+    account = replace(person(email), tenant="acme", **changes)  # type: ignore[arg-type]
+    async with store.transaction() as tx:
+        assert await rows.add(tx, account)
+    return account.id
+
+
+async def test_people_are_found_by_every_filter(store: Store) -> None:
+    ann = await add(store, "ann@acme.example", name="Ann 50%_off", role=Role.ADMIN)
+    await add(store, "bob@acme.example", name="Bob", password_hash=None)
+    await add(store, "cem@acme.example", name="Cem", status=Status.DISABLED)
+    async with store.transaction() as tx:
+        await rows.add(tx, replace(person("dan@beta.example"), tenant="beta"))
+        await totp.put(tx, ann, {"secret": b"x", "last_step": 0, "drift": 0, "confirmed_at": 1})
+        await session_rows.add(
+            tx, token_key=b"k" * 32, account_id=ann, proofs=(), address="", user_agent="", now=NOW - 40 * DAY
+        )
+    everybody = ["ann@acme.example", "bob@acme.example", "cem@acme.example"]
+    assert await emails(store, Wanted()) == everybody
+    assert await emails(store, Wanted(words="ANN 50%_O")) == everybody[:1]
+    assert await emails(store, Wanted(words="5_%")) == []
+    assert await emails(store, Wanted(role=Role.ADMIN)) == everybody[:1]
+    assert await emails(store, Wanted(state=State.ACTIVE)) == everybody[:1]
+    assert await emails(store, Wanted(state=State.INVITED)) == everybody[1:2]
+    assert await emails(store, Wanted(state=State.DISABLED)) == everybody[2:]
+    assert await emails(store, Wanted(has_totp=True)) == everybody[:1]
+    assert await emails(store, Wanted(has_totp=False)) == everybody[1:]
+    assert await emails(store, Wanted(unseen_days=30)) == everybody
+    assert await emails(store, Wanted(unseen_days=90)) == everybody[1:]
+    assert await emails(store, Wanted(after="ann@acme.example")) == everybody[1:]
+    assert await emails(store, Wanted(tenant="beta")) == []
+    assert await emails(store, Wanted(tenant="beta"), tenant=None) == ["dan@beta.example"]
+    async with store.reading() as tx:
+        assert await directory.find_member(tx, "beta", ann) is None
+        member = await directory.find_member(tx, "acme", ann)
+        assert member is not None
+        assert (member.has_totp, member.seen_at, member.state) == (True, NOW - 40 * DAY, State.ACTIVE)
+        assert await directory.find_taken(tx, [*everybody[:1], "x@y.example"]) == {"ann@acme.example": "acme"}
+
+
+async def test_pages_go_on_where_the_one_before_ended(store: Store) -> None:
+    wanted = [f"p{n:03}@acme.example" for n in range(2 * PAGE_SIZE + 1)]
+    async with store.transaction() as tx:
+        for email in wanted:
+            await rows.add(tx, replace(person(email), tenant="acme"))
+    seen: list[str] = []
+    after, pages = "", 0
+    while True:
+        async with store.reading() as tx:
+            found, after = await directory.find_page(tx, "acme", Wanted(after=after), NOW)
+        seen += [member.account.identifier for member in found]
+        pages += 1
+        if not after:
+            break
+    assert (seen, pages) == (wanted, 3)
+
+
+async def test_an_email_is_taken_by_one_account_alone(store: Store) -> None:
+    ann, bob = await add_person(store), await add_person(store, person("bob@example.com"))
+    async with store.transaction() as tx:
+        assert not await rows.set_identifier(tx, ann.id, bob.identifier)
+        assert await rows.set_identifier(tx, ann.id, "new@example.com")
+        found = await rows.find(tx, ann.id)
+    assert found is not None
+    assert found.identifier == "new@example.com"
+
+
+async def test_tenants_are_counted_suspended_and_signed_out(store: Store) -> None:
+    ann = await add_person(store, replace(person("ann@acme.example"), tenant="acme", role=Role.ADMIN))
+    bob = await add_person(store, replace(person("bob@beta.example"), tenant="beta"))
+    await add_session(store, ann)
+    await add_session(store, ann)
+    kept, _ = await add_session(store, bob)
+    async with store.transaction() as tx:
+        assert await rows.add_tenant(tx, "gamma", "Gamma")
+        assert not await rows.add_tenant(tx, "gamma", "Again")
+        assert await rows.rename_tenant(tx, "acme", "Acme AG")
+        assert not await rows.rename_tenant(tx, "none", "None")
+        await rows.lock_tenant(tx, "acme")
+        assert await rows.count_admins(tx, "acme", but="somebody") == 1
+        assert await rows.count_admins(tx, "acme", but=ann.id) == 0
+        assert await session_rows.end_tenant(tx, "acme", NOW) == 2
+        assert await session_rows.is_open(tx, kept)
+        assert await rows.set_tenant_status(tx, "acme", is_active=False)
+        assert await rows.find_tenant_name(tx, "acme") == "Acme AG"
+        assert await rows.find_tenant_name(tx, "none") == "none"
+        await rows.set_modules(tx, ann.id, frozenset((Module.HR, Module.FINANCE)))
+        await rows.set_name(tx, ann.id, "Ann")
+        told = await directory.list_tenants(tx)
+    assert [(tenant.slug, tenant.is_active, tenant.count) for tenant in told] == [
+        ("acme", False, 1),
+        ("beta", True, 1),
+        ("gamma", True, 0),
+    ]
+
+
+# Mailed links.
+
+
+async def issue(store: Store, account: str | None, purpose: Purpose = Purpose.RESET, at: int = NOW) -> str:
+    async with store.transaction() as tx:
+        token = await links.issue(
+            tx, SEALER, purpose, account=account, identifier="ann@example.com", now=at, content={"name": "Ann"}
+        )
+    return token.reveal()
+
+
+async def find(store: Store, token: str, purpose: Purpose = Purpose.RESET) -> MailedLink:
+    async with store.reading() as tx:
+        found = await links.find(tx, SEALER, purpose, token)
+    assert found is not None
+    return found
+
+
+async def test_a_link_is_used_once_by_any_number_of_equal_requests(store: Store) -> None:
+    ann = await add_person(store)
+    link = await find(store, await issue(store, ann.id))
+    assert link.content == {"name": "Ann"}
+
+    async def use() -> bool:
+        async with store.transaction() as tx:
+            return await links.consume(tx, link, NOW)
+
+    assert sorted(await asyncio.gather(*(use() for _ in range(20)))) == [False] * 19 + [True]
+    assert (await find(store, await issue(store, ann.id))).state(NOW) is LinkState.GOOD
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_a_link_lives_as_long_as_its_purpose_says(store: Store, purpose: Purpose) -> None:
+    ann = await add_person(store)
+    link = await find(store, await issue(store, ann.id, purpose), purpose)
+    life = LIFE_SECONDS[purpose]
+    assert link.state(NOW + life - 1) is LinkState.GOOD
+    assert link.state(NOW + life) is LinkState.EXPIRED
+    async with store.transaction() as tx:
+        assert not await links.consume(tx, link, NOW + life)
+        assert await links.consume(tx, link, NOW + life - 1)
+
+
+async def test_a_newer_link_kills_the_older_of_its_purpose_alone(store: Store) -> None:
+    ann = await add_person(store)
+    first = await issue(store, ann.id)
+    other = await issue(store, ann.id, Purpose.EMAIL_CHANGE)
+    await issue(store, ann.id)
+    assert (await find(store, first)).state(NOW) is LinkState.SUPERSEDED
+    assert (await find(store, other, Purpose.EMAIL_CHANGE)).state(NOW) is LinkState.GOOD
+    async with store.transaction() as tx:
+        assert await links.find(tx, SEALER, Purpose.RESET, other) is None
+        assert await links.void_all(tx, ann.id, NOW) == 2
+
+
+async def test_the_content_of_links_is_sealed_anew_with_a_newer_key(store: Store) -> None:
+    ann = await add_person(store)
+    token = await issue(store, ann.id)
+    newer = Secret(bytes(reversed(range(48))))
+    both = Sealer((newer, Secret(bytes(range(48)))))
+    async with store.transaction() as tx:
+        assert await links.reseal(tx, both) == 1
+        assert await links.reseal(tx, both) == 0
+        found = await links.find(tx, Sealer((newer,)), Purpose.RESET, token)
+    assert found is not None
+    assert found.content == {"name": "Ann"}
+
+
+# Files of many.
+
+
+async def test_an_import_is_worked_on_by_one_worker_and_goes_on_where_it_ended(store: Store) -> None:
+    given = [(line, {"email": f"p{line}@acme.example"}) for line in range(2, 6)]
+    async with store.transaction() as tx:
+        import_id = await imports.add(tx, "acme", ASKED, given, NOW)
+        assert await imports.find(tx, import_id, "beta") is None
+        assert await imports.find(tx, import_id, None) is None
+        assert await imports.claim(tx, NOW, 60) is None
+        assert not await imports.is_any_due(tx, NOW)
+        assert await imports.start(tx, import_id, NOW)
+        assert not await imports.start(tx, import_id, NOW)
+        assert await imports.is_any_due(tx, NOW)
+    async with store.transaction() as tx:
+        work = await imports.claim(tx, NOW, 60)
+    assert work is not None
+    async with store.transaction() as tx:
+        assert await imports.claim(tx, NOW + 59, 60) is None
+    told = [Told(line, "invited", f"p{line}@acme.example", "") for line in range(2, 6)]
+    async with store.transaction() as tx:
+        half = await imports.advance(tx, work, told[:2], NOW + 10, 60)
+    assert half is not None
+    assert half.finished_at is None
+    async with store.transaction() as tx:
+        assert await imports.advance(tx, work, told[:2], NOW + 10, 60) is None
+    async with store.transaction() as tx:
+        taken_over = await imports.claim(tx, NOW + 71, 60)
+    assert taken_over == half
+    async with store.transaction() as tx:
+        whole = await imports.advance(tx, half, told[2:], NOW + 72, 60)
+    assert whole is not None
+    async with store.reading() as tx:
+        found = await imports.find(tx, import_id, "acme")
+        assert not await imports.is_any_due(tx, NOW + 999)
+    assert found == whole
+    assert found is not None
+    assert (found.done, found.report, found.asked) == (4, tuple(told), ASKED)
+    assert found.finished_at == NOW + 72
+
+
+async def test_the_owners_import_is_found_under_no_tenant(store: Store) -> None:
+    async with store.transaction() as tx:
+        import_id = await imports.add(tx, None, ASKED, [(2, {})], NOW)
+        assert await imports.find(tx, import_id, None) is not None
+        assert await imports.find(tx, import_id, "acme") is None
