@@ -18,6 +18,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
 ]  # fmt: skip
+SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
 OWNERS = [f"crowd{n}@acme.example" for n in range(40, 50)]
 
 
@@ -38,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     mailbox = Mailbox(free_port()).start()
     more = ", ".join(f'"{email}"' for email in OWNERS)
     access = DEMO_ACCESS.replace("owners = [", f"owners = [{more}, ")
-    gateway = Gateway(folder, address, access=access, mail_port=mailbox.port).seed().start()
+    gateway = Gateway(folder, address, access=access, mail_port=mailbox.port, changes=SIGNUP).seed().start()
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
     yield Site("https://app.example.com", port, gateway, mailbox)
     proxy.stop()

@@ -9,33 +9,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from gateway.demo.run import ACCESS as DEMO_ACCESS
 from tests.journeys.conftest import Site
-from tests.support import servers
-from tests.support.gateway import PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.gateway import PASSWORD, PEOPLE
 from tests.support.mail import Mailbox, links_in
 
 NEW = "seven green kettles on a raft"
-SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
 
 
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("accounts")
-    app, address = servers.application(folder)
-    gateway = Gateway(folder, address, access=DEMO_ACCESS, mail_port=mailbox.port, changes=SIGNUP).seed().start()
-    proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
-    yield Site("https://app.example.com", port, gateway)
-    proxy.stop()
-    gateway.stop()
-    app.stop()
+@pytest.fixture
+def mailbox(site: Site) -> Mailbox:
+    return site.mailbox
 
 
 @pytest.fixture(params=["scripts", "no scripts"])
@@ -155,7 +138,7 @@ def test_a_link_that_is_too_old(page: Page, site: Site, mailbox: Mailbox) -> Non
 
 
 def test_changing_the_password(page: Page, site: Site, request: pytest.FixtureRequest) -> None:
-    email = "crowd48@acme.example" if request.node.callspec.params["page"] == "scripts" else "crowd49@acme.example"
+    email = "crowd30@acme.example" if request.node.callspec.params["page"] == "scripts" else "crowd31@acme.example"
     sign_in(page, site, email, target="/me/security")
     page.get_by_role("link", name="Change it").click()
     page.get_by_label("Current password").fill("not this one at all")
@@ -172,7 +155,7 @@ def test_changing_the_password(page: Page, site: Site, request: pytest.FixtureRe
 
 def test_a_new_email(page: Page, site: Site, mailbox: Mailbox) -> None:
     number = len(mailbox.mails)
-    old, new = f"crowd{number % 40}@acme.example", f"renamed{number}@acme.example"
+    old, new = f"crowd{number % 30}@acme.example", f"renamed{number}@acme.example"
     sign_in(page, site, PEOPLE["admin"][0], target=f"/admin/accounts?q={old}")
     page.locator("tbody a").first.click()
     page.get_by_label("New email").fill(new)
