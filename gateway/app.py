@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -112,6 +112,11 @@ def paths_of(settings: Settings) -> dict[str, str]:
     return {name: route.path.partition("{")[0] for name, route in routes.items()}
 
 
+def secret_parents(routes: Iterable[Route]) -> tuple[str, ...]:
+    """Return the paths below which a segment lets in whoever knows it."""
+    return tuple(route.path.removesuffix("{token}") for route in routes if route.path.endswith("/{token}"))
+
+
 def rules_of(settings: Settings) -> Rules:
     """Return what the gate goes by: the access file and the routes."""
     exact: dict[str, Need] = {}
@@ -136,7 +141,9 @@ class Gateway:
         self._clock = Deadlines(loop)
         self._store = Store.open(settings.store.url)
         self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
-        self._access_log = AccessLog(STANDARD_OUTPUT, self._clock) if settings.listen.access_log else None
+        self._access_log = None
+        if settings.listen.access_log:
+            self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(routes.values()))
         self._desk = Desk()
         self._renderer = Renderer(
             settings.pages,
