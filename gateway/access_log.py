@@ -3,7 +3,8 @@
 Each line has the request's id, and the id of the account that asked ("" for nobody): they lead to the audit log and
 to the application's own log. Everything that a client chose goes through the JSON encoder, which escapes line breaks
 and control characters: no request can write a line of its own or command a terminal. The query is left out: links
-carry secrets there.
+carry secrets there. So do our own mailed links, in the path: of these the log says which kind they are, and not which
+one.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ FLUSH_SECONDS = 0.5
 encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
-class AccessLog:
-    """`descriptor` is where lines go."""
+HIDDEN = "…"
 
-    def __init__(self, descriptor: int, deadlines: Deadlines) -> None:
+
+class AccessLog:
+    """`descriptor` is where lines go; below the paths `secret_below` (each ends in a slash) everything is secret."""
+
+    def __init__(self, descriptor: int, deadlines: Deadlines, secret_below: tuple[str, ...] = ()) -> None:
+        self._secret_below = secret_below
         self._descriptor = descriptor
         self._deadlines = deadlines
         self._lines: list[str] = []
@@ -40,8 +45,11 @@ class AccessLog:
         if inbound is None:
             what = f'"peer":{encode(served.peer)}'
         else:
+            path = inbound.path
+            if path.startswith(self._secret_below):
+                path = hide(path, self._secret_below)
             what = (
-                f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(inbound.path)}'
+                f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(path)}'
                 f',"address":"{inbound.address}","account":"{served.account}"'
             )
         self._lines.append(
@@ -65,3 +73,8 @@ class AccessLog:
                 os.write(self._descriptor, "".join(lines).encode("ascii"))
             except OSError:
                 return
+
+
+def hide(path: str, secret_below: tuple[str, ...]) -> str:
+    """Return `path` with what is secret in it left out."""
+    return next(parent for parent in secret_below if path.startswith(parent)) + HIDDEN

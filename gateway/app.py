@@ -10,7 +10,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -140,6 +140,11 @@ def paths_of(settings: Settings) -> dict[str, str]:
     return {name: route.path.partition("{")[0] for name, route in routes.items()}
 
 
+def secret_parents(routes: Iterable[Route]) -> tuple[str, ...]:
+    """Return the paths below which a segment lets in whoever knows it."""
+    return tuple(route.path.removesuffix("{token}") for route in routes if route.path.endswith("/{token}"))
+
+
 def rules_of(settings: Settings) -> Rules:
     """Return what the gate goes by: the access file and the routes."""
     exact: dict[str, Need] = {}
@@ -164,7 +169,9 @@ class Gateway:
         self._clock = Deadlines(loop)
         self._store = Store.open(settings.store.url)
         self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
-        self._access_log = AccessLog(STANDARD_OUTPUT, self._clock) if settings.listen.access_log else None
+        self._access_log = None
+        if settings.listen.access_log:
+            self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(routes.values()))
         self._tally = Tally(board, region)
         self._desk = Desk()
         self._renderer = Renderer(

@@ -263,7 +263,7 @@ def pages_application(renderer: Renderer, desk: Desk, public_origin: str) -> web
     async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
         visit = desk.take(request.headers.get(TICKET, ""))
         if visit is None:
-            log.error("page_without_ticket", path=request.path)
+            log.error("page_without_ticket", page=page_of(request))
             return renderer.failure(Failure.INTERNAL, "unknown")
         request[VISIT] = visit
         if request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, public_origin):
@@ -298,8 +298,14 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
         log.error("store_unavailable", reason=str(error), request_id=request_id)
         return renderer.failure(Failure.STORE_AWAY, request_id, session)
     except Exception:
-        log.exception("page_failed", path=request.path, request_id=request_id)
+        log.exception("page_failed", page=page_of(request), request_id=request_id)
         return renderer.failure(Failure.INTERNAL, request_id, session)
+
+
+def page_of(request: web.Request) -> str:
+    """Return the page's path without what is variable in it: that may be the token of a link."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ MAX_SHOWN = 50  # fields
 MAX_VALUE = 300  # characters
 SECRETS = ("pass", "secret", "token", "csrf")
 HIDDEN = "••••••"
+NO_FILE = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ def describe(form: Form) -> list[Field]:
         except ValueError:
             return []
         pairs = [(name, value) for name, value in texts.items(multi=True)]
-        pairs += [(name, f"{file.filename} ({len(file.read()):,} bytes)") for name, file in files.items(multi=True)]
+        pairs += [
+            (name, f"{file.filename} ({len(file.read()):,} bytes)" if file.filename else NO_FILE)
+            for name, file in files.items(multi=True)
+        ]
     else:
         pairs = parse_qsl(form.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
     return [Field(name, mask(name, value)) for name, value in pairs[:MAX_SHOWN]]

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import re
+import select
 import signal
 import sqlite3
 import threading
@@ -21,7 +22,7 @@ from tests.support.gateway import COOKIE, HOST, ORIGIN, PASSWORD, PEOPLE, Gatewa
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import Person
 from tests.support.raw import get
-from tests.support.upstream import RecordingUpstream
+from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
 FIREFOX = "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -44,6 +45,14 @@ def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterat
 def path_of(link: str) -> str:
     assert link.startswith(f"https://{HOST}/"), link
     return link.removeprefix(f"https://{HOST}")
+
+
+def stream(talk: Talk, _: Recorded) -> None:
+    """Answer with a stream that never ends by itself."""
+    talk.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+    while talk.read_more():
+        pass
+    talk.close()
 
 
 def sessions_on(page: str) -> list[str]:
@@ -195,6 +204,64 @@ def test_a_role_that_changed_ends_what_is_open(own: Gateway, upstream: Recording
         assert connection.read_to_end() == b"\x88\x02\x03\xf0"
         assert time.monotonic() - began < 5
     assert person.is_signed_in
+
+
+@pytest.mark.parametrize("way", ["idle", "absolute"])
+def test_a_session_that_expires_ends_what_is_open(
+    recorder: RecordingUpstream, upstream: RecordingUpstream, tmp_path: Path, way: str
+) -> None:
+    """A socket that only listens is no use of the session; and the absolute limit holds however much it is used."""
+    upstream.scripts["/ws"], upstream.scripts["/stream"] = accept, stream
+    absolute = "900" if way == "idle" else "3"  # seconds
+    changes = {"SESSIONS__MEMBERS__IDLE_SECONDS": "3", "SESSIONS__MEMBERS__ABSOLUTE_SECONDS": absolute}
+    own = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", changes=changes).seed().start()
+    try:
+        person = Person(own)
+        person.sign_in()
+        with open_socket(own, person.cookie_line) as socket, own.connect() as connection:
+            connection.send(get("/stream", person.cookie_line))
+            assert connection.read_until(b"hi\r\n").endswith(b"hi\r\n")
+            assert socket.response() is not None
+            assert socket.read_exactly(5) == b"hello"
+            began = time.monotonic()
+            while not select.select([socket.sock], [], [], 0.3)[0]:
+                if way == "absolute":
+                    person.open("/x", follow=False)
+            assert socket.read_to_end() == b"\x88\x02\x03\xf0"
+            assert connection.read_to_end() == b""
+            assert 1 < time.monotonic() - began < 8
+        assert not person.is_signed_in
+    finally:
+        assert own.stop() == 0
+
+
+@pytest.mark.parametrize("way", ["signed out", "another password", "revoked by a link in a mail"])
+def test_whatever_ends_a_session_ends_what_it_has_open(
+    own: Gateway, mailbox: Mailbox, upstream: RecordingUpstream, way: str
+) -> None:
+    upstream.scripts["/ws"], upstream.scripts["/stream"] = accept, stream
+    person = Person(own)
+    person.sign_in()
+    with open_socket(own, person.cookie_line) as socket, own.connect() as connection:
+        connection.send(get("/stream", person.cookie_line))
+        assert connection.read_until(b"hi\r\n").endswith(b"hi\r\n")
+        assert socket.response() is not None
+        assert socket.read_exactly(5) == b"hello"
+        match way:
+            case "signed out":
+                person.send("/logout", {})
+            case "another password":
+                new = "an entirely other password"
+                done = own.cli("account", "set-password", person.email, "--password-stdin", stdin=f"{new}\n")
+                assert done.returncode == 0, done.stderr
+            case _:
+                told = links_in(mailbox.wait_for(person.email, "New sign-in"))
+                Person(own, source="127.0.0.9").send(path_of(next(link for link in told if "/revoke/" in link)), {})
+        began = time.monotonic()
+        assert socket.read_to_end() == b"\x88\x02\x03\xf0"
+        assert connection.read_to_end() == b""
+        assert time.monotonic() - began < 5
+    assert not person.is_signed_in
 
 
 def test_a_thousand_revocations_under_load_leave_no_stale_answer(own: Gateway) -> None:

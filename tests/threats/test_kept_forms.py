@@ -108,6 +108,13 @@ def test_an_upload_is_kept_whole(own: Gateway, late: Person, upstream: Recording
     assert upstream.requests[0].body == body
 
 
+def test_a_file_that_was_not_chosen_is_shown_as_none(own: Gateway, late: Person) -> None:
+    body = b'--X\r\nContent-Disposition: form-data; name="receipt"; filename=""\r\n\r\n\r\n--X--\r\n'
+    where = press(late, body=body, content_type="multipart/form-data; boundary=X").get("location") or ""
+    page = sign_in_again(late, where).body.decode()
+    assert "<dt>receipt</dt><dd>–</dd>" in page
+
+
 def test_nobody_else_can_see_or_send_it(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
     where = press(late).get("location") or ""
     other = Person(own, "manager")

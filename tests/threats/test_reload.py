@@ -11,7 +11,8 @@ import pytest
 from tests.proxy.test_tunnel import accept, open_socket
 from tests.support.gateway import Gateway
 from tests.support.raw import get
-from tests.support.upstream import Recorded, RecordingUpstream, Talk
+from tests.support.upstream import RecordingUpstream
+from tests.threats.test_devices import stream
 
 
 @pytest.fixture
@@ -45,14 +46,6 @@ def test_a_connection_from_before_asks_a_new_owner_for_what_is_missing(
 
 
 def test_a_stream_from_before_ends_if_the_new_rules_do_not_allow_it(own: Gateway, upstream: RecordingUpstream) -> None:
-    def stream(talk: Talk, _: Recorded) -> None:
-        talk.send(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
-        )
-        while talk.read_more():
-            pass
-        talk.close()
-
     upstream.scripts["/stream"] = stream
     upstream.scripts["/ws"] = accept
     cookie = own.sign_in("employee")

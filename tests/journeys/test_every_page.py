@@ -1,0 +1,238 @@
+"""Every page of the gateway, light and dark, wide and narrow: axe-core finds nothing, nothing has to be scrolled sideways.
+
+A page is one line in PAGES: what it is, who looks at it, where it is, and what they press there to get to it, if anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.journeys.conftest import OWNERS, Site
+from tests.journeys.test_factors import age, enrolled, owner, visitor
+from tests.support.gateway import PASSWORD, PEOPLE
+from tests.support.mail import links_in
+from tests.support.visitor import Visitor
+
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+NAMES = {"nobody": "", "member": "employee", "admin": "admin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`at` may name a link of the cast, in braces. `fill` and `press` are what is done there, by the labels."""
+
+    who: str
+    at: str
+    fill: dict[str, str] = field(default_factory=dict)
+    press: str = ""
+
+
+PAGES = {
+    "sign in": Look("nobody", "/login?next=/x"),
+    "sign in, signed out": Look("nobody", "/login?signed-out=1"),
+    "sign in, wrong": Look("nobody", "/login", {"Email": "x@y.example", "Password": "wrong"}, "Sign in"),
+    "sign in, again": Look("member", "/login?next=/x&again=1"),
+    "sign out": Look("member", "/logout"),
+    "code": Look("between", "/login/totp?next=/x"),
+    "code, clock": Look("drifting", "/login/totp?next=/x"),
+    "code, wrong": Look(
+        "between", "/login/totp?next=/x", {"Six digits from your authenticator app": "000000"}, "Continue"
+    ),
+    "code, again": Look("phone", "/login/totp?next=/x&again=1"),
+    "backup code": Look("between", "/login/backup?next=/x"),
+    "backup code, wrong": Look(
+        "between", "/login/backup", {"One of the codes you wrote down": "AAAAA-AAAAA"}, "Continue"
+    ),
+    "set-up, first": Look("first", "/login/totp?next=/x"),
+    "link, ask": Look("late", "/login/link?next=/x"),
+    "link, waiting": Look("waiting", "/login/link?next=/x"),
+    "link, again": Look("waiting", "/login/link?next=/x&mail=again"),
+    "link, many": Look("waiting", "/login/link?next=/x&mail=many"),
+    "link, unsent": Look("waiting", "/login/link?next=/x&mail=unsent"),
+    "link, wrong code": Look(
+        "waiting",
+        "/login/link",
+        {"Opened it on another device? Type the code that it shows": "AAAA-AAAA"},
+        "Continue with the code",
+    ),
+    "link opened": Look("waiting", "{good}"),
+    "link opened elsewhere": Look("nobody", "{good}"),
+    "link opened, expired": Look("late", "{expired}"),
+    "link opened, superseded": Look("waiting", "{superseded}"),
+    "link opened, used": Look("nobody", "{used}"),
+    "link opened, over": Look("nobody", "{over}"),
+    "link opened, unknown": Look("nobody", "/login/link/unknown"),
+    "form kept": Look("form", "{form}"),
+    "form gone": Look("member", "/login/form/none"),
+    "security": Look("member", "/me/security"),
+    "security, owner": Look("owner", "/me/security"),
+    "security, few codes": Look("phone", "/me/security"),
+    "security, enabled": Look("phone", "/me/security?done=enabled&next=/whoami"),
+    "security, disabled": Look("member", "/me/security?done=disabled"),
+    "security, regenerated": Look("phone", "/me/security?done=regenerated"),
+    "set-up": Look("member", "/me/security/totp"),
+    "set-up, wrong": Look("member", "/me/security/totp", {"Type the six digits that it shows": "000000"}, "Turn it on"),
+    "new codes": Look("phone", "/me/security/codes"),
+    "new codes, shown": Look("owner", "/me/security/codes", {}, "Make new codes"),
+    "turn off": Look("phone", "/me/security/off"),
+    "turn off, owner": Look("owner", "/me/security/off"),
+    "devices": Look("member", "/me/sessions"),
+    "devices, revoked": Look("member", "/me/sessions?done=revoked"),
+    "device link": Look("nobody", "{device}"),
+    "device link, bad": Look("nobody", "/devices/revoke/none"),
+    "device link, done": Look("nobody", "{device}", {}, "Sign it out"),
+    "people": Look("admin", "/admin/accounts"),
+    "people, reset": Look("admin", "/admin/accounts?done=reset"),
+    "people, reset?": Look("admin", "{reset}"),
+    "people, sign out?": Look("admin", "{sign out}"),
+    "operations": Look("owner", "/ops"),
+    "operations, done": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "End their sessions"),
+    "operations, unknown": Look("owner", "/ops", {"Tenant": "nobody-there"}, "End all its sessions"),
+    "forbidden": Look("member", "/company"),
+    "not found": Look("nobody", "/_gateway/static/none"),
+    "bad address": Look("nobody", "/a%5cb"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who looks at pages, each in a browser of their own, and the links that they were sent."""
+
+    site: Site
+    contexts: dict[str, BrowserContext]
+    links: dict[str, str]
+
+    def show(self, look: Look) -> Page:
+        page = self.contexts[look.who].new_page()
+        at = look.at.format_map(self.links) if look.at.startswith("{") else look.at
+        page.goto(at if at.startswith("https:") else f"{self.site.url}{at}")
+        for label, text in look.fill.items():
+            page.get_by_label(label, exact=True).fill(text)
+        if look.press:
+            with page.expect_navigation():
+                page.get_by_role("button", name=look.press, exact=True).click()
+        return page
+
+
+@pytest.fixture(scope="module")
+def cast(site: Site, browser: Browser) -> Iterator[Cast]:
+    contexts: dict[str, BrowserContext] = {}
+    links: dict[str, str] = {}
+
+    def enter(who: str, email: str) -> Visitor:
+        contexts[who] = browser.new_context(ignore_https_errors=True)
+        return visitor(site, contexts[who], email)
+
+    contexts["nobody"] = browser.new_context(ignore_https_errors=True)
+    enter("member", PEOPLE["employee"][0]).give_password()
+    enter("admin", PEOPLE["admin"][0]).give_password()
+
+    phone = enter("phone", "crowd10@acme.example")
+    phone.give_password("/me/security/totp")
+    phone.set_up()
+    account = "(SELECT id FROM accounts WHERE identifier = 'crowd10@acme.example')"
+    enter("between", phone.email).give_password()
+    age(
+        site,
+        f"DELETE FROM backup_codes WHERE account = {account} AND id NOT IN (SELECT id FROM backup_codes WHERE account = {account} LIMIT 2)",
+    )
+    drifting = enter("drifting", "crowd11@acme.example")
+    enrolled(site, contexts["drifting"], drifting.email)
+    age(
+        site,
+        "UPDATE totp SET drift = -3 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
+        drifting.email,
+    )
+    enter("drifting", drifting.email).give_password()
+
+    chief = enter("owner", OWNERS[6])
+    chief.key = owner(site, contexts["owner"], chief.email).key
+    links["used"] = chief.link(1)
+    waiting = enter("waiting", chief.email)
+    waiting.key = chief.key
+    waiting.give_password()
+    waiting.give_code()
+    links["superseded"] = waiting.link(2)
+    waiting.press("Send a new link")
+    links["good"] = waiting.link(3)
+
+    late = enter("late", OWNERS[7])
+    late.give_password()
+    links["expired"] = late.link(1)
+    age(
+        site,
+        "UPDATE magic_links SET created_at = created_at - 601 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
+        late.email,
+    )
+    gone = enter("gone", OWNERS[8])
+    gone.give_password()
+    links["over"] = gone.link(1)
+    gone.press("Use another account")
+    gone.has_heading("Sign in")
+    first = enter("first", OWNERS[9])
+    first.give_password()
+    first.page.goto(first.link(1))
+    first.press("Yes, sign me in")
+    first.has_heading("Set up your authenticator")
+
+    told = site.mailbox.wait_for("crowd10@acme.example", "New sign-in")
+    links["device"] = next(link for link in links_in(told) if "/devices/revoke/" in link)
+    people = contexts["admin"].new_page()
+    people.goto(f"{site.url}/admin/accounts")
+    for name, label in {"reset": "Reset two-factor of Crowd 10", "sign out": "Sign Crowd 12 out everywhere"}.items():
+        links[name] = people.get_by_role("link", name=label).get_attribute("href") or ""
+    form = enter("form", "crowd13@acme.example")
+    form.give_password("/timesheets")
+    age(
+        site,
+        "UPDATE sessions SET started_at = 1 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
+        form.email,
+    )
+    assert site.gateway.cli("account", "unlock", "--email", "adam@acme.example", "--confirm").returncode == 0
+    form.press("Send")
+    form.page.get_by_label("Email").fill(form.email)
+    form.page.get_by_label("Password").fill(PASSWORD)
+    form.press("Sign in")
+    form.has_heading("Your form is still here")
+    links["form"] = form.page.url
+    yield Cast(site, contexts, links)
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def axe() -> Axe:
+    return Axe()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_can_be_used_by_everybody(cast: Cast, axe: Axe, name: str) -> None:
+    page = cast.show(PAGES[name])
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for violation in axe.run(page).response["violations"]:
+            found += [(scheme, violation["id"], node["html"][:120]) for node in violation["nodes"]]
+        for width in (1280, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                found.append((scheme, "scrolls sideways", str(width)))
+            if SCREENSHOTS:
+                file = re.sub(r"\W+", "-", name).strip("-")
+                page.screenshot(path=Path(SCREENSHOTS) / f"{file}-{scheme}-{width}.png", full_page=True)
+    small = page.evaluate(
+        "[...document.querySelectorAll('main .button, main button, main input')].filter(e => e.checkVisibility())"
+        ".map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(e => e[1] < 44)"
+    )
+    page.close()
+    assert found == []
+    assert small == []
