@@ -39,6 +39,7 @@ class Event(StrEnum):
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_ENABLED = "account_enabled"
     ACCOUNT_ROLE_CHANGED = "account_role_changed"
+    ACCOUNT_UPDATED = "account_updated"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
 
 

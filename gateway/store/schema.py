@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -160,6 +161,18 @@ mailed_links = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
     Column("superseded_at", BigInteger),
+)
+
+imported = Table(
+    "imported",  # accounts that follow the application's own users
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("source", String(200), primary_key=True),
+    Column("identifier", String(254), nullable=False),  # the email there
+    Column("hash_digest", LargeBinary(32)),  # SHA-256 of the password hash there
+    Column("was_created", Boolean, nullable=False),  # by the import, and not there before
+    Column("imported_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),  # by the import, because it was gone there
 )
 
 streaks = Table(
