@@ -102,7 +102,8 @@ def is_match(stored: str, password: str) -> bool:
 
 def is_known_hash(text: str) -> bool:
     """Whether `text` looks like a hash that `is_match` can compare with: for imports."""
-    return text.startswith(KNOWN_PREFIXES) and text.count("$") >= 2 and text.isascii() and len(text) < 1_000
+    is_plain = text.isascii() and text.isprintable() and len(text) < 1_000
+    return is_plain and text.startswith(KNOWN_PREFIXES) and text.count("$") >= 2
 
 
 def step_back() -> None:

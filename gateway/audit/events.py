@@ -48,6 +48,7 @@ class Event(StrEnum):
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_ENABLED = "account_enabled"
     ACCOUNT_ROLE_CHANGED = "account_role_changed"
+    ACCOUNT_UPDATED = "account_updated"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
     TENANT_ADDED = "tenant_added"
     TENANT_RENAMED = "tenant_renamed"

@@ -17,6 +17,8 @@ EXPECTED = (
     "StoreUnavailable",
     "SchemaTooNew",
     "UnreadableFile",
+    "UnreadableSource",
+    "NoBreachList",
     "Unacceptable",
     "CannotServe",
     "Unopenable",

@@ -96,43 +96,41 @@ def list_accounts(
 
 @program.command("import")
 def import_accounts(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV with email,name,department,role.")],
+    file: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A CSV with email,name,department,role.")
+    ] = None,
+    from_sql: Annotated[
+        str | None,
+        typer.Option(help="In place of a CSV, the application's own database: sqlite:///… or postgresql://…"),
+    ] = None,
+    query_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Its SELECT, with the columns of the CSV.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="What is remembered of an import is kept under this name; the database's, if none.")
+    ] = "",
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Let accounts follow the application that were there before.")
+    ] = False,
+    disable_missing: Annotated[
+        bool, typer.Option("--disable-missing", help="Disable whom an import made and who is gone now.")
+    ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
     config: Config = None,
 ) -> None:
-    """Show what a CSV file would create, skip and refuse, row by row; with --apply, do it."""
-    from gateway.accounts import rows
-    from gateway.accounts.bulk import Create, Skip, Verdict, plan, read_csv
-    from gateway.accounts.change import create
+    """Show what a CSV, or the application's database, would change, row by row; with --apply, do it."""
+    from gateway.accounts.app_users import Wishes
+    from gateway.cli.imports import from_application, from_file
 
     settings = settings_of(config)
-    given = read_csv(file.read_bytes())
-
-    async def change(store: Store) -> list[Verdict]:
-        async with store.transaction() as tx:
-            verdicts = plan(given, [account.identifier for account in await rows.list_all(tx)])
-            if apply:
-                for wanted in verdicts:
-                    if isinstance(wanted, Create):
-                        await create(tx, wanted, operator(), int(time.time()))
-            return verdicts
-
-    counts = {"create": 0, "skip": 0, "refuse": 0}
-    for verdict in with_store(settings, change):
-        match verdict:
-            case Create():
-                word, line = (
-                    "create",
-                    f"{verdict.identifier} ({verdict.name}, {verdict.role.value}, {verdict.tenant})",
-                )
-            case Skip():
-                word, line = "skip", f"{verdict.identifier}: {verdict.reason}"
-            case _:
-                word, line = "refuse", f"{verdict.email!r}: {verdict.reason}"
-        counts[word] += 1
-        typer.echo(f"line {verdict.line}: {word} {line}")
-    done = "done" if apply else "nothing was changed; add --apply to do it"
-    typer.echo(f"{counts['create']} to create, {counts['skip']} to skip, {counts['refuse']} refused: {done}")
+    if file is not None and from_sql is None and query_file is None and not (source or adopt or disable_missing):
+        lines = from_file(settings, file, apply)
+    elif file is None and from_sql is not None and query_file is not None:
+        lines = from_application(settings, from_sql, query_file, source, Wishes(adopt, disable_missing), apply)
+    else:
+        fail("give a CSV file, or --from-sql with --query-file; the other options are for the latter")
+    for line in lines:
+        typer.echo(line)
 
 
 @program.command("disable")

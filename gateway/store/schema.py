@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -176,6 +177,18 @@ imports = Table(
     Column("started_at", BigInteger),
     Column("due_at", BigInteger, nullable=False),  # the end of a lease
     Column("finished_at", BigInteger),
+)
+
+imported = Table(
+    "imported",  # accounts that follow the application's own users
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("source", String(200), primary_key=True),
+    Column("identifier", String(254), nullable=False),  # the email there
+    Column("hash_digest", LargeBinary(32)),  # SHA-256 of the password hash there
+    Column("was_created", Boolean, nullable=False),  # by the import, and not there before
+    Column("imported_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),  # by the import, because it was gone there
 )
 
 streaks = Table(
