@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +90,51 @@ PAGES = {
     "device link": Look("nobody", "{device}"),
     "device link, bad": Look("nobody", "/devices/revoke/none"),
     "device link, done": Look("nobody", "{device}", {}, "Sign it out"),
+    "forgotten": Look("nobody", "/forgot-password"),
+    "forgotten, sent": Look("nobody", "/forgot-password?sent=1"),
+    "reset, unknown": Look("nobody", "/reset-password/none"),
+    "password set": Look("nobody", "/login?password-set=1"),
+    "sign up": Look("nobody", "/signup"),
+    "sign up, refused": Look(
+        "nobody",
+        "/signup",
+        {"Your name": "X", "Email at work": "x@elsewhere.example", "New password": "seven green kettles on a raft"},
+        "Sign up",
+    ),
+    "sign up, sent": Look("nobody", "/signup?sent=1"),
+    "sign up, confirm": Look("nobody", "{signup}"),
+    "sign up, unknown": Look("nobody", "/signup/none"),
+    "new email, unknown": Look("nobody", "/me/email/none"),
+    "invitation": Look("nobody", "{invitation}"),
+    "invitation, weak": Look("nobody", "{invitation}", {"New password": "passwordpassword"}, "Set the password"),
+    "password": Look("member", "/me/password"),
+    "password, wrong": Look(
+        "member",
+        "/me/password",
+        {"Current password": "not this one", "New password": "seven green kettles on a raft"},
+        "Change it",
+    ),
     "people": Look("admin", "/admin/accounts"),
-    "people, reset": Look("admin", "/admin/accounts?done=reset"),
+    "people, nobody": Look("admin", "/admin/accounts?q=nobody-like-that"),
+    "people, next": Look("admin", "/admin/accounts?after=crowd20@acme.example"),
+    "person": Look("admin", "{person}"),
+    "person, reset": Look("admin", "{person}&done=reset"),
+    "person, invited": Look("admin", "{invited}"),
+    "person, owner": Look("admin", "{protected}"),
+    "person, myself": Look("admin", "{myself}"),
+    "person, taken": Look("admin", "{person}", {"New email": "mara@acme.example"}, "Send the link to confirm it"),
+    "invite": Look("admin", "/admin/accounts/invite"),
+    "invite, taken": Look(
+        "admin", "/admin/accounts/invite", {"Name": "E", "Email": "erin@acme.example"}, "Send the invitation"
+    ),
+    "invite many": Look("admin", "/admin/accounts/import"),
+    "invite many, preview": Look("admin", "{preview}"),
+    "invite many, under way": Look("admin", "{preview}", {}, "Invite 1 person"),
+    "people of all": Look("owner", "/ops/accounts"),
+    "person of all": Look("owner", "{person of the owner}"),
+    "invite for all": Look("owner", "/ops/accounts/invite"),
+    "tenants": Look("owner", "/ops/tenants"),
+    "tenants, own": Look("owner", "/ops/tenants?done=added"),
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
@@ -112,7 +156,8 @@ class Cast:
 
     def show(self, look: Look) -> Page:
         page = self.contexts[look.who].new_page()
-        at = look.at.format_map(self.links) if look.at.startswith("{") else look.at
+        name, _, more = look.at[1:].partition("}") if look.at.startswith("{") else ("", "", "")
+        at = self.links[name] + more if name else look.at
         page.goto(at if at.startswith("https:") else f"{self.site.url}{at}")
         for label, text in look.fill.items():
             page.get_by_label(label, exact=True).fill(text)
@@ -185,10 +230,18 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
 
     told = site.mailbox.wait_for("crowd10@acme.example", "New sign-in")
     links["device"] = next(link for link in links_in(told) if "/devices/revoke/" in link)
-    people = contexts["admin"].new_page()
-    people.goto(f"{site.url}/admin/accounts")
-    for name, label in {"reset": "Reset two-factor of Crowd 10", "sign out": "Sign Crowd 12 out everywhere"}.items():
-        links[name] = people.get_by_role("link", name=label).get_attribute("href") or ""
+    someone, protected = account_id(site, "crowd10@acme.example"), account_id(site, OWNERS[0])
+    links["person"] = f"/admin/accounts/member?account={someone}"
+    links["person of the owner"] = f"/ops/accounts/member?account={someone}"
+    links["protected"] = f"/admin/accounts/member?account={protected}"
+    links["myself"] = f"/admin/accounts/member?account={account_id(site, PEOPLE['admin'][0])}"
+    links["reset"] = f"/admin/accounts/reset-2fa?account={someone}"
+    links["sign out"] = f"/admin/accounts/sign-out?account={someone}"
+    invite(contexts["admin"], site, "ivo@acme.example")
+    links["invitation"] = links_in(site.mailbox.wait_for("ivo@acme.example", "invites"))[0]
+    links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
+    links["signup"] = sign_up(contexts["nobody"], site, "nora@acme.example")
+    links["preview"] = upload(contexts["admin"], site)
     form = enter("form", "crowd13@acme.example")
     form.give_password("/timesheets")
     age(
@@ -206,6 +259,47 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     yield Cast(site, contexts, links)
     for context in contexts.values():
         context.close()
+
+
+def account_id(site: Site, email: str) -> str:
+    with sqlite3.connect(site.gateway.store_url.removeprefix("sqlite:///")) as connection:
+        return str(connection.execute("SELECT id FROM accounts WHERE identifier = ?", (email,)).fetchone()[0])
+
+
+def invite(context: BrowserContext, site: Site, email: str) -> None:
+    page = context.new_page()
+    page.goto(f"{site.url}/admin/accounts/invite")
+    page.get_by_label("Name").fill("Ivo Sand")
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    page.close()
+
+
+def sign_up(context: BrowserContext, site: Site, email: str) -> str:
+    page = context.new_page()
+    page.goto(f"{site.url}/signup")
+    page.get_by_label("Your name").fill("Nora Field")
+    page.get_by_label("Email at work").fill(email)
+    page.get_by_label("New password").fill("seven green kettles on a raft")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("heading")).to_have_text("Look into your mail")
+    page.close()
+    return links_in(site.mailbox.wait_for(email))[0]
+
+
+def upload(context: BrowserContext, site: Site) -> str:
+    page = context.new_page()
+    page.goto(f"{site.url}/admin/accounts/import")
+    rows = (
+        "email,name,department,role\np1@acme.example,P,hr,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
+    )
+    page.get_by_label("File").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What the file would do")
+    where = page.url
+    page.close()
+    return where
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +324,7 @@ def test_a_page_can_be_used_by_everybody(cast: Cast, axe: Axe, name: str) -> Non
                 file = re.sub(r"\W+", "-", name).strip("-")
                 page.screenshot(path=Path(SCREENSHOTS) / f"{file}-{scheme}-{width}.png", full_page=True)
     small = page.evaluate(
-        "[...document.querySelectorAll('main .button, main button, main input')].filter(e => e.checkVisibility())"
+        "[...document.querySelectorAll('main .button, main button, main input:not([type=checkbox]), main select, main .check')].filter(e => e.checkVisibility())"
         ".map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(e => e[1] < 44)"
     )
     page.close()
