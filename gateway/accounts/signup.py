@@ -26,7 +26,7 @@ from gateway.secret import Secret
 from gateway.settings.record import Signup
 from gateway.store import Store
 
-FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
+FROM_ADDRESS = Limit(failures=60, window_seconds=3_600, lock_seconds=3_600)
 TO_EMAIL = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
 
 
@@ -114,6 +114,11 @@ class SignupService:
         tenant = self.tenant_of(identifier)
         if tenant is None:
             return BadField("email", "This email can't sign up here. Ask your administrator for an invitation.")
+        # Counted first: judging and hashing a password is work, and nobody here is known.
+        async with self._store.transaction(announce=False) as tx:
+            from_here = await limits.reserve(tx, f"signup:|{address_bucket(inbound.address)}", FROM_ADDRESS, now)
+        if isinstance(from_here, Locked):
+            return TooManySignups(from_here.until)
         verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product))
         if verdict.refusal is not None:
             return UnfitPassword(verdict.refusal)
@@ -122,10 +127,6 @@ class SignupService:
         if verdict.is_api_silent:
             waiting["breach_api"] = "did not answer"
         async with self._store.transaction(announce=False) as tx:
-            address = address_bucket(inbound.address)
-            from_here = await limits.reserve(tx, f"signup:|{address}", FROM_ADDRESS, now)
-            if isinstance(from_here, Locked):
-                return TooManySignups(from_here.until)
             to_there = await limits.reserve(tx, f"signup:{identifier}", TO_EMAIL, now)
             if isinstance(to_there, Locked):
                 return Asked()
