@@ -16,7 +16,7 @@ LAYERS: list[set[str]] = [
     {"worker"},
     {"app"},
     {"wiring"},
-    {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge"},
+    {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge", "backup"},
     {"admin"},
     {"accounts.pages", "accounts.password_pages", "accounts.signup_pages", "sessions.pages"},
     {"forms.pages", "forms.service"},

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, keys, mail, running, sessions
+from gateway.cli import accounts, backups, keys, mail, running, sessions
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -37,6 +37,8 @@ program.add_typer(sessions.program, name="session")
 program.add_typer(sessions.audit_program, name="audit")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
+program.command()(backups.backup)
+program.command()(backups.restore)
 
 
 def run(arguments: Sequence[str]) -> int:
