@@ -7,10 +7,12 @@ import os
 import time
 from dataclasses import dataclass
 
+from gateway.accounts import links
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.totp import TOTPFactor
+from gateway.forms import rows as form_rows
 from gateway.mail import outbox
 from gateway.sealing import Sealer
 from gateway.settings import Settings
@@ -24,6 +26,8 @@ class Counts:
     totp: int
     codes: int
     mails: int
+    links: int
+    forms: int
 
 
 class DryRun(Exception):
@@ -42,6 +46,8 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 await TOTPFactor(sealer).reseal(tx),
                 await BackupCodeFactor(sealer).reseal(tx),
                 await outbox.reseal(tx, sealer),
+                await links.reseal(tx, sealer),
+                await form_rows.reseal(tx, sealer),
             )
             if dry_run:
                 raise DryRun(counts)
@@ -51,6 +57,8 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 "totp": counts.totp,
                 "codes": counts.codes,
                 "mails": counts.mails,
+                "links": counts.links,
+                "forms": counts.forms,
             }
             entry = Entry(Event.KEYS_ROTATED, Outcome.SUCCESS, int(time.time()), by, request_id="cli", details=details)
             await audit.record(tx, entry)
