@@ -12,6 +12,7 @@ from collections.abc import Callable
 from gateway.sockets import CannotServe
 
 FEED_SECONDS = 1.0
+NOTIFY_SECONDS = 0.2
 
 
 def wait_to_read(descriptor: int, until: float) -> bool:
@@ -46,9 +47,10 @@ def in_child(work: Callable[[], None]) -> None:
 
 
 def notify(state: str) -> None:
-    """Tell systemd, if it listens."""
+    """Tell systemd, if it listens; one that does not take it has us wait no longer than a moment."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.settimeout(NOTIFY_SECONDS)
         sock.sendto(state.encode(), address.replace("@", "\0", 1) if address.startswith("@") else address)

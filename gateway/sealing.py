@@ -37,13 +37,17 @@ class Place:
         return "\x1f".join((self.table, self.column, self.row)).encode()
 
 
+def key_names(secrets: Sequence[Secret[bytes]]) -> list[bytes]:
+    """Return the names of the keys; they tell nothing about the keys, and stand before each sealed value."""
+    return [derive(secret, "seal/name", NAME_BYTES) for secret in secrets]
+
+
 class Sealer:
     """Seals with the first of `secrets`, opens with any."""
 
     def __init__(self, secrets: Sequence[Secret[bytes]]) -> None:
         self._keys: dict[bytes, AESGCM] = {}
-        for secret in secrets:
-            name = derive(secret, "seal/name", NAME_BYTES)
+        for name, secret in zip(key_names(secrets), secrets, strict=True):
             self._keys.setdefault(name, AESGCM(derive(secret, "seal/aes-256-gcm", 32)))
         self._current = next(iter(self._keys))
 

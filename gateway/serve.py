@@ -207,7 +207,7 @@ class Supervisor:
         slot = self._slots[worker.slot]
         slot.pause = 0.0 if lived > STEADY_SECONDS else min(LONGEST_PAUSE, slot.pause * 2 or 0.1)
         slot.due = time.monotonic() + slot.pause
-        log.error("worker_died", pid=worker.pid, code=code, again_in_seconds=round(slot.pause, 1))
+        log.error("worker_died", pid=worker.pid, exit_status=code, again_in_seconds=round(slot.pause, 1))
 
     def _revive(self) -> None:
         for number, slot in enumerate(self._slots):

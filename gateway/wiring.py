@@ -225,7 +225,8 @@ def steps_of(paths: Mapping[str, str]) -> Mapping[Factor, str]:
 
 
 def magic_links_of(settings: Settings) -> MagicLinkFactor:
-    return MagicLinkFactor(Secret(keys.derive(settings.secrets[0], "magic-link/code", 32)))
+    newest, *older = (Secret(keys.derive(secret, "magic-link/code", 32)) for secret in settings.secrets)
+    return MagicLinkFactor(newest, older)
 
 
 def link_address(settings: Settings, paths: Mapping[str, str]) -> str:

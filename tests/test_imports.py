@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"app"},
     {"wiring"},
     {"account_wiring"},
-    {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge"},
+    {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge", "backup"},
     {"admin"},
     {
         "accounts.pages",

@@ -7,7 +7,6 @@ from bisect import bisect_left
 from gateway.admin.families import GATE_BOUNDS, MICRO, PLACES, UPSTREAM_BOUNDS, Outcome
 from gateway.admin.tally import Tally
 from gateway.edge.connection import Served
-from gateway.proxy.exchange import Exchange
 from gateway.proxy.upstream import Upstream
 
 OUTCOME = {outcome: PLACES["requests", outcome.value] for outcome in Outcome}
@@ -32,21 +31,26 @@ class Traffic:
 
     def record(self, served: Served) -> None:
         numbers = self._numbers
-        numbers[STATUS + served.status] += 1
-        exchange, seconds = served.exchange, served.seconds
-        if not isinstance(exchange, Exchange):
-            numbers[OUTCOME[outcome_of(served.status)]] += 1
-        elif exchange.answered_at:
-            waited = exchange.answered_at - exchange.began_at
-            seconds = exchange.began_at - served.started
-            is_forwarded = exchange.upstream is self._application
-            place = APPLICATION if is_forwarded else PAGES
-            numbers[FORWARDED if is_forwarded else PAGE] += 1
+        _, _, _, status, _, seconds, _, exchange, started = served
+        numbers[STATUS + status] += 1
+        if exchange is None:
+            numbers[OUTCOME[outcome_of(status)]] += 1
+        elif answered_at := exchange.answered_at:
+            began_at = exchange.began_at
+            waited = answered_at - began_at
+            seconds = began_at - started
+            if exchange.upstream is self._application:
+                numbers[FORWARDED] += 1
+                place = APPLICATION
+            else:
+                numbers[PAGE] += 1
+                place = PAGES
             numbers[place + bisect_left(UPSTREAM_BOUNDS, waited)] += 1
             numbers[place + UPSTREAM_SUM] += int(waited * MICRO)
         else:
-            numbers[UPSTREAM_FAILED if served.status >= 500 else OUTCOME[outcome_of(served.status)]] += 1
-            seconds = exchange.began_at - served.started if exchange.began_at else seconds
+            numbers[UPSTREAM_FAILED if status >= 500 else OUTCOME[outcome_of(status)]] += 1
+            if exchange.began_at:
+                seconds = exchange.began_at - started
         numbers[GATE + bisect_left(GATE_BOUNDS, seconds)] += 1
         numbers[GATE_SUM] += int(seconds * MICRO)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, keys, mail, running, sessions
+from gateway.cli import accounts, audit, backups, keys, mail, running, sessions
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -39,6 +39,8 @@ program.add_typer(sessions.program, name="session")
 program.add_typer(audit.program, name="audit")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
+program.command()(backups.backup)
+program.command()(backups.restore)
 
 
 def run(arguments: Sequence[str]) -> int:

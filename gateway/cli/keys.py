@@ -36,7 +36,8 @@ def rotate(
 ) -> None:
     """Seal what the store holds encrypted with the newest secret, so that older ones can be dropped.
 
-    Put the new secret in the first line and keep the old one below it, reload, rotate, then drop the old one.
+    Put the new secret below the old one and restart, so that the application learns of its key. Put it above and
+    restart. Rotate. Drop the old one after seven days, when no link that it signed is good any more.
     """
     from gateway.cli.rotation import Counts, reseal
 
@@ -47,8 +48,9 @@ def rotate(
 
     counts = with_store(settings, change)
     verb = "would be sealed" if dry_run else "sealed"
-    mails = f"{counts.mails} waiting mails and {counts.links} open links"
-    typer.echo(f"{counts.totp} TOTP secrets, {counts.codes} backup codes, {mails} {verb} anew")
+    factors = f"{counts.totp} TOTP secrets, {counts.codes} backup codes"
+    others = f"{counts.mails} waiting mails, {counts.links} mailed links and {counts.forms} kept forms"
+    typer.echo(f"{factors}, {others} {verb} anew")
     typer.echo(f"{counts.checkpoints} checkpoints of the audit log {verb.replace('sealed', 'signed')} anew")
     if not dry_run:
-        typer.echo("older secrets seal nothing any more; drop them when every gateway runs with the new one")
+        typer.echo("older secrets seal nothing any more, and still sign links of the last seven days; then drop them")

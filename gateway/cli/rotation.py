@@ -14,6 +14,7 @@ from gateway.audit.events import Entry, Event, Outcome
 from gateway.audit.marks import Signer
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.totp import TOTPFactor
+from gateway.forms import rows as form_rows
 from gateway.mail import outbox
 from gateway.sealing import Sealer
 from gateway.settings import Settings
@@ -28,6 +29,7 @@ class Counts:
     codes: int
     mails: int
     links: int
+    forms: int
     checkpoints: int
 
 
@@ -48,6 +50,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 await BackupCodeFactor(sealer).reseal(tx),
                 await outbox.reseal(tx, sealer),
                 await links.reseal(tx, sealer),
+                await form_rows.reseal(tx, sealer),
                 await marks.sign_anew(tx, Signer(settings.secrets)),
             )
             if dry_run:
@@ -60,6 +63,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 "mails": counts.mails,
                 "links": counts.links,
                 "checkpoints": counts.checkpoints,
+                "forms": counts.forms,
             }
             entry = Entry(Event.KEYS_ROTATED, Outcome.SUCCESS, int(time.time()), by, request_id="cli", details=details)
             await audit.record(tx, entry)

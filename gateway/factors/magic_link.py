@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -75,12 +76,12 @@ class Link:
 
 
 class MagicLinkFactor:
-    """`key` makes the codes (see keys.derive)."""
+    """`key` makes the codes (see keys.derive); those that one of `older` made are taken still."""
 
     factor = Factor.MAGIC_LINK
 
-    def __init__(self, key: Secret[bytes]) -> None:
-        self._key = key
+    def __init__(self, key: Secret[bytes], older: Sequence[Secret[bytes]] = ()) -> None:
+        self._keys = (key, *older)
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         """`given` is the code that another browser showed, for the newest link of this holder."""
@@ -88,7 +89,7 @@ class MagicLinkFactor:
         letters = "".join(char for char in given.reveal().upper() if char.isalnum())
         for row in await tx.execute(query):
             link = Link(*row)
-            if hmac.compare_digest(letters.encode("utf-8", "replace"), self.code_of(link).replace("-", "").encode()):
+            if self._is_code_of(link, letters):
                 return await self.consume(tx, link, now)
         return Wrong()
 
@@ -110,9 +111,17 @@ class MagicLinkFactor:
 
     def code_of(self, link: Link) -> str:
         """Return the link's short code, like ABCD-EFGH."""
-        mac = hmac.digest(self._key.reveal(), link.id.encode("ascii"), "sha256")
-        letters = "".join(ALPHABET[byte % len(ALPHABET)] for byte in mac[:CODE_LETTERS])
+        letters = letters_of(link, self._keys[0])
         return f"{letters[:4]}-{letters[4:]}"
+
+    def _is_code_of(self, link: Link, letters: str) -> bool:
+        given = letters.encode("utf-8", "replace")
+        return any(hmac.compare_digest(given, letters_of(link, key).encode()) for key in self._keys)
+
+
+def letters_of(link: Link, key: Secret[bytes]) -> str:
+    mac = hmac.digest(key.reveal(), link.id.encode("ascii"), "sha256")
+    return "".join(ALPHABET[byte % len(ALPHABET)] for byte in mac[:CODE_LETTERS])
 
 
 async def issue(tx: Transaction, asked: Asked, target: str, now: int) -> Secret[str]:

@@ -70,5 +70,15 @@ async def consume(tx: Transaction, form_id: str, now: int) -> bool:
     return (await tx.execute(statement.values(sent_at=now, content=b""))).rowcount == 1
 
 
+async def reseal(tx: Transaction, sealer: Sealer) -> int:
+    """Seal every kept form with the newest key. Returns how many were sealed with another."""
+    query = select(kept_forms.c.id, kept_forms.c.content).where(kept_forms.c.sent_at.is_(None))
+    stale = [row for row in (await tx.execute(query)).all() if not sealer.is_current(row.content)]
+    for row in stale:
+        fresh = sealer.seal(sealer.open(row.content, place(row.id)), place(row.id))
+        await tx.execute(update(kept_forms).where(kept_forms.c.id == row.id).values(content=fresh))
+    return len(stale)
+
+
 def place(form_id: str) -> Place:
     return Place("kept_forms", "content", form_id)

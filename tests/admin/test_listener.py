@@ -115,25 +115,62 @@ def test_a_worker_that_hangs_is_noticed_and_replaced(own: Gateway) -> None:
     assert own.exchange(get("/public")).status == 200
 
 
-def test_systemd_hears_that_all_is_well_until_the_supervisor_hangs(upstream: RecordingUpstream, tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed()
+@pytest.fixture
+def notified(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[tuple[Gateway, socket.socket]]:
+    """A gateway, and the socket on which it tells systemd how it is."""
+    changes = {"LISTEN__HUNG_SECONDS": "2"}
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes=changes).seed()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         gateway.environ["NOTIFY_SOCKET"] = str(tmp_path / "notify")
         gateway.start()
-        notify.settimeout(10)
-        while notify.recv(4096) != b"WATCHDOG=1":
-            pass
-        assert gateway.process is not None
-        gateway.process.send_signal(signal.SIGSTOP)
-        notify.settimeout(2.5)
-        with pytest.raises(TimeoutError):
-            while True:
-                notify.recv(4096)
-        gateway.process.send_signal(signal.SIGCONT)
-        notify.settimeout(10)
-        assert notify.recv(4096) == b"WATCHDOG=1"
+        yield gateway, notify
         gateway.stop()
+
+
+def hear(notify: socket.socket, seconds: float) -> bool:
+    """Whether systemd hears within `seconds` that all is well."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        notify.settimeout(left)
+        try:
+            if notify.recv(4096) == b"WATCHDOG=1":
+                return True
+        except TimeoutError:
+            break
+    return False
+
+
+def fall_silent(notify: socket.socket, seconds: float) -> None:
+    """Wait until systemd has heard nothing for two seconds: its watchdog would act."""
+    until = time.monotonic() + seconds
+    while hear(notify, 2.0):
+        assert time.monotonic() < until
+
+
+def test_systemd_hears_that_all_is_well_until_the_supervisor_hangs(notified: tuple[Gateway, socket.socket]) -> None:
+    gateway, notify = notified
+    assert hear(notify, 10)
+    assert gateway.process is not None
+    gateway.process.send_signal(signal.SIGSTOP)
+    fall_silent(notify, 10)
+    gateway.process.send_signal(signal.SIGCONT)
+    assert hear(notify, 10)
+
+
+def test_systemd_hears_nothing_while_no_worker_can_serve(notified: tuple[Gateway, socket.socket]) -> None:
+    gateway, notify = notified
+    assert hear(notify, 10)
+    store = Path(gateway.store_url.removeprefix("sqlite:///")).parent
+    store.rename(store.with_name("away"))
+    store.touch()  # workers that start now have no store, and end
+    for pid in gateway.workers():
+        os.kill(pid, signal.SIGKILL)
+    fall_silent(notify, 20)
+    store.unlink()
+    store.with_name("away").rename(store)
+    assert hear(notify, 20)
+    assert gateway.exchange(get("/public")).status == 200
 
 
 def test_ready_says_yes_and_why(own: Gateway) -> None:

@@ -1,0 +1,77 @@
+"""Backups: made while the gateway runs, put back while it does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import Config, fail, find_config, operator, settings_of, with_store
+
+if TYPE_CHECKING:
+    from gateway.store import Store
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    config: Config = None,
+) -> None:
+    """Copy the store, as it is at one moment, and the settings into a new folder. The gateway goes on serving."""
+    from gateway.backup import Facts, look, make
+
+    settings = settings_of(config)
+    if folder.exists():
+        fail(f"{folder} is there already; a backup is made in a new folder")
+
+    async def read_facts(store: Store) -> Facts:
+        async with store.reading() as tx:
+            return await look(tx)
+
+    facts = with_store(settings, read_facts)
+    try:
+        manifest = make(settings, find_config(config), folder.absolute(), facts, os.environ, int(time.time()))
+    except OSError as error:
+        fail(f"{error.filename or folder} can't be written: {error.strerror}")
+    typer.echo(f"{folder}: {', '.join(manifest.files)}; schema {manifest.schema}")
+    typer.echo(f"not in it, and needed: {'; '.join([*manifest.secrets, *manifest.environment])}")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A backup's folder.")],
+    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")] = False,
+    config: Config = None,
+) -> None:
+    """Put a backup's store in the place of this one. Everybody signs in anew, and mails that waited are held back."""
+    from gateway.backup import Unusable, read, settle
+    from gateway.store.copying import InUse, put_back
+    from gateway.store.location import locate
+    from gateway.store.migrate import migrate
+
+    settings = settings_of(config)
+    try:
+        manifest = read(folder.absolute(), settings)
+    except Unusable as error:
+        fail(str(error))
+    if not confirm:
+        typer.echo(f"would replace the store by that of {manifest.made_at}, schema {manifest.schema}")
+        typer.echo("would end every session and link in it, and hold back its waiting mails")
+        typer.echo("nothing was changed; add --confirm to do it")
+        return
+    now = int(time.time())
+    try:
+        former = put_back(locate(settings.store.url), folder.absolute(), f"before-{now}")
+    except InUse as error:
+        fail(str(error))
+    migrate(settings.store.url)
+
+    async def end_what_was_open(store: Store) -> int:
+        async with store.transaction() as tx:
+            return await settle(tx, operator(), now)
+
+    ended = with_store(settings, end_what_was_open)
+    typer.echo(f"the store of {manifest.made_at} is in place; {ended} sessions in it were ended")
+    if former is not None:
+        typer.echo(f"the former one is {former}; remove it when all is well")
