@@ -22,6 +22,7 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway import keys, limits, logs
 from gateway.access_log import AccessLog
+from gateway.attacks import blocks
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
@@ -50,7 +51,7 @@ from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Settings
 from gateway.store import Store, StoreUnavailable
-from gateway.wiring import Parts, build_handlers, lifetimes_of, mailer_of, steps_of
+from gateway.wiring import Parts, attacks_of, build_handlers, keeper_of, lifetimes_of, mailer_of, steps_of
 
 log = structlog.get_logger("app")
 
@@ -58,6 +59,7 @@ FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
+WATCH_SECONDS = 20.0
 DAY = 86_400
 KEEP_MAIL_SECONDS = 30 * DAY
 STANDARD_OUTPUT = 1
@@ -89,6 +91,13 @@ ROUTES = (
     Route("sessions_others", "/me/sessions/others", Need.SESSION),
     Route("device_revoke", "/devices/revoke/{token}", Need.NOBODY),
     Route("ops", "/ops", Need.OWNER),
+    Route("ops_unlock", "/ops/unlock", Need.OWNER),
+    Route("ops_block", "/ops/block", Need.OWNER),
+    Route("ops_unblock", "/ops/unblock", Need.OWNER),
+    Route("ops_audit", "/ops/audit", Need.OWNER),
+    Route("ops_audit_export", "/ops/audit/export", Need.OWNER),
+    Route("audit", "/admin/audit", Need.ADMIN),
+    Route("audit_export", "/admin/audit/export", Need.ADMIN),
     Route("accounts", "/admin/accounts", Need.ADMIN),
     Route("accounts_reset", "/admin/accounts/reset-2fa", Need.ADMIN),
     Route("accounts_sign_out", "/admin/accounts/sign-out", Need.ADMIN),
@@ -151,6 +160,8 @@ class Gateway:
             queue=settings.limits.hashing_queue,
         )
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
+        self._keeper = keeper_of(settings, self._store)
+        self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes, origin)
         reader = reader_of(settings)
@@ -206,6 +217,7 @@ class Gateway:
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
+            loop.create_task(self._every(WATCH_SECONDS, self._watch)),
             loop.create_task(self._every(PURGE_SECONDS, self._purge)),
         ]
 
@@ -276,6 +288,14 @@ class Gateway:
     async def _send_mail(self) -> None:
         await self._sender.run_once(self._clock.utc)
 
+    async def _watch(self) -> None:
+        """Tell the owners of attacks; write a checkpoint of the audit log when it is time for one."""
+        await self._attacks.watch(self._clock.utc)
+        try:
+            await self._keeper.checkpoint(self._clock.utc)
+        except OSError as error:
+            log.error("checkpoint_not_in_its_file", reason=error.strerror)
+
     async def _purge(self) -> None:
         """Forget what counts no more: tries, attempts, links, the content of mails."""
         configured, now = self._settings.limits, self._clock.utc
@@ -291,6 +311,8 @@ class Gateway:
             await magic_link.purge(tx, now - DAY)
             await form_rows.purge(tx, now - KEEP_SECONDS)
             await outbox.purge(tx, now - KEEP_MAIL_SECONDS)
+            await blocks.purge(tx, now)
+        await self._keeper.trim(now)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:

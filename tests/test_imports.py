@@ -16,6 +16,7 @@ LAYERS: list[set[str]] = [
     {"app"},
     {"wiring"},
     {"serve", "front", "forward_auth", "revocation", "access_log"},
+    {"attacks.pages", "audit.pages"},
     {"accounts.pages", "accounts.password_pages", "accounts.signup_pages", "sessions.pages"},
     {"forms.pages", "forms.service"},
     {"login"},
@@ -24,9 +25,10 @@ LAYERS: list[set[str]] = [
     {"sessions.revoke_link"},
     {"accounts.passwords", "accounts.signup"},
     {"accounts.bulk", "accounts.change"},
-    {"audit.export"},
+    {"attacks.service"},
+    {"audit.asked", "audit.export"},
     {"audit.keeping", "audit.verify"},
-    {"audit.marks", "audit.picture"},
+    {"audit.marks", "audit.picture", "attacks.failed_passwords"},
     {"audit.search"},
     {"proxy.exchange", "proxy.identity", "proxy.request", "proxy.response", "proxy.upstream"},
     {"edge.connection", "edge.request", "edge.origin", "edge.return_to"},
@@ -36,7 +38,16 @@ LAYERS: list[set[str]] = [
     {"forms.record"},
     {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing"},
     {"sessions.live"},
-    {"limits", "streaks", "login.attempt", "accounts.rows", "sessions.rows", "audit.rows"},
+    {
+        "limits",
+        "streaks",
+        "login.attempt",
+        "accounts.rows",
+        "sessions.rows",
+        "audit.rows",
+        "attacks.rows",
+        "attacks.blocks",
+    },
     {"store"},
     {
         "sessions.device",
@@ -52,7 +63,7 @@ LAYERS: list[set[str]] = [
     },
     {"sessions.record"},
     {"accounts.record", "factors.record", "secret", "places"},
-    {"edge", "proxy", "accounts", "sessions", "audit", "forms", ""},
+    {"edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms", ""},
 ]
 
 
@@ -63,7 +74,8 @@ def layer_of(module: str) -> int:
         name = ".".join(names[:length])
         for place, layer in enumerate(LAYERS):
             if name in layer and (
-                length == len(names) or name not in ("edge", "proxy", "accounts", "sessions", "audit", "forms")
+                length == len(names)
+                or name not in ("edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms")
             ):
                 return place
     raise AssertionError(f"{module} has no layer: give it one in LAYERS")

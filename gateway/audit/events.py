@@ -77,6 +77,7 @@ FACTS = frozenset(
         "failures",
         "template",
         "format",
+        "filters",
         "kind",
     )
 )

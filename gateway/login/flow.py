@@ -121,6 +121,10 @@ class Flow:
                 return Gone()
             admitted = await self._guard.admit(tx, factor, evidence.account, visit.inbound, now)
             if not isinstance(admitted, Admitted):
+                reason = "blocked" if isinstance(admitted, Blocked) else "locked"
+                details = {"factor": factor.value, "reason": reason}
+                entry = entry_of(Event.LOGIN_2FA_FAILED, evidence.account, visit.inbound, now, details)
+                await audit.record(tx, entry)
                 return admitted
             verdict = await self._verifiers[factor].verify(tx, evidence.asked, given, now)
             if isinstance(verdict, Wrong):
@@ -314,7 +318,10 @@ class Flow:
         if inbound.session_key is None:
             return False
         owner = await session_rows.account_of_key(tx, inbound.session_key)
-        await session_rows.end_key(tx, inbound.session_key, now)
+        if await session_rows.end_key(tx, inbound.session_key, now):
+            whose = account if owner == account.id else await account_rows.find(tx, owner or "")
+            details = {"how": "signed in anew"}
+            await audit.record(tx, entry_of(Event.LOGOUT, whose or account, inbound, now, details))
         return owner == account.id
 
     async def _tell(self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int) -> None:
