@@ -141,8 +141,8 @@ class AttackService:
             sources = sources_of(await rows.list_failures(tx, now - LOOK_BACK_SECONDS), self._many)
             tried = await failed_passwords.most_tried(tx, now, self._many)
             seen = {f"address:{source.address}": (source.accounts, source.address) for source in sources[:SHOWN]}
-            if tried and not sources:  # one address that tries one password is one attack, and told of already
-                seen["password"] = (tried[0].accounts, "")
+            if tried and tried[0].accounts > max((source.accounts for source in sources), default=0):
+                seen["password"] = (tried[0].accounts, "")  # else it may be what one of those addresses tries
             fresh = {key: told for key, told in seen.items() if not await rows.is_alarm_known(tx, key, now)}
             has_old = await failed_passwords.has_old(tx, now)
         if fresh or has_old:

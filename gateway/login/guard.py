@@ -98,10 +98,11 @@ class Guard:
         why: Wrong,
         inbound: Inbound,
         now: int,
+        session: str | None = None,
     ) -> None:
-        """It was wrong: count it, unless it was no guess, and write it down."""
+        """It was wrong: count it, unless it was no guess, and write it down. `session`: of who is signed in already."""
         details = {"factor": factor.value, "reason": why.reason.value}
-        await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details))
+        await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
         if why.reason not in COSTS_A_TRY:
             for key in admitted.keys:
                 await limits.give_back(tx, key, now)
@@ -110,7 +111,7 @@ class Guard:
         await streaks.write(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
         if admitted.locks_now or failures + 1 >= MOST_FAILURES:
             details = {"factor": factor.value, "failures": str(failures + 1)}
-            await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details))
+            await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details, session))
 
     async def _origin(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
         """Return the name of this device if it signed in before, else ELSEWHERE."""

@@ -131,7 +131,7 @@ def test_the_owner_sees_every_tenant_and_narrows_by_any_filter(owner: Person) ->
     assert "beta-secret" in text
     assert "acme-request" not in text
     assert "There is no such row" in look(owner, "/ops/audit", event="login", outcome="failure")
-    assert look(owner, "/ops/audit", address=BETA[1]).count("beta-secret</span>") == 50
+    assert look(owner, "/ops/audit", address=BETA[1]).count('class="at"') == 50
 
 
 def test_pages_follow_each_other_and_keep_the_filter(owner: Person) -> None:
