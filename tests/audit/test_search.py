@@ -107,6 +107,17 @@ async def test_rows_that_are_added_meanwhile_move_no_page(store: Store) -> None:
     assert [row.request_id for row in first.rows + second.rows] == [f"r{n}" for n in range(9, 1, -1)]
 
 
+@pytest.mark.parametrize("asked_for", [{"person": ENTRY.identifier}, {"address": ENTRY.address}, {"words": "x"}, {}])
+async def test_what_other_tenants_have_does_not_even_show_in_how_far_was_looked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, asked_for: dict[str, str]
+) -> None:
+    monkeypatch.setattr(search, "LOOKED_AT", 5)
+    await write(store, *[ENTRY] * 12)
+    async with store.reading() as tx:
+        page = await search.find(tx, Filter(tenant="beta", **asked_for), None, 9)  # type: ignore[arg-type]
+    assert (page.rows, page.older, page.is_full) == ([], None, True)
+
+
 async def test_a_page_that_looked_at_enough_says_how_far(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "LOOKED_AT", 5)
     await write(store, replace(ENTRY, user_agent="needle"), *(replace(ENTRY, at=NOW + n) for n in range(12)))
