@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -53,7 +52,16 @@ from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
-from gateway.wiring import Parts, build_handlers, invitations_of, lifetimes_of, mailer_of, steps_of
+from gateway.wiring import (
+    Parts,
+    attacks_of,
+    build_handlers,
+    invitations_of,
+    keeper_of,
+    lifetimes_of,
+    mailer_of,
+    steps_of,
+)
 
 log = structlog.get_logger("app")
 
@@ -62,6 +70,7 @@ PURGE_SECONDS = 3_600
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
 IMPORT_SECONDS = 2.0
+WATCH_SECONDS = 20.0
 STANDARD_OUTPUT = 1
 
 
@@ -101,6 +110,13 @@ ROUTES = (
     Route("sessions_others", "/me/sessions/others", Need.SESSION),
     Route("device_revoke", "/devices/revoke/{token}", Need.NOBODY),
     Route("ops", "/ops", Need.OWNER),
+    Route("ops_unlock", "/ops/unlock", Need.OWNER),
+    Route("ops_block", "/ops/block", Need.OWNER),
+    Route("ops_unblock", "/ops/unblock", Need.OWNER),
+    Route("ops_audit", "/ops/audit", Need.OWNER),
+    Route("ops_audit_export", "/ops/audit/export", Need.OWNER),
+    Route("audit", "/admin/audit", Need.ADMIN),
+    Route("audit_export", "/admin/audit/export", Need.ADMIN),
     *(
         Route(f"{name}{more}", f"{path}{below}", need)
         for name, path, need in (
@@ -192,6 +208,8 @@ class Gateway:
         self._checker = checker_of(settings.passwords)
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
         self._importer = Importer(self._store, invitations_of(settings, paths_of(settings)), settings.access.owners)
+        self._keeper = keeper_of(settings, self._store)
+        self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes, origin)
         reader = reader_of(settings)
@@ -258,7 +276,8 @@ class Gateway:
             loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
-            loop.create_task(self._every(PURGE_SECONDS, lambda: self._purge.run(int(time.time())))),
+            loop.create_task(self._every(WATCH_SECONDS, self._watch)),
+            loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
         ]
         if admin is not None:
             await self._admin.start(admin)
@@ -367,6 +386,19 @@ class Gateway:
 
     async def _send_mail(self) -> None:
         await self._sender.run_once(self._clock.utc)
+
+    async def _watch(self) -> None:
+        """Tell the owners of attacks; write a checkpoint of the audit log when it is time for one."""
+        await self._attacks.watch(self._clock.utc)
+        try:
+            await self._keeper.checkpoint(self._clock.utc)
+        except OSError as error:
+            log.error("checkpoint_not_in_its_file", reason=error.strerror)
+
+    async def _clean_up(self) -> None:
+        """Forget what counts no more, and the part of the audit log that is older than it is kept."""
+        await self._purge.run(self._clock.utc)
+        await self._keeper.trim(self._clock.utc)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
         """Do a chore for ever; what goes wrong once may go right the next time."""

@@ -24,6 +24,11 @@ class Failure(Enum):
     BAD_PATH = Told(400, "bad_path", "This address is written in a way that can be read in two ways.", True)
     FORBIDDEN = Told(403, "forbidden", "Your account may not open this page.")
     FOREIGN_FORM = Told(403, "foreign_form", "This form was not sent from our own page. Open the page again and retry.")
+    ADDRESS_BLOCKED = Told(
+        403,
+        "address_blocked",
+        "Nobody can sign in from your network for now, because many wrong passwords have come from it.",
+    )
     NOT_FOUND = Told(404, "not_found", "There is no such page.")
     METHOD_NOT_ALLOWED = Told(405, "method_not_allowed", "This kind of request is not accepted here.", True)
     REQUEST_TIMEOUT = Told(408, "request_timeout", "The request took too long to arrive.", True)

@@ -139,6 +139,8 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters["moment"] = write_moment
+        self._environment.filters["stamp"] = write_stamp
+        self._environment.filters["stamp_text"] = stamp_text
         translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
         self._static = self._load_static(settings)
@@ -242,6 +244,18 @@ def write_moment(at: int | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
     )
+
+
+def write_stamp(at: int) -> Markup:
+    """Return a time (UTC seconds) to the second."""
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time class="stamp" datetime="{}">{}</time>').format(
+        written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at)
+    )
+
+
+def stamp_text(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
 
 
 def readable_on(colour: str) -> str:

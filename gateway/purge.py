@@ -20,6 +20,7 @@ from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
 from gateway.store.schema import (
     attempts,
+    blocks,
     imports,
     kept_forms,
     limits,
@@ -53,6 +54,7 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     yield attempts, attempts.c.started_at < now - ATTEMPT_SECONDS - DAY
     yield magic_links, magic_links.c.created_at < now - MAGIC_LINK_SECONDS - DAY
     yield mailed_links, mailed_links.c.created_at < now - LONGEST_MAILED_LINK - DAY
+    yield blocks, blocks.c.until <= now
     is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))
     yield imports, and_(imports.c.created_at < now - DAY, is_idle)
     yield kept_forms, kept_forms.c.kept_at < now - FORM_SECONDS

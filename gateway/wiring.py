@@ -13,8 +13,12 @@ from aiohttp import web
 from gateway import keys
 from gateway.account_wiring import Shared, account_handlers
 from gateway.accounts.invitations import Invitations
+from gateway.attacks.failed_passwords import FailedPasswords
+from gateway.attacks.pages import AttackPages
+from gateway.attacks.service import AttackService
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
+from gateway.audit.pages import AuditPages, AuditPaths
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -52,6 +56,9 @@ from gateway.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handlers = Mapping[str, Mapping[str, Handler]]  # by the route's name and the method
+
+# Where a blocked address is refused, unless somebody is signed in.
+SIGN_IN_PAGES = frozenset(("login", "totp", "backup", "link", "link_opened", "forgot", "reset", "signup", "invite"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,12 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
     )
     login = LoginPages(
         service=SignInService(
-            store=parts.store, hasher=parts.hasher, limit=password_limit, flow=flow, queue=configured.hashing_queue
+            store=parts.store,
+            hasher=parts.hasher,
+            limit=password_limit,
+            flow=flow,
+            failed_passwords=FailedPasswords(settings.secrets[0]),
+            queue=configured.hashing_queue,
         ),
         flow=flow,
         links=links,
@@ -146,8 +158,20 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             password=path["password"],
         ),
     )
+    attack_service = attacks_of(settings, parts.store, path)
+    attacks = AttackPages(service=attack_service, renderer=parts.renderer, path=path["ops"])
+    audit, ops_audit = (
+        AuditPages(
+            store=parts.store,
+            renderer=parts.renderer,
+            paths=AuditPaths(path[name], path[f"{name}_export"]),
+            is_owners=name == "ops_audit",
+        )
+        for name in ("audit", "ops_audit")
+    )
     devices = DevicePages(
         service=DeviceService(parts.store, notices, lifetimes_of(settings)),
+        attacks=attack_service,
         links=revoke_links,
         renderer=parts.renderer,
         paths=DevicePaths(
@@ -159,6 +183,10 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             password=path["password"],
             accounts=path["ops_accounts"],
             tenants=path["ops_tenants"],
+            ops_unlock=path["ops_unlock"],
+            ops_block=path["ops_block"],
+            ops_unblock=path["ops_unblock"],
+            ops_audit=path["ops_audit"],
         ),
     )
     forms = FormPages(
@@ -181,7 +209,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         password_limit=password_limit,
         paths=path,
     )
-    return {
+    handlers: Handlers = {
         **account_handlers(settings, shared),
         "login": {"GET": login.show, "POST": login.submit},
         "totp": {"GET": codes.show_totp, "POST": codes.submit_totp},
@@ -200,8 +228,21 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         "sessions_others": {"POST": devices.end_others},
         "device_revoke": {"GET": devices.show_link, "POST": devices.use_link},
         "ops": {"GET": devices.show_ops, "POST": devices.end_from_ops},
+        "ops_unlock": {"POST": attacks.unlock},
+        "ops_block": {"POST": attacks.block},
+        "ops_unblock": {"POST": attacks.unblock},
+        "ops_audit": {"GET": ops_audit.show},
+        "ops_audit_export": {"POST": ops_audit.export},
+        "audit": {"GET": audit.show},
+        "audit_export": {"POST": audit.export},
         "static": {"GET": parts.renderer.static},
         "jwks": {"GET": key_set_handler(settings)},
+    }
+    return {
+        name: {method: attacks.refuse_blocked(handler) for method, handler in by_method.items()}
+        if name in SIGN_IN_PAGES
+        else by_method
+        for name, by_method in handlers.items()
     }
 
 
@@ -249,6 +290,16 @@ def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
 def invitations_of(settings: Settings, paths: Mapping[str, str]) -> Invitations:
     sealer = Sealer(settings.secrets)
     return Invitations(Outbox(composer_of(settings), sealer), sealer, settings.public_url + paths["invite"])
+
+
+def attacks_of(settings: Settings, store: Store, paths: Mapping[str, str]) -> AttackService:
+    return AttackService(
+        store=store,
+        outbox=Outbox(composer_of(settings), Sealer(settings.secrets)),
+        owners=settings.access.owners,
+        many=settings.audit.spray_accounts,
+        ops_link=settings.public_url + paths["ops"],
+    )
 
 
 def keeper_of(settings: Settings, store: Store) -> Keeper:

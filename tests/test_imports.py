@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
     {"account_wiring"},
     {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge", "backup"},
     {"admin"},
+    {"attacks.pages", "audit.pages"},
     {
         "accounts.pages",
         "accounts.import_pages",
@@ -40,9 +41,10 @@ LAYERS: list[set[str]] = [
     {"accounts.imported"},
     {"accounts.app_users"},
     {"accounts.bulk", "accounts.change"},
-    {"audit.export"},
+    {"attacks.service"},
+    {"audit.asked", "audit.export"},
     {"audit.keeping", "audit.verify"},
-    {"audit.marks", "audit.picture"},
+    {"audit.marks", "audit.picture", "attacks.failed_passwords"},
     {"audit.search"},
     {"proxy.exchange", "proxy.identity", "proxy.request", "proxy.response", "proxy.upstream"},
     {"edge.connection", "edge.request", "edge.origin", "edge.return_to"},
@@ -54,7 +56,16 @@ LAYERS: list[set[str]] = [
     {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing"},
     {"sessions.live"},
     {"accounts.directory"},
-    {"limits", "streaks", "login.attempt", "accounts.rows", "sessions.rows", "audit.rows"},
+    {
+        "limits",
+        "streaks",
+        "login.attempt",
+        "accounts.rows",
+        "sessions.rows",
+        "audit.rows",
+        "attacks.rows",
+        "attacks.blocks",
+    },
     {"store"},
     {
         "sessions.device",
@@ -71,7 +82,7 @@ LAYERS: list[set[str]] = [
     },
     {"sessions.record"},
     {"accounts.record", "factors.record", "secret", "places"},
-    {"edge", "proxy", "accounts", "sessions", "audit", "forms", ""},
+    {"edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms", ""},
 ]
 
 
@@ -82,7 +93,8 @@ def layer_of(module: str) -> int:
         name = ".".join(names[:length])
         for place, layer in enumerate(LAYERS):
             if name in layer and (
-                length == len(names) or name not in ("edge", "proxy", "accounts", "sessions", "audit", "forms")
+                length == len(names)
+                or name not in ("edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms")
             ):
                 return place
     raise AssertionError(f"{module} has no layer: give it one in LAYERS")

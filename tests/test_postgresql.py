@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,6 +57,20 @@ def test_failures_are_counted_across_machines(pair: tuple[Gateway, Gateway]) -> 
         assert pair[n % 2].post("/login", {"email": PEOPLE["other"][0], "password": "wrong"}).status == 422
     for gateway in pair:
         assert gateway.post("/login", {"email": PEOPLE["other"][0], "password": PASSWORD}).status == 429
+
+
+def test_sign_ins_at_once_on_two_machines_make_one_unbroken_chain(pair: tuple[Gateway, Gateway]) -> None:
+    def sign_in(n: int) -> int:
+        fields = {"email": f"crowd{n}@acme.example", "password": PASSWORD}
+        return pair[n % 2].post("/login", fields, source=f"127.0.5.{n + 1}").status
+
+    with ThreadPoolExecutor(50) as people:
+        assert list(people.map(sign_in, range(50))) == [303] * 50
+    logins = json.loads(pair[0].cli("audit", "list", "--limit", "1000", "--json").stdout)
+    assert len([row for row in logins if row["event"] == "login" and row["email"].startswith("crowd")]) == 50
+    verified = pair[1].cli("audit", "verify")
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "whole: " in verified.stdout
 
 
 def test_a_body_that_comes_while_the_database_is_asked_arrives(

@@ -84,6 +84,7 @@ FACTS = frozenset(
         "failures",
         "template",
         "format",
+        "filters",
         "kind",
     )
 )

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from gateway.audit import rows
 from gateway.audit.chain import Row
-from gateway.audit.events import ACTOR, Entry, Event, Outcome
+from gateway.audit.events import Entry
 from gateway.audit.search import Filter, find_all
 from gateway.sessions.device import label
 from gateway.store import Store
@@ -46,20 +46,23 @@ COLUMNS = (
 )
 
 
-async def note_export(
-    store: Store, wanted: Filter, form: Format, by: str, now: int, seen_from: Entry | None = None
-) -> None:
-    """Write down that the log is taken out, before the first row of it is."""
+async def note_export(store: Store, wanted: Filter, form: Format, entry: Entry) -> None:
+    """Write down that the log is taken out, before the first row of it is; `entry` says by whom.
+
+    Whom it was searched for is not written down: that would be the name of one person in the row of another.
+    """
     asked = {
-        "event": wanted.event.value if wanted.event else "",
-        "outcome": wanted.outcome.value if wanted.outcome else "",
+        "event": wanted.event,
+        "outcome": wanted.outcome,
         "person": wanted.person,
         "address": wanted.address,
+        "since": wanted.since,
+        "until": wanted.until,
         "words": wanted.words,
-        "of_tenant": wanted.tenant or "",
+        "tenant": wanted.tenant,
     }
-    details: dict[str, str | int | bool] = {"format": form.value, **{key: text for key, text in asked.items() if text}}
-    entry = seen_from or Entry(Event.AUDIT_EXPORTED, Outcome.SUCCESS, now, "", request_id="cli", details={ACTOR: by})
+    filters = " ".join(name for name, value in asked.items() if value not in (None, ""))
+    details = {"format": form.value, "filters": filters or "none"}
     async with store.transaction(announce=False) as tx:
         await rows.record(tx, entry.with_details(details))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, ColumnElement, Integer, column, func, select, values
 
 from gateway.audit.events import Event
-from gateway.audit.search import Filter
+from gateway.audit.search import Filter, is_of
 from gateway.store import Transaction
 from gateway.store.schema import audit
 
@@ -154,7 +154,9 @@ def within(
     wanted: Filter, since: int | ColumnElement[int], until: int | ColumnElement[int]
 ) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [audit.c.at >= since, audit.c.at < until]
-    if wanted.tenant is not None:
+    if wanted.person or wanted.address:
+        conditions.append(is_of(wanted.tenant))
+    elif wanted.tenant is not None:
         conditions.append(audit.c.tenant == wanted.tenant)
     if wanted.person:
         conditions.append(audit.c.identifier == wanted.person)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, backups, keys, mail, running, sessions
+from gateway.cli import accounts, audit, backups, blocks, keys, mail, running, sessions
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -37,6 +37,7 @@ running.add_to(program)
 program.add_typer(accounts.program, name="account")
 program.add_typer(sessions.program, name="session")
 program.add_typer(audit.program, name="audit")
+program.add_typer(blocks.program, name="block")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
 program.command()(backups.backup)

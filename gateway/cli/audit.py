@@ -151,6 +151,7 @@ def export(
     config: Config = None,
 ) -> None:
     """Write the log to standard output, the newest first. That it was taken out is in the log."""
+    from gateway.audit.events import ACTOR, Entry, Event, Outcome
     from gateway.audit.export import Format, as_bytes, note_export
     from gateway.audit.search import Filter
 
@@ -159,7 +160,17 @@ def export(
     wanted, format_ = Filter(tenant=tenant), Format(form)
 
     async def write(store: Store) -> None:
-        await note_export(store, wanted, format_, operator(), int(time.time()))
+        details = {ACTOR: operator()}
+        entry = Entry(
+            Event.AUDIT_EXPORTED,
+            Outcome.SUCCESS,
+            int(time.time()),
+            "",
+            tenant=tenant,
+            request_id="cli",
+            details=details,
+        )
+        await note_export(store, wanted, format_, entry)
         async for piece in as_bytes(store, wanted, format_):
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()

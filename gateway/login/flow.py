@@ -57,6 +57,10 @@ class Evidence:
     def asked(self) -> Asked:
         return Asked(self.account.id, self.holder)
 
+    @property
+    def session_id(self) -> str | None:
+        return self.session.id if self.session else None
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -135,13 +139,17 @@ class Flow:
                 return Gone()
             admitted = await self._guard.admit(tx, factor, evidence.account, visit.inbound, now)
             if not isinstance(admitted, Admitted):
+                reason = "blocked" if isinstance(admitted, Blocked) else "locked"
+                details = {"factor": factor.value, "reason": reason}
+                await self._note(tx, Event.LOGIN_2FA_FAILED, evidence, visit.inbound, now, details)
                 return admitted
             verdict = await self._verifiers[factor].verify(tx, evidence.asked, given, now)
             if isinstance(verdict, Wrong):
-                await self._guard.refuse(tx, factor, evidence.account, admitted, verdict, visit.inbound, now)
+                account, session = evidence.account, evidence.session_id
+                await self._guard.refuse(tx, factor, account, admitted, verdict, visit.inbound, now, session)
                 return Refused(verdict)
             await self._guard.forgive(tx, factor, evidence.account, admitted, now)
-            await self._tell(tx, factor, evidence.account, visit.inbound, now)
+            await self._tell(tx, factor, evidence, visit.inbound, now)
             return await self._advance(tx, evidence, Proof(factor, now), visit.inbound, now)
 
     async def open_link(self, visit: Visit, token: str, now: int) -> Outcome:
@@ -153,7 +161,9 @@ class Flow:
                 return Gone()
             verdict = await self._magic_links.consume(tx, link, now)
             if isinstance(verdict, Wrong):
-                await self._guard.write_down(tx, Factor.MAGIC_LINK, evidence.account, verdict, visit.inbound, now)
+                await self._guard.write_down(
+                    tx, Factor.MAGIC_LINK, evidence.account, verdict, visit.inbound, now, evidence.session_id
+                )
                 return Refused(verdict)
             return await self._advance(tx, evidence, Proof(Factor.MAGIC_LINK, now), visit.inbound, now)
 
@@ -163,7 +173,8 @@ class Flow:
             evidence = await self._find(tx, visit, again, now, lock=True)
             if evidence is None or evidence.has_totp or evidence.next is not Factor.TOTP:
                 return Gone()
-            codes = await self.set_up(tx, evidence.account, offered, given, visit.inbound, now)
+            session = evidence.session_id
+            codes = await self.set_up(tx, evidence.account, offered, given, visit.inbound, now, session)
             if codes is None:
                 return Refused(Wrong())
             outcome = await self._advance(tx, evidence, Proof(Factor.TOTP, now), visit.inbound, now)
@@ -172,16 +183,26 @@ class Flow:
             return outcome
 
     async def set_up(
-        self, tx: Transaction, account: Account, offered: str, given: Secret[str], inbound: Inbound, now: int
+        self,
+        tx: Transaction,
+        account: Account,
+        offered: str,
+        given: Secret[str],
+        inbound: Inbound,
+        now: int,
+        session: str | None,
     ) -> list[Secret[str]] | None:
-        """Make the offered secret the account's and return fresh backup codes; None if the code was wrong."""
+        """Make the offered secret the account's and return fresh backup codes; None if the code was wrong.
+
+        `session` is the id of the session that does it, None in a sign-in.
+        """
         secret = self._totp.reopen(account.id, offered, now)
         if secret is None or not await self._totp.enrol(tx, account.id, secret, given, now):
-            await self._guard.write_down(tx, Factor.TOTP, account, Wrong(), inbound, now)
+            await self._guard.write_down(tx, Factor.TOTP, account, Wrong(), inbound, now, session)
             return None
         await streaks.reset_all(tx, account.id)
         codes = await self._backup_codes.regenerate(tx, account.id, now)
-        await audit.record(tx, entry_of(Event.TWO_FACTOR_ENABLED, account, inbound, now))
+        await audit.record(tx, entry_of(Event.TWO_FACTOR_ENABLED, account, inbound, now, None, session))
         await self._notices.send(tx, "totp_enabled", account, inbound, now)
         return codes
 
@@ -336,14 +357,28 @@ class Flow:
         if inbound.session_key is None:
             return False
         owner = await session_rows.account_of_key(tx, inbound.session_key)
-        await session_rows.end_key(tx, inbound.session_key, now)
+        if await session_rows.end_key(tx, inbound.session_key, now):
+            whose = account if owner == account.id else await account_rows.find(tx, owner or "")
+            details = {"how": "signed in anew"}
+            await audit.record(tx, entry_of(Event.LOGOUT, whose or account, inbound, now, details))
         return owner == account.id
 
-    async def _tell(self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int) -> None:
+    async def _tell(self, tx: Transaction, factor: Factor, evidence: Evidence, inbound: Inbound, now: int) -> None:
         if factor is Factor.BACKUP_CODE:
-            left = (await backup_code.count_left(tx, account.id)).count
-            await audit.record(tx, entry_of(Event.TWO_FACTOR_CODE_USED, account, inbound, now, {"left": left}))
-            await self._notices.send(tx, "backup_code_used", account, inbound, now, left=left)
+            left = (await backup_code.count_left(tx, evidence.account.id)).count
+            await self._note(tx, Event.TWO_FACTOR_CODE_USED, evidence, inbound, now, {"left": left})
+            await self._notices.send(tx, "backup_code_used", evidence.account, inbound, now, left=left)
+
+    async def _note(
+        self,
+        tx: Transaction,
+        event: Event,
+        evidence: Evidence,
+        inbound: Inbound,
+        now: int,
+        details: Mapping[str, str] | Mapping[str, int],
+    ) -> None:
+        await audit.record(tx, entry_of(event, evidence.account, inbound, now, details, evidence.session_id))
 
 
 def key_of(token: Secret[str]) -> bytes:

@@ -98,9 +98,10 @@ class Guard:
         why: Wrong,
         inbound: Inbound,
         now: int,
+        session: str | None = None,
     ) -> None:
-        """It was wrong: count it, unless it was no guess, and write it down."""
-        await self.write_down(tx, factor, account, why, inbound, now)
+        """It was wrong: count it, unless it was no guess, and write it down. `session`: of who is signed in already."""
+        await self.write_down(tx, factor, account, why, inbound, now, session)
         if why.reason not in COSTS_A_TRY:
             for key in admitted.keys:
                 await limits.give_back(tx, key, now)
@@ -109,14 +110,21 @@ class Guard:
         await streaks.write(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
         if admitted.locks_now or failures + 1 >= MOST_FAILURES:
             details = {"factor": factor.value, "failures": str(failures + 1)}
-            await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details))
+            await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details, session))
 
     async def write_down(
-        self, tx: Transaction, factor: Factor, account: Account, why: Wrong, inbound: Inbound, now: int
+        self,
+        tx: Transaction,
+        factor: Factor,
+        account: Account,
+        why: Wrong,
+        inbound: Inbound,
+        now: int,
+        session: str | None,
     ) -> None:
         """Note what was refused; by itself for what nobody can guess, like a link or the code of one's own set-up."""
         details = {"factor": factor.value, "reason": why.reason.value}
-        await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details))
+        await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
 
     async def _origin(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
         """Return the name of this device if it signed in before, else ELSEWHERE."""

@@ -89,7 +89,7 @@ class SecurityService:
             account = await self._account(tx, session)
             if account is None:
                 return NotAllowed()
-            codes = await self._flow.set_up(tx, account, offered, given, inbound, now)
+            codes = await self._flow.set_up(tx, account, offered, given, inbound, now, session.id)
             if codes is None:
                 return WrongCode()
             token = session_rows.new_token()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from gateway.accounts import rows as account_rows
 from gateway.accounts.record import Account, Status, Unacceptable, normalise_identifier
+from gateway.attacks.failed_passwords import FailedPasswords
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.edge.inbound import Inbound
@@ -43,11 +44,21 @@ class Turn:
 class SignInService:
     """`queue` bounds how many may wait for their turn at one email."""
 
-    def __init__(self, *, store: Store, hasher: Hasher, limit: Limit, flow: Flow, queue: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hasher: Hasher,
+        limit: Limit,
+        flow: Flow,
+        failed_passwords: FailedPasswords,
+        queue: int,
+    ) -> None:
         self._store = store
         self._hasher = hasher
         self._limit = limit
         self._flow = flow
+        self._failed_passwords = failed_passwords
         self._queue = queue
         self._turns: dict[str, Turn] = {}
 
@@ -96,7 +107,7 @@ class SignInService:
                 renewed = await self._renew(password, account)
                 return await self._admit(account, renewed, visit, now)
             case _:
-                return await self._reject(identifier, account, inbound, now, locks=reserved.locks_now)
+                return await self._reject(identifier, password, account, inbound, now, locks=reserved.locks_now)
 
     async def sign_out(self, session: Session, inbound: Inbound, now: int) -> None:
         """End the session; its next request is refused."""
@@ -136,9 +147,17 @@ class SignInService:
             return await self._flow.begin(tx, account, visit.session, inbound, now)
 
     async def _reject(
-        self, identifier: str, account: Account | None, inbound: Inbound, now: int, *, locks: bool
+        self,
+        identifier: str,
+        password: Secret[str],
+        account: Account | None,
+        inbound: Inbound,
+        now: int,
+        *,
+        locks: bool,
     ) -> Result:
         async with self._store.transaction(announce=False) as tx:
+            await self._failed_passwords.note(tx, identifier, password, now)
             await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, {"reason": "wrong"})
             if locks:
                 details = {"minutes": self._limit.lock_seconds // 60}

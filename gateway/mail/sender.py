@@ -10,6 +10,8 @@ from email.message import EmailMessage
 
 import structlog
 
+from gateway.audit import rows as audit
+from gateway.audit.events import Entry, Event, Outcome
 from gateway.mail.outbox import Claimed, claim, mark_failed, mark_sent, place_of
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.sealing import Sealer, Unopenable
@@ -59,6 +61,11 @@ class Sender:
     async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> None:
         async with self._store.transaction(announce=False) as tx:
             is_abandoned = await mark_failed(tx, mail, reason, is_permanent=is_permanent, now=now)
+            if is_abandoned:
+                details = {"template": mail.template}
+                await audit.record(
+                    tx, Entry(Event.MAIL_ABANDONED, Outcome.FAILURE, now, mail.recipient, details=details)
+                )
         about = {"mail": mail.id, "template": mail.template, "tries": mail.tries, "reason": reason}
         if is_abandoned:
             log.error("mail_abandoned", **about)

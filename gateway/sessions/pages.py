@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.accounts.record import Unacceptable, normalise_identifier
+from gateway.attacks.service import AttackService
 from gateway.login.answers import see_other
 from gateway.pages import Renderer, read_form, signed_in_of, visit_of
 from gateway.sessions.device import label
@@ -30,11 +31,24 @@ class DevicePaths:
     password: str
     accounts: str
     tenants: str
+    ops_unlock: str
+    ops_block: str
+    ops_unblock: str
+    ops_audit: str
 
 
 class DevicePages:
-    def __init__(self, *, service: DeviceService, links: RevokeLinks, renderer: Renderer, paths: DevicePaths) -> None:
+    def __init__(
+        self,
+        *,
+        service: DeviceService,
+        attacks: AttackService,
+        links: RevokeLinks,
+        renderer: Renderer,
+        paths: DevicePaths,
+    ) -> None:
         self._service = service
+        self._attacks = attacks
         self._links = links
         self._renderer = renderer
         self._paths = paths
@@ -84,7 +98,7 @@ class DevicePages:
 
     async def show_ops(self, request: web.Request) -> web.StreamResponse:
         """GET /ops"""
-        return self._page("ops.html", request, ended=None, problem="")
+        return await self._ops(request, done=request.query.get("done", ""))
 
     async def end_from_ops(self, request: web.Request) -> web.StreamResponse:
         """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one."""
@@ -99,8 +113,22 @@ class DevicePages:
         except Unacceptable:
             ended = None
         if ended is None:
-            return self._page("ops.html", request, status=422, ended=None, problem="unknown")
-        return self._page("ops.html", request, ended=ended, problem="")
+            return await self._ops(request, status=422, problem="unknown")
+        return await self._ops(request, ended=ended)
+
+    async def _ops(
+        self,
+        request: web.Request,
+        *,
+        status: int = 200,
+        ended: int | None = None,
+        problem: str = "",
+        done: str = "",
+    ) -> web.Response:
+        now = int(time.time())
+        attacks = await self._attacks.picture(now)
+        context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
+        return self._page("ops.html", request, status=status, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)

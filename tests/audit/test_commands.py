@@ -115,3 +115,15 @@ def test_rotating_the_secret_signs_the_checkpoints_anew(shell: Gateway) -> None:
     assert "1 checkpoints of the audit log signed anew" in shell.cli("keys", "rotate").stdout
     shell.environ["GATEWAY_SECRET"] = new
     assert shell.cli("audit", "verify").returncode == 0
+
+
+def test_a_network_is_blocked_and_let_in_again_from_the_shell(shell: Gateway) -> None:
+    assert "203.0.113.0/24 is blocked for 2 hours" in shell.cli("block", "add", "203.0.113.9/24", "--hours", "2").stdout
+    (block,) = json.loads(shell.cli("block", "list", "--json").stdout)
+    assert block["network"] == "203.0.113.0/24"
+    assert shell.cli("block", "remove", "203.0.113.0/24").returncode == 0
+    assert shell.cli("block", "list").stdout == "none\n"
+    assert "is not blocked" in shell.cli("block", "remove", "203.0.113.0/24").stderr
+    assert "wider than" in shell.cli("block", "add", "10.0.0.0/8").stderr
+    events = [row["event"] for row in json.loads(shell.cli("audit", "list", "--json").stdout)]
+    assert events[:2] == ["address_unblocked", "address_blocked"]

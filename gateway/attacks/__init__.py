@@ -1,0 +1,1 @@
+"""Attacks on sign-ins: seeing what is under way, and stopping it."""

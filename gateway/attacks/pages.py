@@ -1,0 +1,72 @@
+"""What the owner does at /ops about an attack, and the answer to those who sign in from a blocked address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from gateway.attacks.blocks import Block
+from gateway.attacks.service import AttackService
+from gateway.failures import Failure
+from gateway.login.answers import see_other
+from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+
+log = structlog.get_logger("attacks")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HOURS = (1, 24, 168)
+
+
+class AttackPages:
+    """`path` is where the owner's page is."""
+
+    def __init__(self, *, service: AttackService, renderer: Renderer, path: str) -> None:
+        self._service = service
+        self._renderer = renderer
+        self._path = path
+
+    async def unlock(self, request: web.Request) -> web.StreamResponse:
+        """POST /ops/unlock: `key`, of a lock that the page shows."""
+        owner, inbound = signed_in_of(request), visit_of(request).inbound
+        key = (await read_form(request)).text("key")
+        is_done = await self._service.unlock(owner, key, inbound, int(time.time()))
+        return see_other(f"{self._path}?done=unlocked" if is_done else self._path)
+
+    async def block(self, request: web.Request) -> web.StreamResponse:
+        """POST /ops/block: `network` (an address or a network) and `hours`."""
+        owner, inbound = signed_in_of(request), visit_of(request).inbound
+        form = await read_form(request)
+        hours = int(form.text("hours")) if form.text("hours") in map(str, HOURS) else HOURS[0]
+        done = await self._service.block(owner, form.text("network"), hours * 3_600, inbound, int(time.time()))
+        if isinstance(done, Block):
+            return see_other(f"{self._path}?done=blocked")
+        return see_other(f"{self._path}?done={done.value}")
+
+    async def unblock(self, request: web.Request) -> web.StreamResponse:
+        """POST /ops/unblock: `network`, as the page shows it."""
+        owner, inbound = signed_in_of(request), visit_of(request).inbound
+        network = (await read_form(request)).text("network")
+        is_done = await self._service.unblock(owner, network, inbound, int(time.time()))
+        return see_other(f"{self._path}?done=unblocked" if is_done else self._path)
+
+    def refuse_blocked(self, handler: Handler) -> Handler:
+        """Return `handler` of a sign-in page, for all but those who come from a blocked address.
+
+        Who is signed in is never kept out: an address may be an office, and others in it are not meant.
+        """
+
+        async def guard(request: web.Request) -> web.StreamResponse:
+            visit, now = visit_of(request), int(time.time())
+            if visit.signed_in is None:
+                block = await self._service.find_block(visit.inbound.address, now)
+                if block is not None:
+                    log.warning("sign_in_from_blocked_address", request_id=visit.inbound.request_id)
+                    response = self._renderer.failure(Failure.ADDRESS_BLOCKED, visit.inbound.request_id)
+                    response.headers["Retry-After"] = str(block.until - now)
+                    return response
+            return await handler(request)
+
+        return guard

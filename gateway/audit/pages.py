@@ -1,0 +1,132 @@
+"""/admin/audit for a tenant's admin, /ops/audit for the owner: the log, filtered, drawn, and taken out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from gateway.audit import asked as asking
+from gateway.audit import picture, rows, search
+from gateway.audit.asked import Asked
+from gateway.audit.chain import Row
+from gateway.audit.events import ACTOR, Entry, Event, Outcome
+from gateway.audit.export import Format, as_bytes, note_export
+from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+from gateway.sessions.device import label
+from gateway.sessions.record import Session
+from gateway.store import Store, StoreUnavailable
+
+log = structlog.get_logger("audit")
+
+ROWS_A_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as it is shown. `device` is "" where no browser did it."""
+
+    row: Row
+    device: str
+    details: Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPaths:
+    """Where a log's page is, and where its export is asked for."""
+
+    overview: str
+    export: str
+
+
+class AuditPages:
+    """The same pages twice: `is_owners` shows every tenant, the other only that of who is looking."""
+
+    def __init__(self, *, store: Store, renderer: Renderer, paths: AuditPaths, is_owners: bool) -> None:
+        self._store = store
+        self._renderer = renderer
+        self._paths = paths
+        self._is_owners = is_owners
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET: `event`, `outcome`, `person`, `address`, `since`, `until`, `words`, `tenant`, and `before`, a place."""
+        asked = self._asked(request.query, signed_in_of(request))
+        if asked.wrong:
+            return self._page(request, asked, None, None, status=422)
+        async with self._store.reading() as tx:
+            found = await search.find(tx, asked.wanted, asked.before, ROWS_A_PAGE)
+            drawn = await picture.draw(tx, asked.wanted, int(time.time()))
+        return self._page(request, asked, found, drawn)
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """POST: the same fields, and `format`: the whole of what they ask for, streamed."""
+        session, now = signed_in_of(request), int(time.time())
+        form = await read_form(request)
+        asked = self._asked(form.fields, session)
+        if asked.wrong:
+            return self._page(request, asked, None, None, status=422)
+        kind = Format.CSV if form.text("format") == Format.CSV.value else Format.JSON_LINES
+        entry = Entry(
+            Event.AUDIT_EXPORTED,
+            Outcome.SUCCESS,
+            now,
+            session.identifier,
+            tenant=session.tenant,
+            account=session.account,
+        )
+        seen = entry.seen_from(visit_of(request).inbound, session.id)
+        await note_export(self._store, asked.wanted, kind, seen)
+        return await self._stream(request, asked, kind, now)
+
+    def _asked(self, fields: Mapping[str, str], session: Session) -> Asked:
+        asked = asking.read(fields)
+        return asked if self._is_owners else asked.of_tenant(session.tenant)
+
+    async def _stream(self, request: web.Request, asked: Asked, kind: Format, now: int) -> web.StreamResponse:
+        name = f"audit-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}.{kind.value}"
+        disposition = f'attachment; filename="{name}"'
+        response = web.StreamResponse(headers={"Content-Disposition": disposition})
+        response.content_type, response.charset = kind.content_type, "utf-8"
+        await response.prepare(request)
+        try:
+            async for piece in as_bytes(self._store, asked.wanted, kind):
+                await response.write(piece)
+        except StoreUnavailable as error:
+            # Half a log must not look like a whole one: the connection breaks, and the browser says so.
+            log.error("export_broken_off", reason=str(error))
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            log.info("export_broken_off", reason="the client left")
+        return response
+
+    def _page(
+        self,
+        request: web.Request,
+        asked: Asked,
+        found: search.Page | None,
+        drawn: picture.Picture | None,
+        *,
+        status: int = 200,
+    ) -> web.Response:
+        lines = [line_of(row) for row in found.rows] if found else []
+        return self._renderer.page(
+            "audit.html",
+            visit_of(request),
+            status=status,
+            paths=self._paths,
+            is_owners=self._is_owners,
+            asked=asked,
+            events=sorted(Event),
+            found=found,
+            lines=lines,
+            drawn=drawn,
+        )
+
+
+def line_of(row: Row) -> Line:
+    details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
+    return Line(row, label(row.user_agent) if row.user_agent else "", details)

@@ -1,0 +1,88 @@
+"""Addresses from which nobody may sign in: the way back for an owner who shut everybody out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, fail, moment, operator, settings_of, show, with_store
+
+if TYPE_CHECKING:
+    from gateway.attacks.blocks import Block
+    from gateway.store import Store
+
+Network = Annotated[str, typer.Argument(help="An address, or a network like 203.0.113.0/24.")]
+
+program = typer.Typer(help="Addresses from which nobody may sign in.", no_args_is_help=True)
+
+
+@program.callback()
+def group() -> None:
+    """Addresses from which nobody may sign in."""
+
+
+@program.command("list")
+def list_blocks(config: Config = None, as_json: AsJSON = False) -> None:
+    """List what is blocked."""
+    from gateway.attacks import blocks
+
+    async def read(store: Store) -> list[Block]:
+        async with store.reading() as tx:
+            return await blocks.list_active(tx, int(time.time()))
+
+    table = [
+        {"network": block.network, "until": moment(block.until), "by": block.created_by}
+        for block in with_store(settings_of(config), read)
+    ]
+    show(table, as_json)
+
+
+@program.command("add")
+def add_block(
+    network: Network,
+    hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="For how long.")] = 24,
+    config: Config = None,
+) -> None:
+    """Let nobody sign in from there for a while; who is signed in goes on working."""
+    from gateway.attacks.blocks import read_network
+
+    found = read_network(network) or fail("that is no address, or a network wider than /16 (IPv6: /32)")
+    change(str(found), hours, config)
+    typer.echo(f"{found} is blocked for {hours} hours")
+
+
+@program.command("remove")
+def remove_block(network: Network, config: Config = None) -> None:
+    """End a block."""
+    from gateway.attacks.blocks import read_network
+
+    found = read_network(network)
+    if found is None or not change(str(found), 0, config):
+        fail(f"{network} is not blocked")
+    typer.echo(f"{found} is not blocked any more")
+
+
+def change(network: str, hours: int, config: Config) -> bool:
+    """Block for so many hours, or end the block where that is 0. Returns whether anything changed."""
+    from gateway.attacks import blocks
+    from gateway.attacks.blocks import Block
+    from gateway.audit import rows as audit
+    from gateway.audit.events import ACTOR, Entry, Event, Outcome
+
+    now, by = int(time.time()), operator()
+
+    async def work(store: Store) -> bool:
+        async with store.transaction(announce=False) as tx:
+            if hours:
+                await blocks.add(tx, Block(network, now + hours * 3_600, now, by))
+            elif not await blocks.remove(tx, network):
+                return False
+            event = Event.ADDRESS_BLOCKED if hours else Event.ADDRESS_UNBLOCKED
+            details: dict[str, str | int | bool] = {ACTOR: by, "network": network, "seconds": hours * 3_600}
+            entry = Entry(event, Outcome.SUCCESS, now, "", request_id="cli", details=details)
+            await audit.record(tx, entry)
+            return True
+
+    return with_store(settings_of(config), work)
