@@ -229,7 +229,7 @@ def test_a_session_that_expires_ends_what_is_open(
                     person.open("/x", follow=False)
             assert socket.read_to_end() == b"\x88\x02\x03\xf0"
             assert connection.read_to_end() == b""
-            assert 1 < time.monotonic() - began < 8
+            assert time.monotonic() - began < 8
         assert not person.is_signed_in
     finally:
         assert own.stop() == 0
