@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import platform
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -58,7 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=6, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--floor", action="store_true", help="measure a relay that does nothing as well")
     options = parser.parse_args()
+    print(f"the gateway runs on Python {platform.python_version()}, {Path(sys.executable).resolve()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -71,10 +75,10 @@ def main() -> None:
 def compare(folder: Path, to: int, access_log: bool, options: argparse.Namespace) -> None:
     print(f"\n== access logs {'on' if access_log else 'off'} ==")
     with contextlib.ExitStack() as stack:
-        running = [
-            stack.enter_context(kind(folder, to, access_log))
-            for kind in (servers.nginx, servers.gateway, servers.caddy)
-        ]
+        kinds = [servers.nginx, servers.gateway, servers.caddy]
+        if options.floor and not access_log:
+            kinds.append(servers.relay)
+        running = [stack.enter_context(kind(folder, to, access_log)) for kind in kinds]
         cookie = sign_in(running[1])
         for path in ("1k", "64k"):
             rounds: dict[str, list[Figures]] = {server.name: [] for server in running}
@@ -124,7 +128,7 @@ def show(path: str, rounds: dict[str, list[Figures]]) -> None:
             f"  p99 {median(name, lambda f: f.p99):6.2f} ms  {median(name, lambda f: f.cpu):6.1f} µs CPU"
             f"  {sum(f.wrong for f in rounds[name])} wrong"
         )
-    for other in ("nginx", "caddy"):
+    for other in (name for name in rounds if name != "gateway"):
         rate = ratio(rounds, other, lambda f: f.rate)
         cpu = ratio(rounds, other, lambda f: f.cpu)
         print(f"gateway / {other}: {rate:.2f} × requests/s, {cpu:.2f} × CPU")

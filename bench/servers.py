@@ -137,6 +137,19 @@ def caddy(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def relay(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
+    """No gateway at all: what is left of its costs when nothing is read or checked."""
+    port = free_port()
+    program = (sys.executable, str(ROOT / "bench" / "relay.py"), str(port), str(to))
+    process = start(SERVER_CORE, *program, log=folder / "relay.log")
+    wait_for(port)
+    try:
+        yield Server("relay", port, process.pid, process)
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
 def gateway(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
     """One worker; a rule that admits every signed-in person; every header rule and the assertion on."""
     port = free_port()

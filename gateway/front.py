@@ -127,8 +127,8 @@ class Front:
         if session is not None:
             client.account = session.account
         match decide(inbound, session, self._rules, self._clock.utc):
-            case Forward(known):
-                self._forward(client, inbound, known)
+            case Forward() as admitted:  # not Forward(session): to take it apart costs more than to decide
+                self._forward(client, inbound, admitted.session)
             case Page(known):
                 self._show(client, inbound, known)
             case SignIn():

@@ -161,12 +161,14 @@ def complete(session: Session | None) -> Session | None:
 
 def find_page(inbound: Inbound, rules: Rules) -> Need | None:
     """A gateway path is one only if it is spelled exactly so: no decoding, no folding, nothing below it."""
-    path = inbound.path
+    path = inbound.readings[0]
     need = rules.pages.get(path)
-    if need is None and rules.page_parents:
+    if need is None:
         parent, _, last = path.rpartition("/")
         need = rules.page_parents.get(parent) if last else None
-    is_spelled_so = need is not None and inbound.target.partition(b"?")[0] == path.encode()
+        if need is None:
+            return None
+    is_spelled_so = inbound.target.partition(b"?")[0] == path.encode()
     return need if is_spelled_so else None
 
 
@@ -224,11 +226,13 @@ def decide_rule(inbound: Inbound, session: Session, rules: Rules, now: int) -> D
 
 
 def find_rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
-    for prefix in walk_up(path):
-        rule = rules.get(prefix)
+    end = len(path.rstrip("/"))  # from here on as walk_up does, and stops at the first
+    while end > 0:
+        rule = rules.get(path[:end])
         if rule is not None:
             return rule
-    return None
+        end = path.rfind("/", 0, end)
+    return rules.get("")
 
 
 def walk_up(path: str) -> list[str]:

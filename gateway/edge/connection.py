@@ -192,7 +192,8 @@ class ClientConnection(asyncio.Protocol):
                 self._advance()
             elif self._is_judging:
                 self._judge_first_chunk(self.inbound)
-            self._limit_buffer()
+            if self._buffer:
+                self._limit_buffer()
         elif self._body is not None:
             self._take_body(exchange, self._body, received)
         elif exchange.is_tunnel:
@@ -253,14 +254,15 @@ class ClientConnection(asyncio.Protocol):
             return
         self._advancing = True
         while self.inbound is None and self._buffer and not self._is_closing and not self._is_behind:
-            if self._buffer.startswith(b"\r\n"):
-                self._buffer = self._buffer[2:]  # one empty line is forgiven, RFC 9112 §2.2
-            end = self._buffer.find(HEAD_END)
+            buffer = self._buffer
+            if buffer[:2] == b"\r\n":
+                buffer = self._buffer = buffer[2:]  # one empty line is forgiven, RFC 9112 §2.2
+            end = buffer.find(HEAD_END)
             if end < 0:
                 self._check_open_head()
                 break
-            head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-            self._begin(head)
+            self._buffer = buffer[end + 4 :]
+            self._begin(buffer[:end])
         self._advancing = False
         if self._is_paused and self.inbound is None and not self._is_behind:
             self._read_on()

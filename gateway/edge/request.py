@@ -99,6 +99,15 @@ class Line(NamedTuple):
     meaning: Any = None
 
 
+class RequestLine(NamedTuple):
+    """A request line that is served; `readings` are None where the target is to be refused (see edge.target)."""
+
+    method: str
+    target: bytes
+    readings: tuple[str, ...] | None
+    is_http_1_1: bool
+
+
 class Special(NamedTuple):
     """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together."""
 
@@ -136,7 +145,7 @@ class Reader:
         self._passing: set[bytes] = set()
         self._lines: dict[bytes, Line] = {}
         self._specials: dict[tuple[bytes, ...], Special] = {}
-        self._paths: dict[bytes, tuple[str, ...] | None] = {}
+        self._request_lines: dict[bytes, RequestLine] = {}
         self._addresses: dict[tuple[str, bytes], str] = {}
         self._memo_room = MEMO_BYTES
         self._trusted: dict[str, bool] = {}
@@ -152,17 +161,11 @@ class Reader:
         `peer` is the address at the other end of the connection, "" for a Unix socket.
         """
         lines = head.split(b"\r\n")
-        request_line = lines.pop(0)
-        parts = request_line.split(b" ")
-        if len(parts) != 3:
-            return Failure.BAD_REQUEST
-        verb, target, version = parts
-        method = METHOD_NAMES.get(verb)
-        is_http_1_1 = version == b"HTTP/1.1"
-        if method is None or not (is_http_1_1 or version == b"HTTP/1.0"):
-            return refuse_request_line(verb, version)
-        if len(target) > self._max_target_bytes:
-            return Failure.TARGET_TOO_LONG
+        first = lines.pop(0)
+        request_line = self._request_lines.get(first) or self._read_request_line(first)
+        if isinstance(request_line, Failure):
+            return request_line
+        method, target, readings, is_http_1_1 = request_line
         if len(lines) > self._max_fields:
             return Failure.HEAD_TOO_LARGE
         passing = self._passing
@@ -175,11 +178,9 @@ class Reader:
                 others.append(line)
         rest = tuple(others)
         special = self._specials.get(rest)
-        if not is_accepted_by_llhttp(request_line, lines if special is None else others):
+        if not is_accepted_by_llhttp(first, lines if special is None else others):
             return Failure.BAD_REQUEST
-        path, mark, query = target.partition(b"?")
-        readings = self._paths[path] if path in self._paths else self._read_path(path)
-        if readings is None or (mark and not is_safe_query(query)):
+        if readings is None:
             return Failure.BAD_PATH
         if special is None:
             kept, special = self._understand(lines, kept, rest)
@@ -250,10 +251,24 @@ class Reader:
             self._specials[left] = special
         return kept, special
 
-    def _read_path(self, path: bytes) -> tuple[str, ...] | None:
-        self._make_room(len(path))
-        readings = self._paths[path] = read_path(path)
-        return readings
+    def _read_request_line(self, line: bytes) -> RequestLine | Failure:
+        parts = line.split(b" ")
+        if len(parts) != 3:
+            return Failure.BAD_REQUEST
+        verb, target, version = parts
+        method = METHOD_NAMES.get(verb)
+        is_http_1_1 = version == b"HTTP/1.1"
+        if method is None or not (is_http_1_1 or version == b"HTTP/1.0"):
+            return refuse_request_line(verb, version)
+        if len(target) > self._max_target_bytes:
+            return Failure.TARGET_TOO_LONG
+        path, _, query = target.partition(b"?")
+        readings = read_path(path) if is_safe_query(query) else None
+        known = RequestLine(method, target, readings, is_http_1_1)
+        if readings is not None:
+            self._make_room(len(line))
+            self._request_lines[line] = known
+        return known
 
     def _judge_peer(self, peer: str) -> bool:
         if len(self._trusted) > 10_000:
@@ -334,7 +349,7 @@ class Reader:
             self._passing.clear()
             self._lines.clear()
             self._specials.clear()
-            self._paths.clear()
+            self._request_lines.clear()
             self._addresses.clear()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.edge.inbound import Inbound
 from gateway.failures import Failure
 from gateway.http1 import LAST_CHUNK, chunk
-from gateway.proxy.response import CHUNKED, UNTIL_CLOSE, Answer
+from gateway.proxy.response import Answer
 from gateway.sessions.record import Session
 
 if TYPE_CHECKING:
@@ -194,19 +194,21 @@ class Exchange:
         lines = [answer.status_line, *answer.lines]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
-        if answer.length in (CHUNKED, UNTIL_CLOSE):
+        is_unframed = False
+        if answer.length < 0:  # CHUNKED or UNTIL_CLOSE
             self._is_chunked_to_client = self.inbound.is_http_1_1
+            is_unframed = not self._is_chunked_to_client
             if self._is_chunked_to_client:
                 lines.append(b"Transfer-Encoding: chunked")
         elif answer.length_line is not None and answer.status != 204:
             lines.append(answer.length_line)
-        is_unframed = answer.length < 0 and not self._is_chunked_to_client
         if self.client.will_close(is_unframed=is_unframed):
             lines.append(b"Connection: close")
         elif not self.inbound.is_http_1_1:
             lines.append(b"Connection: keep-alive")
         self._sent = len(payload)
-        self.client.write(b"%b\r\n\r\n%b" % (b"\r\n".join(lines), self._frame(payload, is_whole)))
+        lines += (b"", self._frame(payload, is_whole))
+        self.client.write(b"\r\n".join(lines))  # in one join, so that the bytes are copied once
         if is_whole:
             self._finish()
 

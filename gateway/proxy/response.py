@@ -65,10 +65,11 @@ class Special(NamedTuple):
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_lines", "_own_cookies", "_passing", "_specials")
+    __slots__ = ("_lines", "_own_cookies", "_passing", "_specials", "_statuses")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
+        self._statuses: dict[bytes, tuple[int, bool, bytes]] = {}
         self._passing: set[bytes] = set()
         self._lines: dict[bytes, tuple[int, bytes]] = {}
         self._specials: dict[tuple[bytes, ...], Special] = {}
@@ -77,9 +78,10 @@ class AnswerReader:
         """Return the Answer of `head` (without the empty line), given to a request of `method`; None to refuse."""
         lines = head.split(b"\r\n")
         status_line = lines.pop(0)
-        match = STATUS_LINE.fullmatch(status_line)
-        if match is None:
+        known = self._statuses.get(status_line) or self._read_status(status_line)
+        if known is None:
             return None
+        status, is_http_1_1, as_1_1 = known
         passing = self._passing
         kept: list[bytes] = []
         others: list[bytes] = []
@@ -99,23 +101,31 @@ class AnswerReader:
         if is_refused:
             return None
         if also:
-            known = also.union(kept)
-            kept = [line for line in lines if line in known]
+            all_kept = also.union(kept)
+            kept = [line for line in lines if line in all_kept]
         if options:
             kept = leave_out_nominated(kept, options)
-        status = int(match[2])
         return Answer(
             status,
-            b"HTTP/1.1" + status_line[8:],
+            as_1_1,
             kept,
             0 if method == "HEAD" or status < 200 or status in WITHOUT_BODY else length,
             length_line,
-            match[1] == b"1" and b"close" not in options,
+            is_http_1_1 and b"close" not in options,
             is_websocket and b"upgrade" in options,
             is_stream,
             has_cache_rule,
             own_cookies,
         )
+
+    def _read_status(self, line: bytes) -> tuple[int, bool, bytes] | None:
+        """Return (status, whether it is from an HTTP/1.1 server, the line with our version); None to refuse."""
+        match = STATUS_LINE.fullmatch(line)
+        if match is None:
+            return None
+        self._make_room()
+        status = self._statuses[line] = int(match[2]), match[1] == b"1", b"HTTP/1.1" + line[8:]
+        return status
 
     def _understand(
         self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]
@@ -132,7 +142,8 @@ class AnswerReader:
         return kept, special
 
     def _make_room(self) -> None:
-        if len(self._passing) + len(self._lines) + len(self._specials) >= MEMO_LINES:
+        if len(self._passing) + len(self._lines) + len(self._specials) + len(self._statuses) >= MEMO_LINES:
+            self._statuses.clear()
             self._passing.clear()
             self._lines.clear()
             self._specials.clear()

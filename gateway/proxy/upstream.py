@@ -100,7 +100,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Wait unused for the next exchange, at most `until` a time of the deadlines' clock."""
         self._was_used = True
         self.deadline = until
-        self._read_on()
+        if self._is_paused:
+            self._read_on()
 
     def close(self) -> None:
         self._exchange = None
@@ -301,15 +302,15 @@ class Upstream:
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Put a connection back. Whoever waits for one has it at once."""
-        while self._waiting and self._waiting[0].inbound.method in IDEMPOTENT:
+        while self._waiting:
+            if self._waiting[0].inbound.method not in IDEMPOTENT:
+                connection.close()
+                return
             exchange = self._waiting.popleft()
             if not exchange.is_over:
                 connection.rest(NEVER)
                 connection.carry(exchange)
                 return
-        if self._waiting:
-            connection.close()
-            return
         connection.rest(self.deadlines.now + self.patience.keepalive)
         self._idle.append(connection)
 

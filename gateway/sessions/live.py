@@ -89,7 +89,9 @@ class Seen:
     def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
         """Return `session` unless it has expired, and note its use."""
         seen_at = self._times.get(key) or self._written.get(key, 0)
-        if is_expired(session, max(seen_at, session.seen_at), self._lifetimes, now):
+        if seen_at < session.seen_at:
+            seen_at = session.seen_at
+        if is_expired(session, seen_at, self._lifetimes, now):
             return None
         if is_use:
             self._times[key] = now

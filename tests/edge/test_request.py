@@ -106,7 +106,7 @@ def llhttp_takes(head: bytes) -> bool:
     return True
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=1_000, deadline=None)
 @given(HEAD, st.sampled_from(("10.0.0.1", "192.0.2.1")))
 @example(b"GET /%00 HTTP/1.1\r\nHost: app.example.com\r\nAccept: */*\r\n folded", "192.0.2.1")
 def test_what_was_judged_before_changes_no_judgement(head: bytes, peer: str) -> None:
@@ -117,7 +117,7 @@ def test_what_was_judged_before_changes_no_judgement(head: bytes, peer: str) -> 
         assert isinstance(afresh, Failure)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(REQUEST_LINES), st.lists(st.sampled_from(LINES[:7]), max_size=6), st.data())
 def test_known_lines_hide_nothing_between_them(line: bytes, known: list[bytes], data: st.DataObject) -> None:
     """The same lines in every other order, with one that is new: llhttp and our rules see the new one."""

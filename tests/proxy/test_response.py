@@ -68,7 +68,7 @@ def llhttp_takes(head: bytes) -> bool:
     return True
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=1_000, deadline=None)
 @given(HEAD, st.sampled_from(("GET", "HEAD")))
 def test_what_was_judged_before_changes_no_judgement(head: bytes, method: str) -> None:
     afresh = AnswerReader(OWN).read(head, method)
