@@ -295,8 +295,9 @@ class Gateway:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
         for server in self._servers:
             server.close()
-        await self._admin.stop()
+        self._tally.leave()
         self.edge.drain()
+        await self._admin.stop()
         until = asyncio.get_running_loop().time() + self._settings.listen.drain_seconds
         while self.edge.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - polled once
             await asyncio.sleep(0.05)

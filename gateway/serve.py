@@ -38,6 +38,7 @@ READY_SECONDS = 30.0
 STEADY_SECONDS = 1.0  # a worker that lived this long may be replaced at once
 LONGEST_PAUSE = 10.0
 LOOK_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -271,6 +272,7 @@ class Supervisor:
         if self._wait_until_ready():
             self._signal(old, signal.SIGTERM)
             close_all(before[1], but=sockets)
+            self._wait_until_left(old)
             self._leaving = {}
             log.info("reloaded", workers=len(self._slots))
             return
@@ -283,6 +285,16 @@ class Supervisor:
                 worker.generation = self._generation
         self._forget_failed(old)
         log.error("reload_refused", reason="the new workers could not start; the log above says why")
+
+    def _wait_until_left(self, old: list[int]) -> None:
+        """Wait until those of before take no connection any more: then nobody comes to the former settings."""
+        until = time.monotonic() + LEAVE_SECONDS
+        while time.monotonic() < until:
+            regions = [self._workers[pid].region for pid in old if pid in self._workers]
+            if all(self._board.is_leaving(region) for region in regions):
+                return
+            signal.sigtimedwait((signal.SIGCHLD,), 0.01)
+            self._reap()
 
     def _forget_failed(self, old: list[int]) -> None:
         for pid in [pid for pid in self._workers if pid not in old]:

@@ -20,7 +20,7 @@ from gateway.admin.families import COUNT, FAMILIES, PLACES, Kind
 REGIONS = 256  # workers of which some may still be draining
 NUMBER_BYTES = 8
 HEAD = 8  # numbers of the supervisor
-IS_TAKEN, BEAT, IS_USED = 0, 1, 2
+IS_TAKEN, BEAT, IS_USED, IS_LEAVING = range(4)
 OWN = 4  # numbers of a region before those that are counted
 REGION = OWN + COUNT
 MILLI = 1_000
@@ -60,7 +60,7 @@ class Board:
             start = HEAD + region * REGION
             if not self._memory[start + IS_TAKEN]:
                 self._memory[start + IS_TAKEN] = self._memory[start + IS_USED] = 1
-                self._memory[start + BEAT] = 0
+                self._memory[start + BEAT] = self._memory[start + IS_LEAVING] = 0
                 return region
         raise RuntimeError("all regions of the board are taken")
 
@@ -71,6 +71,10 @@ class Board:
     def beat_of(self, region: int) -> float:
         """Return when the worker last wrote, in seconds of the monotonic clock; 0 if it has not yet."""
         return self._memory[HEAD + region * REGION + BEAT] / MILLI
+
+    def is_leaving(self, region: int) -> bool:
+        """Whether the worker takes no connection any more."""
+        return bool(self._memory[HEAD + region * REGION + IS_LEAVING])
 
     def count_end(self, reason: int) -> None:
         self._memory[reason] += 1
@@ -87,6 +91,10 @@ class Board:
         start = HEAD + region * REGION
         self._memory[start + OWN : start + REGION] = array("Q", numbers)
         self._memory[start + BEAT] = int(now * MILLI)
+
+    def leave(self, region: int) -> None:
+        """The worker has closed its listening sockets."""
+        self._memory[HEAD + region * REGION + IS_LEAVING] = 1
 
     # Everybody's.
 

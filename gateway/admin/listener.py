@@ -6,7 +6,6 @@ Whichever worker accepts answers for all of them.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 from aiohttp import web
@@ -28,7 +27,6 @@ class AdminListener:
         self._figures = figures
         self._health = health
         self._runner: web.AppRunner | None = None
-        self._site: web.SockSite | None = None
 
     async def start(self, sock: socket.socket) -> None:
         application = web.Application()
@@ -36,14 +34,11 @@ class AdminListener:
             application.router.add_get(path, show)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=END_SECONDS)
         await self._runner.setup()
-        self._site = web.SockSite(self._runner, sock)
-        await self._site.start()
+        await web.SockSite(self._runner, sock).start()
 
     async def stop(self) -> None:
         if self._runner is not None:
-            with contextlib.suppress(RuntimeError):  # where the site was stopped before
-                await self._runner.cleanup()
-            self._runner = None
+            await self._runner.cleanup()
 
     async def alive(self, _: web.Request) -> web.StreamResponse:
         """GET /alive: an event loop turns. Nothing else is asked: a restart would not bring the store back."""

@@ -37,6 +37,10 @@ class Tally:
         self.numbers[place + bisect_left(bounds, seconds)] += 1
         self.numbers[place + len(bounds) + 1] += int(seconds * MICRO)
 
+    def leave(self) -> None:
+        """This worker takes no connection any more."""
+        self._board.leave(self._region)
+
     def write(self, now: float) -> None:
         """Show what was counted to the others. `now` is the monotonic clock's."""
         self._board.write(self._region, self.numbers, now)

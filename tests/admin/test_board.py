@@ -50,10 +50,13 @@ def test_who_comes_after_a_worker_that_died_counts_on() -> None:
     first = Tally(board, region)
     first.count_sign_in(Factor.PASSWORD, Result.WRONG)
     first.write(10.0)
+    first.leave()
+    assert board.is_leaving(region)
     board.release(region)
     board.count_end(Ended.HUNG)
     assert board.lease() == region
     assert board.beat_of(region) == 0
+    assert not board.is_leaving(region)
     second = Tally(board, region)
     assert shown(board)["sign_ins_total", "password", "wrong"] == 1
     second.count_sign_in(Factor.PASSWORD, Result.WRONG)

@@ -24,7 +24,7 @@ from tests.support.upstream import RecordingUpstream
 
 @pytest.fixture
 def own(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
-    changes = {"LISTEN__DRAIN_SECONDS": "5", "LISTEN__HUNG_SECONDS": "2"}
+    changes = {"LISTEN__DRAIN_SECONDS": "5", "LISTEN__HUNG_SECONDS": "5"}
     running = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes=changes).seed().start()
     yield running
     if running.process and running.process.poll() is None:
@@ -41,7 +41,7 @@ def numbers(gateway: Gateway) -> dict[tuple[str, ...], float]:
     }
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until
@@ -118,7 +118,7 @@ def test_a_worker_that_hangs_is_noticed_and_replaced(own: Gateway) -> None:
 @pytest.fixture
 def notified(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[tuple[Gateway, socket.socket]]:
     """A gateway, and the socket on which it tells systemd how it is."""
-    changes = {"LISTEN__HUNG_SECONDS": "2"}
+    changes = {"LISTEN__HUNG_SECONDS": "5"}
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes=changes).seed()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
@@ -166,7 +166,7 @@ def test_systemd_hears_nothing_while_no_worker_can_serve(notified: tuple[Gateway
     store.touch()  # workers that start now have no store, and end
     for pid in gateway.workers():
         os.kill(pid, signal.SIGKILL)
-    fall_silent(notify, 20)
+    fall_silent(notify, 30)
     store.unlink()
     store.with_name("away").rename(store)
     assert hear(notify, 20)

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -183,6 +184,21 @@ def test_links_and_mails_of_then_are_held_back(own: Gateway, tmp_path: Path) -> 
         assert connection.execute("SELECT count(*) FROM outbox WHERE abandoned_at IS NULL").fetchone()[0] == 0
     former = [file for file in Path(path).parent.iterdir() if ".before-" in file.name]
     assert len(former) == 1
+
+
+def test_a_new_machine_begins_from_a_backup(own: Gateway, upstream: RecordingUpstream, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    assert own.cli("backup", str(folder)).returncode == 0
+    new = Gateway(tmp_path / "new", f"127.0.0.1:{upstream.port}")
+    shutil.copy(folder / "access.toml", new.config)
+    done = new.cli("restore", str(folder), "--confirm")
+    assert (done.returncode, done.stderr) == (0, "")
+    new.start()
+    try:
+        Person(new).sign_in()
+        assert Path(new.store_url.removeprefix("sqlite:///")).stat().st_mode & 0o077 == 0
+    finally:
+        new.stop()
 
 
 def test_a_damaged_store_can_be_replaced(own: Gateway, tmp_path: Path) -> None:
