@@ -2,8 +2,8 @@
 
 Each line has the request's id, and the id of the account that asked ("" for nobody): they lead to the audit log and
 to the application's own log. Everything that a client chose goes through the JSON encoder, which escapes line breaks
-and control characters: no request can write a line of its own or command a terminal. The query is left out: links
-carry secrets there.
+and control characters: no request can write a line of its own or command a terminal. The query is left out, and what
+follows the path of a page whose last segment is a token: mailed links carry secrets there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 
 from gateway.deadlines import NEVER, Deadlines
 from gateway.edge.connection import Served
@@ -21,10 +22,11 @@ encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class AccessLog:
-    """`descriptor` is where lines go."""
+    """`descriptor` is where lines go; below `secret_below` (paths up to their final slash) lie tokens."""
 
-    def __init__(self, descriptor: int, deadlines: Deadlines) -> None:
+    def __init__(self, descriptor: int, deadlines: Deadlines, secret_below: Iterable[str] = ()) -> None:
         self._descriptor = descriptor
+        self._secret_below = tuple(secret_below)
         self._deadlines = deadlines
         self._lines: list[str] = []
         self._second = (0, "")
@@ -40,8 +42,11 @@ class AccessLog:
         if inbound is None:
             what = f'"peer":{encode(served.peer)}'
         else:
+            path = inbound.path
+            if path.startswith(self._secret_below):
+                path = self._without_token(path)
             what = (
-                f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(inbound.path)}'
+                f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(path)}'
                 f',"address":"{inbound.address}","account":"{served.account}"'
             )
         self._lines.append(
@@ -52,6 +57,10 @@ class AccessLog:
             self.flush()
         elif self.deadline is NEVER:
             self.deadline = self._deadlines.now + FLUSH_SECONDS
+
+    def _without_token(self, path: str) -> str:
+        """Cut whatever follows, however a mail program mangled it."""
+        return next(f"{above}…" for above in self._secret_below if path.startswith(above))
 
     def expire(self) -> None:
         self.flush()

@@ -48,7 +48,7 @@ LAYERS: list[set[str]] = [
     {"gate"},
     {"accounts.links", "forms.rows"},
     {"forms.record"},
-    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing"},
+    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing", "sent"},
     {"sessions.live"},
     {"accounts.directory"},
     {"limits", "streaks", "login.attempt", "accounts.rows", "sessions.rows", "audit.rows"},
