@@ -28,8 +28,8 @@ class AccessLog:
     """`descriptor` is where lines go; below the paths `secret_below` (each ends in a slash) everything is secret."""
 
     def __init__(self, descriptor: int, deadlines: Deadlines, secret_below: tuple[str, ...] = ()) -> None:
-        self._secret_below = secret_below
         self._descriptor = descriptor
+        self._secret_below = secret_below
         self._deadlines = deadlines
         self._lines: list[str] = []
         self._second = (0, "")

@@ -35,7 +35,7 @@ from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.forms.service import KeptForms
 from gateway.front import KEEP_PATH, Front
-from gateway.gate import Need, Rules
+from gateway.gate import Need, Page, Rules
 from gateway.hashing import Hasher
 from gateway.login import attempt
 from gateway.mail.sender import Sender
@@ -264,7 +264,14 @@ class Gateway:
         """Start everything; when this returns, requests are answered."""
         await self._lookup.start()
         # What a form's body says is read as it came: a small body that unpacks to gigabytes stays small.
-        self._runner = web.AppRunner(self._pages, access_log=None, keepalive_timeout=75, auto_decompress=False)
+        self._runner = web.AppRunner(
+            self._pages,
+            access_log=None,
+            keepalive_timeout=75,
+            auto_decompress=False,
+            max_line_size=self._settings.listen.max_head_bytes,  # the edge has judged how long a line may be
+            max_field_size=self._settings.listen.max_head_bytes,
+        )
         await self._runner.setup()
         self._page_server = self._runner.server
         loop = asyncio.get_running_loop()
@@ -337,7 +344,7 @@ class Gateway:
             checker=self._checker,
         )
         handlers = build_handlers(settings, parts)
-        application = pages_application(self._renderer, self._desk, origin)
+        application = pages_application(self._renderer, self._desk, origin, self._judge_page)
         for name, by_method in handlers.items():
             if name in routes:
                 for method, handler in by_method.items():
@@ -360,6 +367,10 @@ class Gateway:
 
     def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
         return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
+
+    async def _judge_page(self, inbound: Inbound) -> Visit | None:
+        decision = await self._front.judge_again(inbound)
+        return Visit(inbound, decision.session) if isinstance(decision, Page) else None
 
     def _tell(
         self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None

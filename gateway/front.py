@@ -24,7 +24,7 @@ from gateway.failures import Failure
 from gateway.forms.record import Form, is_keepable
 from gateway.forms.service import KeptForms
 from gateway.forward_auth import ForwardAuth
-from gateway.gate import Forward, Page, Refuse, Rules, SignIn, StepUp, decide
+from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
@@ -103,6 +103,14 @@ class Front:
         else:
             self._carry_out(client, inbound, session)
 
+    async def judge_again(self, inbound: Inbound) -> Decision:
+        """Decide about a request of which more has come since, by what is true now. Raises StoreUnavailable."""
+        key = inbound.session_key
+        session = None if key is None else self._lookup.find(key, self._clock.utc)
+        if key is not None and session is Pending.ASK:
+            session = await self._lookup.fetch(key, self._clock.utc)
+        return decide(inbound, session if isinstance(session, Session) else None, self._rules, self._clock.utc)
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._asking.add(task)
@@ -157,8 +165,15 @@ class Front:
                 return
             self._begin(self._send_form(client, inbound, session))
             return
-        head = self._writer.head(inbound, self._admit_page(inbound, session))
-        self._relay(client, inbound, self._pages, head, None)
+        self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
+
+    def _page_head(self, inbound: Inbound, session: Session | None, target: bytes = b"") -> bytes:
+        """Return the head for the pages: of all that was sent they read what kind of body it is, and have the rest
+        on their desk. So neither the application's cookies nor anything else is too long for them.
+        """
+        lines = [line for line in inbound.lines if line[:13].lower() == b"content-type:"]
+        told = inbound._replace(target=target or inbound.target, lines=lines)
+        return self._writer.head(told, self._admit_page(inbound, session))
 
     def _relay(
         self,
@@ -210,7 +225,7 @@ class Front:
         is_known = session is not None or inbound.session_key is not None
         if not (is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)):
             return False
-        head = self._writer.head(inbound._replace(target=KEEP_PATH), self._admit_page(inbound, session))
+        head = self._page_head(inbound, session, KEEP_PATH)
         self._relay(client, inbound, self._pages, head, None)
         return True
 

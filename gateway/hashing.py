@@ -16,8 +16,10 @@ import asyncio
 import os
 import threading
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from typing import TypeVar, TypeVarTuple
 
 import structlog
 from argon2 import PasswordHasher
@@ -31,6 +33,10 @@ log = structlog.get_logger("hashing")
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 ARGON2 = "$argon2id$"
 KNOWN_PREFIXES = ("pbkdf2:", "scrypt:", ARGON2)
+
+
+Given = TypeVarTuple("Given")
+Result = TypeVar("Result")
 
 
 class Verdict(Enum):
@@ -50,20 +56,25 @@ class Hasher:
 
     async def verify(self, password: Secret[str], stored: Secret[str] | None) -> Verdict:
         """Compare, in the same time whether or not there is anything to compare with."""
-        if self._room <= 0:
+        is_right = await self._run(self._verify, password, stored)
+        if is_right is None:
             return Verdict.BUSY
-        self._room -= 1
-        try:
-            loop = asyncio.get_running_loop()
-            is_right = await loop.run_in_executor(self._threads, self._verify, password, stored)
-        finally:
-            self._room += 1
         return Verdict.RIGHT if is_right else Verdict.WRONG
 
-    async def hash(self, password: Secret[str]) -> Secret[str]:
-        """Return a new hash of the configured method."""
-        loop = asyncio.get_running_loop()
-        return Secret(await loop.run_in_executor(self._threads, self.hash_now, password))
+    async def hash(self, password: Secret[str]) -> Secret[str] | None:
+        """Return a new hash of the configured method, or None if too many are waiting."""
+        hashed = await self._run(self.hash_now, password)
+        return None if hashed is None else Secret(hashed)
+
+    async def _run(self, work: Callable[[*Given], Result], *given: *Given) -> Result | None:
+        """Work in one of the threads; None if there is no room in the queue."""
+        if self._room <= 0:
+            return None
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        finally:
+            self._room += 1
 
     def hash_now(self, password: Secret[str]) -> str:
         return generate_password_hash(unicodedata.normalize("NFC", password.reveal()), self._method)

@@ -15,13 +15,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
 import jinja2
 import structlog
 from aiohttp import web
 from markupsafe import Markup
 
+from gateway import sent
 from gateway.accounts.record import Module, Role, State
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_post
@@ -81,6 +81,8 @@ class Visit:
 
 
 VISIT = web.RequestKey("visit", Visit)
+Judge = Callable[[Inbound], Awaitable[Visit | None]]
+JUDGE: web.RequestKey[Judge] = web.RequestKey("judge", Callable)  # type: ignore[arg-type]
 
 
 class Desk:
@@ -102,6 +104,11 @@ class Desk:
 
 def visit_of(request: web.Request) -> Visit:
     return request[VISIT]
+
+
+def asked_of(request: web.Request, name: str) -> str:
+    """Return what the address asks for under `name`, "" for nothing; without NUL, which PostgreSQL takes nowhere."""
+    return request.query.get(name, "").replace("\0", "")
 
 
 def signed_in_of(request: web.Request) -> Session:
@@ -270,8 +277,11 @@ def relative_luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def pages_application(renderer: Renderer, desk: Desk, public_origin: str) -> web.Application:
-    """Return an application without routes, in which every request is known and every form is our own."""
+def pages_application(renderer: Renderer, desk: Desk, public_origin: str, judge: Judge) -> web.Application:
+    """Return an application without routes, in which every request is known and every form is our own.
+
+    `judge` says who a request is from by now, or None if its page is no more for them.
+    """
 
     @web.middleware
     async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -280,11 +290,14 @@ def pages_application(renderer: Renderer, desk: Desk, public_origin: str) -> web
             log.error("page_without_ticket", page=page_of(request))
             return renderer.failure(Failure.INTERNAL, "unknown")
         request[VISIT] = visit
+        request[JUDGE] = judge
         if request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, public_origin):
             return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
         return await answer(request, handler, renderer, visit)
 
-    async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        if "token" in request.match_info:  # the address is a secret, and the application keeps the Referers it is sent
+            response.headers["Referrer-Policy"] = "strict-origin"
         for name, value in renderer.headers.items():
             response.headers.setdefault(name, value)
         response.headers["Server"] = SERVER
@@ -305,6 +318,8 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
         return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id, session)
     except web.HTTPRequestEntityTooLarge:
         return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
+    except web.HTTPForbidden:
+        return renderer.failure(Failure.FORBIDDEN, request_id)
     except web.HTTPException as error:
         failure = Failure.BAD_REQUEST if error.status < 500 else Failure.INTERNAL
         return renderer.failure(failure, request_id, session)
@@ -324,7 +339,7 @@ def page_of(request: web.Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that was sent. A field that came twice counts as not sent: neither can be meant."""
+    """A form that was sent. A field that came twice counts as not sent (see sent.py)."""
 
     fields: Mapping[str, str]
 
@@ -332,28 +347,27 @@ class Form:
         return self.fields.get(name, "")
 
 
-async def read_file(request: web.Request, name: str, max_bytes: int) -> bytes:
-    """Return the content of the file that was sent as `name`, b"" if none was. A larger one is refused (413)."""
-    if request.content_type != "multipart/form-data":
-        raise web.HTTPUnsupportedMediaType
-    try:
-        sent = await request.clone(client_max_size=max_bytes).post()
-    except (ValueError, LookupError) as error:
-        raise web.HTTPBadRequest from error
-    field = sent.get(name)
-    return field.file.read() if isinstance(field, web.FileField) else b""
-
-
 async def read_form(request: web.Request) -> Form:
     """Read a urlencoded or multipart form of at most 64 kB. Raises HTTPBadRequest where it is broken."""
-    if request.content_type not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        raise web.HTTPUnsupportedMediaType
-    try:
-        sent: Any = await request.post()
-    except (ValueError, LookupError) as error:
-        raise web.HTTPBadRequest from error
-    names = list(sent)
-    fields = {name: sent[name] for name in names if len(sent.getall(name)) == 1 and isinstance(sent[name], str)}
-    if any("\ufffd" in value or "\x00" in value for value in fields.values()):
-        raise web.HTTPBadRequest
-    return Form(fields)
+    form = Form(await sent.read_texts(request))
+    await look_again(request)
+    return form
+
+
+async def read_file(request: web.Request, name: str, max_bytes: int) -> bytes:
+    """Return the content of the file that was sent as `name`, b"" if none was. A larger one is refused (413)."""
+    content = await sent.read_upload(request, name, max_bytes)
+    await look_again(request)
+    return content
+
+
+async def look_again(request: web.Request) -> None:
+    """Decide about the visit once more, now that all of it has come, and go by what is true now.
+
+    A form passes the gate when its head comes; its last byte may follow a minute later. Who lost a role, or was
+    signed out, in that minute would still be who they were.
+    """
+    visit = await request[JUDGE](visit_of(request).inbound)
+    if visit is None:
+        raise web.HTTPForbidden
+    request[VISIT] = visit

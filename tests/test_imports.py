@@ -53,7 +53,7 @@ LAYERS: list[set[str]] = [
     {"gate"},
     {"accounts.links", "forms.rows"},
     {"forms.record"},
-    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing"},
+    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing", "sent"},
     {"sessions.live"},
     {"accounts.directory"},
     {

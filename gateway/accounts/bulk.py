@@ -10,7 +10,6 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.accounts.record import (
     DEFAULT_TENANT,
@@ -64,33 +63,37 @@ class Reject:
 Verdict = Create | Skip | Reject
 
 
-def read_csv(content: bytes) -> list[tuple[int, Mapping[str, str]]]:
-    """Return (line number, row) for each row. Takes what Excel writes: a BOM, CRLF, semicolons.
+def read_csv(content: bytes, max_rows: int | None = None) -> list[tuple[int, Mapping[str, str]]]:
+    """Return (line number, row) for each row: its cells under the columns that are ours. Others are left out.
 
-    Raises UnreadableFile where the header lacks a column or the text is not UTF-8.
+    Takes what Excel writes: a BOM, CRLF, semicolons. Raises UnreadableFile where the header lacks a column, the text
+    is not UTF-8, or there are more than `max_rows`.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableFile("the file is not UTF-8; save it as 'CSV UTF-8'") from error
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(
-        io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ","
-    )
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+    first = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")
+    rows: list[tuple[int, Mapping[str, str]]] = []
+    try:
+        places = places_of(next(reader, []))
+        for cells in filter(None, reader):
+            if len(rows) == max_rows:
+                raise UnreadableFile(f"the file has too many rows; split it into files of at most {max_rows}")
+            rows.append((reader.line_num, {name: cells[at].strip() for name, at in places.items() if at < len(cells)}))
+    except csv.Error as error:
+        raise UnreadableFile(f"line {reader.line_num + 1} is no row of a CSV file: {error}") from error
+    return rows
+
+
+def places_of(header: list[str]) -> Mapping[str, int]:
+    """Return where the cells of each of our columns are. Raises UnreadableFile if one is missing."""
+    columns = [name.strip().lower() for name in header]
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise UnreadableFile(f"the first line must name the columns {', '.join(REQUIRED)}; {missing[0]} is missing")
-    reader.fieldnames = columns
-    try:
-        return [(reader.line_num, cells_of(row)) for row in reader]
-    except csv.Error as error:
-        raise UnreadableFile(f"line {reader.line_num + 1} is no row of a CSV file: {error}") from error
-
-
-def cells_of(row: Mapping[str | Any, str | Any]) -> dict[str, str]:
-    """Return the cells under a column's name; what stands beyond the last column is left out."""
-    return {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+    return {name: columns.index(name) for name in (*REQUIRED, *OPTIONAL) if name in columns}
 
 
 def plan(rows: Iterable[tuple[int, Mapping[str, str]]], existing: Iterable[str]) -> list[Verdict]:

@@ -13,7 +13,7 @@ from gateway.accounts.importer import Importer
 from gateway.accounts.pages import AccountsPaths
 from gateway.accounts.people import Actor
 from gateway.login.answers import see_other
-from gateway.pages import Renderer, read_file, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer, asked_of, read_file, read_form, signed_in_of, visit_of
 
 MAX_FILE_BYTES = 2_000_000
 
@@ -29,7 +29,7 @@ class ImportPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/import: the form; with `id`, what would become of a file, or how far it is."""
-        import_id = request.query.get("id", "")
+        import_id = asked_of(request, "id")
         if not import_id:
             return self._page("import.html", request, problem="")
         found = await self._importer.look(self._actor(request), import_id)

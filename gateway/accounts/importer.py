@@ -34,11 +34,9 @@ class Importer:
 
     async def keep(self, actor: Actor, content: bytes, inbound: Inbound, now: int) -> str:
         """Read a CSV file and keep it; return its id. Nobody is invited yet. Raises UnreadableFile."""
-        rows = read_csv(content)
+        rows = read_csv(content, MAX_ROWS)
         if not rows:
             raise UnreadableFile("the file has a first line and nothing below it")
-        if len(rows) > MAX_ROWS:
-            raise UnreadableFile(f"the file has {len(rows)} rows; split it into files of at most {MAX_ROWS}")
         by = actor.session
         asked = Asked(by.name, by.identifier, by.id, inbound.address, inbound.user_agent, inbound.request_id)
         async with self._store.transaction(announce=False) as tx:

@@ -17,7 +17,7 @@ from gateway.accounts.record import Module, Role, State, Status, Unacceptable, c
 from gateway.edge.inbound import Inbound
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
-from gateway.pages import Form, Renderer, read_form, signed_in_of, visit_of
+from gateway.pages import Form, Renderer, asked_of, read_form, signed_in_of, visit_of
 
 UNSEEN_DAYS = (30, 90, 365)
 MAX_WORDS = 200  # characters of a search
@@ -87,7 +87,7 @@ class AccountsPages:
 
     async def show_member(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/member?account=ID"""
-        return await self._show_member(request, request.query.get("account", ""))
+        return await self._show_member(request, asked_of(request, "account"))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/member: `account`, `do`, and what that needs: `name`, `role`, `module-…`, `email`."""
@@ -153,7 +153,7 @@ class AccountsPages:
 
     async def confirm_reset(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/reset-2fa?account=ID"""
-        account_id = request.query.get("account", "")
+        account_id = asked_of(request, "account")
         stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
         return stale or await self._ask("reset-2fa.html", request, account_id)
 
@@ -169,7 +169,7 @@ class AccountsPages:
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/sign-out?account=ID"""
-        return await self._ask("sign-out-member.html", request, request.query.get("account", ""))
+        return await self._ask("sign-out-member.html", request, asked_of(request, "account"))
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/sign-out: `account`. It asks for no fresh proof: it only takes away."""

@@ -19,6 +19,7 @@ from gateway.accounts.passwords import (
     Unfit,
     WrongCurrent,
 )
+from gateway.accounts.record import MAX_IDENTIFIER, MAX_NAME
 from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.outcome import SignedIn
@@ -97,7 +98,7 @@ class PasswordPages:
         found = await self._service.look(purpose, request.match_info["token"], int(time.time()))
         if isinstance(found, Dead):
             return self._dead(request, purpose, found.state)
-        return self._page("set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem=None)
+        return self._page("set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem="")
 
     async def _set(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
         token, now = request.match_info["token"], int(time.time())
@@ -110,7 +111,13 @@ class PasswordPages:
                 if isinstance(found, Dead):
                     return self._dead(request, purpose, found.state)
                 who = found[1].identifier
-                return self._page("set-password.html", request, status=422, purpose=purpose.value, who=who, problem=why)
+                return self._page(
+                    "set-password.html", request, status=422, purpose=purpose.value, who=who, problem=why.sentence
+                )
+            case Overloaded():
+                return self._page(
+                    "set-password.html", request, status=503, purpose=purpose.value, who="", problem="busy"
+                )
             case Dead(state):
                 return self._dead(request, purpose, state)
 
@@ -161,8 +168,8 @@ class PasswordPages:
         form = await read_form(request)
         session = visit_of(request).signed_in
         person = Person(
-            session.identifier if session else form.text("email"),
-            session.name if session else form.text("name"),
+            session.identifier if session else form.text("email")[:MAX_IDENTIFIER],
+            session.name if session else form.text("name")[:MAX_NAME],
             session.tenant if session else "",
             self._product,
         )

@@ -136,7 +136,7 @@ class PasswordService:
 
     async def set_by_link(
         self, purpose: Purpose, token: str, password: Secret[str], inbound: Inbound, now: int
-    ) -> Set | Unfit | Dead:
+    ) -> Set | Unfit | Dead | Overloaded:
         """Set a password and use the link up. Every session ends; what else has to be proved stays as it is."""
         found = await self.look(purpose, token, now)
         if isinstance(found, Dead):
@@ -145,6 +145,8 @@ class PasswordService:
         if verdict.refusal is not None:
             return Unfit(verdict.refusal)
         hashed = await self._hasher.hash(password)
+        if hashed is None:
+            return Overloaded()
         async with self._store.transaction() as tx:
             account = await account_rows.find(tx, found[1].id, lock=True)
             if account is None or not await account_rows.is_welcome(tx, account):
@@ -169,6 +171,8 @@ class PasswordService:
         if verdict.refusal is not None:
             return Unfit(verdict.refusal)
         hashed = await self._hasher.hash(new)
+        if hashed is None:
+            return Overloaded()
         async with self._store.transaction() as tx:
             account = await account_rows.find(tx, session.account, lock=True)
             if account is None or account.password_hash != checked.password_hash:

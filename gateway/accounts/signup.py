@@ -1,7 +1,9 @@
 """Signing up by oneself: off, open, or for the email domains that belong to a tenant.
 
-Nothing can be used before the email is confirmed: name, tenant and password hash wait sealed in the link's row. Whether
-an email has an account already is said to that email only; here it takes the same answer and the same work.
+Nothing can be used before the email is confirmed: name, tenant and password hash wait sealed in the link's row. It is
+confirmed with the password that was chosen, because anybody can sign up with the email of somebody else, who would
+only have to press a button to let them in. Whether an email has an account already is said to that email only; here it
+takes the same answer and the same work.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from gateway.accounts.record import Account, Role, Status, Unacceptable, check_n
 from gateway.audit import rows as audit
 from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
-from gateway.hashing import Hasher
+from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked, address_bucket
 from gateway.mail.outbox import Outbox
 from gateway.passwords.policy import Person, Refusal
@@ -28,6 +30,7 @@ from gateway.store import Store
 
 FROM_ADDRESS = Limit(failures=60, window_seconds=3_600, lock_seconds=3_600)
 TO_EMAIL = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
+CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,19 @@ class TooManySignups:
     """`until` is UTC seconds."""
 
     until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """Too many passwords are being hashed; nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTheirs:
+    """The password is not the one that was chosen with this link. `is_locked`: it was not even compared."""
+
+    link: MailedLink
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,7 @@ class SignupService:
 
     async def ask(
         self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int
-    ) -> Asked | BadField | UnfitPassword | TooManySignups:
+    ) -> Asked | BadField | UnfitPassword | TooManySignups | Overloaded:
         try:
             identifier = normalise_identifier(email)
         except Unacceptable as error:
@@ -114,15 +130,18 @@ class SignupService:
         tenant = self.tenant_of(identifier)
         if tenant is None:
             return BadField("email", "This email can't sign up here. Ask your administrator for an invitation.")
-        # Counted first: judging and hashing a password is work, and nobody here is known.
+        # Before anything that takes long: who asks all the time would else keep those waiting who sign in.
+        from_here = f"signup:|{address_bucket(inbound.address)}"
         async with self._store.transaction(announce=False) as tx:
-            from_here = await limits.reserve(tx, f"signup:|{address_bucket(inbound.address)}", FROM_ADDRESS, now)
-        if isinstance(from_here, Locked):
-            return TooManySignups(from_here.until)
+            reserved = await limits.reserve(tx, from_here, FROM_ADDRESS, now)
+        if isinstance(reserved, Locked):
+            return TooManySignups(reserved.until)
         verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product))
-        if verdict.refusal is not None:
-            return UnfitPassword(verdict.refusal)
-        hashed = await self._hasher.hash(password)
+        hashed = await self._hasher.hash(password) if verdict.refusal is None else None
+        if hashed is None:
+            async with self._store.transaction(announce=False) as tx:
+                await limits.give_back(tx, from_here, now)
+            return Overloaded() if verdict.refusal is None else UnfitPassword(verdict.refusal)
         waiting = {"name": name, "tenant": tenant, "password_hash": hashed.reveal()}
         if verdict.is_api_silent:
             waiting["breach_api"] = "did not answer"
@@ -149,11 +168,16 @@ class SignupService:
         state = link.state(now)
         return link if state is LinkState.GOOD else state
 
-    async def confirm(self, token: str, inbound: Inbound, now: int) -> Confirmed | LinkState | None:
-        """Make the account. Of any number of equal requests, one does."""
+    async def confirm(
+        self, token: str, password: Secret[str], inbound: Inbound, now: int
+    ) -> Confirmed | NotTheirs | Overloaded | LinkState | None:
+        """Make the account, if it is confirmed by who chose the password. Of any number of equal requests, one does."""
         found = await self.look(token, now)
         if not isinstance(found, MailedLink):
             return found
+        refused = await self._compare(found, password, now)
+        if refused is not None:
+            return refused
         waiting = found.content
         account = Account(
             account_rows.new_account_id(),
@@ -174,3 +198,17 @@ class SignupService:
             details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}
             await audit.record(tx, entry_of(Event.ACCOUNT_SIGNED_UP, account, inbound, now, details))
         return Confirmed()
+
+    async def _compare(self, link: MailedLink, password: Secret[str], now: int) -> NotTheirs | Overloaded | None:
+        """Compare with the password that was chosen; None if it is the same."""
+        tries = f"signup-confirm:{link.id}"
+        async with self._store.transaction(announce=False) as tx:
+            if isinstance(await limits.reserve(tx, tries, CONFIRMING, now), Locked):
+                return NotTheirs(link, is_locked=True)
+        match await self._hasher.verify(password, Secret(link.content["password_hash"])):
+            case Verdict.WRONG:
+                return NotTheirs(link)
+            case verdict:
+                async with self._store.transaction(announce=False) as tx:
+                    await limits.give_back(tx, tries, now)
+                return Overloaded() if verdict is Verdict.BUSY else None

@@ -8,8 +8,17 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.accounts.links import MailedLink
-from gateway.accounts.signup import Asked, BadField, Confirmed, SignupService, TooManySignups, UnfitPassword
+from gateway.accounts.links import LinkState, MailedLink
+from gateway.accounts.signup import (
+    Asked,
+    BadField,
+    Confirmed,
+    NotTheirs,
+    Overloaded,
+    SignupService,
+    TooManySignups,
+    UnfitPassword,
+)
 from gateway.login.answers import see_other
 from gateway.pages import Renderer, read_form, visit_of
 from gateway.secret import Secret
@@ -52,21 +61,32 @@ class SignupPages:
             case TooManySignups(until):
                 minutes = -(-max(1, until - now) // 60)
                 return self._form(request, name, email, status=429, field="many", problem=str(minutes))
+            case Overloaded():
+                return self._form(request, name, email, status=503, field="busy")
 
     async def show_confirm(self, request: web.Request) -> web.StreamResponse:
-        """GET /signup/{token}: a button, since mail scanners look at every link."""
+        """GET /signup/{token}: asks for the password that was chosen."""
         found = await self._service.look(request.match_info["token"], int(time.time()))
         if isinstance(found, MailedLink):
-            return self._page("signup-confirm.html", request, who=found.identifier)
+            return self._page("signup-confirm.html", request, who=found.identifier, problem="")
         return self._dead(request, found.value if found else "unknown")
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
-        """POST /signup/{token}"""
-        inbound = visit_of(request).inbound
-        done = await self._service.confirm(request.match_info["token"], inbound, int(time.time()))
-        if isinstance(done, Confirmed):
-            return see_other(f"{self._paths.login}?confirmed=1")
-        return self._dead(request, done.value if done else "unknown")
+        """POST /signup/{token}: `password`."""
+        password = Secret((await read_form(request)).text("password"))
+        inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
+        match await self._service.confirm(token, password, inbound, now):
+            case Confirmed():
+                return see_other(f"{self._paths.login}?confirmed=1")
+            case NotTheirs(link, is_locked):
+                status, problem = (429, "locked") if is_locked else (422, "wrong")
+                return self._page("signup-confirm.html", request, status=status, who=link.identifier, problem=problem)
+            case Overloaded():
+                return self._page("signup-confirm.html", request, status=503, who="", problem="busy")
+            case LinkState() as state:
+                return self._dead(request, state.value)
+            case None:
+                return self._dead(request, "unknown")
 
     def _dead(self, request: web.Request, state: str) -> web.Response:
         status = 404 if state == "unknown" else 410

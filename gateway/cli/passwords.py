@@ -56,7 +56,7 @@ async def accept(settings: Settings, password: Secret[str], person: Person) -> A
         if verdict.refusal is not None:
             fail(verdict.refusal.sentence)
         remarks = {"breach_api": "did not answer"} if verdict.is_api_silent else {}
-        return Accepted(password, await hasher.hash(password), remarks)
+        return Accepted(password, Secret(hasher.hash_now(password)), remarks)
     finally:
         checker.close()
         hasher.close()

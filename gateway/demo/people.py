@@ -81,6 +81,6 @@ async def make_account(person: Person, hasher: Hasher) -> Account:
         person.role,
         person.modules,
         person.status,
-        await hasher.hash(Secret(person.password)),
+        Secret(await asyncio.to_thread(hasher.hash_now, Secret(person.password))),
         int(time.time()),
     )

@@ -39,8 +39,9 @@ def is_dead_end(path: str) -> bool:
 
 
 def way_query(inbound: Inbound, public_origin: str) -> str:
-    """Return the query that takes the way back along."""
-    return f"next={quote(way_back(inbound, public_origin), safe='/')}"
+    """Return the query that takes the way back along; one that would be too long for an address leads home."""
+    way = quote(way_back(inbound, public_origin), safe="/")
+    return f"next={way if len(way) <= MAX_LENGTH else HOME}"
 
 
 def way_back(inbound: Inbound, public_origin: str) -> str:

@@ -16,6 +16,7 @@ from gateway.pages import Form, Visit
 from gateway.secret import Secret
 from gateway.sessions.record import Lifetimes
 
+MAX_EXPIRED = 200  # cookies
 FLAGS = "Secure; HttpOnly; SameSite=Lax"
 
 
@@ -90,7 +91,10 @@ def see_other(target: str) -> web.Response:
 
 
 def expire_upstream_cookies(response: web.Response, visit: Visit) -> None:
-    """Expire what the app keeps in this browser: some apps go on with the first user they saw (pgAdmin, Airflow)."""
-    for name in visit.inbound.cookies:
+    """Expire what the app keeps in this browser: some apps go on with the first user they saw (pgAdmin, Airflow).
+
+    Browsers hold fewer than `MAX_EXPIRED` for a site; who sends more would only make the answer too long to arrive.
+    """
+    for name in visit.inbound.cookies[:MAX_EXPIRED]:
         if name.isascii() and name.isprintable() and not set(name) & set(' ";,='):
             response.headers.add("Set-Cookie", f"{name}=; Path=/; Max-Age=0; Secure")

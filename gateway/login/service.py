@@ -128,7 +128,7 @@ class SignInService:
                 await audit.record(tx, entry)
 
     async def _renew(self, password: Secret[str], account: Account) -> Secret[str] | None:
-        """Return a hash of the configured method to replace one of another."""
+        """Return a hash of the configured method to replace one of another. If too many wait, it has time."""
         stored = account.password_hash
         if stored is None or not self._hasher.needs_renewal(stored):
             return None

@@ -85,11 +85,13 @@ def judge(password: str, person: Person) -> Refusal | None:
     """Return why a password is refused, or None; the operator's breach lists are asked elsewhere (breaches.py)."""
     from gateway.passwords import guesses  # 15 MB of word lists, only for workers in which a password is set
 
-    typed, password = password, unicodedata.normalize("NFC", password)
+    if bytes_of(password) > MAX_BYTES:  # first, for what comes next takes the square of the length
+        return Refusal.LONG
+    password = unicodedata.normalize("NFC", password)
     if len(password) < MIN_CHARACTERS:
         return Refusal.SHORT
     # Both spellings: the sign-in refuses a longer one unread, and what NFC makes of a text may be longer or shorter.
-    if max(bytes_of(typed), bytes_of(password)) > MAX_BYTES:
+    if bytes_of(password) > MAX_BYTES:
         return Refusal.LONG
     if not is_typable(password):
         return Refusal.UNTYPABLE

@@ -140,6 +140,7 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
         location.async_url,
         pool_size=POOL_SIZE,
         max_overflow=0,
+        hide_parameters=True,  # in errors, and so in logs: among them are hashes and emails
         # The driver would open transactions on its own, and too late; we say BEGIN ourselves.
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
@@ -182,7 +183,9 @@ def open_postgresql(location: PostgreSQL) -> AsyncEngine:
         return await asyncpg.connect(location.dsn, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS)
 
     # asyncpg reads the URL itself, so that the session lookup and this engine can't read it in two ways.
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=POOL_SIZE, pool_pre_ping=True)
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=connect, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True
+    )
 
 
 @contextlib.contextmanager

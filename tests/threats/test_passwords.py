@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -262,13 +263,50 @@ def test_who_signs_up_confirms_the_email_before_anything_can_be_used(own: Gatewa
     link = path_in(mailbox, person.email, "")
     assert scanner.open(link).status == 200
     assert person.give_password(password=NEW).status == 422
-    assert person.send(link, {}).get("location") == "/login?confirmed=1"
+    assert person.send(link, {"password": NEW}).get("location") == "/login?confirmed=1"
     assert person.give_password(password=NEW).status == 200
     assert person.is_signed_in
-    assert scanner.send(link, {}).status == 410
+    assert scanner.send(link, {"password": NEW}).status == 410
     with database(own) as connection:
         query = "SELECT tenant, role FROM accounts WHERE identifier = 'nora@acme.example'"
         assert connection.execute(query).fetchone() == ("acme", "employee")
+
+
+def test_nobody_is_let_in_by_somebody_else_who_presses_a_button(own: Gateway, mailbox: Mailbox) -> None:
+    """A stranger signs up with the email of an employee, right after her; the newest mail is the stranger's."""
+    theirs = "nine purple anchors in the fog"
+    person = Person(own, "nora@acme.example")
+    assert sign_up(person) == 303
+    assert sign_up(Person(own, person.email, source="127.0.0.9"), password=theirs) == 303
+    link = path_in(mailbox, person.email, "", count=2)
+    assert person.send(link, {}).status == 422
+    assert person.send(link, {"password": NEW}).status == 422
+    assert Person(own, person.email, source="127.0.0.9").give_password(password=theirs).status == 422
+    for _ in range(3):
+        assert person.send(link, {"password": NEW}).status == 422
+    assert person.send(link, {"password": theirs}).status == 429
+    with database(own) as connection:
+        assert connection.execute("SELECT count(*) FROM accounts WHERE identifier LIKE 'nora@%'").fetchone() == (0,)
+
+
+def test_fifty_confirmations_at_once_make_one_account(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own, "nora@acme.example")
+    assert sign_up(person) == 303
+    link = path_in(mailbox, person.email, "")
+    with ThreadPoolExecutor(50) as threads:
+        done = list(threads.map(lambda _: own.post(link, {"password": NEW}).status, range(50)))
+    assert done.count(303) == 1
+    assert set(done) <= {303, 410, 429}
+
+
+def test_signing_up_all_the_time_keeps_nobody_from_signing_in(own: Gateway) -> None:
+    """Of one address no more are hashed than would be accepted; a bad password is not counted as one."""
+    for n in range(25):
+        bad = {"name": "N", "email": f"n{n}@acme.example", "password": "short"}
+        assert own.post("/signup", bad, source="127.0.0.11").status == 422
+    fields = [{"name": "N", "email": f"n{n}@acme.example", "password": NEW} for n in range(25)]
+    done = [own.post("/signup", each, source="127.0.0.11").status for each in fields]
+    assert done == [303] * 20 + [429] * 5
 
 
 def test_a_signup_link_dies_after_a_day(own: Gateway, mailbox: Mailbox) -> None:
