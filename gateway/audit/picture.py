@@ -22,7 +22,7 @@ USUAL_SECONDS = 7 * DAY
 LONGEST_SECONDS = 92 * DAY
 MOST_SLOTS = 31
 WIDTHS = (HOUR // 4, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY)
-COUNTED = 10_000  # rows
+COUNTED = 5_000  # rows
 SHOWN = 8  # tenants, addresses
 SERIES: Mapping[str, tuple[Event, ...]] = {
     "sign_ins": (Event.LOGIN,),

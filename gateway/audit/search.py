@@ -21,7 +21,7 @@ from gateway.audit.events import Event, Outcome
 from gateway.store import Store, Transaction
 from gateway.store.schema import audit
 
-LOOKED_AT = 20_000  # rows for one page
+LOOKED_AT = 10_000  # rows for one page
 EXPORTED_AT_ONCE = 1_000
 
 

@@ -288,7 +288,7 @@ async def test_an_erased_person_is_gone_and_the_chain_is_whole(store: Store) -> 
     done = await keeper(store).erase("ann@acme.example", None, "root", NOW)
     assert (done.about, done.by) == (3, 1)
     async with store.reading() as tx:
-        kept = json.dumps([row._asdict() for row in await rows.after(tx, 0, 99)], default=repr)
+        kept = json.dumps([row._asdict() for row in await rows.after(tx, 0, 99)], default=bytes.hex)
         first = await rows.find(tx, 1)
         about_bob = await rows.find(tx, 4)
     assert "ann" not in kept.replace("acc_ann", "").lower()
