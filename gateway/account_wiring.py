@@ -164,6 +164,7 @@ def people_handlers(settings: Settings, shared: Shared, name: str, *, is_owners:
     imports = ImportPages(
         importer=Importer(shared.store, shared.invitations, owners),
         renderer=shared.renderer,
+        answers=shared.answers,
         paths=paths,
         is_owners=is_owners,
     )

@@ -24,11 +24,11 @@ BROKEN = "\ufffd"  # what stands for bytes that are no UTF-8
 
 
 class Part(NamedTuple):
-    """One part of a multipart form. `is_file`: it came with a file's name, even an empty one."""
+    """One part of a multipart form. `filename` is None for what is no file, "" where none was chosen."""
 
     name: str
     content: bytes
-    is_file: bool
+    filename: str | None
 
 
 async def read_texts(request: web.Request) -> Mapping[str, str]:
@@ -62,7 +62,7 @@ async def read_upload(request: web.Request, name: str, max_bytes: int) -> bytes:
         parts = read_multipart(body, options.get("boundary", ""))
     except ValueError as error:
         raise web.HTTPBadRequest from error
-    return next((part.content for part in parts if part.is_file and part.name == name), b"")
+    return next((part.content for part in parts if part.filename is not None and part.name == name), b"")
 
 
 def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
@@ -72,7 +72,9 @@ def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
 
 
 def texts_of(body: bytes, boundary: str) -> list[tuple[str, str]]:
-    return [(part.name, part.content.decode("utf-8")) for part in read_multipart(body, boundary) if not part.is_file]
+    return [
+        (part.name, part.content.decode("utf-8")) for part in read_multipart(body, boundary) if part.filename is None
+    ]
 
 
 def read_multipart(body: bytes, boundary: str) -> list[Part]:
@@ -98,4 +100,4 @@ def read_part(part: bytes) -> Part:
     kind, options = parse_options_header(said[0].decode("utf-8"))
     if kind != "form-data" or "name" not in options:
         raise ValueError("a part without a name")
-    return Part(options["name"], part[len(head) + len(end) :], "filename" in options)
+    return Part(options["name"], part[len(head) + len(end) :], options.get("filename"))

@@ -12,7 +12,8 @@ from gateway.accounts.bulk import Create, Reject, Skip, UnreadableFile
 from gateway.accounts.importer import Importer
 from gateway.accounts.pages import AccountsPaths
 from gateway.accounts.people import Actor
-from gateway.login.answers import see_other
+from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.security import stale_factor
 from gateway.pages import Renderer, asked_of, read_file, read_form, signed_in_of, visit_of
 
 MAX_FILE_BYTES = 2_000_000
@@ -21,9 +22,12 @@ MAX_FILE_BYTES = 2_000_000
 class ImportPages:
     """`is_owners`: these are the owner's pages, where each row names its tenant."""
 
-    def __init__(self, *, importer: Importer, renderer: Renderer, paths: AccountsPaths, is_owners: bool) -> None:
+    def __init__(
+        self, *, importer: Importer, renderer: Renderer, answers: Answers, paths: AccountsPaths, is_owners: bool
+    ) -> None:
         self._importer = importer
         self._renderer = renderer
+        self._answers = answers
         self._paths = paths
         self._is_owners = is_owners
 
@@ -63,8 +67,11 @@ class ImportPages:
         return see_other(f"{self._paths.bulk}?id={import_id}")
 
     async def start(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/import/start: `id`."""
+        """POST /admin/accounts/import/start: `id`. There may be admins among them, so it asks for a fresh proof."""
         import_id = (await read_form(request)).text("id")
+        stale = stale_factor(signed_in_of(request), int(time.time()))
+        if stale is not None:
+            return self._answers.step(stale, Wish(f"{self._paths.bulk}?id={import_id}", again=True))
         if not await self._importer.start(self._actor(request), import_id, int(time.time())):
             raise web.HTTPNotFound
         return see_other(f"{self._paths.bulk}?id={import_id}")

@@ -201,6 +201,10 @@ class AccountsPages:
         form, actor = await read_form(request), self._actor(request)
         wanted = self._read_invitation(form, actor)
         if isinstance(wanted, Create):
+            # Like giving the role to somebody: who found an open browser could else invite themselves to administer.
+            stale = self._prove_first(request, self._paths.invite) if wanted.role is Role.ADMIN else None
+            if stale is not None:
+                return stale
             result = await self._service.invite(actor, wanted, visit_of(request).inbound, int(time.time()))
             if result is Result.DONE:
                 return see_other(f"{self._paths.overview}?done=invited")

@@ -73,8 +73,7 @@ def is_own_post(inbound: Inbound, public_origin: str) -> bool:
 
     A browser always sends Origin with a POST; a request without one is not from a page of ours.
     """
-    site = inbound.value(b"sec-fetch-site")
-    return is_own_origin(inbound, public_origin) and site in (None, b"same-origin")
+    return is_own_origin(inbound, public_origin) and inbound.values(b"sec-fetch-site") in ([], [b"same-origin"])
 
 
 def is_own_origin(inbound: Inbound, public_origin: str) -> bool:

@@ -6,19 +6,17 @@ has to prove more. It is never sent by itself, and never for another account.
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict, dataclass
 from urllib.parse import parse_qsl
 
-from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from gateway.edge.inbound import Inbound
+from gateway.sent import MULTIPART, URLENCODED, Part, read_multipart
 
 KEEP_SECONDS = 600
 MAX_BYTES = 1_000_000
-URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 MAX_SHOWN = 50  # fields
 MAX_VALUE = 300  # characters
 SECRETS = ("pass", "secret", "token", "csrf")
@@ -73,21 +71,26 @@ def read_form(inbound: Inbound, body: bytes) -> Form:
 
 
 def describe(form: Form) -> list[Field]:
-    """Return the fields as a person would recognise them; what looks like a secret is not shown."""
+    """Return the fields as a person would recognise them; what looks like a secret is not shown.
+
+    Nothing, of a form that only the application can read. It can be sent all the same.
+    """
     media_type, options = parse_options_header(form.content_type)
     if media_type == MULTIPART:
         try:
-            _, texts, files = FormDataParser().parse(io.BytesIO(form.body), media_type, len(form.body), options)
+            pairs = [pair_of(part) for part in read_multipart(form.body, options.get("boundary", ""))]
         except ValueError:
             return []
-        pairs = [(name, value) for name, value in texts.items(multi=True)]
-        pairs += [
-            (name, f"{file.filename} ({len(file.read()):,} bytes)" if file.filename else NO_FILE)
-            for name, file in files.items(multi=True)
-        ]
     else:
-        pairs = parse_qsl(form.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+        shown = b"&".join(form.body.split(b"&", MAX_SHOWN)[:MAX_SHOWN])
+        pairs = parse_qsl(shown.decode("utf-8", "replace"), keep_blank_values=True)
     return [Field(name, mask(name, value)) for name, value in pairs[:MAX_SHOWN]]
+
+
+def pair_of(part: Part) -> tuple[str, str]:
+    if part.filename is not None:
+        return part.name, f"{part.filename} ({len(part.content):,} bytes)" if part.filename else NO_FILE
+    return part.name, part.content.decode("utf-8", "replace")
 
 
 def mask(name: str, value: str) -> str:

@@ -29,6 +29,10 @@ FORGED = [
     "X-Script-Name", "X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Forwarded-Method",
     "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Protocol", "X-Forwarded-Port", "X-Forwarded-Server",
     "Proxy", "X-Accel-Redirect", "X-Accel-Buffering", "X-Pomerium-Claim-Email", "X-Pomerium-Jwt-Assertion", "X-Vouch-User", "X-Authentik-Username",
+    "X-HTTP-Method", "X-Method-Override", "X-HTTP-Host-Override", "X-Host", "X-Url-Scheme", "Front-End-Https", "Client-IP", "X-Client-IP",
+    "X-Cluster-Client-IP", "True-Client-IP", "Fastly-Client-IP", "CF-Connecting-IP", "X-Authenticated-User", "X-WebAuth-User",
+    "X-Goog-Authenticated-User-Email", "X-Goog-IAP-JWT-Assertion", "X-Amzn-Oidc-Identity", "X-MS-Client-Principal-Name",
+    "Cf-Access-Jwt-Assertion", "Tailscale-User-Login", "Ssl-Client-Verify", "X-SSL-Client-S-DN",
     "X-Otium-Anything", "Gateway-Ticket", "Script-Name", "Path-Info",
 ]  # fmt: skip
 

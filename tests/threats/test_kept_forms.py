@@ -115,6 +115,28 @@ def test_a_file_that_was_not_chosen_is_shown_as_none(own: Gateway, late: Person)
     assert "<dt>receipt</dt><dd>–</dd>" in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"a=b&" * 20_000),
+        ("application/x-www-form-urlencoded", b"a=%ff&%00=b&=&&=c"),
+        ("application/x-www-form-urlencoded; charset=zlib", b"a=b"),
+        ("multipart/form-data; boundary=X", b"--X\r\nContent-Disposition: form-data\r\n\r\na\r\n--X--\r\n"),
+        ("multipart/form-data; boundary=X", b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 15_000),
+        ("multipart/form-data; boundary=X", b"--X\r\nContent-Disposition: form-data" + b";a=b" * 200_000),
+        ("multipart/form-data", b"no boundary"),
+    ],
+)  # fmt: skip
+def test_a_form_that_can_not_be_shown_can_be_sent_all_the_same(
+    own: Gateway, late: Person, upstream: RecordingUpstream, kind: str, body: bytes
+) -> None:
+    where = press(late, body=body, content_type=kind).get("location") or ""
+    assert sign_in_again(late, where).status == 200
+    upstream.reset()
+    assert late.send(where, {}).status == 200
+    assert upstream.requests[0].body == body
+
+
 def test_nobody_else_can_see_or_send_it(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
     where = press(late).get("location") or ""
     other = Person(own, "manager")

@@ -247,6 +247,32 @@ def test_an_email_of_somebody_else_or_of_an_owner_is_not_taken(own: Gateway, adm
     assert change(admin, "email", id_of(own, "erin@acme.example"), email=email) == 422
 
 
+def test_making_admins_by_invitation_asks_for_a_fresh_proof(own: Gateway, admin: Person) -> None:
+    """What /admin/accounts/member asks for is not to be had by another way."""
+    rows = b"email,name,department,role\nx@acme.example,X,,admin\n"
+    where = upload(admin, "/admin/accounts/import", rows)
+    invite = {"email": "y@acme.example", "name": "Y", "role": "admin"}
+    with database(own) as connection:
+        [(proofs,)] = connection.execute(
+            "SELECT proofs FROM sessions WHERE account = ?", (id_of(own, admin.email),)
+        ).fetchall()
+        stale = json.dumps([[factor, at - 3_600] for factor, at in json.loads(proofs)], separators=(",", ":"))
+        connection.execute("UPDATE sessions SET proofs = ?", (stale,))
+    assert own.cli("account", "enable", "dora@acme.example").returncode == 0  # and every worker has heard of it
+    asked = admin.send("/admin/accounts/invite", invite)
+    assert str(asked.get("location")).startswith("/login?next=/admin/accounts/invite")
+    asked = admin.send("/admin/accounts/import/start", {"id": where.partition("=")[2]})
+    assert str(asked.get("location")).startswith("/login?next=/admin/accounts/import%3Fid")
+    assert admin.send("/admin/accounts/invite", {**invite, "role": "employee"}).get("location") == (
+        "/admin/accounts?done=invited"
+    )
+    with database(own) as connection:
+        assert connection.execute("SELECT count(*) FROM imports WHERE started_at IS NOT NULL").fetchone() == (0,)
+        assert connection.execute("SELECT role FROM accounts WHERE identifier = 'y@acme.example'").fetchone() == (
+            "employee",
+        )
+
+
 def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) -> None:
     with database(own) as connection:
         [(proofs,)] = connection.execute(

@@ -318,6 +318,7 @@ FOREIGN = [
     ["Origin: https://evil.example"], ["Origin: null"], ["Origin: https://app.example.com.evil"], ["Origin: http://app.example.com"],
     ["Origin: https://app.example.com:8443"], ["Origin: https://APP.example.com.:443"], [], ["Origin: https://app.example.com", "Origin: https://evil"],
     ["Origin: https://app.example.com", "Sec-Fetch-Site: cross-site"], ["Origin: https://app.example.com", "Sec-Fetch-Site: same-site"],
+    ["Origin: https://app.example.com", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"],
 ]  # fmt: skip
 
 
