@@ -60,6 +60,16 @@ def tokens(value: bytes) -> list[bytes]:
     return [token for part in value.lower().split(b",") if (token := part.strip(b" \t"))]
 
 
+def nominated(options: frozenset[bytes]) -> frozenset[bytes]:
+    """Return the names of the fields that the options of Connection make hop-by-hop (RFC 9110 §7.6.1)."""
+    return options - {b"close", b"keep-alive", b"upgrade"}
+
+
+def leave_out(lines: list[bytes], names: frozenset[bytes]) -> list[bytes]:
+    """Return the field lines but for those called one of `names` (lower case)."""
+    return [line for line in lines if line.partition(b":")[0].lower() not in names]
+
+
 def chunk(payload: bytes) -> bytes:
     """Frame `payload` as one chunk. An empty one is left out: it would end the body."""
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else NO_BODY

@@ -25,7 +25,7 @@ from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.edge.origin import TrustedProxies, canonical_hosts
 from gateway.edge.target import is_safe_query, read_path
 from gateway.failures import Failure
-from gateway.http1 import HOP_BY_HOP, METHODS, read_length, split_field, tokens
+from gateway.http1 import HOP_BY_HOP, METHODS, leave_out, nominated, read_length, split_field, tokens
 
 METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 NO_HINTS: dict[bytes, bytes] = {}
@@ -138,6 +138,7 @@ class Special(NamedTuple):
     cookies: Cookies = NO_COOKIES
     hints: dict[bytes, bytes] = {}  # noqa: RUF012 - never written to
     options: frozenset[bytes] = frozenset()
+    nominated: frozenset[bytes] = frozenset()
     length: int = 0
     wants_websocket: bool = False
     expects_continue: bool = False
@@ -184,10 +185,13 @@ class Reader:
         """
         lines = head.split(b"\r\n")
         first = lines.pop(0)
-        request_line = self._request_lines.get(first) or self._read_request_line(first)
-        if isinstance(request_line, Failure):
-            return request_line
-        method, target, readings, is_http_1_1 = request_line
+        known = self._request_lines.get(first)
+        if known is None:
+            judged = self._read_request_line(first)
+            if isinstance(judged, Failure):
+                return judged
+            known = judged
+        method, target, readings, is_http_1_1 = known
         if len(lines) > self._max_fields:
             return Failure.HEAD_TOO_LARGE
         passing = self._passing
@@ -206,15 +210,16 @@ class Reader:
             return Failure.BAD_PATH
         if special is None:
             kept, special = self._understand(lines, kept, rest)
-        failure, host, cookies, hints, options, length, wants_websocket, expects_continue = special
+        failure, host, cookies, hints, options, nominated_fields, length, wants_websocket, expects_continue = special
         if failure is not None:
             return failure
         if length == CHUNKED and not is_http_1_1:
             return Failure.BAD_REQUEST
         if cookies.rest:
             kept.append(b"Cookie: " + cookies.rest)
+        if nominated_fields:
+            kept = leave_out(kept, nominated_fields)
         if options:
-            kept = leave_out_nominated(kept, options)
             wants_websocket = wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
             if wants_websocket and length:
                 return Failure.BAD_REQUEST
@@ -401,11 +406,13 @@ def interpret(lines: list[Line], split: Callable[[bytes], Cookies]) -> Special:
     for name, value in by_kind.get(HINT, []):
         hints[name] = hints[name] + b", " + value if name in hints else value
     cookies = [value for value, _ in by_kind.get(COOKIE, [])]
+    options = frozenset(option for options in by_kind.get(CONNECTION, []) for option in options)
     return Special(
         host=hosts[0],
         cookies=split(b"; ".join(cookies)) if len(cookies) > 1 else by_kind[COOKIE][0][1] if cookies else NO_COOKIES,
         hints=hints,
-        options=frozenset(option for options in by_kind.get(CONNECTION, []) for option in options),
+        options=options,
+        nominated=nominated(options),
         length=CHUNKED if codings else lengths[0] if lengths else 0,
         wants_websocket=by_kind.get(UPGRADE, [False])[-1],
         expects_continue=EXPECT in by_kind,
@@ -428,14 +435,6 @@ def is_accepted_by_llhttp(request_line: bytes, lines: list[bytes]) -> bool:
     except HttpParserError:
         return False
     return True
-
-
-def leave_out_nominated(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
-    """Drop the fields that Connection names as meant for us only (RFC 9110 §7.6.1)."""
-    nominated = options - {b"close", b"keep-alive", b"upgrade"}
-    if not nominated:
-        return lines
-    return [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 def is_utf_8(line: bytes) -> bool:

@@ -150,8 +150,6 @@ class Exchange:
             self.client.resume()
         else:
             connection.write(self.head)
-        if self.is_request_complete:
-            connection.expect_answer()
 
     def may_retry(self) -> bool:
         return (

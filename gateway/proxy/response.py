@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.http1 import HOP_BY_HOP, read_length, split_field, tokens
+from gateway.http1 import HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -54,6 +54,7 @@ class Special(NamedTuple):
     length_line: bytes | None = None
     length: int = UNTIL_CLOSE
     options: frozenset[bytes] = frozenset()
+    nominated: frozenset[bytes] = frozenset()
     is_websocket: bool = False
     is_stream: bool = False
     has_cache_rule: bool = False
@@ -97,14 +98,25 @@ class AnswerReader:
             return None
         if special is None:
             kept, special = self._understand(lines, kept, rest)
-        is_refused, length_line, length, options, is_websocket, is_stream, has_cache_rule, own_cookies, also = special
+        (
+            is_refused,
+            length_line,
+            length,
+            options,
+            nominated_fields,
+            is_websocket,
+            is_stream,
+            has_cache_rule,
+            own_cookies,
+            also,
+        ) = special
         if is_refused:
             return None
         if also:
             all_kept = also.union(kept)
             kept = [line for line in lines if line in all_kept]
-        if options:
-            kept = leave_out_nominated(kept, options)
+        if nominated_fields:
+            kept = leave_out(kept, nominated_fields)
         return Answer(
             status,
             as_1_1,
@@ -191,24 +203,18 @@ def interpret(judged: list[tuple[bytes, int, bytes]]) -> Special:
         return Special(is_refused=True)
     values = {kind: value for _, kind, value in judged}
     lines = {kind: line for line, kind, _ in judged}
+    options = frozenset(option for _, kind, value in judged if kind == CONNECTION for option in tokens(value))
     return Special(
         length_line=lines.get(LENGTH),
         length=CHUNKED if CODING in values else int(values[LENGTH]) if LENGTH in values else UNTIL_CLOSE,
-        options=frozenset(option for _, kind, value in judged if kind == CONNECTION for option in tokens(value)),
+        options=options,
+        nominated=nominated(options),
         is_websocket=values.get(UPGRADE) == b"websocket",
         is_stream=STREAM in values,
         has_cache_rule=CACHE in values,
         own_cookies=kinds.count(OWN_COOKIE),
         passing=frozenset(line for line, kind, _ in judged if kind in (STREAM, CACHE)),
     )
-
-
-def leave_out_nominated(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
-    """Drop the fields that Connection names as meant for us only (RFC 9110 §7.6.1)."""
-    nominated = options - {b"close", b"keep-alive", b"upgrade"}
-    if not nominated:
-        return lines
-    return [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 class _Judge:

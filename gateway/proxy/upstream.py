@@ -73,7 +73,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def carry(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self.deadline = NEVER
+        upstream = self._upstream
+        is_our_turn = not exchange.is_request_complete
+        self.deadline = NEVER if is_our_turn else upstream.deadlines.now + upstream.patience.head
         exchange.begin(self)
 
     def write(self, content: bytes) -> None:
