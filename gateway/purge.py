@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, Table, and_, delete, or_, select, tuple_
 
+from gateway.attacks.rows import QUIET_SECONDS
 from gateway.factors.magic_link import LIFE_SECONDS as MAGIC_LINK_SECONDS
 from gateway.forms.record import KEEP_SECONDS as FORM_SECONDS
 from gateway.login.attempt import LIFE_SECONDS as ATTEMPT_SECONDS
@@ -19,6 +20,7 @@ from gateway.sessions.rows import KNOWN_SECONDS
 from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
 from gateway.store.schema import (
+    alarms,
     attempts,
     blocks,
     imports,
@@ -55,6 +57,7 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     yield magic_links, magic_links.c.created_at < now - MAGIC_LINK_SECONDS - DAY
     yield mailed_links, mailed_links.c.created_at < now - LONGEST_MAILED_LINK - DAY
     yield blocks, blocks.c.until <= now
+    yield alarms, alarms.c.seen_at < now - QUIET_SECONDS - DAY
     is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))
     yield imports, and_(imports.c.created_at < now - DAY, is_idle)
     yield kept_forms, kept_forms.c.kept_at < now - FORM_SECONDS

@@ -28,7 +28,7 @@ from gateway.secret import Secret
 from gateway.settings.record import Signup
 from gateway.store import Store
 
-FROM_ADDRESS = Limit(failures=60, window_seconds=3_600, lock_seconds=3_600)
+FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
 TO_EMAIL = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
 

@@ -15,8 +15,10 @@ from gateway.attacks.service import AttackService
 from gateway.audit import rows as audit_rows
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.mail.outbox import Outbox
+from gateway.purge import Purge
 from gateway.sealing import Sealer
 from gateway.secret import Secret
+from gateway.settings import Settings
 from gateway.store import Store
 from tests.audit.log import write
 from tests.mail.conftest import make_composer
@@ -188,6 +190,6 @@ async def test_a_block_ends_by_itself(store: Store) -> None:
         await blocks.add(tx, Block("203.0.113.0/24", NOW + 90, NOW, "otto"))
     assert await service(store).find_block("203.0.113.7", NOW + 89) is not None
     assert await service(store).find_block("203.0.113.7", NOW + 90) is None
+    assert (await Purge(store, Settings()).run(NOW + 90))["blocks"] == 1
     async with store.transaction() as tx:
-        await blocks.purge(tx, NOW + 90)
         assert not await blocks.remove(tx, "203.0.113.0/24")

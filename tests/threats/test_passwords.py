@@ -277,6 +277,7 @@ def test_nobody_is_let_in_by_somebody_else_who_presses_a_button(own: Gateway, ma
     theirs = "nine purple anchors in the fog"
     person = Person(own, "nora@acme.example")
     assert sign_up(person) == 303
+    mailbox.wait_for(person.email)
     assert sign_up(Person(own, person.email, source="127.0.0.9"), password=theirs) == 303
     link = path_in(mailbox, person.email, "", count=2)
     assert person.send(link, {}).status == 422
