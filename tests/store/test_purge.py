@@ -100,7 +100,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     kept_forms: [{**link("fresh", 0), "content": b"", "kept_at": NOW - 60}],
     outbox: [mail("fresh", NOW - 29 * DAY), mail("waiting", None), mail("old-waiting", None, 1)],
     sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],
-    blocks: [{"network": "192.0.2.0/24", "until": NOW + 1, "created_at": 1, "created_by": "otto"}],
+    blocks: [{"network": "198.51.100.0/24", "until": NOW + 1, "created_at": 1, "created_by": "otto"}],
     alarms: [{"key": "fresh", "seen_at": NOW - 60}],
     imports: [work("fresh", NOW - 60), work("under way", NOW - 2 * DAY, started_at=1)],
     streaks: [

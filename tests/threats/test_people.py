@@ -76,7 +76,7 @@ def audited(gateway: Gateway, event: str) -> list[dict[str, object]]:
     with database(gateway) as connection:
         query = "SELECT details, personal, actor FROM audit WHERE event = ? ORDER BY id"
         return [
-            {"by": by, **json.loads(facts), **json.loads(personal)}
+            {"by": by, **json.loads(facts), **json.loads(personal or "{}")}
             for facts, personal, by in connection.execute(query, (event,))
         ]
 
