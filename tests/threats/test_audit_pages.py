@@ -18,7 +18,7 @@ import pytest
 from gateway.audit import rows
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.store import Store
-from tests.support.gateway import PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox
 from tests.support.person import Person
 from tests.support.upstream import RecordingUpstream
@@ -27,13 +27,6 @@ from tests.threats.test_factors import enrol_owner
 HOSTILE = "<svg onload=alert(1)>"
 FORMULA = "=cmd|'/C calc'!A0"
 BETA = ("olga@beta.example", "198.51.100.99", "beta-secret")
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
 
 
 @pytest.fixture(scope="module")

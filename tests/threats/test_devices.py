@@ -11,35 +11,19 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.proxy.test_tunnel import accept, open_socket
-from tests.support.gateway import COOKIE, HOST, ORIGIN, PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.gateway import COOKIE, HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import Person
 from tests.support.raw import get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
 FIREFOX = "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
-    mailbox.mails.clear()
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
 
 
 def path_of(link: str) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
-from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.owner import enrol_owner, owner_before_link, path_of
 from tests.support.person import Person, code_of, key_on
@@ -19,22 +16,6 @@ from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
 ATTEMPT = "__Host-otium_attempt"
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway of this test alone, which so may change who has which factor."""
-    mailbox.mails.clear()
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
 
 
 def audited(gateway: Gateway) -> list[str]:

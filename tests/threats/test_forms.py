@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.gateway import HOST, ORIGIN, PASSWORD, Gateway, free_port
+from tests.support.gateway import HOST, ORIGIN, PASSWORD, Gateway
 from tests.support.mail import Mailbox, links_in
 from tests.support.person import NAVIGATION, Person
 from tests.support.raw import Response, get
@@ -21,13 +21,6 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
 ACCENTS = ("a" + "\u0316\u0301" * 15_000).encode()  # each pair in the wrong order
 SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
 
 
 @pytest.fixture(scope="module")

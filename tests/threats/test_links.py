@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import PEOPLE, Gateway, free_port
+from tests.support.gateway import PEOPLE, Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import LINK_MAIL, enrol_owner, mailed_link, owner_before_link
 from tests.support.person import Person, code_of, hidden_fields
-from tests.support.upstream import RecordingUpstream
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
-    mailbox.mails.clear()
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
 
 
 def age(own: Gateway, table: str, column: str, seconds: int) -> None:

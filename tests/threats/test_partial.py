@@ -9,7 +9,7 @@ import pytest
 from gateway.app import ROUTES
 from gateway.gate import Need
 from gateway.http1 import METHODS
-from tests.support.gateway import COOKIE, ORIGIN, PROXY, Gateway, free_port
+from tests.support.gateway import COOKIE, ORIGIN, PROXY, Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import owner_before_link
 from tests.support.person import Person
@@ -22,13 +22,6 @@ STEPS = ("member after the password", "owner after the password", "owner after p
 UPSTREAM = ("/", "/x", "/platform", "/admin", "/team", "//x")
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
 WORDS = sorted(METHODS - {"CONNECT"})
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
 
 
 @pytest.fixture(scope="module")

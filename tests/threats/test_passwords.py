@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import NAVIGATION, Person
 from tests.support.raw import get
@@ -19,13 +19,6 @@ from tests.support.upstream import RecordingUpstream
 
 NEW = "seven green kettles on a raft"
 SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
 
 
 @pytest.fixture

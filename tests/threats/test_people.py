@@ -8,14 +8,12 @@ import re
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from gateway.app import ROUTES
 from gateway.gate import Need
-from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, Gateway, free_port
+from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in
 from tests.support.person import Person, code_of, key_on
 from tests.support.upstream import RecordingUpstream
@@ -23,22 +21,6 @@ from tests.support.upstream import RecordingUpstream
 NEW = "seven green kettles on a raft"
 BOUNDARY = "----form"
 ACCENTS = ("a" + "\u0316\u0301" * 9_000).encode()  # each pair in the wrong order
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
-    recorder.reset()
-    mailbox.mails.clear()
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
 
 
 @pytest.fixture

@@ -6,30 +6,12 @@ import base64
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import PEOPLE, SECRET, Gateway, free_port
+from tests.support.gateway import PEOPLE, SECRET, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import Person, code_of, key_on
-from tests.support.upstream import RecordingUpstream
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
-    mailbox.mails.clear()
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
 
 
 def new_secret() -> str:

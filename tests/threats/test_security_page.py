@@ -5,35 +5,19 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyotp
 import pytest
 
 from gateway.factors.totp import PERIOD
-from tests.support.gateway import Gateway, free_port
+from tests.support.gateway import Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
 from tests.support.person import Person
 from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_links import make_owner
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port()).start()
-    yield box
-    box.stop()
-
-
-@pytest.fixture
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path: Path) -> Iterator[Gateway]:
-    mailbox.mails.clear()
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
 
 
 def panel(page: Response, name: str) -> str:
