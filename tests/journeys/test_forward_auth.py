@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from gateway.app import ROUTES, Route
 from tests.support import servers
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.raw import Connection, Response, get
@@ -143,3 +145,16 @@ def test_an_ended_session_is_dead_on_the_next_request(front: Front, gateway: Gat
         body=b"x=1",
     )
     assert front.ask("/x", cookie).status == 401
+
+
+PAGES = [route for route in ROUTES if route.name not in ("auth", "signup", "signup_confirm")]
+
+
+@pytest.mark.parametrize("route", PAGES, ids=lambda route: route.name)
+def test_every_page_of_the_gateway_is_answered_by_the_gateway(
+    front: Front, upstream: RecordingUpstream, route: Route
+) -> None:
+    cookie = sign_in(front)
+    upstream.requests.clear()
+    front.ask(re.sub(r"\{[a-z]+\}", "none", route.path), cookie, "Accept: text/html", "Sec-Fetch-Mode: navigate")
+    assert upstream.requests == []

@@ -79,6 +79,7 @@ def nginx(folder: Path, source: str, replacements: Mapping[str, str]) -> tuple[S
         "listen [::]:443 ssl http2;": "",
         "listen 80;": f"listen 127.0.0.1:{free_port()};",
         "listen [::]:80;": "",
+        "/var/log/nginx/otium.log": str(folder / "access.log"),
         "proxy_http_version 1.1;": f"proxy_http_version 1.1; proxy_bind {PROXY};",
         **replacements,
     }.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,20 @@ def test_a_path_that_climbs_or_hides_is_refused(
 def test_nobody_is_told_about_nobody(nginx: int, upstream: RecordingUpstream) -> None:
     send(nginx, get("/public", *[f"{name}: admin" for name in IDENTITY]))
     assert all(upstream.requests[0].all(name) == [] for name in IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "path", ["/reset-password/s3cret", "/invite/s3cret", "/devices/revoke/s3cret?x=s3cret", "/login/link/s3cret"]
+)
+def test_what_makes_a_link_good_is_in_no_log_of_nginx(
+    gateway: Gateway, tmp_path: Path, upstream: RecordingUpstream, path: str
+) -> None:
+    places = {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"}
+    server, port = servers.nginx(tmp_path, "nginx.conf", places)
+    send(port, get(path))
+    send(port, get("/public/page?token=s3cret"))
+    server.stop()
+    logged = (tmp_path / "access.log").read_text()
+    assert "s3cret" not in logged
+    assert f'"GET {path.rpartition("/s3cret")[0].partition("/s3cret")[0]}/*"' in logged
+    assert '"GET /public/page"' in logged
