@@ -5,10 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from gateway.accounts.record import Account, Status
-from gateway.app import identities_of, reader_of, rules_of
+from gateway.app import identities_of, reader_of
 from gateway.factors.record import Proof, required_factors
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
+from gateway.routes import rules_of
 from gateway.sessions.record import Session
 from gateway.settings import Settings
 

@@ -17,7 +17,8 @@ import structlog
 import uvloop
 
 from gateway import logs
-from gateway.app import ROUTES, Gateway
+from gateway.app import Gateway
+from gateway.routes import ROUTES
 from gateway.serve import Post
 from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.access_log import hide
-from gateway.app import ROUTES, secret_parents
+from gateway.routes import ROUTES, secret_parents
 
 SECRET_BELOW = secret_parents(ROUTES)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import ROUTES
+from gateway.routes import ROUTES
 from gateway.serve import LOOK_SECONDS
 from gateway.settings import Settings
 from gateway.settings.load import MAIL_PASSWORD_CREDENTIAL, SECRET_CREDENTIAL

@@ -17,6 +17,7 @@ LAYERS: list[set[str]] = [
     {"app"},
     {"wiring"},
     {"account_wiring"},
+    {"routes"},
     {"serve", "processes", "front", "forward_auth", "revocation", "access_log", "purge", "backup"},
     {"admin"},
     {"attacks.pages", "audit.pages"},

@@ -59,8 +59,8 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
 
 async def reset_two_factor(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> None:
     from gateway.accounts.change import reset_two_factor as reset
-    from gateway.app import paths_of
     from gateway.audit import rows as audit
+    from gateway.routes import paths_of
     from gateway.wiring import notices_of
 
     is_owner = account.identifier in settings.access.owners
@@ -71,11 +71,11 @@ async def reset_two_factor(tx: Transaction, settings: Settings, account: Account
 async def make_link(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> str:
     """Return the link for the sign-in of the account that has come furthest."""
     from gateway.accounts.change import note
-    from gateway.app import paths_of
     from gateway.audit.events import Event
     from gateway.factors import magic_link
     from gateway.factors.contract import Asked
     from gateway.login import attempt
+    from gateway.routes import paths_of
     from gateway.wiring import link_address
 
     found = await attempt.furthest(tx, account.id, now)

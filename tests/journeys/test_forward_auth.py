@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.app import ROUTES, Route
+from gateway.routes import ROUTES, Route
 from tests.support import servers
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.raw import Connection, Response, get

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import ROUTES
+from gateway.routes import ROUTES
 from gateway.settings import Settings
 from gateway.settings.record import Admin, Listen, Mail, Pages, StoreSettings
 from gateway.startup import RELEASED_AT, advice_on, check_newest, problems_of

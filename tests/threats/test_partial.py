@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.app import ROUTES
 from gateway.gate import Need
 from gateway.http1 import METHODS
+from gateway.routes import ROUTES
 from tests.support.gateway import COOKIE, ORIGIN, PROXY, Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import owner_before_link

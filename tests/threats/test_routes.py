@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app import ROUTES, Route
 from gateway.gate import Need
+from gateway.routes import ROUTES, Route
 from tests.support.gateway import ORIGIN, PEOPLE, Gateway
 from tests.support.person import Person
 from tests.support.raw import Response, get
