@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
@@ -99,6 +99,16 @@ def extend(head: Head, entry: Entry, who_salt: bytes, actor_salt: bytes) -> Row:
     )
     row = row._replace(who_commitment=commit(who_salt, row.who))
     return row._replace(hash=link(head.hash, row))
+
+
+def is_whole(before: Head, rows: Iterable[Row]) -> bool:
+    """Whether `rows` follow each other, and the row `before`, as they were written."""
+    last = before
+    for row in rows:
+        if row.id != last.number + 1 or link(last.hash, row) != row.hash or not is_committed(row):
+            return False
+        last = Head(row.id, row.hash)
+    return True
 
 
 def link(previous: bytes, row: Row, number: int | None = None) -> bytes:

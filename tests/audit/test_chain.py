@@ -256,6 +256,17 @@ async def test_what_is_old_goes_and_the_rest_is_whole(store: Store) -> None:
     assert await verify(store) == Broken(6, Wrong.REMOVED)
 
 
+@pytest.mark.parametrize(
+    "change", ["UPDATE audit SET event = 'logout' WHERE id = 2", "UPDATE audit SET identifier = 'x' WHERE id = 2"]
+)
+async def test_what_was_changed_is_not_covered_up_by_its_age(store: Store, change: str) -> None:
+    day = 86_400
+    await write(store, *(replace(ENTRY, at=NOW - n * day) for n in range(9, -1, -1)))
+    await meddle(store, change)
+    assert await keeper(store, keep_days=4).trim(NOW) == 0
+    assert await verify(store) == Broken(2, Wrong.CHANGED)
+
+
 async def test_all_may_be_old(store: Store) -> None:
     await write_many(store, 4)
     assert await keeper(store, keep_days=1).trim(NOW + 10 * 86_400) == 4
