@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qrcode.constants import ERROR_CORRECT_M
-from qrcode.main import QRCode
-
 QUIET_ZONE = 4  # modules, ISO/IEC 18004 §9.1
 
 
@@ -19,6 +16,9 @@ class Picture:
 
 
 def draw(text: str) -> Picture:
+    from qrcode.constants import ERROR_CORRECT_M  # four megabytes, only for workers in which somebody sets TOTP up
+    from qrcode.main import QRCode
+
     code: QRCode[object] = QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(text)
     code.make(fit=True)
