@@ -8,6 +8,7 @@ difference is a way to smuggle a request past one of them. What a head means is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Protocol
 
 HEAD_END = b"\r\n\r\n"
@@ -58,6 +59,11 @@ def read_length(value: bytes) -> int | None:
 def tokens(value: bytes) -> list[bytes]:
     """Return the lower-case elements of a comma-separated list such as Connection's (RFC 9110 §5.6.1)."""
     return [token for part in value.lower().split(b",") if (token := part.strip(b" \t"))]
+
+
+def following(lines: Iterable[bytes]) -> bytes:
+    """Return a head's field lines as they follow its first line, to the end of the head."""
+    return b"\r\n".join((b"", *lines, b"\r\n"))
 
 
 def nominated(options: frozenset[bytes]) -> frozenset[bytes]:

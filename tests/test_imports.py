@@ -72,6 +72,7 @@ LAYERS: list[set[str]] = [
         "sessions.device",
         "edge.inbound",
         "edge.cookies",
+        "edge.request_line",
         "edge.target",
         "edge.authority",
         "failures",
@@ -134,6 +135,7 @@ def test_the_pure_modules_touch_no_clock_no_chance_no_network() -> None:
     pure = [
         "gate",
         "http1",
+        "edge/request_line",
         "edge/target",
         "edge/cookies",
         "edge/authority",

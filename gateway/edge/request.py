@@ -3,9 +3,9 @@
 llhttp judges every head first; the rules here are stricter where it is lenient, and the gateway refuses what
 either refuses. Most lines of a head came before, byte for byte, on this connection or another: what was found
 out about a line is kept in a bounded memo, so the usual request costs one look-up a line. In a head of known
-lines only, those that mean nothing to us (they are forwarded and no part of the framing) are not shown to llhttp
-again; it sees the request line and all other lines at each request. The memo is a cache of pure judgements:
-emptying it changes nothing but time (tests/edge/test_request.py compares).
+lines only, those that are no part of the framing are not shown to llhttp again; it sees the request line and all
+other lines at each request. The memo is a cache of pure judgements: emptying it changes nothing but time
+(tests/edge/test_request.py compares).
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from gateway.edge.authority import read_authority
 from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
 from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.edge.origin import TrustedProxies, canonical_hosts
-from gateway.edge.target import is_safe_query, read_path
+from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.failures import Failure
-from gateway.http1 import HOP_BY_HOP, METHODS, leave_out, nominated, read_length, split_field, tokens
+from gateway.http1 import HEAD_END, HOP_BY_HOP, following, leave_out, nominated, read_length, split_field, tokens
 
-METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 NO_HINTS: dict[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
@@ -112,6 +111,7 @@ class Kind(IntEnum):
 
 
 KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, BAD = Kind
+UNFRAMING = (KEEP, HOST, COOKIE, HINT)  # to llhttp these are fields like any other
 
 
 class Line(NamedTuple):
@@ -121,17 +121,11 @@ class Line(NamedTuple):
     meaning: Any = None
 
 
-class RequestLine(NamedTuple):
-    """A request line that is served; `readings` are None where the target is to be refused (see edge.target)."""
-
-    method: str
-    target: bytes
-    readings: tuple[str, ...] | None
-    is_http_1_1: bool
-
-
 class Special(NamedTuple):
-    """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together."""
+    """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
+
+    `shown` are those of them that llhttp sees again each time, as they follow a request line.
+    """
 
     failure: Failure | None = None
     host: str = ""
@@ -142,6 +136,7 @@ class Special(NamedTuple):
     length: int = 0
     wants_websocket: bool = False
     expects_continue: bool = False
+    shown: bytes = HEAD_END
 
 
 class Reader:
@@ -187,10 +182,11 @@ class Reader:
         first = lines.pop(0)
         known = self._request_lines.get(first)
         if known is None:
-            judged = self._read_request_line(first)
+            judged = read_request_line(first, self._max_target_bytes)
             if isinstance(judged, Failure):
                 return judged
-            known = judged
+            self._make_room(3 * len(first))  # as line, target and reading
+            known = self._request_lines[first] = judged
         method, target, readings, is_http_1_1 = known
         if len(lines) > self._max_fields:
             return Failure.HEAD_TOO_LARGE
@@ -204,13 +200,13 @@ class Reader:
                 others.append(line)
         rest = tuple(others)
         special = self._specials.get(rest)
-        if not is_accepted_by_llhttp(first, lines if special is None else others):
+        if not is_accepted_by_llhttp(head + HEAD_END if special is None else first + special.shown):
             return Failure.BAD_REQUEST
         if readings is None:
             return Failure.BAD_PATH
         if special is None:
             kept, special = self._understand(lines, kept, rest)
-        failure, host, cookies, hints, options, nominated_fields, length, wants_websocket, expects_continue = special
+        failure, host, cookies, hints, options, nominated_fields, length, wants_websocket, expects_continue, _ = special
         if failure is not None:
             return failure
         if length == CHUNKED and not is_http_1_1:
@@ -270,32 +266,15 @@ class Reader:
         if fresh:
             known = fresh.union(kept)
             kept = [line for line in lines if line in known]
+        shown = [line for line, judgement in judged if judgement.kind not in UNFRAMING]
         special = interpret([judgement for _, judgement in judged], self._split_cookies)
+        special = special._replace(shown=following(shown))
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
         if size <= MEMO_LINE_BYTES and special.failure is None:
             self._make_room(size)
             self._specials[left] = special
         return kept, special
-
-    def _read_request_line(self, line: bytes) -> RequestLine | Failure:
-        parts = line.split(b" ")
-        if len(parts) != 3:
-            return Failure.BAD_REQUEST
-        verb, target, version = parts
-        method = METHOD_NAMES.get(verb)
-        is_http_1_1 = version == b"HTTP/1.1"
-        if method is None or not (is_http_1_1 or version == b"HTTP/1.0"):
-            return refuse_request_line(verb, version)
-        if len(target) > self._max_target_bytes:
-            return Failure.TARGET_TOO_LONG
-        path, _, query = target.partition(b"?")
-        readings = read_path(path) if is_safe_query(query) else None
-        known = RequestLine(method, target, readings, is_http_1_1)
-        if readings is not None:
-            self._make_room(len(line))
-            self._request_lines[line] = known
-        return known
 
     def _judge_peer(self, peer: str) -> bool:
         if len(self._trusted) > 10_000:
@@ -380,15 +359,6 @@ class Reader:
             self._addresses.clear()
 
 
-def refuse_request_line(verb: bytes, version: bytes) -> Failure:
-    """Name what is wrong with a request line that has another method or version than is served."""
-    if not (verb.isalpha() and verb.isupper()) or re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version) is None:
-        return Failure.BAD_REQUEST
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-        return Failure.HTTP_VERSION
-    return Failure.METHOD_NOT_ALLOWED
-
-
 def interpret(lines: list[Line], split: Callable[[bytes], Cookies]) -> Special:
     """Say what the special lines of a head mean together, or why they can't stand together."""
     by_kind: dict[Kind, list[Any]] = {}
@@ -426,10 +396,10 @@ class _Judge:
 _JUDGE = _Judge()
 
 
-def is_accepted_by_llhttp(request_line: bytes, lines: list[bytes]) -> bool:
-    """Return whether llhttp takes a head of these. A parser is made for each: cheaper than to reset one."""
+def is_accepted_by_llhttp(head: bytes) -> bool:
+    """Return whether llhttp takes this whole head. A parser is made for each: cheaper than to reset one."""
     try:
-        HttpRequestParser(_JUDGE).feed_data(b"\r\n".join((request_line, *lines, b"\r\n")))
+        HttpRequestParser(_JUDGE).feed_data(head)
     except HttpParserUpgrade:
         return True
     except HttpParserError:

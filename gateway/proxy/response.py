@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.http1 import HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
+from gateway.http1 import HEAD_END, HOP_BY_HOP, following, leave_out, nominated, read_length, split_field, tokens
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -61,6 +61,8 @@ class Special(NamedTuple):
     own_cookies: int = 0
     passing: frozenset[bytes] = frozenset()
     """Those of the lines that pass all the same."""
+    shown: bytes = HEAD_END
+    """What llhttp sees again each time, as it follows a status line."""
 
 
 class AnswerReader:
@@ -94,7 +96,7 @@ class AnswerReader:
         rest = tuple(others)
         special = self._specials.get(rest)
         # Known lines that are no part of the framing need not be judged again (see edge.request).
-        if not is_accepted_by_llhttp(status_line, lines if special is None else others):
+        if not is_accepted_by_llhttp(head + HEAD_END if special is None else status_line + special.shown):
             return None
         if special is None:
             kept, special = self._understand(lines, kept, rest)
@@ -109,6 +111,7 @@ class AnswerReader:
             has_cache_rule,
             own_cookies,
             also,
+            _,
         ) = special
         if is_refused:
             return None
@@ -148,9 +151,10 @@ class AnswerReader:
         if fresh:
             known = fresh.union(kept)
             kept = [line for line in lines if line in known]
-        special = interpret(judged)
+        left = tuple(line for line in rest if line not in fresh)
+        special = interpret(judged)._replace(shown=following(left))
         self._make_room()
-        self._specials[tuple(line for line in rest if line not in fresh)] = special
+        self._specials[left] = special
         return kept, special
 
     def _make_room(self) -> None:
@@ -224,9 +228,9 @@ class _Judge:
 _JUDGE = _Judge()
 
 
-def is_accepted_by_llhttp(status_line: bytes, lines: list[bytes]) -> bool:
+def is_accepted_by_llhttp(head: bytes) -> bool:
     try:
-        HttpResponseParser(_JUDGE).feed_data(b"\r\n".join((status_line, *lines, b"\r\n")))
+        HttpResponseParser(_JUDGE).feed_data(head)
     except HttpParserUpgrade:
         return True
     except HttpParserError:
