@@ -95,6 +95,8 @@ def test_a_backup_under_load_restores_to_working_sign_ins_and_what_was_revoked_s
         sessions = {row[0] for row in connection.execute("SELECT id FROM sessions")}
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     assert logins == sessions  # the copy is of one moment
+    verified = own.cli("audit", "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_a_backup_names_what_is_in_it_and_what_is_not(own: Gateway, tmp_path: Path) -> None:
