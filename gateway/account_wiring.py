@@ -144,6 +144,7 @@ def people_handlers(settings: Settings, shared: Shared, name: str, *, is_owners:
         bulk_start=path[f"{name}_import_start"],
         reset=path[f"{name}_reset"],
         sign_out=path[f"{name}_sign_out"],
+        audit=path["ops_audit" if is_owners else "audit"],
     )
     owners = settings.access.owners
     pages = AccountsPages(

@@ -35,6 +35,7 @@ class AccountsPaths:
     bulk_start: str
     reset: str
     sign_out: str
+    audit: str
 
 
 class AccountsPages:
