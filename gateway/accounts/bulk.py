@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from gateway.accounts.record import (
     DEFAULT_TENANT,
+    Account,
     Module,
     Role,
+    Status,
     Unacceptable,
     check_name,
     check_tenant,
@@ -42,6 +44,20 @@ class Create:
     role: Role
     modules: frozenset[Module]
     password_hash: Secret[str] | None
+
+    def account(self, account_id: str, now: int, *, is_invited: bool = False) -> Account:
+        """Return the account; whoever is invited chooses the password, whatever the row says."""
+        return Account(
+            id=account_id,
+            identifier=self.identifier,
+            name=self.name,
+            tenant=self.tenant,
+            role=self.role,
+            modules=self.modules,
+            status=Status.ACTIVE,
+            password_hash=None if is_invited else self.password_hash,
+            created_at=now,
+        )
 
 
 @dataclass(frozen=True, slots=True)

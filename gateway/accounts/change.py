@@ -24,17 +24,7 @@ async def create(
     tx: Transaction, wanted: Create, by: str, now: int, remarks: Mapping[str, str] = NOTHING
 ) -> Account | None:
     """Add an account; None if the email is taken. `by` names the operator, `remarks` go into the audit row."""
-    account = Account(
-        id=rows.new_account_id(),
-        identifier=wanted.identifier,
-        name=wanted.name,
-        tenant=wanted.tenant,
-        role=wanted.role,
-        modules=wanted.modules,
-        status=Status.ACTIVE,
-        password_hash=wanted.password_hash,
-        created_at=now,
-    )
+    account = wanted.account(rows.new_account_id(), now)
     if not await rows.add(tx, account):
         return None
     await note(tx, Event.ACCOUNT_ADDED, account, by, now, {"role": account.role.value, **remarks})

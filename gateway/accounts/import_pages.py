@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.accounts.bulk import Create, Reject, Skip, UnreadableFile
 from gateway.accounts.importer import Importer
-from gateway.accounts.pages import AccountsPaths
+from gateway.accounts.pages import AccountsPaths, actor_of
 from gateway.accounts.people import Actor
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
@@ -77,8 +77,7 @@ class ImportPages:
         return see_other(f"{self._paths.bulk}?id={import_id}")
 
     def _actor(self, request: web.Request) -> Actor:
-        session = signed_in_of(request)
-        return Actor(session, None if self._is_owners else session.tenant)
+        return actor_of(request, is_owners=self._is_owners)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         context |= {"paths": self._paths, "is_owners": self._is_owners}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from gateway.accounts import directory, imports
+from gateway.accounts import rows as account_rows
 from gateway.accounts.bulk import Create, Reject, UnreadableFile, Verdict, read_csv
 from gateway.accounts.imports import Asked, Import, Told
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.people import Actor
-from gateway.accounts.record import Account, Unacceptable, normalise_identifier
+from gateway.accounts.record import Account, Role, Unacceptable, normalise_identifier
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.edge.inbound import Inbound
@@ -22,6 +23,8 @@ log = structlog.get_logger("imports")
 MAX_ROWS = 5_000
 ROWS_AT_ONCE = 10  # so that nobody waits long for the writer of the store
 LEASE_SECONDS = 60
+MAX_EMAIL = 320  # characters of what stands in a file, kept for the report
+NOT_ANY_MORE = "Whoever started this may not invite people any more."
 
 
 class Importer:
@@ -38,7 +41,9 @@ class Importer:
         if not rows:
             raise UnreadableFile("the file has a first line and nothing below it")
         by = actor.session
-        asked = Asked(by.name, by.identifier, by.id, inbound.address, inbound.user_agent, inbound.request_id)
+        asked = Asked(
+            by.account, by.name, by.identifier, by.id, inbound.address, inbound.user_agent, inbound.request_id
+        )
         async with self._store.transaction(announce=False) as tx:
             return await imports.add(tx, actor.tenant, asked, rows, now)
 
@@ -66,22 +71,37 @@ class Importer:
         async with self._store.transaction(announce=False) as tx:
             work = await imports.claim(tx, now(), LEASE_SECONDS)
         while work is not None and work.finished_at is None:
-            async with self._store.transaction(announce=False) as tx:
-                work = await self._go_on(tx, work, now())
+            work = await self.go_on(work, now())
         if work is not None:
             log.info("import_finished", id=work.id, rows=len(work.rows))
 
-    async def _go_on(self, tx: Transaction, work: Import, now: int) -> Import | None:
-        rows = work.rows[work.done : work.done + ROWS_AT_ONCE]
-        told = [await self._carry_out(tx, work, verdict, now) for verdict in await self._judge(tx, work, rows)]
-        advanced = await imports.advance(tx, work, told, now, LEASE_SECONDS)
-        if advanced is None:
-            await tx.rollback()  # somebody else took over after a pause longer than the lease
-        return advanced
+    async def go_on(self, work: Import, now: int) -> Import | None:
+        """Invite the next few; None if somebody else took over, after a pause longer than the lease.
+
+        Whoever started it must still be allowed to invite. If not, what is left is refused, and it ends.
+        """
+        async with self._store.transaction(announce=False) as tx:
+            if not await imports.hold(tx, work, now, LEASE_SECONDS):
+                return None
+            if not await self._may_invite(tx, work):
+                told = [Told(line, "refused", email_in(cells), NOT_ANY_MORE) for line, cells in work.rows[work.done :]]
+                return await imports.advance(tx, work, told, now)
+            rows = work.rows[work.done : work.done + ROWS_AT_ONCE]
+            told = [await self._carry_out(tx, work, verdict, now) for verdict in await self._judge(tx, work, rows)]
+            return await imports.advance(tx, work, told, now)
+
+    async def _may_invite(self, tx: Transaction, work: Import) -> bool:
+        """Whether who started it is still an admin of that tenant, or the owner for one across tenants."""
+        account = await account_rows.find(tx, work.asked.account)
+        if account is None or not await account_rows.is_welcome(tx, account):
+            return False
+        if work.tenant is None:
+            return account.identifier in self._owners
+        return account.role is Role.ADMIN and account.tenant == work.tenant
 
     async def _carry_out(self, tx: Transaction, work: Import, verdict: Verdict, now: int) -> Told:
         if isinstance(verdict, Reject):
-            return Told(verdict.line, "refused", verdict.email[:320], verdict.reason)
+            return Told(verdict.line, "refused", verdict.email[:MAX_EMAIL], verdict.reason)
         if not isinstance(verdict, Create):
             return Told(verdict.line, "skipped", verdict.identifier, verdict.reason)
         try:
@@ -97,6 +117,10 @@ class Importer:
         identifiers = [identifier for _, cells in rows if (identifier := identify(cells.get("email", "")))]
         taken = await directory.find_taken(tx, identifiers)
         return imports.judge_rows(rows, work.tenant, taken, self._owners)
+
+
+def email_in(cells: Mapping[str, str]) -> str:
+    return cells.get("email", "")[:MAX_EMAIL]
 
 
 def identify(email: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -33,8 +33,9 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked for an import, and from where."""
+    """Who asked for an import, and from where. `account` is looked at again before anything is done in their name."""
 
+    account: str
     name: str
     identifier: str
     session: str
@@ -106,9 +107,7 @@ async def add(tx: Transaction, tenant: str | None, asked: Asked, rows: list[Row]
         insert(imports).values(
             id=import_id,
             tenant=tenant,
-            asked=json.dumps(
-                [asked.name, asked.identifier, asked.session, asked.address, asked.user_agent, asked.request_id]
-            ),
+            asked=json.dumps(astuple(asked)),
             content=json.dumps(rows),
             report="[]",
             total=len(rows),
@@ -156,21 +155,21 @@ async def claim(tx: Transaction, now: int, lease_seconds: int) -> Import | None:
     return read(row)
 
 
-async def advance(tx: Transaction, work: Import, told: list[Told], now: int, lease_seconds: int) -> Import | None:
-    """Note what became of the next rows; None if somebody else has gone on meanwhile."""
+async def hold(tx: Transaction, work: Import, now: int, lease_seconds: int) -> bool:
+    """Take the next rows for this transaction; False if somebody else has gone on meanwhile."""
+    statement = update(imports).where(imports.c.id == work.id, imports.c.done == work.done)
+    return (await tx.execute(statement.values(due_at=now + lease_seconds))).rowcount == 1
+
+
+async def advance(tx: Transaction, work: Import, told: list[Told], now: int) -> Import:
+    """Note what became of the next rows, which this transaction holds."""
     done = work.done + len(told)
     report = (*work.report, *told)
     finished_at = now if done >= len(work.rows) else None
-    statement = update(imports).where(imports.c.id == work.id, imports.c.done == work.done)
-    values: dict[str, object] = {
-        "done": done,
-        "report": json.dumps([[told.line, told.word, told.email, told.reason] for told in report]),
-        "due_at": now + lease_seconds,
-        "finished_at": finished_at,
-    }
-    if (await tx.execute(statement.values(**values))).rowcount != 1:
-        return None
-    return Import(work.id, work.tenant, work.asked, work.rows, report, done, work.started_at, finished_at)
+    written = json.dumps([[told.line, told.word, told.email, told.reason] for told in report])
+    statement = update(imports).where(imports.c.id == work.id)
+    await tx.execute(statement.values(done=done, report=written, finished_at=finished_at))
+    return replace(work, report=report, done=done, finished_at=finished_at)
 
 
 def read(row: Any) -> Import:

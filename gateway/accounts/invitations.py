@@ -6,7 +6,7 @@ from gateway.accounts import links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.bulk import Create
 from gateway.accounts.links import Purpose
-from gateway.accounts.record import Account, Status
+from gateway.accounts.record import Account
 from gateway.mail.outbox import Outbox
 from gateway.sealing import Sealer
 from gateway.store import Transaction
@@ -22,17 +22,7 @@ class Invitations:
 
     async def invite(self, tx: Transaction, wanted: Create, invited_by: str, now: int) -> Account | None:
         """Make an account that can't sign in yet, and mail its link; None if the email is taken."""
-        account = Account(
-            id=account_rows.new_account_id(),
-            identifier=wanted.identifier,
-            name=wanted.name,
-            tenant=wanted.tenant,
-            role=wanted.role,
-            modules=wanted.modules,
-            status=Status.ACTIVE,
-            password_hash=None,
-            created_at=now,
-        )
+        account = wanted.account(account_rows.new_account_id(), now, is_invited=True)
         if not await account_rows.add(tx, account):
             return None
         await self.send(tx, account, invited_by, now)

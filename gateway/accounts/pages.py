@@ -243,8 +243,7 @@ class AccountsPages:
     # Shared.
 
     def _actor(self, request: web.Request) -> Actor:
-        session = signed_in_of(request)
-        return Actor(session, None if self._is_owners else session.tenant)
+        return actor_of(request, is_owners=self._is_owners)
 
     def _prove_first(self, request: web.Request, back: str) -> web.Response | None:
         factor = stale_factor(signed_in_of(request), int(time.time()))
@@ -259,6 +258,12 @@ class AccountsPages:
             "done": done if done in DONE else "",
         }
         return self._renderer.page(template, visit_of(request), status=status, **context)
+
+
+def actor_of(request: web.Request, *, is_owners: bool) -> Actor:
+    """Return who asks, and whom they reach on this set of pages."""
+    session = signed_in_of(request)
+    return Actor(session, None if is_owners else session.tenant)
 
 
 def wanted_of(given: Mapping[str, str]) -> Wanted:

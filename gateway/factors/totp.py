@@ -26,7 +26,7 @@ from gateway.factors.record import Factor
 from gateway.sealing import Place, Sealer, Unopenable
 from gateway.secret import Secret
 from gateway.store import Transaction
-from gateway.store.schema import accounts, totp
+from gateway.store.schema import totp
 from gateway.store.upsert import upsert
 
 PERIOD = 30  # seconds
@@ -208,12 +208,6 @@ async def find_enrolment(tx: Transaction, account: str) -> Enrolment:
         return NOT_ENROLLED
     is_demanded = row.demanded_at is not None
     return Enrolment(bool(row.is_enrolled), is_demanded, row.confirmed_at, row.used_at, row.drift)
-
-
-async def list_enrolled(tx: Transaction, tenant: str) -> frozenset[str]:
-    """Return the ids of a tenant's accounts that have set it up."""
-    query = select(totp.c.account).join(accounts, accounts.c.id == totp.c.account)
-    return frozenset((await tx.execute(query.where(accounts.c.tenant == tenant, totp.c.secret.is_not(None)))).scalars())
 
 
 async def forget(tx: Transaction, account: str) -> bool:

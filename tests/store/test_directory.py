@@ -21,7 +21,7 @@ from tests.store.people import NOW, add_person, add_session, person
 
 DAY = 86_400
 SEALER = Sealer((Secret(bytes(range(48))),))
-ASKED = Asked("Adam", "adam@acme.example", "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
+ASKED = Asked("acc_adam", "Adam", "adam@acme.example", "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
 
 
 async def emails(store: Store, wanted: Wanted, tenant: str | None = "acme") -> list[str]:
@@ -215,17 +215,17 @@ async def test_an_import_is_worked_on_by_one_worker_and_goes_on_where_it_ended(s
         assert await imports.claim(tx, NOW + 59, 60) is None
     told = [Told(line, "invited", f"p{line}@acme.example", "") for line in range(2, 6)]
     async with store.transaction() as tx:
-        half = await imports.advance(tx, work, told[:2], NOW + 10, 60)
-    assert half is not None
+        assert await imports.hold(tx, work, NOW + 10, 60)
+        half = await imports.advance(tx, work, told[:2], NOW + 10)
     assert half.finished_at is None
     async with store.transaction() as tx:
-        assert await imports.advance(tx, work, told[:2], NOW + 10, 60) is None
+        assert not await imports.hold(tx, work, NOW + 10, 60)
     async with store.transaction() as tx:
         taken_over = await imports.claim(tx, NOW + 71, 60)
     assert taken_over == half
     async with store.transaction() as tx:
-        whole = await imports.advance(tx, half, told[2:], NOW + 72, 60)
-    assert whole is not None
+        assert await imports.hold(tx, half, NOW + 72, 60)
+        whole = await imports.advance(tx, half, told[2:], NOW + 72)
     async with store.reading() as tx:
         found = await imports.find(tx, import_id, "acme")
         assert not await imports.is_any_due(tx, NOW + 999)
