@@ -3,9 +3,9 @@
 llhttp judges every head first; the rules here are stricter where it is lenient, and the gateway refuses what
 either refuses. Most lines of a head came before, byte for byte, on this connection or another: what was found
 out about a line is kept in a bounded memo, so the usual request costs one look-up a line. In a head of known
-lines only, those that are no part of the framing are not shown to llhttp again; it sees the request line and all
-other lines at each request. The memo is a cache of pure judgements: emptying it changes nothing but time
-(tests/edge/test_request.py compares).
+lines only, llhttp sees the request line and those that are part of the framing again, together; where none is, the
+request line alone, which it took before, need not be judged again. The memo is a cache of pure judgements: emptying
+it changes nothing but time (tests/edge/test_request.py compares).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Line(NamedTuple):
 class Special(NamedTuple):
     """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
 
-    `shown` are those of them that llhttp sees again each time, as they follow a request line.
+    `shown` are those of them that llhttp sees again each time, as they follow a request line; "" where there are none.
     """
 
     failure: Failure | None = None
@@ -136,7 +136,7 @@ class Special(NamedTuple):
     length: int = 0
     wants_websocket: bool = False
     expects_continue: bool = False
-    shown: bytes = HEAD_END
+    shown: bytes = b""
 
 
 class Reader:
@@ -185,6 +185,8 @@ class Reader:
             judged = read_request_line(first, self._max_target_bytes)
             if isinstance(judged, Failure):
                 return judged
+            if not is_accepted_by_llhttp(first + HEAD_END):
+                return Failure.BAD_REQUEST
             self._make_room(3 * len(first))  # as line, target and reading
             known = self._request_lines[first] = judged
         method, target, readings, is_http_1_1 = known
@@ -200,12 +202,14 @@ class Reader:
                 others.append(line)
         rest = tuple(others)
         special = self._specials.get(rest)
-        if not is_accepted_by_llhttp(head + HEAD_END if special is None else first + special.shown):
+        if special is None:
+            if not is_accepted_by_llhttp(head + HEAD_END):
+                return Failure.BAD_REQUEST
+            kept, special = self._understand(lines, kept, rest)
+        elif special.shown and not is_accepted_by_llhttp(first + special.shown):
             return Failure.BAD_REQUEST
         if readings is None:
             return Failure.BAD_PATH
-        if special is None:
-            kept, special = self._understand(lines, kept, rest)
         failure, host, cookies, hints, options, nominated_fields, length, wants_websocket, expects_continue, _ = special
         if failure is not None:
             return failure
@@ -268,7 +272,7 @@ class Reader:
             kept = [line for line in lines if line in known]
         shown = [line for line, judgement in judged if judgement.kind not in UNFRAMING]
         special = interpret([judgement for _, judgement in judged], self._split_cookies)
-        special = special._replace(shown=following(shown))
+        special = special._replace(shown=following(shown) if shown else b"")
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
         if size <= MEMO_LINE_BYTES and special.failure is None:

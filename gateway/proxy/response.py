@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.http1 import HEAD_END, HOP_BY_HOP, following, leave_out, nominated, read_length, split_field, tokens
+from gateway.http1 import HEAD_END, HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -48,31 +48,32 @@ class Answer(NamedTuple):
 
 
 class Special(NamedTuple):
-    """What the lines of an answer's head that do not simply pass mean together."""
+    """What the status line and those lines of an answer's head that do not simply pass mean together.
 
+    `passing` are those of the lines that pass all the same.
+    """
+
+    status: int
+    status_line: bytes
     is_refused: bool = False
-    length_line: bytes | None = None
     length: int = UNTIL_CLOSE
-    options: frozenset[bytes] = frozenset()
-    nominated: frozenset[bytes] = frozenset()
+    length_line: bytes | None = None
+    is_reusable: bool = False
     is_websocket: bool = False
     is_stream: bool = False
     has_cache_rule: bool = False
     own_cookies: int = 0
+    nominated: frozenset[bytes] = frozenset()
     passing: frozenset[bytes] = frozenset()
-    """Those of the lines that pass all the same."""
-    shown: bytes = HEAD_END
-    """What llhttp sees again each time, as it follows a status line."""
 
 
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_lines", "_own_cookies", "_passing", "_specials", "_statuses")
+    __slots__ = ("_lines", "_own_cookies", "_passing", "_specials")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
-        self._statuses: dict[bytes, tuple[int, bool, bytes]] = {}
         self._passing: set[bytes] = set()
         self._lines: dict[bytes, tuple[int, bytes]] = {}
         self._specials: dict[tuple[bytes, ...], Special] = {}
@@ -80,38 +81,34 @@ class AnswerReader:
     def read(self, head: bytes, method: str) -> Answer | None:
         """Return the Answer of `head` (without the empty line), given to a request of `method`; None to refuse."""
         lines = head.split(b"\r\n")
-        status_line = lines.pop(0)
-        known = self._statuses.get(status_line) or self._read_status(status_line)
-        if known is None:
-            return None
-        status, is_http_1_1, as_1_1 = known
         passing = self._passing
         kept: list[bytes] = []
-        others: list[bytes] = []
+        others: list[bytes] = []  # the status line among them
         for line in lines:
             if line in passing:
                 kept.append(line)
             else:
                 others.append(line)
-        rest = tuple(others)
-        special = self._specials.get(rest)
-        # Known lines that are no part of the framing need not be judged again (see edge.request).
-        if not is_accepted_by_llhttp(head + HEAD_END if special is None else status_line + special.shown):
-            return None
+        # What is known of these lines was found out when llhttp saw them together: all of them but those that are no
+        # part of the framing (see edge.request).
+        special = self._specials.get(tuple(others))
         if special is None:
-            kept, special = self._understand(lines, kept, rest)
+            if not is_accepted_by_llhttp(head + HEAD_END):
+                return None
+            kept, special = self._understand(lines, kept, others)
         (
+            status,
+            status_line,
             is_refused,
-            length_line,
             length,
-            options,
-            nominated_fields,
+            length_line,
+            is_reusable,
             is_websocket,
             is_stream,
             has_cache_rule,
             own_cookies,
+            nominated_fields,
             also,
-            _,
         ) = special
         if is_refused:
             return None
@@ -122,44 +119,34 @@ class AnswerReader:
             kept = leave_out(kept, nominated_fields)
         return Answer(
             status,
-            as_1_1,
+            status_line,
             kept,
-            0 if method == "HEAD" or status < 200 or status in WITHOUT_BODY else length,
+            0 if method == "HEAD" else length,
             length_line,
-            is_http_1_1 and b"close" not in options,
-            is_websocket and b"upgrade" in options,
+            is_reusable,
+            is_websocket,
             is_stream,
             has_cache_rule,
             own_cookies,
         )
 
-    def _read_status(self, line: bytes) -> tuple[int, bool, bytes] | None:
-        """Return (status, whether it is from an HTTP/1.1 server, the line with our version); None to refuse."""
-        match = STATUS_LINE.fullmatch(line)
-        if match is None:
-            return None
-        self._make_room()
-        status = self._statuses[line] = int(match[2]), match[1] == b"1", b"HTTP/1.1" + line[8:]
-        return status
-
-    def _understand(
-        self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]
-    ) -> tuple[list[bytes], Special]:
-        """Judge the lines in `rest`: return all that pass, in order, and what the others mean together."""
+    def _understand(self, lines: list[bytes], kept: list[bytes], others: list[bytes]) -> tuple[list[bytes], Special]:
+        """Judge the lines in `others`: return all that pass, in order, and what the others mean together."""
+        status_line, *rest = others
         judged = [(line, *(self._lines.get(line) or self._judge(line))) for line in rest]
         fresh = {line for line, kind, _ in judged if kind == KEEP}
         if fresh:
             known = fresh.union(kept)
             kept = [line for line in lines if line in known]
-        left = tuple(line for line in rest if line not in fresh)
-        special = interpret(judged)._replace(shown=following(left))
-        self._make_room()
-        self._specials[left] = special
+        special = interpret(status_line, judged)
+        left = tuple(line for line in others if line not in fresh)
+        if sum(map(len, left)) <= MEMO_LINE_BYTES:
+            self._make_room()
+            self._specials[left] = special
         return kept, special
 
     def _make_room(self) -> None:
-        if len(self._passing) + len(self._lines) + len(self._specials) + len(self._statuses) >= MEMO_LINES:
-            self._statuses.clear()
+        if len(self._passing) + len(self._lines) + len(self._specials) >= MEMO_LINES:
             self._passing.clear()
             self._lines.clear()
             self._specials.clear()
@@ -200,23 +187,28 @@ class AnswerReader:
         return (DROP if is_dropped else KEEP), value
 
 
-def interpret(judged: list[tuple[bytes, int, bytes]]) -> Special:
+def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Special:
     """Say what special lines mean together. Two framings, or a broken one, are refused: where would it end?"""
+    match = STATUS_LINE.fullmatch(status_line)
     kinds = [kind for _, kind, _ in judged]
-    if BAD in kinds or kinds.count(LENGTH) + kinds.count(CODING) > 1:
-        return Special(is_refused=True)
+    if match is None or BAD in kinds or kinds.count(LENGTH) + kinds.count(CODING) > 1:
+        return Special(0, status_line, is_refused=True)
+    status = int(match[2])
     values = {kind: value for _, kind, value in judged}
     lines = {kind: line for line, kind, _ in judged}
     options = frozenset(option for _, kind, value in judged if kind == CONNECTION for option in tokens(value))
+    length = CHUNKED if CODING in values else int(values[LENGTH]) if LENGTH in values else UNTIL_CLOSE
     return Special(
+        status,
+        b"HTTP/1.1" + status_line[8:],
+        length=0 if status < 200 or status in WITHOUT_BODY else length,
         length_line=lines.get(LENGTH),
-        length=CHUNKED if CODING in values else int(values[LENGTH]) if LENGTH in values else UNTIL_CLOSE,
-        options=options,
-        nominated=nominated(options),
-        is_websocket=values.get(UPGRADE) == b"websocket",
+        is_reusable=match[1] == b"1" and b"close" not in options,
+        is_websocket=values.get(UPGRADE) == b"websocket" and b"upgrade" in options,
         is_stream=STREAM in values,
         has_cache_rule=CACHE in values,
         own_cookies=kinds.count(OWN_COOKIE),
+        nominated=nominated(options),
         passing=frozenset(line for line, kind, _ in judged if kind in (STREAM, CACHE)),
     )
 
