@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from time import perf_counter_ns
 
 from gateway.deadlines import NEVER, Deadlines
-from gateway.edge.connection import Served
+from gateway.edge.connection import ClientConnection
 
 FLUSH_LINES = 512
 FLUSH_SECONDS = 0.5
@@ -36,25 +37,26 @@ class AccessLog:
         self.deadline = NEVER
         deadlines.watch(self)
 
-    def record(self, served: Served) -> None:
-        """Note one served request; it is written within half a second or so."""
-        inbound = served.inbound
+    def record(self, connection: ClientConnection, status: int, sent: int) -> None:
+        """Note the request that ends; it is written within half a second or so."""
+        inbound = connection.inbound
         at = self._deadlines.utc
         if at != self._second[0]:
             self._second = at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
         if inbound is None:
-            what = f'"peer":{encode(served.peer)}'
+            what = f'"peer":{encode(connection.peer)}'
         else:
             path = inbound.path
             if path.startswith(self._secret_below):
                 path = hide(path, self._secret_below)
             what = (
                 f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(path)}'
-                f',"address":"{inbound.address}","account":"{served.account}"'
+                f',"address":"{inbound.address}","account":"{connection.account}"'
             )
+        milliseconds = (perf_counter_ns() - connection.started) / 1e6 if connection.started else 0.0
         self._lines.append(
             f'{{"at":"{self._second[1]}","event":"request",{what}'
-            f',"status":{served.status},"bytes":{served.sent},"ms":{served.seconds * 1000:.1f}}}\n'
+            f',"status":{status},"bytes":{sent},"ms":{milliseconds:.1f}}}\n'
         )
         if len(self._lines) >= FLUSH_LINES:
             self.flush()

@@ -27,7 +27,7 @@ from gateway.admin.pulse import Pulse
 from gateway.admin.tally import Tally
 from gateway.admin.traffic import Traffic
 from gateway.deadlines import Deadlines
-from gateway.edge.connection import ClientConnection, Edge, Served
+from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
@@ -284,10 +284,10 @@ class Gateway:
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
         return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
 
-    def _record(self, served: Served) -> None:
-        self._traffic.record(served)
+    def _record(self, connection: ClientConnection, status: int, sent: int) -> None:
+        self._traffic.record(connection, status, sent)
         if self._access_log is not None:
-            self._access_log.record(served)
+            self._access_log.record(connection, status, sent)
 
     def _measure(self, tally: Tally) -> None:
         """Note what is open."""

@@ -98,10 +98,10 @@ class Front:
         except StoreUnavailable:
             client.refuse(Failure.STORE_AWAY)
             return
-        if session is Pending.ASK:
-            self._begin(self._ask(client, inbound, key))
-        else:
+        if session is None or isinstance(session, Session):
             self._carry_out(client, inbound, session)
+        else:
+            self._begin(self._ask(client, inbound, key))
 
     async def judge_again(self, inbound: Inbound) -> Decision:
         """Decide about a request of which more has come since, by what is true now. Raises StoreUnavailable."""

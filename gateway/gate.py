@@ -16,6 +16,9 @@ from gateway.edge.inbound import Inbound
 from gateway.factors.record import Factor, first_missing
 from gateway.sessions.record import Session
 
+MAX_REMEMBERED = 4_096  # places
+MAX_REMEMBERED_BYTES = 256  # of a target
+
 
 class Need(Enum):
     """Who may open one of the gateway's own pages."""
@@ -91,6 +94,21 @@ class Rules:
     pages: Mapping[str, Need] = field(default_factory=dict)
     page_parents: Mapping[str, Need] = field(default_factory=dict)
     """Pages whose last segment is a variable, like /invite/{token}, by the path above it."""
+    places: dict[tuple[str, bytes, tuple[str, ...]], Place] = field(init=False, repr=False, default_factory=dict)
+    """What `find_place` found before: a bounded memo, which changes nothing but time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the rules say of one method and target, whoever asks.
+
+    `rules` holds the rule of each reading of the path; it is empty where some reading has none.
+    """
+
+    page: Need | None
+    machine: OpenPath | None
+    public: OpenPath | None
+    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +152,18 @@ Decision = Forward | Page | SignIn | StepUp | Refuse
 
 def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
     """Return what becomes of the request. `now` is UTC seconds, for rules that ask for a fresh proof."""
-    page = find_page(inbound, rules)
-    if page is not None:
-        return decide_page(page, inbound.path, session)
-    entry = find_open(inbound, rules.machine)
-    if entry is not None:
-        return Forward(None, entry)
-    entry = find_open(inbound, rules.public)
-    if entry is not None:
-        return Forward(complete(session) if inbound.method != "OPTIONS" else None, entry)
+    place = rules.places.get((inbound.method, inbound.target, inbound.readings)) or find_place(inbound, rules)
+    if place.page is not None:
+        return decide_page(place.page, inbound.path, session)
+    if place.machine is not None:
+        return Forward(None, place.machine)
+    if place.public is not None:
+        return Forward(complete(session) if inbound.method != "OPTIONS" else None, place.public)
     if session is None or inbound.method == "OPTIONS":
         return SignIn("no entry of public or machine admits this path and method")
     if session.missing is not None:
         return StepUp(session, session.missing, "the account needs more factors than this session has proved")
-    return decide_rule(inbound, session, rules, now)
+    return decide_rules(place.rules, session, now)
 
 
 def complete(session: Session | None) -> Session | None:
@@ -157,6 +173,21 @@ def complete(session: Session | None) -> Session | None:
     is proved.
     """
     return None if session is None or session.missing is not None else session
+
+
+def find_place(inbound: Inbound, rules: Rules) -> Place:
+    found = [find_rule(reading, rules.rules) for reading in inbound.readings]
+    place = Place(
+        page=find_page(inbound, rules),
+        machine=find_open(inbound, rules.machine),
+        public=find_open(inbound, rules.public),
+        rules=() if None in found else tuple(rule for rule in found if rule is not None),
+    )
+    if len(inbound.target) <= MAX_REMEMBERED_BYTES:
+        if len(rules.places) >= MAX_REMEMBERED:
+            rules.places.clear()
+        rules.places[inbound.method, inbound.target, inbound.readings] = place
+    return place
 
 
 def find_page(inbound: Inbound, rules: Rules) -> Need | None:
@@ -207,14 +238,12 @@ def find_entry(path: str, method: str, entries: Mapping[str, OpenPath]) -> OpenP
     return None
 
 
-def decide_rule(inbound: Inbound, session: Session, rules: Rules, now: int) -> Decision:
-    rule = None
+def decide_rules(rules: tuple[Rule, ...], session: Session, now: int) -> Decision:
     step_up: StepUp | None = None
-    for reading in inbound.readings:
-        rule = find_rule(reading, rules.rules)
-        refusal = "no rule admits this path" if rule is None else rule.refusal(session)
-        if rule is None or refusal is not None:
-            return Refuse(session, refusal or "")
+    for rule in rules:
+        refusal = rule.refusal(session)
+        if refusal is not None:
+            return Refuse(session, refusal)
         factor = rule.missing(session, now)
         if factor is not None:
             step_up = StepUp(
@@ -222,17 +251,11 @@ def decide_rule(inbound: Inbound, session: Session, rules: Rules, now: int) -> D
             )
     if step_up is not None:
         return step_up
-    return Refuse(session, "the path has no reading") if rule is None else Forward(session, rule)
+    return Forward(session, rules[-1]) if rules else Refuse(session, "no rule admits this path")
 
 
 def find_rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
-    end = len(path.rstrip("/"))  # from here on as walk_up does, and stops at the first
-    while end > 0:
-        rule = rules.get(path[:end])
-        if rule is not None:
-            return rule
-        end = path.rfind("/", 0, end)
-    return rules.get("")
+    return next((rules[prefix] for prefix in walk_up(path) if prefix in rules), None)
 
 
 def walk_up(path: str) -> list[str]:

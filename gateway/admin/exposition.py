@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from gateway import __version__
 from gateway.admin.board import Totals
-from gateway.admin.families import FAMILIES, MICRO, PLACES, Family, Kind
+from gateway.admin.families import FAMILIES, NANO, PLACES, Family, Kind
 from gateway.admin.figures import Figures
 
 PREFIX = "otium_gateway_"
@@ -64,7 +64,7 @@ def counter(family: Family, numbers: list[int]) -> Metric:
 
 
 def gauge(family: Family, numbers: list[int]) -> Metric:
-    scale = MICRO if family.name.endswith("_seconds") else 1
+    scale = NANO if family.name.endswith("_seconds") else 1
     metric = GaugeMetricFamily(PREFIX + family.name, family.help, labels=family.labels)
     for labels in family.series:
         metric.add_metric(labels, numbers[PLACES[(family.name, *labels)]] / scale)
@@ -79,7 +79,7 @@ def histogram(family: Family, numbers: list[int]) -> Metric:
         for at, bound in enumerate([*map(str, family.bounds), "+Inf"]):
             so_far += numbers[start + at]
             buckets.append((bound, so_far))
-        metric.add_metric(labels, buckets, numbers[start + family.width - 1] / MICRO)
+        metric.add_metric(labels, buckets, numbers[start + family.width - 1] / NANO)
     return metric
 
 

@@ -1,6 +1,6 @@
 """Everything that is counted, in one table: its name for Prometheus, its labels, and its place among the numbers.
 
-Numbers are unsigned integers of 64 bits; durations are counted in microseconds and shown in seconds. The labels of a
+Numbers are unsigned integers of 64 bits; durations are counted in nanoseconds and shown in seconds. The labels of a
 family are known beforehand, so each number has a place that never changes while the gateway runs, and counting is an
 addition to a list.
 """
@@ -13,7 +13,7 @@ from enum import Enum
 from gateway.factors.record import Factor
 from gateway.login.counting import Result
 
-MICRO = 1_000_000
+NANO = 1_000_000_000
 GATE_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 UPSTREAM_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from gateway.admin.families import MICRO
+from gateway.admin.families import NANO
 from gateway.admin.tally import Tally
 
 BEAT_SECONDS = 0.5
@@ -40,7 +40,7 @@ class Pulse:
     def _beat(self) -> None:
         lag = max(0.0, time.monotonic() - self._due)
         self._tally.observe(lag, "loop_lag_seconds")
-        self._tally.set(int(lag * MICRO), "loop_lag_max_seconds")
+        self._tally.set(int(lag * NANO), "loop_lag_max_seconds")
         self.show()
         self._due = time.monotonic() + BEAT_SECONDS
         self._timer = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from gateway.admin.board import Board
-from gateway.admin.families import FAMILIES, MICRO, PLACES
+from gateway.admin.families import FAMILIES, NANO, PLACES
 from gateway.factors.record import Factor
 from gateway.login.counting import Result
 
@@ -35,7 +35,7 @@ class Tally:
         """Add to a histogram."""
         bounds, place = BOUNDS[series[0]], PLACES[series]
         self.numbers[place + bisect_left(bounds, seconds)] += 1
-        self.numbers[place + len(bounds) + 1] += int(seconds * MICRO)
+        self.numbers[place + len(bounds) + 1] += int(seconds * NANO)
 
     def leave(self) -> None:
         """This worker takes no connection any more."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from time import perf_counter_ns
 
-from gateway.admin.families import GATE_BOUNDS, MICRO, PLACES, UPSTREAM_BOUNDS, Outcome
+from gateway.admin.families import GATE_BOUNDS, NANO, PLACES, UPSTREAM_BOUNDS, Outcome
 from gateway.admin.tally import Tally
-from gateway.edge.connection import Served
+from gateway.edge.connection import ClientConnection
 from gateway.proxy.upstream import Upstream
 
 OUTCOME = {outcome: PLACES["requests", outcome.value] for outcome in Outcome}
@@ -18,6 +19,8 @@ GATE_SUM = GATE + len(GATE_BOUNDS) + 1
 APPLICATION = PLACES["upstream_seconds", "application"]
 PAGES = PLACES["upstream_seconds", "pages"]
 UPSTREAM_SUM = len(UPSTREAM_BOUNDS) + 1
+GATE_NANO = tuple(int(bound * NANO) for bound in GATE_BOUNDS)
+UPSTREAM_NANO = tuple(int(bound * NANO) for bound in UPSTREAM_BOUNDS)
 
 
 class Traffic:
@@ -29,30 +32,28 @@ class Traffic:
         self._numbers = tally.numbers
         self._application = application
 
-    def record(self, served: Served) -> None:
+    def record(self, connection: ClientConnection, status: int, _sent: int) -> None:
         numbers = self._numbers
-        _, _, _, status, _, seconds, _, exchange, started = served
+        exchange = connection.exchange
         numbers[STATUS + status] += 1
-        if exchange is None:
-            numbers[OUTCOME[outcome_of(status)]] += 1
-        elif answered_at := exchange.answered_at:
-            began_at = exchange.began_at
-            waited = answered_at - began_at
-            seconds = began_at - started
+        if exchange is not None and exchange.answered_at:
+            passed_on = exchange.began_at
+            waited = exchange.answered_at - passed_on
             if exchange.upstream is self._application:
                 numbers[FORWARDED] += 1
                 place = APPLICATION
             else:
                 numbers[PAGE] += 1
                 place = PAGES
-            numbers[place + bisect_left(UPSTREAM_BOUNDS, waited)] += 1
-            numbers[place + UPSTREAM_SUM] += int(waited * MICRO)
+            numbers[place + bisect_left(UPSTREAM_NANO, waited)] += 1
+            numbers[place + UPSTREAM_SUM] += waited
         else:
-            numbers[UPSTREAM_FAILED if status >= 500 else OUTCOME[outcome_of(status)]] += 1
-            if exchange.began_at:
-                seconds = exchange.began_at - started
-        numbers[GATE + bisect_left(GATE_BOUNDS, seconds)] += 1
-        numbers[GATE_SUM] += int(seconds * MICRO)
+            is_upstream = exchange is not None and status >= 500
+            numbers[UPSTREAM_FAILED if is_upstream else OUTCOME[outcome_of(status)]] += 1
+            passed_on = (exchange and exchange.began_at) or perf_counter_ns()
+        spent = passed_on - (connection.started or passed_on)
+        numbers[GATE + bisect_left(GATE_NANO, spent)] += 1
+        numbers[GATE_SUM] += spent
 
 
 def outcome_of(status: int) -> Outcome:

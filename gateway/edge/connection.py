@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NamedTuple, Protocol, cast
+from time import perf_counter_ns
+from typing import Protocol, cast
 
 from gateway.deadlines import NEVER, Deadlines
 from gateway.edge.inbound import CHUNKED, Inbound
@@ -42,8 +42,8 @@ class Exchange(Protocol):
     """What carries the request to whoever answers it (see proxy.exchange)."""
 
     is_tunnel: bool
-    began_at: float  # when the request went out, by the performance counter; 0 before
-    answered_at: float  # when the head of its answer came
+    began_at: int  # when the request went out, in nanoseconds of the performance counter; 0 before
+    answered_at: int  # when the head of its answer came
 
     @property
     def upstream(self) -> object: ...
@@ -64,28 +64,11 @@ class Patience:
     idle: float
 
 
-class Served(NamedTuple):
-    """What is logged and counted of a request: what was asked (None if it could not be read), and how it was answered.
-
-    `account` is the id of who asked, "" for nobody; `exchange` what carried it, None where it was answered at once;
-    `started` is when its head was complete, in seconds of the performance counter.
-    """
-
-    inbound: Inbound | None
-    request_id: str
-    peer: str
-    status: int
-    sent: int
-    seconds: float
-    account: str
-    exchange: Exchange | None
-    started: float
-
-
 class Edge:
     """What all connections of a worker share. `handle` decides about a request: it answers or relays it.
 
-    `tell` gives field lines and body for a failure; `record` logs and counts each request as it ends, or is None.
+    `tell` gives field lines and body for a failure; `record` logs and counts each request as it ends, with
+    the status of the answer and the bytes of its body that were sent.
     """
 
     def __init__(
@@ -98,7 +81,7 @@ class Edge:
         max_connections: int,
         handle: Callable[[ClientConnection, Inbound], None],
         tell: Callable[[Failure, Inbound | None, str, Session | None], tuple[list[bytes], bytes]],
-        record: Callable[[Served], None] | None,
+        record: Callable[[ClientConnection, int, int], None],
     ) -> None:
         self.reader = reader
         self.deadlines = deadlines
@@ -119,7 +102,12 @@ class Edge:
 
 
 class ClientConnection(asyncio.Protocol):
-    """One connection from a client, or from the proxy in front."""
+    """One connection from a client, or from the proxy in front.
+
+    Of the current request: `inbound` is what was asked, None between requests and where it could not be read; `account`
+    the id of who asks, "" for nobody; `exchange` what carries it, None where it is answered at once; `started` when its
+    head was complete, in nanoseconds of the performance counter, 0 before. `peer` is the address at the other end.
+    """
 
     __slots__ = (
         "_advancing",
@@ -133,26 +121,24 @@ class ClientConnection(asyncio.Protocol):
         "_is_closing",
         "_is_judging",
         "_is_paused",
-        "_peer",
         "_progress",
-        "_started",
         "_transport",
         "_unsent",
         "account",
         "deadline",
         "exchange",
         "inbound",
+        "peer",
+        "started",
     )
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self._peer = ""
         self._buffer = b""
         self._body: Body | None = None  # of the current request, while it is not complete
         self._first: tuple[bytes, bool] | None = None  # the part of a chunked body that was judged before the head left
         self._progress = 0  # bytes of the body since its deadline was set
-        self._started = 0.0
         self._unsent = 0  # bytes of the last answer that were not taken when we last looked
         self._closes_after = False
         self._has_eof = False
@@ -163,7 +149,9 @@ class ClientConnection(asyncio.Protocol):
         self._advancing = False
         self.inbound: Inbound | None = None
         self.exchange: Exchange | None = None
+        self.peer = ""
         self.account = ""
+        self.started = 0
         self.deadline = NEVER
 
     # What the event loop tells.
@@ -172,7 +160,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
         edge = self._edge
         if len(edge.connections) >= edge.max_connections:
             self.abort()
@@ -273,20 +261,20 @@ class ClientConnection(asyncio.Protocol):
             self.refuse(Failure.HEAD_TOO_LARGE)
         elif self._buffer and (not self._buffer[:1].isalpha() or LONE_CR_OR_LF.search(self._buffer)):
             self.refuse(Failure.BAD_REQUEST)
-        elif self._started:
+        elif self.started:
             # The first bytes of a further request: from here on it is the head that is waited for.
-            self._started = 0.0
+            self.started = 0
             self.deadline = self._edge.deadlines.now + self._edge.patience.head
 
     def _begin(self, head: bytes) -> None:
         edge = self._edge
-        self._started = time.perf_counter()
+        self.started = perf_counter_ns()
         self.account = ""
         if len(head) > edge.max_head_bytes:
             self.refuse(Failure.HEAD_TOO_LARGE)
             return
-        inbound = edge.reader.read(head, self._peer)
-        if isinstance(inbound, Failure):
+        inbound = edge.reader.read(head, self.peer)
+        if not isinstance(inbound, Inbound):
             self.refuse(inbound)
             return
         self.inbound = inbound
@@ -379,10 +367,12 @@ class ClientConnection(asyncio.Protocol):
         self._set_deadline()
         self._read_on()
 
-    def will_close(self, *, is_unframed: bool = False) -> bool:
-        """Whether the connection ends with this answer; an answer that only the close ends makes it so."""
+    def close_after(self) -> None:
+        self._closes_after = True
+
+    def will_close(self) -> bool:
         inbound = self.inbound
-        if is_unframed or self._edge.is_draining or self._body is not None:
+        if self._edge.is_draining or self._body is not None:
             self._closes_after = True
         return self._closes_after or inbound is None or not inbound.is_keep_alive
 
@@ -396,8 +386,7 @@ class ClientConnection(asyncio.Protocol):
     def finish(self, status: int, sent: int) -> None:
         closes = self.will_close() or (self.exchange is not None and self.exchange.is_tunnel)
         edge = self._edge
-        if edge.record is not None:
-            self._record(edge.record, status, sent, self.exchange)
+        edge.record(self, status, sent)
         self.inbound = self.exchange = None
         if closes:
             self._shut_down()
@@ -407,8 +396,7 @@ class ClientConnection(asyncio.Protocol):
             self._advance()
 
     def cut(self, status: int, sent: int) -> None:
-        if self._edge.record is not None:
-            self._record(self._edge.record, status, sent, self.exchange)
+        self._edge.record(self, status, sent)
         self.inbound = self.exchange = None
         self.abort()
 
@@ -416,15 +404,13 @@ class ClientConnection(asyncio.Protocol):
 
     def end_for(self, code: int) -> None:
         """The session behind this connection is gone, or we are: end what it carries, and tell a WebSocket why."""
-        exchange, self.exchange = self.exchange, None
+        exchange = self.exchange
         if exchange is None:
             return
-        is_tunnel = exchange.is_tunnel
+        self._edge.record(self, 101 if exchange.is_tunnel else 499, 0)
+        self.inbound = self.exchange = None
         exchange.abandon()
-        if self._edge.record is not None:
-            self._record(self._edge.record, 101 if is_tunnel else 499, 0, exchange)
-        self.inbound = None
-        if is_tunnel:
+        if exchange.is_tunnel:
             self.write(b"\x88\x02" + code.to_bytes(2, "big"))  # a close frame, RFC 6455 §5.5.1
             self._shut_down()
         else:
@@ -512,12 +498,6 @@ class ClientConnection(asyncio.Protocol):
             self.deadline = self._edge.deadlines.now + patience.idle
         else:
             self.deadline = NEVER
-
-    def _record(self, record: Callable[[Served], None], status: int, sent: int, exchange: Exchange | None) -> None:
-        inbound = self.inbound
-        request_id = inbound.request_id if inbound else ""
-        seconds = time.perf_counter() - self._started if self._started else 0.0
-        record(Served(inbound, request_id, self._peer, status, sent, seconds, self.account, exchange, self._started))
 
 
 def set_no_delay(transport: asyncio.Transport) -> None:

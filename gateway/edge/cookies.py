@@ -12,11 +12,12 @@ from gateway.sessions.record import digest
 
 
 class Cookies(NamedTuple):
-    """The keys are the SHA-256 of our own cookies, where there is one; `rest` is what to forward, b"" for none."""
+    """The keys are the SHA-256 of our own cookies, where there is one; `line` is the one Cookie
+    field to forward, b"" for none."""
 
     session_key: bytes | None
     attempt_key: bytes | None
-    rest: bytes
+    line: bytes
     names: tuple[str, ...]
 
 
@@ -39,7 +40,7 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
             if equals and name:
                 names.append(name.rstrip(b" \t").decode("utf-8", "replace"))
     session, attempt = (keys[0] if len(keys) == 1 else None for keys in own.values())
-    return Cookies(session, attempt, b"; ".join(rest), tuple(names))
+    return Cookies(session, attempt, b"Cookie: " + b"; ".join(rest) if rest else b"", tuple(names))
 
 
 def likely_name(pair: bytes) -> bytes:

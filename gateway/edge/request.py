@@ -168,10 +168,10 @@ class Reader:
         self._memo_room = MEMO_BYTES
         self._trusted: dict[str, bool] = {}
         self._id_prefix = os.urandom(6).hex()
-        self._ids = count()
+        self._ids = count(1_000_000_000)  # all of one width
 
     def new_request_id(self) -> str:
-        return f"{self._id_prefix}{next(self._ids):08x}"
+        return f"{self._id_prefix}{next(self._ids)}"
 
     def read(self, head: bytes, peer: str) -> Inbound | Failure:
         """Return the Inbound of `head` (without the empty line that ends it), or why it is refused.
@@ -215,8 +215,8 @@ class Reader:
             return failure
         if length == CHUNKED and not is_http_1_1:
             return Failure.BAD_REQUEST
-        if cookies.rest:
-            kept.append(b"Cookie: " + cookies.rest)
+        if cookies.line:
+            kept.append(cookies.line)
         if nominated_fields:
             kept = leave_out(kept, nominated_fields)
         if options:

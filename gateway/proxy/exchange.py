@@ -11,7 +11,7 @@ method, nothing of a body sent, no byte of an answer seen (RFC 9110 §9.2.2, RFC
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.edge.inbound import Inbound
@@ -35,7 +35,10 @@ class Client(Protocol):
         """Stop reading: the upstream takes the body more slowly than it comes."""
 
     def resume(self) -> None: ...
-    def will_close(self, *, is_unframed: bool = False) -> bool:
+    def close_after(self) -> None:
+        """Nothing but the end of the connection will show where this answer ends."""
+
+    def will_close(self) -> bool:
         """Whether the connection ends with this answer, as its head must then say."""
 
     def begin_tunnel(self) -> None: ...
@@ -52,8 +55,8 @@ class Client(Protocol):
 class Exchange:
     """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody.
 
-    `began_at` is when the request went out, `answered_at` when the head of its answer came, by the performance counter
-    and 0 before.
+    `began_at` is when the request went out, `answered_at` when the head of its answer came, in nanoseconds of the
+    performance counter, and 0 before.
     """
 
     __slots__ = (
@@ -89,7 +92,7 @@ class Exchange:
         self.is_tunnel = False
         self.is_over = False
         self.session = session
-        self.began_at = self.answered_at = 0.0
+        self.began_at = self.answered_at = 0
         self._is_chunked_to_upstream = inbound.length < 0
         self._is_chunked_to_client = False
         self._answer: Answer | None = None
@@ -142,7 +145,7 @@ class Exchange:
     def begin(self, connection: UpstreamConnection) -> None:
         """A connection is there: write the head, and what came of the body meanwhile."""
         self.connection = connection
-        self.began_at = perf_counter()
+        self.began_at = perf_counter_ns()
         if self._pending:
             self._body_sent = True
             connection.write(self.head + b"".join(self._pending))
@@ -185,22 +188,22 @@ class Exchange:
     def answer(self, answer: Answer, payload: bytes, is_whole: bool) -> None:
         """The head of the final answer is there, with the first bytes of its body."""
         self._answer = answer
-        self.answered_at = perf_counter()
+        self.answered_at = perf_counter_ns()
         if answer.status == 101:
             self._open_tunnel(answer, payload)
             return
         lines = [answer.status_line, *answer.lines]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
-        is_unframed = False
         if answer.length < 0:  # CHUNKED or UNTIL_CLOSE
             self._is_chunked_to_client = self.inbound.is_http_1_1
-            is_unframed = not self._is_chunked_to_client
             if self._is_chunked_to_client:
                 lines.append(b"Transfer-Encoding: chunked")
-        elif answer.length_line is not None and answer.status != 204:
+            else:
+                self.client.close_after()
+        elif answer.length_line is not None:
             lines.append(answer.length_line)
-        if self.client.will_close(is_unframed=is_unframed):
+        if self.client.will_close():
             lines.append(b"Connection: close")
         elif not self.inbound.is_http_1_1:
             lines.append(b"Connection: keep-alive")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.edge.inbound import CHUNKED, Inbound
 
 MAX_CACHED = 10_000
+WITH_BODY = frozenset(("POST", "PUT", "PATCH"))  # a length is told of also where it is 0, RFC 9110 §8.6
 
 
 class RequestWriter:
@@ -19,29 +20,29 @@ class RequestWriter:
         framing = b""
         if inbound.length == CHUNKED:
             framing = b"Transfer-Encoding: chunked\r\n"
-        elif inbound.length or inbound.method in ("POST", "PUT", "PATCH"):
+        elif inbound.length or inbound.method in WITH_BODY:
             framing = b"Content-Length: %d\r\n" % inbound.length
         elif inbound.is_websocket:
             framing = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
         request_line = b"%b %b HTTP/1.1" % (inbound.method.encode("ascii"), inbound.target)
-        forwarded = self._forwarded_lines(inbound.host, inbound.address)
+        host, address = inbound.host, inbound.address
+        forwarded = self._forwarded.get((host, address)) or self._forwarded_lines(host, address)
         request_id = b"X-Request-Id: " + inbound.request_id.encode("ascii")
         # In one join, so that the bytes are copied once.
-        return b"\r\n".join((request_line, forwarded, *inbound.lines, request_id, more + framing + b"\r\n"))
+        return b"\r\n".join((request_line, forwarded, *inbound.lines, request_id, framing + more, b""))
 
     def _forwarded_lines(self, host: str, address: str) -> bytes:
-        lines = self._forwarded.get((host, address))
-        if lines is None:
-            if len(self._forwarded) >= MAX_CACHED:
-                self._forwarded.clear()
-            # Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.
-            # An unknown address (behind a Unix socket) is left out, for any that we made up might be trusted.
-            authority = host.encode("ascii")
-            lines = b"Host: %b\r\n%bX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
-                authority,
-                b"X-Forwarded-For: %b\r\n" % address.encode("ascii") if address else b"",
-                self._scheme,
-                authority,
-            )
-            self._forwarded[host, address] = lines
+        """Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.
+
+        An unknown address (behind a Unix socket) is left out, for any that we made up might be trusted.
+        """
+        if len(self._forwarded) >= MAX_CACHED:
+            self._forwarded.clear()
+        authority = host.encode("ascii")
+        lines = self._forwarded[host, address] = b"Host: %b\r\n%bX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
+            authority,
+            b"X-Forwarded-For: %b\r\n" % address.encode("ascii") if address else b"",
+            self._scheme,
+            authority,
+        )
         return lines

@@ -30,7 +30,7 @@ class Answer(NamedTuple):
     status_line   with our version: an HTTP/1.0 upstream's answer leaves as HTTP/1.1
     lines         the field lines for the client, without framing and hop-by-hop fields
     length        of the body in bytes, or CHUNKED, or UNTIL_CLOSE; 0 where the answer can have none
-    length_line   Content-Length as it came, also where it only tells what a GET would have sent
+    length_line   Content-Length as it came, also where it only tells what a GET would have sent; None with a 204
     is_reusable   whether the connection may carry another request after this answer
     own_cookies   how many Set-Cookie fields for one of the gateway's own names were taken out
     """
@@ -202,7 +202,7 @@ def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Spe
         status,
         b"HTTP/1.1" + status_line[8:],
         length=0 if status < 200 or status in WITHOUT_BODY else length,
-        length_line=lines.get(LENGTH),
+        length_line=lines.get(LENGTH) if status != 204 else None,
         is_reusable=match[1] == b"1" and b"close" not in options,
         is_websocket=values.get(UPGRADE) == b"websocket" and b"upgrade" in options,
         is_stream=STREAM in values,

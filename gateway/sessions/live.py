@@ -26,7 +26,7 @@ from gateway.accounts.record import Role
 from gateway.accounts.rows import read_modules
 from gateway.factors.record import first_missing, required_factors
 from gateway.sessions import rows
-from gateway.sessions.record import Lifetimes, Session, is_expired
+from gateway.sessions.record import Lifetimes, Session, has_outlived
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
 from gateway.store.engine import broken_store
@@ -91,7 +91,7 @@ class Seen:
         seen_at = self._times.get(key) or self._written.get(key, 0)
         if seen_at < session.seen_at:
             seen_at = session.seen_at
-        if is_expired(session, seen_at, self._lifetimes, now):
+        if has_outlived(session.started_at, seen_at, self._lifetimes.of(session), now):
             return None
         if is_use:
             self._times[key] = now

@@ -57,13 +57,11 @@ class Lifetimes:
         return self.owners if session.is_owner else self.members
 
 
-def is_expired(session: Session, seen_at: int, lifetimes: Lifetimes, now: int) -> bool:
-    """`seen_at` is the latest request known anywhere; the store's own figure may lag by a minute."""
-    return has_outlived(session.started_at, seen_at, lifetimes.of(session), now)
-
-
 def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) -> bool:
-    """Whether a session that began and was last used then is over. All in UTC seconds."""
+    """Whether a session that began and was last used then is over. All in UTC seconds.
+
+    `seen_at` is the latest use known anywhere; the store's own figure may lag by a minute.
+    """
     return now >= started_at + lifetime.absolute or now >= seen_at + lifetime.idle
 
 

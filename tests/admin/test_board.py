@@ -109,7 +109,7 @@ def test_a_duration_falls_into_its_bucket_and_all_above() -> None:
 
 def test_the_latest_loop_is_shown_and_not_the_sum_of_all() -> None:
     board = Board()
-    for lag in (2_000_000, 500_000):
+    for lag in (2_000_000_000, 500_000_000):
         tally = Tally(board, board.lease())
         tally.set(lag, "loop_lag_max_seconds")
         tally.write(1.0)

@@ -16,8 +16,9 @@ KEY = hashlib.sha256(TOKEN).digest()
 
 def split(value: bytes) -> tuple[bytes | None, bytes, tuple[str, ...]]:
     """Return the session's key, what is forwarded, and the names of that."""
-    session, _, rest, names = split_cookies(value, NAME, ATTEMPT)
-    return session, rest, names
+    session, _, line, names = split_cookies(value, NAME, ATTEMPT)
+    assert not line or line.startswith(b"Cookie: ")
+    return session, line.removeprefix(b"Cookie: "), names
 
 
 def test_one_well_formed_session_cookie_names_a_session() -> None:
@@ -51,8 +52,8 @@ def test_two_session_cookies_name_nobody(other: bytes) -> None:
 
 def test_session_and_attempt_are_told_apart() -> None:
     other = b"b" * 43
-    session, attempt, rest, _ = split_cookies(NAME + b"=" + TOKEN + b"; x=1; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)
-    assert (session, attempt, rest) == (KEY, hashlib.sha256(other).digest(), b"x=1")
+    session, attempt, line, _ = split_cookies(NAME + b"=" + TOKEN + b"; x=1; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)
+    assert (session, attempt, line) == (KEY, hashlib.sha256(other).digest(), b"Cookie: x=1")
     assert split_cookies(ATTEMPT + b"=" + TOKEN + b"; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)[1] is None
 
 
