@@ -130,6 +130,7 @@ class ClientConnection(asyncio.Protocol):
         "inbound",
         "peer",
         "started",
+        "write",
     )
 
     def __init__(self, edge: Edge) -> None:
@@ -153,12 +154,14 @@ class ClientConnection(asyncio.Protocol):
         self.account = ""
         self.started = 0
         self.deadline = NEVER
+        self.write: Callable[[bytes], None]
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self.write = self._transport.write
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         edge = self._edge
@@ -355,9 +358,6 @@ class ClientConnection(asyncio.Protocol):
         self.answer(told.status, lines, body, closes=told.closes or self.inbound is None)
 
     # What an exchange asks for.
-
-    def write(self, content: bytes) -> None:
-        self._transport.write(content)
 
     def pause(self) -> None:
         self.deadline = NEVER

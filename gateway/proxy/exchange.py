@@ -11,6 +11,7 @@ method, nothing of a body sent, no byte of an answer seen (RFC 9110 §9.2.2, RFC
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,7 +31,8 @@ PRIVATE = b"Cache-Control: private, no-store"
 class Client(Protocol):
     """What an exchange needs of the connection from the client."""
 
-    def write(self, content: bytes) -> None: ...
+    write: Callable[[bytes], None]
+
     def pause(self) -> None:
         """Stop reading: the upstream takes the body more slowly than it comes."""
 
@@ -56,7 +58,8 @@ class Exchange:
     """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody.
 
     `began_at` is when the request went out, `answered_at` when the head of its answer came, in nanoseconds of the
-    performance counter, and 0 before.
+    performance counter, and 0 before. `connection` is None until there is one, and again once it has done its part or
+    is lost: it must hear no more of this exchange.
     """
 
     __slots__ = (
@@ -168,10 +171,6 @@ class Exchange:
         self._retried = True
         self.upstream.connect(self)
 
-    def release(self) -> None:
-        """The connection has done its part, or is lost: it must hear no more of this exchange."""
-        self.connection = None
-
     def fail(self, failure: Failure) -> None:
         """There will be no answer, or not the rest of it."""
         if self.is_over:
@@ -208,14 +207,14 @@ class Exchange:
         elif not self.inbound.is_http_1_1:
             lines.append(b"Connection: keep-alive")
         self._sent = len(payload)
-        lines += (b"", self._frame(payload, is_whole))
+        lines += (b"", self._frame(payload, is_whole) if self._is_chunked_to_client else payload)
         self.client.write(b"\r\n".join(lines))  # in one join, so that the bytes are copied once
         if is_whole:
             self._finish()
 
     def answer_body(self, payload: bytes, is_whole: bool) -> None:
         self._sent += len(payload)
-        framed = self._frame(payload, is_whole)
+        framed = self._frame(payload, is_whole) if self._is_chunked_to_client else payload
         if framed:
             self.client.write(framed)
         if is_whole:
@@ -230,8 +229,6 @@ class Exchange:
         self._finish()
 
     def _frame(self, payload: bytes, is_whole: bool) -> bytes:
-        if not self._is_chunked_to_client:
-            return payload
         return chunk(payload) + (LAST_CHUNK if is_whole else b"")
 
     def _open_tunnel(self, answer: Answer, first: bytes) -> None:

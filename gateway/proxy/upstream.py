@@ -55,6 +55,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_upstream",
         "_was_used",
         "deadline",
+        "write",
     )
 
     def __init__(self, upstream: Upstream) -> None:
@@ -68,6 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_reusable = False
         self._was_used = False
         self.deadline = NEVER
+        self.write: Callable[[bytes], None]
 
     # What the exchange and the pool ask for.
 
@@ -77,10 +79,6 @@ class UpstreamConnection(asyncio.Protocol):
         is_our_turn = not exchange.is_request_complete
         self.deadline = NEVER if is_our_turn else upstream.deadlines.now + upstream.patience.head
         exchange.begin(self)
-
-    def write(self, content: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(content)
 
     def expect_answer(self) -> None:
         """The whole request was written: from now on the upstream is the one who keeps us waiting."""
@@ -119,6 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self.write = self._transport.write
         set_no_delay(self._transport)
         self._upstream.deadlines.watch(self)
 
@@ -155,7 +154,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is None or exchange.is_over:
             return
-        exchange.release()
+        exchange.connection = None
         if exchange.is_tunnel:
             exchange.end_tunnel()
         elif isinstance(self._body, UntilClose) and error is None:
@@ -245,7 +244,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _settle(self, exchange: Exchange, rest: bytes) -> None:
         """The answer is whole. Let go of the exchange before it is told, since it may bring the next one at once."""
         self._exchange = self._body = None
-        exchange.release()
+        exchange.connection = None
         if self._is_reusable and not rest and exchange.is_request_complete:
             self._upstream.keep(self)
         else:
@@ -254,7 +253,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _break_off(self, exchange: Exchange, reason: str) -> None:
         log.warning("upstream_answer_refused", reason=reason, request_id=exchange.inbound.request_id)
         self.close()
-        exchange.release()
+        exchange.connection = None
         exchange.fail(Failure.UPSTREAM_BROKEN)
 
 
