@@ -248,12 +248,12 @@ class ClientConnection(asyncio.Protocol):
             buffer = self._buffer
             if buffer[:2] == b"\r\n":
                 buffer = self._buffer = buffer[2:]  # one empty line is forgiven, RFC 9112 §2.2
-            end = buffer.find(HEAD_END)
-            if end < 0:
+            head, is_whole, rest = buffer.partition(HEAD_END)
+            if not is_whole:
                 self._check_open_head()
                 break
-            self._buffer = buffer[end + 4 :]
-            self._begin(buffer[:end])
+            self._buffer = rest
+            self._begin(head)
         self._advancing = False
         if self._is_paused and self.inbound is None and not self._is_behind:
             self._read_on()

@@ -175,16 +175,16 @@ class UpstreamConnection(asyncio.Protocol):
     def _take_head(self, exchange: Exchange) -> None:
         """Read heads until the final one. Interim answers end here: not every client can tell them apart."""
         while True:
-            end = self._buffer.find(HEAD_END)
-            if end < 0:
-                if len(self._buffer) > MAX_HEAD:
+            head, is_whole, rest = self._buffer.partition(HEAD_END)
+            if not is_whole:
+                if len(head) > MAX_HEAD:
                     self._break_off(exchange, "the head is too long")
                 return
-            answer = self._upstream.reader.read(self._buffer[:end], exchange.inbound.method)
+            answer = self._upstream.reader.read(head, exchange.inbound.method)
             if answer is None:
                 self._break_off(exchange, "the head is malformed")
                 return
-            rest, self._buffer = self._buffer[end + 4 :], b""
+            self._buffer = b""
             if answer.own_cookies:
                 log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
             if answer.status == 101:
