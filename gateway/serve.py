@@ -39,6 +39,7 @@ STEADY_SECONDS = 1.0  # a worker that lived this long may be replaced at once
 LONGEST_PAUSE = 10.0
 LOOK_SECONDS = 1.0
 LEAVE_SECONDS = 2.0
+YOUNG_OBJECTS = 20_000  # before somebody looks for cycles among them; what a request makes has none
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -118,6 +119,7 @@ class Supervisor:
 
     def run(self) -> int:
         gc.freeze()  # what was loaded so far stays shared between the workers
+        gc.set_threshold(YOUNG_OBJECTS)
         for slot in range(len(self._slots)):
             self._start(slot, self._settings)
         if not self._wait_until_ready():

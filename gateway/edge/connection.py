@@ -169,6 +169,7 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
             return
         set_no_delay(self._transport)
+        self._closes_after = edge.is_draining
         edge.connections.add(self)
         edge.deadlines.watch(self)
         self.deadline = edge.deadlines.now + edge.patience.head
@@ -282,6 +283,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self.inbound = inbound
         self.deadline = NEVER
+        if not inbound.is_keep_alive:
+            self._closes_after = True
         if inbound.length:
             self._begin_body(inbound)
         else:
@@ -371,24 +374,23 @@ class ClientConnection(asyncio.Protocol):
         self._closes_after = True
 
     def will_close(self) -> bool:
-        inbound = self.inbound
-        if self._edge.is_draining or self._body is not None:
-            self._closes_after = True
-        return self._closes_after or inbound is None or not inbound.is_keep_alive
+        if self._body is not None:
+            self._closes_after = True  # what is left of it would be taken for the next request
+        return self._closes_after
 
     def begin_tunnel(self) -> None:
         self.deadline = NEVER
+        self._closes_after = True
         first, self._buffer = self._buffer, b""
         if first and self.exchange is not None:
             self.exchange.send_raw(first)
         self.resume()
 
     def finish(self, status: int, sent: int) -> None:
-        closes = self.will_close() or (self.exchange is not None and self.exchange.is_tunnel)
         edge = self._edge
         edge.record(self, status, sent)
         self.inbound = self.exchange = None
-        if closes:
+        if self.will_close():
             self._shut_down()
             return
         self.deadline = edge.deadlines.now + edge.patience.idle
@@ -417,6 +419,7 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
 
     def drain(self) -> None:
+        self._closes_after = True
         if self.inbound is None:
             self.deadline = min(self.deadline, self._edge.deadlines.now + DRAIN_IDLE_SECONDS)
         elif self.exchange is not None and self.exchange.is_tunnel:

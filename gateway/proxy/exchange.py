@@ -15,7 +15,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.edge.inbound import Inbound
+from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.failures import Failure
 from gateway.http1 import LAST_CHUNK, chunk
 from gateway.proxy.response import Answer
@@ -64,11 +64,9 @@ class Exchange:
 
     __slots__ = (
         "_answer",
-        "_body_sent",
         "_is_chunked_to_client",
-        "_is_chunked_to_upstream",
+        "_may_repeat",
         "_pending",
-        "_retried",
         "_sent",
         "answered_at",
         "began_at",
@@ -96,12 +94,10 @@ class Exchange:
         self.is_over = False
         self.session = session
         self.began_at = self.answered_at = 0
-        self._is_chunked_to_upstream = inbound.length < 0
         self._is_chunked_to_client = False
         self._answer: Answer | None = None
-        self._pending: list[bytes] = []
-        self._body_sent = False
-        self._retried = False
+        self._pending = b""  # of the body, until there is a connection
+        self._may_repeat = True
         self._sent = 0
 
     # From the client.
@@ -109,15 +105,15 @@ class Exchange:
     def send_body(self, payload: bytes, is_last: bool) -> None:
         """Pass on a piece of the request's body; bytes that come before there is a connection wait here."""
         framed = payload
-        if self._is_chunked_to_upstream:
+        if self.inbound.length == CHUNKED:
             framed = chunk(payload) + (LAST_CHUNK if is_last else b"")
         self.is_request_complete = is_last
         if self.connection is None:
-            self._pending.append(framed)
+            self._pending += framed
             if not is_last:
                 self.client.pause()
         elif framed:
-            self._body_sent = True
+            self._may_repeat = False
             self.connection.write(framed)
         if is_last and self.connection is not None:
             self.connection.expect_answer()
@@ -150,25 +146,19 @@ class Exchange:
         self.connection = connection
         self.began_at = perf_counter_ns()
         if self._pending:
-            self._body_sent = True
-            connection.write(self.head + b"".join(self._pending))
-            self._pending.clear()
+            self._may_repeat = False
+            connection.write(self.head + self._pending)
+            self._pending = b""
             self.client.resume()
         else:
             connection.write(self.head)
 
     def may_retry(self) -> bool:
-        return (
-            not self._retried
-            and not self._body_sent
-            and self._answer is None
-            and self.inbound.method in IDEMPOTENT
-            and not self.is_over
-        )
+        return self._may_repeat and self._answer is None and self.inbound.method in IDEMPOTENT and not self.is_over
 
     def retry(self) -> None:
         """Once more, on a connection made for it."""
-        self._retried = True
+        self._may_repeat = False
         self.upstream.connect(self)
 
     def fail(self, failure: Failure) -> None:

@@ -17,19 +17,14 @@ class RequestWriter:
 
     def head(self, inbound: Inbound, more: bytes) -> bytes:
         """Return the whole head. `more` are further field lines, each ending in CRLF: the identity, if any."""
-        framing = b""
-        if inbound.length == CHUNKED:
-            framing = b"Transfer-Encoding: chunked\r\n"
-        elif inbound.length or inbound.method in WITH_BODY:
-            framing = b"Content-Length: %d\r\n" % inbound.length
-        elif inbound.is_websocket:
-            framing = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        if inbound.length or inbound.is_websocket or inbound.method in WITH_BODY:
+            more = framing_of(inbound) + more
         request_line = b"%b %b HTTP/1.1" % (inbound.method.encode("ascii"), inbound.target)
         host, address = inbound.host, inbound.address
         forwarded = self._forwarded.get((host, address)) or self._forwarded_lines(host, address)
         request_id = b"X-Request-Id: " + inbound.request_id.encode("ascii")
         # In one join, so that the bytes are copied once.
-        return b"\r\n".join((request_line, forwarded, *inbound.lines, request_id, framing + more, b""))
+        return b"\r\n".join((request_line, forwarded, *inbound.lines, request_id, more, b""))
 
     def _forwarded_lines(self, host: str, address: str) -> bytes:
         """Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.
@@ -46,3 +41,11 @@ class RequestWriter:
             authority,
         )
         return lines
+
+
+def framing_of(inbound: Inbound) -> bytes:
+    if inbound.is_websocket:
+        return b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    if inbound.length == CHUNKED:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % inbound.length

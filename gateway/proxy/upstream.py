@@ -187,11 +187,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._buffer = b""
             if answer.own_cookies:
                 log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
-            if answer.status == 101:
-                self._switch(exchange, answer, rest)
-                return
             if answer.status >= 200:
                 self._begin_body(exchange, answer, rest)
+                return
+            if answer.status == 101:
+                self._switch(exchange, answer, rest)
                 return
             self._buffer = rest
 
