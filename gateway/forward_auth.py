@@ -79,7 +79,7 @@ class ForwardAuth:
         )
 
 
-def only(hints: dict[bytes, bytes], *names: bytes) -> bytes | None:
+def only(hints: Mapping[bytes, bytes], *names: bytes) -> bytes | None:
     """Return the one value that is given under `names`; None where there is none, or they disagree."""
     values = {hints[name] for name in names if name in hints}
     return values.pop() if len(values) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 CHUNKED = -1
@@ -37,7 +38,7 @@ class Inbound(NamedTuple):
     attempt_key: bytes | None
     cookies: tuple[str, ...]
     lines: list[bytes]
-    hints: dict[bytes, bytes]
+    hints: Mapping[bytes, bytes]
     length: int
     is_http_1_1: bool
     is_keep_alive: bool

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import count
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.failures import Failure
 from gateway.http1 import HEAD_END, HOP_BY_HOP, following, leave_out, nominated, read_length, split_field, tokens
 
-NO_HINTS: dict[bytes, bytes] = {}
+NO_HINTS: Mapping[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 
@@ -121,7 +122,8 @@ class Line(NamedTuple):
     meaning: Any = None
 
 
-class Special(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Special:
     """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
 
     `shown` are those of them that llhttp sees again each time, as they follow a request line; "" where there are none.
@@ -130,7 +132,7 @@ class Special(NamedTuple):
     failure: Failure | None = None
     host: str = ""
     cookies: Cookies = NO_COOKIES
-    hints: dict[bytes, bytes] = {}  # noqa: RUF012 - never written to
+    hints: Mapping[bytes, bytes] = field(default_factory=dict)
     options: frozenset[bytes] = frozenset()
     nominated: frozenset[bytes] = frozenset()
     length: int = 0
@@ -210,25 +212,24 @@ class Reader:
             return Failure.BAD_REQUEST
         if readings is None:
             return Failure.BAD_PATH
-        failure, host, cookies, hints, options, nominated_fields, length, wants_websocket, expects_continue, _ = special
-        if failure is not None:
-            return failure
+        if special.failure is not None:
+            return special.failure
+        length, options, cookies, hints = special.length, special.options, special.cookies, special.hints
         if length == CHUNKED and not is_http_1_1:
             return Failure.BAD_REQUEST
         if cookies.line:
             kept.append(cookies.line)
-        if nominated_fields:
-            kept = leave_out(kept, nominated_fields)
-        if options:
-            wants_websocket = wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
-            if wants_websocket and length:
-                return Failure.BAD_REQUEST
+        if special.nominated:
+            kept = leave_out(kept, special.nominated)
+        is_websocket = special.wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
+        if is_websocket and length:
+            return Failure.BAD_REQUEST
         is_trusted = self._trusted[peer] if peer in self._trusted else self._judge_peer(peer)
         return Inbound(
             method,
             target,
             readings,
-            host,
+            special.host,
             self._address(peer, hints) if is_trusted else peer,
             is_trusted,
             self._request_id(hints) if is_trusted else self.new_request_id(),
@@ -240,8 +241,8 @@ class Reader:
             length,
             is_http_1_1,
             b"close" not in options if is_http_1_1 else b"keep-alive" in options,
-            wants_websocket and bool(options),
-            expects_continue and is_http_1_1 and length != 0,
+            is_websocket,
+            special.expects_continue and is_http_1_1 and length != 0,
         )
 
     def _understand(
@@ -261,7 +262,7 @@ class Reader:
         kind, meaning = self._judge_afresh(ids[0])
         if kind is not HINT:
             return kept, Special(Failure.BAD_REQUEST)
-        return kept, special._replace(hints={**special.hints, meaning[0]: meaning[1]})
+        return kept, replace(special, hints={**special.hints, meaning[0]: meaning[1]})
 
     def _learn(self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]) -> tuple[list[bytes], Special]:
         """Judge the lines in `rest` one by one, and remember what they mean together."""
@@ -272,7 +273,7 @@ class Reader:
             kept = [line for line in lines if line in known]
         shown = [line for line, judgement in judged if judgement.kind not in UNFRAMING]
         special = interpret([judgement for _, judgement in judged], self._split_cookies)
-        special = special._replace(shown=following(shown) if shown else b"")
+        special = replace(special, shown=following(shown) if shown else b"")
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
         if size <= MEMO_LINE_BYTES and special.failure is None:
@@ -286,7 +287,7 @@ class Reader:
         is_trusted = self._trusted[peer] = self._proxies.trusts(peer)
         return is_trusted
 
-    def _address(self, peer: str, hints: dict[bytes, bytes]) -> str:
+    def _address(self, peer: str, hints: Mapping[bytes, bytes]) -> str:
         forwarded_for = hints.get(b"x-forwarded-for")
         if forwarded_for is None:
             return peer
@@ -297,7 +298,7 @@ class Reader:
             address = self._addresses[key] = self._proxies.client(peer, forwarded_for)
         return address
 
-    def _request_id(self, hints: dict[bytes, bytes]) -> str:
+    def _request_id(self, hints: Mapping[bytes, bytes]) -> str:
         given = hints.get(b"x-request-id")
         if given is not None and REQUEST_ID.fullmatch(given):
             return given.decode("ascii")

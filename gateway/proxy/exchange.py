@@ -174,14 +174,14 @@ class Exchange:
         else:
             self.client.cut(self._answer.status, self._sent)
 
-    def answer(self, answer: Answer, payload: bytes, is_whole: bool) -> None:
-        """The head of the final answer is there, with the first bytes of its body."""
+    def answer(self, answer: Answer, passing: list[bytes], payload: bytes, is_whole: bool) -> None:
+        """The head of the final answer is there, with the lines that pass and the first bytes of its body."""
         self._answer = answer
         self.answered_at = perf_counter_ns()
         if answer.status == 101:
-            self._open_tunnel(answer, payload)
+            self._open_tunnel(answer, passing, payload)
             return
-        lines = [answer.status_line, *answer.lines]
+        lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
         if answer.length < 0:  # CHUNKED or UNTIL_CLOSE
@@ -221,9 +221,9 @@ class Exchange:
     def _frame(self, payload: bytes, is_whole: bool) -> bytes:
         return chunk(payload) + (LAST_CHUNK if is_whole else b"")
 
-    def _open_tunnel(self, answer: Answer, first: bytes) -> None:
+    def _open_tunnel(self, answer: Answer, passing: list[bytes], first: bytes) -> None:
         self.is_tunnel = True
-        head = b"\r\n".join((answer.status_line, *answer.lines, b"Connection: Upgrade", b"Upgrade: websocket"))
+        head = b"\r\n".join((answer.status_line, *passing, b"Connection: Upgrade", b"Upgrade: websocket"))
         self.client.write(b"%b\r\n\r\n%b" % (head, first))
         self.client.begin_tunnel()
 

@@ -7,7 +7,7 @@ refused, because what follows it would be taken for the next person's answer.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -24,20 +24,21 @@ MEMO_LINE_BYTES = 1_024
 KEEP, DROP, LENGTH, CODING, CONNECTION, UPGRADE, STREAM, CACHE, OWN_COOKIE, BAD = range(10)
 
 
-class Answer(NamedTuple):
-    """The head of an answer that was judged and accepted.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a head that was judged and accepted means, but for the lines that simply pass.
 
     status_line   with our version: an HTTP/1.0 upstream's answer leaves as HTTP/1.1
-    lines         the field lines for the client, without framing and hop-by-hop fields
     length        of the body in bytes, or CHUNKED, or UNTIL_CLOSE; 0 where the answer can have none
     length_line   Content-Length as it came, also where it only tells what a GET would have sent; None with a 204
     is_reusable   whether the connection may carry another request after this answer
     own_cookies   how many Set-Cookie fields for one of the gateway's own names were taken out
+    nominated     the names of the fields that Connection takes out
+    passing       those of the lines that say something to us, and are the client's all the same
     """
 
     status: int
     status_line: bytes
-    lines: list[bytes]
     length: int
     length_line: bytes | None
     is_reusable: bool
@@ -45,41 +46,26 @@ class Answer(NamedTuple):
     is_stream: bool
     has_cache_rule: bool
     own_cookies: int
-
-
-class Special(NamedTuple):
-    """What the status line and those lines of an answer's head that do not simply pass mean together.
-
-    `passing` are those of the lines that pass all the same.
-    """
-
-    status: int
-    status_line: bytes
-    is_refused: bool = False
-    length: int = UNTIL_CLOSE
-    length_line: bytes | None = None
-    is_reusable: bool = False
-    is_websocket: bool = False
-    is_stream: bool = False
-    has_cache_rule: bool = False
-    own_cookies: int = 0
-    nominated: frozenset[bytes] = frozenset()
-    passing: frozenset[bytes] = frozenset()
+    nominated: frozenset[bytes]
+    passing: frozenset[bytes]
 
 
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_lines", "_own_cookies", "_passing", "_specials")
+    __slots__ = ("_answers", "_lines", "_own_cookies", "_passing")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
         self._passing: set[bytes] = set()
         self._lines: dict[bytes, tuple[int, bytes]] = {}
-        self._specials: dict[tuple[bytes, ...], Special] = {}
+        self._answers: dict[tuple[bytes, ...], Answer] = {}
 
-    def read(self, head: bytes, method: str) -> Answer | None:
-        """Return the Answer of `head` (without the empty line), given to a request of `method`; None to refuse."""
+    def read(self, head: bytes, method: str) -> tuple[Answer, list[bytes]] | None:
+        """Judge `head` (without the empty line), given to a request of `method`.
+
+        Returns the Answer and the field lines for the client, without framing and hop-by-hop fields; None to refuse.
+        """
         lines = head.split(b"\r\n")
         passing = self._passing
         kept: list[bytes] = []
@@ -91,65 +77,45 @@ class AnswerReader:
                 others.append(line)
         # What is known of these lines was found out when llhttp saw them together: all of them but those that are no
         # part of the framing (see edge.request).
-        special = self._specials.get(tuple(others))
-        if special is None:
-            if not is_accepted_by_llhttp(head + HEAD_END):
+        answer = self._answers.get(tuple(others))
+        if answer is None:
+            understood = self._understand(lines, kept, others) if is_accepted_by_llhttp(head + HEAD_END) else None
+            if understood is None:
                 return None
-            kept, special = self._understand(lines, kept, others)
-        (
-            status,
-            status_line,
-            is_refused,
-            length,
-            length_line,
-            is_reusable,
-            is_websocket,
-            is_stream,
-            has_cache_rule,
-            own_cookies,
-            nominated_fields,
-            also,
-        ) = special
-        if is_refused:
-            return None
-        if also:
-            all_kept = also.union(kept)
+            answer, kept = understood
+        if answer.passing:
+            all_kept = answer.passing.union(kept)
             kept = [line for line in lines if line in all_kept]
-        if nominated_fields:
-            kept = leave_out(kept, nominated_fields)
-        return Answer(
-            status,
-            status_line,
-            kept,
-            0 if method == "HEAD" else length,
-            length_line,
-            is_reusable,
-            is_websocket,
-            is_stream,
-            has_cache_rule,
-            own_cookies,
-        )
+        if answer.nominated:
+            kept = leave_out(kept, answer.nominated)
+        if method == "HEAD":
+            answer = replace(answer, length=0)
+        return answer, kept
 
-    def _understand(self, lines: list[bytes], kept: list[bytes], others: list[bytes]) -> tuple[list[bytes], Special]:
-        """Judge the lines in `others`: return all that pass, in order, and what the others mean together."""
+    def _understand(
+        self, lines: list[bytes], kept: list[bytes], others: list[bytes]
+    ) -> tuple[Answer, list[bytes]] | None:
+        """Judge the lines in `others`: return what they mean together and all that pass, in order; None to refuse."""
         status_line, *rest = others
         judged = [(line, *(self._lines.get(line) or self._judge(line))) for line in rest]
+        answer = interpret(status_line, judged)
+        if answer is None:
+            return None
         fresh = {line for line, kind, _ in judged if kind == KEEP}
         if fresh:
             known = fresh.union(kept)
             kept = [line for line in lines if line in known]
-        special = interpret(status_line, judged)
         left = tuple(line for line in others if line not in fresh)
         if sum(map(len, left)) <= MEMO_LINE_BYTES:
             self._make_room()
-            self._specials[left] = special
-        return kept, special
+            self._answers[left] = answer
+        return answer, kept
 
     def _make_room(self) -> None:
-        if len(self._passing) + len(self._lines) + len(self._specials) >= MEMO_LINES:
+        if len(self._passing) + len(self._lines) + len(self._answers) >= MEMO_LINES:
             self._passing.clear()
             self._lines.clear()
-            self._specials.clear()
+            self._answers.clear()
 
     def _judge(self, line: bytes) -> tuple[int, bytes]:
         judged = self._judge_afresh(line)
@@ -187,20 +153,20 @@ class AnswerReader:
         return (DROP if is_dropped else KEEP), value
 
 
-def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Special:
+def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Answer | None:
     """Say what special lines mean together. Two framings, or a broken one, are refused: where would it end?"""
     match = STATUS_LINE.fullmatch(status_line)
     kinds = [kind for _, kind, _ in judged]
     if match is None or BAD in kinds or kinds.count(LENGTH) + kinds.count(CODING) > 1:
-        return Special(0, status_line, is_refused=True)
+        return None
     status = int(match[2])
     values = {kind: value for _, kind, value in judged}
     lines = {kind: line for line, kind, _ in judged}
     options = frozenset(option for _, kind, value in judged if kind == CONNECTION for option in tokens(value))
     length = CHUNKED if CODING in values else int(values[LENGTH]) if LENGTH in values else UNTIL_CLOSE
-    return Special(
-        status,
-        b"HTTP/1.1" + status_line[8:],
+    return Answer(
+        status=status,
+        status_line=b"HTTP/1.1" + status_line[8:],
         length=0 if status < 200 or status in WITHOUT_BODY else length,
         length_line=lines.get(LENGTH) if status != 204 else None,
         is_reusable=match[1] == b"1" and b"close" not in options,

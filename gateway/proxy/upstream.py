@@ -180,33 +180,34 @@ class UpstreamConnection(asyncio.Protocol):
                 if len(head) > MAX_HEAD:
                     self._break_off(exchange, "the head is too long")
                 return
-            answer = self._upstream.reader.read(head, exchange.inbound.method)
-            if answer is None:
+            known = self._upstream.reader.read(head, exchange.inbound.method)
+            if known is None:
                 self._break_off(exchange, "the head is malformed")
                 return
+            answer, lines = known
             self._buffer = b""
             if answer.own_cookies:
                 log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
             if answer.status >= 200:
-                self._begin_body(exchange, answer, rest)
+                self._begin_body(exchange, answer, lines, rest)
                 return
             if answer.status == 101:
-                self._switch(exchange, answer, rest)
+                self._switch(exchange, answer, lines, rest)
                 return
             self._buffer = rest
 
-    def _switch(self, exchange: Exchange, answer: Answer, rest: bytes) -> None:
+    def _switch(self, exchange: Exchange, answer: Answer, lines: list[bytes], rest: bytes) -> None:
         if not (answer.is_websocket and exchange.inbound.is_websocket):
             self._break_off(exchange, "it switched to a protocol that nobody asked for")
             return
         self._patience = self.deadline = NEVER
-        exchange.answer(answer, rest, False)
+        exchange.answer(answer, lines, rest, False)
 
-    def _begin_body(self, exchange: Exchange, answer: Answer, received: bytes) -> None:
+    def _begin_body(self, exchange: Exchange, answer: Answer, lines: list[bytes], received: bytes) -> None:
         self._is_reusable = answer.is_reusable and answer.length != UNTIL_CLOSE
         if answer.length == len(received):  # the usual answer comes in one piece
             self._settle(exchange, b"")
-            exchange.answer(answer, received, True)
+            exchange.answer(answer, lines, received, True)
             return
         body = body_of(answer)
         self._patience = NEVER if answer.is_stream else self._upstream.patience.idle
@@ -218,10 +219,10 @@ class UpstreamConnection(asyncio.Protocol):
         if rest is None:
             self._body = body
             self._wait_for_more()
-            exchange.answer(answer, payload, False)
+            exchange.answer(answer, lines, payload, False)
         else:
             self._settle(exchange, rest)
-            exchange.answer(answer, payload, True)
+            exchange.answer(answer, lines, payload, True)
 
     def _take_body(self, exchange: Exchange, body: Body, received: bytes) -> None:
         try:
