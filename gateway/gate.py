@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from gateway.accounts.record import Role
 from gateway.edge.inbound import Inbound
@@ -111,9 +112,11 @@ class Place:
     rules: tuple[Rule, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """Send it to the upstream, with the session's identity unless `session` is None. `by` is what admits it."""
+class Forward(NamedTuple):
+    """Send it to the upstream, with the session's identity unless `session` is None. `by` is what admits it.
+
+    Made for most requests: a tuple is made in a third of the time.
+    """
 
     session: Session | None
     by: Rule | OpenPath

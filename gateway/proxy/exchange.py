@@ -178,9 +178,6 @@ class Exchange:
         """The head of the final answer is there, with the lines that pass and the first bytes of its body."""
         self._answer = answer
         self.answered_at = perf_counter_ns()
-        if answer.status == 101:
-            self._open_tunnel(answer, passing, payload)
-            return
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
@@ -210,6 +207,15 @@ class Exchange:
         if is_whole:
             self._finish()
 
+    def open_tunnel(self, answer: Answer, passing: list[bytes], first: bytes) -> None:
+        """The upstream answered 101; `first` are the bytes behind its head."""
+        self._answer = answer
+        self.answered_at = perf_counter_ns()
+        self.is_tunnel = True
+        head = b"\r\n".join((answer.status_line, *passing, b"Connection: Upgrade", b"Upgrade: websocket"))
+        self.client.write(b"%b\r\n\r\n%b" % (head, first))
+        self.client.begin_tunnel()
+
     def pass_back(self, content: bytes) -> None:
         """Bytes of a tunnel for the client."""
         self._sent += len(content)
@@ -220,12 +226,6 @@ class Exchange:
 
     def _frame(self, payload: bytes, is_whole: bool) -> bytes:
         return chunk(payload) + (LAST_CHUNK if is_whole else b"")
-
-    def _open_tunnel(self, answer: Answer, passing: list[bytes], first: bytes) -> None:
-        self.is_tunnel = True
-        head = b"\r\n".join((answer.status_line, *passing, b"Connection: Upgrade", b"Upgrade: websocket"))
-        self.client.write(b"%b\r\n\r\n%b" % (head, first))
-        self.client.begin_tunnel()
 
     def _finish(self) -> None:
         if self.is_over:

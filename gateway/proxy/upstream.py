@@ -201,7 +201,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._break_off(exchange, "it switched to a protocol that nobody asked for")
             return
         self._patience = self.deadline = NEVER
-        exchange.answer(answer, lines, rest, False)
+        exchange.open_tunnel(answer, lines, rest)
 
     def _begin_body(self, exchange: Exchange, answer: Answer, lines: list[bytes], received: bytes) -> None:
         self._is_reusable = answer.is_reusable and answer.length != UNTIL_CLOSE

@@ -26,7 +26,7 @@ from gateway.accounts.record import Role
 from gateway.accounts.rows import read_modules
 from gateway.factors.record import first_missing, required_factors
 from gateway.sessions import rows
-from gateway.sessions.record import Lifetimes, Session, has_outlived
+from gateway.sessions.record import Lifetimes, Session, end_of, has_outlived
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
 from gateway.store.engine import broken_store
@@ -79,23 +79,24 @@ class Lookup(Protocol):
 class Seen:
     """When each session was last used, as far as this worker knows and the store may not yet."""
 
-    __slots__ = ("_lifetimes", "_times", "_written")
+    __slots__ = ("_times", "_written", "lifetimes")
 
     def __init__(self, lifetimes: Lifetimes) -> None:
-        self._lifetimes = lifetimes
+        self.lifetimes = lifetimes
         self._times: dict[bytes, int] = {}
         self._written: dict[bytes, int] = {}  # what the last flush took: a remembered Session may be older
 
     def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
         """Return `session` unless it has expired, and note its use."""
-        seen_at = self._times.get(key) or self._written.get(key, 0)
-        if seen_at < session.seen_at:
-            seen_at = session.seen_at
-        if has_outlived(session.started_at, seen_at, self._lifetimes.of(session), now):
+        if now >= session.alive_until and self._has_expired(key, session, now):
             return None
         if is_use:
             self._times[key] = now
         return session
+
+    def _has_expired(self, key: bytes, session: Session, now: int) -> bool:
+        seen_at = max(self._times.get(key, 0), self._written.get(key, 0), session.seen_at)
+        return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
 
     async def flush(self, store: Store) -> None:
         if not self._times:
@@ -192,7 +193,7 @@ class SQLiteLookup:
             return None
         if len(self._known) >= MAX_REMEMBERED:
             self._known.clear()
-        session = self._known[key] = read(found[0], self._owners)
+        session = self._known[key] = read(found[0], self._owners, self._seen.lifetimes)
         return session
 
     def _connected(self) -> sqlite3.Connection:
@@ -246,7 +247,7 @@ class PostgreSQLLookup:
 
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         row = await self._select(key)
-        return self._seen.judge(key, read(row, self._owners), now, is_use) if row else None
+        return self._seen.judge(key, read(row, self._owners, self._seen.lifetimes), now, is_use) if row else None
 
     def adopt(self, owners: frozenset[str]) -> None:
         self._owners = owners
@@ -267,7 +268,7 @@ class PostgreSQLLookup:
                 return await self._pool.fetchrow(QUERY.format("$1"), key)
 
 
-def read(row: Iterable[Any], owners: frozenset[str]) -> Session:
+def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes) -> Session:
     session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, totp, demanded = row
     proofs = read_proofs(written)
     is_owner = identifier in owners
@@ -286,4 +287,5 @@ def read(row: Iterable[Any], owners: frozenset[str]) -> Session:
         seen_at=seen_at,
         has_totp=bool(totp),
         missing=first_missing(required, proofs),
+        alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
     )

@@ -34,6 +34,8 @@ class Session:
     has_totp: bool = False
     missing: Factor | None = None
     """What the account has to prove by now and this session never did. Until then it is nobody's."""
+    alive_until: int = 0
+    """It does not expire before, even if it is not used again."""
 
     @property
     def factors(self) -> frozenset[Factor]:
@@ -53,16 +55,18 @@ class Lifetimes:
     members: Lifetime
     owners: Lifetime
 
-    def of(self, session: Session) -> Lifetime:
-        return self.owners if session.is_owner else self.members
+    def of(self, *, is_owner: bool) -> Lifetime:
+        return self.owners if is_owner else self.members
+
+
+def end_of(started_at: int, seen_at: int, lifetime: Lifetime) -> int:
+    """Return when a session that began and was last used then is over, unless it is used again. UTC seconds."""
+    return min(started_at + lifetime.absolute, seen_at + lifetime.idle)
 
 
 def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) -> bool:
-    """Whether a session that began and was last used then is over. All in UTC seconds.
-
-    `seen_at` is the latest use known anywhere; the store's own figure may lag by a minute.
-    """
-    return now >= started_at + lifetime.absolute or now >= seen_at + lifetime.idle
+    """Whether it is over by `now`. `seen_at` is the latest use known anywhere; the store's may lag by a minute."""
+    return now >= end_of(started_at, seen_at, lifetime)
 
 
 def digest(token: bytes) -> bytes | None:

@@ -42,7 +42,7 @@ class DeviceService:
         """Return the devices of the account that are signed in at this moment, this one first."""
         async with self._store.reading() as tx:
             found = await rows.list_open(tx, session.account)
-        lifetime = self._lifetimes.of(session)
+        lifetime = self._lifetimes.of(is_owner=session.is_owner)
         alive = [row for row in found if not has_outlived(row.started_at, row.seen_at, lifetime, now)]
         devices = [device_of(row, session, now) for row in alive]
         return sorted(devices, key=lambda device: (not device.is_this, -device.seen_at))
