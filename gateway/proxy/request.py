@@ -24,7 +24,7 @@ class RequestWriter:
         forwarded = self._forwarded.get((host, address)) or self._forwarded_lines(host, address)
         request_id = b"X-Request-Id: " + inbound.request_id.encode("ascii")
         # In one join, so that the bytes are copied once.
-        return b"\r\n".join((request_line, forwarded, *inbound.lines, request_id, more, b""))
+        return b"\r\n".join([request_line, forwarded, *inbound.lines, request_id, more, b""])
 
     def _forwarded_lines(self, host: str, address: str) -> bytes:
         """Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.
