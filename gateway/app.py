@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-import structlog
 from aiohttp import web
 
 from gateway import keys
@@ -38,6 +37,7 @@ from gateway.front import KEEP_PATH, Front
 from gateway.gate import Page
 from gateway.hashing import Hasher
 from gateway.login import attempt
+from gateway.logs import get_logger
 from gateway.mail.sender import Sender
 from gateway.pages import Desk, Renderer, Visit, pages_application
 from gateway.passwords.service import checker_of
@@ -64,7 +64,7 @@ from gateway.wiring import (
     steps_of,
 )
 
-log = structlog.get_logger("app")
+log = get_logger("app")
 
 FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600

@@ -11,8 +11,6 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from urllib.parse import urlencode
 
-import structlog
-
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
@@ -25,6 +23,7 @@ from gateway.forms.record import Form, is_keepable
 from gateway.forms.service import KeptForms
 from gateway.forward_auth import ForwardAuth
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
+from gateway.logs import get_logger
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
@@ -33,7 +32,7 @@ from gateway.sessions.live import Lookup, Pending
 from gateway.sessions.record import Session
 from gateway.store import StoreUnavailable
 
-log = structlog.get_logger("front")
+log = get_logger("front")
 
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"

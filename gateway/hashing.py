@@ -21,14 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar, TypeVarTuple
 
-import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from gateway.logs import get_logger
 from gateway.secret import Secret
 
-log = structlog.get_logger("hashing")
+log = get_logger("hashing")
 
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 ARGON2 = "$argon2id$"

@@ -6,11 +6,30 @@ line or command a terminal.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+
+@contextlib.contextmanager
+def hidden(module: str) -> Iterator[None]:
+    """Let it seem that a module is not installed."""
+    former = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+        if former is not None:
+            sys.modules[module] = former
+
+
+# Where rich is installed, structlog draws tracebacks with it: they show the values of variables, passwords among them.
+# It would be 7 MB of each worker besides.
+with hidden("rich"):
+    import structlog
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 SECRET_NAMES = ("password", "token", "cookie", "secret", "code", "authorization", "ticket")
 HIDDEN = "…"
@@ -33,6 +52,12 @@ def configure(form: str, level: int = logging.INFO) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s", force=True)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return the logger of a part of the gateway."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import jinja2
-import structlog
 from aiohttp import web
 from markupsafe import Markup
 
@@ -27,12 +26,13 @@ from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_post
 from gateway.factors.record import Factor
 from gateway.failures import Failure
+from gateway.logs import get_logger
 from gateway.places import LOCALES, TEMPLATES
 from gateway.sessions.record import Session
 from gateway.settings.record import Pages
 from gateway.store import StoreUnavailable
 
-log = structlog.get_logger("pages")
+log = get_logger("pages")
 
 MAX_FORM_BYTES = 65_536
 MAX_WAITING = 20_000  # tickets; more than there can be requests at once

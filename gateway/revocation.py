@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import structlog
-
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
 from gateway.edge.inbound import Inbound
 from gateway.gate import Decision, Forward, Rules, StepUp, decide
+from gateway.logs import get_logger
 from gateway.proxy.exchange import Exchange
 from gateway.sessions.live import Lookup, Pending
 from gateway.sessions.record import Session
 
-log = structlog.get_logger("front")
+log = get_logger("front")
 
 
 class Revocation:

@@ -25,14 +25,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from gateway.admin.board import Board, Ended
+from gateway.logs import get_logger
 from gateway.processes import in_child, notify, wait_to_read
 from gateway.settings import BadSettings, Settings
 from gateway.sockets import CannotServe, close_all, inherited_sockets, open_sockets
 
-log = structlog.get_logger("serve")
+log = get_logger("serve")
 
 READY_SECONDS = 30.0
 STEADY_SECONDS = 1.0  # a worker that lived this long may be replaced at once

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
 import uvloop
 
 from gateway import logs
 from gateway.app import Gateway
+from gateway.logs import get_logger
 from gateway.routes import ROUTES
 from gateway.serve import Post
 from gateway.sessions import rows as session_rows
@@ -26,7 +26,7 @@ from gateway.settings.load import SETTINGS_FILE
 from gateway.startup import advice_on, check_newest, problems_of
 from gateway.store import Store
 
-log = structlog.get_logger("worker")
+log = get_logger("worker")
 
 
 def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from gateway.accounts import directory, imports
 from gateway.accounts import rows as account_rows
 from gateway.accounts.bulk import Create, Reject, UnreadableFile, Verdict, read_csv
@@ -16,9 +14,10 @@ from gateway.accounts.record import Account, Role, Unacceptable, normalise_ident
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.edge.inbound import Inbound
+from gateway.logs import get_logger
 from gateway.store import Store, Transaction
 
-log = structlog.get_logger("imports")
+log = get_logger("imports")
 
 MAX_ROWS = 5_000
 ROWS_AT_ONCE = 10  # so that nobody waits long for the writer of the store

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
-import structlog
 from aiohttp import web
 
 from gateway.attacks.blocks import Block
 from gateway.attacks.service import AttackService
 from gateway.failures import Failure
 from gateway.login.answers import see_other
+from gateway.logs import get_logger
 from gateway.pages import Renderer, read_form, signed_in_of, visit_of
 
-log = structlog.get_logger("attacks")
+log = get_logger("attacks")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HOURS = (1, 24, 168)

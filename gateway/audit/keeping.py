@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import structlog
-
 from gateway.audit import marks, rows
 from gateway.audit.chain import Head, is_whole
 from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.marks import Kind, Mark, Signer
+from gateway.logs import get_logger
 from gateway.mail.outbox import Outbox
 from gateway.store import Store, Transaction
 
-log = structlog.get_logger("audit")
+log = get_logger("audit")
 
 CHECKPOINT_SECONDS = 3_600
 REMOVED_AT_ONCE = 1_000  # rows; others wait for as long as that takes

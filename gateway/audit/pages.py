@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
 from aiohttp import web
 
 from gateway.audit import asked as asking
@@ -15,12 +14,13 @@ from gateway.audit.asked import Asked
 from gateway.audit.chain import Row
 from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.export import Format, as_bytes, note_export
+from gateway.logs import get_logger
 from gateway.pages import Renderer, read_form, signed_in_of, visit_of
 from gateway.sessions.device import label
 from gateway.sessions.record import Session
 from gateway.store import Store, StoreUnavailable
 
-log = structlog.get_logger("audit")
+log = get_logger("audit")
 
 ROWS_A_PAGE = 50
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-import structlog
-
 from gateway import limits
 from gateway.accounts.record import Account
 from gateway.audit import rows as audit
@@ -15,13 +13,14 @@ from gateway.edge.inbound import Inbound
 from gateway.factors import magic_link
 from gateway.factors.contract import Asked
 from gateway.limits import Limit, Locked
+from gateway.logs import get_logger
 from gateway.mail.compose import Composer
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.secret import Secret
 from gateway.sessions.device import label
 from gateway.store import Store
 
-log = structlog.get_logger("mail")
+log = get_logger("mail")
 
 PATIENCE_SECONDS = 15  # somebody is waiting
 LIMIT = Limit(failures=6, window_seconds=900, lock_seconds=300)

@@ -8,16 +8,15 @@ import email.policy
 import math
 from email.message import EmailMessage
 
-import structlog
-
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
+from gateway.logs import get_logger
 from gateway.mail.outbox import Claimed, claim, mark_failed, mark_sent, place_of
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.sealing import Sealer, Unopenable
 from gateway.store import Store
 
-log = structlog.get_logger("mail")
+log = get_logger("mail")
 
 AT_ONCE = 8  # mails; all that is claimed is sent at once, so that no lease runs while its mail waits in line
 SPARE_SECONDS = 60  # between the longest that sending takes and the end of the lease

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import aiohttp
-import structlog
 
+from gateway.logs import get_logger
 from gateway.passwords.breaches import is_listed, split
 
-log = structlog.get_logger("passwords")
+log = get_logger("passwords")
 
 API_SECONDS = 2.0
 MAX_RANGE_BYTES = 1_000_000

@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
+from gateway.logs import get_logger
 from gateway.passwords.breach_api import BreachAPI
 from gateway.passwords.breaches import BreachList, digest_of, open_list
 from gateway.passwords.policy import Person, Refusal, judge
 from gateway.secret import Secret
 
-log = structlog.get_logger("passwords")
+log = get_logger("passwords")
 
 
 @dataclass(frozen=True, slots=True)

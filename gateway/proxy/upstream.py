@@ -14,16 +14,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
-import structlog
-
 from gateway.deadlines import NEVER, Deadlines
 from gateway.failures import Failure
 from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
+from gateway.logs import get_logger
 from gateway.proxy import response
 from gateway.proxy.exchange import IDEMPOTENT, Exchange
 from gateway.proxy.response import UNTIL_CLOSE, Answer, AnswerReader
 
-log = structlog.get_logger("proxy")
+log = get_logger("proxy")
 
 MAX_HEAD = 65_536  # bytes of an answer's head
 WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
