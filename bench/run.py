@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import os
 import platform
 import re
 import statistics
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--floor", action="store_true", help="measure a relay that does nothing as well")
     options = parser.parse_args()
+    os.sched_setaffinity(0, {int(LOAD_CORE)})  # this process signs people in: it belongs to the load
     print(f"the gateway runs on Python {platform.python_version()}, {Path(sys.executable).resolve()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
