@@ -261,14 +261,14 @@ class ClientConnection(asyncio.Protocol):
 
     def _check_open_head(self) -> None:
         """Refuse at once what can't become a head, instead of waiting for it to end."""
+        if self.started:
+            # The first bytes of a further request: from here on it is the head that is waited for.
+            self.started = 0
+            self.deadline = self._edge.deadlines.now + self._edge.patience.head
         if len(self._buffer) > self._edge.max_head_bytes:
             self.refuse(Failure.HEAD_TOO_LARGE)
         elif self._buffer and (not self._buffer[:1].isalpha() or LONE_CR_OR_LF.search(self._buffer)):
             self.refuse(Failure.BAD_REQUEST)
-        elif self.started:
-            # The first bytes of a further request: from here on it is the head that is waited for.
-            self.started = 0
-            self.deadline = self._edge.deadlines.now + self._edge.patience.head
 
     def _begin(self, head: bytes) -> None:
         edge = self._edge

@@ -145,11 +145,12 @@ class Exchange:
         """A connection is there: write the head, and what came of the body meanwhile."""
         self.connection = connection
         self.began_at = perf_counter_ns()
+        if self.inbound.length:
+            self.client.resume()  # it was told to wait for the connection if more came meanwhile
         if self._pending:
             self._may_repeat = False
             connection.write(self.head + self._pending)
             self._pending = b""
-            self.client.resume()
         else:
             connection.write(self.head)
 

@@ -43,6 +43,23 @@ def test_a_chunked_body_is_framed_anew(gateway: Gateway, upstream: RecordingUpst
     assert upstream.requests[0].all("transfer-encoding") == ["chunked"]
 
 
+def test_a_chunk_whose_size_comes_first_does_not_hold_up_the_rest(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    """Its size comes with the head, while there is no connection to the upstream yet; its bytes come after."""
+    head = get("/x", employee, "Transfer-Encoding: chunked", "Expect: 100-continue", method="POST")
+    before, until = upstream.connections, time.monotonic() + 10
+    with gateway.connect() as connection:
+        connection.send(head + b"5\r\n")
+        while upstream.connections == before and time.monotonic() < until:
+            time.sleep(0.01)
+        connection.send(b"hello\r\n0\r\n\r\n")
+        response = connection.response()
+    assert response is not None
+    assert response.status == 200
+    assert upstream.requests[0].body == b"5\r\nhello\r\n0\r\n\r\n"
+
+
 def test_a_compressed_body_stays_as_it_is(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
     body = b"\x1f\x8b\x08 not even gzip"
     gateway.exchange(
