@@ -1,10 +1,10 @@
 """One line for each request, as JSON, collected and written a few times a second.
 
 Each line has the request's id, and the id of the account that asked ("" for nobody): they lead to the audit log and
-to the application's own log. Everything that a client chose goes through the JSON encoder, which escapes line breaks
-and control characters: no request can write a line of its own or command a terminal. The query is left out: links
-carry secrets there. So do our own mailed links, in the path: of these the log says which kind they are, and not which
-one.
+to the application's own log. Of a request that could not be read it says where it came from and what was wrong.
+Everything that a client chose goes through the JSON encoder, which escapes line breaks and control characters: no
+request can write a line of its own or command a terminal. The query is left out: links carry secrets there. So do our
+own mailed links, in the path: of these the log says which kind they are, and not which one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class AccessLog:
         if at != self._second[0]:
             self._second = at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
         if inbound is None:
-            what = f'"peer":{encode(connection.peer)}'
+            request_id, error = connection.refused
+            what = f'"request_id":"{request_id}","peer":{encode(connection.peer)},"error":"{error}"'
         else:
             path = inbound.path
             if path.startswith(self._secret_below):

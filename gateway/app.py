@@ -20,7 +20,7 @@ from gateway.access_log import AccessLog
 from gateway.accounts.importer import Importer
 from gateway.admin.board import Board
 from gateway.admin.figures import StoreFigures
-from gateway.admin.health import HealthCheck, reach
+from gateway.admin.health import HealthCheck
 from gateway.admin.listener import AdminListener
 from gateway.admin.pulse import Pulse
 from gateway.admin.tally import Tally
@@ -115,8 +115,9 @@ class Gateway:
         self._pages = self._build_pages(settings, routes, origin)
         reader = reader_of(settings)
         own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
-        upstream = self._connect(settings, dial_to(settings.upstream.address), AnswerReader(own_cookies))
-        pages = self._connect(settings, dial_inside(self._serve_page), AnswerReader(frozenset()))
+        address = settings.upstream.address
+        upstream = self._connect(settings, address, dial_to(address), AnswerReader(own_cookies))
+        pages = self._connect(settings, "pages", dial_inside(self._serve_page), AnswerReader(frozenset()))
         self._upstreams = (upstream, pages)
         self._front = Front(
             lookup=self._lookup,
@@ -141,7 +142,7 @@ class Gateway:
             board=board,
             pulse=pulse,
             figures=StoreFigures(self._store, settings.access.owners, lifetimes_of(settings)),
-            health=HealthCheck(self._store, reach(settings.upstream.address), settings.admin.ready_outbox_seconds),
+            health=HealthCheck(self._store, address, settings.admin.ready_outbox_seconds),
         )
         self._purge = Purge(self._store, settings)
         self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
@@ -254,12 +255,12 @@ class Gateway:
         application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
         return application
 
-    def _connect(self, settings: Settings, dial: Dial, reader: AnswerReader) -> Upstream:
+    def _connect(self, settings: Settings, name: str, dial: Dial, reader: AnswerReader) -> Upstream:
         upstream = settings.upstream
         patience = Patience(
             upstream.connect_seconds, upstream.head_seconds, upstream.idle_seconds, upstream.keepalive_seconds
         )
-        return Upstream(dial, reader, patience, upstream.max_connections, self._clock)
+        return Upstream(name, dial, reader, patience, upstream.max_connections, self._clock)
 
     def _serve_page(self) -> asyncio.BaseProtocol:
         if self._page_server is None:

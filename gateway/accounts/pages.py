@@ -21,7 +21,7 @@ from gateway.pages import Form, Renderer, asked_of, read_form, signed_in_of, vis
 
 UNSEEN_DAYS = (30, 90, 365)
 MAX_WORDS = 200  # characters of a search
-DONE = ("reset", "signed-out", "invited", "resent", "renamed", "role", "email", "disabled", "enabled")
+DONE = ("reset", "signed-out", "invited", "resent", "renamed", "role", "email", "disabled", "enabled", "proved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ class AccountsPages:
         if act is None:
             raise web.HTTPBadRequest
         if what in ("role", "email"):
-            stale = self._prove_first(request, f"{self._paths.member}?account={account_id}")
+            stale = self._prove_first(
+                request, f"{self._paths.member}?{urlencode({'account': account_id, 'done': 'proved'})}"
+            )
             if stale is not None:
                 return stale
         try:

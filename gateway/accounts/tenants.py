@@ -21,7 +21,7 @@ from gateway.sessions import rows as session_rows
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
 
-DONE = ("added", "renamed", "suspended", "resumed")
+DONE = ("added", "renamed", "suspended", "resumed", "proved")
 
 
 class TenantResult(Enum):
@@ -93,7 +93,7 @@ class TenantPages:
         form, owner = await read_form(request), signed_in_of(request)
         stale = stale_factor(owner, int(time.time()))
         if stale is not None:
-            return self._answers.step(stale, Wish(self._path, again=True))
+            return self._answers.step(stale, Wish(f"{self._path}?done=proved", again=True))
         try:
             result = await self._change(owner, form, visit_of(request).inbound, int(time.time()))
         except Unacceptable as error:

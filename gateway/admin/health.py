@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.mail import outbox
@@ -36,11 +35,11 @@ class Health:
 
 
 class HealthCheck:
-    """`reach` connects to the application and closes again; `outbox_seconds` is as in the settings, 0 for no limit."""
+    """`upstream` is the address of the application, `outbox_seconds` as in the settings, 0 for no limit."""
 
-    def __init__(self, store: Store, reach: Callable[[], Awaitable[None]], outbox_seconds: int) -> None:
+    def __init__(self, store: Store, upstream: str, outbox_seconds: int) -> None:
         self._store = store
-        self._reach = reach
+        self._upstream = upstream
         self._outbox_seconds = outbox_seconds
 
     async def look(self) -> Health:
@@ -60,21 +59,17 @@ class HealthCheck:
     async def _look_at_upstream(self) -> str:
         try:
             async with asyncio.timeout(UPSTREAM_SECONDS):
-                await self._reach()
+                await reach(self._upstream)
         except (OSError, TimeoutError) as error:
-            return str(error) or "no connection within a second"
+            return f"{self._upstream}: {error or 'no connection within a second'}"
         return "ok"
 
 
-def reach(address: str) -> Callable[[], Awaitable[None]]:
-    """Return what connects to `host:port`, `[v6]:port` or `unix:/path` and closes again. It raises OSError."""
-
-    async def connect() -> None:
-        if address.startswith("unix:"):
-            _, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
-        else:
-            host, _, port = address.rpartition(":")
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        writer.close()
-
-    return connect
+async def reach(address: str) -> None:
+    """Connect to `host:port`, `[v6]:port` or `unix:/path` and close again. Raises OSError."""
+    if address.startswith("unix:"):
+        _, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
+    else:
+        host, _, port = address.rpartition(":")
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.close()

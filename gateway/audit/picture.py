@@ -143,11 +143,14 @@ async def count_few(
 
 async def failed(tx: Transaction, wanted: Filter, since: int, until: int) -> list[tuple[str, str]]:
     """Return tenant and address of the latest failures."""
-    query = select(audit.c.tenant, audit.c.address, audit.c.event).where(*within(wanted, since, until))
-    if not wanted.person and not wanted.address:
-        query = query.where(audit.c.event == Event.LOGIN_FAILED.value)
-    found = await tx.execute(query.order_by(audit.c.at.desc()).limit(COUNTED))
-    return [(row.tenant or "–", row.address or "–") for row in found if row.event in FAILED]
+    query = select(audit.c.at, audit.c.tenant, audit.c.address, audit.c.event).where(*within(wanted, since, until))
+    query = query.order_by(audit.c.at.desc()).limit(COUNTED)
+    if wanted.person or wanted.address:
+        rows = [row for row in await tx.execute(query) if row.event in FAILED]
+    else:  # each event is a range of one index
+        rows = [row for event in FAILED for row in await tx.execute(query.where(audit.c.event == event))]
+        rows = sorted(rows, key=lambda row: row.at, reverse=True)[:COUNTED]
+    return [(row.tenant or "–", row.address or "–") for row in rows]
 
 
 def within(

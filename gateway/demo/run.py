@@ -230,6 +230,7 @@ def programs(places: Places) -> tuple[Program, ...]:
 
 
 def welcome(places: Places) -> str:
+    command = Path(sys.executable).with_name("otium-gateway")
     people = "\n".join(f"    {person.email:20}  {person.password:26}  {person.note}" for person in PEOPLE)
     return f"""
   The application, behind the gateway   {places.url}
@@ -246,7 +247,7 @@ def welcome(places: Places) -> str:
     {places.url}/signup         as anybody @acme.example; the mail is caught
     {places.url}/live           then, elsewhere, end the session and watch it stop:
       GATEWAY_SECRET=$(cat '{places.folder}/secret') \\
-        otium-gateway session revoke --email {PEOPLE[0].email} --config '{places.config}'
+        '{command}' session revoke --email {PEOPLE[0].email} --config '{places.config}'
     curl --unix-socket '{places.admin}' http://localhost/metrics
     curl -H 'Authorization: Bearer {DESKTOP_TOKEN}' {places.url}/api/desktop/status
 

@@ -106,7 +106,8 @@ class ClientConnection(asyncio.Protocol):
 
     Of the current request: `inbound` is what was asked, None between requests and where it could not be read; `account`
     the id of who asks, "" for nobody; `exchange` what carries it, None where it is answered at once; `started` when its
-    head was complete, in nanoseconds of the performance counter, 0 before. `peer` is the address at the other end.
+    head was complete, in nanoseconds of the performance counter, 0 before. `refused` is the id of the last request
+    that was refused, and the code of the failure. `peer` is the address at the other end.
     """
 
     __slots__ = (
@@ -129,6 +130,7 @@ class ClientConnection(asyncio.Protocol):
         "exchange",
         "inbound",
         "peer",
+        "refused",
         "started",
         "write",
     )
@@ -152,6 +154,7 @@ class ClientConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.peer = ""
         self.account = ""
+        self.refused = ("", "")
         self.started = 0
         self.deadline = NEVER
         self.write: Callable[[bytes], None]
@@ -358,6 +361,7 @@ class ClientConnection(asyncio.Protocol):
         request_id = self.inbound.request_id if self.inbound else self._edge.reader.new_request_id()
         lines, body = self._edge.tell(failure, self.inbound, request_id, session)
         lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
+        self.refused = request_id, told.code
         self.answer(told.status, lines, body, closes=told.closes or self.inbound is None)
 
     # What an exchange asks for.

@@ -258,9 +258,12 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 class Upstream:
-    """All connections of this worker to one upstream, and the exchanges that wait for one."""
+    """All connections of this worker to one upstream, and the exchanges that wait for one. Logs call it `name`."""
 
-    def __init__(self, dial: Dial, reader: AnswerReader, patience: Patience, limit: int, deadlines: Deadlines) -> None:
+    def __init__(
+        self, name: str, dial: Dial, reader: AnswerReader, patience: Patience, limit: int, deadlines: Deadlines
+    ) -> None:
+        self._name = name
         self.reader = reader
         self.patience = patience
         self.deadlines = deadlines
@@ -341,6 +344,7 @@ class Upstream:
             self._open -= 1
             log.warning(
                 "upstream_unreachable",
+                upstream=self._name,
                 reason=str(error) or "timed out",
                 request_id=exchange.inbound.request_id,
             )

@@ -174,3 +174,19 @@ def test_an_upgrade_to_h2c_is_an_ordinary_request(gateway: Gateway, upstream: Re
 
 def test_one_empty_line_before_a_request_is_forgiven(gateway: Gateway, upstream: RecordingUpstream) -> None:
     assert gateway.exchange(b"\r\n" + get("/public")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "reason"),
+    [
+        (GET + b"Bad Name: x\r\n\r\n", 400, "bad_request"),
+        (b"GET /public HTTP/1.1\r\nHost: other.example\r\n\r\n", 421, "wrong_host"),
+    ],
+)
+def test_the_log_says_why_under_the_reference_that_was_given(
+    gateway: Gateway, request_bytes: bytes, status: int, reason: str
+) -> None:
+    response = gateway.exchange(request_bytes)
+    assert response.status == status
+    reference = response.get("x-request-id")
+    gateway.wait_for(f'"request_id":"{reference}","peer":"127.0.0.1","error":"{reason}","status":{status}')

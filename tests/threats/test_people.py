@@ -271,7 +271,7 @@ def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) ->
         answer = admin.send("/admin/accounts/member", {"account": account, "do": "role", "role": "employee"})
         if str(answer.get("location")).startswith("/login?next=/admin/accounts/member") or time.monotonic() > until:
             break
-    assert answer.get("location") == f"/login?next=/admin/accounts/member%3Faccount%3D{account}&again=1"
+    assert answer.get("location") == f"/login?next=/admin/accounts/member%3Faccount%3D{account}%26done%3Dproved&again=1"
 
 
 def test_the_last_admin_stays(own: Gateway, owner: Person) -> None:
@@ -481,6 +481,15 @@ def test_a_suspended_tenant_is_out_with_the_next_request(own: Gateway, owner: Pe
     assert not member.is_signed_in
     assert member.give_password(password=PASSWORD).status == 200
     assert [details["tenant"] for details in audited(own, "tenant_suspended")] == ["acme"]
+
+
+def test_who_had_to_prove_it_first_is_told_that_nothing_is_done_yet(own: Gateway, owner: Person) -> None:
+    for page in (
+        "/ops/tenants?done=proved",
+        f"/ops/accounts/member?account={id_of(own, 'erin@acme.example')}&done=proved",
+    ):
+        assert "not done yet" in owner.open(page).body.decode(), page
+    assert "not done yet" not in owner.open("/ops/tenants").body.decode()
 
 
 def test_tenants_are_made_and_renamed_and_the_own_one_stays(own: Gateway, owner: Person) -> None:
