@@ -277,6 +277,7 @@ class ClientConnection(asyncio.Protocol):
         edge = self._edge
         self.started = perf_counter_ns()
         self.account = ""
+        self._first = None  # of a request that was answered here: it goes nowhere, least of all with this one
         if len(head) > edge.max_head_bytes:
             self.refuse(Failure.HEAD_TOO_LARGE)
             return
@@ -393,7 +394,7 @@ class ClientConnection(asyncio.Protocol):
     def finish(self, status: int, sent: int) -> None:
         edge = self._edge
         edge.record(self, status, sent)
-        self.inbound = self.exchange = None
+        self.inbound = self.exchange = self._first = None
         if self.will_close():
             self._shut_down()
             return

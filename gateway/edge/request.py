@@ -93,6 +93,7 @@ FORGED_PREFIXES = (
 
 MEMO_BYTES = 2_000_000
 MEMO_LINE_BYTES = 8_192
+WORD_BYTES = 100  # what a name in a list or a cookie takes once it is an object of its own
 
 
 class Kind(IntEnum):
@@ -277,7 +278,8 @@ class Reader:
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
         if size <= MEMO_LINE_BYTES and special.failure is None:
-            self._make_room(size)
+            words = len(special.options) + len(special.nominated) + len(special.cookies.names)
+            self._make_room(size + words * WORD_BYTES)
             self._specials[left] = special
         return kept, special
 
@@ -307,7 +309,8 @@ class Reader:
     def _judge(self, line: bytes) -> Line:
         judged = self._judge_afresh(line)
         if len(line) <= MEMO_LINE_BYTES and judged.kind is not BAD:
-            self._make_room(len(line))
+            words = len(judged.meaning) if judged.kind is CONNECTION else 0
+            self._make_room(len(line) + words * WORD_BYTES)
             if judged.kind is KEEP:
                 self._passing.add(line)
             else:

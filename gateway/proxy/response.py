@@ -69,8 +69,8 @@ class AnswerReader:
         lines = head.split(b"\r\n")
         passing = self._passing
         kept: list[bytes] = []
-        others: list[bytes] = []  # the status line among them
-        for line in lines:
+        others: list[bytes] = lines[:1]  # the status line, which is no field line whatever it says
+        for line in lines[1:]:
             if line in passing:
                 kept.append(line)
             else:

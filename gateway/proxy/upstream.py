@@ -142,11 +142,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.deadline = NEVER
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             return
-        if self._exchange.is_request_complete:
+        if self._body is not None:
+            if not self._is_paused:
+                self._wait_for_more()
+        elif exchange.is_request_complete and not exchange.is_tunnel:
             self.expect_answer()
-        self._exchange.client.resume()
+        exchange.client.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._upstream.forget(self)
@@ -194,6 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._switch(exchange, answer, lines, rest)
                 return
             self._buffer = rest
+            self._was_used = False  # it has begun to answer: not a connection that was closing
 
     def _switch(self, exchange: Exchange, answer: Answer, lines: list[bytes], rest: bytes) -> None:
         if not (answer.is_websocket and exchange.inbound.is_websocket):

@@ -229,3 +229,61 @@ def test_more_requests_than_the_upstream_may_have_wait_their_turn(
     finally:
         go.set()
         gateway.stop()
+
+
+def test_a_tunnel_that_once_was_too_fast_for_the_upstream_lives_on(
+    impatient: Gateway, upstream: RecordingUpstream
+) -> None:
+    """Its upstream slows it down; nobody waits for the head of an answer afterwards."""
+    take = threading.Event()
+
+    def echo(talk: Talk, _: Recorded) -> None:
+        talk.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        assert take.wait(20)
+        while talk.read_more():
+            if talk.buffer.endswith(b"?"):
+                talk.send(b"!")
+            talk.buffer = b""
+
+    upstream.scripts["/public/ws"] = echo
+    with impatient.connect(timeout=10) as connection:
+        connection.send(get("/public/ws", "Upgrade: websocket", "Connection: Upgrade"))
+        connection.read_until(b"\r\n\r\n")
+        flood = threading.Thread(target=connection.send, args=(b"x" * 20_000_000 + b"?",))
+        flood.start()
+        time.sleep(0.3)
+        take.set()
+        flood.join(20)
+        until = time.monotonic() + 2.5  # the head of an answer is waited for a second
+        while time.monotonic() < until:
+            assert connection.read_until(b"!") == b"!"
+            connection.send(b"?")
+            time.sleep(0.1)
+
+
+def test_an_early_answer_that_stalls_is_cut_although_its_request_was_slowed_down(
+    impatient: Gateway, upstream: RecordingUpstream
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        folder = impatient.config.parent / "early"
+        folder.mkdir()
+        changes = {"UPSTREAM__IDLE_SECONDS": "1", "UPSTREAM__HEAD_SECONDS": "1", "LISTEN__WORKERS": "1"}
+        gateway = Gateway(folder, f"127.0.0.1:{listener.getsockname()[1]}", changes=changes).seed().start()
+
+        def answer_early() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(4_096)
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nearly")
+                time.sleep(0.5)  # the request's body is in the way meanwhile
+                while sock.recv(1_000_000):
+                    pass
+
+        server = threading.Thread(target=answer_early, daemon=True)
+        server.start()
+        try:
+            with gateway.connect(timeout=6) as connection:
+                connection.send(get("/public/x", "Content-Length: 20000000", method="POST") + b"x" * 20_000_000)
+                assert connection.read_to_end().endswith(b"early")  # and the end, before this test's patience
+        finally:
+            gateway.stop()
