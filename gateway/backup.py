@@ -27,8 +27,6 @@ from gateway.sealing import NAME_BYTES, key_names
 from gateway.settings import Settings
 from gateway.settings.load import (
     ACCESS_FILE,
-    MAIL_PASSWORD_CREDENTIAL,
-    MAIL_PASSWORD_VARIABLE,
     NOT_SETTINGS,
     OWNERS_VARIABLE,
     PREFIX,
@@ -36,6 +34,7 @@ from gateway.settings.load import (
     SECRET_VARIABLE,
     SETTINGS_FILE,
 )
+from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE
 from gateway.store import Transaction
 from gateway.store.copying import copy_to, sync, without_password
 from gateway.store.location import PostgreSQL, locate, open_private

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway.places import TEMPLATES
-from gateway.settings.load import SECRET_CREDENTIAL, SECRET_VARIABLE, is_local
+from gateway.settings.load import SECRET_CREDENTIAL, SECRET_VARIABLE
+from gateway.settings.mistakes import Said, key_of
 from gateway.settings.record import Settings
+from gateway.settings.together import is_local
 from gateway.store.location import SQLite, locate
-
-Said = tuple[str, str]  # the key, and what is wrong with it and would do
 
 RELEASED_AT = 1_767_225_600  # UTC seconds; no clock is right that says earlier
 CLOCK_SECONDS = 300
@@ -36,7 +36,7 @@ def problems_of(settings: Settings, pages: Collection[str], now: int) -> Iterato
     yield from check_machine(now)
     yield from check_pages(settings, pages)
     for number, address in enumerate(settings.listen.addresses):
-        yield from check_address(f"listen.addresses.{number}", address)
+        yield from check_address(key_of(("listen", "addresses", number)), address)
     if settings.admin.listen:
         yield from check_address("admin.listen", settings.admin.listen)
     yield from check_files(settings)
@@ -94,9 +94,21 @@ def check_files(settings: Settings) -> Iterator[Said]:
             ssl.create_default_context(cafile=settings.mail.ca_file)
         except (OSError, ssl.SSLError) as error:
             yield "mail.ca_file", f"it holds no certificates that can be read (PEM): {error.strerror or error}"
+    if settings.audit.checkpoint_file:
+        yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
     location = locate(settings.store.url)
     if isinstance(location, SQLite):
         yield from check_store_file(location)
+
+
+def check_checkpoint_file(file: Path) -> Iterator[Said]:
+    """Whether lines can be added; nobody would miss them before the day on which they are needed."""
+    if os.path.exists(file):
+        if os.path.isdir(file) or not os.access(file, os.W_OK):
+            yield "audit.checkpoint_file", f"this user can't write to {file}; give it the file, or take another one"
+    elif not os.access(file.parent, os.W_OK | os.X_OK):
+        reason = f"no file can be made in {file.parent}; make the folder, and let this user write there"
+        yield "audit.checkpoint_file", reason
 
 
 def check_store_file(location: SQLite) -> Iterator[Said]:

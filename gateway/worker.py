@@ -21,8 +21,7 @@ from gateway.logs import get_logger
 from gateway.routes import ROUTES
 from gateway.serve import Post
 from gateway.sessions import rows as session_rows
-from gateway.settings import BadSettings, Problem, Settings, load
-from gateway.settings.load import SETTINGS_FILE
+from gateway.settings import BadSettings, Settings, load
 from gateway.startup import advice_on, check_newest, problems_of
 from gateway.store import Store
 
@@ -31,12 +30,8 @@ log = get_logger("worker")
 
 def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
     """Return settings that can be served with on this machine. Raises BadSettings with every problem found."""
-    settings = load(folder, environ)
     names = {route.name for route in ROUTES}
-    found = list(problems_of(settings, names, int(time.time())))
-    if found:
-        raise BadSettings([Problem(str(folder / SETTINGS_FILE) if key else "here", key, why) for key, why in found])
-    return settings
+    return load(folder, environ, lambda settings: problems_of(settings, names, int(time.time())))
 
 
 def prepare(settings: Settings) -> None:

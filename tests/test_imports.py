@@ -71,6 +71,7 @@ LAYERS: list[set[str]] = [
     {
         "sessions.device",
         "edge.inbound",
+        "edge.names",
         "edge.cookies",
         "edge.request_line",
         "edge.target",

@@ -23,6 +23,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from gateway.edge.authority import read_authority
 from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
 from gateway.edge.inbound import CHUNKED, Inbound
+from gateway.edge.names import FORGED, FORGED_PREFIXES, HINTS
 from gateway.edge.origin import TrustedProxies, canonical_hosts
 from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.failures import Failure
@@ -31,65 +32,6 @@ from gateway.http1 import HEAD_END, HOP_BY_HOP, following, leave_out, nominated,
 NO_HINTS: Mapping[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
-
-# What a proxy in front may say, and anyone else may try to: read from trusted peers, forwarded from nobody.
-HINTS = frozenset(
-    (
-        b"x-forwarded-for",
-        b"x-request-id",
-        b"x-original-method",
-        b"x-original-uri",
-        b"x-forwarded-method",
-        b"x-forwarded-uri",
-        b"x-forwarded-host",
-    )
-)
-FORGED = frozenset(
-    (
-        b"forwarded",
-        b"x-real-ip",
-        b"x-scheme",
-        b"x-script-name",
-        b"x-rewrite-url",
-        b"x-http-method-override",
-        b"x-http-method",
-        b"x-method-override",
-        b"x-http-host-override",
-        b"x-host",
-        b"x-url-scheme",
-        b"front-end-https",
-        b"client-ip",
-        b"x-client-ip",
-        b"x-cluster-client-ip",
-        b"true-client-ip",
-        b"fastly-client-ip",
-        b"cf-connecting-ip",
-        b"proxy",
-        b"gateway-ticket",
-    )
-)
-FORGED_PREFIXES = (
-    b"remote-",
-    b"x-remote-",
-    b"x-auth-request-",
-    b"x-forwarded-",
-    b"x-original-",
-    b"x-accel-",
-    b"x-otium-",
-    b"x-pomerium-",
-    b"x-vouch-",
-    b"x-authentik-",
-    b"x-authenticated-",
-    b"x-webauth-",
-    b"x-goog-authenticated-user-",
-    b"x-goog-iap-",
-    b"x-amzn-oidc-",
-    b"x-ms-client-principal",
-    b"cf-access-",
-    b"tailscale-",
-    b"ssl-client-",
-    b"x-ssl-client-",
-)
 
 MEMO_BYTES = 2_000_000
 MEMO_LINE_BYTES = 8_192

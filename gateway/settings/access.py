@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,10 +13,8 @@ from gateway.edge.target import read_path
 from gateway.factors.record import Factor
 from gateway.gate import OpenPath, Rule, Rules
 from gateway.http1 import METHODS
+from gateway.settings.mistakes import Said, explain, key_of
 from gateway.settings.record import Access
-
-Problems = list[tuple[str, str]]
-Entry = TypeVar("Entry", OpenPath, Rule)
 
 
 def check_path(text: str) -> str:
@@ -62,49 +61,51 @@ class RuleLine(Line):
         return Rule(self.path, frozenset(self.roles), frozenset(self.tenants), self.owner, require, self.fresh)
 
 
+def check_owner(email: str) -> str:
+    try:
+        return normalise_identifier(email)
+    except Unacceptable as error:
+        raise ValueError(f"{email!r}: {error}") from None
+
+
 class AccessFile(Line):
-    owners: tuple[str, ...] = ()
+    owners: tuple[Annotated[str, AfterValidator(check_owner)], ...] = ()
     public: tuple[OpenLine, ...] = ()
     machine: tuple[OpenLine, ...] = ()
     rules: tuple[RuleLine, ...] = ()
 
+    def access(self, more_owners: frozenset[str]) -> Access:
+        return Access(
+            more_owners.union(self.owners),
+            Rules(
+                public={line.path: line.entry() for line in self.public},
+                machine={line.path: line.entry() for line in self.machine},
+                rules={line.path: line.entry() for line in self.rules},
+            ),
+        )
 
-def read_access(given: Mapping[str, Any], more_owners: Iterable[str]) -> tuple[Access, Problems]:
-    """Return the allowlists, and (key, reason) for everything in them that is wrong."""
-    problems: Problems = []
+
+def read_access(given: Mapping[str, Any], more_owners: frozenset[str]) -> tuple[Access, list[Said]]:
+    """Return the allowlists, and what is wrong in them. `more_owners` are owners as well, by their identifiers."""
+    said = list(check_paths(given))
     try:
         file = AccessFile.model_validate(dict(given))
     except ValidationError as error:
-        for detail in error.errors(include_input=False, include_url=False):
-            key = ".".join(str(part) for part in detail["loc"])
-            message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            problems.append((key, "there is no such key" if detail["type"] == "extra_forbidden" else message))
-        return Access(), problems
-    rules = Rules(
-        public=by_path("public", (line.entry() for line in file.public), problems),
-        machine=by_path("machine", (line.entry() for line in file.machine), problems),
-        rules=by_path("rules", (line.entry() for line in file.rules), problems),
-    )
-    for path in sorted(set(rules.public) & set(rules.machine)):
-        problems.append(("machine", f"{path or '/'} stands in public as well"))
-    owners = read_owners("owners", file.owners, problems) | read_owners("OPS_ACCESS_EMAILS", more_owners, problems)
-    return Access(owners, rules), problems
+        return Access(), [(key_of(place), reason) for place, reason in explain(error, AccessFile)] + said
+    return file.access(more_owners), said
 
 
-def by_path(name: str, entries: Iterable[Entry], problems: Problems) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.path in found:
-            problems.append((name, f"{entry.path or '/'} stands there twice; one path has one entry"))
-        found[entry.path] = entry
-    return found
+def check_paths(given: Mapping[str, Any]) -> Iterator[Said]:
+    """One path has one entry. The paths are taken as they were written: a mistake beside one must not hide this."""
+    paths = {name: list(paths_in(given.get(name))) for name in ("public", "machine", "rules")}
+    for name, written in paths.items():
+        for path in sorted(path for path, count in Counter(written).items() if count > 1):
+            yield name, f"{path} stands there twice; one path has one entry"
+    for path in sorted({*paths["public"]} & {*paths["machine"]}):
+        yield "machine", f"{path} stands in public as well"
 
 
-def read_owners(key: str, emails: Iterable[str], problems: Problems) -> frozenset[str]:
-    found = set()
-    for email in emails:
-        try:
-            found.add(normalise_identifier(email))
-        except Unacceptable as error:
-            problems.append((key, f"{email!r}: {error}"))
-    return frozenset(found)
+def paths_in(lines: Any) -> Iterator[str]:
+    for line in lines if isinstance(lines, list) else ():
+        if isinstance(line, dict) and isinstance(line.get("path"), str):
+            yield line["path"]

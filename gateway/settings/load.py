@@ -7,19 +7,24 @@ is wrong, the reason, and what would do. No message ever repeats a secret.
 from __future__ import annotations
 
 import base64
-import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from gateway.secret import Secret
-from gateway.settings.access import read_access
-from gateway.settings.record import FROM_ELSEWHERE, Section, Settings
+from gateway.settings.access import check_owner, read_access
+from gateway.settings.mistakes import BadSettings, Place, Problem, Said, explain, is_within, key_of
+from gateway.settings.record import FROM_ELSEWHERE, Settings
+from gateway.settings.together import (
+    COMPARED,
+    MAIL_PASSWORD_CREDENTIAL,
+    MAIL_PASSWORD_VARIABLE,
+    check_addresses,
+    check_together,
+)
 
 SETTINGS_FILE = "gateway.toml"
 ACCESS_FILE = "access.toml"
@@ -27,34 +32,14 @@ PREFIX = "GATEWAY_"
 OWNERS_VARIABLE = "OPS_ACCESS_EMAILS"
 SECRET_VARIABLE = "GATEWAY_SECRET"  # noqa: S105 - its name, not a secret
 SECRET_CREDENTIAL = "gateway-secret"  # noqa: S105
-MAIL_PASSWORD_VARIABLE = "GATEWAY_MAIL_PASSWORD"  # noqa: S105
-MAIL_PASSWORD_CREDENTIAL = "gateway-mail-password"  # noqa: S105
 NOT_SETTINGS = frozenset((SECRET_VARIABLE, MAIL_PASSWORD_VARIABLE, "GATEWAY_CONFIG"))
 MIN_SECRET_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong where: `file` is a file's path or "environment", `key` may be "" for the whole file."""
-
-    file: str
-    key: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.reason}" if self.key else f"{self.file}: {self.reason}"
-
-
-class BadSettings(Exception):
-    """All that is wrong with the settings; nothing was changed by reading them."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(map(str, problems)))
-        self.problems = problems
-
-
-def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
-    """Return the settings of `config_dir` and `environ`.
+def load(
+    config_dir: Path, environ: Mapping[str, str], look_further: Callable[[Settings], Iterable[Said]] = lambda _: ()
+) -> Settings:
+    """Return the settings of `config_dir` and `environ`. `look_further` yields what else is wrong with them.
 
     Without gateway.toml the defaults hold. Without access.toml nothing does: a list of owners that went missing
     would turn owners into people who need one factor instead of three.
@@ -62,24 +47,23 @@ def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
     Raises BadSettings with every problem found.
     """
     problems: list[Problem] = []
-    file = config_dir / SETTINGS_FILE
-    given = read_toml(file, problems)
-    from_environment = overlay(given, environ)
-    owners = [part.strip() for part in environ.get(OWNERS_VARIABLE, "").split(",") if part.strip()]
     access_file = config_dir / ACCESS_FILE
     if not is_there(access_file):
         problems.append(Problem(str(access_file), "", "it is missing; it says who may open what, and must be there"))
-    access, access_problems = read_access(read_toml(access_file, problems), owners)
-    problems += [
-        Problem("environment" if key == OWNERS_VARIABLE else str(access_file), key, reason)
-        for key, reason in access_problems
-    ]
+    access, in_access = read_access(read_toml(access_file, problems) or {}, read_owners(environ, problems))
+    problems += [Problem(str(access_file), key, reason) for key, reason in in_access]
     secrets = read_secrets(environ, problems)
     elsewhere = {"access": access, "secrets": secrets, "mail_password": read_mail_password(environ, problems)}
-    settings = validate(given, elsewhere, str(file), from_environment, problems)
-    if settings is not None:
-        problems += [Problem(str(file), key, reason) for key, reason in check_together(settings)]
-    if problems or settings is None:
+    file = config_dir / SETTINGS_FILE
+    in_file = read_toml(file, problems)
+    given = in_file or {}
+    variables = overlay(given, environ)
+    settings, mistakes = validate(given, elsewhere)
+    said = [(key_of(place), reason) for place, reason in mistakes]
+    if in_file is not None:
+        said += look_closer(settings, [key_of(setting_at(place)) for place, _ in mistakes], look_further)
+    problems += [problem_of(key, reason, str(file), variables) for key, reason in said]
+    if problems:
         raise BadSettings(problems)
     return settings
 
@@ -92,7 +76,8 @@ def is_there(file: Path) -> bool:
         return True
 
 
-def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any]:
+def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any] | None:
+    """Return what stands in the file, or None, with a problem more, if that can't be known."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -101,7 +86,7 @@ def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any]:
         problems.append(Problem(str(file), "", f"this is not TOML: {error}"))
     except OSError as error:
         problems.append(Problem(str(file), "", f"it can't be read: {error.strerror}"))
-    return {}
+    return None
 
 
 def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
@@ -128,48 +113,67 @@ def read_value(text: str) -> Any:
         return text
 
 
-def validate(
-    given: dict[str, Any],
-    elsewhere: Mapping[str, Any],
-    file: str,
-    from_environment: Mapping[str, str],
-    problems: list[Problem],
-) -> Settings | None:
-    for name, reason in FROM_ELSEWHERE.items():
-        if name in given:
-            problems.append(Problem(file, name, reason))
-            del given[name]
+def read_owners(environ: Mapping[str, str], problems: list[Problem]) -> frozenset[str]:
+    """Return the owners that the environment names, normalised."""
+    found = set()
+    for email in filter(None, map(str.strip, environ.get(OWNERS_VARIABLE, "").split(","))):
+        try:
+            found.add(check_owner(email))
+        except ValueError as error:
+            problems.append(Problem("environment", OWNERS_VARIABLE, str(error)))
+    return frozenset(found)
+
+
+def validate(given: dict[str, Any], elsewhere: Mapping[str, Any]) -> tuple[Settings, list[tuple[Place, str]]]:
+    """Return the settings, with the default in place of every key that is wrong, and what is wrong where.
+
+    So one mistake does not keep the rest from being looked at.
+    """
+    mistakes: list[tuple[Place, str]] = [((name,), reason) for name, reason in FROM_ELSEWHERE.items() if name in given]
+    for place, _ in mistakes:
+        leave_out(given, place)
     try:
-        return Settings.model_validate({**given, **elsewhere})
+        return Settings.model_validate({**given, **elsewhere}), mistakes
     except ValidationError as error:
-        for detail in error.errors(include_input=False, include_url=False):
-            key = ".".join(str(part) for part in detail["loc"])
-            variable = from_environment.get(key)
-            where = ("environment", variable) if variable else (file, key)
-            problems.append(Problem(*where, reason_of(detail["type"], detail["msg"], detail["loc"])))
-    return None
+        found = list(explain(error, Settings))
+    for place, _ in found:
+        leave_out(given, place)
+    return Settings.model_validate({**given, **elsewhere}), mistakes + found
 
 
-def reason_of(kind: str, message: str, place: tuple[int | str, ...]) -> str:
-    if kind == "extra_forbidden":
-        names = names_at(place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), names, n=1)
-        return (
-            f"there is no such key; did you mean {near[0]}?"
-            if near
-            else f"there is no such key; there are {', '.join(names)}"
-        )
-    return message.removeprefix("Value error, ").removeprefix("Input ")
+def leave_out(given: dict[str, Any], place: Place) -> None:
+    """Take the setting at `place` out, whole even if only a part of it is wrong."""
+    *sections, key = setting_at(place)
+    for section in sections:
+        given = given[section]
+    given.pop(key, None)
 
 
-def names_at(place: tuple[int | str, ...]) -> list[str]:
-    model: type[Section] = Settings
-    for part in place:
-        found = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(found, type) and issubclass(found, Section)):
-            return []
-        model = found
-    return [name for name in model.model_fields if name not in FROM_ELSEWHERE]
+def setting_at(place: Place) -> tuple[str, ...]:
+    """Return the key of Settings, or of a section in it, in which `place` is."""
+    return tuple(part for part in place[:2] if isinstance(part, str))
+
+
+def look_closer(settings: Settings, wrong: list[str], look_further: Callable[[Settings], Iterable[Said]]) -> list[Said]:
+    """Return what else is wrong, but nothing that rests on a default which stands in place of what is `wrong`."""
+
+    def is_wrong(key: str) -> bool:
+        return any(is_within(key, setting) for setting in wrong)
+
+    found = [*check_together(settings), *look_further(settings)]
+    if not any(map(is_wrong, COMPARED)):
+        found += check_addresses(settings)
+    return [(key, reason) for key, reason in found if not is_wrong(key)]
+
+
+def problem_of(key: str, reason: str, file: str, variables: Mapping[str, str]) -> Problem:
+    """Name the variable where the environment said it, else the file; a problem of no key is this machine's."""
+    if not key:
+        return Problem("here", "", reason)
+    for name, variable in variables.items():
+        if is_within(key, name):
+            return Problem("environment", variable + key.removeprefix(name), reason)
+    return Problem(file, key, reason)
 
 
 def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[Secret[bytes], ...]:
@@ -231,51 +235,3 @@ def read_secret(line: str) -> bytes | None:
         return None
     is_typed = secret.isascii() or secret[: len(secret) // 2] in secret[1:]
     return secret if len(secret) >= MIN_SECRET_BYTES and len(set(secret)) >= 12 and not is_typed else None
-
-
-def check_together(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (key, reason) for what only shows when several keys are seen together."""
-    for who in ("members", "owners"):
-        lifespan = getattr(settings.sessions, who)
-        if lifespan.idle_seconds > lifespan.absolute_seconds:
-            yield f"sessions.{who}", "idle_seconds is longer than absolute_seconds, so it would never count"
-    paths = [path for path in settings.pages.paths.values() if path]
-    if len(set(paths)) < len(paths):
-        yield "pages.paths", "two pages have the same path"
-    if settings.mail.username and settings.mail_password is None:
-        where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
-        yield "mail.username", f"there is no password for it; give it in {where}"
-    if settings.mail.ca_file and not Path(settings.mail.ca_file).is_file():
-        yield "mail.ca_file", "there is no such file"
-    for network in settings.listen.trusted_proxies:
-        if network != "unix" and ip_network(network).prefixlen == 0:
-            yield "listen.trusted_proxies", f"{network} is everybody, and each could say to be anybody else"
-    if not settings.listen.addresses:
-        yield "listen.addresses", "give at least one address"
-    yield from check_admin(settings)
-
-
-def check_admin(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The admin listener is for this machine, and no way leads to it from the public one."""
-    address = settings.admin.listen
-    if address and address in settings.listen.addresses:
-        yield "admin.listen", "people are served on this address; give another one"
-    if address and address == settings.upstream.address:
-        yield "admin.listen", "the application is at this address, so everybody could reach it; give another one"
-    if address and not settings.admin.allow_elsewhere and not is_local(address):
-        reason = "other machines could reach this address, and nobody is asked who they are"
-        yield (
-            "admin.listen",
-            f"{reason}; take one on loopback, or set admin.allow_elsewhere if a firewall keeps them out",
-        )
-
-
-def is_local(address: str) -> bool:
-    """Whether only this machine reaches `address`: a Unix socket, or an address on loopback written as such."""
-    host = address.rpartition(":")[0].strip("[]")
-    if address.startswith("unix:") or host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

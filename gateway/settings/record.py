@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import getaddresses
-from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.accounts.record import check_tenant, normalise_identifier
-from gateway.edge.authority import read_authority
+from gateway.accounts.record import check_tenant
 from gateway.gate import Rules
-from gateway.passwords.breaches import open_list
 from gateway.secret import Secret
-from gateway.store.location import locate
+from gateway.settings.values import (
+    COLOUR,
+    COOKIE_NAME,
+    LOGO,
+    SUPPORT,
+    check_address,
+    check_breach_api,
+    check_breach_list,
+    check_domains,
+    check_file,
+    check_header,
+    check_host,
+    check_network,
+    check_optional_address,
+    check_page,
+    check_paths,
+    check_public_url,
+    check_recipient,
+    check_sender,
+    check_store,
+    matches,
+)
 
-HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
-COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-COOKIE_NAME = re.compile(r"__Host-[A-Za-z0-9_-]{1,40}")
-SENDER_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
-PAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:/\{[a-z]+\})?")
 IDENTITY_NAMES = {
     "user": "Remote-User",
     "email": "Remote-Email",
@@ -37,109 +47,42 @@ IDENTITY_NAMES = {
 }
 
 
-def check_address(text: str) -> str:
-    if text.startswith("unix:/"):
-        return text
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ValueError("write host:port, [v6 address]:port, or unix:/path/to/socket")
-    return text
+def complete_names(given: Any) -> Any:
+    """Names that are not given keep their defaults."""
+    return {**IDENTITY_NAMES, **given} if isinstance(given, dict) else given
 
 
-def check_optional_address(text: str) -> str:
-    return check_address(text) if text else text
+def check_names(names: dict[str, str]) -> dict[str, str]:
+    unknown = sorted(set(names) - set(IDENTITY_NAMES))
+    if unknown:
+        raise ValueError(f"there is no {unknown[0]!r}; there are {', '.join(IDENTITY_NAMES)}")
+    used = [name.lower() for name in names.values() if name]
+    twice = next((name for name in used if used.count(name) > 1), None)
+    if twice:
+        raise ValueError(f"{twice!r} is given twice")
+    return names
 
 
-def check_network(text: str) -> str:
-    if text != "unix":
-        try:
-            ip_network(text)
-        except ValueError as error:
-            raise ValueError(f'write an address, a network like 10.0.0.0/8, or "unix" ({error})') from None
-    return text
-
-
-def check_store(text: str) -> str:
-    locate(text)
-    return text
-
-
-def check_public_url(text: str) -> str:
-    parts = urlsplit(text)
-    authority = read_authority(parts.netloc.encode("ascii", "replace"))
-    if parts.scheme not in ("http", "https") or authority is None or parts.path not in ("", "/") or parts.query:
-        raise ValueError("write the address that people type, without a path, like https://app.example.com")
-    if parts.scheme == "http" and not (authority == "localhost" or authority.endswith(".localhost")):
-        raise ValueError("cookies can only be kept safe over https; http works for localhost alone")
-    return text.rstrip("/").lower()
-
-
-def check_host(text: str) -> str:
-    if read_authority(text.encode("ascii", "replace")) is None:
-        raise ValueError("write a host name, with :port if people type one")
-    return text
-
-
-def check_sender(text: str) -> str:
-    addresses = [address for _, address in getaddresses([text])]
-    if len(addresses) != 1 or not text.isprintable() or not SENDER_ADDRESS.fullmatch(addresses[0]):
-        raise ValueError("write an address, or a name and an address, like OtiumWork <no-reply@example.com>")
-    return text
-
-
-def check_breach_list(text: str) -> str:
-    open_list(text)
-    return text
-
-
-def check_breach_api(text: str) -> str:
-    if not text:
-        return text
-    parts = urlsplit(text)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or read_authority(parts.netloc.encode("ascii", "replace")) is None:
-        raise ValueError("write the address up to the five digits, like https://api.pwnedpasswords.com/range")
-    if parts.query or parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("write an address without ? and #, to which the five digits are added")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("write https: what is asked for says something about people's passwords")
-    return text
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def check_page(text: str) -> str:
-    if text and not PAGE_PATH.fullmatch(text):
-        raise ValueError('write a plain path like /sign-in, or "" to switch the page off')
-    return text
-
-
-def matches(pattern: re.Pattern[str], advice: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(advice)
-        return text
-
-    return AfterValidator(check)
-
-
-ListenAddress = Annotated[str, AfterValidator(check_address)]
+Address = Annotated[str, AfterValidator(check_address)]
+HeaderName = Annotated[str, AfterValidator(check_header)]
+Tenant = Annotated[str, AfterValidator(check_tenant)]
+PagePath = Annotated[str, AfterValidator(check_page)]
 Network = Annotated[str, AfterValidator(check_network)]
 Host = Annotated[str, AfterValidator(check_host)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Section(BaseModel):
+    """A table of gateway.toml. No key is judged by another: that is for `settings.together`.
+
+    Keys of Settings and of the sections in it have defaults, so what is wrong can be left out, and the rest is good.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
 
 class Listen(Section):
-    addresses: tuple[ListenAddress, ...] = ("127.0.0.1:8000",)
+    addresses: tuple[Address, ...] = ("127.0.0.1:8000",)
     workers: int = Field(2, ge=1, le=64)
     trusted_proxies: tuple[Network, ...] = ()
     head_seconds: Seconds = 10
@@ -156,7 +99,7 @@ class Listen(Section):
 
 
 class Upstream(Section):
-    address: ListenAddress = "127.0.0.1:5000"
+    address: Address = "127.0.0.1:5000"
     connect_seconds: Seconds = 5
     head_seconds: Seconds = 60
     idle_seconds: Seconds = 60
@@ -174,35 +117,16 @@ class Mail(Section):
     port: int = Field(25, ge=1, le=65_535)
     security: Literal["none", "starttls", "tls"] = "starttls"
     username: str = ""
-    ca_file: str = ""
+    ca_file: Annotated[str, AfterValidator(check_file)] = ""
     seconds: Seconds = 10
     sender: Annotated[str, AfterValidator(check_sender)] = "OtiumWork <no-reply@localhost>"
 
 
 class Identity(Section):
     user: Literal["id", "email"] = "id"
-    names: dict[str, str] = IDENTITY_NAMES
-
-    @model_validator(mode="before")
-    @classmethod
-    def complete(cls, given: Any) -> Any:
-        """Names that are not given keep their defaults."""
-        if isinstance(given, dict) and isinstance(given.get("names"), dict):
-            return {**given, "names": {**IDENTITY_NAMES, **given["names"]}}
-        return given
-
-    @model_validator(mode="after")
-    def check(self) -> Identity:
-        unknown = sorted(set(self.names) - set(IDENTITY_NAMES))
-        if unknown:
-            raise ValueError(f"names: there is no {unknown[0]!r}; there are {', '.join(IDENTITY_NAMES)}")
-        used = [name.lower() for name in self.names.values() if name]
-        for name in used:
-            if not HEADER_NAME.fullmatch(name):
-                raise ValueError(f"names: {name!r} is no header name (letters, digits and - only)")
-            if used.count(name) > 1:
-                raise ValueError(f"names: {name!r} is given twice")
-        return self
+    names: Annotated[dict[str, HeaderName], BeforeValidator(complete_names), AfterValidator(check_names)] = (
+        IDENTITY_NAMES
+    )
 
 
 class Limits(Section):
@@ -233,28 +157,13 @@ class SessionSettings(Section):
 
 class Signup(Section):
     mode: Literal["off", "open", "domains"] = "off"
-    tenant: Annotated[str, AfterValidator(check_tenant)] = "default"
-    domains: dict[str, Annotated[str, AfterValidator(check_tenant)]] = {}
-
-    @model_validator(mode="after")
-    def check(self) -> Signup:
-        for domain in self.domains:
-            if normalise_identifier(f"x@{domain}") != f"x@{domain}":
-                raise ValueError(f"domains: write {domain!r} in lower case, as in an email")
-        if self.mode == "domains" and not self.domains:
-            raise ValueError('domains: with mode = "domains" give at least one, like "acme.example" = "acme"')
-        return self
+    tenant: Tenant = "default"
+    domains: Annotated[dict[str, Tenant], AfterValidator(check_domains)] = {}
 
 
 class Passwords(Section):
     breach_list: Annotated[str, AfterValidator(check_breach_list)] = ""
     breach_api: Annotated[str, AfterValidator(check_breach_api)] = ""
-
-
-def check_recipient(text: str) -> str:
-    if text and not SENDER_ADDRESS.fullmatch(text):
-        raise ValueError('write one plain address, or "" for none')
-    return text
 
 
 class AuditSettings(Section):
@@ -266,11 +175,15 @@ class AuditSettings(Section):
 
 class Pages(Section):
     product: str = Field("OtiumWork", min_length=1, max_length=60)
-    logo: str = ""
+    logo: Annotated[
+        str, matches(LOGO, "write a path on this site like /static/logo.svg, or a data:image/ address, or nothing")
+    ] = ""
     accent: Annotated[str, matches(COLOUR, "write a colour like #2457c5")] = "#2457c5"
-    support: str = ""
+    support: Annotated[str, matches(SUPPORT, "write an email, or an address that begins with https://, or nothing")] = (
+        ""
+    )
     language: str = Field("en", pattern=r"^[a-z]{2,3}(?:_[A-Z]{2})?$")
-    paths: dict[str, Annotated[str, AfterValidator(check_page)]] = {}
+    paths: Annotated[dict[str, PagePath], AfterValidator(check_paths)] = {}
 
 
 class Admin(Section):

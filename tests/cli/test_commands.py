@@ -102,7 +102,7 @@ def test_bad_settings_are_all_listed(shell: Gateway) -> None:
     (shell.config / "access.toml").write_text('rules = [{ path = "x" }]\nowner = 1')
     result = shell.cli("check-config")
     assert result.returncode == 1
-    assert "rules.0.path" in result.stderr
+    assert "rules (1st entry).path" in result.stderr
     assert "access.toml: owner: there is no such key" in result.stderr
 
 

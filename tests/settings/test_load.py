@@ -13,6 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.accounts.record import Role
+from gateway.edge.names import FORGED, HINTS
+from gateway.http1 import HOP_BY_HOP
 from gateway.secret import Secret
 from gateway.settings import BadSettings, Settings, load
 from gateway.settings.load import MIN_SECRET_BYTES
@@ -90,10 +92,22 @@ SETTINGS_MISTAKES = [
     ("[listen]\nworker = 2", "gateway.toml: listen.worker: there is no such key; did you mean workers?"),
     ("[lissten]\nworkers = 2", "gateway.toml: lissten: there is no such key; did you mean listen?"),
     ("[listen]\nworkers = 0", "gateway.toml: listen.workers: should be greater than or equal to 1"),
-    ('[listen]\naddresses = ["8000"]', "gateway.toml: listen.addresses.0: write host:port"),
+    ('[listen]\naddresses = ["8000"]', "gateway.toml: listen.addresses (1st entry): write host:port"),
     ("[listen]\naddresses = []", "gateway.toml: listen.addresses: give at least one address"),
-    ('[listen]\ntrusted_proxies = ["proxy"]', "gateway.toml: listen.trusted_proxies.0: write an address, a network"),
+    (
+        '[listen]\ntrusted_proxies = ["proxy"]',
+        "gateway.toml: listen.trusted_proxies (1st entry): write an address, a network",
+    ),
     ('[upstream]\naddress = "localhost"', "gateway.toml: upstream.address: write host:port"),
+    ('[upstream]\naddress = "http://127.0.0.1:5055"', "gateway.toml: upstream.address: write host:port"),
+    ('[upstream]\naddress = "127.0.0.1:5055/app"', "gateway.toml: upstream.address: write host:port"),
+    ('[upstream]\naddress = "::1:5055"', "gateway.toml: upstream.address: write host:port"),
+    ('[upstream]\naddress = "[::g]:5055"', "gateway.toml: upstream.address: write host:port"),
+    ('[upstream]\naddress = "127.0.0.1:8000"', "gateway.toml: upstream.address: the gateway itself listens on 127"),
+    ('[listen]\naddresses = "127.0.0.1:80"', "gateway.toml: listen.addresses: it must be a list, even of a single"),
+    ("[listen]\naddresses = [8000]", 'gateway.toml: listen.addresses (1st entry): it must be text, in "quotes"'),
+    ("listen = 8000", "gateway.toml: listen: it must be a table"),
+    ('hosts = ["a b"]', "gateway.toml: hosts (1st entry): write a host name"),
     ('public_url = "http://app.example.com"', "gateway.toml: public_url: cookies can only be kept safe over https"),
     ('public_url = "https://app.example.com/x"', "gateway.toml: public_url: write the address that people type"),
     ('public_url = "app.example.com"', "gateway.toml: public_url: write the address that people type"),
@@ -103,12 +117,21 @@ SETTINGS_MISTAKES = [
         "[sessions.owners]\nidle_seconds = 9\nabsolute_seconds = 5",
         "gateway.toml: sessions.owners: idle_seconds is longer",
     ),
-    ('[identity.names]\nuzer = "X"', "gateway.toml: identity: names: there is no 'uzer'"),
-    ('[identity.names]\nuser = "X_User"', "gateway.toml: identity: names: 'x_user' is no header name"),
-    ('[identity.names]\nuser = "Remote-Email"', "gateway.toml: identity: names: 'remote-email' is given twice"),
+    ('[identity.names]\nuzer = "X"', "gateway.toml: identity.names: there is no 'uzer'"),
+    ('[identity.names]\nuser = "X_User"', "gateway.toml: identity.names.user: 'X_User' is no header name"),
+    ('[identity.names]\nuser = "Remote-Email"', "gateway.toml: identity.names: 'remote-email' is given twice"),
     ('[pages]\naccent = "blue"', "gateway.toml: pages.accent: write a colour like #2457c5"),
     ('[pages]\npaths = { login = "/a", logout = "/a" }', "gateway.toml: pages.paths: two pages have the same path"),
     ('[pages]\npaths = { login = "a" }', "gateway.toml: pages.paths.login: write a plain path"),
+    ('[pages]\nsupport = "+49 123"', "gateway.toml: pages.support: write an email, or an address that begins"),
+    (
+        '[pages]\nsupport = "http://help.example"',
+        "gateway.toml: pages.support: write an email, or an address that begins",
+    ),
+    ('[pages]\nlogo = "https://cdn.example/logo.svg"', "gateway.toml: pages.logo: write a path on this site"),
+    ('[pages]\nlogo = "//cdn.example/logo.svg"', "gateway.toml: pages.logo: write a path on this site"),
+    ('[signup]\nmode = "domains"', "gateway.toml: signup.domains: with mode"),
+    ('[signup.domains]\n"Acme.example" = "acme"', "gateway.toml: signup.domains: write 'Acme.example' in lower case"),
     ('mail_password = "x"', "gateway.toml: mail_password: the mail server's password comes from the environment"),
     ('[mail]\nsender = "nobody"', "gateway.toml: mail.sender: write an address, or a name and an address"),
     ('[mail]\nsender = "a@x.example, b@y.example"', "gateway.toml: mail.sender: write an address"),
@@ -169,24 +192,33 @@ def test_the_admin_listener_is_elsewhere_only_on_purpose(tmp_path: Path) -> None
 ACCESS_MISTAKES = [
     (
         'owners = ["a@evil@example.com"]',
-        "access.toml: owners: 'a@evil@example.com': An email address has exactly one @",
+        "access.toml: owners (1st entry): 'a@evil@example.com': An email address has exactly one @",
     ),
     (
         'rules = [{ path = "/", roles = ["emploee"] }]',
-        "access.toml: rules.0.roles.0: should be 'employee', 'manager' or 'admin'",
+        "access.toml: rules (1st entry).roles (1st entry): should be 'employee', 'manager' or 'admin'",
     ),
-    ('rules = [{ path = "admin" }]', "access.toml: rules.0.path: write a plain path"),
-    ('rules = [{ path = "/a//b" }]', "access.toml: rules.0.path: write a plain path"),
-    ('rules = [{ path = "/a/../b" }]', "access.toml: rules.0.path: write a plain path"),
-    ('rules = [{ path = "/a%20b" }]', "access.toml: rules.0.path: write a plain path"),
-    ('rules = [{ path = "/a;b" }]', "access.toml: rules.0.path: write a plain path"),
-    ('rules = [{ path = "/a/" }]', "access.toml: rules.0.path: leave out the final slash"),
+    ('rules = [{ path = "admin" }]', "access.toml: rules (1st entry).path: write a plain path"),
+    ('rules = [{ path = "/a//b" }]', "access.toml: rules (1st entry).path: write a plain path"),
+    ('rules = [{ path = "/a/../b" }]', "access.toml: rules (1st entry).path: write a plain path"),
+    ('rules = [{ path = "/a%20b" }]', "access.toml: rules (1st entry).path: write a plain path"),
+    ('rules = [{ path = "/a;b" }]', "access.toml: rules (1st entry).path: write a plain path"),
+    ('rules = [{ path = "/a/" }]', "access.toml: rules (1st entry).path: leave out the final slash"),
     ('rules = [{ path = "/" }, { path = "/" }]', "access.toml: rules: / stands there twice"),
-    ('public = [{ path = "/a", methods = ["get"] }]', "access.toml: public.0.methods.0: there are"),
+    ('public = [{ path = "/a", methods = ["get"] }]', "access.toml: public (1st entry).methods (1st entry): there are"),
     ('public = [{ path = "/a" }]\nmachine = [{ path = "/a" }]', "access.toml: machine: /a stands in public as well"),
-    ('rules = [{ path = "/", role = "admin" }]', "access.toml: rules.0.role: there is no such key"),
-    ('rules = [{ path = "/", tenants = ["Acme Inc"] }]', "access.toml: rules.0.tenants.0: A tenant is written with"),
-    ('public = "/a"', "access.toml: public: "),
+    (
+        'rules = [{ path = "/", role = "admin" }]',
+        "access.toml: rules (1st entry).role: there is no such key; did you mean roles?",
+    ),
+    (
+        'rules = [{ path = "/", tenants = ["Acme Inc"] }]',
+        "access.toml: rules (1st entry).tenants (1st entry): A tenant is written with",
+    ),
+    ('public = "/a"', "access.toml: public: it must be a list, even of a single entry: [ … ]"),
+    ('public = ["/a"]', "access.toml: public (1st entry): it must be a table, like { name = … }"),
+    ('rules = [{ roles = ["admin"] }]', "access.toml: rules (1st entry).path: it is missing, and must be given"),
+    ('rules = [{ path = "/" }, { path = "b" }]', "access.toml: rules (2nd entry).path: write a plain path"),
 ]
 
 
@@ -202,6 +234,85 @@ def test_mistakes_in_the_environment_name_the_variable(tmp_path: Path) -> None:
         "environment: GATEWAY_LISTEN__WORKERS: should be a valid integer, unable to parse string as an integer"
     ]
     assert problems(tmp_path, OPS_ACCESS_EMAILS="nobody")[0].startswith("environment: OPS_ACCESS_EMAILS: 'nobody'")
+
+
+def test_a_mistake_within_a_list_in_the_environment_names_the_variable(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, GATEWAY_LISTEN__ADDRESSES='["[::1]:80", "8000"]')
+    assert said.startswith("environment: GATEWAY_LISTEN__ADDRESSES (2nd entry): write host:port")
+
+
+@pytest.mark.parametrize("address", ["app:5000", "[::1]:5000", "127.0.0.2:8000", "unix:/run/app.sock", "10.0.0.5:8000"])
+def test_the_application_is_at_an_address_of_its_own(tmp_path: Path, address: str) -> None:
+    assert read(tmp_path, f'[upstream]\naddress = "{address}"').upstream.address == address
+
+
+@pytest.mark.parametrize(
+    ("upstream", "listen"),
+    [
+        ("127.0.0.1:8000", "0.0.0.0:8000"),
+        ("localhost:8000", "[::]:8000"),
+        ("localhost:8000", "127.0.0.1:8000"),
+        ("[::1]:8000", "[::1]:8000"),
+        ("unix:/run/gateway.sock", "unix:/run/gateway.sock"),
+    ],
+)
+def test_the_gateway_does_not_ask_itself(tmp_path: Path, upstream: str, listen: str) -> None:
+    (said,) = problems(tmp_path, f'[upstream]\naddress = "{upstream}"\n[listen]\naddresses = ["{listen}"]')
+    assert said.startswith("gateway.toml: upstream.address: the gateway itself listens on")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(name.decode() for name in HOP_BY_HOP | HINTS | FORGED),
+        *("Host", "Cookie", "Content-Length", "Expect", "X-Forwarded-Proto", "Sec-WebSocket-Key", "X-Accel-Redirect"),
+    ],
+)
+def test_nobody_is_named_in_a_field_that_says_something_else(tmp_path: Path, name: str) -> None:
+    (said,) = problems(tmp_path, f'[identity.names]\nuser = "{name}"')
+    assert said.startswith(f"gateway.toml: identity.names.user: {name} says something else already")
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-User", "X-Auth-Request-Email", "X-App-User", ""])
+def test_other_products_names_can_be_taken(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, f'[identity.names]\nuser = "{name}"').identity.names["user"] == name
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("support", "help@acme.example"),
+        ("support", "https://help.example/a"),
+        ("logo", "/static/logo.svg"),
+        ("logo", "data:image/png;base64,AA=="),
+    ],
+)
+def test_pages_take_help_and_a_logo_from_this_site(tmp_path: Path, key: str, value: str) -> None:
+    assert getattr(read(tmp_path, f'[pages]\n{key} = "{value}"').pages, key) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "access", "keys"),
+    [
+        ("", 'owners = ["x"]\nrules = [{ path = "/", roles = ["x"] }]', ["owners (1st", "rules (1st"]),
+        ("", 'rules = [{ path = "/a", require = "x" }, { path = "/a" }]', ["rules (1st", "rules: /a stands"]),
+        (
+            '[passwords]\nbreach_list = "/none"\n[mail]\nca_file = "/none"',
+            "",
+            ["mail.ca_file", "passwords.breach_list"],
+        ),
+        ('[pages]\naccent = "x"\n[mail]\nusername = "x"', "", ["pages.accent", "mail.username"]),
+    ],
+)
+def test_a_mistake_hides_no_other(tmp_path: Path, settings: str, access: str, keys: list[str]) -> None:
+    found = sorted(problem.partition(": ")[2] for problem in problems(tmp_path, settings, access))
+    assert len(found) == len(keys)
+    assert all(said.startswith(key) for said, key in zip(found, sorted(keys), strict=True)), found
+
+
+def test_nothing_is_said_about_a_default_that_stands_in_for_a_mistake(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, '[listen]\naddresses = ["x"]\n[upstream]\naddress = "127.0.0.1:8000"')
+    assert "listen.addresses (1st entry)" in said
 
 
 def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway.routes import ROUTES
-from gateway.settings import Settings
-from gateway.settings.record import Admin, Listen, Mail, Pages, StoreSettings
+from gateway.settings import BadSettings, Settings
+from gateway.settings.record import Admin, AuditSettings, Listen, Mail, Pages, StoreSettings
 from gateway.startup import RELEASED_AT, advice_on, check_newest, problems_of
-from tests.settings.test_load import problems
+from gateway.worker import load_checked
+from tests.settings.test_load import SECRET, problems
 from tests.support.gateway import Gateway
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
@@ -35,6 +36,30 @@ def test_what_is_good_is_good(tmp_path: Path) -> None:
     assert found(Settings(store=store_in(tmp_path / "made" / "later"), admin=Admin(listen="127.0.0.1:9464"))) == []
 
 
+def test_checkpoints_go_into_a_file_that_is_there_or_can_be_made(tmp_path: Path) -> None:
+    settings = Settings(store=store_in(tmp_path), audit=AuditSettings(checkpoint_file=str(tmp_path / "checkpoints")))
+    assert found(settings) == []
+    (tmp_path / "checkpoints").touch()
+    assert found(settings) == []
+
+
+def test_a_mistake_in_a_file_does_not_hide_what_this_machine_lacks(tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text('[pages]\naccent = "blue"\npaths = { logn = "/x" }\n')
+    (tmp_path / "access.toml").touch()
+    with pytest.raises(BadSettings) as caught:
+        load_checked(tmp_path, {"GATEWAY_SECRET": SECRET, "GATEWAY_STORE__URL": f"sqlite:///{tmp_path}/gateway.db"})
+    assert [problem.key for problem in caught.value.problems] == ["pages.accent", "pages.paths.logn"]
+
+
+def test_check_config_says_that_the_defaults_hold_without_a_file(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1")
+    said = f"there is no gateway.toml in {gateway.config}"
+    (gateway.config / "gateway.toml").touch()
+    assert said not in gateway.cli("check-config").stdout
+    (gateway.config / "gateway.toml").unlink()
+    assert said in gateway.cli("check-config").stdout
+
+
 def test_a_clock_that_can_only_be_wrong_stops_the_start(tmp_path: Path) -> None:
     assert "the clock of this machine is years behind" in found(Settings(store=store_in(tmp_path)), 0)[0]
 
@@ -42,10 +67,21 @@ def test_a_clock_that_can_only_be_wrong_stops_the_start(tmp_path: Path) -> None:
 PROBLEMS = [
     (Settings(pages=Pages(paths={"loginn": "/x"})), "pages.paths.loginn: there is no such page; there are accounts"),
     (Settings(pages=Pages(paths={"logout": ""})), "pages.paths.logout: nobody can sign in without this page"),
-    (Settings(listen=Listen(addresses=("203.0.113.9:8000",))), "listen.addresses.0: this machine can't listen there"),
-    (Settings(listen=Listen(addresses=("no.invalid:8000",))), "listen.addresses.0: this machine can't listen there"),
-    (Settings(listen=Listen(addresses=("unix:/none/x.sock",))), "listen.addresses.0: no socket can be made in /none"),
+    (
+        Settings(listen=Listen(addresses=("203.0.113.9:8000",))),
+        "listen.addresses (1st entry): this machine can't listen there",
+    ),
+    (
+        Settings(listen=Listen(addresses=("no.invalid:8000",))),
+        "listen.addresses (1st entry): this machine can't listen there",
+    ),
+    (
+        Settings(listen=Listen(addresses=("unix:/none/x.sock",))),
+        "listen.addresses (1st entry): no socket can be made in /none",
+    ),
     (Settings(admin=Admin(listen="unix:/none/x.sock")), "admin.listen: no socket can be made in /none"),
+    (Settings(audit=AuditSettings(checkpoint_file="/none/c")), "audit.checkpoint_file: no file can be made in /none"),
+    (Settings(audit=AuditSettings(checkpoint_file="/etc")), "audit.checkpoint_file: this user can't write to /etc"),
     (Settings(mail=Mail(ca_file="/etc/hostname")), "mail.ca_file: it holds no certificates"),
     (Settings(store=StoreSettings(url="sqlite:////proc/self/status/x.db")), "store.url: this user can't write in"),
 ]
@@ -129,8 +165,12 @@ def test_check_config_says_what_serve_would_and_changes_nothing(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("GATEWAY_LISTEN__ADDRESSES", '["203.0.113.9:80"]', "listen.addresses.0: this machine can't listen there"),
-        ("GATEWAY_PAGES__PATHS", '{ static = "" }', "pages.paths.static: nobody can sign in"),
+        (
+            "GATEWAY_LISTEN__ADDRESSES",
+            '["203.0.113.9:80"]',
+            "GATEWAY_LISTEN__ADDRESSES (1st entry): this machine can't listen there",
+        ),
+        ("GATEWAY_PAGES__PATHS", '{ static = "" }', "GATEWAY_PAGES__PATHS.static: nobody can sign in"),
     ],
 )
 def test_serve_refuses_what_check_config_refuses(tmp_path: Path, variable: str, value: str, said: str) -> None:

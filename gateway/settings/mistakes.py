@@ -1,0 +1,91 @@
+"""What is wrong with the settings, said for people: where it stands, why it is wrong, what would do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.settings.record import FROM_ELSEWHERE
+
+Said = tuple[str, str]  # the key, and what is wrong with it and would do
+Place = tuple[int | str, ...]
+
+TABLE = "it must be a table, like { name = … }, or a section of its own"
+IN_PLAIN_WORDS = {
+    "tuple_type": "it must be a list, even of a single entry: [ … ]",
+    "dict_type": TABLE,
+    "model_type": TABLE,
+    "string_type": 'it must be text, in "quotes"',
+    "missing": "it is missing, and must be given",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong where: `file` is a file's path or "environment", `key` may be "" for the whole file."""
+
+    file: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: {self.reason}" if self.key else f"{self.file}: {self.reason}"
+
+
+class BadSettings(Exception):
+    """All that is wrong with the settings; nothing was changed by reading them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Place, str]]:
+    """Yield the place and the reason of all that pydantic found wrong with what should be `model`."""
+    for detail in error.errors(include_input=False, include_url=False):
+        yield detail["loc"], reason_of(model, detail["type"], detail["msg"], detail["loc"])
+
+
+def reason_of(model: type[BaseModel], kind: str, message: str, place: Place) -> str:
+    if kind == "extra_forbidden":
+        names = names_at(model, place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), names, n=1)
+        return (
+            f"there is no such key; did you mean {near[0]}?"
+            if near
+            else f"there is no such key; there are {', '.join(names)}"
+        )
+    return IN_PLAIN_WORDS.get(kind) or message.removeprefix("Value error, ").removeprefix("Input ")
+
+
+def names_at(model: type[BaseModel], place: Place) -> list[str]:
+    """Return the keys of the table at `place`, which may be an entry of a list of tables."""
+    for part in place:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            model = next(kind for kind in (annotation, *get_args(annotation)) if is_model(kind))
+    return [name for name in model.model_fields if name not in FROM_ELSEWHERE]
+
+
+def is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def key_of(place: Place) -> str:
+    """Return a key as people count: `rules (2nd entry).roles (1st entry)`."""
+    parts = (f" ({nth(part + 1)} entry)" if isinstance(part, int) else f".{part}" for part in place)
+    return "".join(parts).removeprefix(".")
+
+
+def nth(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def is_within(key: str, table: str) -> bool:
+    """Whether `key` is `table`, or a part of it."""
+    return key == table or key.startswith((f"{table}.", f"{table} ("))

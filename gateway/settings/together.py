@@ -1,0 +1,77 @@
+"""What only shows when several settings are seen together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from gateway.settings.mistakes import Said
+from gateway.settings.record import Settings
+
+MAIL_PASSWORD_VARIABLE = "GATEWAY_MAIL_PASSWORD"  # noqa: S105 - its name, not a secret
+MAIL_PASSWORD_CREDENTIAL = "gateway-mail-password"  # noqa: S105
+COMPARED = ("listen.addresses", "upstream.address", "admin.listen", "admin.allow_elsewhere")
+
+
+def check_together(settings: Settings) -> Iterator[Said]:
+    """Yield what is wrong within sections that are good key by key."""
+    for who in ("members", "owners"):
+        lifespan = getattr(settings.sessions, who)
+        if lifespan.idle_seconds > lifespan.absolute_seconds:
+            yield f"sessions.{who}", "idle_seconds is longer than absolute_seconds, so it would never count"
+    if settings.mail.username and settings.mail_password is None:
+        where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
+        yield "mail.username", f"there is no password for it; give it in {where}"
+    for network in settings.listen.trusted_proxies:
+        if network != "unix" and ip_network(network).prefixlen == 0:
+            yield "listen.trusted_proxies", f"{network} is everybody, and each could say to be anybody else"
+    if not settings.listen.addresses:
+        yield "listen.addresses", "give at least one address"
+    if settings.signup.mode == "domains" and not settings.signup.domains:
+        yield "signup.domains", 'with mode = "domains" give at least one, like "acme.example" = "acme"'
+
+
+def check_addresses(settings: Settings) -> Iterator[Said]:
+    """The application, people and operators each have an address of their own; these are the keys COMPARED.
+
+    The admin listener is for this machine, and no way leads to it from the public one.
+    """
+    upstream, admin = settings.upstream.address, settings.admin.listen
+    for ours in settings.listen.addresses:
+        if leads_to(upstream, ours):
+            reason = f"the gateway itself listens on {ours}, and would ask itself"
+            yield "upstream.address", f"{reason}; give the address on which the application listens"
+    if admin and admin in settings.listen.addresses:
+        yield "admin.listen", "people are served on this address; give another one"
+    if admin and leads_to(upstream, admin):
+        yield "admin.listen", "the application is at this address, so everybody could reach it; give another one"
+    if admin and not settings.admin.allow_elsewhere and not is_local(admin):
+        reason = "other machines could reach this address, and nobody is asked who they are"
+        yield (
+            "admin.listen",
+            f"{reason}; take one on loopback, or set admin.allow_elsewhere if a firewall keeps them out",
+        )
+
+
+def leads_to(address: str, listener: str) -> bool:
+    """Whether who connects to `address` meets what listens on `listener`, as far as their spelling says."""
+    if address.startswith("unix:") or listener.startswith("unix:"):
+        return address == listener
+    (host, _, port), (our_host, _, our_port) = address.rpartition(":"), listener.rpartition(":")
+    if int(port) != int(our_port):
+        return False
+    if our_host in ("0.0.0.0", "[::]"):  # noqa: S104 - all addresses of this machine
+        return is_local(address) or host == our_host
+    loopback = {"localhost", "127.0.0.1", "[::1]"}
+    return host.lower() == our_host.lower() or ("localhost" in (host, our_host) and {host, our_host} <= loopback)
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches `address`: a Unix socket, or an address on loopback written as such."""
+    host = address.rpartition(":")[0].strip("[]")
+    if address.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

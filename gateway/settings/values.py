@@ -1,0 +1,199 @@
+"""Judges single values. Each check returns its value, or raises ValueError that says what to write instead."""
+
+from __future__ import annotations
+
+import os
+import re
+from email.utils import getaddresses
+from ipaddress import IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from gateway.accounts.record import normalise_identifier
+from gateway.edge.authority import read_authority
+from gateway.edge.names import FORGED, HINTS
+from gateway.http1 import HOP_BY_HOP
+from gateway.passwords.breaches import open_list
+from gateway.store.location import locate
+
+HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+COOKIE_NAME = re.compile(r"__Host-[A-Za-z0-9_-]{1,40}")
+SENDER_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+SUPPORT = re.compile(rf"(?:{SENDER_ADDRESS.pattern}|https://\S+)?")
+LOGO = re.compile(r"(?:/(?![/\\])\S*|data:image/.+)?")  # browsers read //host and /\host as another site
+PAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:/\{[a-z]+\})?")
+
+# Fields that say something else already, in HTTP, to proxies or in the gateway. Told who is asking in one of them, the
+# application would lose what it says. X-Forwarded-User and its kin are free: other products tell who is asking there.
+TAKEN_NAMES = frozenset(name.decode("ascii") for name in HOP_BY_HOP | HINTS | FORGED) | {
+    "authorization",
+    "cache-control",
+    "cookie",
+    "date",
+    "expect",
+    "from",
+    "host",
+    "location",
+    "origin",
+    "pragma",
+    "range",
+    "referer",
+    "server",
+    "set-cookie",
+    "user-agent",
+    "vary",
+    "via",
+    "x-forwarded-by",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-requested-with",
+}
+TAKEN_PREFIXES = ("accept", "access-control-", "content-", "if-", "sec-", "x-accel-", "x-original-")
+
+
+def check_address(text: str) -> str:
+    if text.startswith("unix:/"):
+        return text
+    host, _, port = text.rpartition(":")
+    if not is_host(host) or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ValueError(
+            "write host:port, [v6 address]:port, or unix:/path/to/socket, with no http:// before and nothing behind it"
+        )
+    return text
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is a name, an IPv4 address, or an IPv6 address in brackets."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return HOST_NAME.fullmatch(text) is not None
+    try:
+        IPv6Address(text[1:-1])
+    except ValueError:
+        return False
+    return True
+
+
+def check_optional_address(text: str) -> str:
+    return check_address(text) if text else text
+
+
+def check_network(text: str) -> str:
+    if text != "unix":
+        try:
+            ip_network(text)
+        except ValueError as error:
+            raise ValueError(f'write an address, a network like 10.0.0.0/8, or "unix" ({error})') from None
+    return text
+
+
+def check_store(text: str) -> str:
+    locate(text)
+    return text
+
+
+def check_public_url(text: str) -> str:
+    parts = urlsplit(text)
+    authority = read_authority(parts.netloc.encode("ascii", "replace"))
+    if parts.scheme not in ("http", "https") or authority is None or parts.path not in ("", "/") or parts.query:
+        raise ValueError("write the address that people type, without a path, like https://app.example.com")
+    if parts.scheme == "http" and not (authority == "localhost" or authority.endswith(".localhost")):
+        raise ValueError("cookies can only be kept safe over https; http works for localhost alone")
+    return text.rstrip("/").lower()
+
+
+def check_host(text: str) -> str:
+    if read_authority(text.encode("ascii", "replace")) is None:
+        raise ValueError("write a host name, with :port if people type one")
+    return text
+
+
+def check_sender(text: str) -> str:
+    addresses = [address for _, address in getaddresses([text])]
+    if len(addresses) != 1 or not text.isprintable() or not SENDER_ADDRESS.fullmatch(addresses[0]):
+        raise ValueError("write an address, or a name and an address, like OtiumWork <no-reply@example.com>")
+    return text
+
+
+def check_file(text: str) -> str:
+    if text and not os.path.isfile(text):
+        raise ValueError("there is no such file")
+    return text
+
+
+def check_header(name: str) -> str:
+    if name and not HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no header name (letters, digits and - only)")
+    if name.lower() in TAKEN_NAMES or name.lower().startswith(TAKEN_PREFIXES):
+        raise ValueError(
+            f"{name} says something else already, in HTTP or to proxies; take another name, like X-App-User"
+        )
+    return name
+
+
+def check_domains(tenants: dict[str, str]) -> dict[str, str]:
+    for domain in tenants:
+        if normalise_identifier(f"x@{domain}") != f"x@{domain}":
+            raise ValueError(f"write {domain!r} in lower case, as in an email")
+    return tenants
+
+
+def check_breach_list(text: str) -> str:
+    open_list(text)
+    return text
+
+
+def check_breach_api(text: str) -> str:
+    if not text:
+        return text
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or read_authority(parts.netloc.encode("ascii", "replace")) is None:
+        raise ValueError("write the address up to the five digits, like https://api.pwnedpasswords.com/range")
+    if parts.query or parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("write an address without ? and #, to which the five digits are added")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("write https: what is asked for says something about people's passwords")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def check_page(text: str) -> str:
+    if text and not PAGE_PATH.fullmatch(text):
+        raise ValueError('write a plain path like /sign-in, or "" to switch the page off')
+    return text
+
+
+def check_paths(paths: dict[str, str]) -> dict[str, str]:
+    used = [path for path in paths.values() if path]
+    if len(set(used)) < len(used):
+        raise ValueError("two pages have the same path")
+    return paths
+
+
+def matches(pattern: re.Pattern[str], advice: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(advice)
+        return text
+
+    return AfterValidator(check)
+
+
+def check_recipient(text: str) -> str:
+    if text and not SENDER_ADDRESS.fullmatch(text):
+        raise ValueError('write one plain address, or "" for none')
+    return text
