@@ -43,8 +43,10 @@ def problems_of(settings: Settings, pages: Collection[str], now: int) -> Iterato
 
 
 def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
-    """Yield what can be meant, and most often is a mistake."""
+    """Yield what can be meant, and most often is a mistake; and what can't, but is no reason to keep everybody out."""
     yield from check_public_url(settings)
+    if settings.audit.checkpoint_file:
+        yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / SECRET_CREDENTIAL
     if environ.get("CREDENTIALS_DIRECTORY") and credential.exists() and credential.stat().st_mode & stat.S_IROTH:
         yield SECRET_VARIABLE, f"everybody on this machine can read {credential}; chmod 0400 it"
@@ -94,8 +96,6 @@ def check_files(settings: Settings) -> Iterator[Said]:
             ssl.create_default_context(cafile=settings.mail.ca_file)
         except (OSError, ssl.SSLError) as error:
             yield "mail.ca_file", f"it holds no certificates that can be read (PEM): {error.strerror or error}"
-    if settings.audit.checkpoint_file:
-        yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
     location = locate(settings.store.url)
     if isinstance(location, SQLite):
         yield from check_store_file(location)

@@ -36,11 +36,18 @@ def test_what_is_good_is_good(tmp_path: Path) -> None:
     assert found(Settings(store=store_in(tmp_path / "made" / "later"), admin=Admin(listen="127.0.0.1:9464"))) == []
 
 
-def test_checkpoints_go_into_a_file_that_is_there_or_can_be_made(tmp_path: Path) -> None:
-    settings = Settings(store=store_in(tmp_path), audit=AuditSettings(checkpoint_file=str(tmp_path / "checkpoints")))
-    assert found(settings) == []
-    (tmp_path / "checkpoints").touch()
-    assert found(settings) == []
+def test_a_file_for_checkpoints_that_can_not_be_written_is_said_and_keeps_nobody_out(tmp_path: Path) -> None:
+    def advised(file: str) -> list[tuple[str, str]]:
+        settings = Settings(store=store_in(tmp_path), audit=AuditSettings(checkpoint_file=file))
+        assert found(settings) == []
+        return [said for said in advice_on(settings, {}) if said[0] == "audit.checkpoint_file"]
+
+    file = tmp_path / "checkpoints"
+    assert advised(str(file)) == []
+    file.touch()
+    assert advised(str(file)) == []
+    assert "no file can be made in /none" in advised("/none/c")[0][1]
+    assert "this user can't write to /etc" in advised("/etc")[0][1]
 
 
 def test_a_mistake_in_a_file_does_not_hide_what_this_machine_lacks(tmp_path: Path) -> None:
@@ -80,8 +87,6 @@ PROBLEMS = [
         "listen.addresses (1st entry): no socket can be made in /none",
     ),
     (Settings(admin=Admin(listen="unix:/none/x.sock")), "admin.listen: no socket can be made in /none"),
-    (Settings(audit=AuditSettings(checkpoint_file="/none/c")), "audit.checkpoint_file: no file can be made in /none"),
-    (Settings(audit=AuditSettings(checkpoint_file="/etc")), "audit.checkpoint_file: this user can't write to /etc"),
     (Settings(mail=Mail(ca_file="/etc/hostname")), "mail.ca_file: it holds no certificates"),
     (Settings(store=StoreSettings(url="sqlite:////proc/self/status/x.db")), "store.url: this user can't write in"),
 ]
