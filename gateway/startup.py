@@ -23,6 +23,7 @@ from gateway.places import TEMPLATES
 from gateway.settings.load import SECRET_CREDENTIAL, SECRET_VARIABLE, is_local
 from gateway.settings.record import Settings
 from gateway.store.location import SQLite, locate
+from gateway.store.readiness import NotReady, check_file
 
 Said = tuple[str, str]  # the key, and what is wrong with it and would do
 
@@ -96,17 +97,10 @@ def check_files(settings: Settings) -> Iterator[Said]:
             yield "mail.ca_file", f"it holds no certificates that can be read (PEM): {error.strerror or error}"
     location = locate(settings.store.url)
     if isinstance(location, SQLite):
-        yield from check_store_file(location)
-
-
-def check_store_file(location: SQLite) -> Iterator[Said]:
-    """SQLite writes beside its file, too, so the folder must be ours."""
-    folder = location.path.parent
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        yield "store.url", f"this user can't write in {nearest}; give it the folder, or take another one"
-    elif location.path.exists() and not os.access(location.path, os.R_OK | os.W_OK):
-        yield "store.url", f"this user can't read and write {location.path}; it belongs to another one"
+        try:
+            check_file(location)
+        except NotReady as error:
+            yield "store.url", str(error)
 
 
 def check_public_url(settings: Settings) -> Iterator[Said]:

@@ -14,6 +14,7 @@ from gateway.cli import accounts, audit, backups, blocks, keys, mail, running, s
 from gateway.cli.common import Failed
 
 EXPECTED = (
+    "BadSettings",
     "StoreUnavailable",
     "SchemaTooNew",
     "UnreadableFile",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, find_account, find_config, settings_of, with_store
+from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
 
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
@@ -40,7 +40,9 @@ def serve(config: Config = None) -> int:
     def read() -> Settings:
         return worker.load_checked(folder, os.environ)
 
-    return run_supervisor(read, worker.prepare, partial(worker.run_worker, reload=read))
+    return run_supervisor(
+        read, partial(worker.prepare, folder), partial(worker.check, folder), partial(worker.run_worker, reload=read)
+    )
 
 
 def demo(
@@ -60,13 +62,14 @@ def check_config(config: Config = None) -> None:
     from gateway.startup import advice_on
     from gateway.worker import load_checked
 
+    folder = find_config(config)
     settings = settings_of(config, load_checked)
     try_to_build(settings)
-    store, advice = check_store(settings)
+    store, advice = check_store(folder, settings)
     for key, reason in (*advice_on(settings, os.environ), *advice):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     typer.echo(store)
-    typer.echo(f"{find_config(config)}: good, for {settings.public_url}")
+    typer.echo(f"{folder}: good, for {settings.public_url}")
 
 
 def explain(
@@ -101,8 +104,12 @@ def migrate(
     """Create the store or bring its schema up to this version. `serve` does so by itself."""
     from gateway.store.migrate import describe
     from gateway.store.migrate import migrate as migrate_store
+    from gateway.store.readiness import NotReady
 
-    steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
+    try:
+        steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
+    except NotReady as error:
+        fail(f"store.url: {error}")
     for line in describe(steps):
         typer.echo(f"{'would apply' if dry_run else 'applied'} {line}")
     if not steps:
