@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway import __version__
 from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
 
 if TYPE_CHECKING:
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
 
 
 def add_to(program: typer.Typer) -> None:
-    """Put the commands that stand alone into `program`."""
+    """Put the commands that stand alone into `program`, and its own option."""
+    program.callback()(options)
     program.command()(serve)
     program.command()(demo)
     program.command("check-config")(check_config)
     program.command()(explain)
     program.command()(migrate)
+
+
+def show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Signs people in, remembers their devices, and forwards what is allowed."""
 
 
 def serve(config: Config = None) -> int:

@@ -22,6 +22,7 @@ COMMANDS = [
     ["session", "list"],
     ["audit", "verify"],
     ["audit", "list"],
+    ["audit", "erase", "a@acme.example"],
     ["block", "list"],
     ["explain", "GET", "/", "--as", "a@acme.example"],
     ["mail", "status"],
