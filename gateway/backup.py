@@ -36,8 +36,8 @@ from gateway.settings.load import (
 )
 from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE
 from gateway.store import Transaction
-from gateway.store.copying import copy_to, sync, without_password
-from gateway.store.location import PostgreSQL, locate, open_private
+from gateway.store.copying import copy_to, sync
+from gateway.store.location import PostgreSQL, locate, open_private, without_password
 from gateway.store.schema import attempts, backup_codes, kept_forms, magic_links, mailed_links, outbox, sessions, totp
 from gateway.store.version import NEWEST, read_version
 

@@ -28,6 +28,7 @@ from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.logs import get_logger
 from gateway.places import LOCALES, TEMPLATES
+from gateway.sealing import Unopenable
 from gateway.sessions.record import Session
 from gateway.settings.record import Pages
 from gateway.store import StoreUnavailable
@@ -325,6 +326,9 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
         return renderer.failure(failure, request_id, session)
     except StoreUnavailable as error:
         log.error("store_unavailable", reason=str(error), request_id=request_id)
+        return renderer.failure(Failure.STORE_AWAY, request_id, session)
+    except Unopenable as error:
+        log.error("secret_missing", reason=str(error), page=page_of(request), request_id=request_id)
         return renderer.failure(Failure.STORE_AWAY, request_id, session)
     except Exception:
         log.exception("page_failed", page=page_of(request), request_id=request_id)

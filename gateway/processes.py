@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import socket
@@ -39,6 +40,7 @@ def in_child(work: Callable[[], None]) -> None:
             os.write(write, message)
             os._exit(1 if message else 0)
     os.close(write)
+    wait_to_read(read, math.inf)
     with os.fdopen(read, "rb") as pipe:
         message = pipe.read()
     _, status = os.waitpid(pid, 0)

@@ -58,20 +58,21 @@ class Post:
     lifeline: int
 
 
+Look = Callable[[Settings], None]
 Work = Callable[[Post], None]
 
 
-def run(load: Callable[[], Settings], prepare: Callable[[Settings], None], work: Work) -> int:
+def run(load: Callable[[], Settings], prepare: Look, check: Look, work: Work) -> int:
     """Serve until told to stop, and return the exit code.
 
-    `load` reads the settings, at the start and at each SIGHUP; `prepare` is done once before, in a process of its
-    own; `work` is what a worker does (see worker.run_worker).
+    `load` reads the settings, at the start and at each SIGHUP. Before they are served by, `prepare` is done with them
+    at the start and `check` at a SIGHUP, in a process of its own. `work` is what a worker does (worker.run_worker).
     """
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     try:
         in_child(lambda: prepare(settings))
-        supervisor = Supervisor(settings, load, work)
+        supervisor = Supervisor(settings, load, check, work)
     except CannotServe as error:
         sys.stderr.write(f"otium-gateway: {error}\n")
         return 1
@@ -102,9 +103,10 @@ class Slot:
 class Supervisor:
     """Keeps as many workers running as the settings say, all of one generation of settings."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], work: Work) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings], check: Look, work: Work) -> None:
         self._settings = settings
         self._load = load
+        self._check = check
         self._work = work
         self._inherited = inherited_sockets()
         self._board = Board()
@@ -251,6 +253,7 @@ class Supervisor:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             settings = self._load()
+            in_child(lambda: self._check(settings))
             sockets = open_sockets(addresses_of(settings), self._sockets)
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))

@@ -25,6 +25,7 @@ from gateway.settings.mistakes import Said, key_of
 from gateway.settings.record import Settings
 from gateway.settings.together import is_local
 from gateway.store.location import SQLite, locate
+from gateway.store.readiness import NotReady, check_file
 
 RELEASED_AT = 1_767_225_600  # UTC seconds; no clock is right that says earlier
 CLOCK_SECONDS = 300
@@ -98,7 +99,10 @@ def check_files(settings: Settings) -> Iterator[Said]:
             yield "mail.ca_file", f"it holds no certificates that can be read (PEM): {error.strerror or error}"
     location = locate(settings.store.url)
     if isinstance(location, SQLite):
-        yield from check_store_file(location)
+        try:
+            check_file(location)
+        except NotReady as error:
+            yield "store.url", str(error)
 
 
 def check_checkpoint_file(file: Path) -> Iterator[Said]:
@@ -109,16 +113,6 @@ def check_checkpoint_file(file: Path) -> Iterator[Said]:
     elif not os.access(file.parent, os.W_OK | os.X_OK):
         reason = f"no file can be made in {file.parent}; make the folder, and let this user write there"
         yield "audit.checkpoint_file", reason
-
-
-def check_store_file(location: SQLite) -> Iterator[Said]:
-    """SQLite writes beside its file, too, so the folder must be ours."""
-    folder = location.path.parent
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        yield "store.url", f"this user can't write in {nearest}; give it the folder, or take another one"
-    elif location.path.exists() and not os.access(location.path, os.R_OK | os.W_OK):
-        yield "store.url", f"this user can't read and write {location.path}; it belongs to another one"
 
 
 def check_public_url(settings: Settings) -> Iterator[Said]:

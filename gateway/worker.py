@@ -19,11 +19,14 @@ from gateway import logs
 from gateway.app import Gateway
 from gateway.logs import get_logger
 from gateway.routes import ROUTES
+from gateway.sealed import SecretMissing, check_secrets
 from gateway.serve import Post
 from gateway.sessions import rows as session_rows
-from gateway.settings import BadSettings, Settings, load
+from gateway.settings import BadSettings, Problem, Settings, load
+from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
+from gateway.settings.mistakes import Said
 from gateway.startup import advice_on, check_newest, problems_of
-from gateway.store import Store
+from gateway.store.readiness import NotReady, open_ready
 
 log = get_logger("worker")
 
@@ -34,24 +37,41 @@ def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
     return load(folder, environ, lambda settings: problems_of(settings, names, int(time.time())))
 
 
-def prepare(settings: Settings) -> None:
-    """Create the store, or bring its schema up to this version. Raises SchemaTooNew and StoreUnavailable."""
+def prepare(folder: Path, settings: Settings) -> None:
+    """Create the store, or bring its schema up to this version, and check it.
+
+    Raises SchemaTooNew and what `check` raises.
+    """
     from gateway.store.migrate import migrate  # Alembic is needed here only, and large
 
     migrate(settings.store.url)
-    for key, reason in (*advice_on(settings, os.environ), *asyncio.run(look_at_clock(settings))):
+    check(folder, settings)
+
+
+def check(folder: Path, settings: Settings) -> None:
+    """Log advice. Raises what `look_at_store` raises.
+
+    A reload does no more than this, and migrates nothing: a store that is new has nobody in it, and the schema is
+    not to change under workers that run.
+    """
+    for key, reason in (*advice_on(settings, os.environ), *look_at_store(folder, settings)):
         log.warning("advice", key=key, reason=reason)
 
 
-async def look_at_clock(settings: Settings) -> list[tuple[str, str]]:
-    """Return what is to be said about the clock, going by the store, which has to be there."""
-    store = Store.open(settings.store.url)
+def look_at_store(folder: Path, settings: Settings) -> list[Said]:
+    """Return advice on the store. Raises BadSettings if nobody could sign in with it, and StoreUnavailable."""
     try:
-        async with store.reading() as tx:
-            newest = await session_rows.newest(tx)
-    finally:
-        await store.close()
-    return list(check_newest(newest, int(time.time())))
+        return asyncio.run(look(settings))
+    except NotReady as error:
+        raise BadSettings([Problem(str(folder / SETTINGS_FILE), "store.url", str(error))]) from error
+    except SecretMissing as error:
+        raise BadSettings([Problem(SECRET_VARIABLE, "", str(error))]) from error
+
+
+async def look(settings: Settings) -> list[Said]:
+    async with open_ready(settings.store.url) as store, store.reading() as tx:
+        advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
+        return [*advice, *check_newest(await session_rows.newest(tx), int(time.time()))]
 
 
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:

@@ -54,7 +54,7 @@ LAYERS: list[set[str]] = [
     {"gate"},
     {"accounts.links", "forms.rows"},
     {"forms.record"},
-    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealing", "sent"},
+    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealed", "sealing", "sent"},
     {"sessions.live"},
     {"accounts.directory"},
     {

@@ -108,18 +108,23 @@ def places_of(header: list[str]) -> Mapping[str, int]:
     columns = [name.strip().lower() for name in header]
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        raise UnreadableFile(f"the first line must name the columns {', '.join(REQUIRED)}; {missing[0]} is missing")
+        raise UnreadableFile(
+            f"the first line must name the columns {', '.join(REQUIRED)}, with commas or semicolons between them; "
+            f"{missing[0]} is missing"
+        )
     return {name: columns.index(name) for name in (*REQUIRED, *OPTIONAL) if name in columns}
 
 
 def plan(rows: Iterable[tuple[int, Mapping[str, str]]], existing: Iterable[str]) -> list[Verdict]:
     """Return what would become of each row; `existing` are the identifiers that are taken."""
-    taken = set(existing)
+    taken, seen = set(existing), dict[str, int]()
     verdicts: list[Verdict] = []
     for line, row in rows:
         verdict = judge(line, row, taken)
         if isinstance(verdict, Create):
-            taken.add(verdict.identifier)
+            first = seen.setdefault(verdict.identifier, line)
+            if first != line:
+                verdict = Skip(line, verdict.identifier, f"the email stands in line {first} already")
         verdicts.append(verdict)
     return verdicts
 

@@ -151,6 +151,10 @@ async def rename_tenant(tx: Transaction, slug: str, name: str) -> bool:
     return (await tx.execute(update(tenants).where(tenants.c.slug == slug).values(name=name))).rowcount == 1
 
 
+async def has_tenant(tx: Transaction, slug: str) -> bool:
+    return (await tx.execute(select(tenants.c.slug).where(tenants.c.slug == slug))).one_or_none() is not None
+
+
 async def find_tenant_name(tx: Transaction, slug: str) -> str:
     """Return what a tenant is called; its slug if there is none."""
     return (await tx.execute(select(tenants.c.name).where(tenants.c.slug == slug))).scalar_one_or_none() or slug

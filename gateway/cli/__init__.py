@@ -14,6 +14,7 @@ from gateway.cli import accounts, audit, backups, blocks, keys, mail, running, s
 from gateway.cli.common import Failed
 
 EXPECTED = (
+    "BadSettings",
     "StoreUnavailable",
     "SchemaTooNew",
     "UnreadableFile",
@@ -27,7 +28,6 @@ EXPECTED = (
 
 program = typer.Typer(
     name="otium-gateway",
-    help="Signs people in, remembers their devices, and forwards what is allowed.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

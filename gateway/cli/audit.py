@@ -187,18 +187,26 @@ def erase(
     """Take email, addresses, browsers and names of a person out of the log; the chain stays whole."""
     from gateway.accounts import rows as account_rows
     from gateway.accounts.record import normalise_identifier
+    from gateway.audit import search
     from gateway.wiring import keeper_of
 
     settings = settings_of(config)
     identifier = normalise_identifier(email)
+
+    async def find(store: Store) -> Account | None:
+        async with store.reading() as tx:
+            account = await account_rows.find_by_identifier(tx, identifier)
+            if account is None and not (await search.find(tx, search.Filter(person=identifier), None, 1)).rows:
+                fail(f"there is no account {identifier}, and the audit log does not name it")
+            return account
+
+    account = with_store(settings, find)
     if not confirm:
         typer.echo(f"would take everything personal about {identifier} out of the audit log, for ever")
         typer.echo("nothing was changed; add --confirm to do it")
         return
 
     async def change(store: Store) -> str:
-        async with store.reading() as tx:
-            account: Account | None = await account_rows.find_by_identifier(tx, identifier)
         keeper = keeper_of(settings, store)
         done = await keeper.erase(identifier, account.id if account else None, operator(), int(time.time()))
         return f"erased: {done.about} rows about the person, and the name in {done.by} rows about others"

@@ -9,8 +9,10 @@ from pathlib import Path
 from gateway.admin.board import Board
 from gateway.app import Gateway
 from gateway.settings import Settings
+from gateway.settings.mistakes import Said
+from gateway.store.location import SQLite, locate
 from gateway.store.migrate import migrate
-from gateway.worker import look_at_clock
+from gateway.worker import look_at_store
 
 OLDEST = "0001"
 
@@ -27,10 +29,17 @@ async def build(settings: Settings) -> None:
     await Gateway(settings, board, board.lease()).drain()
 
 
-def check_store(settings: Settings) -> tuple[str, list[tuple[str, str]]]:
-    """Return one line on the store, and advice. Raises SchemaTooNew, and StoreUnavailable if it can't be reached."""
+def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
+    """Return one line on the store, and advice.
+
+    Raises SchemaTooNew, BadSettings as `serve` would, and StoreUnavailable if it can't be reached.
+    """
     steps = migrate(settings.store.url, dry_run=True)
-    if steps[:1] == [OLDEST]:
-        return "the store is not there yet; `serve` makes it", []
-    line = f"the store needs {', '.join(steps)}; `serve` does that" if steps else "the store is up to date"
-    return line, asyncio.run(look_at_clock(settings))
+    if not steps:
+        return "the store is up to date", look_at_store(folder, settings)
+    if steps[0] != OLDEST:
+        return f"the store needs {', '.join(steps)}; `serve` does that", []
+    location = locate(settings.store.url)
+    if isinstance(location, SQLite) and not location.path.exists():
+        return f"the store is not there yet; `serve` makes it at {location.place}", []
+    return f"the store at {location.place} is empty, and was never migrated; `serve` does that", []

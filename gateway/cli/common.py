@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.store import Store
 
-PLACES = (Path("config"), Path("/etc/otium-gateway"))
+PLACES = (Path("/etc/otium-gateway"), Path("config"))  # an installed one first: its commands may be typed anywhere
 
 Result = TypeVar("Result")
 Config = Annotated[
@@ -60,16 +60,21 @@ def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], S
 
 
 def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Result:
-    from gateway.store import Store
+    """Do something with the store, which has to be there as this version needs it; or fail with where it is."""
+    from gateway.store import StoreUnavailable
+    from gateway.store.location import locate
+    from gateway.store.readiness import NotReady, open_ready
 
     async def use() -> Result:
-        store = Store.open(settings.store.url)
-        try:
+        async with open_ready(settings.store.url) as store:
             return await work(store)
-        finally:
-            await store.close()
 
-    return asyncio.run(use())
+    try:
+        return asyncio.run(use())
+    except NotReady as error:
+        fail(f"store.url: {error}")
+    except StoreUnavailable as error:
+        fail(f"store.url: the store at {locate(settings.store.url).place} can't be used: {error}")
 
 
 async def find_account(store: Store, email: str) -> Account:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from gateway.accounts.bulk import Create, Reject, Skip, Verdict, plan, read_csv
 from gateway.accounts.change import create
 from gateway.accounts.record import Account
 from gateway.cli.common import fail, operator, with_store
+from gateway.routes import paths_of
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -36,11 +37,13 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
             return verdicts
 
     counts = {"create": 0, "skip": 0, "refuse": 0}
-    for verdict in with_store(settings, change):
+    verdicts = with_store(settings, change)
+    for verdict in verdicts:
         word, about = describe(verdict)
         counts[word] += 1
         yield f"line {verdict.line}: {word} {about}"
     yield f"{counts['create']} to create, {counts['skip']} to skip, {counts['refuse']} refused: {ending(apply)}"
+    yield from say_how_they_enter(settings, verdicts)
 
 
 def from_application(
@@ -60,7 +63,8 @@ def from_application(
         return await (job.apply(given, wishes) if apply else job.show(given, wishes))
 
     counts = {"create": 0, "update": 0, "same": 0, "disable": 0, "skip": 0, "refuse": 0}
-    for verdict in with_store(settings, work):
+    verdicts = with_store(settings, work)
+    for verdict in verdicts:
         word, about = describe(verdict)
         counts[word] += 1
         where = "gone" if isinstance(verdict, Disable | Keep) else f"row {verdict.line}"
@@ -69,6 +73,18 @@ def from_application(
         f"{counts['create']} to create, {counts['update']} to update, {counts['same']} the same, "
         f"{counts['disable']} to disable, {counts['skip']} to skip, {counts['refuse']} refused: {ending(apply)}"
     )
+    yield from say_how_they_enter(settings, verdicts)
+
+
+def say_how_they_enter(settings: Settings, verdicts: Sequence[Verdict | AppVerdict]) -> Iterator[str]:
+    """Say what is left to do for whom has no password: an import mails nobody."""
+    count = sum(isinstance(verdict, Create) and verdict.password_hash is None for verdict in verdicts)
+    if count:
+        origin, paths = settings.public_url.rstrip("/"), paths_of(settings)
+        yield (
+            f"{count} without a password, and nobody is mailed: they choose one at {origin}{paths['forgot']}, "
+            f"or an admin invites them at {origin}{paths['accounts']}"
+        )
 
 
 def read_query(file: Path) -> str:

@@ -32,6 +32,8 @@ def read_password(from_stdin: bool) -> Secret[str]:
     if from_stdin:
         # The policy refuses what is no UTF-8, in a sentence.
         return Secret(sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n"))
+    if not sys.stdin.isatty():
+        fail("there is no terminal to ask for the password; pipe it in with --password-stdin")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
         fail("the two passwords differ")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, find_account, find_config, settings_of, with_store
+from gateway import __version__
+from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
 
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
 
 
 def add_to(program: typer.Typer) -> None:
-    """Put the commands that stand alone into `program`."""
+    """Put the commands that stand alone into `program`, and its own option."""
+    program.callback()(options)
     program.command()(serve)
     program.command()(demo)
     program.command("check-config")(check_config)
     program.command()(explain)
     program.command()(migrate)
+
+
+def show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Signs people in, remembers their devices, and forwards what is allowed."""
 
 
 def serve(config: Config = None) -> int:
@@ -40,7 +56,9 @@ def serve(config: Config = None) -> int:
     def read() -> Settings:
         return worker.load_checked(folder, os.environ)
 
-    return run_supervisor(read, worker.prepare, partial(worker.run_worker, reload=read))
+    return run_supervisor(
+        read, partial(worker.prepare, folder), partial(worker.check, folder), partial(worker.run_worker, reload=read)
+    )
 
 
 def demo(
@@ -64,7 +82,7 @@ def check_config(config: Config = None) -> None:
     folder = find_config(config)
     settings = settings_of(config, load_checked)
     try_to_build(settings)
-    store, advice = check_store(settings)
+    store, advice = check_store(folder, settings)
     for key, reason in (*advice_on(settings, os.environ), *advice):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     if not (folder / SETTINGS_FILE).exists():
@@ -105,8 +123,12 @@ def migrate(
     """Create the store or bring its schema up to this version. `serve` does so by itself."""
     from gateway.store.migrate import describe
     from gateway.store.migrate import migrate as migrate_store
+    from gateway.store.readiness import NotReady
 
-    steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
+    try:
+        steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
+    except NotReady as error:
+        fail(f"store.url: {error}")
     for line in describe(steps):
         typer.echo(f"{'would apply' if dry_run else 'applied'} {line}")
     if not steps:

@@ -68,6 +68,8 @@ def revoke_session(
             if account is not None:
                 return await end_sessions(tx, account, operator(), int(time.time()))
             if tenant is not None:
+                if not await rows.has_tenant(tx, tenant):
+                    fail(f"there is no tenant {tenant}")
                 members = await rows.list_all(tx, tenant)
                 return sum([await end_sessions(tx, member, operator(), int(time.time())) for member in members])
             return int(await end_session(tx, session_id or "", operator(), int(time.time())))

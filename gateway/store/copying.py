@@ -7,10 +7,9 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from gateway.store.engine import StoreUnavailable, broken_store
-from gateway.store.location import PostgreSQL, SQLite, open_private
+from gateway.store.location import PostgreSQL, SQLite, open_private, without_password
 
 SQLITE_FILE = "store.db"
 POSTGRESQL_FILE = "store.dump"
@@ -81,7 +80,7 @@ def put_back_sqlite(location: SQLite, copy: Path, aside: str) -> Path | None:
 
 def set_aside(location: SQLite, name: str) -> Path | None:
     """Rename the store's file. Leaving WAL mode needs it for oneself, which shows whether anybody else has it open."""
-    if not location.path.exists() or not location.path.stat().st_size:
+    if location.is_empty:
         return None
     connection = sqlite3.connect(location.path, timeout=LOOK_SECONDS)
     try:
@@ -146,12 +145,3 @@ def run(location: PostgreSQL, program: str, *arguments: str) -> str:
         lines = result.stderr.strip().splitlines() or ["it failed without a word"]
         raise StoreUnavailable(f"{program}: {lines[0]}")
     return result.stdout
-
-
-def without_password(dsn: str) -> tuple[str, str]:
-    """Return the address without its password, and the password."""
-    parts = urlsplit(dsn)
-    if parts.password is None:
-        return dsn, ""
-    user, _, place = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}@{place}").geturl(), unquote(parts.password)

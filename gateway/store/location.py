@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -16,6 +16,16 @@ class SQLite:
     """A database file. Beside it lies the file through which its users tell each other of changes."""
 
     path: Path
+
+    @property
+    def place(self) -> str:
+        """Where it is, as operators are told."""
+        return str(self.path)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has made anything there yet. Raises OSError."""
+        return not self.path.exists() or not self.path.stat().st_size
 
     @property
     def async_url(self) -> str:
@@ -55,6 +65,11 @@ class PostgreSQL:
 
     dsn: str
 
+    @property
+    def place(self) -> str:
+        """Where it is, as operators are told: without what may hold a password."""
+        return without_password(self.dsn)[0].partition("?")[0]
+
 
 Location = SQLite | PostgreSQL
 
@@ -67,6 +82,15 @@ def locate(url: str) -> Location:
     if scheme in POSTGRES_SCHEMES and separator:
         return PostgreSQL(f"postgresql://{rest}")
     raise ValueError("a store is sqlite:///file, sqlite:////absolute/file or postgresql://user@host/database")
+
+
+def without_password(dsn: str) -> tuple[str, str]:
+    """Return the address without its password, and the password."""
+    parts = urlsplit(dsn)
+    if parts.password is None:
+        return dsn, ""
+    user, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}@{place}").geturl(), unquote(parts.password)
 
 
 def identity_of(path: Path) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.store.engine import broken_store, open_postgresql, turn_to_wal
 from gateway.store.location import PostgreSQL, SQLite, locate
+from gateway.store.readiness import check_file
 
 STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x0710_4A7E  # an arbitrary number that only this program uses
@@ -31,8 +32,8 @@ class SchemaTooNew(Exception):
 def migrate(url: str, *, dry_run: bool = False) -> list[str]:
     """Create or upgrade the schema at `url`; return the revisions applied, oldest first (or to be applied).
 
-    Not to be called inside an event loop. Raises SchemaTooNew, and StoreUnavailable where the store can't be
-    reached.
+    Not to be called inside an event loop. Raises SchemaTooNew, NotReady where the file can't be used, and
+    StoreUnavailable where the store can't be reached.
     """
     with broken_store():
         match locate(url):
@@ -43,7 +44,8 @@ def migrate(url: str, *, dry_run: bool = False) -> list[str]:
 
 
 def migrate_sqlite(location: SQLite, dry_run: bool) -> list[str]:
-    if dry_run and not location.path.exists():
+    check_file(location)
+    if dry_run and location.is_empty:
         return known_revisions(settings())
     location.prepare()
     engine = create_engine(location.sync_url, poolclass=NullPool, connect_args={"isolation_level": None})

@@ -292,6 +292,7 @@ def test_the_shell_shows_first_and_does_it_when_asked(shell: Gateway, users: Pat
         "row 3: refuse 'x': An email address has exactly one @, with a name before and a domain after it.",
         "row 4: create gil@acme.example (Gil, employee, default)",
         "2 to create, 0 to update, 0 the same, 0 to disable, 1 to skip, 1 refused: nothing was changed; add --apply to do it",
+        "1 without a password, and nobody is mailed: they choose one at https://app.example.com/forgot-password, or an admin invites them at https://app.example.com/admin/accounts",
     ]
     assert (shell.cli("account", "list").stdout, shell.cli("audit", "list").stdout) == before
     assert "refused: done" in shell.cli(*source, "--apply").stdout

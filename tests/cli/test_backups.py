@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.copying import without_password
+from gateway.store.location import without_password
 from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, SECRET, Gateway
 from tests.support.person import Person
 from tests.support.raw import get

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from gateway import __version__
 from gateway.passwords.breaches import digest_of
 from tests.support.gateway import PASSWORD, Gateway, free_port
 
@@ -23,6 +26,11 @@ def test_help_names_every_command(shell: Gateway) -> None:
     assert "--password-stdin" in result.stdout
 
 
+def test_the_version_is_printed() -> None:
+    command = [sys.executable, "-m", "gateway", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{__version__}\n"
+
+
 FAILURES = [
     (["nope"], "No such command"),
     (["account", "disable", "nobody@acme.example"], "there is no account nobody@acme.example"),
@@ -33,6 +41,11 @@ FAILURES = [
     (["account", "add", "erin@acme.example", "--name", "Erin", "--password-stdin"], "there is an account"),
     (["account", "add", "new@acme.example", "--name", "A\nB", "--password-stdin"], "line breaks"),
     (["explain", "GET"], "Missing argument"),
+    (["session", "revoke", "--tenant", "acmee"], "there is no tenant acmee"),
+    (["audit", "erase", "erinn@acme.example"], "there is no account erinn@acme.example, and the audit log does not"),
+    (["audit", "erase", "erinn@acme.example", "--confirm"], "there is no account erinn@acme.example"),
+    (["account", "add", "new@acme.example", "--name", "New"], "pipe it in with --password-stdin"),
+    (["account", "set-password", "erin@acme.example"], "pipe it in with --password-stdin"),
 ]
 
 
@@ -183,7 +196,13 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     shown = shell.cli("account", "import", str(file))
     assert shown.returncode == 0, shown.stderr
     assert "2 to create, 2 to skip, 5 refused: nothing was changed" in shown.stdout
+    assert "line 3: skip erin@acme.example: there is an account with this email" in shown.stdout
+    assert "line 4: skip new@acme.example: the email stands in line 2 already" in shown.stdout
     assert "line 5: refuse 'bad@@acme.example'" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == (
+        "1 without a password, and nobody is mailed: they choose one at https://app.example.com/forgot-password, "
+        "or an admin invites them at https://app.example.com/admin/accounts"
+    )
     assert shell.cli("account", "list").stdout == before
     assert "refused: done" in shell.cli("account", "import", str(file), "--apply").stdout
     accounts = {account["email"]: account for account in json.loads(shell.cli("account", "list", "--json").stdout)}
@@ -203,7 +222,12 @@ def test_a_file_with_semicolons_is_read(shell: Gateway, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"email,name\n", "department is missing"), (b"\xff\xfe", "not UTF-8"), (b"", "must name the columns")],
+    [
+        (b"email,name\n", "department is missing"),
+        (b"email|name|department|role\n", "with commas or semicolons"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"", "must name the columns"),
+    ],
 )
 def test_a_file_that_is_no_list_of_accounts_is_refused(
     shell: Gateway, tmp_path: Path, content: bytes, said: str

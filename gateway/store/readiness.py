@@ -1,0 +1,81 @@
+"""Whether a store can be used as it is: asked before it is opened, so that looking makes and changes nothing.
+
+Opening makes the file where there is none, which is right for a start and wrong for everything else: a command would
+leave an empty store behind, owned by whoever ran it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from gateway.store.engine import Store, StoreUnavailable
+from gateway.store.location import SQLite, locate
+from gateway.store.version import NEWEST, find_version
+
+FIRST_BYTES = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html §1.3.1
+
+
+class NotReady(StoreUnavailable):
+    """The store is not there, or not as this version needs it; the message says where it is and what to do."""
+
+
+@contextlib.asynccontextmanager
+async def open_ready(url: str) -> AsyncIterator[Store]:
+    """Open a store that is there and has the schema of this version. Raises NotReady, and StoreUnavailable."""
+    location = locate(url)
+    if isinstance(location, SQLite):
+        check_file(location)
+        if location.is_empty:
+            raise NotReady(missing(location.place))
+    store = Store.open(url)
+    try:
+        async with store.reading() as tx:
+            check_version(await find_version(tx), location.place)
+        yield store
+    finally:
+        await store.close()
+
+
+def check_version(version: str | None, place: str) -> None:
+    if version is None:
+        raise NotReady(missing(place))
+    if version < NEWEST:
+        raise NotReady(f"the store at {place} has an older schema; run `otium-gateway migrate`")
+    if version > NEWEST:
+        raise NotReady(f"the store at {place} has schema {version}, of a later version; install that one")
+
+
+def missing(place: str) -> str:
+    return f"there is no store at {place} yet; run `otium-gateway migrate`"
+
+
+def check_file(location: SQLite) -> None:
+    """Raise NotReady if this user can't have a store there. SQLite writes beside its file: the folder counts, too."""
+    path, folder = location.path, location.path.parent
+    nearest = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise NotReady(f"this user can't write in {nearest}; {run_as(nearest)}, or take another folder")
+    if not path.exists():
+        return
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise NotReady(f"this user can't read and write {path}; {run_as(path)}")
+    if not is_database(path):
+        raise NotReady(f"{path} is no SQLite database; move it away, or give the path of the store")
+
+
+def run_as(path: Path) -> str:
+    try:
+        return f"run this as {path.owner()}, who owns it"
+    except KeyError:
+        return f"run this as the user {path.stat().st_uid}, who owns it"
+
+
+def is_database(path: Path) -> bool:
+    """Whether SQLite could have made the file. An empty one becomes a database when it is first written to."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(FIRST_BYTES)) in (b"", FIRST_BYTES)

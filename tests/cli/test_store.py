@@ -1,0 +1,144 @@
+"""Commands and a store that is not as they need it: they say where it is and what to do, and make nothing."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import Gateway
+from tests.support.postgres import Server
+
+CSV = "email,name,department,role\na@acme.example,A,,admin\n"
+COMMANDS = [
+    ["account", "add", "a@acme.example", "--name", "A", "--password-stdin"],
+    ["account", "import", "PEOPLE"],
+    ["account", "list"],
+    ["session", "list"],
+    ["audit", "verify"],
+    ["audit", "list"],
+    ["audit", "erase", "a@acme.example"],
+    ["block", "list"],
+    ["explain", "GET", "/", "--as", "a@acme.example"],
+    ["mail", "status"],
+    ["keys", "rotate"],
+    ["backup", "BACKUP"],
+]
+
+
+def path_of(gateway: Gateway) -> Path:
+    return Path(gateway.store_url.removeprefix("sqlite:///"))
+
+
+def set_schema(path: Path, version: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+
+
+def refusal_of(gateway: Gateway, *arguments: str) -> str:
+    result = gateway.cli(*arguments, stdin="a long enough password\n")
+    assert result.returncode == 1, result.stdout
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_without_a_store_every_command_says_so_and_makes_none(tmp_path: Path, arguments: list[str]) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1")
+    people = tmp_path / "people.csv"
+    people.write_text(CSV)
+    given = {"PEOPLE": str(people), "BACKUP": str(tmp_path / "backup")}
+    said = refusal_of(gateway, *(given.get(argument, argument) for argument in arguments))
+    place = path_of(gateway)
+    assert said == f"otium-gateway: store.url: there is no store at {place} yet; run `otium-gateway migrate`\n"
+    assert not place.parent.exists()
+    assert not (tmp_path / "backup").exists()
+
+
+def test_an_empty_file_stays_empty_and_is_no_store(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1")
+    path_of(gateway).parent.mkdir()
+    path_of(gateway).touch()
+    assert "there is no store at" in refusal_of(gateway, "account", "list")
+    checked = gateway.cli("check-config")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert f"the store at {path_of(gateway)} is empty, and was never migrated; `serve` does that" in checked.stdout
+    assert [(file.name, file.stat().st_size) for file in path_of(gateway).parent.iterdir()] == [("gateway.db", 0)]
+
+
+def test_a_database_of_somebody_else_is_no_store(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1")
+    path_of(gateway).parent.mkdir()
+    with sqlite3.connect(path_of(gateway)) as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER)")
+    assert "there is no store at" in refusal_of(gateway, "account", "list")
+
+
+def test_an_older_schema_is_to_be_migrated_first(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
+    set_schema(path_of(gateway), "0004")
+    said = refusal_of(gateway, "account", "list")
+    assert f"the store at {path_of(gateway)} has an older schema; run `otium-gateway migrate`" in said
+    assert "the store needs 0005; `serve` does that" in gateway.cli("check-config").stdout
+
+
+def test_a_later_schema_is_left_alone(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
+    set_schema(path_of(gateway), "9999")
+    assert "has schema 9999, of a later version" in refusal_of(gateway, "account", "list")
+
+
+def test_postgresql_without_a_schema_is_no_store_either(postgres_server: Server, tmp_path: Path) -> None:
+    url = postgres_server.create("never_migrated").replace("postgres@", "postgres:hidden@")
+    gateway = Gateway(tmp_path, "127.0.0.1:1", store_url=url)
+    said = refusal_of(gateway, "account", "list")
+    assert "there is no store at postgresql://postgres@/never_migrated yet; run `otium-gateway migrate`" in said
+    checked = gateway.cli("check-config")
+    assert "the store at postgresql://postgres@/never_migrated is empty" in checked.stdout, checked.stderr
+    assert "hidden" not in said + checked.stdout
+    assert gateway.cli("migrate").returncode == 0
+    assert gateway.cli("account", "list").stdout == "none\n"
+    postgres_server.drop("never_migrated")
+
+
+def test_a_database_that_is_away_is_named(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1", store_url=f"postgresql://gw:hidden@/gw?host={tmp_path}")
+    said = refusal_of(gateway, "account", "list")
+    assert "store.url: the store at postgresql://gw@/gw can't be used: " in said
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize("command", [["account", "list"], ["migrate"], ["check-config"], ["serve"]], ids=" ".join)
+def test_a_file_that_is_no_database_is_named_with_its_key(tmp_path: Path, command: list[str]) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1")
+    path_of(gateway).parent.mkdir()
+    path_of(gateway).write_text("owners = []\n" * 1000)
+    said = refusal_of(gateway, *command)
+    assert f"store.url: {path_of(gateway)} is no SQLite database; move it away" in said
+    assert [file.name for file in path_of(gateway).parent.iterdir()] == ["gateway.db"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o777, "can't read and write {file}; run this as "), (0o755, "can't write in {folder}; run")]
+)
+def test_a_store_of_another_user_is_named_with_that_user(tmp_path: Path, mode: int, said: str) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
+    folder = path_of(gateway).parent
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    folder.chmod(mode)
+    result = subprocess.run(
+        [sys.executable, "-m", "gateway", "account", "list", "--config", str(gateway.config)],
+        env=gateway.environ, capture_output=True, text=True, check=False, user="nobody", group="nogroup",
+        extra_groups=[],
+    )  # fmt: skip
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert result.stderr.startswith("otium-gateway: store.url: this user ")
+    assert said.format(file=path_of(gateway), folder=folder) in result.stderr
+    assert f"run this as {pwd.getpwuid(0).pw_name}, who owns it" in result.stderr
