@@ -47,7 +47,8 @@ class SQLite:
     def prepare(self) -> None:
         """Make the folder and the file, readable by nobody else. What is there is left as it is."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(open_private(self.path))
+        if not self.path.exists():  # to open and close one that is in use here would drop SQLite's locks on it
+            os.close(open_private(self.path))
 
     def identity(self) -> tuple[int, int]:
         return identity_of(self.path)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.store.engine import Store, StoreUnavailable
 from gateway.store.location import SQLite, locate
 from gateway.store.version import NEWEST, find_version
-
-FIRST_BYTES = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html §1.3.1
 
 
 class NotReady(StoreUnavailable):
@@ -74,8 +74,16 @@ def run_as(path: Path) -> str:
 
 
 def is_database(path: Path) -> bool:
-    """Whether SQLite could have made the file. An empty one becomes a database when it is first written to."""
+    """Whether SQLite takes the file. An empty one becomes a database when it is first written to.
+
+    It is SQLite that opens it: for anybody else to open and close it would drop the locks that this process holds, and
+    another one would take the write-ahead log away from under us (sqlite.org/howtocorrupt.html §2.2).
+    """
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        return file.read(len(FIRST_BYTES)) in (b"", FIRST_BYTES)
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        return "not a database" not in str(error)
+    return True
