@@ -394,7 +394,7 @@ class ClientConnection(asyncio.Protocol):
     def finish(self, status: int, sent: int) -> None:
         edge = self._edge
         edge.record(self, status, sent)
-        self.inbound = self.exchange = self._first = None
+        self.inbound = self.exchange = None
         if self.will_close():
             self._shut_down()
             return
