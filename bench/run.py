@@ -71,6 +71,7 @@ def main() -> None:
         with servers.upstream(folder) as to:
             for access_log in (False, True):
                 compare(folder, to, access_log, options)
+            memory_of_two(folder, to, options)
             sign_ins(folder, to, options)
 
 
@@ -93,6 +94,18 @@ def compare(folder: Path, to: int, access_log: bool, options: argparse.Namespace
         for server in running:
             memory = server.memory()
             print(f"memory {server.name:8} rss {memory['rss']:5.1f} MB  pss {memory['pss']:5.1f} MB")
+
+
+def memory_of_two(folder: Path, to: int, options: argparse.Namespace) -> None:
+    """With as many workers as there are by default, after sign-ins and both kinds of answers."""
+    print("\n== memory, two workers ==")
+    with servers.gateway(folder, to, False, workers=2) as server:
+        cookie = [sign_in(server) for _ in range(4)][-1]
+        for path in ("1k", "64k", "1k"):
+            load(server, path, cookie, CONNECTIONS, options.seconds)
+        for pid in servers.children_of(server.process):
+            memory = servers.memory_of(pid)
+            print(f"worker: rss {memory['rss']:5.1f} MB  pss {memory['pss']:5.1f} MB")
 
 
 def load(server: Server, path: str, cookie: str, connections: int, seconds: int) -> Figures:

@@ -34,10 +34,14 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self) -> dict[str, float]:
-        """Return MB: `rss` counts shared pages in full, `pss` shares them out."""
-        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
-        figures = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines[1:] if line.endswith("kB")}
-        return {"rss": figures["Rss"], "pss": figures["Pss"]}
+        return memory_of(self.pid)
+
+
+def memory_of(pid: int) -> dict[str, float]:
+    """Return MB: `rss` counts shared pages in full, `pss` shares them out."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    figures = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines[1:] if line.endswith("kB")}
+    return {"rss": figures["Rss"], "pss": figures["Pss"]}
 
 
 def free_port() -> int:
@@ -64,11 +68,14 @@ def child_of(process: subprocess.Popen[bytes]) -> int:
     """Return the one worker of a server that keeps a process for watching it."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        if children:
-            return int(children[-1])
+        if children := children_of(process):
+            return children[-1]
         time.sleep(0.05)
     raise SystemExit("a server has no worker")
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 @contextlib.contextmanager
@@ -150,8 +157,8 @@ def relay(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
-    """One worker; a rule that admits every signed-in person; every header rule and the assertion on."""
+def gateway(folder: Path, to: int, access_log: bool, workers: int = 1) -> Iterator[Server]:
+    """A rule that admits every signed-in person; every header rule and the assertion on."""
     port = free_port()
     config = folder / "config"
     config.mkdir(exist_ok=True)
@@ -159,7 +166,7 @@ def gateway(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
     (config / "gateway.toml").write_text(
         f'public_url = "http://localhost:{port}"\n'
         f'hosts = ["127.0.0.1:{port}"]\n'
-        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = 1\naccess_log = {str(access_log).lower()}\n'
+        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = {workers}\naccess_log = {str(access_log).lower()}\n'
         f'[upstream]\naddress = "127.0.0.1:{to}"\n'
         f'[store]\nurl = "sqlite:///{folder / "store" / "gateway.db"}"\n'
         '[admin]\nlisten = ""\n'
