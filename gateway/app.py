@@ -26,12 +26,14 @@ from gateway.admin.pulse import Pulse
 from gateway.admin.tally import Tally
 from gateway.admin.traffic import Traffic
 from gateway.deadlines import Deadlines
+from gateway.desk import Desk, pages_application
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
 from gateway.failures import Failure
+from gateway.forms.late import LateForms
 from gateway.forms.service import KeptForms
 from gateway.front import KEEP_PATH, Front
 from gateway.gate import Page
@@ -39,7 +41,7 @@ from gateway.hashing import Hasher
 from gateway.login import attempt
 from gateway.logs import get_logger
 from gateway.mail.sender import Sender
-from gateway.pages import Desk, Renderer, Visit, pages_application
+from gateway.pages import Renderer
 from gateway.passwords.service import checker_of
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
@@ -53,6 +55,7 @@ from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
+from gateway.visit import Visit
 from gateway.wiring import (
     Parts,
     attacks_of,
@@ -132,8 +135,7 @@ class Gateway:
             public_origin=origin,
             steps=steps_of(paths_of(settings)),
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
-            form_path=paths_of(settings)["form"],
-            forms=self._forms,
+            late=LateForms(self._forms, reader, paths_of(settings)["form"], origin),
         )
         self._traffic = Traffic(self._tally, upstream)
         pulse = Pulse(self._tally, self._measure)

@@ -14,13 +14,12 @@ from urllib.parse import urlencode
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
-from gateway.edge.origin import is_own_origin, is_own_post
+from gateway.edge.origin import is_own_origin
 from gateway.edge.request import Reader
 from gateway.edge.return_to import way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
-from gateway.forms.record import Form, is_keepable
-from gateway.forms.service import KeptForms
+from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
 from gateway.forward_auth import ForwardAuth
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
 from gateway.logs import get_logger
@@ -41,9 +40,9 @@ KEEP_PATH = b"/_gateway/keep"  # among the pages, and not among the routes: only
 
 
 class Front:
-    """`admit_page` makes the field line under which the pages find inbound and session (see pages.Desk).
+    """`admit_page` makes the field line under which the pages find inbound and session (see desk.Desk).
 
-    `steps` are the paths of the pages where each factor is proved, `form_path` where a kept form is shown.
+    `steps` are the paths of the pages where each factor is proved.
     """
 
     def __init__(
@@ -61,13 +60,11 @@ class Front:
         public_origin: str,
         steps: Mapping[Factor, str],
         forward_auth_path: str,
-        form_path: str,
-        forms: KeptForms,
+        late: LateForms,
     ) -> None:
         self._lookup = lookup
         self._rules = rules
         self._clock = clock
-        self._reader = reader
         self._upstream = upstream
         self._pages = pages
         self._writer = writer
@@ -77,8 +74,7 @@ class Front:
         self._steps = steps
         self._forward_auth_path = forward_auth_path
         self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin)
-        self._form_path = form_path
-        self._forms = forms
+        self._late = late
         self._asking: set[asyncio.Task[None]] = set()
 
     def adopt(self, rules: Rules) -> None:
@@ -148,6 +144,9 @@ class Front:
                 client.refuse(Failure.FORBIDDEN, known)
 
     def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        if inbound.method == "POST" and session is not None and self._late.page_of(inbound):
+            self._begin(self._answer_late(client, inbound, session))
+            return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
         if inbound.is_websocket and session is not None and self._is_foreign(inbound):
             client.refuse(Failure.FORBIDDEN, session)
@@ -158,11 +157,8 @@ class Front:
         if inbound.path == self._forward_auth_path:
             self._forward_auth.answer(client, inbound, session)
             return
-        if session is not None and inbound.method == "POST" and inbound.path.startswith(self._form_path):
-            if inbound.length or not is_own_post(inbound, self._public_origin):
-                client.refuse(Failure.FOREIGN_FORM, session)
-                return
-            self._begin(self._send_form(client, inbound, session))
+        if session is not None and self._late.page_of(inbound):
+            self._begin(self._answer_late(client, inbound, session))
             return
         self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
 
@@ -207,7 +203,7 @@ class Front:
     def _send_away(self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str) -> None:
         """A person is taken to `address`; a program is told of it."""
         if inbound.is_navigation:
-            client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+            self._lead(client, 303, address)
             return
         body = {
             "error": error,
@@ -221,48 +217,38 @@ class Front:
 
     def _keep_form(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> bool:
         """Hand a form that has to wait for a sign-in over to the pages. Returns whether it is one."""
-        is_known = session is not None or inbound.session_key is not None
-        if not (is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)):
+        if not self._late.is_one(inbound, session):
             return False
         head = self._page_head(inbound, session, KEEP_PATH)
         self._relay(client, inbound, self._pages, head, None)
         return True
 
-    async def _send_form(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
-        """The button below a kept form was pressed: forward it as if it came now, if it still may be."""
-        token, now = inbound.path.removeprefix(self._form_path), self._clock.utc
+    async def _answer_late(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
+        """Carry out what becomes of a kept form."""
         try:
-            kept = await self._forms.find(token, session.account, now)
-            original = self._original_form(inbound, kept.form) if kept else None
-            decision = decide(original, session, self._rules, now) if original else None
-            if isinstance(decision, Forward) and kept and not await self._forms.consume(kept, session, inbound, now):
-                decision = None
+            outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
         except StoreUnavailable:
             client.refuse(Failure.STORE_AWAY)
             return
         if client.is_closing or client.inbound is not inbound:
             return
-        match decision:
-            case Forward(known) if kept and original:
-                identity = self._identities.lines(known, now) if known else NO_IDENTITY
-                head = self._writer.head(original, identity)
-                self._relay(client, original, self._upstream, head, known, kept.form.body)
+        page = self._late.page_of(inbound)
+        match outcome:
+            case Send(original, body, known):
+                identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
+                self._relay(client, original, self._upstream, self._writer.head(original, identity), known, body)
+            case PressThere(target):
+                self._lead(client, 307, self._public_origin + target)
+            case Show() if inbound.method == "POST":
+                self._lead(client, 303, page)
+            case Show():
+                self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
             case StepUp(_, factor):
-                address = f"{self._steps[factor]}?{urlencode({'next': inbound.path, 'again': '1'}, safe='/')}"
-                client.answer(303, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+                self._lead(client, 303, f"{self._steps[factor]}?{urlencode({'next': page, 'again': '1'}, safe='/')}")
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
-            case _:
-                client.answer(303, (b"Location: " + inbound.target, NO_STORE), b"")
+            case Foreign():
+                client.refuse(Failure.FOREIGN_FORM, session)
 
-    def _original_form(self, inbound: Inbound, form: Form) -> Inbound | None:
-        """Return the request that the form was, as this browser would send it now."""
-        head = f"POST {form.target} HTTP/1.1\r\nHost: {inbound.host}".encode("ascii")
-        original = self._reader.read(head, "")
-        if isinstance(original, Failure):
-            return None
-        lines = [line for line in inbound.lines if line.partition(b":")[0].lower() not in (b"content-type", b"referer")]
-        lines.append(f"Content-Type: {form.content_type}".encode("latin-1"))
-        if form.referer:
-            lines.append(f"Referer: {form.referer}".encode("latin-1"))
-        return inbound._replace(target=original.target, readings=original.readings, lines=lines, length=len(form.body))
+    def _lead(self, client: ClientConnection, status: int, address: str) -> None:
+        client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE), b"")

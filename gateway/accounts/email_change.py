@@ -15,9 +15,10 @@ from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.login.answers import see_other
 from gateway.mail.notices import Notices
-from gateway.pages import Renderer, visit_of
+from gateway.pages import Renderer
 from gateway.sealing import Sealer
 from gateway.store import Store
+from gateway.visit import visit_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from gateway.accounts.pages import AccountsPaths, actor_of
 from gateway.accounts.people import Actor
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
-from gateway.pages import Renderer, asked_of, read_file, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
+from gateway.visit import asked_of, read_file, read_form, signed_in_of, visit_of
 
 MAX_FILE_BYTES = 2_000_000
 

@@ -17,7 +17,8 @@ from gateway.accounts.record import Module, Role, State, Status, Unacceptable, c
 from gateway.edge.inbound import Inbound
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
-from gateway.pages import Form, Renderer, asked_of, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
+from gateway.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 UNSEEN_DAYS = (30, 90, 365)
 MAX_WORDS = 200  # characters of a search

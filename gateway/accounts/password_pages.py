@@ -24,10 +24,11 @@ from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.outcome import SignedIn
 from gateway.login.security import stale_factor
-from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.secret import Secret
+from gateway.visit import read_form, signed_in_of, visit_of
 
 HINTS_AT_ONCE = 2
 

@@ -20,8 +20,9 @@ from gateway.accounts.signup import (
     UnfitPassword,
 )
 from gateway.login.answers import see_other
-from gateway.pages import Renderer, read_form, visit_of
+from gateway.pages import Renderer
 from gateway.secret import Secret
+from gateway.visit import read_form, visit_of
 
 
 @dataclass(frozen=True, slots=True)

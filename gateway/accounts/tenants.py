@@ -16,10 +16,11 @@ from gateway.audit.events import Entry, Event, Outcome
 from gateway.edge.inbound import Inbound
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
-from gateway.pages import Form, Renderer, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
 from gateway.sessions import rows as session_rows
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
+from gateway.visit import Form, read_form, signed_in_of, visit_of
 
 DONE = ("added", "renamed", "suspended", "resumed", "proved")
 

@@ -12,7 +12,8 @@ from gateway.attacks.service import AttackService
 from gateway.failures import Failure
 from gateway.login.answers import see_other
 from gateway.logs import get_logger
-from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
+from gateway.visit import read_form, signed_in_of, visit_of
 
 log = get_logger("attacks")
 

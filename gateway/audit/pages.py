@@ -15,10 +15,11 @@ from gateway.audit.chain import Row
 from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.export import Format, as_bytes, note_export
 from gateway.logs import get_logger
-from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
 from gateway.sessions.device import label
 from gateway.sessions.record import Session
 from gateway.store import Store, StoreUnavailable
+from gateway.visit import read_form, signed_in_of, visit_of
 
 log = get_logger("audit")
 

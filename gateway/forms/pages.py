@@ -11,7 +11,8 @@ from gateway.edge.return_to import way_back
 from gateway.forms.record import MAX_BYTES, describe, read_form
 from gateway.forms.service import KeptForms
 from gateway.login.answers import see_other
-from gateway.pages import Renderer, visit_of
+from gateway.pages import Renderer
+from gateway.visit import visit_of
 
 
 class FormPages:
@@ -46,8 +47,9 @@ class FormPages:
         kept = await self._forms.find(request.match_info["token"], visit.signed_in.account, now)
         if kept is None:
             return self._renderer.page("form-gone.html", visit, status=410)
-        fields = describe(kept.form)
-        return self._renderer.page("form-kept.html", visit, kept=kept, fields=fields)
+        response = self._renderer.page("form-kept.html", visit, kept=kept, fields=describe(kept.form))
+        response.headers["Referrer-Policy"] = "same-origin"  # its button says so which form is meant (see late.py)
+        return response
 
 
 async def read_body(request: web.Request) -> bytes | None:

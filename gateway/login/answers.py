@@ -12,9 +12,9 @@ from gateway.edge.return_to import safe_return
 from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.outcome import GoOn, SignedIn
-from gateway.pages import Form, Visit
 from gateway.secret import Secret
 from gateway.sessions.record import Lifetimes
+from gateway.visit import Form, Visit
 
 MAX_EXPIRED = 200  # cookies
 FLAGS = "Secure; HttpOnly; SameSite=Lax"

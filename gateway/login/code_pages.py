@@ -11,12 +11,14 @@ from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
 from gateway.login.counting import SignInCounts
-from gateway.login.flow import Evidence, Flow, Outcome
+from gateway.login.evidence import Evidence
+from gateway.login.flow import Flow, Outcome
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.login.qr import draw
-from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.pages import Renderer
 from gateway.secret import Secret
+from gateway.visit import Visit, read_form, visit_of
 
 
 class CodePages:

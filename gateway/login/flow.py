@@ -19,47 +19,23 @@ from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors import backup_code, magic_link, totp
 from gateway.factors.backup_code import BackupCodeFactor
-from gateway.factors.contract import Asked, Verifier, Wrong
+from gateway.factors.contract import Verifier, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor
-from gateway.factors.record import Factor, Proof, first_missing, method_of, required_factors, with_proof
-from gateway.factors.totp import Enrolment, TOTPFactor
+from gateway.factors.record import Factor, Proof, first_missing, method_of, with_proof
+from gateway.factors.totp import TOTPFactor
 from gateway.login import attempt as attempts
-from gateway.login.attempt import Attempt
+from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.notices import Notices
-from gateway.pages import Visit
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.new_device import NewDevices
 from gateway.sessions.record import Session, digest
 from gateway.store import Store, Transaction
+from gateway.visit import Visit
 
 Outcome = SignedIn | GoOn | Refused | LockedOut | Blocked | Gone
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Who is proving what: `holder` is the id of the attempt, or of the session that needs more."""
-
-    account: Account
-    proofs: tuple[Proof, ...]
-    holder: str
-    session: Session | None
-    enrolment: Enrolment
-    next: Factor | None
-
-    @property
-    def has_totp(self) -> bool:
-        return self.enrolment.is_enrolled
-
-    @property
-    def asked(self) -> Asked:
-        return Asked(self.account.id, self.holder)
-
-    @property
-    def session_id(self) -> str | None:
-        return self.session.id if self.session else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +68,7 @@ class Flow:
         self._owners = owners
         self._notices = notices
         self._new_devices = new_devices
+        self._evidence = EvidenceReader(owners)
         self._totp = totp_factor
         self._backup_codes = backup_codes
         self._magic_links = magic_links
@@ -104,7 +81,7 @@ class Flow:
         `again`: the page that was asked for wants a proof of somebody who is signed in.
         """
         async with self._store.reading() as tx:
-            return await self._find(tx, visit, again, now)
+            return await self._evidence.find(tx, visit, again, now)
 
     async def begin(
         self, tx: Transaction, account: Account, session: Session | None, inbound: Inbound, now: int
@@ -115,7 +92,7 @@ class Flow:
         """
         proof = Proof(Factor.PASSWORD, now)
         enrolment = await totp.find_enrolment(tx, account.id)
-        required = self._required(account, enrolment)
+        required = self._evidence.required(account, enrolment)
         await attempts.end_key(tx, inbound.attempt_key, now)
         if session is not None and session.account == account.id:
             outcome = await self._step_up(tx, account, session, proof, inbound, now)
@@ -132,7 +109,7 @@ class Flow:
     async def prove(self, visit: Visit, factor: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
         """Check a code of `factor`, and take the next step if it is right."""
         async with self._store.transaction() as tx:
-            evidence = await self._find(tx, visit, again, now, lock=True)
+            evidence = await self._evidence.find(tx, visit, again, now, lock=True)
             if evidence is None:
                 return Gone()
             if factor is Factor.BACKUP_CODE and not evidence.has_totp:  # a set-up that is demanded is not evaded
@@ -156,7 +133,7 @@ class Flow:
         """The button of a link's page was pressed. Only the browser that asked for the link can complete with it."""
         async with self._store.transaction() as tx:
             link = await magic_link.find(tx, token)
-            evidence = await self._holder_of(tx, link, visit, now, lock=True) if link else None
+            evidence = await self._evidence.holder_of(tx, link, visit, now, lock=True) if link else None
             if link is None or evidence is None:
                 return Gone()
             verdict = await self._magic_links.consume(tx, link, now)
@@ -170,7 +147,7 @@ class Flow:
     async def enrol(self, visit: Visit, offered: str, given: Secret[str], *, again: bool, now: int) -> Outcome:
         """Set TOTP up as the last step of signing in: the secret is real once a code of it was right."""
         async with self._store.transaction() as tx:
-            evidence = await self._find(tx, visit, again, now, lock=True)
+            evidence = await self._evidence.find(tx, visit, again, now, lock=True)
             if evidence is None or evidence.has_totp or evidence.next is not Factor.TOTP:
                 return Gone()
             session = evidence.session_id
@@ -212,7 +189,7 @@ class Flow:
             link = await magic_link.find(tx, token)
             if link is None:
                 return None
-            is_ours = await self._holder_of(tx, link, visit, now) is not None
+            is_ours = await self._evidence.holder_of(tx, link, visit, now) is not None
             is_awaited = (
                 is_ours or await attempts.is_live(tx, link.holder, now) or await session_rows.is_open(tx, link.holder)
             )
@@ -228,75 +205,6 @@ class Flow:
         async with self._store.transaction(announce=False) as tx:
             await attempts.end_key(tx, visit.inbound.attempt_key, now)
 
-    # What has been proved.
-
-    async def _find(
-        self, tx: Transaction, visit: Visit, again: bool, now: int, *, lock: bool = False
-    ) -> Evidence | None:
-        if again and visit.session is not None:
-            return await self._of_session(tx, visit.session, visit.inbound, lock)
-        attempt = await self._attempt(tx, visit.inbound, now, lock)
-        if attempt is not None:
-            return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
-        if visit.session is not None and visit.signed_in is None:
-            return await self._of_session(tx, visit.session, visit.inbound, lock)
-        return None
-
-    async def _holder_of(
-        self, tx: Transaction, link: Link, visit: Visit, now: int, *, lock: bool = False
-    ) -> Evidence | None:
-        """Return the evidence that a link completes, if this browser holds it."""
-        attempt = await self._attempt(tx, visit.inbound, now, lock)
-        if attempt is not None and attempt.id == link.holder:
-            return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
-        if visit.session is not None and visit.session.id == link.holder:
-            return await self._of_session(tx, visit.session, visit.inbound, lock)
-        return None
-
-    async def _attempt(self, tx: Transaction, inbound: Inbound, now: int, lock: bool) -> Attempt | None:
-        """Return the live attempt; with `lock`, as it is once its account is locked.
-
-        Read again, because on PostgreSQL somebody may have ended it, or added a proof, while we waited for the lock.
-        The account comes first for everybody, or two could wait for each other.
-        """
-        attempt = await attempts.find(tx, inbound.attempt_key, now)
-        if attempt is None or not lock:
-            return attempt
-        await account_rows.find(tx, attempt.account, lock=True)
-        return await attempts.find(tx, inbound.attempt_key, now)
-
-    async def _of_session(self, tx: Transaction, session: Session, inbound: Inbound, lock: bool) -> Evidence | None:
-        """With `lock`, only if the session is still open under this cookie: it was looked up before."""
-        evidence = await self._of(tx, session.account, session.proofs, session.id, session, lock)
-        if not lock:
-            return evidence
-        key = inbound.session_key
-        owner = await session_rows.account_of_unended(tx, key) if key else None
-        return evidence if owner == session.account else None
-
-    async def _of(
-        self,
-        tx: Transaction,
-        account_id: str,
-        proofs: tuple[Proof, ...],
-        holder: str,
-        session: Session | None,
-        lock: bool,
-    ) -> Evidence | None:
-        account = await account_rows.find(tx, account_id, lock=lock)
-        if account is None or not await account_rows.is_welcome(tx, account):
-            return None
-        enrolment = await totp.find_enrolment(tx, account.id)
-        missing = first_missing(self._required(account, enrolment), proofs)
-        return Evidence(account, proofs, holder, session, enrolment, missing)
-
-    def _required(self, account: Account, enrolment: Enrolment) -> tuple[Factor, ...]:
-        return required_factors(
-            is_owner=account.identifier in self._owners,
-            has_totp=enrolment.is_enrolled,
-            must_enrol=enrolment.is_demanded,
-        )
-
     # What it leads to.
 
     async def _advance(self, tx: Transaction, evidence: Evidence, proof: Proof, inbound: Inbound, now: int) -> Outcome:
@@ -304,7 +212,7 @@ class Flow:
         if evidence.session is not None:
             return await self._step_up(tx, account, evidence.session, proof, inbound, now)
         proofs = with_proof(evidence.proofs, proof)
-        missing = first_missing(self._required(account, await totp.find_enrolment(tx, account.id)), proofs)
+        missing = first_missing(self._evidence.required(account, await totp.find_enrolment(tx, account.id)), proofs)
         if missing is None:
             return (
                 await self._open(tx, account, proofs, inbound, now)

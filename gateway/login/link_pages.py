@@ -13,11 +13,13 @@ from gateway.factors.magic_link import Link, MagicLinkFactor, State
 from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
 from gateway.login.counting import SignInCounts
-from gateway.login.flow import Evidence, Flow, Opened
+from gateway.login.evidence import Evidence
+from gateway.login.flow import Flow, Opened
 from gateway.login.links import LinkSender, Sent, TooMany, Unsent
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
-from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.pages import Renderer
 from gateway.secret import Secret
+from gateway.visit import Visit, read_form, visit_of
 
 NOTES = ("again", "many", "unsent")
 STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSEDED: State.SUPERSEDED}

@@ -23,8 +23,9 @@ from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
-from gateway.pages import Renderer, Visit, read_form, visit_of
+from gateway.pages import Renderer
 from gateway.secret import Secret
+from gateway.visit import Visit, read_form, visit_of
 
 RETRY_WHEN_BUSY = 5  # seconds
 NEWS = (

@@ -14,9 +14,10 @@ from gateway.login.answers import Answers, Wish, only, see_other
 from gateway.login.code_pages import grouped
 from gateway.login.qr import draw
 from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode, stale_factor
-from gateway.pages import Renderer, Visit, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
 from gateway.secret import Secret
 from gateway.sessions.record import Session
+from gateway.visit import Visit, read_form, signed_in_of, visit_of
 
 DONE = ("enabled", "disabled", "regenerated", "password")
 

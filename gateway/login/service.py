@@ -24,11 +24,11 @@ from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked
 from gateway.login.flow import Flow
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
-from gateway.pages import Visit
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
+from gateway.visit import Visit
 
 Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
 

@@ -11,10 +11,11 @@ from aiohttp import web
 from gateway.accounts.record import Unacceptable, normalise_identifier
 from gateway.attacks.service import AttackService
 from gateway.login.answers import see_other
-from gateway.pages import Renderer, read_form, signed_in_of, visit_of
+from gateway.pages import Renderer
 from gateway.sessions.device import label
 from gateway.sessions.revoke_link import RevokeLinks
 from gateway.sessions.service import DeviceService
+from gateway.visit import read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "others")
 

@@ -351,6 +351,11 @@ def test_a_form_that_was_sent_too_late_arrives(site: Site, profile: MakeContext,
     expect(person.page.locator("#received")).to_contain_text("Received 6½ hours on Acme <rollout>")
     expect(person.page.locator("#received")).to_contain_text("receipt.txt")
     expect(person.page.locator("#size")).to_have_text("12")
+    expect(person.page).to_have_url(f"{site.url}/timesheets")
+    person.page.get_by_label("Project").fill("The next")
+    person.page.get_by_label("Hours").fill("2")
+    person.press("Send")
+    expect(person.page.locator("#received")).to_contain_text("Received 2 hours on The next")
 
 
 def scan(site: Site, browser: Browser, link: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.edge.inbound import Inbound
-from gateway.pages import Visit
 from gateway.secret import Secret
 from gateway.sessions.record import Session, digest
+from gateway.visit import Visit
 
 HOME = "192.0.2.7"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

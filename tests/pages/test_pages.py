@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.desk import MAX_WAITING, Desk
 from gateway.edge.inbound import Inbound
 from gateway.failures import Failure
-from gateway.pages import MAX_WAITING, Desk, Renderer, Visit, readable_on, relative_luminance
+from gateway.pages import Renderer, readable_on, relative_luminance
 from gateway.settings.record import Pages
+from gateway.visit import Visit
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -94,6 +94,62 @@ def test_a_form_arrives_after_signing_in_again(own: Gateway, late: Person, upstr
     assert len(upstream.requests) == 1
 
 
+def press_button(person: Person, form: str, at: str, origin: str = ORIGIN) -> Response:
+    """Send what the button on the page of a kept form sends: no field, and where it stood."""
+    lines = (person.cookie_line, CHROME, "Sec-Fetch-Mode: navigate", f"Referer: {ORIGIN}{form}")
+    return person.gateway.post(at, {}, *lines, origin=origin)
+
+
+def test_the_answer_is_shown_under_the_address_of_the_form(
+    own: Gateway, late: Person, upstream: RecordingUpstream
+) -> None:
+    where = press(late).get("location") or ""
+    sign_in_again(late, where)
+    upstream.reset()
+    pressed = press_button(late, where, at=where)
+    assert (pressed.status, pressed.get("location")) == (307, f"{ORIGIN}/timesheets?week=47")
+    assert upstream.requests == []
+    assert press_button(late, where, at="/timesheets?week=47").status == 200
+    (request,) = upstream.requests
+    assert request.head.startswith(b"POST /timesheets?week=47 HTTP/1.1\r\n")
+    assert request.body == urlencode(FIELDS).encode()
+    assert request.all("referer") == [f"{ORIGIN}/timesheets?week=47"]
+    assert request.all("content-length") == [str(len(request.body))]
+    for at in (where, "/timesheets?week=47"):
+        again = press_button(late, where, at)
+        assert (again.status, again.get("location")) == (303, where)
+    assert len(upstream.requests) == 1
+
+
+def test_a_button_can_not_be_pressed_from_elsewhere_or_by_another(
+    own: Gateway, late: Person, upstream: RecordingUpstream
+) -> None:
+    where = press(late).get("location") or ""
+    sign_in_again(late, where)
+    other = Person(own, "manager")
+    other.sign_in()
+    upstream.reset()
+    assert press_button(late, where, at="/timesheets?week=47", origin="https://evil.example").status == 403
+    taken = press_button(other, where, at="/timesheets?week=47")
+    assert (taken.status, taken.get("location")) == (303, where)
+    elsewhere = press_button(late, where, at="/timesheets?week=48")
+    assert elsewhere.get("location") == f"{ORIGIN}/timesheets?week=47"
+    assert upstream.requests == []
+
+
+def test_a_button_that_is_pressed_too_late_leads_back_to_its_form(
+    own: Gateway, late: Person, upstream: RecordingUpstream
+) -> None:
+    where = press(late).get("location") or ""
+    sign_in_again(late, where)
+    expire(own, late)
+    upstream.reset()
+    pressed = press_button(late, where, at="/timesheets?week=47")
+    assert (pressed.status, pressed.get("location")) == (303, f"/login?next={where}")
+    assert "7½" in sign_in_again(late, where).body.decode()
+    assert upstream.requests == []
+
+
 def test_an_upload_is_kept_whole(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
     body = (
         b'--X\r\nContent-Disposition: form-data; name="receipt"; filename="a.bin"\r\n\r\n'
@@ -221,12 +277,12 @@ def test_a_form_that_needs_a_fresh_proof_continues_after_it(recorder: RecordingU
         change(own, "UPDATE sessions SET proofs = '[[\"password\",1000]]'")
         where = press(person, "/pay").get("location") or ""
         assert where.startswith("/login/form/")
-        person.open(where)
-        asked = person.send(where, {})
-        assert asked.get("location") == f"/login?next={where}&again=1"
+        for asked in (person.open(where, follow=False), person.send(where, {})):
+            assert (asked.status, asked.get("location")) == (303, f"/login?next={where}&again=1")
         person.open(asked.get("location") or "")
         back = person.submit("/login", password="correct horse battery staple", follow=False)
         assert back.get("location") == where
+        assert person.open(where).status == 200
         recorder.reset()
         assert person.send(where, {}).status == 200
         assert recorder.requests[0].body == urlencode(FIELDS).encode()

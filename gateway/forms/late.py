@@ -1,0 +1,106 @@
+"""What becomes of a form that came too late: kept, shown, and sent when its sender presses the button on its page.
+
+Pressed, the browser is first told to press it where the form belongs (307, RFC 9110 §15.4.8), so that the answer is
+shown under its own address and its links and forms work. What comes there has no body, and its Referer tells which
+form is meant. A browser that sends no Referer gets the answer under the address of the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.edge.inbound import Inbound
+from gateway.edge.origin import is_own_post
+from gateway.edge.request import Reader
+from gateway.failures import Failure
+from gateway.forms.record import Form, is_keepable
+from gateway.forms.service import KeptForms
+from gateway.gate import Forward, Refuse, Rules, StepUp, decide
+from gateway.sessions.record import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Forward `body` below the head of `original`. The form is spent."""
+
+    original: Inbound
+    body: bytes
+    session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class PressThere:
+    """Have the browser send what it sent to `target` instead."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show the form's page, which also says if the form is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A button on somebody else's page was pressed."""
+
+
+Outcome = Send | PressThere | Show | Foreign | StepUp | Refuse
+
+
+class LateForms:
+    """`path` is where a kept form is shown, up to its token."""
+
+    def __init__(self, forms: KeptForms, reader: Reader, path: str, public_origin: str) -> None:
+        self._forms = forms
+        self._reader = reader
+        self._path = path
+        self._public_origin = public_origin
+
+    def is_one(self, inbound: Inbound, session: Session | None) -> bool:
+        """Return whether a request that can't go on yet is a form to keep. A button's empty form is none."""
+        is_known = session is not None or inbound.session_key is not None
+        is_form = is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)
+        return is_form and not self.page_of(inbound)
+
+    def page_of(self, inbound: Inbound) -> str:
+        """Return the path of a kept form's page, if it is asked for or its button was pressed there, else ""."""
+        if inbound.path.startswith(self._path):
+            return inbound.path
+        return self._pressed_on(inbound) if inbound.method == "POST" and not inbound.length else ""
+
+    def _pressed_on(self, inbound: Inbound) -> str:
+        referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
+        is_ours = referer.startswith(self._public_origin + self._path)
+        return referer.removeprefix(self._public_origin) if is_ours else ""
+
+    async def judge(self, inbound: Inbound, session: Session, rules: Rules, now: int) -> Outcome:
+        """`inbound` asks for the page of a form, or is its button (see `page_of`). Raises StoreUnavailable."""
+        is_pressed = inbound.method == "POST"
+        if is_pressed and (inbound.length or not is_own_post(inbound, self._public_origin)):
+            return Foreign()
+        kept = await self._forms.find(self.page_of(inbound).removeprefix(self._path), session.account, now)
+        original = original_of(kept.form, inbound, self._reader) if kept else None
+        match decide(original, session, rules, now) if original else None:
+            case StepUp() as decision:
+                return decision
+            case Refuse() as decision if is_pressed:
+                return decision
+            case Forward(known) if is_pressed and kept and original:
+                if inbound.target != original.target and self._pressed_on(inbound):
+                    return PressThere(kept.form.target)
+                if await self._forms.consume(kept, session, inbound, now):
+                    return Send(original, kept.form.body, known)
+        return Show()
+
+
+def original_of(form: Form, inbound: Inbound, reader: Reader) -> Inbound | None:
+    """Return the request that the form was, as this browser would send it now."""
+    original = reader.read(f"POST {form.target} HTTP/1.1\r\nHost: {inbound.host}".encode("ascii"), "")
+    if isinstance(original, Failure):
+        return None
+    lines = [line for line in inbound.lines if line.partition(b":")[0].lower() not in (b"content-type", b"referer")]
+    lines.append(f"Content-Type: {form.content_type}".encode("latin-1"))
+    if form.referer:
+        lines.append(f"Referer: {form.referer}".encode("latin-1"))
+    return inbound._replace(target=original.target, readings=original.readings, lines=lines, length=len(form.body))

@@ -1,0 +1,122 @@
+"""What a browser has proved so far, by an attempt to sign in or by a session that needs more.
+
+Whoever is going to change anything by it asks with `lock`: account first, then attempt or session, read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.accounts import rows as account_rows
+from gateway.accounts.record import Account
+from gateway.edge.inbound import Inbound
+from gateway.factors import totp
+from gateway.factors.contract import Asked
+from gateway.factors.magic_link import Link
+from gateway.factors.record import Factor, Proof, first_missing, required_factors
+from gateway.factors.totp import Enrolment
+from gateway.login import attempt as attempts
+from gateway.login.attempt import Attempt
+from gateway.sessions import rows as session_rows
+from gateway.sessions.record import Session
+from gateway.store import Transaction
+from gateway.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Who is proving what: `holder` is the id of the attempt, or of the session that needs more."""
+
+    account: Account
+    proofs: tuple[Proof, ...]
+    holder: str
+    session: Session | None
+    enrolment: Enrolment
+    next: Factor | None
+
+    @property
+    def has_totp(self) -> bool:
+        return self.enrolment.is_enrolled
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.account.id, self.holder)
+
+    @property
+    def session_id(self) -> str | None:
+        return self.session.id if self.session else None
+
+
+class EvidenceReader:
+    """`owners` are normalised identifiers."""
+
+    def __init__(self, owners: frozenset[str]) -> None:
+        self._owners = owners
+
+    async def find(
+        self, tx: Transaction, visit: Visit, again: bool, now: int, *, lock: bool = False
+    ) -> Evidence | None:
+        """Return what there is of it, if anything is left to prove. `again`: of a session, even if nothing is."""
+        if again and visit.session is not None:
+            return await self._of_session(tx, visit.session, visit.inbound, lock)
+        attempt = await self._attempt(tx, visit.inbound, now, lock)
+        if attempt is not None:
+            return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
+        if visit.session is not None and visit.signed_in is None:
+            return await self._of_session(tx, visit.session, visit.inbound, lock)
+        return None
+
+    async def holder_of(
+        self, tx: Transaction, link: Link, visit: Visit, now: int, *, lock: bool = False
+    ) -> Evidence | None:
+        """Return the evidence that a link completes, if this browser holds it."""
+        attempt = await self._attempt(tx, visit.inbound, now, lock)
+        if attempt is not None and attempt.id == link.holder:
+            return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
+        if visit.session is not None and visit.session.id == link.holder:
+            return await self._of_session(tx, visit.session, visit.inbound, lock)
+        return None
+
+    async def _attempt(self, tx: Transaction, inbound: Inbound, now: int, lock: bool) -> Attempt | None:
+        """Return the live attempt; with `lock`, as it is once its account is locked.
+
+        Read again, because on PostgreSQL somebody may have ended it, or added a proof, while we waited for the lock.
+        The account comes first for everybody, or two could wait for each other.
+        """
+        attempt = await attempts.find(tx, inbound.attempt_key, now)
+        if attempt is None or not lock:
+            return attempt
+        await account_rows.find(tx, attempt.account, lock=True)
+        return await attempts.find(tx, inbound.attempt_key, now)
+
+    async def _of_session(self, tx: Transaction, session: Session, inbound: Inbound, lock: bool) -> Evidence | None:
+        """With `lock`, only if the session is still open under this cookie: it was looked up before."""
+        evidence = await self._of(tx, session.account, session.proofs, session.id, session, lock)
+        if not lock:
+            return evidence
+        key = inbound.session_key
+        owner = await session_rows.account_of_unended(tx, key) if key else None
+        return evidence if owner == session.account else None
+
+    async def _of(
+        self,
+        tx: Transaction,
+        account_id: str,
+        proofs: tuple[Proof, ...],
+        holder: str,
+        session: Session | None,
+        lock: bool,
+    ) -> Evidence | None:
+        account = await account_rows.find(tx, account_id, lock=lock)
+        if account is None or not await account_rows.is_welcome(tx, account):
+            return None
+        enrolment = await totp.find_enrolment(tx, account.id)
+        missing = first_missing(self.required(account, enrolment), proofs)
+        return Evidence(account, proofs, holder, session, enrolment, missing)
+
+    def required(self, account: Account, enrolment: Enrolment) -> tuple[Factor, ...]:
+        return required_factors(
+            is_owner=account.identifier in self._owners,
+            has_totp=enrolment.is_enrolled,
+            must_enrol=enrolment.is_demanded,
+        )
