@@ -5,6 +5,9 @@ requests on the same core go first; the hash functions let go of the interpreter
 queue the answer is "busy", because a sign-in that waits for a minute helps nobody and a thousand waiting ones help
 an attacker.
 
+On a machine that is kept busy, idle threads get next to nothing, and nobody could sign in any more. Who has waited for
+some seconds is therefore worked for by one more thread, too, which has its small share whatever else goes on.
+
 An unknown email costs what a known one does: there is always one hash of the configured method computed. Where a
 stored hash is of another method, and so cheaper or dearer, the configured one is computed besides, on a
 dummy: such an account is slower to answer than an unknown one until its first sign-in, when its hash is renewed.
@@ -33,7 +36,8 @@ log = get_logger("hashing")
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 ARGON2 = "$argon2id$"
 KNOWN_PREFIXES = ("pbkdf2:", "scrypt:", ARGON2)
-
+PATIENCE_SECONDS = 3.0
+SMALL_SHARE = 10  # a nice value: about a tenth of a core that somebody else wants, too
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -46,13 +50,18 @@ class Verdict(Enum):
 
 
 class Hasher:
-    """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait."""
+    """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait.
 
-    def __init__(self, *, method: str, threads: int, queue: int) -> None:
+    `patience` is in seconds: after it, who waits gets the steady thread as well.
+    """
+
+    def __init__(self, *, method: str, threads: int, queue: int, patience: float = PATIENCE_SECONDS) -> None:
         self._method = method
         self._room = threads + queue
+        self._patience = patience
         self._dummy = generate_password_hash("", method)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
+        self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
 
     async def verify(self, password: Secret[str], stored: Secret[str] | None) -> Verdict:
         """Compare, in the same time whether or not there is anything to compare with."""
@@ -71,9 +80,17 @@ class Hasher:
         if self._room <= 0:
             return None
         self._room -= 1
+        loop = asyncio.get_running_loop()
+        futures = [loop.run_in_executor(self._threads, work, *given)]
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+            done, _ = await asyncio.wait(futures, timeout=self._patience)
+            if not done:
+                futures.append(loop.run_in_executor(self._steady_thread, work, *given))
+                done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
         finally:
+            for future in futures:
+                future.cancel()
             self._room += 1
 
     def hash_now(self, password: Secret[str]) -> str:
@@ -84,7 +101,8 @@ class Hasher:
         return not stored.reveal().startswith(f"{self._method}$")
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._steady_thread):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, password: Secret[str], stored: Secret[str] | None) -> bool:
         if len(password.reveal().encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
@@ -125,3 +143,8 @@ def step_back() -> None:
     thread is preempted at once.
     """
     os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+
+
+def take_small_share() -> None:
+    """Let others on this core go first, but not for ever. On Linux this belongs to the thread."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SMALL_SHARE)
