@@ -144,7 +144,7 @@ class Front:
                 client.refuse(Failure.FORBIDDEN, known)
 
     def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
-        if inbound.method == "POST" and session is not None and self._late.page_of(inbound):
+        if inbound.method == "POST" and session is not None and self._late.is_button(inbound):
             self._begin(self._answer_late(client, inbound, session))
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
@@ -157,7 +157,7 @@ class Front:
         if inbound.path == self._forward_auth_path:
             self._forward_auth.answer(client, inbound, session)
             return
-        if session is not None and self._late.page_of(inbound):
+        if session is not None and self._late.is_page(inbound):
             self._begin(self._answer_late(client, inbound, session))
             return
         self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)

@@ -61,13 +61,19 @@ class LateForms:
         """Return whether a request that can't go on yet is a form to keep. A button's empty form is none."""
         is_known = session is not None or inbound.session_key is not None
         is_form = is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)
-        return is_form and not self.page_of(inbound)
+        return is_form and not self.is_page(inbound) and not self.is_button(inbound)
+
+    def is_page(self, inbound: Inbound) -> bool:
+        """Return whether this asks for the page of a kept form, or is its button pressed there."""
+        return inbound.path.startswith(self._path)
+
+    def is_button(self, inbound: Inbound) -> bool:
+        """Return whether this may be the button of such a page, pressed where the form belongs."""
+        return inbound.method == "POST" and not inbound.length and bool(self._pressed_on(inbound))
 
     def page_of(self, inbound: Inbound) -> str:
-        """Return the path of a kept form's page, if it is asked for or its button was pressed there, else ""."""
-        if inbound.path.startswith(self._path):
-            return inbound.path
-        return self._pressed_on(inbound) if inbound.method == "POST" and not inbound.length else ""
+        """Return the path of the page in question."""
+        return inbound.path if self.is_page(inbound) else self._pressed_on(inbound)
 
     def _pressed_on(self, inbound: Inbound) -> str:
         referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
@@ -75,7 +81,7 @@ class LateForms:
         return referer.removeprefix(self._public_origin) if is_ours else ""
 
     async def judge(self, inbound: Inbound, session: Session, rules: Rules, now: int) -> Outcome:
-        """`inbound` asks for the page of a form, or is its button (see `page_of`). Raises StoreUnavailable."""
+        """`inbound` asks for the page of a form, or is its button. Raises StoreUnavailable."""
         is_pressed = inbound.method == "POST"
         if is_pressed and (inbound.length or not is_own_post(inbound, self._public_origin)):
             return Foreign()
@@ -87,8 +93,9 @@ class LateForms:
             case Refuse() as decision if is_pressed:
                 return decision
             case Forward(known) if is_pressed and kept and original:
-                if inbound.target != original.target and self._pressed_on(inbound):
-                    return PressThere(kept.form.target)
+                is_there = inbound.target == original.target
+                if not is_there and self._pressed_on(inbound):
+                    return PressThere(kept.form.target) if self.is_page(inbound) else Show()
                 if await self._forms.consume(kept, session, inbound, now):
                     return Send(original, kept.form.body, known)
         return Show()
