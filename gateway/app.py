@@ -43,10 +43,11 @@ from gateway.logs import get_logger
 from gateway.mail.sender import Sender
 from gateway.pages import Renderer
 from gateway.passwords.service import checker_of
+from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
-from gateway.proxy.upstream import Dial, Patience, Upstream, dial_inside, dial_tcp, dial_unix
+from gateway.proxy.upstream import Patience, Upstream
 from gateway.purge import Purge
 from gateway.revocation import Revocation
 from gateway.routes import Route, paths_of, routes_of, rules_of, secret_parents

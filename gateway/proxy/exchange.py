@@ -22,7 +22,8 @@ from gateway.proxy.response import Answer
 from gateway.sessions.record import Session
 
 if TYPE_CHECKING:
-    from gateway.proxy.upstream import Upstream, UpstreamConnection
+    from gateway.proxy.connection import UpstreamConnection
+    from gateway.proxy.upstream import Upstream
 
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 PRIVATE = b"Cache-Control: private, no-store"

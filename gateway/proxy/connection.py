@@ -1,0 +1,262 @@
+"""One connection to an upstream: it carries one exchange at a time, and judges what comes back.
+
+    carry -> request written -> heads read up to the final one -> body passed on as it comes -> settled
+
+It is settled, and may be used again, only if the end of the answer is certain, nothing came behind it, and the whole
+request was taken. Everything else closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from gateway.deadlines import NEVER
+from gateway.edge.connection import set_no_delay
+from gateway.failures import Failure
+from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
+from gateway.logs import get_logger
+from gateway.proxy import response
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.response import UNTIL_CLOSE, Answer
+
+if TYPE_CHECKING:
+    from gateway.proxy.upstream import Upstream
+
+log = get_logger("proxy")
+
+MAX_HEAD = 65_536  # bytes of an answer's head
+WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection; it carries one exchange at a time."""
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_exchange",
+        "_is_paused",
+        "_is_reusable",
+        "_patience",
+        "_transport",
+        "_upstream",
+        "_was_used",
+        "deadline",
+        "write",
+    )
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._transport: asyncio.Transport | None = None
+        self._exchange: Exchange | None = None
+        self._buffer = b""
+        self._body: Body | None = None
+        self._patience = upstream.patience.idle
+        self._is_paused = False
+        self._is_reusable = False
+        self._was_used = False
+        self.deadline = NEVER
+        self.write: Callable[[bytes], None]
+
+    # What the exchange and the pool ask for.
+
+    def carry(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        upstream = self._upstream
+        is_our_turn = not exchange.is_request_complete
+        self.deadline = NEVER if is_our_turn else upstream.deadlines.now + upstream.patience.head
+        exchange.begin(self)
+
+    def expect_answer(self) -> None:
+        """The whole request was written: from now on the upstream is the one who keeps us waiting."""
+        if self._body is None:
+            self.deadline = self._upstream.deadlines.now + self._upstream.patience.head
+
+    def pause(self) -> None:
+        """Stop reading: the client takes the answer more slowly than it comes."""
+        self.deadline = NEVER
+        if not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        self._wait_for_more()
+        self._read_on()
+
+    def rest(self, until: float) -> None:
+        """Wait unused for the next exchange, at most `until` a time of the deadlines' clock."""
+        self._was_used = True
+        self.deadline = until
+        if self._is_paused:
+            self._read_on()
+
+    def close(self) -> None:
+        self._exchange = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def is_usable(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self.write = self._transport.write
+        set_no_delay(self._transport)
+        self._upstream.deadlines.watch(self)
+
+    def data_received(self, received: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            # Nobody asked: bytes behind an answer, or a server that speaks first. Both are poison.
+            self.close()
+        elif exchange.is_tunnel:
+            exchange.pass_back(received)
+        elif self._body is not None:
+            self._wait_for_more()
+            self._take_body(exchange, self._body, received)
+        else:
+            self._buffer = self._buffer + received if self._buffer else received
+            self._take_head(exchange)
+
+    def pause_writing(self) -> None:
+        """The upstream takes the request's body more slowly than it comes; it may not stop taking it."""
+        self.deadline = self._upstream.deadlines.now + self._upstream.patience.idle
+        if self._exchange is not None:
+            self._exchange.client.pause()
+
+    def resume_writing(self) -> None:
+        self.deadline = NEVER
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if self._body is not None:
+            if not self._is_paused:
+                self._wait_for_more()
+        elif exchange.is_request_complete and not exchange.is_tunnel:
+            self.expect_answer()
+        exchange.client.resume()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._upstream.forget(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None or exchange.is_over:
+            return
+        exchange.connection = None
+        if exchange.is_tunnel:
+            exchange.end_tunnel()
+        elif isinstance(self._body, UntilClose) and error is None:
+            exchange.answer_body(b"", True)
+        elif self._was_used and not self._buffer and exchange.may_retry():
+            exchange.retry()
+        else:
+            exchange.fail(Failure.UPSTREAM_BROKEN)
+
+    def expire(self) -> None:
+        exchange = self._exchange
+        self.close()
+        if exchange is not None:
+            exchange.fail(Failure.UPSTREAM_SLOW)
+
+    # Reading an answer.
+
+    def _take_head(self, exchange: Exchange) -> None:
+        """Read heads until the final one. Interim answers end here: not every client can tell them apart."""
+        while True:
+            head, is_whole, rest = self._buffer.partition(HEAD_END)
+            if not is_whole:
+                if len(head) > MAX_HEAD:
+                    self._break_off(exchange, "the head is too long")
+                return
+            known = self._upstream.reader.read(head, exchange.inbound.method)
+            if known is None:
+                self._break_off(exchange, "the head is malformed")
+                return
+            answer, lines = known
+            self._buffer = b""
+            if answer.own_cookies:
+                log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
+            if answer.status >= 200:
+                self._begin_body(exchange, answer, lines, rest)
+                return
+            if answer.status == 101:
+                self._switch(exchange, answer, lines, rest)
+                return
+            self._buffer = rest
+            self._was_used = False  # it has begun to answer: not a connection that was closing
+
+    def _switch(self, exchange: Exchange, answer: Answer, lines: list[bytes], rest: bytes) -> None:
+        if not (answer.is_websocket and exchange.inbound.is_websocket):
+            self._break_off(exchange, "it switched to a protocol that nobody asked for")
+            return
+        self._patience = self.deadline = NEVER
+        exchange.open_tunnel(answer, lines, rest)
+
+    def _begin_body(self, exchange: Exchange, answer: Answer, lines: list[bytes], received: bytes) -> None:
+        self._is_reusable = answer.is_reusable and answer.length != UNTIL_CLOSE
+        if answer.length == len(received):  # the usual answer comes in one piece
+            self._settle(exchange, b"")
+            exchange.answer(answer, lines, received, True)
+            return
+        body = body_of(answer)
+        self._patience = NEVER if answer.is_stream else self._upstream.patience.idle
+        try:
+            payload, rest = body.feed(received)
+        except BadBody as error:
+            self._break_off(exchange, str(error))
+            return
+        if rest is None:
+            self._body = body
+            self._wait_for_more()
+            exchange.answer(answer, lines, payload, False)
+        else:
+            self._settle(exchange, rest)
+            exchange.answer(answer, lines, payload, True)
+
+    def _take_body(self, exchange: Exchange, body: Body, received: bytes) -> None:
+        try:
+            payload, rest = body.feed(received)
+        except BadBody as error:
+            self._break_off(exchange, str(error))
+            return
+        if rest is not None:
+            self._settle(exchange, rest)
+        exchange.answer_body(payload, rest is not None)
+
+    def _read_on(self) -> None:
+        if self._is_paused and self.is_usable and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _wait_for_more(self) -> None:
+        self.deadline = self._upstream.deadlines.now + self._patience
+
+    def _settle(self, exchange: Exchange, rest: bytes) -> None:
+        """The answer is whole. Let go of the exchange before it is told, since it may bring the next one at once."""
+        self._exchange = self._body = None
+        exchange.connection = None
+        if self._is_reusable and not rest and exchange.is_request_complete:
+            self._upstream.keep(self)
+        else:
+            self.close()
+
+    def _break_off(self, exchange: Exchange, reason: str) -> None:
+        log.warning("upstream_answer_refused", reason=reason, request_id=exchange.inbound.request_id)
+        self.close()
+        exchange.connection = None
+        exchange.fail(Failure.UPSTREAM_BROKEN)
+
+
+def body_of(answer: Answer) -> Body:
+    match answer.length:
+        case response.CHUNKED:
+            return ChunkedBody()
+        case response.UNTIL_CLOSE:
+            return UntilClose()
+        case length:
+            return LengthBody(length)

@@ -1,0 +1,40 @@
+"""How an upstream is reached: over TCP, a Unix socket, or inside this process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+from gateway.proxy.connection import UpstreamConnection
+
+Dial = Callable[[Callable[[], UpstreamConnection]], Awaitable[UpstreamConnection]]
+
+
+def dial_tcp(host: str, port: int) -> Dial:
+    async def dial(factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(factory, host, port)
+        return connection
+
+    return dial
+
+
+def dial_unix(path: str) -> Dial:
+    async def dial(factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
+        _, connection = await asyncio.get_running_loop().create_unix_connection(factory, path)
+        return connection
+
+    return dial
+
+
+def dial_inside(serve: Callable[[], asyncio.BaseProtocol]) -> Dial:
+    """Connections to a server in this very process, over socket pairs; `serve` makes its protocol for each."""
+
+    async def dial(factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        await loop.connect_accepted_socket(serve, theirs)
+        _, connection = await loop.create_connection(factory, sock=ours)
+        return connection
+
+    return dial
