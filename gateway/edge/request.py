@@ -12,22 +12,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import count
-from typing import Any, NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from gateway.edge.authority import read_authority
-from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
+from gateway.edge.field_lines import BAD, CONNECTION, HINT, KEEP, UNFRAMING, FieldRules, Line, Special
 from gateway.edge.inbound import CHUNKED, Inbound
-from gateway.edge.names import FORGED, FORGED_PREFIXES, HINTS
-from gateway.edge.origin import TrustedProxies, canonical_hosts
+from gateway.edge.origin import TrustedProxies
 from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.failures import Failure
-from gateway.http1 import HEAD_END, HOP_BY_HOP, following, leave_out, nominated, read_length, split_field, tokens
+from gateway.http1 import HEAD_END, following, leave_out
 
 NO_HINTS: Mapping[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"
@@ -36,52 +32,6 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 MEMO_BYTES = 2_000_000
 MEMO_LINE_BYTES = 8_192
 WORD_BYTES = 100  # what a name in a list or a cookie takes once it is an object of its own
-
-
-class Kind(IntEnum):
-    """What a field line is to the gateway; everything that is not KEEP or BAD is taken out of the head."""
-
-    KEEP = 0
-    DROP = 1
-    HOST = 2
-    COOKIE = 3
-    HINT = 4
-    CONNECTION = 5
-    LENGTH = 6
-    CODING = 7
-    UPGRADE = 8
-    EXPECT = 9
-    BAD = 10
-
-
-KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, BAD = Kind
-UNFRAMING = (KEEP, HOST, COOKIE, HINT)  # to llhttp these are fields like any other
-
-
-class Line(NamedTuple):
-    """The judgement of one field line; `meaning` is what its kind needs, already read."""
-
-    kind: Kind
-    meaning: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Special:
-    """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
-
-    `shown` are those of them that llhttp sees again each time, as they follow a request line; "" where there are none.
-    """
-
-    failure: Failure | None = None
-    host: str = ""
-    cookies: Cookies = NO_COOKIES
-    hints: Mapping[bytes, bytes] = field(default_factory=dict)
-    options: frozenset[bytes] = frozenset()
-    nominated: frozenset[bytes] = frozenset()
-    length: int = 0
-    wants_websocket: bool = False
-    expects_continue: bool = False
-    shown: bytes = b""
 
 
 class Reader:
@@ -98,11 +48,8 @@ class Reader:
         max_fields: int,
         max_target_bytes: int,
     ) -> None:
-        self._hosts = canonical_hosts(authorities)
+        self._rules = FieldRules(authorities, identity_names, session_cookie, attempt_cookie)
         self._proxies = proxies
-        self._session_cookie = session_cookie.encode("ascii")
-        self._attempt_cookie = attempt_cookie.encode("ascii")
-        self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
         self._passing: set[bytes] = set()
@@ -202,7 +149,7 @@ class Reader:
         special = self._specials.get(others)
         if special is None:
             kept, special = self._learn(lines, kept, others)
-        kind, meaning = self._judge_afresh(ids[0])
+        kind, meaning = self._rules.judge(ids[0])
         if kind is not HINT:
             return kept, Special(Failure.BAD_REQUEST)
         return kept, replace(special, hints={**special.hints, meaning[0]: meaning[1]})
@@ -215,7 +162,7 @@ class Reader:
             known = fresh.union(kept)
             kept = [line for line in lines if line in known]
         shown = [line for line, judgement in judged if judgement.kind not in UNFRAMING]
-        special = interpret([judgement for _, judgement in judged], self._split_cookies)
+        special = self._rules.interpret([judgement for _, judgement in judged])
         special = replace(special, shown=following(shown) if shown else b"")
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
@@ -249,7 +196,7 @@ class Reader:
         return self.new_request_id()
 
     def _judge(self, line: bytes) -> Line:
-        judged = self._judge_afresh(line)
+        judged = self._rules.judge(line)
         if len(line) <= MEMO_LINE_BYTES and judged.kind is not BAD:
             words = len(judged.meaning) if judged.kind is CONNECTION else 0
             self._make_room(len(line) + words * WORD_BYTES)
@@ -258,45 +205,6 @@ class Reader:
             else:
                 self._lines[line] = judged
         return judged
-
-    def _judge_afresh(self, line: bytes) -> Line:
-        field = split_field(line)
-        if field is None or not is_utf_8(line):
-            return Line(BAD)
-        name, value = field
-        match name:
-            case b"host":
-                host = read_authority(value)
-                return Line(BAD) if host is None else Line(HOST, self._hosts.get(host))
-            case b"cookie":
-                return Line(COOKIE, (value, self._split_cookies(value)))
-            case b"connection":
-                return Line(CONNECTION, tokens(value))
-            case b"content-length":
-                length = read_length(value)
-                return Line(BAD) if length is None else Line(LENGTH, length)
-            case b"transfer-encoding":
-                return Line(CODING) if value == b"chunked" else Line(BAD)
-            case b"upgrade":
-                return Line(UPGRADE, value.lower() == b"websocket")
-            case b"expect":
-                return Line(EXPECT, value.lower() == b"100-continue")
-            case _ if name in HINTS:
-                return Line(HINT, (name, value))
-        return Line(DROP) if self._is_forbidden(name) else Line(KEEP)
-
-    def _is_forbidden(self, name: bytes) -> bool:
-        # WSGI and CGI servers read `_` and `-` as the same character, so a name with `_` can stand for any other.
-        return (
-            b"_" in name
-            or name in HOP_BY_HOP
-            or name in FORGED
-            or name in self._identity_names
-            or name.startswith(FORGED_PREFIXES)
-        )
-
-    def _split_cookies(self, value: bytes) -> Cookies:
-        return split_cookies(value, self._session_cookie, self._attempt_cookie)
 
     def _make_room(self, size: int) -> None:
         self._memo_room -= size + 200
@@ -307,36 +215,6 @@ class Reader:
             self._specials.clear()
             self._request_lines.clear()
             self._addresses.clear()
-
-
-def interpret(lines: list[Line], split: Callable[[bytes], Cookies]) -> Special:
-    """Say what the special lines of a head mean together, or why they can't stand together."""
-    by_kind: dict[Kind, list[Any]] = {}
-    for kind, meaning in lines:
-        by_kind.setdefault(kind, []).append(meaning)
-    hosts, lengths, codings = (by_kind.get(kind, []) for kind in (HOST, LENGTH, CODING))
-    if BAD in by_kind or len(hosts) != 1 or len(lengths) + len(codings) > 1:
-        # Two framings are the classic disagreement of CVE-2019-16869 and its many kin.
-        return Special(Failure.BAD_REQUEST)
-    if False in by_kind.get(EXPECT, []):
-        return Special(Failure.EXPECTATION)
-    if hosts[0] is None:
-        return Special(Failure.WRONG_HOST)
-    hints: dict[bytes, bytes] = {}
-    for name, value in by_kind.get(HINT, []):
-        hints[name] = hints[name] + b", " + value if name in hints else value
-    cookies = [value for value, _ in by_kind.get(COOKIE, [])]
-    options = frozenset(option for options in by_kind.get(CONNECTION, []) for option in options)
-    return Special(
-        host=hosts[0],
-        cookies=split(b"; ".join(cookies)) if len(cookies) > 1 else by_kind[COOKIE][0][1] if cookies else NO_COOKIES,
-        hints=hints,
-        options=options,
-        nominated=nominated(options),
-        length=CHUNKED if codings else lengths[0] if lengths else 0,
-        wants_websocket=by_kind.get(UPGRADE, [False])[-1],
-        expects_continue=EXPECT in by_kind,
-    )
 
 
 class _Judge:
@@ -353,16 +231,5 @@ def is_accepted_by_llhttp(head: bytes) -> bool:
     except HttpParserUpgrade:
         return True
     except HttpParserError:
-        return False
-    return True
-
-
-def is_utf_8(line: bytes) -> bool:
-    """Values that some server can't decode are dropped by it in silence: `adm\\xffin` would arrive as `admin`."""
-    if line.isascii():
-        return True
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
         return False
     return True

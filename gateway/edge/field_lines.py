@@ -1,0 +1,162 @@
+"""What the field lines of a request's head are, one by one, and what they mean together. Pure.
+
+The rules are stricter than llhttp's, which judges every head besides: the gateway refuses what either refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from gateway.edge.authority import read_authority
+from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
+from gateway.edge.inbound import CHUNKED
+from gateway.edge.names import FORGED, FORGED_PREFIXES, HINTS
+from gateway.edge.origin import canonical_hosts
+from gateway.failures import Failure
+from gateway.http1 import HOP_BY_HOP, nominated, read_length, split_field, tokens
+
+
+class Kind(IntEnum):
+    """What a field line is to the gateway; everything that is not KEEP or BAD is taken out of the head."""
+
+    KEEP = 0
+    DROP = 1
+    HOST = 2
+    COOKIE = 3
+    HINT = 4
+    CONNECTION = 5
+    LENGTH = 6
+    CODING = 7
+    UPGRADE = 8
+    EXPECT = 9
+    BAD = 10
+
+
+KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, BAD = Kind
+UNFRAMING = (KEEP, HOST, COOKIE, HINT)  # to llhttp these are fields like any other
+
+
+class Line(NamedTuple):
+    """The judgement of one field line; `meaning` is what its kind needs, already read."""
+
+    kind: Kind
+    meaning: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
+
+    `shown` are those of them that llhttp sees again each time, as they follow a request line; "" where there are none.
+    """
+
+    failure: Failure | None = None
+    host: str = ""
+    cookies: Cookies = NO_COOKIES
+    hints: Mapping[bytes, bytes] = field(default_factory=dict)
+    options: frozenset[bytes] = frozenset()
+    nominated: frozenset[bytes] = frozenset()
+    length: int = 0
+    wants_websocket: bool = False
+    expects_continue: bool = False
+    shown: bytes = b""
+
+
+class FieldRules:
+    """`authorities` are the names of the site, `identity_names` those of the headers that tell who is asking."""
+
+    def __init__(
+        self, authorities: Iterable[str], identity_names: Iterable[str], session_cookie: str, attempt_cookie: str
+    ) -> None:
+        self._hosts = canonical_hosts(authorities)
+        self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
+        self._session_cookie = session_cookie.encode("ascii")
+        self._attempt_cookie = attempt_cookie.encode("ascii")
+
+    def judge(self, line: bytes) -> Line:
+        """Return what one line is, byte for byte as it came, without its end."""
+        field = split_field(line)
+        if field is None or not is_utf_8(line):
+            return Line(BAD)
+        name, value = field
+        match name:
+            case b"host":
+                host = read_authority(value)
+                return Line(BAD) if host is None else Line(HOST, self._hosts.get(host))
+            case b"cookie":
+                return Line(COOKIE, (value, self._split(value)))
+            case b"connection":
+                return Line(CONNECTION, tokens(value))
+            case b"content-length":
+                length = read_length(value)
+                return Line(BAD) if length is None else Line(LENGTH, length)
+            case b"transfer-encoding":
+                return Line(CODING) if value == b"chunked" else Line(BAD)
+            case b"upgrade":
+                return Line(UPGRADE, value.lower() == b"websocket")
+            case b"expect":
+                return Line(EXPECT, value.lower() == b"100-continue")
+            case _ if name in HINTS:
+                return Line(HINT, (name, value))
+        return Line(DROP) if self._is_forbidden(name) else Line(KEEP)
+
+    def interpret(self, lines: list[Line]) -> Special:
+        """Say what the special lines of a head mean together, or why they can't stand together."""
+        by_kind: dict[Kind, list[Any]] = {}
+        for kind, meaning in lines:
+            by_kind.setdefault(kind, []).append(meaning)
+        hosts, lengths, codings = (by_kind.get(kind, []) for kind in (HOST, LENGTH, CODING))
+        if BAD in by_kind or len(hosts) != 1 or len(lengths) + len(codings) > 1:
+            # Two framings are the classic disagreement of CVE-2019-16869 and its many kin.
+            return Special(Failure.BAD_REQUEST)
+        if False in by_kind.get(EXPECT, []):
+            return Special(Failure.EXPECTATION)
+        if hosts[0] is None:
+            return Special(Failure.WRONG_HOST)
+        hints: dict[bytes, bytes] = {}
+        for name, value in by_kind.get(HINT, []):
+            hints[name] = hints[name] + b", " + value if name in hints else value
+        options = frozenset(option for options in by_kind.get(CONNECTION, []) for option in options)
+        return Special(
+            host=hosts[0],
+            cookies=self._join(by_kind.get(COOKIE, [])),
+            hints=hints,
+            options=options,
+            nominated=nominated(options),
+            length=CHUNKED if codings else lengths[0] if lengths else 0,
+            wants_websocket=by_kind.get(UPGRADE, [False])[-1],
+            expects_continue=EXPECT in by_kind,
+        )
+
+    def _is_forbidden(self, name: bytes) -> bool:
+        # WSGI and CGI servers read `_` and `-` as the same character, so a name with `_` can stand for any other.
+        return (
+            b"_" in name
+            or name in HOP_BY_HOP
+            or name in FORGED
+            or name in self._identity_names
+            or name.startswith(FORGED_PREFIXES)
+        )
+
+    def _split(self, value: bytes) -> Cookies:
+        return split_cookies(value, self._session_cookie, self._attempt_cookie)
+
+    def _join(self, cookies: list[tuple[bytes, Cookies]]) -> Cookies:
+        """Return what several lines say as one: it goes on as one."""
+        if len(cookies) == 1:
+            return cookies[0][1]
+        return self._split(b"; ".join(value for value, _ in cookies)) if cookies else NO_COOKIES
+
+
+def is_utf_8(line: bytes) -> bool:
+    """Values that some server can't decode are dropped by it in silence: `adm\\xffin` would arrive as `admin`."""
+    if line.isascii():
+        return True
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
