@@ -39,6 +39,7 @@ class Look:
 PAGES = {
     "sign in": Look("nobody", "/login?next=/x"),
     "sign in, signed out": Look("nobody", "/login?signed-out=1"),
+    "sign in, form lost": Look("nobody", "/login?next=/x&not-kept=1"),
     "sign in, wrong": Look("nobody", "/login", {"Email": "x@y.example", "Password": "wrong"}, "Sign in"),
     "sign in, again": Look("member", "/login?next=/x&again=1"),
     "sign out": Look("member", "/logout"),
