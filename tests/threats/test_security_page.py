@@ -30,7 +30,7 @@ def panel(page: Response, name: str) -> str:
 
 def has_topbar(page: Response) -> bool:
     nav = re.search(r"<nav.*?</nav>", page.body.decode(), re.DOTALL)
-    return nav is not None and bool(re.search(r"Security</a>\s*<a[^>]*>Log out</a>", nav[0]))
+    return nav is not None and bool(re.search(r"Security</a>\s*<a[^>]*>Sign out</a>", nav[0]))
 
 
 def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbox: Mailbox) -> None:
@@ -85,7 +85,7 @@ def test_a_clock_that_drifts_is_named_where_the_phone_is_in_the_hand(own: Gatewa
     assert f"clock of your phone is {clock}" in panel(person.open("/me/security"), "totp")
 
 
-def test_every_page_of_who_is_signed_in_has_security_next_to_log_out(own: Gateway) -> None:
+def test_every_page_of_who_is_signed_in_has_security_next_to_sign_out(own: Gateway) -> None:
     person = Person(own)
     person.sign_in()
     pages = ["/me/security", "/me/security/totp", "/me/security/codes", "/me/security/off", "/me/sessions", "/logout"]
