@@ -19,6 +19,8 @@ from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_links import make_owner
 
+NEEDED = b"The page that you asked for is only for people who also sign in with a code."
+
 
 def panel(page: Response, name: str) -> str:
     """Return the text of the section called `name`."""
@@ -120,6 +122,26 @@ def test_who_lacks_a_factor_can_still_sign_out(own: Gateway) -> None:
     assert person.cookies == {}
 
 
+def test_a_code_that_is_asked_for_again_comes_with_the_reason(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    person.enrol()
+    again = person.open("/login/totp?next=/x&again=1").body
+    assert b"What you want to open or change asks for a code as well, to be sure that it is you." in again
+    assert b"What you sent" not in again
+    assert b"What you sent has not arrived" in person.open("/login/totp?next=/x&again=1&not-kept=1").body
+    assert b"What you sent has not arrived" in person.open("/login?next=/x&again=1&not-kept=1").body
+    other = Person(own, source="127.0.0.3")
+    assert b"asks for a code as well" not in other.give_password().body
+
+
+def test_setting_up_of_ones_own_accord_speaks_of_no_page(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    assert NEEDED not in person.open("/me/security/totp").body
+    assert NEEDED not in person.submit("/me/security/totp", code="000000").body
+
+
 def test_setting_up_what_a_rule_asks_for_offers_to_sign_out_everywhere_else_and_goes_on(
     recorder: RecordingUpstream, tmp_path: Path
 ) -> None:
@@ -128,7 +150,10 @@ def test_setting_up_what_a_rule_asks_for_offers_to_sign_out_everywhere_else_and_
     try:
         person = Person(own)
         person.sign_in()
-        person.open("/pay/now?x=1")
+        assert NEEDED in person.open("/pay/now?x=1").body
+        wrong = person.submit("/me/security/totp", code="000000")
+        assert wrong.status == 422
+        assert NEEDED in wrong.body
         person.enrol_here(to="/me/security?done=enabled&next=/pay/now%3Fx%3D1")
         page = person.open("/me/security?done=enabled&next=/pay/now%3Fx%3D1").body.decode()
         assert "Sign out everywhere else" in page
