@@ -314,6 +314,18 @@ SMALL = """
   .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(e => e[1] < 44)
 """
 
+# What a thumb would hit two of, and what of a table lies outside its frame.
+TOUCHING = """
+(() => {
+  const all = [...document.querySelectorAll("main .button, main button, main input:not([type=hidden]), main select")]
+    .filter(e => e.checkVisibility() && !e.closest(".with-button") && !e.closest("fieldset")).map(e => [e, e.getBoundingClientRect()]);
+  const gap = (a, b) => Math.max(a.left - b.right, b.left - a.right, a.top - b.bottom, b.top - a.bottom);
+  return all.flatMap(([e, a], at) => all.slice(at + 1).filter(([, b]) => gap(a, b) < 7).map(([f]) => e.outerHTML.slice(0, 80) + f.outerHTML.slice(0, 80)));
+})()
+"""
+HIDDEN = "[...document.querySelectorAll('.table')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.ariaLabel)"
+UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
+
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
@@ -335,6 +347,10 @@ def look(page: Page, name: str, scheme: Literal["light", "dark"], width: int, ru
         file = re.sub(r"\W+", "-", name).strip("-")
         page.screenshot(path=Path(SCREENSHOTS) / f"{file}-{scheme}-{width}.png", full_page=True)
     found = [f"{width}: scrolls sideways"] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
+    found += [f"{width}: touch: {both}" for both in page.evaluate(TOUCHING)]
+    if width < 640:
+        found += [f"{width}: partly hidden: {table}" for table in page.evaluate(HIDDEN)]
+        found += [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
     for violation in page.evaluate(rules)["violations"]:
         found += [f"{scheme}: {violation['id']}: {node['html'][:120]}" for node in violation["nodes"]]
     return found
