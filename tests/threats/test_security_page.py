@@ -14,7 +14,7 @@ from gateway.factors.totp import PERIOD
 from tests.support.gateway import Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
-from tests.support.person import Person
+from tests.support.person import Person, code_of, key_on
 from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_links import make_owner
@@ -133,6 +133,18 @@ def test_a_code_that_is_asked_for_again_comes_with_the_reason(own: Gateway) -> N
     assert b"What you sent has not arrived" in person.open("/login?next=/x&again=1&not-kept=1").body
     other = Person(own, source="127.0.0.3")
     assert b"asks for a code as well" not in other.give_password().body
+
+
+def test_a_code_of_the_picture_in_another_tab_is_told_apart_from_the_one_on_the_page(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    other_tab = key_on(person.open("/me/security/totp"))
+    here = key_on(person.open("/me/security/totp"))
+    wrong = person.submit("/me/security/totp", code=code_of(own, person.email, other_tab))
+    assert wrong.status == 422
+    assert b"That code does not belong to the picture on this page." in wrong.body
+    assert key_on(wrong) == here
+    assert person.enrol_here()[0] == here
 
 
 def test_setting_up_of_ones_own_accord_speaks_of_no_page(own: Gateway) -> None:
