@@ -198,6 +198,9 @@ EXPLANATIONS = [
     (["GET", "https://app.example.com/public"], "forwarded without identity", "the entry /public"),
     (["POST", "/login"], "own pages", "open to everyone"),
     (["GET", "/platform", "--as", "adam@acme.example"], "refused with 403", "owner"),
+    (["OPTIONS", "/x", "--as", "erin@acme.example"], "asked to sign in", "no entry"),
+    (["OPTIONS", "/public/x"], "asked to sign in", "no entry"),
+    (["OPTIONS", "/cors"], "forwarded without identity", "the entry /cors"),
     (["GET", "/x", "--as", "dora@acme.example"], "asked to sign in", "no entry"),
 ]
 
