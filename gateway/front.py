@@ -16,7 +16,7 @@ from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import is_own_origin
 from gateway.edge.request import Reader
-from gateway.edge.return_to import way_query
+from gateway.edge.return_to import NOT_KEPT, way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
@@ -203,7 +203,8 @@ class Front:
     def _send_away(self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str) -> None:
         """A person is taken to `address`; a program is told of it."""
         if inbound.is_navigation:
-            self._lead(client, 303, address)
+            lost = f"&{NOT_KEPT}=1" if self._late.is_lost(inbound) else ""
+            self._lead(client, 303, address + lost)
             return
         body = {
             "error": error,

@@ -172,7 +172,7 @@ class Renderer:
 
 
 def write_moment(at: int | None) -> Markup:
-    """Return a time (UTC seconds) as people read it; a script may put it into their own zone."""
+    """Return a time (UTC seconds) as people read it, in UTC as on every page; a script may tell their own zone."""
     if at is None:
         return Markup("–")
     written = datetime.fromtimestamp(at, UTC)
@@ -184,9 +184,7 @@ def write_moment(at: int | None) -> Markup:
 def write_stamp(at: int) -> Markup:
     """Return a time (UTC seconds) to the second."""
     written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time class="stamp" datetime="{}">{}</time>').format(
-        written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at)
-    )
+    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
 
 
 def stamp_text(at: int) -> str:

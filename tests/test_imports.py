@@ -44,7 +44,7 @@ LAYERS: list[set[str]] = [
     {"accounts.app_users"},
     {"accounts.bulk", "accounts.change"},
     {"attacks.service"},
-    {"audit.asked", "audit.export"},
+    {"audit.asked", "audit.export", "audit.labels"},
     {"audit.keeping", "audit.verify"},
     {"audit.marks", "audit.picture", "attacks.failed_passwords"},
     {"audit.search"},

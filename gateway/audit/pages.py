@@ -14,6 +14,7 @@ from gateway.audit.asked import Asked
 from gateway.audit.chain import Row
 from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.export import Format, as_bytes, note_export
+from gateway.audit.labels import label_events, label_outcomes
 from gateway.logs import get_logger
 from gateway.pages import Renderer
 from gateway.sessions.device import label
@@ -121,7 +122,8 @@ class AuditPages:
             paths=self._paths,
             is_owners=self._is_owners,
             asked=asked,
-            events=sorted(Event),
+            events=label_events(self._renderer.translate),
+            outcomes=label_outcomes(self._renderer.translate),
             found=found,
             lines=lines,
             drawn=drawn,

@@ -13,6 +13,7 @@ from gateway.cli.common import (
     AsJSON,
     Config,
     Email,
+    check_tenant,
     fail,
     find_account,
     operator,
@@ -42,6 +43,7 @@ def add_account(
     config: Config = None,
 ) -> None:
     """Add an account and set its password."""
+    from gateway.accounts import rows
     from gateway.accounts.bulk import Create, Reject, judge
     from gateway.accounts.change import create
     from gateway.passwords.policy import Person
@@ -54,15 +56,16 @@ def add_account(
     password = read_password(password_stdin)
     person = Person(wanted.identifier, wanted.name, wanted.tenant, settings.pages.product)
 
-    async def change(store: Store) -> bool:
+    async def change(store: Store) -> str:
         accepted = await accept(settings, password, person)
         added = replace(wanted, password_hash=accepted.hashed)
         async with store.transaction() as tx:
-            return await create(tx, added, operator(), int(time.time()), accepted.remarks) is not None
+            is_known = await rows.has_tenant(tx, added.tenant)
+            if await create(tx, added, operator(), int(time.time()), accepted.remarks) is None:
+                fail(f"there is an account with the email {added.identifier} already")
+            return "" if is_known else f"; its tenant {added.tenant} is new"
 
-    if not with_store(settings, change):
-        fail(f"there is an account with the email {wanted.identifier} already")
-    typer.echo(f"added {wanted.identifier}")
+    typer.echo(f"added {wanted.identifier}{with_store(settings, change)}")
 
 
 @program.command("list")
@@ -76,6 +79,7 @@ def list_accounts(
 
     async def read(store: Store) -> list[Account]:
         async with store.reading() as tx:
+            await check_tenant(tx, tenant)
             return await rows.list_all(tx, tenant)
 
     settings = settings_of(config)

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, Email, fail, moment, operator, settings_of, show, with_store
+from gateway.cli.common import (
+    AsJSON,
+    Config,
+    Email,
+    check_tenant,
+    fail,
+    moment,
+    operator,
+    settings_of,
+    show,
+    with_store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +51,7 @@ def list_audit(
 
     async def read(store: Store) -> list[Entry]:
         async with store.reading() as tx:
+            await check_tenant(tx, tenant)
             return await rows.recent(tx, limit, tenant)
 
     table = [
@@ -160,6 +172,8 @@ def export(
     wanted, format_ = Filter(tenant=tenant), Format(form)
 
     async def write(store: Store) -> None:
+        async with store.reading() as tx:
+            await check_tenant(tx, tenant)
         details = {ACTOR: operator()}
         entry = Entry(
             Event.AUDIT_EXPORTED,

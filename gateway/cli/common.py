@@ -17,9 +17,10 @@ import typer
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
     from gateway.settings import Settings
-    from gateway.store import Store
+    from gateway.store import Store, Transaction
 
 PLACES = (Path("/etc/otium-gateway"), Path("config"))  # an installed one first: its commands may be typed anywhere
+NAMED = 20  # tenants in one line
 
 Result = TypeVar("Result")
 Config = Annotated[
@@ -84,6 +85,16 @@ async def find_account(store: Store, email: str) -> Account:
     async with store.reading() as tx:
         account = await rows.find_by_identifier(tx, normalise_identifier(email))
     return account or fail(f"there is no account {email}")
+
+
+async def check_tenant(tx: Transaction, slug: str | None) -> None:
+    """Fail, with the tenants that there are, if there is none like that. None asks for no tenant."""
+    from gateway.accounts.directory import list_tenants
+
+    known = [tenant.slug for tenant in await list_tenants(tx)]
+    if slug is not None and slug not in known:
+        more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+        fail(f"there is no tenant {slug}; there are: {', '.join(known[:NAMED]) or 'none'}{more}")
 
 
 def operator() -> str:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, fail, find_account, moment, operator, settings_of, show, with_store
+from gateway.cli.common import (
+    AsJSON,
+    Config,
+    check_tenant,
+    fail,
+    find_account,
+    moment,
+    operator,
+    settings_of,
+    show,
+    with_store,
+)
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -68,8 +79,7 @@ def revoke_session(
             if account is not None:
                 return await end_sessions(tx, account, operator(), int(time.time()))
             if tenant is not None:
-                if not await rows.has_tenant(tx, tenant):
-                    fail(f"there is no tenant {tenant}")
+                await check_tenant(tx, tenant)
                 members = await rows.list_all(tx, tenant)
                 return sum([await end_sessions(tx, member, operator(), int(time.time())) for member in members])
             return int(await end_session(tx, session_id or "", operator(), int(time.time())))

@@ -7,6 +7,7 @@ import base64
 import importlib.util
 import json
 import os
+import shlex
 import socket
 import sys
 from dataclasses import dataclass
@@ -250,6 +251,10 @@ def welcome(places: Places) -> str:
         '{command}' session revoke --email {PEOPLE[0].email} --config '{places.config}'
     curl --unix-socket '{places.admin}' http://localhost/metrics
     curl -H 'Authorization: Bearer {DESKTOP_TOKEN}' {places.url}/api/desktop/status
+
+  Passwords, factors and people stay as you change them, and what is printed above does not follow. To start afresh,
+  end this, remove the folder, and start again:
+    rm -r {shlex.quote(str(places.folder))}
 
   Ctrl-C ends everything. Use a browser on this machine: the cookie needs localhost or https.
 """

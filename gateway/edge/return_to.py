@@ -9,6 +9,7 @@ from gateway.edge.inbound import Inbound
 from gateway.edge.target import is_safe_query, read_path
 
 HOME = "/"
+NOT_KEPT = "not-kept"  # in the query beside the way back: what a person sent has not arrived, and is not kept
 MAX_LENGTH = 4_096  # characters
 FRAGMENT = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*")
 

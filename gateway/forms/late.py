@@ -71,6 +71,11 @@ class LateForms:
         """Return whether this may be the button of such a page, pressed where the form belongs."""
         return inbound.method == "POST" and not inbound.length and bool(self._pressed_on(inbound))
 
+    def is_lost(self, inbound: Inbound) -> bool:
+        """Return whether what was sent is gone, now that it can't go on. The button of a kept form sends nothing."""
+        is_sent = inbound.method not in ("GET", "HEAD")
+        return is_sent and not self.is_page(inbound) and not self.is_button(inbound)
+
     def page_of(self, inbound: Inbound) -> str:
         """Return the path of the page in question."""
         return inbound.path if self.is_page(inbound) else self._pressed_on(inbound)

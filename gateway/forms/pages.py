@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.edge.return_to import way_back
+from gateway.edge.return_to import NOT_KEPT, way_back
 from gateway.forms.record import MAX_BYTES, describe, read_form
 from gateway.forms.service import KeptForms
 from gateway.login.answers import see_other
@@ -36,7 +36,7 @@ class FormPages:
             token = await self._forms.keep(account, read_form(visit.inbound, body), visit.inbound, now)
             if token is not None:
                 return see_other(f"{self._path}{token.reveal()}")
-        query = urlencode({"next": way_back(visit.inbound, self._public_origin)}, safe="/")
+        query = urlencode({"next": way_back(visit.inbound, self._public_origin), NOT_KEPT: "1"}, safe="/")
         return see_other(f"{self._sign_in_path}?{query}")
 
     async def show(self, request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ import time
 
 from aiohttp import web
 
+from gateway.edge.return_to import NOT_KEPT
 from gateway.factors.contract import Wrong
 from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
@@ -83,7 +84,7 @@ class CodePages:
             return self._nothing_to_prove(visit, wish)
         if evidence.next not in (Factor.TOTP, None) or (evidence.next is None and not wish.again):
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
-        return self._page(visit, evidence, wish, factor, now)
+        return self._page(visit, evidence, wish, factor, now, is_lost=NOT_KEPT in request.query)
 
     def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
         """Who is signed in goes on; everybody else begins at the beginning."""
@@ -100,6 +101,7 @@ class CodePages:
         now: int,
         problem: Wrong | LockedOut | Blocked | None = None,
         offered: str = "",
+        is_lost: bool = False,
     ) -> web.Response:
         if factor is Factor.TOTP and not evidence.has_totp:
             if evidence.next is not Factor.TOTP:  # a page wants a factor that the account need not have
@@ -119,6 +121,7 @@ class CodePages:
             problem=name_of(problem),
             minutes=minutes,
             clock=evidence.enrolment.clock,
+            is_lost=is_lost,
         )
 
     def _enrolment(
@@ -140,6 +143,7 @@ class CodePages:
             start_over=self._answers.steps[Factor.PASSWORD],
             who=account.identifier,
             wish=wish,
+            is_needed=False,
             offered=offered,
             uri=uri,
             key=grouped(write_key(secret)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.edge.return_to import NOT_KEPT
 from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.answers import (
@@ -33,6 +34,7 @@ NEWS = (
     "password-set",
     "confirmed",
     "email-changed",
+    NOT_KEPT,
 )  # what has just happened, by the query of the address
 MAX_EMAIL = 320  # characters shown again in the form
 

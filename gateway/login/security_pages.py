@@ -71,22 +71,24 @@ class SecurityPages:
         """GET /me/security/totp: the QR code of a new secret."""
         visit, session = visit_of(request), signed_in_of(request)
         wish = Wish(only(request.query.getall("next", [])))
-        back = f"{self._paths.totp}?{wish.query}"
-        return self._prove_first(session, back) or self._enrolment(visit, session, wish)
+        is_needed = "next" in request.query
+        return self._prove_first(session, self._back(wish, is_needed)) or self._enrolment(
+            visit, session, wish, is_needed
+        )
 
     async def submit_totp(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/security/totp: `offered`, `code`."""
+        """POST /me/security/totp: `offered`, `code`; `next` where a page needs it."""
         visit, session = visit_of(request), signed_in_of(request)
         form = await read_form(request)
-        wish = Wish(only([form.text("next")]))
-        stale = self._prove_first(session, f"{self._paths.totp}?{wish.query}")
+        wish, is_needed = Wish(only([form.text("next")])), bool(form.text("next"))
+        stale = self._prove_first(session, self._back(wish, is_needed))
         if stale is not None:
             return stale
         offered = form.text("offered")
         code = Secret(form.text("code"))
         match await self._service.enrol(session, offered, code, visit.inbound, int(time.time())):
             case WrongCode():
-                return self._enrolment(visit, session, wish, offered, status=422)
+                return self._enrolment(visit, session, wish, is_needed, offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
                 # By way of the overview, which offers to sign out everywhere else.
                 target = f"{self._paths.overview}?done=enabled&{wish.query}"
@@ -134,9 +136,14 @@ class SecurityPages:
         factor = stale_factor(session, int(time.time()))
         return self._answers.step(factor, Wish(back, again=True)) if factor else None
 
+    def _back(self, wish: Wish, is_needed: bool) -> str:
+        """Return the address of the set-up; it says so if the page that is wished for needs it."""
+        return f"{self._paths.totp}?{wish.query}" if is_needed else self._paths.totp
+
     def _enrolment(
-        self, visit: Visit, session: Session, wish: Wish, offered: str = "", status: int = 200
+        self, visit: Visit, session: Session, wish: Wish, is_needed: bool, offered: str = "", status: int = 200
     ) -> web.Response:
+        """`is_needed`: a page that somebody asked for is only for who has this."""
         now = int(time.time())
         secret = self._factor.reopen(session.account, offered, now) if offered else None
         if secret is None:
@@ -150,6 +157,7 @@ class SecurityPages:
             start_over="",
             who=session.identifier,
             wish=wish,
+            is_needed=is_needed,
             offered=offered,
             uri=uri,
             key=grouped(write_key(secret)),

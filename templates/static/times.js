@@ -1,13 +1,13 @@
-// Times stand in UTC on the page. With this they are shown in the reader's own zone, and in UTC on hover.
+// Times stand in UTC, like those that are typed into filters, drawn, and downloaded. With this, pointing at one shows it in
+// the reader's own zone, whose name stands beside it.
 "use strict";
+
+const SHAPE = { dateStyle: "medium", timeStyle: "long" }; // "long" names the zone
 
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
   if (!Number.isNaN(at.valueOf())) {
-    const hasSeconds = time.classList.contains("stamp");
-    const shape = { dateStyle: "medium", timeStyle: hasSeconds ? "medium" : "short" };
-    time.title = time.textContent;
-    time.textContent = new Intl.DateTimeFormat(navigator.language, shape).format(at);
+    time.title = new Intl.DateTimeFormat(navigator.language, SHAPE).format(at);
   }
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,13 @@ FAILURES = [
     (["account", "add", "erin@acme.example", "--name", "Erin", "--password-stdin"], "there is an account"),
     (["account", "add", "new@acme.example", "--name", "A\nB", "--password-stdin"], "line breaks"),
     (["explain", "GET"], "Missing argument"),
-    (["session", "revoke", "--tenant", "acmee"], "there is no tenant acmee"),
+    (["session", "revoke", "--tenant", "acmee"], "there is no tenant acmee; there are: acme, beta"),
+    (["account", "list", "--tenant", "acmee"], "there is no tenant acmee; there are: acme, beta"),
+    (["account", "list", "--tenant", "acmee", "--json"], "there is no tenant acmee; there are: acme, beta"),
+    (["audit", "list", "--tenant", "acmee"], "there is no tenant acmee; there are: acme, beta"),
+    (["audit", "export", "--tenant", "acmee"], "there is no tenant acmee; there are: acme, beta"),
+    (["session", "list", "--email", "erinn@acme.example"], "there is no account erinn@acme.example"),
+    (["explain", "GET", "/", "--as", "erinn@acme.example"], "there is no account erinn@acme.example"),
     (["audit", "erase", "erinn@acme.example"], "there is no account erinn@acme.example, and the audit log does not"),
     (["audit", "erase", "erinn@acme.example", "--confirm"], "there is no account erinn@acme.example"),
     (["account", "add", "new@acme.example", "--name", "New"], "pipe it in with --password-stdin"),
@@ -56,6 +64,12 @@ def test_a_failure_is_one_clear_line(shell: Gateway, arguments: list[str], said:
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("otium-gateway: ")
+
+
+def execute(shell: Gateway, *statements: str) -> None:
+    with closing(sqlite3.connect(shell.store_url.removeprefix("sqlite:///"))) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 REFUSED_PASSWORDS = [
@@ -131,6 +145,30 @@ def test_accounts_are_listed_for_people_and_for_scripts(shell: Gateway) -> None:
     assert [account["email"] for account in accounts] == ["olga@beta.example"]
 
 
+def test_a_tenant_of_whom_nothing_is_known_yet_is_an_empty_list(shell: Gateway) -> None:
+    result = shell.cli("audit", "list", "--tenant", "beta", "--json")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")
+
+
+def test_the_log_does_not_say_that_it_was_exported_for_a_tenant_that_is_none(shell: Gateway) -> None:
+    assert shell.cli("audit", "export", "--tenant", "acmee").stdout == ""
+    assert "audit_exported" not in shell.cli("audit", "list").stdout
+
+
+def test_only_the_first_of_many_tenants_are_named(shell: Gateway) -> None:
+    execute(shell, *(f"INSERT INTO tenants (slug, name, status) VALUES ('t{n}', 'T', 'active')" for n in range(30)))
+    said = shell.cli("account", "list", "--tenant", "nope").stderr
+    assert said.endswith(" and 13 more\n")
+    assert said.count(", ") == 19
+
+
+def test_adding_somebody_says_whether_the_tenant_is_new(shell: Gateway) -> None:
+    for tenant, said in (("acme", ""), ("acmee", "; its tenant acmee is new"), ("acmee", "")):
+        email = f"{len(said)}-{tenant}@new.example"
+        add = ("account", "add", email, "--name", "New", "--tenant", tenant, "--password-stdin")
+        assert shell.cli(*add, stdin="seven green kettles on a raft\n").stdout == f"added {email}{said}\n"
+
+
 def test_every_change_is_in_the_audit_log(shell: Gateway) -> None:
     email = "erin@acme.example"
     for arguments in (
@@ -160,6 +198,9 @@ EXPLANATIONS = [
     (["GET", "https://app.example.com/public"], "forwarded without identity", "the entry /public"),
     (["POST", "/login"], "own pages", "open to everyone"),
     (["GET", "/platform", "--as", "adam@acme.example"], "refused with 403", "owner"),
+    (["OPTIONS", "/x", "--as", "erin@acme.example"], "asked to sign in", "no entry"),
+    (["OPTIONS", "/public/x"], "asked to sign in", "no entry"),
+    (["OPTIONS", "/cors"], "forwarded without identity", "the entry /cors"),
     (["GET", "/x", "--as", "dora@acme.example"], "asked to sign in", "no entry"),
 ]
 

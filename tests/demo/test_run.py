@@ -162,6 +162,28 @@ def test_one_command_makes_a_folder_and_shows_everything(tmp_path: Path) -> None
         demo.close()
 
 
+def test_who_does_as_is_printed_starts_afresh_and_can_sign_in_as_printed(tmp_path: Path) -> None:
+    folder = tmp_path / "it's a demo"
+    person = PEOPLE[0]
+    demo = Demo(folder)
+    try:
+        printed = demo.wait()
+        change(folder, "UPDATE accounts SET password_hash = NULL")
+        assert demo.end() == (0, "")
+        (command,) = re.findall(r"^ +(rm -r .+)$", printed, re.MULTILINE)
+        subprocess.run(command, shell=True, check=True)
+        demo = Demo(folder)
+        demo.wait()
+        assert "__Host-otium_session=" in str(demo.sign_in(person.email, person.password).all("set-cookie"))
+    finally:
+        demo.close()
+
+
+def change(folder: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "gateway.db")) as connection, connection:
+        connection.execute(statement)
+
+
 def test_everyone_printed_can_sign_in_unless_they_are_said_not_to(demo: Demo) -> None:
     printed = demo.wait()
     for person in PEOPLE:

@@ -39,6 +39,7 @@ class Look:
 PAGES = {
     "sign in": Look("nobody", "/login?next=/x"),
     "sign in, signed out": Look("nobody", "/login?signed-out=1"),
+    "sign in, form lost": Look("nobody", "/login?next=/x&not-kept=1"),
     "sign in, wrong": Look("nobody", "/login", {"Email": "x@y.example", "Password": "wrong"}, "Sign in"),
     "sign in, again": Look("member", "/login?next=/x&again=1"),
     "sign out": Look("member", "/logout"),
@@ -142,6 +143,7 @@ PAGES = {
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
     "operations, done": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "End their sessions"),
+    "operations, blocked": Look("owner", "/ops", {"Address or network": "203.0.113.7"}, "Block"),
     "operations, unknown": Look("owner", "/ops", {"Tenant": "nobody-there"}, "End all its sessions"),
     "forbidden": Look("member", "/company"),
     "not found": Look("nobody", "/_gateway/static/none"),
@@ -231,6 +233,7 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     first.press("Yes, sign me in")
     first.has_heading("Set up your authenticator")
 
+    lock(enter("locked", "crowd14@acme.example"))
     told = site.mailbox.wait_for("crowd10@acme.example", "New sign-in")
     links["device"] = next(link for link in links_in(told) if "/devices/revoke/" in link)
     someone, protected = account_id(site, "crowd10@acme.example"), account_id(site, OWNERS[0])
@@ -262,6 +265,15 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     yield Cast(site, {who: context.new_page() for who, context in contexts.items()}, links)
     for context in contexts.values():
         context.close()
+
+
+def lock(person: Visitor) -> None:
+    """Type wrong passwords until that is not taken any more: the owner sees it."""
+    for _ in range(6):
+        person.open("/login")
+        person.page.get_by_label("Email").fill(person.email)
+        person.page.get_by_label("Password").fill("wrong")
+        person.press("Sign in")
 
 
 def account_id(site: Site, email: str) -> str:
@@ -313,6 +325,18 @@ SMALL = """
   .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(e => e[1] < 44)
 """
 
+# What a thumb would hit two of, and what of a table lies outside its frame.
+TOUCHING = """
+(() => {
+  const all = [...document.querySelectorAll("main .button, main button, main input:not([type=hidden]), main select")]
+    .filter(e => e.checkVisibility() && !e.closest(".with-button") && !e.closest("fieldset")).map(e => [e, e.getBoundingClientRect()]);
+  const gap = (a, b) => Math.max(a.left - b.right, b.left - a.right, a.top - b.bottom, b.top - a.bottom);
+  return all.flatMap(([e, a], at) => all.slice(at + 1).filter(([, b]) => gap(a, b) < 7).map(([f]) => e.outerHTML.slice(0, 80) + f.outerHTML.slice(0, 80)));
+})()
+"""
+HIDDEN = "[...document.querySelectorAll('.table')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.ariaLabel)"
+UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
+
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
@@ -334,6 +358,9 @@ def look(page: Page, name: str, scheme: Literal["light", "dark"], width: int, ru
         file = re.sub(r"\W+", "-", name).strip("-")
         page.screenshot(path=Path(SCREENSHOTS) / f"{file}-{scheme}-{width}.png", full_page=True)
     found = [f"{width}: scrolls sideways"] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
+    found += [f"{width}: touch: {both}" for both in page.evaluate(TOUCHING)]
+    found += [f"{width}: partly hidden: {table}" for table in page.evaluate(HIDDEN)]
+    found += [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
     for violation in page.evaluate(rules)["violations"]:
         found += [f"{scheme}: {violation['id']}: {node['html'][:120]}" for node in violation["nodes"]]
     return found

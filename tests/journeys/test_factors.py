@@ -117,7 +117,7 @@ def test_the_key_and_the_link_for_phones_say_what_the_picture_says(site: Site, c
     expect(code).to_have_attribute("autocomplete", "one-time-code")
     code.fill("000000")
     person.press("Turn it on")
-    person.is_refused("That code is not right")
+    person.is_refused("That code does not belong to the picture")
     assert person.page.locator("#key").inner_text() == key
     person.open("/me/security")
     expect(person.page.get_by_role("link", name="Set up")).to_be_visible()

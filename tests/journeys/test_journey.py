@@ -68,6 +68,19 @@ def test_everything_the_app_does_works_behind_the_gateway(site: Site, context: B
     expect(page.locator("#messages li").nth(1)).to_have_text("erin@acme.example: good morning")
 
 
+def test_times_of_the_log_are_in_utc_and_pointing_at_one_tells_the_own_zone(site: Site, browser: Browser) -> None:
+    context = browser.new_context(ignore_https_errors=True, timezone_id="Asia/Tokyo", locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{site.url}/admin/audit")
+    sign_in(page, "admin")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Audit log")
+    times = page.locator("time")
+    expect(times.last).to_have_attribute("title", re.compile(r"GMT\+9$"))
+    assert [text for text in times.all_text_contents() if not text.endswith(" UTC")] == []
+    expect(page.get_by_role("columnheader", name="Time (UTC)")).to_be_visible()
+    context.close()
+
+
 def test_after_signing_out_the_back_button_shows_nothing_private(site: Site, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{site.url}/whoami")

@@ -56,6 +56,12 @@ def test_every_text_is_in_the_catalogue(tmp_path: Path) -> None:
     assert body(file.read_text()) == body(kept)
 
 
+def test_one_word_stands_for_one_action() -> None:
+    """People sign in and out here; they never log in, on, out or off."""
+    texts = (ROOT / "gateway/locale/otium_gateway.pot").read_text().replace('"\n"', "")
+    assert re.findall(r"\blog(?:ged|ging)?[ -]?(?:in|on|out|off)\b", texts, re.IGNORECASE) == []
+
+
 @pytest.mark.parametrize("failure", Failure)
 def test_every_failure_has_a_page_with_one_sentence_and_the_reference(renderer: Renderer, failure: Failure) -> None:
     page = renderer.failure_page(failure, "ref-<1>").decode()

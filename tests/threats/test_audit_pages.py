@@ -127,6 +127,15 @@ def test_the_owner_sees_every_tenant_and_narrows_by_any_filter(owner: Person) ->
     assert look(owner, "/ops/audit", address=BETA[1]).count('class="at"') == 50
 
 
+def test_a_row_says_in_words_what_happened_beside_the_name_of_the_event(admin: Person) -> None:
+    page = look(admin, "/admin/audit", address="198.51.100.8")
+    assert "Sign-in with a password refused<br>" in page
+    assert ">login_failed</code>" in page
+    assert '<option value="login_failed">Sign-in with a password refused (login_failed)</option>' in page
+    (line,) = take(admin, "/admin/audit/export", address="198.51.100.8", format="jsonl").splitlines()
+    assert json.loads(line)["event"] == "login_failed"
+
+
 def test_pages_follow_each_other_and_keep_the_filter(owner: Person) -> None:
     seen: list[str] = []
     path = "/ops/audit?" + urlencode({"tenant": "beta"})

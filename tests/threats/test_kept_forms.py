@@ -16,6 +16,7 @@ from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
 
 FIELDS = {"project": "Acme <rollout>", "hours": "7½", "password": "hunter2hunter2"}
+LOST = b"What you sent has not arrived and was not kept: sign in, then send it again."
 FORM = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin", f"Referer: {ORIGIN}/timesheets?week=47")
 
 
@@ -255,18 +256,41 @@ def test_a_revoked_session_keeps_no_form(own: Gateway) -> None:
     person = Person(own)
     person.sign_in()
     assert own.cli("session", "revoke", "--email", person.email).returncode == 0
-    assert (press(person).get("location") or "").startswith("/login?next=/timesheets")
+    assert is_told(person, press(person))
 
 
 def test_a_made_up_session_keeps_no_form(own: Gateway) -> None:
     person = Person(own)
     person.cookies[COOKIE] = "a" * 43
-    assert (press(person).get("location") or "").startswith("/login?next=/timesheets")
+    assert is_told(person, press(person))
 
 
 def test_a_form_over_a_megabyte_is_not_kept(own: Gateway, late: Person) -> None:
-    answer = press(late, body=b"a=" + b"x" * 1_000_001)
-    assert (answer.get("location") or "").startswith("/login?next=/timesheets")
+    assert is_told(late, press(late, body=b"a=" + b"x" * 1_000_001))
+
+
+def test_a_form_of_nobody_is_not_kept(own: Gateway) -> None:
+    person = Person(own)
+    assert is_told(person, press(person))
+
+
+def is_told(person: Person, answer: Response) -> bool:
+    """Whether the browser is led to sign in, and told there that the form is gone."""
+    address = answer.get("location") or ""
+    assert address == "/login?next=/timesheets%3Fweek%3D47&not-kept=1"
+    return LOST in person.open(address).body
+
+
+def test_nobody_is_told_of_a_lost_form_who_sent_none_or_whose_form_is_kept(own: Gateway, late: Person) -> None:
+    kept = press(late).get("location") or ""
+    for address in (late.open(kept, follow=False).get("location") or "", "/timesheets", "/login?signed-out=1"):
+        assert LOST not in late.open(address).body
+
+
+def test_the_notice_of_a_lost_form_says_nothing_that_its_address_says(own: Gateway) -> None:
+    page = Person(own).open("/login?next=/x&not-kept=Call+0123").body
+    assert LOST in page
+    assert b"0123" not in page
 
 
 def test_only_our_own_page_can_send_it(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:

@@ -14,10 +14,12 @@ from gateway.factors.totp import PERIOD
 from tests.support.gateway import Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
-from tests.support.person import Person
+from tests.support.person import Person, code_of, key_on
 from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_links import make_owner
+
+NEEDED = b"The page that you asked for is only for people who also sign in with a code."
 
 
 def panel(page: Response, name: str) -> str:
@@ -30,7 +32,7 @@ def panel(page: Response, name: str) -> str:
 
 def has_topbar(page: Response) -> bool:
     nav = re.search(r"<nav.*?</nav>", page.body.decode(), re.DOTALL)
-    return nav is not None and bool(re.search(r"Security</a>\s*<a[^>]*>Log out</a>", nav[0]))
+    return nav is not None and bool(re.search(r"Security</a>\s*<a[^>]*>Sign out</a>", nav[0]))
 
 
 def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbox: Mailbox) -> None:
@@ -85,7 +87,7 @@ def test_a_clock_that_drifts_is_named_where_the_phone_is_in_the_hand(own: Gatewa
     assert f"clock of your phone is {clock}" in panel(person.open("/me/security"), "totp")
 
 
-def test_every_page_of_who_is_signed_in_has_security_next_to_log_out(own: Gateway) -> None:
+def test_every_page_of_who_is_signed_in_has_security_next_to_sign_out(own: Gateway) -> None:
     person = Person(own)
     person.sign_in()
     pages = ["/me/security", "/me/security/totp", "/me/security/codes", "/me/security/off", "/me/sessions", "/logout"]
@@ -120,6 +122,38 @@ def test_who_lacks_a_factor_can_still_sign_out(own: Gateway) -> None:
     assert person.cookies == {}
 
 
+def test_a_code_that_is_asked_for_again_comes_with_the_reason(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    person.enrol()
+    again = person.open("/login/totp?next=/x&again=1").body
+    assert b"What you want to open or change asks for a code as well, to be sure that it is you." in again
+    assert b"What you sent" not in again
+    assert b"What you sent has not arrived" in person.open("/login/totp?next=/x&again=1&not-kept=1").body
+    assert b"What you sent has not arrived" in person.open("/login?next=/x&again=1&not-kept=1").body
+    other = Person(own, source="127.0.0.3")
+    assert b"asks for a code as well" not in other.give_password().body
+
+
+def test_a_code_of_the_picture_in_another_tab_is_told_apart_from_the_one_on_the_page(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    other_tab = key_on(person.open("/me/security/totp"))
+    here = key_on(person.open("/me/security/totp"))
+    wrong = person.submit("/me/security/totp", code=code_of(own, person.email, other_tab))
+    assert wrong.status == 422
+    assert b"That code does not belong to the picture on this page." in wrong.body
+    assert key_on(wrong) == here
+    assert person.enrol_here()[0] == here
+
+
+def test_setting_up_of_ones_own_accord_speaks_of_no_page(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    assert NEEDED not in person.open("/me/security/totp").body
+    assert NEEDED not in person.submit("/me/security/totp", code="000000").body
+
+
 def test_setting_up_what_a_rule_asks_for_offers_to_sign_out_everywhere_else_and_goes_on(
     recorder: RecordingUpstream, tmp_path: Path
 ) -> None:
@@ -128,7 +162,10 @@ def test_setting_up_what_a_rule_asks_for_offers_to_sign_out_everywhere_else_and_
     try:
         person = Person(own)
         person.sign_in()
-        person.open("/pay/now?x=1")
+        assert NEEDED in person.open("/pay/now?x=1").body
+        wrong = person.submit("/me/security/totp", code="000000")
+        assert wrong.status == 422
+        assert NEEDED in wrong.body
         person.enrol_here(to="/me/security?done=enabled&next=/pay/now%3Fx%3D1")
         page = person.open("/me/security?done=enabled&next=/pay/now%3Fx%3D1").body.decode()
         assert "Sign out everywhere else" in page

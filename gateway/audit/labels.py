@@ -1,0 +1,63 @@
+"""What happened, as people say it: a sentence for each event and outcome, in the language of the pages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gateway.audit.events import Event, Outcome
+
+Labels = Mapping[str, str]
+
+
+def label_events(_: Callable[[str], str]) -> Labels:
+    """Return each event's sentence, the events in the order of their sentences. `_` translates."""
+    labels = {
+        Event.LOGIN: _("Signed in"),
+        Event.LOGIN_FAILED: _("Sign-in with a password refused"),
+        Event.LOGIN_LOCKOUT: _("Locked after too many failures"),
+        Event.LOGIN_STEP: _("One step of signing in done"),
+        Event.LOGIN_2FA_FAILED: _("Code or link refused"),
+        Event.LOGIN_LINK_SENT: _("Sign-in link mailed"),
+        Event.LOGIN_LINK_UNSENT: _("Sign-in link could not be mailed"),
+        Event.STEP_UP: _("Confirmed that it is them"),
+        Event.LOGOUT: _("Signed out"),
+        Event.TWO_FACTOR_ENABLED: _("Two-factor turned on"),
+        Event.TWO_FACTOR_DISABLED: _("Two-factor turned off"),
+        Event.TWO_FACTOR_RESET: _("Two-factor reset by somebody else"),
+        Event.TWO_FACTOR_CODES_REGENERATED: _("New backup codes made"),
+        Event.TWO_FACTOR_CODE_USED: _("Backup code used"),
+        Event.FORM_KEPT: _("Form kept until the sign-in is done"),
+        Event.FORM_SENT: _("Kept form sent on"),
+        Event.KEYS_ROTATED: _("Secrets sealed with a new key"),
+        Event.MAIL_ABANDONED: _("Mail could not be delivered"),
+        Event.AUDIT_EXPORTED: _("Audit log downloaded"),
+        Event.AUDIT_TRIMMED: _("Oldest rows of the log removed"),
+        Event.LOGIN_SPRAY_SEEN: _("One wrong password tried on many accounts"),
+        Event.ADDRESS_BLOCKED: _("Address blocked"),
+        Event.ADDRESS_UNBLOCKED: _("Block of an address ended"),
+        Event.ACCOUNT_UNLOCKED: _("Failures forgiven"),
+        Event.SESSION_REVOKED: _("Device signed out"),
+        Event.SESSION_REVOKED_ALL: _("Devices signed out, all at once"),
+        Event.PASSWORD_RESET_ASKED: _("New password asked for"),
+        Event.ACCOUNT_INVITED: _("Invitation sent"),
+        Event.ACCOUNT_SIGNED_UP: _("Signed up"),
+        Event.ACCOUNT_EMAIL_CHANGE_ASKED: _("New email asked for"),
+        Event.ACCOUNT_EMAIL_CHANGED: _("Email changed"),
+        Event.ACCOUNT_RENAMED: _("Name changed"),
+        Event.ACCOUNT_ADDED: _("Account added"),
+        Event.ACCOUNT_ERASED: _("Person erased from the log"),
+        Event.ACCOUNT_DISABLED: _("Account disabled"),
+        Event.ACCOUNT_ENABLED: _("Account enabled"),
+        Event.ACCOUNT_ROLE_CHANGED: _("Role changed"),
+        Event.ACCOUNT_UPDATED: _("Account changed by an import"),
+        Event.PASSWORD_CHANGED: _("Password changed"),
+        Event.TENANT_ADDED: _("Tenant added"),
+        Event.TENANT_RENAMED: _("Tenant renamed"),
+        Event.TENANT_SUSPENDED: _("Tenant suspended"),
+        Event.TENANT_RESUMED: _("Tenant resumed"),
+    }
+    return dict(sorted(labels.items(), key=lambda item: item[1].casefold()))
+
+
+def label_outcomes(_: Callable[[str], str]) -> Labels:
+    return {Outcome.SUCCESS: _("success"), Outcome.FAILURE: _("failure")}
