@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
-from gateway.edge.origin import is_own_origin
+from gateway.edge.origin import is_foreign_websocket
 from gateway.edge.request import Reader
 from gateway.edge.return_to import way_query
 from gateway.factors.record import Factor
@@ -155,7 +155,7 @@ class Front:
             self._begin(client, inbound, self._answer_late(client, inbound, session))
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
-        if inbound.is_websocket and session is not None and self._is_foreign(inbound):
+        if session is not None and is_foreign_websocket(inbound, self._public_origin):
             client.refuse(Failure.FORBIDDEN, session)
             return
         self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session)
@@ -193,10 +193,6 @@ class Front:
             exchange.send_body(body, True)
         if not exchange.is_over:
             to.send(exchange)
-
-    def _is_foreign(self, inbound: Inbound) -> bool:
-        """A page of another site can open a WebSocket here with the person's cookie; its Origin gives it away."""
-        return inbound.value(b"origin") is not None and not is_own_origin(inbound, self._public_origin)
 
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
         address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._public_origin)}"
