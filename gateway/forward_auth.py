@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
+from gateway.edge.origin import is_foreign_websocket
 from gateway.edge.request import Reader
 from gateway.edge.return_to import way_query
 from gateway.factors.record import Factor
@@ -48,6 +49,8 @@ class ForwardAuth:
             client.refuse(original)
             return
         match decide(original, session, self._rules, self._clock.utc):
+            case Forward(known) if known and is_foreign_websocket(original, self._public_origin):
+                client.refuse(Failure.FORBIDDEN)
             case Forward(known):
                 client.answer(204, (NO_STORE, *self._identities.answer_lines(known, self._clock.utc)), b"")
             case SignIn():
@@ -75,7 +78,11 @@ class ForwardAuth:
         if isinstance(original, Failure):
             return original
         return inbound._replace(
-            method=original.method, target=original.target, readings=original.readings, host=original.host
+            method=original.method,
+            target=original.target,
+            readings=original.readings,
+            host=original.host,
+            is_websocket=inbound.is_websocket and original.method == "GET",
         )
 
 

@@ -14,19 +14,20 @@ from urllib.parse import urlencode
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
-from gateway.edge.origin import is_own_origin
+from gateway.edge.origin import is_foreign_websocket
 from gateway.edge.request import Reader
 from gateway.edge.return_to import NOT_KEPT, way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
 from gateway.forward_auth import ForwardAuth
-from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide
+from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide, find_page
 from gateway.logs import get_logger
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.upstream import Upstream
+from gateway.sealing import Unopenable
 from gateway.sessions.live import Lookup, Pending
 from gateway.sessions.record import Session
 from gateway.store import StoreUnavailable
@@ -96,7 +97,7 @@ class Front:
         if session is None or isinstance(session, Session):
             self._carry_out(client, inbound, session)
         else:
-            self._begin(self._ask(client, inbound, key))
+            self._begin(client, inbound, self._ask(client, inbound, key))
 
     async def judge_again(self, inbound: Inbound) -> Decision:
         """Decide about a request of which more has come since, by what is true now. Raises StoreUnavailable."""
@@ -106,24 +107,30 @@ class Front:
             session = await self._lookup.fetch(key, self._clock.utc)
         return decide(inbound, session if isinstance(session, Session) else None, self._rules, self._clock.utc)
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _begin(self, client: ClientConnection, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._see_through(client, inbound, work))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _ask(self, client: ClientConnection, inbound: Inbound, key: bytes) -> None:
+    async def _see_through(self, client: ClientConnection, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
+        """Do `work`, and whatever goes wrong in it, answer: a client waits for that without a deadline."""
         try:
-            session = await self._lookup.fetch(key, self._clock.utc)
-        except StoreUnavailable:
-            session = None
-            failure: Failure | None = Failure.STORE_AWAY
-        else:
-            failure = None
-        if client.is_closing or client.inbound is not inbound:
+            await work
             return
-        if failure is not None:
+        except StoreUnavailable:
+            failure = Failure.STORE_AWAY
+        except Unopenable as error:
+            log.error("secret_missing", reason=str(error), request_id=inbound.request_id)
+            failure = Failure.STORE_AWAY
+        except Exception:
+            log.exception("request_failed", request_id=inbound.request_id)
+            failure = Failure.INTERNAL
+        if is_waiting(client, inbound):
             client.refuse(failure)
-        else:
+
+    async def _ask(self, client: ClientConnection, inbound: Inbound, key: bytes) -> None:
+        session = await self._lookup.fetch(key, self._clock.utc)
+        if is_waiting(client, inbound):
             self._carry_out(client, inbound, session)
 
     def _carry_out(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
@@ -145,10 +152,10 @@ class Front:
 
     def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
         if inbound.method == "POST" and session is not None and self._late.is_button(inbound):
-            self._begin(self._answer_late(client, inbound, session))
+            self._begin(client, inbound, self._answer_late(client, inbound, session))
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
-        if inbound.is_websocket and session is not None and self._is_foreign(inbound):
+        if inbound.is_websocket and session is not None and is_foreign_websocket(inbound, self._public_origin):
             client.refuse(Failure.FORBIDDEN, session)
             return
         self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session)
@@ -158,7 +165,7 @@ class Front:
             self._forward_auth.answer(client, inbound, session)
             return
         if session is not None and self._late.is_page(inbound):
-            self._begin(self._answer_late(client, inbound, session))
+            self._begin(client, inbound, self._answer_late(client, inbound, session))
             return
         self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
 
@@ -187,10 +194,6 @@ class Front:
         if not exchange.is_over:
             to.send(exchange)
 
-    def _is_foreign(self, inbound: Inbound) -> bool:
-        """A page of another site can open a WebSocket here with the person's cookie; its Origin gives it away."""
-        return inbound.value(b"origin") is not None and not is_own_origin(inbound, self._public_origin)
-
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
         address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._public_origin)}"
         self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.")
@@ -217,8 +220,11 @@ class Front:
     # Forms that came too late.
 
     def _keep_form(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> bool:
-        """Hand a form that has to wait for a sign-in over to the pages. Returns whether it is one."""
-        if not self._late.is_one(inbound, session):
+        """Hand a form that has to wait for a sign-in over to the pages. Returns whether it is one.
+
+        It is none if it was for a page of ours: those forms are short, and no kept one is ever sent to them.
+        """
+        if find_page(inbound, self._rules) is not None or not self._late.is_one(inbound, session):
             return False
         head = self._page_head(inbound, session, KEEP_PATH)
         self._relay(client, inbound, self._pages, head, None)
@@ -226,18 +232,19 @@ class Front:
 
     async def _answer_late(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
         """Carry out what becomes of a kept form."""
-        try:
-            outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
-        except StoreUnavailable:
-            client.refuse(Failure.STORE_AWAY)
-            return
-        if client.is_closing or client.inbound is not inbound:
+        outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
+        # The store may have kept it waiting. Who was signed out meanwhile, or lost a role, sends nothing any more.
+        decision = await self.judge_again(outcome.original) if isinstance(outcome, Send) else None
+        if not is_waiting(client, inbound):
             return
         page = self._late.page_of(inbound)
         match outcome:
-            case Send(original, body, known):
+            case Send(original, body) if isinstance(decision, Forward):
+                known = decision.session
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
                 self._relay(client, original, self._upstream, self._writer.head(original, identity), known, body)
+            case Send():
+                client.refuse(Failure.FORBIDDEN)
             case PressThere(target):
                 self._lead(client, 307, self._public_origin + target)
             case Show() if inbound.method == "POST":
@@ -253,3 +260,8 @@ class Front:
 
     def _lead(self, client: ClientConnection, status: int, address: str) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+
+
+def is_waiting(client: ClientConnection, inbound: Inbound) -> bool:
+    """Whether `inbound` is still asked, and was given to nobody."""
+    return client.inbound is inbound and client.exchange is None and not client.is_closing

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import pytest
 
 from tests.support import postgres
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
-from tests.support.raw import get
+from tests.support.person import Person
+from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
+from tests.threats.test_kept_forms import press, press_button, sign_in_again
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,32 @@ def test_a_body_that_comes_while_the_database_is_asked_arrives(
         wire = body if "Content" in framing[0] else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
         assert pair[0].exchange(get("/x", cookie, *framing, method="POST") + wire).status == 200
         assert len(upstream.requests[-1].body) >= len(body)
+
+
+def test_a_form_that_waits_for_the_store_is_not_sent_for_a_session_that_ends_meanwhile(
+    pair: tuple[Gateway, Gateway], server: postgres.Server, upstream: RecordingUpstream
+) -> None:
+    gateway = pair[0]
+    person = Person(gateway, "manager")
+    person.sign_in()
+
+    async def press_and_revoke() -> Response:
+        connection = await asyncpg.connect(server.url_of("shared"))
+        await connection.execute("UPDATE sessions SET started_at = started_at - 40 * 86400")
+        where = press(person).get("location") or ""
+        sign_in_again(person, where)
+        upstream.reset()
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE kept_forms IN EXCLUSIVE MODE")  # who writes waits, who reads does not
+            pressed = asyncio.create_task(asyncio.to_thread(press_button, person, where, "/timesheets?week=47"))
+            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.02)
+            assert gateway.cli("session", "revoke", "--email", person.email).returncode == 0
+        await connection.close()
+        return await pressed
+
+    assert asyncio.run(press_and_revoke()).status == 403
+    assert upstream.requests == []
 
 
 def test_without_the_database_nobody_is_anybody_and_its_return_is_noticed(

@@ -69,12 +69,13 @@ def find_member(kind: type[Member], text: str) -> Member | None:
 
 
 def read_moment(text: str) -> int | None:
-    """Return UTC seconds of a time as a browser's field writes it (2026-03-14T09:26), or of a day."""
+    """Return UTC seconds of a time as a browser's field writes it (2026-03-14T09:26), or of a day; not before 1970."""
     try:
         moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
+    return seconds if seconds >= 0 else None
 
 
 def normalised(email: str) -> str:

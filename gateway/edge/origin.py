@@ -79,3 +79,9 @@ def is_own_post(inbound: Inbound, public_origin: str) -> bool:
 def is_own_origin(inbound: Inbound, public_origin: str) -> bool:
     """Return whether the request's one Origin is `public_origin` (scheme, host and port, RFC 6454 §6.2)."""
     return inbound.values(b"origin") == [public_origin.encode("ascii")]
+
+
+def is_foreign_websocket(inbound: Inbound, public_origin: str) -> bool:
+    """A page of another site can open a WebSocket here with the person's cookie; its Origin gives it away."""
+    is_from_page = inbound.is_websocket and inbound.value(b"origin") is not None
+    return is_from_page and not is_own_origin(inbound, public_origin)

@@ -7,6 +7,7 @@ form is meant. A browser that sends no Referer gets the answer under the address
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gateway.edge.inbound import Inbound
@@ -16,16 +17,15 @@ from gateway.failures import Failure
 from gateway.forms.record import Form, is_keepable
 from gateway.forms.service import KeptForms
 from gateway.gate import Forward, Refuse, Rules, StepUp, decide
-from gateway.sessions.record import Session
+from gateway.sessions.record import TOKEN, Session
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Forward `body` below the head of `original`. The form is spent."""
+    """Forward `body` below the head of `original`, if that may pass still. The form is spent."""
 
     original: Inbound
     body: bytes
-    session: Session | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class LateForms:
         self._forms = forms
         self._reader = reader
         self._path = path
+        self._page = re.compile(re.escape(path) + TOKEN.pattern.decode("ascii"))
         self._public_origin = public_origin
 
     def is_one(self, inbound: Inbound, session: Session | None) -> bool:
@@ -65,7 +66,7 @@ class LateForms:
 
     def is_page(self, inbound: Inbound) -> bool:
         """Return whether this asks for the page of a kept form, or is its button pressed there."""
-        return inbound.path.startswith(self._path)
+        return self._page.fullmatch(inbound.path) is not None
 
     def is_button(self, inbound: Inbound) -> bool:
         """Return whether this may be the button of such a page, pressed where the form belongs."""
@@ -82,8 +83,8 @@ class LateForms:
 
     def _pressed_on(self, inbound: Inbound) -> str:
         referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
-        is_ours = referer.startswith(self._public_origin + self._path)
-        return referer.removeprefix(self._public_origin) if is_ours else ""
+        page = referer.removeprefix(self._public_origin)
+        return page if page != referer and self._page.fullmatch(page) else ""
 
     async def judge(self, inbound: Inbound, session: Session, rules: Rules, now: int) -> Outcome:
         """`inbound` asks for the page of a form, or is its button. Raises StoreUnavailable."""
@@ -97,12 +98,12 @@ class LateForms:
                 return decision
             case Refuse() as decision if is_pressed:
                 return decision
-            case Forward(known) if is_pressed and kept and original:
+            case Forward() if is_pressed and kept and original:
                 is_there = inbound.target == original.target
                 if not is_there and self._pressed_on(inbound):
                     return PressThere(kept.form.target) if self.is_page(inbound) else Show()
                 if await self._forms.consume(kept, session, inbound, now):
-                    return Send(original, kept.form.body, known)
+                    return Send(original, kept.form.body)
         return Show()
 
 

@@ -188,6 +188,7 @@ def test_what_is_asked_is_read_and_written_again() -> None:
         ("outcome", "x"),
         ("since", "yesterday"),
         ("until", "9999999-01-01"),
+        ("until", "0001-01-01"),
         ("person", "a\x00b"),
         ("words", "\ufffd"),
     ],

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.routes import ROUTES, Route
+from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support import servers
-from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of
+from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.raw import Connection, Response, get
 from tests.support.upstream import RecordingUpstream
+from tests.threats.test_factors import ATTEMPT
 
 IDENTITY = (
     "remote-user",
@@ -131,6 +133,40 @@ def test_a_body_reaches_the_application(front: Front, upstream: RecordingUpstrea
     cookie = sign_in(front)
     assert front.ask("/x", cookie, method="POST", body=b"hello").status == 200
     assert upstream.requests[-1].body == b"hello"
+
+
+def test_the_client_can_not_take_a_part_of_the_identity_away(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front)
+    front.ask("/x", cookie, f"Connection: close, {', '.join(IDENTITY)}, X-Forwarded-For")
+    request = upstream.requests[-1]
+    for name in (*IDENTITY, "x-forwarded-for"):
+        assert [value for value in request.all(name) if value] != [], name
+
+
+def test_the_application_sees_no_cookie_of_the_gateways(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front).removeprefix("Cookie: ")
+    for cookies in (
+        f"a=1; {cookie}; b=2",
+        f"{ATTEMPT}=x; a=1; {cookie};b=2",
+        f"{cookie}; a=1; b=2",
+        f"a=1; b=2; {cookie}",
+    ):
+        assert front.ask("/x", f"Cookie: {cookies}").status == 200
+        seen = "; ".join(upstream.requests[-1].all("cookie"))
+        assert "__Host-otium" not in seen
+        assert [pair.strip() for pair in seen.split(";") if pair.strip()] == ["a=1", "b=2"]
+    assert front.ask("/x", f"Cookie: {cookie}").status == 200
+    assert all(value == "" for value in upstream.requests[-1].all("cookie"))
+
+
+def test_a_websocket_is_opened_by_pages_of_this_site_only(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front)
+    upstream.scripts["/ws"] = accept
+    assert front.ask("/ws", cookie, *UPGRADE, f"Origin: {ORIGIN}").status == 101
+    upstream.requests.clear()
+    for origin in ("https://evil.example", "null", f"{ORIGIN}.evil.example"):
+        assert front.ask("/ws", cookie, *UPGRADE, f"Origin: {origin}").status == 403
+    assert upstream.requests == []
 
 
 def test_an_ended_session_is_dead_on_the_next_request(front: Front, gateway: Gateway) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -322,3 +324,39 @@ def test_a_form_that_needs_a_fresh_proof_continues_after_it(recorder: RecordingU
         assert recorder.requests[0].body == urlencode(FIELDS).encode()
     finally:
         assert own.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "line"),
+    [
+        ("/login/form/%C3%A9", "X-Nothing: else"),
+        ("/timesheets", f"Referer: {ORIGIN}/login/form/\u00c3\u00a9"),  # two bytes on the wire: an e with an accent
+        ("/timesheets", f"Referer: {ORIGIN}/login/form/short"),
+    ],
+)
+def test_a_button_of_a_form_that_can_not_be_is_a_request_like_any_other(
+    own: Gateway, upstream: RecordingUpstream, at: str, line: str
+) -> None:
+    person = Person(own)
+    person.sign_in()
+    upstream.reset()
+    assert own.post(at, {}, person.cookie_line, line).status == 200
+    assert [request.target for request in upstream.requests] == [at]
+
+
+def test_a_form_that_no_secret_opens_is_answered_for(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
+    where = press(late).get("location") or ""
+    sign_in_again(late, where)
+    own.stop()
+    own.environ["GATEWAY_SECRET"] = base64.b64encode(hashlib.sha384(b"another").digest()).decode()
+    own.start()
+    upstream.reset()
+    for answer in (late.open(where), press_button(late, where, at=where)):
+        assert answer.status == 503
+    assert upstream.requests == []
+
+
+def test_a_form_of_our_own_pages_is_asked_for_again(own: Gateway, late: Person) -> None:
+    """Nothing would ever be sent to them."""
+    answer = press(late, "/me/sessions/others", b"x=1")
+    assert (answer.status, answer.get("location")) == (303, "/login?next=/timesheets%3Fweek%3D47&not-kept=1")

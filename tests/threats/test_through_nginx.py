@@ -70,6 +70,19 @@ def test_the_clients_address_is_the_one_that_nginx_saw(nginx: int, upstream: Rec
     assert upstream.requests[0].all("x-forwarded-for") == ["127.0.0.1"]
 
 
+@pytest.mark.parametrize("path", ["/_gateway/auth", "/_gateway//auth", "/%5fgateway/auth", "/x/../_gateway/auth"])
+def test_the_signed_identity_is_told_to_no_browser(
+    nginx: int, upstream: RecordingUpstream, employee: str, path: str
+) -> None:
+    """What is in front is trusted, and passes on what a client asks in its name."""
+    with Connection(nginx, tls=True) as connection:
+        connection.send(get(path, employee, "X-Original-URI: /x", "X-Original-Method: GET"))
+        response = connection.response()
+    assert response is not None
+    assert response.status in (400, 404)
+    assert response.all("x-otium-assertion") == []
+
+
 @pytest.mark.parametrize("path", NOT_PUBLIC)
 def test_nothing_but_the_entry_itself_is_public(nginx: int, upstream: RecordingUpstream, path: str) -> None:
     assert send(nginx, get(path)) in (303, 400, 401)
