@@ -235,14 +235,17 @@ class Front:
         outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
         # The store may have kept it waiting. Who was signed out meanwhile, or lost a role, sends nothing any more.
         decision = await self.judge_again(outcome.original) if isinstance(outcome, Send) else None
+        if isinstance(outcome, Send) and not (isinstance(decision, Forward) and is_waiting(client, inbound)):
+            await self._late.give_back(outcome.kept, session, inbound, self._clock.utc)
         if not is_waiting(client, inbound):
             return
         page = self._late.page_of(inbound)
         match outcome:
-            case Send(original, body) if isinstance(decision, Forward):
+            case Send(original, kept) if isinstance(decision, Forward):
                 known = decision.session
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
-                self._relay(client, original, self._upstream, self._writer.head(original, identity), known, body)
+                head = self._writer.head(original, identity)
+                self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():
                 client.refuse(Failure.FORBIDDEN)
             case PressThere(target):

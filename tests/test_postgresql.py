@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
@@ -14,9 +16,9 @@ import pytest
 from tests.support import postgres
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.person import Person
-from tests.support.raw import Response, get
+from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
-from tests.threats.test_kept_forms import press, press_button, sign_in_again
+from tests.threats.test_kept_forms import button, press, press_button, sign_in_again
 
 
 @pytest.fixture(scope="module")
@@ -99,30 +101,72 @@ def test_a_body_that_comes_while_the_database_is_asked_arrives(
         assert len(upstream.requests[-1].body) >= len(body)
 
 
+async def hold_up(server: postgres.Server, person: Person, work: Callable[[str], Awaitable[None]]) -> str:
+    """Keep a form of `person`, and do `work` with its path while nobody can note that it is sent. Returns the path."""
+    connection = await asyncpg.connect(server.url_of("shared"))
+    await connection.execute("UPDATE sessions SET started_at = started_at - 40 * 86400")
+    where = press(person).get("location") or ""
+    sign_in_again(person, where)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE kept_forms IN EXCLUSIVE MODE")  # who writes waits, who reads does not
+        await work(where)
+    await connection.close()
+    return where
+
+
+async def wait_until_held_up(server: postgres.Server) -> None:
+    connection = await asyncpg.connect(server.url_of("shared"))
+    while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0.02)
+    await connection.close()
+
+
 def test_a_form_that_waits_for_the_store_is_not_sent_for_a_session_that_ends_meanwhile(
+    pair: tuple[Gateway, Gateway], server: postgres.Server, upstream: RecordingUpstream
+) -> None:
+    gateway, answers = pair[0], []
+    person = Person(gateway, "manager")
+    person.sign_in()
+
+    async def press_and_revoke(where: str) -> None:
+        upstream.reset()
+        answers.append(asyncio.create_task(asyncio.to_thread(press_button, person, where, "/timesheets?week=47")))
+        await wait_until_held_up(server)
+        assert gateway.cli("session", "revoke", "--email", person.email).returncode == 0
+
+    async def run() -> str:
+        where = await hold_up(server, person, press_and_revoke)
+        assert (await answers[0]).status == 403
+        return where
+
+    where = asyncio.run(run())
+    assert upstream.requests == []
+    assert "7½" in sign_in_again(person, where).body.decode()
+
+
+def test_a_form_whose_sender_leaves_before_it_is_sent_can_be_sent_still(
     pair: tuple[Gateway, Gateway], server: postgres.Server, upstream: RecordingUpstream
 ) -> None:
     gateway = pair[0]
     person = Person(gateway, "manager")
     person.sign_in()
 
-    async def press_and_revoke() -> Response:
-        connection = await asyncpg.connect(server.url_of("shared"))
-        await connection.execute("UPDATE sessions SET started_at = started_at - 40 * 86400")
-        where = press(person).get("location") or ""
-        sign_in_again(person, where)
+    async def press_and_leave(where: str) -> None:
         upstream.reset()
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE kept_forms IN EXCLUSIVE MODE")  # who writes waits, who reads does not
-            pressed = asyncio.create_task(asyncio.to_thread(press_button, person, where, "/timesheets?week=47"))
-            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                await asyncio.sleep(0.02)
-            assert gateway.cli("session", "revoke", "--email", person.email).returncode == 0
-        await connection.close()
-        return await pressed
+        connection = gateway.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, no goodbye
+        connection.send(button(person, where, "/timesheets?week=47"))
+        await wait_until_held_up(server)
+        connection.sock.close()
+        while b"otium_gateway_connections 0.0\n" not in gateway.ask_admin("/metrics").body:
+            await asyncio.sleep(0.05)
 
-    assert asyncio.run(press_and_revoke()).status == 403
+    where = asyncio.run(hold_up(server, person, press_and_leave))
+    while person.open(where).status != 200:  # it is given back once the lock is gone
+        time.sleep(0.02)
     assert upstream.requests == []
+    assert press_button(person, where, "/timesheets?week=47").status == 200
+    assert len(upstream.requests) == 1
 
 
 def test_without_the_database_nobody_is_anybody_and_its_return_is_noticed(

@@ -15,6 +15,7 @@ from gateway.edge.origin import is_own_post
 from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.forms.record import Form, is_keepable
+from gateway.forms.rows import Kept
 from gateway.forms.service import KeptForms
 from gateway.gate import Forward, Refuse, Rules, StepUp, decide
 from gateway.sessions.record import TOKEN, Session
@@ -22,10 +23,10 @@ from gateway.sessions.record import TOKEN, Session
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Forward `body` below the head of `original`, if that may pass still. The form is spent."""
+    """Forward the form below the head of `original`, if that may pass still. It is spent; or it is given back."""
 
     original: Inbound
-    body: bytes
+    kept: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,12 @@ class LateForms:
                 if not is_there and self._pressed_on(inbound):
                     return PressThere(kept.form.target) if self.is_page(inbound) else Show()
                 if await self._forms.consume(kept, session, inbound, now):
-                    return Send(original, kept.form.body)
+                    return Send(original, kept)
         return Show()
+
+    async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
+        """What was to be sent can't be. Raises StoreUnavailable."""
+        await self._forms.give_back(kept, session, inbound, now)
 
 
 def original_of(form: Form, inbound: Inbound, reader: Reader) -> Inbound | None:

@@ -70,6 +70,12 @@ async def consume(tx: Transaction, form_id: str, now: int) -> bool:
     return (await tx.execute(statement.values(sent_at=now, content=b""))).rowcount == 1
 
 
+async def give_back(tx: Transaction, sealer: Sealer, kept: Kept) -> None:
+    """Keep a form that was consumed and could not be sent: for as long as it would have been kept."""
+    content = sealer.seal(kept.form.encode(), place(kept.id))
+    await tx.execute(update(kept_forms).where(kept_forms.c.id == kept.id).values(sent_at=None, content=content))
+
+
 async def reseal(tx: Transaction, sealer: Sealer) -> int:
     """Seal every kept form with the newest key. Returns how many were sealed with another."""
     query = select(kept_forms.c.id, kept_forms.c.content).where(kept_forms.c.sent_at.is_(None))

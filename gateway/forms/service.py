@@ -58,3 +58,12 @@ class KeptForms:
             details = {"path": kept.form.target.partition("?")[0]}
             await audit.record(tx, entry_of(Event.FORM_SENT, account, inbound, now, details, session.id))
             return True
+
+    async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
+        """A form that was consumed did not go out after all: its sender can send it still."""
+        async with self._store.transaction(announce=False) as tx:
+            await rows.give_back(tx, self._sealer, kept)
+            account = await account_rows.find(tx, session.account)
+            if account is not None:
+                details = {"path": kept.form.target.partition("?")[0]}
+                await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, details, session.id))

@@ -208,21 +208,7 @@ class Gateway:
     def post(
         self, path: str, fields: Mapping[str, str] | bytes, *lines: str, source: str = "127.0.0.1", origin: str = ORIGIN
     ) -> Response:
-        body = fields if isinstance(fields, bytes) else urlencode(fields).encode()
-        head = "\r\n".join(
-            [
-                f"POST {path} HTTP/1.1",
-                f"Host: {HOST}",
-                f"Origin: {origin}",
-                "Content-Type: application/x-www-form-urlencoded",
-                f"Content-Length: {len(body)}",
-                "Accept: text/html",
-                *lines,
-                "",
-                "",
-            ]
-        )
-        return self.exchange(head.encode("latin-1") + body, source=source)
+        return self.exchange(form(path, fields, *lines, origin=origin), source=source)
 
     def sign_in(self, who: str = "employee", *, target: str = "/", source: str = "127.0.0.1") -> str:
         """Sign in for real; return the Cookie line."""
@@ -237,3 +223,22 @@ def cookie_of(response: Response) -> str:
     values = [value for value in response.all("set-cookie") if value.startswith(COOKIE + "=")]
     assert len(values) == 1, response.fields
     return values[0].partition(";")[0]
+
+
+def form(path: str, fields: Mapping[str, str] | bytes, *lines: str, origin: str = ORIGIN) -> bytes:
+    """Return the bytes of a form as a page of `origin` sends it; `lines` are further field lines."""
+    body = fields if isinstance(fields, bytes) else urlencode(fields).encode()
+    head = "\r\n".join(
+        [
+            f"POST {path} HTTP/1.1",
+            f"Host: {HOST}",
+            f"Origin: {origin}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+            "Accept: text/html",
+            *lines,
+            "",
+            "",
+        ]
+    )
+    return head.encode("latin-1") + body

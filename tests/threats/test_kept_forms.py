@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.gateway import COOKIE, HOST, ORIGIN, Gateway
+from tests.support.gateway import COOKIE, HOST, ORIGIN, Gateway, form
 from tests.support.person import CHROME, Person
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
@@ -97,10 +97,15 @@ def test_a_form_arrives_after_signing_in_again(own: Gateway, late: Person, upstr
     assert len(upstream.requests) == 1
 
 
-def press_button(person: Person, form: str, at: str, origin: str = ORIGIN) -> Response:
-    """Send what the button on the page of a kept form sends: no field, and where it stood."""
-    lines = (person.cookie_line, CHROME, "Sec-Fetch-Mode: navigate", f"Referer: {ORIGIN}{form}")
-    return person.gateway.post(at, {}, *lines, origin=origin)
+def press_button(person: Person, where: str, at: str, origin: str = ORIGIN) -> Response:
+    return person.gateway.exchange(button(person, where, at, origin))
+
+
+def button(person: Person, where: str, at: str, origin: str = ORIGIN) -> bytes:
+    """Return what the button on the page of a kept form sends: no field, and where it stood."""
+    return form(
+        at, {}, person.cookie_line, CHROME, "Sec-Fetch-Mode: navigate", f"Referer: {ORIGIN}{where}", origin=origin
+    )
 
 
 def test_the_answer_is_shown_under_the_address_of_the_form(
