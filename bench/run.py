@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -189,33 +189,41 @@ def sign_ins(folder: Path, to: int, options: argparse.Namespace) -> None:
     print("\n== sign-ins ==")
     with servers.gateway(folder, to, False) as server:
         cookie = sign_in(server)
-        quiet, busy, counts = [], [], []
-        for _ in range(options.rounds):
-            quiet.append(load(server, "1k", cookie, 8, options.seconds))
-            done, stop = [0], threading.Event()
-            threads = [threading.Thread(target=keep_signing_in, args=(server, stop, done)) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            busy.append(load(server, "1k", cookie, 8, options.seconds))
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with signing_in(server) as done:
+            began = time.monotonic()
+            time.sleep(options.seconds)
+            rate = done[0] / (time.monotonic() - began)
+        print(f"alone: {rate:.1f} sign-ins/s (one core, PBKDF2 of 1,000,000 rounds)")
+        for connections in (CONNECTIONS, 8):
+            beside_sign_ins(server, cookie, connections, options)
+
+
+def beside_sign_ins(server: Server, cookie: str, connections: int, options: argparse.Namespace) -> None:
+    quiet, busy, counts = [], [], []
+    for _ in range(options.rounds):
+        quiet.append(load(server, "1k", cookie, connections, options.seconds))
+        with signing_in(server) as done:
+            busy.append(load(server, "1k", cookie, connections, options.seconds))
             counts.append(done[0])
-        alone, stop = [0], threading.Event()
-        began = time.monotonic()
-        threads = [threading.Thread(target=keep_signing_in, args=(server, stop, alone)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        time.sleep(options.seconds)
+    p99_quiet, p99_busy = (statistics.median(figures.p99 for figures in rounds) for rounds in (quiet, busy))
+    ratio = statistics.median(b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True))
+    print(f"proxied requests, {connections} connections: p99 {p99_quiet:.2f} ms quiet, {p99_busy:.2f} ms meanwhile")
+    print(f"ratio {ratio:.2f}; sign-ins that ended in these {options.seconds} s: {counts}")
+
+
+@contextlib.contextmanager
+def signing_in(server: Server) -> Iterator[list[int]]:
+    """Eight people sign in again and again; yields the count of those who are in."""
+    done, stop = [0], threading.Event()
+    threads = [threading.Thread(target=keep_signing_in, args=(server, stop, done)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield done
+    finally:
         stop.set()
         for thread in threads:
             thread.join()
-        print(f"alone: {alone[0] / (time.monotonic() - began):.1f} sign-ins/s (one core, PBKDF2 of 1,000,000 rounds)")
-        p99_quiet = statistics.median(f.p99 for f in quiet)
-        p99_busy = statistics.median(f.p99 for f in busy)
-        print(f"proxied requests, 8 connections: p99 {p99_quiet:.2f} ms quiet, {p99_busy:.2f} ms while people sign in")
-        ratios = [b.p99 / q.p99 for b, q in zip(busy, quiet, strict=True)]
-        print(f"ratio {statistics.median(ratios):.2f}; sign-ins meanwhile: {counts}")
 
 
 def keep_signing_in(server: Server, stop: threading.Event, done: list[int]) -> None:

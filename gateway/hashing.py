@@ -5,8 +5,10 @@ requests on the same core go first; the hash functions let go of the interpreter
 queue the answer is "busy", because a sign-in that waits for a minute helps nobody and a thousand waiting ones help
 an attacker.
 
-On a machine that is kept busy, idle threads get next to nothing, and nobody could sign in any more. Who has waited for
-some seconds is therefore worked for by one more thread, too, which has its small share whatever else goes on.
+Idle threads get nothing while the event loop keeps their core full. While somebody waits for a hash, it therefore
+pauses for a moment every few milliseconds: that is theirs, and a request that comes meanwhile is not late by more than
+the moment. Where others keep the core full, that does not help. Once nothing was finished for some seconds, one
+more thread works for those who wait, with its small share whatever else goes on.
 
 An unknown email costs what a known one does: there is always one hash of the configured method computed. Where a
 stored hash is of another method, and so cheaper or dearer, the configured one is computed besides, on a
@@ -18,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +39,9 @@ log = get_logger("hashing")
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 ARGON2 = "$argon2id$"
 KNOWN_PREFIXES = ("pbkdf2:", "scrypt:", ARGON2)
-PATIENCE_SECONDS = 3.0
+PAUSE_SECONDS = 0.000_3
+BETWEEN_PAUSES_SECONDS = 0.005
+PATIENCE_SECONDS = 8.0
 SMALL_SHARE = 10  # a nice value: about a tenth of a core that somebody else wants, too
 
 Given = TypeVarTuple("Given")
@@ -52,13 +57,15 @@ class Verdict(Enum):
 class Hasher:
     """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait.
 
-    `patience` is in seconds: after it, who waits gets the steady thread as well.
+    `patience` is in seconds: so long nothing may be finished before the steady thread is called upon.
     """
 
     def __init__(self, *, method: str, threads: int, queue: int, patience: float = PATIENCE_SECONDS) -> None:
         self._method = method
-        self._room = threads + queue
+        self._room = self._all_room = threads + queue
         self._patience = patience
+        self._progress_at = 0.0  # when an idle thread last finished something, on the loop's clock
+        self._pause: asyncio.TimerHandle | None = None
         self._dummy = generate_password_hash("", method)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
         self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
@@ -80,18 +87,38 @@ class Hasher:
         if self._room <= 0:
             return None
         self._room -= 1
-        loop = asyncio.get_running_loop()
-        futures = [loop.run_in_executor(self._threads, work, *given)]
+        if self._pause is None:
+            self._pause = asyncio.get_running_loop().call_later(BETWEEN_PAUSES_SECONDS, self._leave_room)
         try:
-            done, _ = await asyncio.wait(futures, timeout=self._patience)
-            if not done:
-                futures.append(loop.run_in_executor(self._steady_thread, work, *given))
-                done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            return await self._race(work, *given)
+        finally:
+            self._room += 1
+
+    def _leave_room(self) -> None:
+        """Let idle threads run for a moment, and again soon, as long as anybody waits."""
+        if self._room == self._all_room:
+            self._pause = None
+            return
+        time.sleep(PAUSE_SECONDS)
+        self._pause = asyncio.get_running_loop().call_later(BETWEEN_PAUSES_SECONDS, self._leave_room)
+
+    async def _race(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
+        """Return what an idle thread makes of it; or the steady one, if the idle ones get nowhere."""
+        loop = asyncio.get_running_loop()
+        idle = loop.run_in_executor(self._threads, work, *given)
+        racing, done = {idle}, set[asyncio.Future[Result]]()
+        try:
+            while not done:
+                done, _ = await asyncio.wait(racing, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
+                is_stuck = not done and loop.time() - self._progress_at >= self._patience
+                if is_stuck and len(racing) == 1:
+                    racing.add(loop.run_in_executor(self._steady_thread, work, *given))
+            if idle in done:
+                self._progress_at = loop.time()
             return done.pop().result()
         finally:
-            for future in futures:
+            for future in racing:
                 future.cancel()
-            self._room += 1
 
     def hash_now(self, password: Secret[str]) -> str:
         return generate_password_hash(unicodedata.normalize("NFC", password.reveal()), self._method)
