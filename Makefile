@@ -8,7 +8,7 @@ SYSTEM := chromium libatomic1 nginx caddy postgresql openssl curl wrk systemd pr
 .PHONY: run test lint bench messages system
 
 run: $(READY)
-	$(PYTHON) -m gateway demo
+	$(PYTHON) -m gateway demo $(ARGS)
 
 test: $(READY) system
 	$(PYTHON) -m pytest $(ARGS)

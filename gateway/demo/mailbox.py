@@ -39,9 +39,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # an address that a mail links to need not learn where it was opened
     "X-Content-Type-Options": "nosniff",
 }
+SANDBOX = "allow-popups allow-popups-to-escape-sandbox"  # its links open in tabs of their own; nothing else works
 HTML_PART_HEADERS = {
     **HEADERS,
-    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "Content-Security-Policy": f"sandbox {SANDBOX}; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
 }
 
 
@@ -154,7 +155,8 @@ class Mailbox:
             f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in mail.headers
         )
         links = "".join(f'<li><a href="{html.escape(link)}">{html.escape(link)}</a></li>' for link in mail.links)
-        frame = f'<iframe sandbox src="/mail/{mail.number}/html" title="HTML part"></iframe>' if mail.html else ""
+        shown = f'<iframe sandbox="{SANDBOX}" src="/mail/{mail.number}/html" title="HTML part"></iframe>'
+        frame = shown if mail.html else ""
         return page(
             mail.subject,
             f'<p><a href="/">All mail</a></p><h1>{html.escape(mail.subject)}</h1><table>{rows}</table>'
@@ -164,7 +166,8 @@ class Mailbox:
         )
 
     async def show_html(self, request: web.Request) -> web.Response:
-        return web.Response(text=self._find(request).html, content_type="text/html", headers=HTML_PART_HEADERS)
+        content = self._find(request).html.replace("<head>", '<head><base target="_blank">', 1)
+        return web.Response(text=content, content_type="text/html", headers=HTML_PART_HEADERS)
 
     async def list_mails(self, _: web.Request) -> web.Response:
         return web.json_response([as_json(mail) for mail in self._mails], headers=HEADERS)

@@ -127,7 +127,8 @@ def refuse_if_taken(port: int) -> None:
             sock.bind(("127.0.0.1", port))
         except OSError as error:
             raise DemoFailed(
-                f"can't listen on port {port} ({error.strerror}); choose others with --port and --mail-port"
+                f"can't listen on port {port} ({error.strerror}); "
+                'choose others: make run ARGS="--port 8001 --mail-port 8026"'
             ) from error
 
 
@@ -244,7 +245,7 @@ def welcome(places: Places) -> str:
   Try
     {places.url}/whoami         what the application is told about you
     {places.url}/company        for admins only
-    {places.url}/me/security    two factors, devices, the password; /admin/accounts and /ops from the topbar
+    {places.url}/me/security    two factors, devices, the password; in its topbar, people and /ops
     {places.url}/signup         as anybody @acme.example; the mail is caught
     {places.url}/live           then, elsewhere, end the session and watch it stop:
       GATEWAY_SECRET=$(cat '{places.folder}/secret') \\

@@ -55,9 +55,11 @@ class LinkPages:
         if not wish.again and evidence.next is not Factor.MAGIC_LINK:
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
         link = await self._flow.latest_link(evidence)
-        if "waiting" in request.query and link and link.used_at is not None:
+        is_said_to_be_opened = "waiting" in request.query
+        if is_said_to_be_opened and link and link.used_at is not None:
             return see_other(wish.target)  # a session does not show by itself that this was done
-        return self._waiting(visit, evidence, wish, link, now, note=request.query.get("mail", ""))
+        note = request.query.get("mail", "")
+        return self._waiting(visit, evidence, wish, link, now, note=note, is_unopened=is_said_to_be_opened)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link: the `code` that another browser showed; or `resend`."""
@@ -134,6 +136,7 @@ class LinkPages:
         *,
         note: str = "",
         problem: Refused | LockedOut | Blocked | None = None,
+        is_unopened: bool = False,
     ) -> web.Response:
         """Show the page that waits for `link`; where there is none that could come, it offers to send one."""
         status, minutes, name = 200, 0, ""
@@ -153,6 +156,7 @@ class LinkPages:
             who=evidence.account.identifier,
             wish=wish,
             note=note if note in NOTES else "",
+            is_unopened=is_unopened,
             is_sent=link is not None and link.state(now) is State.GOOD,
             minutes=minutes,
             life=magic_link.LIFE_SECONDS // 60,

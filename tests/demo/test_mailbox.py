@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.mailbox import KEPT, MAX_MAIL_BYTES
+from gateway.demo.mailbox import KEPT, MAX_MAIL_BYTES, SANDBOX
 from tests.support.gateway import free_port
 from tests.support.raw import Response, exchange, get
 from tests.support.servers import Server
@@ -112,10 +112,19 @@ def test_what_a_mail_says_is_never_part_of_the_inbox_itself(catcher: Catcher) ->
 def test_the_html_part_is_shown_where_it_can_do_nothing(catcher: Catcher) -> None:
     catcher.send(compose("Active", "text", f"{SVG}<script>top.location='https://evil.example'</script>"))
     number = catcher.mails()[0]["number"]
-    assert f'<iframe sandbox src="/mail/{number}/html"' in catcher.shown()
+    assert f'<iframe sandbox="{SANDBOX}" src="/mail/{number}/html"' in catcher.shown()
     assert "<script" not in catcher.shown()
     policy = catcher.ask(f"/mail/{number}/html").get("content-security-policy") or ""
-    assert [part.strip() for part in policy.split(";")][:2] == ["sandbox", "default-src 'none'"]
+    assert [part.strip() for part in policy.split(";")][:2] == [f"sandbox {SANDBOX}", "default-src 'none'"]
+    assert not {"allow-scripts", "allow-forms", "allow-same-origin", "allow-top-navigation"} & set(SANDBOX.split())
+
+
+def test_a_link_of_the_html_part_opens_in_a_tab_of_its_own(catcher: Catcher) -> None:
+    catcher.send(
+        compose("Button", "text", '<html><head></head><body><a href="https://app.example/">Go</a></body></html>')
+    )
+    shown = catcher.ask(f"/mail/{catcher.mails()[0]['number']}/html").body
+    assert b'<head><base target="_blank">' in shown
 
 
 MALFORMED = [

@@ -18,7 +18,7 @@ from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
 
 FIELDS = {"project": "Acme <rollout>", "hours": "7½", "password": "hunter2hunter2"}
-LOST = b"What you sent has not arrived and was not kept: sign in, then send it again."
+LOST = b"What you sent has not arrived and was not kept: sign in, then type and send it again."
 FORM = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin", f"Referer: {ORIGIN}/timesheets?week=47")
 
 
