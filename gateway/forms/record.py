@@ -33,6 +33,11 @@ class Form:
     referer: str
     body: bytes
 
+    @property
+    def path(self) -> str:
+        """The target without its query, which may hold anything: for the audit log."""
+        return self.target.partition("?")[0]
+
     def encode(self) -> bytes:
         head = {name: value for name, value in asdict(self).items() if name != "body"}
         return json.dumps(head).encode() + b"\n" + self.body

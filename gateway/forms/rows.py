@@ -70,10 +70,14 @@ async def consume(tx: Transaction, form_id: str, now: int) -> bool:
     return (await tx.execute(statement.values(sent_at=now, content=b""))).rowcount == 1
 
 
-async def give_back(tx: Transaction, sealer: Sealer, kept: Kept) -> None:
-    """Keep a form that was consumed and could not be sent: for as long as it would have been kept."""
+async def give_back(tx: Transaction, sealer: Sealer, kept: Kept) -> bool:
+    """Keep a form that was consumed and could not be sent, for as long as it would have been kept.
+
+    Returns whether it is: of too many, it may have gone meanwhile.
+    """
     content = sealer.seal(kept.form.encode(), place(kept.id))
-    await tx.execute(update(kept_forms).where(kept_forms.c.id == kept.id).values(sent_at=None, content=content))
+    statement = update(kept_forms).where(kept_forms.c.id == kept.id, kept_forms.c.sent_at.is_not(None))
+    return (await tx.execute(statement.values(sent_at=None, content=content))).rowcount == 1
 
 
 async def reseal(tx: Transaction, sealer: Sealer) -> int:

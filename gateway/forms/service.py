@@ -41,8 +41,7 @@ class KeptForms:
             if account is None:
                 return None
             token = await rows.keep(tx, self._sealer, account_id, form, now)
-            details = {"path": form.target.partition("?")[0]}
-            await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, details))
+            await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, {"path": form.path}))
             return token
 
     async def find(self, token: str, account_id: str, now: int) -> Kept | None:
@@ -55,15 +54,14 @@ class KeptForms:
             account = await account_rows.find(tx, session.account)
             if account is None or not await rows.consume(tx, kept.id, now):
                 return False
-            details = {"path": kept.form.target.partition("?")[0]}
+            details = {"path": kept.form.path}
             await audit.record(tx, entry_of(Event.FORM_SENT, account, inbound, now, details, session.id))
             return True
 
     async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
         """A form that was consumed did not go out after all: its sender can send it still."""
         async with self._store.transaction(announce=False) as tx:
-            await rows.give_back(tx, self._sealer, kept)
             account = await account_rows.find(tx, session.account)
-            if account is not None:
-                details = {"path": kept.form.target.partition("?")[0]}
+            if await rows.give_back(tx, self._sealer, kept) and account is not None:
+                details = {"path": kept.form.path}
                 await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, details, session.id))
