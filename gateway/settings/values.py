@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from gateway.accounts.record import normalise_identifier
+from gateway.accounts.record import normalise_domain
 from gateway.edge.authority import read_authority
 from gateway.edge.names import FORGED, HINTS
 from gateway.http1 import HOP_BY_HOP
@@ -140,8 +140,9 @@ def check_header(name: str) -> str:
 
 def check_domains(tenants: dict[str, str]) -> dict[str, str]:
     for domain in tenants:
-        if normalise_identifier(f"x@{domain}") != f"x@{domain}":
-            raise ValueError(f"write {domain!r} in lower case, as in an email")
+        written = normalise_domain(domain)
+        if written != domain:
+            raise ValueError(f"write {domain!r} in lower case and ASCII, as in an identifier: {written}")
     return tenants
 
 

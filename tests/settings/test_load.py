@@ -132,6 +132,10 @@ SETTINGS_MISTAKES = [
     ('[pages]\nlogo = "//cdn.example/logo.svg"', "gateway.toml: pages.logo: write a path on this site"),
     ('[signup]\nmode = "domains"', "gateway.toml: signup.domains: with mode"),
     ('[signup.domains]\n"Acme.example" = "acme"', "gateway.toml: signup.domains: write 'Acme.example' in lower case"),
+    (
+        '[signup.domains]\n"straße.example" = "acme"',
+        "gateway.toml: signup.domains: write 'straße.example' in lower case and ASCII, as in an identifier: xn--strae-oqa.example",
+    ),
     ('mail_password = "x"', "gateway.toml: mail_password: the mail server's password comes from the environment"),
     ('[mail]\nsender = "nobody"', "gateway.toml: mail.sender: write an address, or a name and an address"),
     ('[mail]\nsender = "a@x.example, b@y.example"', "gateway.toml: mail.sender: write an address"),
