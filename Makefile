@@ -26,7 +26,7 @@ bench: $(READY) system
 messages: $(READY)
 	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 -k because:2 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-demo.lock requirements-dev.lock pyproject.toml
 	bin/make-venv $(VENV)
 	touch $@
 

@@ -121,22 +121,6 @@ def test_the_shipped_settings_pass_the_check(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_lock_file_names_no_place() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines), lines
-
-
-def test_every_dependency_is_used() -> None:
-    names = {"argon2-cffi": "argon2"}
-    project = (ROOT / "pyproject.toml").read_text()
-    declared = re.search(r"\ndependencies = \[\n(.*?)\n\]", project, re.DOTALL)
-    assert declared is not None
-    code = "\n".join(path.read_text() for path in (ROOT / "gateway").rglob("*.py"))
-    for name in re.findall(r'"([A-Za-z0-9-]+)>=', declared[1]):
-        module = names.get(name.lower(), name.lower().replace("-", "_"))
-        assert re.search(rf"(?:from |import |\+){module}\b", code), name
-
-
 def test_every_page_is_named_in_the_documentation() -> None:
     text = (ROOT / "docs/configuration.md").read_text()
     for route in ROUTES:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from gateway.passwords.breach_api import MAX_RANGE_BYTES, BreachAPI
 from gateway.passwords.breaches import NoBreachList, digest_of
@@ -46,21 +47,25 @@ class RangeServer:
         return BreachAPI(f"http://127.0.0.1:{self.port}/range/")
 
 
-@contextlib.asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[RangeServer]:
-    server = RangeServer(answer)
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.port = runner.addresses[0][1]
-    try:
-        yield server
-    finally:
+Serve = Callable[[Answer], Awaitable[RangeServer]]
+
+
+@pytest.fixture
+async def serve(aiohttp_server: Callable[[web.Application], Awaitable[TestServer]]) -> AsyncIterator[Serve]:
+    """Start range servers that answer as they are told; answers that hang end with the test."""
+    servers: list[RangeServer] = []
+
+    async def start(answer: Answer) -> RangeServer:
+        server = RangeServer(answer)
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", server.handle)
+        server.port = (await aiohttp_server(app)).port or 0
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
         server.is_over.set()
-        await runner.cleanup()
 
 
 def text(body: str | bytes, status: int = 200, **headers: str) -> Answer:
@@ -74,24 +79,24 @@ def with_count(count: str) -> str:
     return OTHERS[:20_000].rpartition("\n")[0] + f"\n{DIGEST[5:]}:{count}\r\n{'F' * 35}:0\r\n{'E' * 35}:0"
 
 
-async def test_the_api_learns_five_digits_and_is_asked_for_padding() -> None:
-    async with serving(text(with_count("12"))) as server:
-        assert await server.api.holds(DIGEST) is True
-        assert server.asked == [(f"/range/{DIGEST[:5]}", "true")]
+async def test_the_api_learns_five_digits_and_is_asked_for_padding(serve: Serve) -> None:
+    server = await serve(text(with_count("12")))
+    assert await server.api.holds(DIGEST) is True
+    assert server.asked == [(f"/range/{DIGEST[:5]}", "true")]
 
 
 @pytest.mark.parametrize(("count", "is_breached"), [("1", True), ("10", True), ("0", False)])
-async def test_padding_with_a_count_of_0_is_no_breach(count: str, is_breached: bool) -> None:
-    async with serving(text(with_count(count))) as server:
-        assert await server.api.holds(DIGEST) is is_breached
+async def test_padding_with_a_count_of_0_is_no_breach(count: str, is_breached: bool, serve: Serve) -> None:
+    server = await serve(text(with_count(count)))
+    assert await server.api.holds(DIGEST) is is_breached
 
 
-async def test_a_password_that_is_in_no_range_is_good() -> None:
-    async with serving(text(OTHERS)) as server:
-        assert await server.api.holds(DIGEST) is False
+async def test_a_password_that_is_in_no_range_is_good(serve: Serve) -> None:
+    server = await serve(text(OTHERS))
+    assert await server.api.holds(DIGEST) is False
 
 
-async def test_an_answer_in_pieces_is_read_to_its_end() -> None:
+async def test_an_answer_in_pieces_is_read_to_its_end(serve: Serve) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -100,18 +105,18 @@ async def test_an_answer_in_pieces_is_read_to_its_end() -> None:
             await asyncio.sleep(0)
         return response
 
-    async with serving(answer) as server:
-        assert await server.api.holds(DIGEST) is True
+    server = await serve(answer)
+    assert await server.api.holds(DIGEST) is True
 
 
-async def test_a_compressed_answer_is_read() -> None:
+async def test_a_compressed_answer_is_read(serve: Serve) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.Response(text=with_count("3"))
         response.enable_compression(web.ContentCoding.gzip)
         return response
 
-    async with serving(answer) as server:
-        assert await server.api.holds(DIGEST) is True
+    server = await serve(answer)
+    assert await server.api.holds(DIGEST) is True
 
 
 NO_ANSWERS = [
@@ -128,24 +133,24 @@ NO_ANSWERS = [
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS)
-async def test_an_answer_that_is_no_range_is_no_answer(answer: Answer) -> None:
-    async with serving(answer) as server:
-        assert await server.api.holds(DIGEST) is None
+async def test_an_answer_that_is_no_range_is_no_answer(answer: Answer, serve: Serve) -> None:
+    server = await serve(answer)
+    assert await server.api.holds(DIGEST) is None
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_a_redirect_is_not_followed(serve: Serve) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/elsewhere"):
             return web.Response(text=with_count("3"))
         return web.Response(status=302, headers={"Location": "/elsewhere"})
 
-    async with serving(answer) as server:
-        assert await server.api.holds(DIGEST) is None
-        assert len(server.asked) == 1
+    server = await serve(answer)
+    assert await server.api.holds(DIGEST) is None
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("begins", [False, True])
-async def test_an_api_that_takes_too_long_has_not_answered(begins: bool) -> None:
+async def test_an_api_that_takes_too_long_has_not_answered(begins: bool, serve: Serve) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         if begins:
@@ -154,16 +159,14 @@ async def test_an_api_that_takes_too_long_has_not_answered(begins: bool) -> None
         await server.is_over.wait()
         return response
 
-    async with serving(answer) as server:
-        api = BreachAPI(f"http://127.0.0.1:{server.port}", seconds=0.2)
-        assert await api.holds(DIGEST) is None
-        assert len(server.asked) == 1
-
-
-async def test_an_api_that_is_not_there_has_not_answered() -> None:
-    async with serving(text(OTHERS)) as server:
-        api = server.api
+    server = await serve(answer)
+    api = BreachAPI(f"http://127.0.0.1:{server.port}", seconds=0.2)
     assert await api.holds(DIGEST) is None
+    assert len(server.asked) == 1
+
+
+async def test_an_api_that_is_not_there_has_not_answered(unused_tcp_port: int) -> None:
+    assert await BreachAPI(f"http://127.0.0.1:{unused_tcp_port}/range/").holds(DIGEST) is None
 
 
 @contextlib.contextmanager
@@ -182,12 +185,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_rules_come_first_and_nobody_is_asked_about_what_they_refuse(folder: Path) -> None:
-    async with serving(text(OTHERS)) as server:
-        with checking(folder, f"http://127.0.0.1:{server.port}") as checker:
-            assert await checker.check(Secret("short"), ERIN) == Judgement(Refusal.SHORT)
-            assert await checker.check(GOOD, ERIN) == Judgement(Refusal.BREACHED)
-        assert server.asked == []
+async def test_the_rules_come_first_and_nobody_is_asked_about_what_they_refuse(folder: Path, serve: Serve) -> None:
+    server = await serve(text(OTHERS))
+    with checking(folder, f"http://127.0.0.1:{server.port}") as checker:
+        assert await checker.check(Secret("short"), ERIN) == Judgement(Refusal.SHORT)
+        assert await checker.check(GOOD, ERIN) == Judgement(Refusal.BREACHED)
+    assert server.asked == []
 
 
 async def test_the_hint_and_the_check_have_one_set_of_rules(folder: Path) -> None:
@@ -209,18 +212,18 @@ async def test_the_hint_and_the_check_have_one_set_of_rules(folder: Path) -> Non
             assert hint is (Refusal.BREACHED if password == GOOD.reveal() else judge(password, ERIN))
 
 
-async def test_the_hint_tells_nobody_outside() -> None:
-    async with serving(text(with_count("3"))) as server:
-        with checking(breach_api=f"http://127.0.0.1:{server.port}") as checker:
-            assert await checker.check_here(GOOD, ERIN) is None
-            assert server.asked == []
-            assert await checker.check(GOOD, ERIN) == Judgement(Refusal.BREACHED)
+async def test_the_hint_tells_nobody_outside(serve: Serve) -> None:
+    server = await serve(text(with_count("3")))
+    with checking(breach_api=f"http://127.0.0.1:{server.port}") as checker:
+        assert await checker.check_here(GOOD, ERIN) is None
+        assert server.asked == []
+        assert await checker.check(GOOD, ERIN) == Judgement(Refusal.BREACHED)
 
 
-async def test_an_api_that_does_not_answer_stops_nobody_and_is_told() -> None:
-    async with serving(text(b"", status=503)) as server:
-        with checking(breach_api=f"http://127.0.0.1:{server.port}") as checker:
-            assert await checker.check(GOOD, ERIN) == Judgement(None, is_api_silent=True)
+async def test_an_api_that_does_not_answer_stops_nobody_and_is_told(serve: Serve) -> None:
+    server = await serve(text(b"", status=503))
+    with checking(breach_api=f"http://127.0.0.1:{server.port}") as checker:
+        assert await checker.check(GOOD, ERIN) == Judgement(None, is_api_silent=True)
 
 
 async def test_lists_are_asked_about_the_composed_form(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ class Gateway:
             "GATEWAY_SECRET": SECRET,
             **{f"GATEWAY_{name}": value for name, value in (changes or {}).items()},
         }
+        self.program = [sys.executable, "-m", "gateway"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def write_settings(self, upstream: str, more: str = "") -> None:
@@ -142,7 +143,7 @@ class Gateway:
         since = len(self.logged())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", "--config", str(self.config)],
+                [*self.program, "serve", "--config", str(self.config)],
                 env=self.environ, stdout=log, stderr=log,
             )  # fmt: skip
         self.wait_for('"event": "serving"', since=since)
@@ -187,7 +188,7 @@ class Gateway:
 
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments, "--config", str(self.config)],
+            [*self.program, *arguments, "--config", str(self.config)],
             env=self.environ, capture_output=True, text=True, errors="surrogateescape", input=stdin, timeout=60,
             check=False,
         )  # fmt: skip
