@@ -82,7 +82,7 @@ def normalise_identifier(text: str) -> str:
     Raises Unacceptable for everything that is not one plain `local@domain`.
     """
     typed = text.strip() if len(text) <= MAX_READ else text
-    if not 3 <= len(typed) <= MAX_IDENTIFIER:
+    if not 0 < len(typed) <= MAX_IDENTIFIER:
         raise Unacceptable("An email address has 3 to 254 characters.")
     local, at, domain = typed.replace(FULLWIDTH_AT, "@").partition("@")
     if not at or not local or not domain or "@" in domain:
