@@ -97,10 +97,14 @@ FAMILIES = (
     ),
     Family("upstream_waiting", "Requests that wait for a connection to the application.", Kind.SUM),
     Family(
-        "loop_lag_seconds", "How late the event loop was, measured twice a second.",
+        "loop_lag_seconds", "How late the event loop was, measured every 10 ms.",
         Kind.HISTOGRAM, bounds=LAG_BOUNDS,
     ),
-    Family("loop_lag_max_seconds", "The latest of it, on the worker that was latest.", Kind.LARGEST),
+    Family(
+        "loop_held_seconds", "The part of it for which the loop's own thread was at work, and not waiting for a core.",
+        Kind.HISTOGRAM, bounds=LAG_BOUNDS,
+    ),
+    Family("loop_lag_max_seconds", "The largest lag of the last one to two minutes, of all workers.", Kind.LARGEST),
 )  # fmt: skip
 
 

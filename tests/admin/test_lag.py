@@ -1,0 +1,53 @@
+"""The lateness of an event loop shows in the numbers, and whether its own work is the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from gateway.admin.board import Board
+from gateway.admin.families import LAG_BOUNDS, NANO, PLACES
+from gateway.admin.lag import LoopLag
+from gateway.admin.tally import Tally
+
+HOLD = 0.2
+
+
+def work(until: float) -> None:
+    """Hold the loop with work, until its thread has used so much of the processor."""
+    while time.thread_time() < until:
+        pass
+
+
+async def numbers_after(hold: bool, waits: bool) -> list[int]:
+    board = Board()
+    tally = Tally(board, board.lease())
+    lag = LoopLag(tally)
+    lag.start()
+    if hold:
+        work(time.thread_time() + HOLD)
+    if waits:
+        time.sleep(HOLD)  # as if the machine had given the core to another process
+    looked = tally.numbers[PLACES[("loop_lag_seconds",)] :]
+    first = sum(looked[: len(LAG_BOUNDS) + 1])
+    while sum(tally.numbers[PLACES[("loop_lag_seconds",)] :][: len(LAG_BOUNDS) + 1]) == first:
+        await asyncio.sleep(0)
+    lag.stop()
+    return tally.numbers
+
+
+def total(numbers: list[int], name: str) -> float:
+    return numbers[PLACES[(name,)] + len(LAG_BOUNDS) + 1] / NANO
+
+
+def test_a_loop_that_works_too_long_is_late_and_held() -> None:
+    numbers = asyncio.run(numbers_after(hold=True, waits=False))
+    assert total(numbers, "loop_lag_seconds") > HOLD - 0.02
+    assert total(numbers, "loop_held_seconds") > HOLD - 0.02
+    assert numbers[PLACES[("loop_lag_max_seconds",)]] > (HOLD - 0.02) * NANO
+
+
+def test_a_loop_that_waits_for_the_machine_is_late_and_not_held() -> None:
+    numbers = asyncio.run(numbers_after(hold=False, waits=True))
+    assert total(numbers, "loop_lag_seconds") > HOLD - 0.02
+    assert total(numbers, "loop_held_seconds") < HOLD / 2
