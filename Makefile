@@ -22,6 +22,7 @@ bench: $(READY) system
 	$(PYTHON) bench/run.py $(ARGS)
 	$(PYTHON) bench/session_check.py
 	$(PYTHON) bench/breach_list.py
+	$(PYTHON) bench/sign_ins.py
 
 messages: $(READY)
 	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 -k because:2 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .

@@ -27,18 +27,10 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar, TypeVarTuple
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from werkzeug.security import check_password_hash, generate_password_hash
-
-from gateway.logs import get_logger
+from gateway.passwords import hashes
 from gateway.secret import Secret
 
-log = get_logger("hashing")
-
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
-ARGON2 = "$argon2id$"
-KNOWN_PREFIXES = ("pbkdf2:", "scrypt:", ARGON2)
 PAUSE_SECONDS = 0.000_3
 BETWEEN_PAUSES_SECONDS = 0.005
 PATIENCE_SECONDS = 8.0
@@ -66,7 +58,7 @@ class Hasher:
         self._patience = patience
         self._progress_at = 0.0  # when an idle thread last finished something, on the loop's clock
         self._pause: asyncio.TimerHandle | None = None
-        self._dummy = generate_password_hash("", method)
+        self._dummy = hashes.make(method, "")
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
         self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
 
@@ -121,7 +113,7 @@ class Hasher:
                 future.cancel()
 
     def hash_now(self, password: Secret[str]) -> str:
-        return generate_password_hash(unicodedata.normalize("NFC", password.reveal()), self._method)
+        return hashes.make(self._method, unicodedata.normalize("NFC", password.reveal()))
 
     def needs_renewal(self, stored: Secret[str]) -> bool:
         """Whether a hash is of another method, or other cost, than new ones are."""
@@ -135,31 +127,12 @@ class Hasher:
         if len(password.reveal().encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
             password, stored = Secret(""), None
         if stored is None or self.needs_renewal(stored):
-            check_password_hash(self._dummy, password.reveal())
+            hashes.is_match(self._dummy, password.reveal())
         if stored is None:
             return False
         # OtiumWork hashed what was typed; we hash its NFC form. Both are tried where they differ.
         spellings = {password.reveal(), unicodedata.normalize("NFC", password.reveal())}
-        return any(is_match(stored.reveal(), spelling) for spelling in sorted(spellings))
-
-
-def is_match(stored: str, password: str) -> bool:
-    """Compare with a hash of any kind that OtiumWork may hold. A malformed hash matches nothing."""
-    try:
-        if stored.startswith(ARGON2):
-            return PasswordHasher().verify(stored, password)
-        return check_password_hash(stored, password)
-    except (VerificationError, InvalidHashError):
-        return False
-    except (ValueError, TypeError, OverflowError, MemoryError) as error:
-        log.error("stored_hash_is_malformed", reason=type(error).__name__)
-        return False
-
-
-def is_known_hash(text: str) -> bool:
-    """Whether `text` looks like a hash that `is_match` can compare with: for imports."""
-    is_plain = text.isascii() and text.isprintable() and len(text) < 1_000
-    return is_plain and text.startswith(KNOWN_PREFIXES) and text.count("$") >= 2
+        return any(hashes.is_match(stored.reveal(), spelling) for spelling in sorted(spellings))
 
 
 def step_back() -> None:

@@ -22,7 +22,7 @@ from gateway.accounts.record import (
     check_tenant,
     normalise_identifier,
 )
-from gateway.hashing import is_known_hash
+from gateway.passwords.hashes import is_known
 from gateway.secret import Secret
 
 REQUIRED = ("email", "name", "department", "role")
@@ -159,6 +159,6 @@ def read_role(text: str) -> Role:
 def read_hash(text: str) -> Secret[str] | None:
     if not text:
         return None
-    if not is_known_hash(text):
+    if not is_known(text):
         raise Unacceptable("A password hash is Werkzeug's pbkdf2 or scrypt, or argon2id.")
     return Secret(text)
