@@ -1,9 +1,12 @@
 """What path a request target names, and whether two servers could disagree about it.
 
-A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: a lenient server folds, cuts and decodes
-them, a literal one does not. Both are given, and policy must hold for each. What would need a third reading
-(dot segments, a backslash, NUL, an escape inside an escape) is no path that an honest browser sends, and is
-refused. The class of CVE-2025-54576, CVE-2026-33494 and CVE-2026-40575.
+A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: a lenient server folds, cuts and decodes them, a
+literal one does not. An escape inside an escape (`/a%252fb`, a file called `C%2523.pdf`) adds what a server finds that
+decodes twice. All readings are given, and policy must hold for each of them. Refused is what no honest client sends and
+more readings could not cover: dot segments, a backslash, a control character, a third layer of escapes, and a path that
+begins with two slashes. A server that takes the target for a URL reference finds a host between those (RFC 3986 §4.2,
+a network-path reference): `//x/admin` would be `/admin` to it. The class of CVE-2025-54576, CVE-2026-33494 and
+CVE-2026-40575.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ PLAIN = re.compile(rb"(?:/[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?")
 SAFE_CHARACTERS = re.compile(rb"[\x21\x22\x24-\x5b\x5d-\x7e]*")  # printable ASCII without # and backslash
 SAFE_QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-HIDDEN_ESCAPE = re.compile(r"%(?:2e|2f|5c|00|23|3b|3f|25|0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
+ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+PARAMETERS = re.compile(r";[^/]*")
 DOT_SEGMENT = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 
@@ -28,25 +32,43 @@ def read_path(path: bytes) -> tuple[str, ...] | None:
         return (path.decode("ascii"),)
     if SAFE_CHARACTERS.fullmatch(path) is None or BROKEN_ESCAPE.search(path):
         return None
-    return read_unusual_path(path)
-
-
-def read_unusual_path(path: bytes) -> tuple[str, ...] | None:
     try:
-        decoded = unquote_to_bytes(path).decode("utf-8")
+        return read_unusual_path(path.decode("ascii"))
     except UnicodeDecodeError:
         return None
-    lenient = re.sub(r"/{2,}", "/", re.sub(r";[^/]*", "", decoded))
-    literal = "/".join(keep_slash_escaped(segment) for segment in path.decode("ascii").split("/"))
-    for reading in (decoded, lenient):
-        if DOT_SEGMENT.search(reading) or CONTROL.search(reading) or HIDDEN_ESCAPE.search(reading):
-            return None
-    return (lenient,) if lenient == literal else (lenient, literal)
 
 
-def keep_slash_escaped(segment: str) -> str:
-    """Decode a segment as a server does that splits first: an encoded slash is then no separator."""
-    return unquote_to_bytes(re.sub("%2f", "%252F", segment, flags=re.IGNORECASE)).decode("utf-8")
+def read_unusual_path(path: str) -> tuple[str, ...] | None:
+    """Raises UnicodeDecodeError where what is escaped is not UTF-8."""
+    once = decode(path)
+    twice = decode(once)
+    if not (is_clear(once) and is_clear(twice)) or ESCAPE.search(twice):
+        return None
+    readings = [lenient(once), literal(path)]
+    if twice != once:
+        readings += [lenient(twice), literal(once)]
+    return tuple(dict.fromkeys(readings))
+
+
+def decode(path: str) -> str:
+    return unquote_to_bytes(path).decode("utf-8")
+
+
+def is_clear(decoded: str) -> bool:
+    """Return whether no server can climb, cut or find a host in it, whatever it does about `;` and `//`."""
+    bare = PARAMETERS.sub("", decoded)
+    is_reference = bare.startswith("//")
+    return not (is_reference or CONTROL.search(decoded) or DOT_SEGMENT.search(decoded) or DOT_SEGMENT.search(bare))
+
+
+def lenient(decoded: str) -> str:
+    """Return the path as a server sees it that cuts parameters and folds slashes."""
+    return re.sub(r"/{2,}", "/", PARAMETERS.sub("", decoded))
+
+
+def literal(path: str) -> str:
+    """Decode each segment as a server does that splits first: an encoded slash is then no separator."""
+    return decode(re.sub("%2f", "%252F", path, flags=re.IGNORECASE))
 
 
 def is_safe_query(query: bytes) -> bool:
