@@ -65,6 +65,7 @@ from gateway.wiring import (
     keeper_of,
     lifetimes_of,
     mailer_of,
+    own_origins,
     steps_of,
 )
 
@@ -116,7 +117,7 @@ class Gateway:
         self._keeper = keeper_of(settings, self._store)
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
-        self._pages = self._build_pages(settings, routes, origin)
+        self._pages = self._build_pages(settings, routes)
         reader = reader_of(settings)
         own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
         address = settings.upstream.address
@@ -134,9 +135,10 @@ class Gateway:
             identities=identities_of(settings),
             admit_page=self._admit_page,
             public_origin=origin,
+            origins=own_origins(settings),
             steps=steps_of(paths_of(settings)),
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
-            late=LateForms(self._forms, reader, paths_of(settings)["form"], origin),
+            late=LateForms(self._forms, reader, paths_of(settings)["form"], own_origins(settings)),
         )
         self._traffic = Traffic(self._tally, upstream)
         pulse = Pulse(self._tally, self._measure)
@@ -235,7 +237,7 @@ class Gateway:
 
     # Parts.
 
-    def _build_pages(self, settings: Settings, routes: dict[str, Route], origin: str) -> web.Application:
+    def _build_pages(self, settings: Settings, routes: dict[str, Route]) -> web.Application:
         """Make the pages' application."""
         paths = paths_of(settings)
         parts = Parts(
@@ -249,7 +251,7 @@ class Gateway:
             checker=self._checker,
         )
         handlers = build_handlers(settings, parts)
-        application = pages_application(self._renderer, self._desk, origin, self._judge_page)
+        application = pages_application(self._renderer, self._desk, own_origins(settings), self._judge_page)
         for name, by_method in handlers.items():
             if name in routes:
                 for method, handler in by_method.items():

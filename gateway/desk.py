@@ -9,7 +9,7 @@ to ask.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import web
 
@@ -48,10 +48,10 @@ class Desk:
         return self._visits.pop(ticket, None)
 
 
-def pages_application(renderer: Renderer, desk: Desk, public_origin: str, judge: Judge) -> web.Application:
+def pages_application(renderer: Renderer, desk: Desk, origins: Collection[str], judge: Judge) -> web.Application:
     """Return an application without routes, in which every request is known and every form is our own.
 
-    `judge` says who a request is from by now, or None if its page is no more for them.
+    `origins` are those of the site. `judge` says who a request is from by now, or None if its page is no more for them.
     """
 
     @web.middleware
@@ -62,7 +62,7 @@ def pages_application(renderer: Renderer, desk: Desk, public_origin: str, judge:
             return renderer.failure(Failure.INTERNAL, "unknown")
         request[VISIT] = visit
         request[JUDGE] = judge
-        if request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, public_origin):
+        if request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, origins):
             return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
         return await answer(request, handler, renderer, visit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
@@ -31,6 +31,7 @@ class ForwardAuth:
         identities: Identities,
         steps: Mapping[Factor, str],
         public_origin: str,
+        origins: Collection[str],
     ) -> None:
         self._reader = reader
         self._rules = rules
@@ -38,6 +39,7 @@ class ForwardAuth:
         self._identities = identities
         self._steps = steps
         self._public_origin = public_origin
+        self._origins = origins
 
     def adopt(self, rules: Rules) -> None:
         self._rules = rules
@@ -49,7 +51,7 @@ class ForwardAuth:
             client.refuse(original)
             return
         match decide(original, session, self._rules, self._clock.utc):
-            case Forward(known) if known and is_foreign_websocket(original, self._public_origin):
+            case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 client.refuse(Failure.FORBIDDEN)
             case Forward(known):
                 client.answer(204, (NO_STORE, *self._identities.answer_lines(known, self._clock.utc)), b"")
@@ -61,7 +63,7 @@ class ForwardAuth:
                 client.refuse(Failure.FORBIDDEN)
 
     def _send_away(self, client: ClientConnection, original: Inbound, factor: Factor, more: str) -> None:
-        address = f"{self._public_origin}{self._steps[factor]}?{way_query(original, self._public_origin)}{more}"
+        address = f"{self._public_origin}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
         location = b"Location: " + address.encode("ascii")
         client.answer(401, (NO_STORE, location, b'WWW-Authenticate: Session realm="sign-in"'), b"")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from urllib.parse import urlencode
 
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
-from gateway.edge.inbound import Inbound
-from gateway.edge.origin import is_foreign_websocket
+from gateway.edge.inbound import NOTHING, Inbound
+from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
 from gateway.edge.return_to import NOT_KEPT, way_query
 from gateway.factors.record import Factor
@@ -43,7 +43,8 @@ KEEP_PATH = b"/_gateway/keep"  # among the pages, and not among the routes: only
 class Front:
     """`admit_page` makes the field line under which the pages find inbound and session (see desk.Desk).
 
-    `steps` are the paths of the pages where each factor is proved.
+    `public_origin` is where absolute links lead; forms and WebSockets may come from any of `origins`. `steps` are the
+    paths of the pages where each factor is proved.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Front:
         identities: Identities,
         admit_page: Callable[[Inbound, Session | None], bytes],
         public_origin: str,
+        origins: Collection[str],
         steps: Mapping[Factor, str],
         forward_auth_path: str,
         late: LateForms,
@@ -72,9 +74,10 @@ class Front:
         self._identities = identities
         self._admit_page = admit_page
         self._public_origin = public_origin
+        self._origins = origins
         self._steps = steps
         self._forward_auth_path = forward_auth_path
-        self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin)
+        self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
         self._late = late
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -155,7 +158,7 @@ class Front:
             self._begin(client, inbound, self._answer_late(client, inbound, session))
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
-        if inbound.is_websocket and session is not None and is_foreign_websocket(inbound, self._public_origin):
+        if inbound.is_websocket and session is not None and is_foreign_websocket(inbound, self._origins):
             client.refuse(Failure.FORBIDDEN, session)
             return
         self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session)
@@ -174,7 +177,7 @@ class Front:
         on their desk. So neither the application's cookies nor anything else is too long for them.
         """
         lines = [line for line in inbound.lines if line[:13].lower() == b"content-type:"]
-        told = inbound._replace(target=target or inbound.target, lines=lines)
+        told = inbound._replace(target=target or inbound.target, lines=lines, nominated=NOTHING)
         return self._writer.head(told, self._admit_page(inbound, session))
 
     def _relay(
@@ -195,12 +198,12 @@ class Front:
             to.send(exchange)
 
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
-        address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._public_origin)}"
+        address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._origins)}"
         self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.")
 
     def _ask_for_proof(self, client: ClientConnection, inbound: Inbound, factor: Factor) -> None:
         """Signed in, and a factor is missing: ask for just that one."""
-        address = f"{self._steps[factor]}?{way_query(inbound, self._public_origin)}&again=1"
+        address = f"{self._steps[factor]}?{way_query(inbound, self._origins)}&again=1"
         self._send_away(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
     def _send_away(self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str) -> None:
@@ -249,7 +252,7 @@ class Front:
             case Send():
                 client.refuse(Failure.FORBIDDEN)
             case PressThere(target):
-                self._lead(client, 307, self._public_origin + target)
+                self._lead(client, 307, page_origin(inbound, self._origins) + target)
             case Show() if inbound.method == "POST":
                 self._lead(client, 303, page)
             case Show():

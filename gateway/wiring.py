@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -19,6 +20,7 @@ from gateway.attacks.service import AttackService
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
 from gateway.audit.pages import AuditPages, AuditPaths
+from gateway.edge.origin import origins_of
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -194,7 +196,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         renderer=parts.renderer,
         path=path["form"],
         sign_in_path=path["login"],
-        public_origin=settings.public_url,
+        origins=own_origins(settings),
     )
     shared = Shared(
         store=parts.store,
@@ -324,6 +326,12 @@ def composer_of(settings: Settings) -> Composer:
         public_url=settings.public_url,
         sender=settings.mail.sender,
     )
+
+
+def own_origins(settings: Settings) -> frozenset[str]:
+    """Return the origins of the site: that of public_url, and those of the other hosts."""
+    public = urlsplit(settings.public_url)
+    return origins_of(public.scheme, (public.netloc, *settings.hosts))
 
 
 def mailer_of(settings: Settings) -> Mailer:

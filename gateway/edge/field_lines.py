@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gateway.edge.authority import read_authority
 from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
-from gateway.edge.inbound import CHUNKED
+from gateway.edge.inbound import CHUNKED, NOTHING
 from gateway.edge.names import FORGED, FORGED_PREFIXES, HINTS
 from gateway.edge.origin import canonical_hosts
 from gateway.failures import Failure
@@ -58,7 +58,7 @@ class Special:
     cookies: Cookies = NO_COOKIES
     hints: Mapping[bytes, bytes] = field(default_factory=dict)
     options: frozenset[bytes] = frozenset()
-    nominated: frozenset[bytes] = frozenset()
+    nominated: frozenset[bytes] = NOTHING
     length: int = 0
     wants_websocket: bool = False
     expects_continue: bool = False

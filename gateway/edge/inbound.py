@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 CHUNKED = -1
+NOTHING: frozenset[bytes] = frozenset()
 
 
 class Inbound(NamedTuple):
@@ -23,6 +24,7 @@ class Inbound(NamedTuple):
     cookies     names of the cookies that belong to the upstream, in order
     lines       the field lines that may be forwarded, as they came, in order: hop-by-hop and forged ones, Host,
                 framing and the gateway's own cookies are taken out, and there is one Cookie line at most
+    nominated   the names of those of them that Connection makes hop-by-hop: checks see them, the upstream does not
     hints       what a trusted proxy said in fields that are stripped, by lower-case name; empty for others
     length      of the body in bytes, 0 for none, CHUNKED where it is framed in chunks
     """
@@ -38,6 +40,7 @@ class Inbound(NamedTuple):
     attempt_key: bytes | None
     cookies: tuple[str, ...]
     lines: list[bytes]
+    nominated: frozenset[bytes]
     hints: Mapping[bytes, bytes]
     length: int
     is_http_1_1: bool

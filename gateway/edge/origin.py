@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gateway.edge.authority import read_authority
@@ -13,13 +13,19 @@ Address = IPv4Address | IPv6Address
 
 
 def canonical_hosts(authorities: Iterable[str]) -> Mapping[str, str]:
-    """Map each configured host name to the authority under which the upstream sees it."""
-    found = {}
+    """Map each configured host name to the authority under which the upstream sees it: the first of that name."""
+    found: dict[str, str] = {}
     for authority in authorities:
         name = read_authority(authority.encode("ascii"))
         if name is not None:
-            found[name] = authority.lower()
+            found.setdefault(name, authority.lower())
     return found
+
+
+def origins_of(scheme: str, authorities: Iterable[str]) -> frozenset[str]:
+    """Return the origins of the site's own pages as a browser writes them (RFC 6454 §6.2), one for each authority."""
+    default_port = ":443" if scheme == "https" else ":80"
+    return frozenset(f"{scheme}://{authority.lower().removesuffix(default_port)}" for authority in authorities)
 
 
 class TrustedProxies:
@@ -68,20 +74,36 @@ def read_address(text: str) -> Address | None:
     return mapped or address
 
 
-def is_own_post(inbound: Inbound, public_origin: str) -> bool:
-    """Return whether a form was sent from our own pages: exactly our Origin, and no word of another site.
+def is_own_post(inbound: Inbound, origins: Collection[str]) -> bool:
+    """Return whether a form was sent from one of our own pages, and no browser says otherwise.
 
     A browser always sends Origin with a POST; a request without one is not from a page of ours.
     """
-    return is_own_origin(inbound, public_origin) and inbound.values(b"sec-fetch-site") in ([], [b"same-origin"])
+    return is_own_page(inbound, origins) and inbound.values(b"sec-fetch-site") in ([], [b"same-origin"])
 
 
-def is_own_origin(inbound: Inbound, public_origin: str) -> bool:
-    """Return whether the request's one Origin is `public_origin` (scheme, host and port, RFC 6454 §6.2)."""
-    return inbound.values(b"origin") == [public_origin.encode("ascii")]
+def is_own_page(inbound: Inbound, origins: Collection[str]) -> bool:
+    """Return whether the request's one Origin is among `origins`, the site's own.
+
+    Under `Referrer-Policy: no-referrer` browsers send `null` instead with a form (Fetch §3.2, "append a request Origin
+    header"). So do sandboxed frames, but to these Sec-Fetch-Site says cross-site, and no page can set that field.
+    """
+    match inbound.values(b"origin"):
+        case [b"null"]:
+            return inbound.values(b"sec-fetch-site") == [b"same-origin"]
+        case [_]:
+            return page_origin(inbound, origins) != ""
+        case _:
+            return False
 
 
-def is_foreign_websocket(inbound: Inbound, public_origin: str) -> bool:
+def page_origin(inbound: Inbound, origins: Collection[str]) -> str:
+    """Return which of `origins` the page is on that sent the request; "" where Origin names none of them."""
+    origin = (inbound.value(b"origin") or b"").decode("ascii", "replace")
+    return origin if origin in origins else ""
+
+
+def is_foreign_websocket(inbound: Inbound, origins: Collection[str]) -> bool:
     """A page of another site can open a WebSocket here with the person's cookie; its Origin gives it away."""
     is_from_page = inbound.is_websocket and inbound.value(b"origin") is not None
-    return is_from_page and not is_own_origin(inbound, public_origin)
+    return is_from_page and not is_own_page(inbound, origins)

@@ -23,7 +23,7 @@ from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.failures import Failure
-from gateway.http1 import HEAD_END, following, leave_out
+from gateway.http1 import HEAD_END, following
 
 NO_HINTS: Mapping[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"
@@ -109,8 +109,6 @@ class Reader:
             return Failure.BAD_REQUEST
         if cookies.line:
             kept.append(cookies.line)
-        if special.nominated:
-            kept = leave_out(kept, special.nominated)
         is_websocket = special.wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
         if is_websocket and length:
             return Failure.BAD_REQUEST
@@ -127,6 +125,7 @@ class Reader:
             cookies.attempt_key,
             cookies.names,
             kept,
+            special.nominated,
             hints if is_trusted else NO_HINTS,
             length,
             is_http_1_1,

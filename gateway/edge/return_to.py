@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 from gateway.edge.inbound import Inbound
@@ -39,15 +40,19 @@ def is_dead_end(path: str) -> bool:
     return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", "/_gateway/"))
 
 
-def way_query(inbound: Inbound, public_origin: str) -> str:
+def way_query(inbound: Inbound, origins: Iterable[str]) -> str:
     """Return the query that takes the way back along; one that would be too long for an address leads home."""
-    way = quote(way_back(inbound, public_origin), safe="/")
+    way = quote(way_back(inbound, origins), safe="/")
     return f"next={way if len(way) <= MAX_LENGTH else HOME}"
 
 
-def way_back(inbound: Inbound, public_origin: str) -> str:
-    """Return what was asked for; after a form that could not be sent, the page that it stood on."""
+def way_back(inbound: Inbound, origins: Iterable[str]) -> str:
+    """Return what was asked for; after a form that could not be sent, the page of ours that it stood on.
+
+    `origins` are those of the site, like https://app.example.com.
+    """
     if inbound.method in ("GET", "HEAD"):
         return inbound.target.decode("ascii")
     referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
-    return referer.removeprefix(public_origin) if referer.startswith(f"{public_origin}/") else HOME
+    pages = (referer.removeprefix(origin) for origin in origins if referer.startswith(f"{origin}/"))
+    return next(pages, HOME)

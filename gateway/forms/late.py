@@ -8,6 +8,7 @@ form is meant. A browser that sends no Referer gets the answer under the address
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gateway.edge.inbound import Inbound
@@ -50,19 +51,19 @@ Outcome = Send | PressThere | Show | Foreign | StepUp | Refuse
 
 
 class LateForms:
-    """`path` is where a kept form is shown, up to its token."""
+    """`path` is where a kept form is shown, up to its token; `origins` are those of the site."""
 
-    def __init__(self, forms: KeptForms, reader: Reader, path: str, public_origin: str) -> None:
+    def __init__(self, forms: KeptForms, reader: Reader, path: str, origins: Collection[str]) -> None:
         self._forms = forms
         self._reader = reader
         self._path = path
         self._page = re.compile(re.escape(path) + TOKEN.pattern.decode("ascii"))
-        self._public_origin = public_origin
+        self._origins = origins
 
     def is_one(self, inbound: Inbound, session: Session | None) -> bool:
         """Return whether a request that can't go on yet is a form to keep. A button's empty form is none."""
         is_known = session is not None or inbound.session_key is not None
-        is_form = is_known and is_keepable(inbound) and is_own_post(inbound, self._public_origin)
+        is_form = is_known and is_keepable(inbound) and is_own_post(inbound, self._origins)
         return is_form and not self.is_page(inbound) and not self.is_button(inbound)
 
     def is_page(self, inbound: Inbound) -> bool:
@@ -84,13 +85,13 @@ class LateForms:
 
     def _pressed_on(self, inbound: Inbound) -> str:
         referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
-        page = referer.removeprefix(self._public_origin)
-        return page if page != referer and self._page.fullmatch(page) else ""
+        pages = (referer.removeprefix(origin) for origin in self._origins if referer.startswith(f"{origin}/"))
+        return next((page for page in pages if self._page.fullmatch(page)), "")
 
     async def judge(self, inbound: Inbound, session: Session, rules: Rules, now: int) -> Outcome:
         """`inbound` asks for the page of a form, or is its button. Raises StoreUnavailable."""
         is_pressed = inbound.method == "POST"
-        if is_pressed and (inbound.length or not is_own_post(inbound, self._public_origin)):
+        if is_pressed and (inbound.length or not is_own_post(inbound, self._origins)):
             return Foreign()
         kept = await self._forms.find(self.page_of(inbound).removeprefix(self._path), session.account, now)
         original = original_of(kept.form, inbound, self._reader) if kept else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -16,16 +17,16 @@ from gateway.visit import visit_of
 
 
 class FormPages:
-    """`path` is where a kept form is shown, up to its token."""
+    """`path` is where a kept form is shown, up to its token; `origins` are those of the site."""
 
     def __init__(
-        self, *, forms: KeptForms, renderer: Renderer, path: str, sign_in_path: str, public_origin: str
+        self, *, forms: KeptForms, renderer: Renderer, path: str, sign_in_path: str, origins: Iterable[str]
     ) -> None:
         self._forms = forms
         self._renderer = renderer
         self._path = path
         self._sign_in_path = sign_in_path
-        self._public_origin = public_origin
+        self._origins = origins
 
     async def keep(self, request: web.Request) -> web.StreamResponse:
         """A form that can't be forwarded now (handed over by the front): keep it, and ask to sign in."""
@@ -36,7 +37,7 @@ class FormPages:
             token = await self._forms.keep(account, read_form(visit.inbound, body), visit.inbound, now)
             if token is not None:
                 return see_other(f"{self._path}{token.reveal()}")
-        query = urlencode({"next": way_back(visit.inbound, self._public_origin), NOT_KEPT: "1"}, safe="/")
+        query = urlencode({"next": way_back(visit.inbound, self._origins), NOT_KEPT: "1"}, safe="/")
         return see_other(f"{self._sign_in_path}?{query}")
 
     async def show(self, request: web.Request) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.edge.inbound import CHUNKED, Inbound
+from gateway.http1 import leave_out
 
 MAX_CACHED = 10_000
 WITH_BODY = frozenset(("POST", "PUT", "PATCH"))  # a length is told of also where it is 0, RFC 9110 §8.6
@@ -23,8 +24,9 @@ class RequestWriter:
         host, address = inbound.host, inbound.address
         forwarded = self._forwarded.get((host, address)) or self._forwarded_lines(host, address)
         request_id = b"X-Request-Id: " + inbound.request_id.encode("ascii")
+        lines = leave_out(inbound.lines, inbound.nominated) if inbound.nominated else inbound.lines
         # In one join, so that the bytes are copied once.
-        return b"\r\n".join([request_line, forwarded, *inbound.lines, request_id, more, b""])
+        return b"\r\n".join([request_line, forwarded, *lines, request_id, more, b""])
 
     def _forwarded_lines(self, host: str, address: str) -> bytes:
         """Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.edge.inbound import Inbound
+from gateway.edge.inbound import NOTHING, Inbound
 from gateway.secret import Secret
 from gateway.sessions.record import Session, digest
 from gateway.visit import Visit
@@ -31,6 +31,7 @@ def inbound_of(
         session_key=session_key,
         attempt_key=attempt_key,
         cookies=(),
+        nominated=NOTHING,
         lines=[f"User-Agent: {user_agent}".encode()],
         hints={},
         length=0,

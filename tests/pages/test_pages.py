@@ -36,7 +36,9 @@ def renderer() -> Renderer:
 
 
 def visit() -> Visit:
-    inbound = Inbound("GET", b"/", ("/",), "x", "", False, "r", None, None, (), [], {}, 0, True, True, False, False)
+    inbound = Inbound(
+        "GET", b"/", ("/",), "x", "", False, "r", None, None, (), [], frozenset(), {}, 0, True, True, False, False
+    )
     return Visit(inbound, None)
 
 

@@ -92,7 +92,12 @@ def test_an_upstream_that_does_not_agree_gets_nothing_but_the_request(
         "https://app.example.com.evil",
         "http://app.example.com",
         "https://app.example.com:8443",
+        "https://evil.example\r\nConnection: Upgrade, Origin",
+        "https://evil.example\r\nConnection: origin\r\nSec-Fetch-Site: same-origin",
+        "null\r\nSec-Fetch-Site: cross-site\r\nConnection: Sec-Fetch-Site, Origin",
+        "https://www.example.com.evil",
     ],
+    ids=repr,
 )
 def test_a_page_of_another_site_opens_no_socket_with_the_persons_cookie(
     gateway: Gateway, upstream: RecordingUpstream, employee: str, origin: str
@@ -103,6 +108,27 @@ def test_a_page_of_another_site_opens_no_socket_with_the_persons_cookie(
     assert response is not None
     assert response.status == 403
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("host", "lines"),
+    [
+        ("app.example.com", ["Origin: null", "Sec-Fetch-Site: same-origin"]),
+        ("www.example.com", ["Origin: https://www.example.com"]),
+        ("app.example.com", [f"Origin: {ORIGIN}", "Connection: Origin"]),
+    ],
+)
+def test_a_page_of_ours_opens_a_socket_by_every_name_of_the_site(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, host: str, lines: list[str]
+) -> None:
+    upstream.scripts["/ws"] = accept
+    with gateway.connect() as connection:
+        connection.send(get("/ws", *UPGRADE, employee, *lines, host=host))
+        response = connection.response()
+        assert response is not None
+        assert response.status == 101
+    assert upstream.requests[0].all("host") == [host]
+    assert upstream.requests[0].all("origin") == ([] if len(lines) > 1 and "Connection" in lines[1] else [lines[0][8:]])
 
 
 def test_without_a_session_there_is_no_socket(gateway: Gateway, upstream: RecordingUpstream) -> None:

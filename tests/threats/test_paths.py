@@ -87,7 +87,15 @@ def test_an_escape_within_an_escape_is_granted_only_what_each_reading_is(
 
 
 def test_the_same_bytes_are_forwarded(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
-    for target in ("/a%20b/%C3%A9?x=%2F..&y=1%0a", "/files/a%2Fb", "/files/a%252Fb", "/a//b", "/x;v=1?q", "/x?", "/x?a[]=1|2^{}"):
+    for target in (
+        "/a%20b/%C3%A9?x=%2F..&y=1%0a",
+        "/files/a%2Fb",
+        "/files/a%252Fb",
+        "/a//b",
+        "/x;v=1?q",
+        "/x?",
+        "/x?a[]=1|2^{}",
+    ):
         assert gateway.exchange(get(target, employee)).status == 200
         assert upstream.requests[-1].target == target
 

@@ -319,6 +319,11 @@ FOREIGN = [
     ["Origin: https://app.example.com:8443"], ["Origin: https://APP.example.com.:443"], [], ["Origin: https://app.example.com", "Origin: https://evil"],
     ["Origin: https://app.example.com", "Sec-Fetch-Site: cross-site"], ["Origin: https://app.example.com", "Sec-Fetch-Site: same-site"],
     ["Origin: https://app.example.com", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"],
+    ["Origin: null", "Sec-Fetch-Site: cross-site"], ["Origin: null", "Sec-Fetch-Site: same-site"], ["Origin: null", "Sec-Fetch-Site: none"],
+    ["Origin: null", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: same-origin"], ["Origin: null", "Origin: null", "Sec-Fetch-Site: same-origin"],
+    ["Sec-Fetch-Site: same-origin"], ["Origin: https://evil.example", "Sec-Fetch-Site: same-origin"], ["Origin: https://www.example.com.evil"],
+    ["Origin: http://www.example.com"], ["Origin: https://evil.example", "Connection: Origin"],
+    ["Origin: https://app.example.com", "Sec-Fetch-Site: cross-site", "Connection: close, Sec-Fetch-Site"],
 ]  # fmt: skip
 
 
@@ -339,6 +344,30 @@ def test_a_form_of_another_site_does_nothing(gateway: Gateway, path: str, lines:
     assert response.status == 403
     assert response.all("set-cookie") == []
     assert gateway.exchange(get("/x", cookie)).status == 200
+
+
+OWN = [
+    ("app.example.com", ["Origin: null", "Sec-Fetch-Site: same-origin"]),  # under Referrer-Policy: no-referrer
+    ("app.example.com", ["Origin: https://app.example.com", "Connection: Origin, Content-Type, Cookie, Host"]),
+    ("www.example.com", ["Origin: https://www.example.com"]),
+    ("WWW.example.com:443", ["Origin: https://www.example.com", "Sec-Fetch-Site: same-origin"]),
+    ("www.example.com", ["Origin: null", "Sec-Fetch-Site: same-origin"]),
+]
+
+
+@pytest.mark.parametrize(("host", "lines"), OWN, ids=str)
+def test_a_form_of_our_own_page_is_ours_by_every_name_of_the_site(
+    gateway: Gateway, host: str, lines: list[str]
+) -> None:
+    body = f"email={quote(EMAIL)}&password={quote(PASSWORD)}&next=/x".encode()
+    sent = (*lines, "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}")
+    response = gateway.exchange(get("/login", *sent, method="POST", host=host) + body)
+    assert (response.status, response.get("location")) == (303, "/x")
+    cookie = "Cookie: " + cookie_of(response)
+    assert gateway.exchange(get("/x", cookie, host=host)).status == 200
+    sent = (*lines, cookie, "Content-Type: application/x-www-form-urlencoded", "Content-Length: 0")
+    assert gateway.exchange(get("/logout", *sent, method="POST", host=host)).status == 303
+    assert gateway.exchange(get("/x", cookie, host=host)).status == 401
 
 
 def test_what_people_type_is_shown_as_text(gateway: Gateway, address: str) -> None:
