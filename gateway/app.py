@@ -56,6 +56,8 @@ from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
+from gateway.throttle.refusals import Refusals, Scarce
+from gateway.throttle.turns import Tell
 from gateway.visit import Visit
 from gateway.wiring import (
     Parts,
@@ -95,6 +97,7 @@ class Gateway:
         if settings.listen.access_log:
             self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(routes.values()))
         self._tally = Tally(board, region)
+        self._refusals = Refusals(self._tally.count_refusal)
         self._desk = Desk()
         self._renderer = Renderer(
             settings.pages,
@@ -110,8 +113,9 @@ class Gateway:
             method=f"{settings.limits.hashing_method}:{settings.limits.hashing_iterations}",
             threads=settings.limits.hashing_threads,
             queue=settings.limits.hashing_queue,
+            refused=self._tell_refused(Scarce.HASHING),
         )
-        self._checker = checker_of(settings.passwords)
+        self._checker = checker_of(settings.passwords, self._tell_refused(Scarce.PASSWORDS))
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
         self._importer = Importer(self._store, invitations_of(settings, paths_of(settings)), settings.access.owners)
         self._keeper = keeper_of(settings, self._store)
@@ -259,6 +263,9 @@ class Gateway:
                         application.router.add_route(served, routes[name].path, handler)
         application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
         return application
+
+    def _tell_refused(self, scarce: Scarce) -> Tell:
+        return lambda client, is_own: self._refusals.note(scarce, client, is_own=is_own)
 
     def _connect(self, settings: Settings, name: str, dial: Dial, reader: AnswerReader) -> Upstream:
         upstream = settings.upstream

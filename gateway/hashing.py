@@ -1,9 +1,9 @@
 """Passwords against hashes: slow on purpose, beside the event loop, and never more at once than planned.
 
 Hashing runs in a few threads that the system runs when nothing else wants to (SCHED_IDLE), so that proxied
-requests on the same core go first; the hash functions let go of the interpreter while they work. Beyond a bounded
-queue the answer is "busy", because a sign-in that waits for a minute helps nobody and a thousand waiting ones help
-an attacker.
+requests on the same core go first; the hash functions let go of the interpreter while they work. Clients take turns at
+them (throttle.shares): whoever floods the queue waits behind themselves. Beyond a bounded queue the answer is "busy",
+because a sign-in that waits for a minute helps nobody and a thousand waiting ones help an attacker.
 
 Idle threads get nothing while the event loop keeps their core full. While somebody waits for a hash, it therefore
 pauses for a moment every few milliseconds: that is theirs, and a request that comes meanwhile is not late by more than
@@ -29,6 +29,8 @@ from typing import TypeVar, TypeVarTuple
 
 from gateway.passwords import hashes
 from gateway.secret import Secret
+from gateway.throttle.shares import Shares
+from gateway.throttle.turns import Tell, Turns, tell_nobody
 
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 PAUSE_SECONDS = 0.000_3
@@ -49,46 +51,56 @@ class Verdict(Enum):
 class Hasher:
     """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait.
 
-    `patience` is in seconds: so long nothing may be finished before the steady thread is called upon.
+    `patience` is in seconds: so long a hash may take before the steady thread is called upon. `refused` is told of each
+    client that gets no turn, and whether it has others. Clients are those of `client_of`; "" is this machine's shell.
     """
 
-    def __init__(self, *, method: str, threads: int, queue: int, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        method: str,
+        threads: int,
+        queue: int,
+        patience: float = PATIENCE_SECONDS,
+        refused: Tell = tell_nobody,
+    ) -> None:
         self._method = method
-        self._room = self._all_room = threads + queue
+        self._turns = Turns(Shares(threads, queue, reserve=0), refused)
         self._patience = patience
-        self._progress_at = 0.0  # when an idle thread last finished something, on the loop's clock
+        self._is_stuck = False  # the idle threads got nowhere the last time
         self._pause: asyncio.TimerHandle | None = None
         self._dummy = hashes.make(method, "")
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
         self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
 
-    async def verify(self, password: Secret[str], stored: Secret[str] | None) -> Verdict:
+    async def verify(self, password: Secret[str], stored: Secret[str] | None, client: str = "") -> Verdict:
         """Compare, in the same time whether or not there is anything to compare with."""
-        is_right = await self._run(self._verify, password, stored)
+        is_right = await self._run(client, self._verify, password, stored)
         if is_right is None:
             return Verdict.BUSY
         return Verdict.RIGHT if is_right else Verdict.WRONG
 
-    async def hash(self, password: Secret[str]) -> Secret[str] | None:
+    async def hash(self, password: Secret[str], client: str = "") -> Secret[str] | None:
         """Return a new hash of the configured method, or None if too many are waiting."""
-        hashed = await self._run(self.hash_now, password)
+        hashed = await self._run(client, self.hash_now, password)
         return None if hashed is None else Secret(hashed)
 
-    async def _run(self, work: Callable[[*Given], Result], *given: *Given) -> Result | None:
-        """Work in one of the threads; None if there is no room in the queue."""
-        if self._room <= 0:
-            return None
-        self._room -= 1
-        if self._pause is None:
-            self._pause = asyncio.get_running_loop().call_later(BETWEEN_PAUSES_SECONDS, self._leave_room)
-        try:
+    def is_full_for(self, client: str) -> bool:
+        """Whether there is no turn for this client now: then nothing need be read or written for it before."""
+        return self._turns.would_refuse(client)
+
+    async def _run(self, client: str, work: Callable[[*Given], Result], *given: *Given) -> Result | None:
+        """Work in one of the threads when it is this client's turn; None if there is none to be had."""
+        async with self._turns.turn(client) as is_ours:
+            if not is_ours:
+                return None
+            if self._pause is None:
+                self._pause = asyncio.get_running_loop().call_later(BETWEEN_PAUSES_SECONDS, self._leave_room)
             return await self._race(work, *given)
-        finally:
-            self._room += 1
 
     def _leave_room(self) -> None:
         """Let idle threads run for a moment, and again soon, as long as anybody waits."""
-        if self._room == self._all_room:
+        if self._turns.is_idle:
             self._pause = None
             return
         time.sleep(PAUSE_SECONDS)
@@ -101,12 +113,13 @@ class Hasher:
         racing, done = {idle}, set[asyncio.Future[Result]]()
         try:
             while not done:
-                done, _ = await asyncio.wait(racing, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
-                is_stuck = not done and loop.time() - self._progress_at >= self._patience
-                if is_stuck and len(racing) == 1:
+                patience = 0 if self._is_stuck and len(racing) == 1 else self._patience
+                done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if not done and len(racing) == 1:
+                    self._is_stuck = True
                     racing.add(loop.run_in_executor(self._steady_thread, work, *given))
             if idle in done:
-                self._progress_at = loop.time()
+                self._is_stuck = False
             return done.pop().result()
         finally:
             for future in racing:

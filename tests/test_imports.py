@@ -63,7 +63,7 @@ LAYERS: list[set[str]] = [
     {"gate"},
     {"accounts.links", "forms.rows"},
     {"forms.record"},
-    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealed", "sealing", "sent"},
+    {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealed", "sealing", "sent", "throttle"},
     {"sessions.live"},
     {"accounts.directory"},
     {

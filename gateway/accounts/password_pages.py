@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +27,8 @@ from gateway.pages import Renderer
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.secret import Secret
+from gateway.throttle.client import client_of
 from gateway.visit import read_form, signed_in_of, visit_of
-
-HINTS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,6 @@ class PasswordPages:
         self._answers = answers
         self._paths = paths
         self._product = product
-        self._hints = asyncio.Semaphore(HINTS_AT_ONCE)
 
     # Forgotten.
 
@@ -174,10 +171,10 @@ class PasswordPages:
             session.tenant if session else "",
             self._product,
         )
-        if self._hints.locked():
+        client = client_of(visit_of(request).inbound.address)
+        verdict = await self._checker.check_here(Secret(form.text("password")), person, client)
+        if verdict is Refusal.BUSY:
             return web.json_response({"is_good": None, "hint": ""})
-        async with self._hints:
-            verdict = await self._checker.check_here(Secret(form.text("password")), person)
         return web.json_response({"is_good": verdict is None, "hint": self.words(verdict) if verdict else ""})
 
     def words(self, refusal: Refusal) -> str:

@@ -29,6 +29,7 @@ from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.record import Session, digest
 from gateway.store import Store, Transaction
+from gateway.throttle.client import client_of
 
 NOBODY = "nobody@example.invalid"
 ASKED = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
@@ -141,10 +142,10 @@ class PasswordService:
         found = await self.look(purpose, token, now)
         if isinstance(found, Dead):
             return found
-        verdict = await self._checker.check(password, self._person(found[1]))
+        verdict = await self._checker.check(password, self._person(found[1]), client_of(inbound.address))
         if verdict.refusal is not None:
             return Unfit(verdict.refusal)
-        hashed = await self._hasher.hash(password)
+        hashed = await self._hasher.hash(password, client_of(inbound.address))
         if hashed is None:
             return Overloaded()
         async with self._store.transaction() as tx:
@@ -167,10 +168,10 @@ class PasswordService:
         checked = await self._check_current(session, current, inbound, now)
         if not isinstance(checked, Account):
             return checked
-        verdict = await self._checker.check(new, self._person(checked))
+        verdict = await self._checker.check(new, self._person(checked), client_of(inbound.address))
         if verdict.refusal is not None:
             return Unfit(verdict.refusal)
-        hashed = await self._hasher.hash(new)
+        hashed = await self._hasher.hash(new, client_of(inbound.address))
         if hashed is None:
             return Overloaded()
         async with self._store.transaction() as tx:
@@ -201,7 +202,8 @@ class PasswordService:
             reserved = await password_factor.reserve_try(tx, session.identifier, inbound.address, self._limit, now)
             if isinstance(reserved, Locked):
                 return TooOften(reserved.until)
-        verdict = await self._hasher.verify(current, account.password_hash if account else None)
+        stored = account.password_hash if account else None
+        verdict = await self._hasher.verify(current, stored, client_of(inbound.address))
         async with self._store.transaction(announce=False) as tx:
             if verdict is Verdict.BUSY:
                 await password_factor.give_back_try(tx, session.identifier, inbound.address, now)

@@ -27,6 +27,7 @@ from gateway.sealing import Sealer
 from gateway.secret import Secret
 from gateway.settings.record import Signup
 from gateway.store import Store
+from gateway.throttle.client import client_of
 
 FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
 TO_EMAIL = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
@@ -136,8 +137,9 @@ class SignupService:
             reserved = await limits.reserve(tx, from_here, FROM_ADDRESS, now)
         if isinstance(reserved, Locked):
             return TooManySignups(reserved.until)
-        verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product))
-        hashed = await self._hasher.hash(password) if verdict.refusal is None else None
+        client = client_of(inbound.address)
+        verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product), client)
+        hashed = await self._hasher.hash(password, client) if verdict.refusal is None else None
         if hashed is None:
             async with self._store.transaction(announce=False) as tx:
                 await limits.give_back(tx, from_here, now)
@@ -175,7 +177,7 @@ class SignupService:
         found = await self.look(token, now)
         if not isinstance(found, MailedLink):
             return found
-        refused = await self._compare(found, password, now)
+        refused = await self._compare(found, password, client_of(inbound.address), now)
         if refused is not None:
             return refused
         waiting = found.content
@@ -199,13 +201,15 @@ class SignupService:
             await audit.record(tx, entry_of(Event.ACCOUNT_SIGNED_UP, account, inbound, now, details))
         return Confirmed()
 
-    async def _compare(self, link: MailedLink, password: Secret[str], now: int) -> NotTheirs | Overloaded | None:
+    async def _compare(
+        self, link: MailedLink, password: Secret[str], client: str, now: int
+    ) -> NotTheirs | Overloaded | None:
         """Compare with the password that was chosen; None if it is the same."""
         tries = f"signup-confirm:{link.id}"
         async with self._store.transaction(announce=False) as tx:
             if isinstance(await limits.reserve(tx, tries, CONFIRMING, now), Locked):
                 return NotTheirs(link, is_locked=True)
-        match await self._hasher.verify(password, Secret(link.content["password_hash"])):
+        match await self._hasher.verify(password, Secret(link.content["password_hash"]), client):
             case Verdict.WRONG:
                 return NotTheirs(link)
             case verdict:

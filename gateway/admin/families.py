@@ -12,6 +12,7 @@ from enum import Enum
 
 from gateway.factors.record import Factor
 from gateway.login.counting import Result
+from gateway.throttle.refusals import Reason, Scarce
 
 NANO = 1_000_000_000
 GATE_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -89,6 +90,11 @@ FAMILIES = (
     Family(
         "limits_hit", "Proofs that were not even checked, by the limit in the way.", Kind.COUNTER,
         ("limit",), each("locked", "blocked", "busy"),
+    ),
+    Family(
+        "shares_refused", "What was refused so that all get a share: the client had some already, or none was left.",
+        Kind.COUNTER,
+        ("of", "reason"), tuple((scarce.value, reason.value) for scarce in Scarce for reason in Reason),
     ),
     Family("connections", "Open connections from clients.", Kind.SUM),
     Family(

@@ -8,6 +8,7 @@ from gateway.admin.board import Board
 from gateway.admin.families import FAMILIES, NANO, PLACES
 from gateway.factors.record import Factor
 from gateway.login.counting import Result
+from gateway.throttle.refusals import Reason, Scarce
 
 BOUNDS = {family.name: family.bounds for family in FAMILIES}
 LIMITS = (Result.LOCKED, Result.BLOCKED, Result.BUSY)
@@ -27,6 +28,9 @@ class Tally:
         self.numbers[PLACES["sign_ins", factor.value, result.value]] += 1
         if result in LIMITS:
             self.numbers[PLACES["limits_hit", result.value]] += 1
+
+    def count_refusal(self, scarce: Scarce, reason: Reason) -> None:
+        self.numbers[PLACES["shares_refused", scarce.value, reason.value]] += 1
 
     def set(self, value: int, *series: str) -> None:
         self.numbers[PLACES[series]] = value

@@ -28,6 +28,7 @@ from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
+from gateway.throttle.client import client_of
 from gateway.visit import Visit
 
 Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
@@ -65,6 +66,8 @@ class SignInService:
     async def sign_in(self, email: str, password: Secret[str], visit: Visit, now: int) -> Result:
         """Check an email and a password, and take the next step. `now` is UTC seconds."""
         identifier = identify(email)
+        if self._hasher.is_full_for(client_of(visit.inbound.address)):
+            return Busy()  # before the store is asked: a flood of ever-new emails costs the others no transaction
         async with self._turn(password_factor.limit_key(identifier, visit.inbound.address)) as is_ours:
             return await self._check(identifier, password, visit, now) if is_ours else Busy()
 
@@ -98,13 +101,13 @@ class SignInService:
                 await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, details)
                 return LockedOut(reserved.until)
         usable = account.password_hash if account and account.status is Status.ACTIVE else None
-        match await self._hasher.verify(password, usable):
+        match await self._hasher.verify(password, usable, client_of(inbound.address)):
             case Verdict.BUSY:
                 async with self._store.transaction(announce=False) as tx:
                     await password_factor.give_back_try(tx, identifier, inbound.address, now)
                 return Busy()
             case Verdict.RIGHT if account is not None:
-                renewed = await self._renew(password, account)
+                renewed = await self._renew(password, account, inbound)
                 return await self._admit(account, renewed, visit, now)
             case _:
                 return await self._reject(identifier, password, account, inbound, now, locks=reserved.locks_now)
@@ -127,12 +130,12 @@ class SignInService:
                 )
                 await audit.record(tx, entry)
 
-    async def _renew(self, password: Secret[str], account: Account) -> Secret[str] | None:
+    async def _renew(self, password: Secret[str], account: Account, inbound: Inbound) -> Secret[str] | None:
         """Return a hash of the configured method to replace one of another. If too many wait, it has time."""
         stored = account.password_hash
         if stored is None or not self._hasher.needs_renewal(stored):
             return None
-        return await self._hasher.hash(password)
+        return await self._hasher.hash(password, client_of(inbound.address))
 
     async def _admit(self, known: Account, renewed: Secret[str] | None, visit: Visit, now: int) -> Result:
         inbound = visit.inbound

@@ -41,6 +41,7 @@ class Refusal(Enum):
         self.code = code
         self.sentence = sentence
 
+    BUSY = because("busy", "Many people are signing in right now. Please try again in a few seconds.")
     SHORT = because("short", "This password is too short. Use at least 12 characters; a few unusual words are good.")
     LONG = because("long", "This password is longer than 4,096 bytes. Use a shorter one.")
     UNTYPABLE = because(

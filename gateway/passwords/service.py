@@ -13,8 +13,12 @@ from gateway.passwords.breach_api import BreachAPI
 from gateway.passwords.breaches import BreachList, digest_of, open_list
 from gateway.passwords.policy import Person, Refusal, judge
 from gateway.secret import Secret
+from gateway.throttle.shares import Shares
+from gateway.throttle.turns import Tell, Turns, tell_nobody
 
 log = get_logger("passwords")
+
+MAX_WAITING = 64  # a judgement takes some milliseconds: the last one waits for less than a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +39,39 @@ class Lists(Protocol):
     def breach_api(self) -> str: ...
 
 
-def checker_of(lists: Lists) -> PasswordChecker:
+def checker_of(lists: Lists, refused: Tell = tell_nobody) -> PasswordChecker:
     """Return what judges new passwords under these settings. Raises NoBreachList if the list has gone meanwhile."""
-    return PasswordChecker(open_list(lists.breach_list), BreachAPI(lists.breach_api) if lists.breach_api else None)
+    api = BreachAPI(lists.breach_api) if lists.breach_api else None
+    return PasswordChecker(open_list(lists.breach_list), api, refused)
 
 
 class PasswordChecker:
-    """`breaches` is the operator's list, `api` the range API, each where there is one."""
+    """`breaches` is the operator's list, `api` the range API, each where there is one.
 
-    def __init__(self, breaches: BreachList | None, api: BreachAPI | None) -> None:
+    `refused` is told of each client that gets no turn. Clients are those of `client_of`; "" is this machine's shell.
+    """
+
+    def __init__(self, breaches: BreachList | None, api: BreachAPI | None, refused: Tell = tell_nobody) -> None:
         self._breaches = breaches
         self._api = api
+        self._turns = Turns(Shares(1, MAX_WAITING, reserve=0), refused)
         # A thread of its own: an estimate takes milliseconds, and a list lies on a disk.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")
 
-    async def check(self, password: Secret[str], person: Person) -> Judgement:
+    async def check(self, password: Secret[str], person: Person, client: str = "") -> Judgement:
         """Judge a password by everything there is; a range API that does not answer stops nobody."""
-        refusal = await self.check_here(password, person)
+        refusal = await self.check_here(password, person, client)
         if refusal is not None or self._api is None:
             return Judgement(refusal)
         is_breached = await self._api.holds(digest_of(nfc(password)))
         return Judgement(Refusal.BREACHED if is_breached else None, is_api_silent=is_breached is None)
 
-    async def check_here(self, password: Secret[str], person: Person) -> Refusal | None:
+    async def check_here(self, password: Secret[str], person: Person, client: str = "") -> Refusal | None:
         """The same without asking anybody outside this machine: for the hint while somebody types."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._judge, password, person)
+        async with self._turns.turn(client) as is_ours:
+            if not is_ours:
+                return Refusal.BUSY
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._judge, password, person)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,146 @@
+"""Who may hold how much of something scarce, and who is next. Pure: no clock, no I/O, no event loop.
+
+Connections, request bodies, slots of an upstream and the hashing threads are all shared by these rules, each through
+a `Shares` of its own. A client is whatever counts as one (an address, or an IPv6 network of 64 bits, see
+`client_of`).
+
+Holding. A client may take one more while it holds fewer than are free. Alone it gets half of the capacity; the next
+one that is as greedy gets half of what is left, and so on, so there is always something for who holds nothing. As
+shares are given back, n greedy clients come to 1/(n+1) each, and as much stays free. No client needs a quota of its
+own: the limit shrinks as the resource gets scarce. This is the dynamic threshold of shared packet buffers (Choudhury
+and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998) with alpha = 1. What is never held for long (a thread that
+computes one hash) needs no such reserve: there `reserve` is 0 and the order of those who wait is fair enough.
+
+Waiting. Clients take turns (round robin), and each client's items keep their order. So an item waits for at most one
+turn of every other client, however many items these have waiting. When no more may wait, the client with the most
+waiting loses its newest: a client that floods the queue only pushes out its own, and whoever comes new finds room.
+Only as many clients as there is room can make a newcomer leave, each with one item.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Granted(NamedTuple):
+    """It may go on at once, and holds a share until `release`."""
+
+
+class Queued(NamedTuple, Generic[Item]):
+    """It waits until a `release` returns it. `dislodged` is what lost its place instead, with its client."""
+
+    dislodged: tuple[str, Item] | None = None
+
+
+class Refused(NamedTuple):
+    """`is_own`: the client itself holds, or waits for, others already."""
+
+    is_own: bool
+
+
+GRANTED = Granted()
+
+
+class Shares(Generic[Item]):
+    """`capacity` may be held at once, and `room` items may wait. `reserve` is how many are to be free for each that a
+    client holds before it takes one more: 1 for what is held long, 0 for what is not.
+    """
+
+    __slots__ = ("_capacity", "_free", "_held", "_lines", "_reserve", "_room", "_waiting")
+
+    def __init__(self, capacity: int, room: int = 0, *, reserve: int = 1) -> None:
+        self._capacity = self._free = capacity
+        self._room = room
+        self._reserve = reserve
+        self._held: dict[str, int] = {}
+        self._lines: dict[str, deque[Item]] = {}  # who waits, in the order of their turns
+        self._waiting = 0
+
+    @property
+    def in_use(self) -> int:
+        return self._capacity - self._free
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    def take(self, client: str) -> bool:
+        """Hold one more, at once or not at all."""
+        held = self._held.get(client, 0)
+        if held * self._reserve >= self._free:
+            return False
+        self._held[client] = held + 1
+        self._free -= 1
+        return True
+
+    def ask(self, client: str, item: Item) -> Granted | Queued[Item] | Refused:
+        """Hold one more, or wait for it."""
+        if self.take(client):
+            return GRANTED
+        dislodged = None
+        if self._waiting >= self._room:
+            loser = self._greediest()
+            if loser is None or len(self._lines[loser]) <= len(self._lines.get(client, ())) + 1:
+                return Refused(is_own=self.has(client))
+            dislodged = loser, self._lines[loser].pop()
+            self._waiting -= 1
+        self._lines.setdefault(client, deque()).append(item)
+        self._waiting += 1
+        return Queued(dislodged)
+
+    def would_refuse(self, client: str) -> bool:
+        """Whether `ask` would refuse this client now. Changes nothing."""
+        if self._held.get(client, 0) * self._reserve < self._free or self._waiting < self._room:
+            return False
+        loser = self._greediest()
+        return loser is None or len(self._lines[loser]) <= len(self._lines.get(client, ())) + 1
+
+    def has(self, client: str) -> bool:
+        """Whether the client holds any, or waits."""
+        return client in self._held or client in self._lines
+
+    def release(self, client: str) -> Sequence[Item]:
+        """Give one back. Returns the items whose turn it is by that; they hold a share from now on."""
+        held = self._held[client] - 1
+        if held:
+            self._held[client] = held
+        else:
+            del self._held[client]
+        self._free += 1
+        return self._grant() if self._lines else ()
+
+    def withdraw(self, client: str, item: Item) -> bool:
+        """Wait no longer. Returns whether it did wait."""
+        line = self._lines.get(client, ())
+        if item not in line:
+            return False
+        self._leave(client, item)
+        return True
+
+    def _grant(self) -> list[Item]:
+        granted: list[Item] = []
+        while (client := next(filter(self._may_take, self._lines), None)) is not None:
+            line = self._lines.pop(client)
+            granted.append(line.popleft())
+            self._waiting -= 1
+            if line:
+                self._lines[client] = line  # behind the others
+            self.take(client)
+        return granted
+
+    def _may_take(self, client: str) -> bool:
+        return self._held.get(client, 0) * self._reserve < self._free
+
+    def _greediest(self) -> str | None:
+        return max(self._lines, key=lambda client: len(self._lines[client]), default=None)
+
+    def _leave(self, client: str, item: Item) -> None:
+        line = self._lines[client]
+        line.remove(item)
+        self._waiting -= 1
+        if not line:
+            del self._lines[client]

@@ -1,0 +1,78 @@
+"""Shares for coroutines: wait for a turn, work, and give it back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from gateway.throttle.shares import Queued, Refused, Shares
+
+Tell = Callable[[str, bool], None]  # a client, and whether it has others already
+Turn = asyncio.Future[bool]  # done once its turn has come (True), or if it lost its place (False)
+
+
+def tell_nobody(client: str, is_own: bool) -> None:
+    """Where nothing is counted, as in a shell."""
+
+
+class Turns:
+    """`refused` is told of each client that gets no turn, and whether it has others already."""
+
+    def __init__(self, shares: Shares[Turn], refused: Tell) -> None:
+        self._shares = shares
+        self._refused = refused
+
+    def would_refuse(self, client: str) -> bool:
+        """Whether `turn` would be refused now; if so, it counts as refused."""
+        if not self._shares.would_refuse(client):
+            return False
+        self._refused(client, self._shares.has(client))
+        return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody works or waits."""
+        return not self._shares.in_use and not self._shares.waiting
+
+    @contextlib.asynccontextmanager
+    async def turn(self, client: str) -> AsyncIterator[bool]:
+        """Wait for this client's turn; False if there is none to be had."""
+        if not await self._wait(client):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._release(client)
+
+    async def _wait(self, client: str) -> bool:
+        mine: Turn = asyncio.get_running_loop().create_future()
+        match self._shares.ask(client, mine):
+            case Refused(is_own):
+                self._refused(client, is_own)
+                return False
+            case Queued(dislodged):
+                if dislodged is not None:
+                    self._dislodge(*dislodged)
+                return await self._wait_for(mine, client)
+            case _:
+                return True
+
+    async def _wait_for(self, mine: Turn, client: str) -> bool:
+        try:
+            return await asyncio.shield(mine)
+        except asyncio.CancelledError:
+            if mine.done() and mine.result():  # it came at the same moment
+                self._release(client)
+            else:
+                self._shares.withdraw(client, mine)
+            raise
+
+    def _release(self, client: str) -> None:
+        for turn in self._shares.release(client):
+            turn.set_result(True)
+
+    def _dislodge(self, client: str, turn: Turn) -> None:
+        self._refused(client, True)
+        turn.set_result(False)
