@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -46,7 +47,8 @@ def restore(
 ) -> None:
     """Put a backup's store in the place of this one. Everybody signs in anew, and mails that waited are held back."""
     from gateway.backup import Unusable, read, settle
-    from gateway.store.copying import InUse, put_back
+    from gateway.store import Store, StoreUnavailable
+    from gateway.store.copying import InUse, put_in_place, stage
     from gateway.store.location import locate
     from gateway.store.migrate import migrate
 
@@ -61,17 +63,25 @@ def restore(
         typer.echo("nothing was changed; add --confirm to do it")
         return
     now = int(time.time())
+    location = locate(settings.store.url)
+
+    async def end_what_was_open(url: str) -> int:
+        store = Store.open(url)
+        try:
+            async with store.transaction() as tx:
+                return await settle(tx, operator(), now)
+        finally:
+            await store.close()
+
     try:
-        former = put_back(locate(settings.store.url), folder.absolute(), f"before-{now}")
+        staged = stage(location, folder.absolute())
+        migrate(staged.url, version_table=staged.version_table)
+        ended = asyncio.run(end_what_was_open(staged.url))
+        former = put_in_place(location, f"before-{now}")
     except InUse as error:
         fail(str(error))
-    migrate(settings.store.url)
-
-    async def end_what_was_open(store: Store) -> int:
-        async with store.transaction() as tx:
-            return await settle(tx, operator(), now)
-
-    ended = with_store(settings, end_what_was_open)
+    except StoreUnavailable as error:
+        fail(f"store.url: the store at {location.place} can't be restored: {error}")
     typer.echo(f"the store of {manifest.made_at} is in place; {ended} sessions in it were ended")
     if former is not None:
         typer.echo(f"the former one is {former}; remove it when all is well")

@@ -6,14 +6,23 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from gateway.store.engine import StoreUnavailable, broken_store
-from gateway.store.location import PostgreSQL, SQLite, open_private, without_password
+from gateway.store.location import SQLITE, PostgreSQL, SQLite, open_private, without_password
+from gateway.store.version import UNSETTLED, VERSION_TABLE
 
 SQLITE_FILE = "store.db"
 POSTGRESQL_FILE = "store.dump"
 LOOK_SECONDS = 1.0
+ENDINGS = ("-wal", "-shm", "-journal", ".generation")
+DROP_MARK = f"DROP TABLE IF EXISTS {UNSETTLED}"
+SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"
+TAKE_MARK_OFF = f"ALTER TABLE {UNSETTLED} RENAME TO {VERSION_TABLE}"
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -33,16 +42,41 @@ def copy_to(location: SQLite | PostgreSQL, folder: Path) -> Path:
             return dump(location, folder / POSTGRESQL_FILE)
 
 
-def put_back(location: SQLite | PostgreSQL, folder: Path, aside: str) -> Path | None:
-    """Put the copy in `folder` in the place of the store. Returns where the former one is now, if it was a file.
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A copy on its way back, which nothing serves from yet: migrate and settle it at `url`, then `put_in_place`.
+
+    Its version stands in `version_table` meanwhile (see store.version.UNSETTLED).
+    """
+
+    url: str
+    version_table: str
+
+
+def stage(location: SQLite | PostgreSQL, folder: Path) -> Staged:
+    """Bring the copy in `folder` to where it can be settled. Raises InUse, and StoreUnavailable.
+
+    A file is staged beside the store. In a database the copy replaces the store, under a mark that stops every start
+    until it is settled. Interrupted, the former store is untouched, or nothing serves: what was revoked stays so.
+    """
+    match location:
+        case SQLite():
+            return stage_sqlite(location, folder / SQLITE_FILE)
+        case PostgreSQL():
+            load_dump(location, folder / POSTGRESQL_FILE)
+            return Staged(location.dsn, UNSETTLED)
+
+
+def put_in_place(location: SQLite | PostgreSQL, aside: str) -> Path | None:
+    """Make the settled copy the store. Returns where the former one is now, if it was a file.
 
     Raises InUse, and StoreUnavailable.
     """
     match location:
         case SQLite():
-            return put_back_sqlite(location, folder / SQLITE_FILE, aside)
+            return replace_sqlite(location, aside)
         case PostgreSQL():
-            load_dump(location, folder / POSTGRESQL_FILE)
+            run(location, "psql", "--no-psqlrc", "--quiet", "--command", TAKE_MARK_OFF, "--dbname")
             return None
 
 
@@ -64,42 +98,64 @@ def copy_sqlite(location: SQLite, to: Path) -> Path:
     return to
 
 
-def put_back_sqlite(location: SQLite, copy: Path, aside: str) -> Path | None:
+def stage_sqlite(location: SQLite, copy: Path) -> Staged:
+    staged = staged_beside(location)
     with broken_store():
         location.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        former = set_aside(location, aside)
-        arriving = location.path.with_name(location.path.name + ".arriving")
-        arriving.unlink(missing_ok=True)
-        os.close(open_private(arriving))
-        shutil.copyfile(copy, arriving)
-        sync(arriving)
-        os.replace(arriving, location.path)
+        refuse_if_in_use(location)
+        for leftover in (staged.path, *beside(staged)):  # of a restore that was interrupted
+            leftover.unlink(missing_ok=True)
+        os.close(open_private(staged.path))
+        shutil.copyfile(copy, staged.path)
+    return Staged(f"{SQLITE}{staged.path}", VERSION_TABLE)
+
+
+def replace_sqlite(location: SQLite, aside: str) -> Path | None:
+    """The last step, and one rename: before it the former store is in its place, after it the settled copy."""
+    staged = staged_beside(location)
+    former = location.path.with_name(f"{location.path.name}.{aside}")
+    with broken_store():
+        leave_wal(staged)
+        sync(staged.path)
+        refuse_if_in_use(location)
+        had_one = not location.is_empty
+        if had_one:
+            os.link(location.path, former)
+        os.replace(staged.path, location.path)
+        for leftover in (*beside(staged), *beside(location, "-wal", "-shm")):
+            leftover.unlink(missing_ok=True)
         sync(location.path.parent)
-    return former
+    return former if had_one else None
 
 
-def set_aside(location: SQLite, name: str) -> Path | None:
-    """Rename the store's file. Leaving WAL mode needs it for oneself, which shows whether anybody else has it open."""
-    if location.is_empty:
-        return None
+def staged_beside(location: SQLite) -> SQLite:
+    return SQLite(location.path.with_name(location.path.name + ".arriving"))
+
+
+def beside(location: SQLite, *endings: str) -> list[Path]:
+    """Return the files that users of the store make beside it."""
+    return [location.path.with_name(location.path.name + ending) for ending in endings or ENDINGS]
+
+
+def refuse_if_in_use(location: SQLite) -> None:
+    """Leaving WAL mode needs the store for oneself, which shows whether another process has it open. Raises InUse."""
+    if not location.is_empty and leave_wal(location) == "wal":
+        raise InUse("the store is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)")
+
+
+def leave_wal(location: SQLite) -> str:
+    """Make the store one file, without others beside it; return the journal mode that it has then."""
     connection = sqlite3.connect(location.path, timeout=LOOK_SECONDS)
     try:
-        mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+        return str(connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0])
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):
             raise
-        mode = "wal"
+        return "wal"
     except sqlite3.DatabaseError:
-        mode = "damaged"  # which may be why it is restored
+        return "damaged"  # which may be why it is restored
     finally:
         connection.close()
-    if mode == "wal":
-        raise InUse("the store is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)")
-    former = location.path.with_name(f"{location.path.name}.{name}")
-    os.rename(location.path, former)
-    for ending in ("-wal", "-shm"):
-        location.path.with_name(location.path.name + ending).unlink(missing_ok=True)
-    return former
 
 
 def sync(path: Path) -> None:
@@ -120,26 +176,33 @@ def dump(location: PostgreSQL, to: Path) -> Path:
 
 
 def load_dump(location: PostgreSQL, file: Path) -> None:
+    """Replace everything by the dump and mark it as unsettled, in one transaction."""
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
     if others.strip() != "0":
         raise InUse(f"{others.strip()} others are connected to the database; stop every gateway first")
-    run(
-        location, "pg_restore", "--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction",
-        str(file), "--dbname",
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "store.sql"
+        options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")
+        execute(("pg_restore", *options, f"--file={script}", str(file)))
+        run(
+            location, "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
+            f"--command={DROP_MARK}", f"--file={script}", f"--command={SET_MARK}", "--dbname",
+        )  # fmt: skip
 
 
 def run(location: PostgreSQL, program: str, *arguments: str) -> str:
     """Run a program of PostgreSQL's against the database and return what it prints. The password is not shown to ps."""
     name, password = without_password(location.dsn)
+    return execute((program, *arguments, name), {"PGPASSWORD": password} if password else {})
+
+
+def execute(command: tuple[str, ...], more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Run a program, with `more` in its environment, and return what it prints. Raises StoreUnavailable."""
+    program = command[0]
     if shutil.which(program) is None:
         raise StoreUnavailable(f"{program} is missing (apt-get install postgresql-client); it is run as: {program} …")
     result = subprocess.run(  # noqa: S603 - our own arguments
-        [program, *arguments, name],
-        env={**os.environ, **({"PGPASSWORD": password} if password else {})},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, env={**os.environ, **more}, capture_output=True, text=True, check=False
     )
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["it failed without a word"]

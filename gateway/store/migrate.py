@@ -19,7 +19,8 @@ from sqlalchemy.pool import NullPool
 
 from gateway.store.engine import broken_store, open_postgresql, turn_to_wal
 from gateway.store.location import PostgreSQL, SQLite, locate
-from gateway.store.readiness import check_file
+from gateway.store.readiness import NotReady, check_file, unsettled
+from gateway.store.version import UNSETTLED, VERSION_TABLE, is_unsettled
 
 STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x0710_4A7E  # an arbitrary number that only this program uses
@@ -29,21 +30,22 @@ class SchemaTooNew(Exception):
     """The store was used by a later version, and this one must not touch it."""
 
 
-def migrate(url: str, *, dry_run: bool = False) -> list[str]:
+def migrate(url: str, *, dry_run: bool = False, version_table: str = VERSION_TABLE) -> list[str]:
     """Create or upgrade the schema at `url`; return the revisions applied, oldest first (or to be applied).
 
-    Not to be called inside an event loop. Raises SchemaTooNew, NotReady where the file can't be used, and
+    `version_table` says where the store keeps its version: elsewhere while it is restored. Not to be called inside an
+    event loop. Raises SchemaTooNew, NotReady where the file can't be used or a restore was interrupted, and
     StoreUnavailable where the store can't be reached.
     """
     with broken_store():
         match locate(url):
             case SQLite() as location:
-                return migrate_sqlite(location, dry_run)
+                return migrate_sqlite(location, dry_run, version_table)
             case PostgreSQL() as location:
-                return asyncio.run(migrate_postgresql(location, dry_run))
+                return asyncio.run(migrate_postgresql(location, dry_run, version_table))
 
 
-def migrate_sqlite(location: SQLite, dry_run: bool) -> list[str]:
+def migrate_sqlite(location: SQLite, dry_run: bool, version_table: str) -> list[str]:
     check_file(location)
     if dry_run and location.is_empty:
         return known_revisions(settings())
@@ -52,27 +54,31 @@ def migrate_sqlite(location: SQLite, dry_run: bool) -> list[str]:
     with engine.connect() as connection:
         turn_to_wal(connection.connection.cursor())  # type: ignore[arg-type]
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        applied = upgrade(connection, dry_run)
+        applied = upgrade(connection, dry_run, location.place, version_table)
         connection.commit()
     return applied
 
 
-async def migrate_postgresql(location: PostgreSQL, dry_run: bool) -> list[str]:
+async def migrate_postgresql(location: PostgreSQL, dry_run: bool, version_table: str) -> list[str]:
     engine = open_postgresql(location)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
-            return await connection.run_sync(upgrade, dry_run)
+            return await connection.run_sync(upgrade, dry_run, location.place, version_table)
     finally:
         await engine.dispose()
 
 
-def upgrade(connection: Connection, dry_run: bool) -> list[str]:
+def upgrade(connection: Connection, dry_run: bool, place: str, version_table: str) -> list[str]:
     """Run what is missing, in the transaction that is open."""
+    if version_table != UNSETTLED and is_unsettled(connection):
+        raise NotReady(unsettled(place))
     config = settings()
-    missing = missing_revisions(known_revisions(config), MigrationContext.configure(connection).get_current_revision())
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    missing = missing_revisions(known_revisions(config), context.get_current_revision())
     if missing and not dry_run:
         config.attributes["connection"] = connection
+        config.attributes["version_table"] = version_table
         command.upgrade(config, "head")
     return missing
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from gateway.store.engine import Store, StoreUnavailable
 from gateway.store.location import SQLite, locate
-from gateway.store.version import NEWEST, find_version
+from gateway.store.version import NEWEST, find_version, is_unsettled
 
 
 class NotReady(StoreUnavailable):
@@ -33,6 +33,8 @@ async def open_ready(url: str) -> AsyncIterator[Store]:
     store = Store.open(url)
     try:
         async with store.reading() as tx:
+            if await tx.run_sync(is_unsettled):
+                raise NotReady(unsettled(location.place))
             check_version(await find_version(tx), location.place)
         yield store
     finally:
@@ -46,6 +48,10 @@ def check_version(version: str | None, place: str) -> None:
         raise NotReady(f"the store at {place} has an older schema; run `otium-gateway migrate`")
     if version > NEWEST:
         raise NotReady(f"the store at {place} has schema {version}, of a later version; install that one")
+
+
+def unsettled(place: str) -> str:
+    return f"a restore of the store at {place} was interrupted; run it again (`otium-gateway restore DIR --confirm`)"
 
 
 def missing(place: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from gateway.store.engine import Transaction
 
 STEPS = Path(__file__).parent / "migrations" / "versions"
+VERSION_TABLE = "alembic_version"
+UNSETTLED = "alembic_version_unsettled"
+"""The name of that table while a restored copy may hold sessions that were ended since: nothing serves from it."""
 NEWEST = max(path.name.partition("_")[0] for path in STEPS.glob("[0-9]*.py"))
 
 
@@ -18,5 +21,10 @@ async def read_version(tx: Transaction) -> str:
 
 async def find_version(tx: Transaction) -> str | None:
     """Return the schema, or None where nothing was ever migrated."""
-    is_there = await tx.run_sync(lambda connection: inspect(connection).has_table("alembic_version"))
+    is_there = await tx.run_sync(lambda connection: inspect(connection).has_table(VERSION_TABLE))
     return await read_version(tx) if is_there else None
+
+
+def is_unsettled(connection: Connection) -> bool:
+    """Whether a restore was interrupted in this store."""
+    return inspect(connection).has_table(UNSETTLED)

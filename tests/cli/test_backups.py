@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -238,6 +239,57 @@ def test_postgresql_is_backed_up_and_restored_by_its_own_programs(
         Person(own, "manager").sign_in()
     finally:
         own.stop()
+
+
+@pytest.mark.parametrize("step", ["settle", "put_in_place"])
+def test_an_interrupted_restore_brings_no_ended_session_back(
+    store_url: str, upstream: RecordingUpstream, tmp_path: Path, step: str
+) -> None:
+    """The process ends right before `step`, as by kill -9. What serves then, if anything does, knows who was ended."""
+    own = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", store_url=store_url).seed().start()
+    person = Person(own)
+    person.sign_in()
+    folder = tmp_path / "backup"
+    assert own.cli("backup", str(folder)).returncode == 0
+    assert own.cli("session", "revoke", "--email", person.email).returncode == 0
+    assert own.stop() == 0
+    own.program = [sys.executable, str(write_interrupted(tmp_path, step))]
+    assert own.cli("restore", str(folder), "--confirm").returncode == INTERRUPTED
+    own.program = [sys.executable, "-m", "gateway"]
+
+    if store_url.startswith("postgresql"):
+        for command in ("check-config", "migrate", "serve"):
+            refused = own.cli(command)
+            assert refused.returncode == 1
+            assert "was interrupted; run it again" in refused.stderr
+    else:
+        own.start()
+        assert not person.is_signed_in
+        assert own.stop() == 0
+    done = own.cli("restore", str(folder), "--confirm")
+    assert done.returncode == 0, done.stderr
+    own.start()
+    try:
+        assert not person.is_signed_in
+        person.sign_in()
+        assert person.is_signed_in
+        assert own.cli("audit", "verify").returncode == 0
+    finally:
+        assert own.stop() == 0
+
+
+INTERRUPTED = 9
+HOMES = {"settle": "gateway.backup", "put_in_place": "gateway.store.copying"}
+
+
+def write_interrupted(folder: Path, step: str) -> Path:
+    """Write a program that is the command line, save that it ends where it would take `step`."""
+    program = folder / "interrupted.py"
+    program.write_text(
+        f"import os\nimport {HOMES[step]} as home\nhome.{step} = lambda *_, **__: os._exit({INTERRUPTED})\n"
+        "from gateway.__main__ import main\nmain()\n"
+    )
+    return program
 
 
 def test_the_database_password_is_shown_to_nobody() -> None:
