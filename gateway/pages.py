@@ -44,7 +44,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
-STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
+STRICT_TRANSPORT = {  # RFC 6797, for two years. Subdomains may belong to others, who do not have https.
+    "off": {},
+    "host": {"Strict-Transport-Security": "max-age=63072000"},
+    "subdomains": {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"},
+}
 
 
 class Renderer:
@@ -64,7 +68,7 @@ class Renderer:
         operations_path: str,
         static_path: str,
     ) -> None:
-        self._headers = HEADERS | (STRICT_TRANSPORT if is_https else {})
+        self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=True,

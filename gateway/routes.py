@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gateway.gate import Need, Rules
@@ -74,20 +74,27 @@ ROUTES = (
     Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
 )
 
+FIXED = ("/_gateway/", "/.well-known/")
 SIGNUP = ("signup", "signup_confirm")
 
 
 def routes_of(settings: Settings) -> dict[str, Route]:
-    """Return the routes by name, moved or left out as `[pages] paths` says."""
-    moved = settings.pages.paths
-    routes = (replace(route, path=moved.get(route.name, route.path)) for route in ROUTES)
+    """Return the routes by name, moved or left out as `[pages]` says."""
+    routes = (replace(route, path=settings.pages.paths.get(route.name, route.path)) for route in placed(settings))
     is_off = settings.signup.mode == "off"  # then these addresses are the application's, which may have its own signup
     return {route.name: route for route in routes if route.path and not (is_off and route.name in SIGNUP)}
 
 
+def placed(settings: Settings) -> Iterator[Route]:
+    """Yield every route below the prefix, save those that stand where other programs look for them."""
+    for route in ROUTES:
+        is_fixed = route.path.startswith(FIXED)
+        yield route if is_fixed else replace(route, path=settings.pages.prefix + route.path)
+
+
 def paths_of(settings: Settings) -> dict[str, str]:
     """Return every route's path, up to its variable; that of a page that is switched off is where it would be."""
-    routes = {route.name: route for route in ROUTES} | routes_of(settings)
+    routes = {route.name: route for route in placed(settings)} | routes_of(settings)
     return {name: route.path.partition("{")[0] for name, route in routes.items()}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, backups, blocks, keys, mail, running, sessions
+from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -40,6 +40,7 @@ program.add_typer(audit.program, name="audit")
 program.add_typer(blocks.program, name="block")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
+program.add_typer(proxies.program, name="config")
 program.command()(backups.backup)
 program.command()(backups.restore)
 

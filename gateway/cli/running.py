@@ -75,15 +75,17 @@ def demo(
 def check_config(config: Config = None) -> None:
     """Do all that `serve` does before it serves, without changing anything, and say everything that is wrong."""
     from gateway.cli.checking import check_store, try_to_build
+    from gateway.cli.probes import probe
     from gateway.settings.load import SETTINGS_FILE
     from gateway.startup import advice_on
+    from gateway.wiring import mailer_of
     from gateway.worker import load_checked
 
     folder = find_config(config)
     settings = settings_of(config, load_checked)
     try_to_build(settings)
     store, advice = check_store(folder, settings)
-    for key, reason in (*advice_on(settings, os.environ), *advice):
+    for key, reason in (*advice_on(settings, os.environ), *advice, *probe(settings, mailer_of(settings))):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     if not (folder / SETTINGS_FILE).exists():
         typer.echo(f"there is no {SETTINGS_FILE} in {folder}; the defaults hold, and what the environment says")

@@ -217,7 +217,8 @@ def programs(places: Places) -> tuple[Program, ...]:
     """Return what to run, in this order."""
     return (
         Program("application", [
-            sys.executable, "-m", "gunicorn", "--bind", f"unix:{places.socket}", "--threads", "64", "--keep-alive", "5",
+            sys.executable, "-m", "gunicorn", "--bind", f"unix:{places.socket}", "--umask", "0177",
+            "--threads", "64", "--keep-alive", "5",
             "--graceful-timeout", "3", "--no-control-socket", "--log-level", "warning",
             "gateway.demo.upstream:create_app()",
         ], (places.socket,)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from typing import Literal
 
@@ -60,21 +61,38 @@ class Mailer:
 
     async def send(self, message: EmailMessage) -> str:
         """Return what the server answered when it took the mail. Raises MailUnsent."""
+        # Without a name of ours the library would ask the DNS for one, for as long as that takes.
+        name = message["From"].addresses[0].domain
+
+        async def hand_over(client: aiosmtplib.SMTP) -> str:
+            return (await client.send_message(message))[1]
+
+        return await self._converse(name, hand_over)
+
+    async def try_out(self) -> None:
+        """Connect, secure the connection and sign in as for a mail, and send none. Raises MailUnsent."""
+
+        async def say_hello(client: aiosmtplib.SMTP) -> str:
+            return (await client.noop()).message
+
+        await self._converse("localhost", say_hello)
+
+    async def _converse(self, name: str, talk: Callable[[aiosmtplib.SMTP], Awaitable[str]]) -> str:
         try:
-            return await self._send(message)
+            return await self._connect_and(name, talk)
         except aiosmtplib.SMTPAuthenticationError as error:
             # Not with its own words, nor as the cause: servers are known to repeat what they were told.
             raise self._unsent(f"it refused the user name or password ({error.code})") from None
         except (SMTPException, OSError, ValueError) as error:
             raise self._unsent(reason_of(error), is_permanent=is_permanent(error)) from error
 
-    async def _send(self, message: EmailMessage) -> str:
+    async def _connect_and(self, name: str, talk: Callable[[aiosmtplib.SMTP], Awaitable[str]]) -> str:
         client: aiosmtplib.SMTP | None = None
         try:
             async with asyncio.timeout(self.longest_seconds):
-                client = await self._client(message)
+                client = await self._client(name)
                 await client.connect()
-                _, answer = await client.send_message(message)
+                answer = await talk(client)
             with contextlib.suppress(SMTPException, OSError):  # the mail is taken, however the goodbye goes
                 await client.quit()
             return answer
@@ -82,7 +100,7 @@ class Mailer:
             if client is not None:
                 client.close()
 
-    async def _client(self, message: EmailMessage) -> aiosmtplib.SMTP:
+    async def _client(self, name: str) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
@@ -92,8 +110,7 @@ class Mailer:
             tls_context=await self._tls(),
             username=self._username or None,
             password=self._password.reveal() if self._password and self._username else None,
-            # Without a name of ours the library would ask the DNS for one, for as long as that takes.
-            local_hostname=message["From"].addresses[0].domain,
+            local_hostname=name,
         )
 
     async def _tls(self) -> ssl.SSLContext | None:

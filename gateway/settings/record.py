@@ -27,6 +27,7 @@ from gateway.settings.values import (
     check_optional_address,
     check_page,
     check_paths,
+    check_prefix,
     check_public_url,
     check_recipient,
     check_sender,
@@ -183,6 +184,8 @@ class Pages(Section):
         ""
     )
     language: str = Field("en", pattern=r"^[a-z]{2,3}(?:_[A-Z]{2})?$")
+    hsts: Literal["off", "host", "subdomains"] = "host"
+    prefix: Annotated[str, AfterValidator(check_prefix)] = ""
     paths: Annotated[dict[str, PagePath], AfterValidator(check_paths)] = {}
 
 

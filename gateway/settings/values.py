@@ -24,7 +24,8 @@ COOKIE_NAME = re.compile(r"__Host-[A-Za-z0-9_-]{1,40}")
 SENDER_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 SUPPORT = re.compile(rf"(?:{SENDER_ADDRESS.pattern}|https://\S+)?")
 LOGO = re.compile(r"(?:/(?![/\\])\S*|data:image/.+)?")  # browsers read //host and /\host as another site
-PAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:/\{[a-z]+\})?")
+PAGE_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+PAGE_PATH = re.compile(rf"{PAGE_PREFIX.pattern}(?:/\{{[a-z]+\}})?")
 
 # Fields that say something else already, in HTTP, to proxies or in the gateway. Told who is asking in one of them, the
 # application would lose what it says. X-Forwarded-User and its kin are free: other products tell who is asking there.
@@ -175,6 +176,12 @@ def is_loopback(host: str) -> bool:
 def check_page(text: str) -> str:
     if text and not PAGE_PATH.fullmatch(text):
         raise ValueError('write a plain path like /sign-in, or "" to switch the page off')
+    return text
+
+
+def check_prefix(text: str) -> str:
+    if text and not PAGE_PREFIX.fullmatch(text):
+        raise ValueError('write a plain path without a final slash, like /_gateway, or "" for none')
     return text
 
 

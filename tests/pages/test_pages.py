@@ -24,9 +24,13 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
     brand = Pages(product="Ötium & <b>Work</b>", support="help@acme.example", accent="#ffcc00")
+    return make_renderer(brand, is_https=True)
+
+
+def make_renderer(brand: Pages, is_https: bool) -> Renderer:
     return Renderer(
         brand,
-        is_https=True,
+        is_https=is_https,
         sign_out_path="/logout",
         security_path="/me/security",
         people_path="/admin/accounts",
@@ -40,6 +44,19 @@ def visit() -> Visit:
         "GET", b"/", ("/",), "x", "", False, "r", None, None, (), [], frozenset(), {}, 0, True, True, False, False
     )
     return Visit(inbound, None)
+
+
+@pytest.mark.parametrize(
+    ("hsts", "is_https", "said"),
+    [
+        ("host", True, "max-age=63072000"),
+        ("subdomains", True, "max-age=63072000; includeSubDomains"),
+        ("off", True, None),
+        ("subdomains", False, None),
+    ],
+)
+def test_browsers_are_told_to_insist_on_https_as_set(hsts: str, is_https: bool, said: str | None) -> None:
+    assert make_renderer(Pages(hsts=hsts), is_https).headers.get("Strict-Transport-Security") == said  # type: ignore[arg-type]
 
 
 def test_every_text_is_in_the_catalogue(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ New routes are tested here from the moment that they stand in the table.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway.gate import Need
 from gateway.routes import ROUTES, Route
-from tests.support.gateway import ORIGIN, PEOPLE, Gateway
+from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.person import Person
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
@@ -88,3 +91,23 @@ def test_a_made_up_token_opens_nothing(gateway: Gateway, upstream: RecordingUpst
             )
             assert answer.status in (400, 401, 404, 410), (token, method, answer.status)
     assert upstream.requests == []
+
+
+def test_all_pages_below_a_prefix_and_their_old_addresses_the_applications(
+    upstream: RecordingUpstream, tmp_path: Path
+) -> None:
+    own = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"PAGES__PREFIX": "/_gateway"}).seed().start()
+    try:
+        sent_away = own.exchange(get("/x", "Sec-Fetch-Mode: navigate", "Accept: text/html"))
+        assert sent_away.get("location") == "/_gateway/login?next=/x"
+        signed_in = own.post("/_gateway/login", {"email": PEOPLE["employee"][0], "password": PASSWORD, "next": "/x"})
+        cookie = "Cookie: " + cookie_of(signed_in)
+        page = own.exchange(get("/_gateway/me/security", cookie, "Accept: text/html"))
+        assert page.status == 200
+        links = set(re.findall(r'(?:href|action)="(/[^"]*)"', page.body.decode()))
+        assert len(links) > 5
+        assert {link for link in links if not link.startswith("/_gateway/")} <= {"/"}
+        for path in ("/login", "/me/security", "/ops"):
+            assert own.exchange(get(path, cookie)).body == b"ok"
+    finally:
+        own.stop()

@@ -1,0 +1,94 @@
+"""What `check-config` tries out beside the settings themselves: whether what they name is there and answers.
+
+All of it is advice. What is away now can be there when it is needed, and `serve` starts without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+from gateway.mail.smtp import Mailer, MailUnsent
+from gateway.settings import Settings
+from gateway.settings.mistakes import Said, key_of
+
+ALIVE = b"GET /alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+ADMIN_SECONDS = 2.0
+
+
+def probe(settings: Settings, mailer: Mailer) -> Iterator[Said]:
+    """Yield advice on the application, the addresses, the mail server and the owners."""
+    yield from probe_upstream(settings)
+    if not is_running(settings):
+        yield from probe_addresses(settings)
+    if settings.mail.host:
+        yield from probe_mail(mailer)
+    if not settings.access.owners:
+        reason = "there are no owners, so /ops opens for no account; name one in access.toml or OPS_ACCESS_EMAILS"
+        yield "owners", reason
+
+
+def probe_upstream(settings: Settings) -> Iterator[Said]:
+    address = settings.upstream.address
+    try:
+        connect(address, settings.upstream.connect_seconds).close()
+    except OSError as error:
+        reason = f"the application does not answer at {address} ({said(error)}); start it, or correct the address"
+        yield "upstream.address", reason
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether a gateway with these settings serves already: then it is what has their addresses."""
+    if not settings.admin.listen:
+        return False
+    try:
+        with connect(settings.admin.listen, ADMIN_SECONDS) as sock:
+            sock.sendall(ALIVE)
+            return sock.recv(12) == b"HTTP/1.1 200"
+    except OSError:
+        return False
+
+
+def probe_addresses(settings: Settings) -> Iterator[Said]:
+    listen = settings.listen.addresses
+    places = [(key_of(("listen", "addresses", number)), address) for number, address in enumerate(listen)]
+    for key, address in (*places, ("admin.listen", settings.admin.listen)):
+        if address and is_taken(address):
+            yield key, f"another program listens on {address}; end it, or take another address"
+
+
+def is_taken(address: str) -> bool:
+    """Whether a program takes connections there."""
+    try:
+        connect(address, ADMIN_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def probe_mail(mailer: Mailer) -> Iterator[Said]:
+    """As for a mail, up to where it would be handed over: connection, TLS, user name and password."""
+    try:
+        asyncio.run(mailer.try_out())
+    except MailUnsent as error:
+        yield "mail", f"no mail can be sent through {error}; `otium-gateway mail test ADDRESS` tries again"
+
+
+def connect(address: str, seconds: float) -> socket.socket:
+    """Connect to host:port, [v6]:port or unix:/path. Raises OSError."""
+    if address.startswith("unix:"):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(seconds)
+        try:
+            sock.connect(address.removeprefix("unix:"))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), seconds)
+
+
+def said(error: OSError) -> str:
+    return error.strerror or str(error)
