@@ -38,6 +38,7 @@ from gateway.forms.service import KeptForms
 from gateway.front import KEEP_PATH, Front
 from gateway.gate import Page
 from gateway.hashing import Hasher
+from gateway.http1 import ALLOW
 from gateway.login import attempt
 from gateway.logs import get_logger
 from gateway.mail.sender import Sender
@@ -290,12 +291,14 @@ class Gateway:
         self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
     ) -> tuple[list[bytes], bytes]:
         """Say what went wrong: a page to people, JSON to programs."""
-        if inbound is None or inbound.is_navigation:
+        is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE, or unknown: nothing that a person sends
+        lines = [ALLOW, *self._page_lines] if is_unserved else [*self._page_lines]
+        if inbound.is_navigation if inbound else not is_unserved:
             page = self._renderer.failure_page(failure, request_id, session)
-            return [b"Content-Type: text/html; charset=utf-8", *self._page_lines], page
+            return [b"Content-Type: text/html; charset=utf-8", *lines], page
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
-        return [b"Content-Type: application/json", *self._page_lines], json.dumps(answer).encode()
+        return [b"Content-Type: application/json", *lines], json.dumps(answer).encode()
 
     def _record(self, connection: ClientConnection, status: int, sent: int) -> None:
         self._traffic.record(connection, status, sent)
@@ -340,8 +343,10 @@ class Gateway:
 
 def reader_of(settings: Settings) -> Reader:
     """Return what judges request heads; also for those that `explain` makes up."""
+    public = urlsplit(settings.public_url)
     return Reader(
-        authorities=(urlsplit(settings.public_url).netloc, *settings.hosts),
+        scheme=public.scheme,
+        authorities=(public.netloc, *settings.hosts),
         proxies=TrustedProxies(settings.listen.trusted_proxies),
         session_cookie=settings.sessions.cookie,
         attempt_cookie=attempt.COOKIE,

@@ -62,7 +62,8 @@ def pages_application(renderer: Renderer, desk: Desk, origins: Collection[str], 
             return renderer.failure(Failure.INTERNAL, "unknown")
         request[VISIT] = visit
         request[JUDGE] = judge
-        if request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, origins):
+        is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
+        if is_taken and request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, origins):
             return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
         return await answer(request, handler, renderer, visit)
 
@@ -85,8 +86,9 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
         return await handler(request)
     except web.HTTPNotFound:
         return renderer.failure(Failure.NOT_FOUND, request_id, session)
-    except web.HTTPMethodNotAllowed:
-        return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id, session)
+    except web.HTTPMethodNotAllowed as error:
+        allow = ", ".join(sorted(error.allowed_methods))
+        return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id, session, allow=allow)
     except web.HTTPRequestEntityTooLarge:
         return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
     except web.HTTPForbidden:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from gateway.accounts.record import Account, Status
 from gateway.app import identities_of, reader_of
+from gateway.edge.inbound import Resource
 from gateway.factors.record import Proof, required_factors
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
@@ -15,17 +17,25 @@ from gateway.settings import Settings
 
 
 def explain(
-    settings: Settings, method: str, url: str, account: Account | None, has_totp: bool, now: int
+    settings: Settings,
+    method: str,
+    url: str,
+    account: Account | None,
+    has_totp: bool,
+    now: int,
+    fields: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return the decision, what made it, and the identity that would be sent, as label and text.
 
-    The session is as fresh as one can be; `has_totp` says whether the account has set TOTP up.
+    The session is as fresh as one can be; `has_totp` says whether the account has set TOTP up. `fields` are further
+    lines of the request's head, like `Depth: 0`.
     """
     host, target = urlsplit(settings.public_url).netloc, url
     if "://" in url:
         host, slash, rest = url.partition("://")[2].partition("/")
         target = slash + rest or "/"
-    inbound = reader_of(settings).read(f"{method} {target} HTTP/1.1\r\nHost: {host}".encode("utf-8", "replace"), "")
+    head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *fields))
+    inbound = reader_of(settings).read(head.encode("utf-8", "replace"), "")
     if isinstance(inbound, Failure):
         return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
     if account is not None and account.status is not Status.ACTIVE:
@@ -37,10 +47,12 @@ def explain(
         "because": str(decision.by),
         "path": " and ".join(inbound.readings),
     }
+    if inbound.reach:
+        explanation["reaches"] = "; ".join(describe_resource(resource) for resource in inbound.reach)
     if isinstance(decision, Forward) and decision.session:
-        fields = identities_of(settings).fields(decision.session, now)
+        told = identities_of(settings).fields(decision.session, now)
         explanation["identity"] = "; ".join(
-            f"{name}: {value}" for name, value in fields if not name.endswith("Assertion")
+            f"{name}: {value}" for name, value in told if not name.endswith("Assertion")
         )
     return explanation
 
@@ -63,6 +75,10 @@ def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -
         seen_at=now,
         has_totp=has_totp,
     )
+
+
+def describe_resource(resource: Resource) -> str:
+    return " and ".join(resource.readings) + (", with everything below" if resource.is_deep else "")
 
 
 def describe(decision: Decision) -> str:

@@ -7,18 +7,19 @@ decides, wherever it stands in the file. What no rule admits is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from gateway.accounts.record import Role
-from gateway.edge.inbound import Inbound
+from gateway.edge.inbound import Inbound, Resource
 from gateway.factors.record import Factor, first_missing
 from gateway.sessions.record import Session
 
 MAX_REMEMBERED = 4_096  # places
 MAX_REMEMBERED_BYTES = 256  # of a target
+UNNAMED = "\x00"  # a segment that no path has, so that no entry names it
 
 
 class Need(Enum):
@@ -155,6 +156,13 @@ Decision = Forward | Page | SignIn | StepUp | Refuse
 
 def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
     """Return what becomes of the request. `now` is UTC seconds, for rules that ask for a fresh proof."""
+    decision = decide_target(inbound, session, rules, now)
+    if inbound.reach and isinstance(decision, Forward):
+        return decide_reach(inbound, session, rules, now) or decision
+    return decision
+
+
+def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
     place = rules.places.get((inbound.method, inbound.target, inbound.readings)) or find_place(inbound, rules)
     if place.page is not None:
         return decide_page(place.page, inbound.path, session)
@@ -167,6 +175,46 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
     if session.missing is not None:
         return StepUp(session, session.missing, "the account needs more factors than this session has proved")
     return decide_rules(place.rules, session, now)
+
+
+def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision | None:
+    """Return why the request may not reach all that it reaches besides its target, or None if it may.
+
+    Each further resource is decided about as if it had been asked for in the same way. A refusal goes before a proof
+    that is missing, because giving that would lead to the refusal.
+    """
+    found: Decision | None = None
+    for target, readings in resources_in(inbound.reach, rules):
+        further = inbound._replace(target=target, readings=readings, reach=())
+        match decide_target(further, session, rules, now):
+            case Refuse(known, by):
+                return Refuse(known, f"{by}; it reaches {readings[0]}")
+            case SignIn(by):
+                return SignIn(f"{by}; it reaches {readings[0]}")
+            case StepUp(known, factor, by):
+                found = StepUp(known, factor, f"{by}; it reaches {readings[0]}")
+    return found
+
+
+def resources_in(reach: tuple[Resource, ...], rules: Rules) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    """Yield target and readings of what stands for all that is reached: where it is deep, of each entry below too.
+
+    An entry's own path and one below it that nothing names can be decided about differently; both are asked for.
+    """
+    for resource in reach:
+        yield resource.target, resource.readings
+        for path in resource.readings if resource.is_deep else ():
+            top = path.rstrip("/")
+            below = (entry for entry in entries_of(rules) if entry.startswith(f"{top}/"))
+            for reached in (top, *below):
+                for place in (reached or "/", f"{reached}/{UNNAMED}"):
+                    yield place.encode(), (place,)
+
+
+def entries_of(rules: Rules) -> Iterator[str]:
+    """Yield the path of each entry: what may be decided about in another way than what lies above it."""
+    for entries in (rules.public, rules.machine, rules.rules, rules.pages, rules.page_parents):
+        yield from entries
 
 
 def complete(session: Session | None) -> Session | None:

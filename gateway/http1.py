@@ -13,8 +13,19 @@ from typing import Protocol
 
 HEAD_END = b"\r\n\r\n"
 NO_BODY = b""
-# What is served: no CONNECT, which would tunnel, and no TRACE, which would show cookies to scripts.
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+# Every method that llhttp knows, but for CONNECT, which would tunnel, and TRACE, which would show cookies to scripts.
+METHODS = frozenset(
+    (
+        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"),
+        # WebDAV and what builds on it: RFC 3253, 3744, 4791, 4918, 5323 and 5842.
+        *("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "BIND", "REBIND", "UNBIND"),
+        *("ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "MKCALENDAR"),
+        *("LINK", "UNLINK", "PURGE", "SOURCE", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH"),
+    )
+)
+ALLOW = b"Allow: " + ", ".join(sorted(METHODS)).encode("ascii")
+# Idempotent by their definitions (IANA's registry of methods): a request with one of these may be sent again.
+IDEMPOTENT = METHODS - {"POST", "PATCH", "LOCK", "PURGE", "SOURCE", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH"}
 LAST_CHUNK = b"0\r\n\r\n"
 
 FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -130,9 +130,12 @@ class Renderer:
         )
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
-    def failure(self, failure: Failure, request_id: str, session: Session | None = None) -> web.Response:
+    def failure(
+        self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""
+    ) -> web.Response:
+        """`allow` are the methods that the page takes, where it was asked with another (RFC 9110 §15.5.6)."""
         body = self.failure_page(failure, request_id, session)
-        headers = {"X-Request-Id": request_id}
+        headers = {"X-Request-Id": request_id} | ({"Allow": allow} if allow else {})
         status = failure.value.status
         return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.accounts.record import Role
+from gateway.edge.inbound import Resource
 from gateway.factors.record import Factor, Proof
 from gateway.gate import (
     MAX_REMEMBERED,
@@ -118,6 +119,44 @@ def test_whatever_is_granted_is_granted_to_each_reading(
         if isinstance(ask(world, "/a%2fb", session, method, *readings), Forward):
             for reading in readings:
                 assert isinstance(ask(world, reading, session, method), Forward)
+
+
+@given(
+    RULES, ENTRIES, ENTRIES, st.sampled_from(PATHS), st.sampled_from(PATHS), st.sampled_from(("DELETE", "COPY", "POST"))
+)
+def test_what_covers_everything_below_is_granted_only_what_each_path_there_is(
+    rules: dict[str, Rule],
+    public: dict[str, OpenPath],
+    machine: dict[str, OpenPath],
+    path: str,
+    other: str,
+    method: str,
+) -> None:
+    """Each path there is: those of the small world, and one more below each of them."""
+    world = Rules(
+        rules=rules, public=public, machine=machine, pages={"/a/a": Need.OWNER}, page_parents={"/b": Need.ADMIN}
+    )
+    every = sorted({path.rstrip("/") + more for path in PATHS for more in ("", "/a", "/c")} - {""})
+    below = [at for top in (path, other) for at in every if covers(at, top.rstrip("/"))]
+    assert len(below) >= 2
+    reach = tuple(Resource(top.encode(), (top,), True) for top in (path, other))
+    for session in (None, person(), person(Role.ADMIN)):
+        inbound = inbound_of()._replace(method=method, target=path.encode(), readings=(path,), reach=reach)
+        is_granted = isinstance(decide(inbound, session, world, NOW), Forward)
+        each = [isinstance(ask(world, at, session, method), Forward | Page) for at in (path, other, *below)]
+        assert is_granted == (all(each) and isinstance(ask(world, path, session, method), Forward))
+
+
+def test_a_refusal_goes_before_a_proof_that_is_missing() -> None:
+    """Whoever gave the proof would be refused all the same."""
+    rules = {"": Rule(""), "/a/a": Rule("/a/a", require=Factor.TOTP), "/a/b": Rule("/a/b", owner=True)}
+    inbound = inbound_of()._replace(
+        method="DELETE", target=b"/a", readings=("/a",), reach=(Resource(b"/a", ("/a",), True),)
+    )
+    assert isinstance(decide(inbound, person(), Rules(rules=rules), NOW), Refuse)
+    decision = decide(inbound, person(is_owner=True), Rules(rules=rules), NOW)
+    assert isinstance(decision, StepUp)
+    assert "/a/a" in decision.by
 
 
 @given(

@@ -57,7 +57,7 @@ LAYERS: list[set[str]] = [
         "proxy.response",
         "proxy.upstream",
     },
-    {"edge.connection", "edge.field_lines", "edge.request", "edge.origin", "edge.return_to"},
+    {"edge.connection", "edge.field_lines", "edge.request", "edge.reach", "edge.origin", "edge.return_to"},
     {"startup"},
     {"settings"},
     {"gate"},

@@ -97,6 +97,8 @@ def explain(
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
     url: Annotated[str, typer.Argument(help="A path or a whole address.")],
     email: Annotated[str | None, typer.Option("--as", help="As this account; without it as nobody.")] = None,
+    destination: Annotated[str | None, typer.Option(help="Where a COPY or MOVE goes: a path or an address.")] = None,
+    depth: Annotated[str | None, typer.Option(help="How much a WebDAV request covers: 0, 1 or infinity.")] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -105,7 +107,9 @@ def explain(
 
     settings = settings_of(config)
     account, has_totp = with_store(settings, lambda store: find_who(store, email)) if email else (None, False)
-    explanation = explain_request(settings, method, url, account, has_totp, int(time.time()))
+    given = (("Destination", destination), ("Depth", depth))
+    fields = [f"{name}: {value}" for name, value in given if value is not None]
+    explanation = explain_request(settings, method, url, account, has_totp, int(time.time()), fields)
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from gateway.edge import reach
 from gateway.edge.authority import read_authority
 from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
 from gateway.edge.inbound import CHUNKED, NOTHING
 from gateway.edge.names import FORGED, FORGED_PREFIXES, HINTS
-from gateway.edge.origin import canonical_hosts
 from gateway.failures import Failure
 from gateway.http1 import HOP_BY_HOP, nominated, read_length, split_field, tokens
 
@@ -32,11 +32,12 @@ class Kind(IntEnum):
     CODING = 7
     UPGRADE = 8
     EXPECT = 9
-    BAD = 10
+    REACH = 10
+    BAD = 11
 
 
-KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, BAD = Kind
-UNFRAMING = (KEEP, HOST, COOKIE, HINT)  # to llhttp these are fields like any other
+KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, REACH, BAD = Kind
+UNFRAMING = (KEEP, HOST, COOKIE, HINT, REACH)  # to llhttp these are fields like any other
 
 
 class Line(NamedTuple):
@@ -62,16 +63,17 @@ class Special:
     length: int = 0
     wants_websocket: bool = False
     expects_continue: bool = False
+    reach: tuple[tuple[bytes, bytes], ...] = ()
     shown: bytes = b""
 
 
 class FieldRules:
-    """`authorities` are the names of the site, `identity_names` those of the headers that tell who is asking."""
+    """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the headers that tell who asks."""
 
     def __init__(
-        self, authorities: Iterable[str], identity_names: Iterable[str], session_cookie: str, attempt_cookie: str
+        self, hosts: Mapping[str, str], identity_names: Iterable[str], session_cookie: str, attempt_cookie: str
     ) -> None:
-        self._hosts = canonical_hosts(authorities)
+        self._hosts = hosts
         self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
         self._session_cookie = session_cookie.encode("ascii")
         self._attempt_cookie = attempt_cookie.encode("ascii")
@@ -99,6 +101,8 @@ class FieldRules:
                 return Line(UPGRADE, value.lower() == b"websocket")
             case b"expect":
                 return Line(EXPECT, value.lower() == b"100-continue")
+            case _ if name in reach.NAMES:
+                return Line(REACH, (name, value))
             case _ if name in HINTS:
                 return Line(HINT, (name, value))
         return Line(DROP) if self._is_forbidden(name) else Line(KEEP)
@@ -129,6 +133,7 @@ class FieldRules:
             length=CHUNKED if codings else lengths[0] if lengths else 0,
             wants_websocket=by_kind.get(UPGRADE, [False])[-1],
             expects_continue=EXPECT in by_kind,
+            reach=tuple(by_kind.get(REACH, ())),
         )
 
     def _is_forbidden(self, name: bytes) -> bool:

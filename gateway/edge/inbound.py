@@ -7,6 +7,15 @@ from typing import NamedTuple
 
 CHUNKED = -1
 NOTHING: frozenset[bytes] = frozenset()
+NAVIGATING = frozenset(("GET", "HEAD", "POST"))  # what a browser goes to a page with
+
+
+class Resource(NamedTuple):
+    """A path as a request wrote it, and its readings; with `is_deep` everything below it is meant as well."""
+
+    target: bytes
+    readings: tuple[str, ...]
+    is_deep: bool
 
 
 class Inbound(NamedTuple):
@@ -27,6 +36,7 @@ class Inbound(NamedTuple):
     nominated   the names of those of them that Connection makes hop-by-hop: checks see them, the upstream does not
     hints       what a trusted proxy said in fields that are stripped, by lower-case name; empty for others
     length      of the body in bytes, 0 for none, CHUNKED where it is framed in chunks
+    reach       what else is touched, besides the resource of the target (see edge.reach); empty for most requests
     """
 
     method: str
@@ -47,6 +57,7 @@ class Inbound(NamedTuple):
     is_keep_alive: bool
     is_websocket: bool
     expects_continue: bool
+    reach: tuple[Resource, ...] = ()
 
     @property
     def path(self) -> str:
@@ -81,6 +92,8 @@ class Inbound(NamedTuple):
 
         Browsers say so themselves (Sec-Fetch-Mode); for older ones, a wish for HTML without a script's mark.
         """
+        if self.method not in NAVIGATING:
+            return False
         mode = self.value(b"sec-fetch-mode")
         if mode is not None:
             return mode == b"navigate" and not self.is_websocket

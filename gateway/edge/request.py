@@ -19,8 +19,9 @@ from itertools import count
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gateway.edge.field_lines import BAD, CONNECTION, HINT, KEEP, UNFRAMING, FieldRules, Line, Special
-from gateway.edge.inbound import CHUNKED, Inbound
-from gateway.edge.origin import TrustedProxies
+from gateway.edge.inbound import CHUNKED, Inbound, Resource
+from gateway.edge.origin import TrustedProxies, canonical_hosts
+from gateway.edge.reach import REACHING, SITE, ReachReader, Unreadable, names_anything
 from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.failures import Failure
 from gateway.http1 import HEAD_END, following
@@ -35,11 +36,15 @@ WORD_BYTES = 100  # what a name in a list or a cookie takes once it is an object
 
 
 class Reader:
-    """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking."""
+    """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking.
+
+    `scheme` is the one that the upstream is told of.
+    """
 
     def __init__(
         self,
         *,
+        scheme: str,
         authorities: Iterable[str],
         proxies: TrustedProxies,
         session_cookie: str,
@@ -48,7 +53,9 @@ class Reader:
         max_fields: int,
         max_target_bytes: int,
     ) -> None:
-        self._rules = FieldRules(authorities, identity_names, session_cookie, attempt_cookie)
+        hosts = canonical_hosts(authorities)
+        self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie)
+        self._reach = ReachReader(hosts, scheme)
         self._proxies = proxies
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
@@ -109,6 +116,12 @@ class Reader:
             return Failure.BAD_REQUEST
         if cookies.line:
             kept.append(cookies.line)
+        reach: tuple[Resource, ...] = ()
+        if special.reach or method in REACHING:
+            try:
+                reach = self._read_reach(known, special, kept)
+            except Unreadable:
+                return Failure.BAD_REQUEST
         is_websocket = special.wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
         if is_websocket and length:
             return Failure.BAD_REQUEST
@@ -132,7 +145,21 @@ class Reader:
             b"close" not in options if is_http_1_1 else b"keep-alive" in options,
             is_websocket,
             special.expects_continue and is_http_1_1 and length != 0,
+            reach,
         )
+
+    def _read_reach(self, known: RequestLine, special: Special, kept: list[bytes]) -> tuple[Resource, ...]:
+        """Return what the request reaches besides its target, and add to `kept` the lines that say so.
+
+        What Connection nominates does not go on, and the upstream takes it for not given. Raises Unreadable.
+        """
+        own = Resource(known.target, known.readings or (), False)
+        said = [(name, value) for name, value in special.reach if name not in special.nominated]
+        reach, lines = self._reach.read(known.method, own, special.host, said)
+        if names_anything(known.method, special.length != 0, kept):
+            reach += (SITE,)
+        kept += lines
+        return reach
 
     def _understand(
         self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]

@@ -9,6 +9,7 @@ from gateway.edge.target import is_safe_query, read_path
 from gateway.failures import Failure
 from gateway.http1 import METHODS
 
+METHOD = re.compile(rb"[A-Z]+(?:-[A-Z]+)*")  # what may be a method that is not served
 METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 
 
@@ -38,7 +39,7 @@ def read_request_line(line: bytes, max_target_bytes: int) -> RequestLine | Failu
 
 def refusal(verb: bytes, version: bytes) -> Failure:
     """Name what is wrong with a request line that has another method or version than is served."""
-    if not (verb.isalpha() and verb.isupper()) or re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version) is None:
+    if METHOD.fullmatch(verb) is None or re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version) is None:
         return Failure.BAD_REQUEST
     if version not in (b"HTTP/1.1", b"HTTP/1.0"):
         return Failure.HTTP_VERSION

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.failures import Failure
-from gateway.http1 import LAST_CHUNK, chunk
+from gateway.http1 import IDEMPOTENT, LAST_CHUNK, chunk
 from gateway.proxy.response import Answer
 from gateway.sessions.record import Session
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gateway.proxy.connection import UpstreamConnection
     from gateway.proxy.upstream import Upstream
 
-IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 PRIVATE = b"Cache-Control: private, no-store"
 
 

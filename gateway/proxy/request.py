@@ -6,7 +6,7 @@ from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.http1 import leave_out
 
 MAX_CACHED = 10_000
-WITH_BODY = frozenset(("POST", "PUT", "PATCH"))  # a length is told of also where it is 0, RFC 9110 §8.6
+WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # the others tell a length of 0 as well, RFC 9110 §8.6
 
 
 class RequestWriter:
@@ -18,7 +18,7 @@ class RequestWriter:
 
     def head(self, inbound: Inbound, more: bytes) -> bytes:
         """Return the whole head. `more` are further field lines, each ending in CRLF: the identity, if any."""
-        if inbound.length or inbound.is_websocket or inbound.method in WITH_BODY:
+        if inbound.length or inbound.is_websocket or inbound.method not in WITHOUT_BODY:
             more = framing_of(inbound) + more
         request_line = b"%b %b HTTP/1.1" % (inbound.method.encode("ascii"), inbound.target)
         host, address = inbound.host, inbound.address

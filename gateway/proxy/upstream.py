@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from gateway.deadlines import NEVER, Deadlines
 from gateway.failures import Failure
+from gateway.http1 import IDEMPOTENT
 from gateway.logs import get_logger
 from gateway.proxy.connection import UpstreamConnection
 from gateway.proxy.dial import Dial
-from gateway.proxy.exchange import IDEMPOTENT, Exchange
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
 
 log = get_logger("proxy")

@@ -202,6 +202,12 @@ EXPLANATIONS = [
     (["OPTIONS", "/public/x"], "asked to sign in", "no entry"),
     (["OPTIONS", "/cors"], "forwarded without identity", "the entry /cors"),
     (["GET", "/x", "--as", "dora@acme.example"], "asked to sign in", "no entry"),
+    (["MOVE", "/x", "--destination", "/y", "--as", "erin@acme.example"], "forwarded with identity", "the rule /"),
+    (["MOVE", "/x", "--destination", "/team/y", "--as", "erin@acme.example"], "refused with 403", "the rule /team"),
+    (["COPY", "/public/x", "--destination", "/x"], "asked to sign in", "it reaches /x"),
+    (["COPY", "/x", "--destination", "https://evil.example/x"], "refused with 400", "understood"),
+    (["PROPFIND", "/", "--depth", "infinity", "--as", "erin@acme.example"], "refused with 403", "it reaches /"),
+    (["PROPFIND", "/", "--depth", "1", "--as", "erin@acme.example"], "forwarded with identity", "the rule /"),
 ]
 
 

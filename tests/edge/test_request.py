@@ -25,6 +25,8 @@ REQUEST_LINES = (
     b"GET /\x7f HTTP/1.1",
     b"GET /\xc3\xab HTTP/1.1",
     b"get / HTTP/1.1",
+    b"MOVE /a HTTP/1.1",
+    b"LINK /a HTTP/1.1",
 )
 LINES = (
     b"Accept: */*",
@@ -53,6 +55,12 @@ LINES = (
     b"Transfer-Encoding: chunked",
     b"Transfer-Encoding: gzip, chunked",
     b"Expect: 100-continue",
+    b"Destination: /x",
+    b"Destination: https://evil.example/x",
+    b"Depth: 0",
+    b"Connection: depth",
+    b"If: </y> (<urn:1>)",
+    b"Link: </z>",
     b"X-Forwarded-For: 10.1.1.1",
     b"X-Request-Id: 0123456789abcdef",
     b" folded",
@@ -79,6 +87,7 @@ HEAD = st.tuples(
 
 def a_reader() -> Reader:
     return Reader(
+        scheme="https",
         authorities=["app.example.com"],
         proxies=TrustedProxies(["10.0.0.0/8"]),
         session_cookie="__Host-own",

@@ -112,7 +112,7 @@ def test_what_is_public_is_open_and_says_nobody(front: Front, upstream: Recordin
 
 def test_who_may_not_pass_does_not(front: Front, upstream: RecordingUpstream) -> None:
     cookie = sign_in(front)
-    for path in ("/admin", "/admin;x", "//admin", "/%61dmin"):
+    for path in ("/admin", "/admin;x", "/admin//x", "/%61dmin"):
         assert front.ask(path, cookie).status == 403
     assert upstream.requests == []
 

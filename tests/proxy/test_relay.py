@@ -360,16 +360,37 @@ def test_a_stale_connection_costs_nobody_an_answer(
         assert gateway.exchange(get("/stale", employee)).status == 200
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "LOCK", "SUBSCRIBE", "PURGE"])
 def test_what_must_not_happen_twice_is_never_sent_twice(
-    gateway: Gateway, upstream: RecordingUpstream, employee: str
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, method: str
 ) -> None:
     """The upstream takes the request and closes without an answer."""
     upstream.scripts["/once"] = lambda talk, _: talk.close()
-    for _ in range(3):
+    for body in (b"abc", b"", b"abc"):
         gateway.exchange(get("/x", employee))
-        response = gateway.exchange(get("/once", employee, "Content-Length: 3", method="POST") + b"abc")
+        response = gateway.exchange(get("/once", employee, f"Content-Length: {len(body)}", method=method) + body)
         assert response.status == 502
     assert len([request for request in upstream.requests if request.target == "/once"]) == 3
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "MKCOL", "REPORT", "UNLOCK"])
+def test_what_may_happen_twice_is_sent_once_more_where_a_kept_connection_was_closing(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, method: str
+) -> None:
+    """The upstream closes a connection that it has used before without an answer, and answers on a new one."""
+    used: set[int] = set()
+
+    def script(talk: Talk, _: Recorded) -> None:
+        if talk.number in used:
+            talk.close()
+        else:
+            talk.send(OK)
+
+    upstream.scripts["/twice"] = script
+    for _ in range(6):
+        assert gateway.exchange(get("/x", employee)).status == 200
+        used.update(request.connection for request in upstream.requests)
+        assert gateway.exchange(get("/twice", employee, method=method)).status == 200
 
 
 def test_connections_to_the_upstream_are_used_again(
