@@ -129,6 +129,7 @@ class Gateway:
         upstream = self._connect(settings, address, dial_to(address), AnswerReader(own_cookies))
         pages = self._connect(settings, "pages", dial_inside(self._serve_page), AnswerReader(frozenset()))
         self._upstreams = (upstream, pages)
+        identities = identities_of(settings)
         self._front = Front(
             lookup=self._lookup,
             rules=rules_of(settings),
@@ -136,8 +137,8 @@ class Gateway:
             reader=reader,
             upstream=upstream,
             pages=pages,
-            writer=RequestWriter(urlsplit(origin).scheme),
-            identities=identities_of(settings),
+            writer=RequestWriter(urlsplit(origin).scheme, identities.fixed_lines),
+            identities=identities,
             admit_page=self._admit_page,
             public_origin=origin,
             origins=own_origins(settings),
@@ -350,7 +351,7 @@ def reader_of(settings: Settings) -> Reader:
         proxies=TrustedProxies(settings.listen.trusted_proxies),
         session_cookie=settings.sessions.cookie,
         attempt_cookie=attempt.COOKIE,
-        identity_names=settings.identity.names.values(),
+        identity_names=(*settings.identity.names.values(), *settings.identity.headers),
         max_fields=settings.listen.max_fields,
         max_target_bytes=settings.listen.max_target_bytes,
     )
@@ -362,7 +363,13 @@ def identities_of(settings: Settings) -> Identities:
         issuer=settings.public_url.rstrip("/"),
         audience=settings.upstream.audience,
     )
-    return Identities(settings.identity.names, settings.identity.user == "email", assertions)
+    return Identities(
+        settings.identity.names,
+        settings.identity.user == "email",
+        assertions,
+        settings.identity.headers,
+        settings.credentials,
+    )
 
 
 def dial_to(address: str) -> Dial:

@@ -27,12 +27,11 @@ from gateway.sealing import NAME_BYTES, key_names
 from gateway.settings import Settings
 from gateway.settings.load import (
     ACCESS_FILE,
-    NOT_SETTINGS,
     OWNERS_VARIABLE,
-    PREFIX,
     SECRET_CREDENTIAL,
     SECRET_VARIABLE,
     SETTINGS_FILE,
+    is_setting,
 )
 from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE
 from gateway.store import Transaction
@@ -97,7 +96,7 @@ def make(
         schema=facts.schema,
         secrets=list(needed_secrets(settings)),
         keys=facts.keys,
-        environment=sorted(name for name in environ if is_setting(name)),
+        environment=sorted(name for name in environ if name == OWNERS_VARIABLE or is_setting(name)),
         files={file.name: sum_of(file) for file in files},
     )
     write_private(folder / SUMS, "".join(f"{total}  {name}\n" for name, total in manifest.files.items()))
@@ -126,14 +125,11 @@ def needed_secrets(settings: Settings) -> list[str]:
     named = [f"{SECRET_VARIABLE}, or the credential {SECRET_CREDENTIAL}"]
     if settings.mail_password is not None:
         named.append(f"{MAIL_PASSWORD_VARIABLE}, or the credential {MAIL_PASSWORD_CREDENTIAL}")
+    named += [f"the credential {name}, or its variable" for name in sorted(settings.credentials)]
     location = locate(settings.store.url)
     if isinstance(location, PostgreSQL) and without_password(location.dsn)[1]:
         named.append("the password in store.url")
     return named
-
-
-def is_setting(variable: str) -> bool:
-    return variable == OWNERS_VARIABLE or (variable.startswith(PREFIX) and variable not in NOT_SETTINGS)
 
 
 def read(folder: Path, settings: Settings) -> Manifest:

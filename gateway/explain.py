@@ -12,6 +12,7 @@ from gateway.factors.record import Proof, required_factors
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
 from gateway.routes import rules_of
+from gateway.secret import Secret
 from gateway.sessions.record import Session
 from gateway.settings import Settings
 
@@ -50,7 +51,8 @@ def explain(
     if inbound.reach:
         explanation["reaches"] = "; ".join(describe_resource(resource) for resource in inbound.reach)
     if isinstance(decision, Forward) and decision.session:
-        told = identities_of(settings).fields(decision.session, now)
+        hidden = {name: Secret("…") for name in settings.credentials}
+        told = identities_of(settings.model_copy(update={"credentials": hidden})).fields(decision.session, now)
         explanation["identity"] = "; ".join(
             f"{name}: {value}" for name, value in told if not name.endswith("Assertion")
         )

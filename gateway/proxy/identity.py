@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import quote
 
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
+from gateway.secret import Secret
 from gateway.sessions.record import Session
+from gateway.settings.header_template import HeaderTemplate
 
 ASSERTION_SECONDS = 60
 RENEW_SECONDS = 30  # an assertion that leaves here is valid for at least this long
@@ -50,12 +53,29 @@ class Assertions:
 
 
 class Identities:
-    """The identity fields of sessions. `names` maps what is told to its header name; "" leaves it out."""
+    """The identity fields of sessions. `names` maps what is told to its header name; "" leaves it out.
 
-    def __init__(self, names: Mapping[str, str], user_is_email: bool, assertions: Assertions) -> None:
+    `templates` are further fields by their names, and `credentials` the secrets that stand in them.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        user_is_email: bool,
+        assertions: Assertions,
+        templates: Mapping[str, HeaderTemplate] = MappingProxyType({}),
+        credentials: Mapping[str, Secret[str]] = MappingProxyType({}),
+    ) -> None:
         self._names = {told: name for told, name in names.items() if name}
         self._user_is_email = user_is_email
         self._assertions = assertions
+        self._credentials = {f"credential:{name}": secret.reveal() for name, secret in credentials.items()}
+        self._templates = {name: template for name, template in templates.items() if template.names_person}
+        self._fixed = [
+            (name, template.fill(self._credentials))
+            for name, template in templates.items()
+            if not template.names_person
+        ]
         self._cache: dict[str, tuple[Session, int, bytes]] = {}
 
     def lines(self, session: Session, now: int) -> bytes:
@@ -75,22 +95,40 @@ class Identities:
         Caddy 2.6 puts the text of its own placeholder where a field is missing, and nobody would be somebody.
         """
         told = dict(self.fields(session, now)) if session else {}
-        return [f"{name}: {told.get(name, '')}".encode("ascii") for name in self._names.values()]
+        names = (*self._names.values(), *self._templates)
+        return [
+            *(f"{name}: {told.get(name, '')}".encode("ascii") for name in names),
+            *(f"{name}: {value}".encode("ascii") for name, value in self._fixed),
+        ]
+
+    @property
+    def fixed_lines(self) -> bytes:
+        """The fields that go with every request, each ending in CRLF."""
+        return "".join(f"{name}: {value}\r\n" for name, value in self._fixed).encode("ascii")
 
     def fields(self, session: Session, now: int) -> list[tuple[str, str]]:
         """Return (header name, value) for everything told about `session`."""
+        local, _, domain = session.identifier.rpartition("@")
         told = {
-            "user": session.identifier if self._user_is_email else session.account,
+            "id": session.account,
             "email": session.identifier,
+            "local": local,
+            "domain": domain,
             "name": session.name,
             "groups": ",".join(groups_of(session)),
             "tenant": session.tenant,
             "role": session.role.value,
             "session": session.id,
             "factors": ",".join(sorted(factor.value for factor in session.factors)),
+        }
+        encoded = {key: encode(text) for key, text in told.items()} | self._credentials
+        named = encoded | {
+            "user": encoded["email" if self._user_is_email else "id"],
             "assertion": self._assertions.sign(session, now) if "assertion" in self._names else "",
         }
-        return [(name, encode(told[key])) for key, name in self._names.items() if told[key]]
+        found = [(name, named[key]) for key, name in self._names.items()]
+        found += [(name, template.fill(encoded)) for name, template in self._templates.items()]
+        return [(name, value) for name, value in found if value]
 
 
 def groups_of(session: Session) -> list[str]:

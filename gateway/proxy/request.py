@@ -10,10 +10,14 @@ WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # the others tel
 
 
 class RequestWriter:
-    """`scheme` is that of the public URL: the one the client sees, whatever stands between."""
+    """`scheme` is that of the public URL: the one the client sees, whatever stands between.
 
-    def __init__(self, scheme: str) -> None:
+    `fixed` are field lines that go with every request, each ending in CRLF.
+    """
+
+    def __init__(self, scheme: str, fixed: bytes = b"") -> None:
         self._scheme = scheme.encode("ascii")
+        self._fixed = fixed
         self._forwarded: dict[tuple[str, str], bytes] = {}
 
     def head(self, inbound: Inbound, more: bytes) -> bytes:
@@ -36,8 +40,9 @@ class RequestWriter:
         if len(self._forwarded) >= MAX_CACHED:
             self._forwarded.clear()
         authority = host.encode("ascii")
-        lines = self._forwarded[host, address] = b"Host: %b\r\n%bX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
+        lines = self._forwarded[host, address] = b"Host: %b\r\n%b%bX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
             authority,
+            self._fixed,
             b"X-Forwarded-For: %b\r\n" % address.encode("ascii") if address else b"",
             self._scheme,
             authority,

@@ -33,6 +33,7 @@ OWNERS_VARIABLE = "OPS_ACCESS_EMAILS"
 SECRET_VARIABLE = "GATEWAY_SECRET"  # noqa: S105 - its name, not a secret
 SECRET_CREDENTIAL = "gateway-secret"  # noqa: S105
 NOT_SETTINGS = frozenset((SECRET_VARIABLE, MAIL_PASSWORD_VARIABLE, "GATEWAY_CONFIG"))
+CREDENTIAL_VARIABLE = "GATEWAY_CREDENTIAL_"  # and the name of a secret in [identity.headers]
 MIN_SECRET_BYTES = 32
 
 
@@ -59,6 +60,7 @@ def load(
     given = in_file or {}
     variables = overlay(given, environ)
     settings, mistakes = validate(given, elsewhere)
+    settings = settings.model_copy(update={"credentials": read_credentials(settings, environ, problems)})
     said = [(key_of(place), reason) for place, reason in mistakes]
     if in_file is not None:
         said += look_closer(settings, [key_of(setting_at(place)) for place, _ in mistakes], look_further)
@@ -93,7 +95,7 @@ def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]
     """Put what the environment says over `given`; return which keys came from which variable."""
     origins = {}
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+        if not is_setting(variable):
             continue
         *sections, key = variable.removeprefix(PREFIX).lower().split("__")
         place: Any = given
@@ -103,6 +105,11 @@ def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]
             place[key] = read_value(text)
             origins[".".join((*sections, key))] = variable
     return origins
+
+
+def is_setting(variable: str) -> bool:
+    """Whether a variable of the environment says what gateway.toml could."""
+    return variable.startswith(PREFIX) and variable not in NOT_SETTINGS and not variable.startswith(CREDENTIAL_VARIABLE)
 
 
 def read_value(text: str) -> Any:
@@ -201,6 +208,20 @@ def read_mail_password(environ: Mapping[str, str], problems: list[Problem]) -> S
     if "\ufffd" in password or not all(ch.isprintable() for ch in password):
         problems.append(Problem(where, MAIL_PASSWORD_VARIABLE, "a password is one line of text in UTF-8"))
     return Secret(password) if password else None
+
+
+def read_credentials(settings: Settings, environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Secret[str]]:
+    """Return the secrets that stand in the templates of [identity.headers], by their names."""
+    found = {}
+    for name in {name for template in settings.identity.headers.values() for name in template.credentials}:
+        variable = CREDENTIAL_VARIABLE + name.upper().replace("-", "_")
+        where, text = read_credential(environ, name, variable, problems)
+        value = (text or "").strip("\r\n")
+        if text is not None and not (value and value.isascii() and value.isprintable()):
+            reason = f"give the secret in this variable, or as the credential {name}: one line of printable ASCII"
+            problems.append(Problem(where, variable, reason))
+        found[name] = Secret(value)
+    return found
 
 
 def read_credential(

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gateway.accounts.record import check_tenant
 from gateway.gate import Rules
 from gateway.secret import Secret
+from gateway.settings.header_template import HeaderTemplate, read_template
 from gateway.settings.values import (
     COLOUR,
     COOKIE_NAME,
@@ -32,6 +33,7 @@ from gateway.settings.values import (
     check_recipient,
     check_sender,
     check_store,
+    check_told_header,
     matches,
 )
 
@@ -62,6 +64,21 @@ def check_names(names: dict[str, str]) -> dict[str, str]:
     if twice:
         raise ValueError(f"{twice!r} is given twice")
     return names
+
+
+def read_headers(given: Any) -> Any:
+    """Templates are read where the settings are, so that a mistake in one is said by its header."""
+    if not isinstance(given, dict):
+        return given
+    read = {}
+    for name, text in given.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name}: it must be text, in quotes")
+        try:
+            read[check_told_header(name)] = read_template(text)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return read
 
 
 Address = Annotated[str, AfterValidator(check_address)]
@@ -128,6 +145,7 @@ class Identity(Section):
     names: Annotated[dict[str, HeaderName], BeforeValidator(complete_names), AfterValidator(check_names)] = (
         IDENTITY_NAMES
     )
+    headers: Annotated[dict[str, HeaderTemplate], BeforeValidator(read_headers)] = {}
 
 
 class Limits(Section):
@@ -221,11 +239,13 @@ class Settings(Section):
     access: Access = Access()
     secrets: tuple[Secret[bytes], ...] = ()
     mail_password: Secret[str] | None = None
+    credentials: Mapping[str, Secret[str]] = {}
 
 
 # The sections that a file may set; `access` and what is secret come from elsewhere.
 FROM_ELSEWHERE: Mapping[str, str] = {
     "access": "the allowlists stand in access.toml",
     "secrets": "secrets come from the environment or $CREDENTIALS_DIRECTORY, never from a file of settings",
+    "credentials": "the secrets of headers come from the environment or $CREDENTIALS_DIRECTORY, never from here",
     "mail_password": "the mail server's password comes from the environment or $CREDENTIALS_DIRECTORY, never from here",
 }

@@ -22,6 +22,14 @@ def check_together(settings: Settings) -> Iterator[Said]:
     if settings.mail.username and settings.mail_password is None:
         where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
         yield "mail.username", f"there is no password for it; give it in {where}"
+    told = {name.lower() for name in settings.identity.names.values()}
+    for name in settings.identity.headers:
+        if name.lower() in told:
+            yield (
+                f"identity.headers.{name}",
+                "this name stands in [identity.names], or here, already; take it out there",
+            )
+        told.add(name.lower())
     for network in settings.listen.trusted_proxies:
         if network != "unix" and ip_network(network).prefixlen == 0:
             yield "listen.trusted_proxies", f"{network} is everybody, and each could say to be anybody else"

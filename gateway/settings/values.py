@@ -139,6 +139,13 @@ def check_header(name: str) -> str:
     return name
 
 
+def check_told_header(name: str) -> str:
+    """A header with a value of the operator's; X-Forwarded-Prefix is among them, for nothing else says it."""
+    if not name:
+        raise ValueError("a header has a name")
+    return name if name.lower() == "x-forwarded-prefix" else check_header(name)
+
+
 def check_domains(tenants: dict[str, str]) -> dict[str, str]:
     for domain in tenants:
         written = normalise_domain(domain)
