@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.accounts.email_change import EmailChange, EmailPages, EmailPaths
 from gateway.accounts.import_pages import ImportPages
-from gateway.accounts.importer import Importer
+from gateway.accounts.importer import Importer, Quota
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.pages import AccountsPages, AccountsPaths
 from gateway.accounts.password_pages import PasswordPages, PasswordPaths
@@ -51,12 +51,13 @@ class Shared:
 
 def account_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, Handler]]:
     """Return the handlers by the names of their routes and the method."""
+    importer = Importer(shared.store, shared.invitations, settings.access.owners, quota_of(settings))
     return {
         **password_handlers(settings, shared),
         **signup_handlers(settings, shared),
         **email_handlers(settings, shared),
-        **people_handlers(settings, shared, "accounts", is_owners=False),
-        **people_handlers(settings, shared, "ops_accounts", is_owners=True),
+        **people_handlers(settings, shared, importer, "accounts", is_owners=False),
+        **people_handlers(settings, shared, importer, "ops_accounts", is_owners=True),
         **tenant_handlers(shared),
     }
 
@@ -133,7 +134,9 @@ def email_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, Ha
     return {"email_confirm": {"GET": pages.show, "POST": pages.confirm}}
 
 
-def people_handlers(settings: Settings, shared: Shared, name: str, *, is_owners: bool) -> dict[str, dict[str, Handler]]:
+def people_handlers(
+    settings: Settings, shared: Shared, importer: Importer, name: str, *, is_owners: bool
+) -> dict[str, dict[str, Handler]]:
     """Return the handlers of one set of pages about people: an admin's, or the owner's across tenants."""
     path = shared.paths
     paths = AccountsPaths(
@@ -163,7 +166,7 @@ def people_handlers(settings: Settings, shared: Shared, name: str, *, is_owners:
         is_owners=is_owners,
     )
     imports = ImportPages(
-        importer=Importer(shared.store, shared.invitations, owners),
+        importer=importer,
         renderer=shared.renderer,
         answers=shared.answers,
         paths=paths,
@@ -178,6 +181,10 @@ def people_handlers(settings: Settings, shared: Shared, name: str, *, is_owners:
         f"{name}_reset": {"GET": pages.confirm_reset, "POST": pages.reset},
         f"{name}_sign_out": {"GET": pages.confirm_sign_out, "POST": pages.sign_out},
     }
+
+
+def quota_of(settings: Settings) -> Quota:
+    return Quota(settings.limits.uploads_per_day, settings.limits.upload_bytes_per_day)
 
 
 def tenant_handlers(shared: Shared) -> dict[str, dict[str, Handler]]:

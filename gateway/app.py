@@ -17,6 +17,7 @@ from aiohttp import web
 
 from gateway import keys
 from gateway.access_log import AccessLog
+from gateway.account_wiring import quota_of
 from gateway.accounts.importer import Importer
 from gateway.admin.board import Board
 from gateway.admin.figures import StoreFigures
@@ -118,7 +119,8 @@ class Gateway:
         )
         self._checker = checker_of(settings.passwords, self._tell_refused(Scarce.PASSWORDS))
         self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
-        self._importer = Importer(self._store, invitations_of(settings, paths_of(settings)), settings.access.owners)
+        invitations = invitations_of(settings, paths_of(settings))
+        self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
         self._keeper = keeper_of(settings, self._store)
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
@@ -210,6 +212,7 @@ class Gateway:
         self._lookup.adopt(access.owners)
         self._front.adopt(rules)
         self._revocation.adopt(rules)
+        self._importer.adopt(access.owners)
 
     async def drain(self) -> None:
         """Accept no more, let what is under way end within the time to drain, then close everything."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, Table, and_, delete, or_, select, tuple_
 
+from gateway.accounts.imports import KEEP_SECONDS as IMPORT_SECONDS
 from gateway.attacks.rows import QUIET_SECONDS
 from gateway.factors.magic_link import LIFE_SECONDS as MAGIC_LINK_SECONDS
 from gateway.forms.record import KEEP_SECONDS as FORM_SECONDS
@@ -23,6 +24,7 @@ from gateway.store.schema import (
     alarms,
     attempts,
     blocks,
+    import_rows,
     imports,
     kept_forms,
     limits,
@@ -59,7 +61,9 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     yield blocks, blocks.c.until <= now
     yield alarms, alarms.c.seen_at < now - QUIET_SECONDS - DAY
     is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))
-    yield imports, and_(imports.c.created_at < now - DAY, is_idle)
+    is_old = and_(imports.c.created_at < now - IMPORT_SECONDS - DAY, is_idle)
+    yield import_rows, import_rows.c.import_id.in_(select(imports.c.id).where(is_old))
+    yield imports, is_old
     yield kept_forms, kept_forms.c.kept_at < now - FORM_SECONDS
     yield outbox, outbox.c.sent_at < now - KEEP_MAIL_SECONDS
     # A session that is over still tells a known device from a new one, for as long as devices are known.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Any
 
 from aiohttp import web
 
-from gateway.accounts.bulk import Create, Reject, Skip, UnreadableFile
-from gateway.accounts.importer import Importer
+from gateway.accounts.bulk import UnreadableFile
+from gateway.accounts.importer import Importer, OverQuota
+from gateway.accounts.imports import Preview
 from gateway.accounts.pages import AccountsPaths, actor_of
 from gateway.accounts.people import Actor
+from gateway.accounts.record import Module
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
 from gateway.pages import Renderer
@@ -37,22 +38,13 @@ class ImportPages:
         import_id = asked_of(request, "id")
         if not import_id:
             return self._page("import.html", request, problem="")
-        found = await self._importer.look(self._actor(request), import_id)
+        found = await self._importer.find(self._actor(request), import_id)
         if found is None:
             raise web.HTTPNotFound
-        work, verdicts = found
-        if work.started_at is None:
-            return self._page(
-                "import-preview.html",
-                request,
-                work=work,
-                creates=[verdict for verdict in verdicts if isinstance(verdict, Create)],
-                skips=[verdict for verdict in verdicts if isinstance(verdict, Skip)],
-                rejects=[verdict for verdict in verdicts if isinstance(verdict, Reject)],
-            )
-        counts = Counter(told.word for told in work.report)
-        left_out = [told for told in work.report if told.word != "invited"]
-        return self._page("import-progress.html", request, work=work, counts=counts, left_out=left_out)
+        work, more = found
+        if isinstance(more, Preview):
+            return self._page("import-preview.html", request, work=work, preview=more, modules=list(Module))
+        return self._page("import-progress.html", request, work=work, left_out_rows=more)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/import: `file`."""
@@ -60,11 +52,12 @@ class ImportPages:
         if not content:
             return self._page("import.html", request, status=422, problem="choose a file first")
         try:
-            import_id = await self._importer.keep(
-                self._actor(request), content, visit_of(request).inbound, int(time.time())
-            )
+            import_id = await self._importer.keep(self._actor(request), content, int(time.time()))
         except UnreadableFile as error:
             return self._page("import.html", request, status=422, problem=str(error))
+        except OverQuota as error:
+            headers = {"Retry-After": str(error.seconds)}
+            return self._page("import.html", request, status=429, headers=headers, problem="quota")
         return see_other(f"{self._paths.bulk}?id={import_id}")
 
     async def start(self, request: web.Request) -> web.StreamResponse:
@@ -73,13 +66,22 @@ class ImportPages:
         stale = stale_factor(signed_in_of(request), int(time.time()))
         if stale is not None:
             return self._answers.step(stale, Wish(f"{self._paths.bulk}?id={import_id}", again=True))
-        if not await self._importer.start(self._actor(request), import_id, int(time.time())):
+        inbound = visit_of(request).inbound
+        if not await self._importer.start(self._actor(request), import_id, inbound, int(time.time())):
             raise web.HTTPNotFound
         return see_other(f"{self._paths.bulk}?id={import_id}")
 
     def _actor(self, request: web.Request) -> Actor:
         return actor_of(request, is_owners=self._is_owners)
 
-    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+    def _page(
+        self,
+        template: str,
+        request: web.Request,
+        *,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        **context: Any,
+    ) -> web.Response:
         context |= {"paths": self._paths, "is_owners": self._is_owners}
-        return self._renderer.page(template, visit_of(request), status=status, **context)
+        return self._renderer.page(template, visit_of(request), status=status, headers=headers, **context)

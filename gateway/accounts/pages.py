@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -218,18 +218,8 @@ class AccountsPages:
     def _read_invitation(self, form: Form, actor: Actor) -> Create | Reject:
         row = {name: form.text(name) for name in ("email", "name", "role")}
         row["tenant"] = form.text("tenant") if actor.tenant is None else actor.tenant
-        verdict = judge(0, row, set())
-        if isinstance(verdict, Create):
-            return Create(
-                verdict.line,
-                verdict.identifier,
-                verdict.name,
-                verdict.tenant,
-                verdict.role,
-                modules_of(form),
-                password_hash=None,
-            )
-        return verdict if isinstance(verdict, Reject) else Reject(0, row["email"], verdict.reason)
+        verdict = judge(0, row)
+        return verdict if isinstance(verdict, Reject) else replace(verdict, modules=modules_of(form))
 
     def _invite_form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:
         return self._page(

@@ -176,6 +176,12 @@ async def is_tenant_active(tx: Transaction, slug: str) -> bool:
     return status == "active"
 
 
+async def is_tenant_suspended(tx: Transaction, slug: str) -> bool:
+    """Whether there is such a tenant and it is suspended; one that is not there yet is made with its first account."""
+    status = (await tx.execute(select(tenants.c.status).where(tenants.c.slug == slug))).scalar_one_or_none()
+    return status == "suspended"
+
+
 async def is_welcome(tx: Transaction, account: Account) -> bool:
     """Whether the account, and its tenant, may sign in at all."""
     return account.status is Status.ACTIVE and await is_tenant_active(tx, account.tenant)

@@ -44,15 +44,15 @@ def add_account(
 ) -> None:
     """Add an account and set its password."""
     from gateway.accounts import rows
-    from gateway.accounts.bulk import Create, Reject, judge
+    from gateway.accounts.bulk import Reject, judge
     from gateway.accounts.change import create
     from gateway.passwords.policy import Person
 
     settings = settings_of(config)
     row = {"email": email, "name": name, "role": role, "tenant": tenant, "department": department}
-    wanted = judge(0, row, set())
-    if not isinstance(wanted, Create):
-        fail(wanted.reason if isinstance(wanted, Reject) else "there is an account with this email")
+    wanted = judge(0, row)
+    if isinstance(wanted, Reject):
+        fail(wanted.reason)
     password = read_password(password_stdin)
     person = Person(wanted.identifier, wanted.name, wanted.tenant, settings.pages.product)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from gateway.accounts.app_users import Disable, Follow, Keep, Wishes
 from gateway.accounts.app_users import Verdict as AppVerdict
 from gateway.accounts.bulk import Create, Reject, Skip, Verdict, plan, read_csv
 from gateway.accounts.change import create
-from gateway.accounts.record import Account
+from gateway.accounts.record import Account, Module
 from gateway.cli.common import fail, operator, with_store
 from gateway.routes import paths_of
 
@@ -24,25 +26,52 @@ if TYPE_CHECKING:
 MAX_SOURCE = 200
 
 
+class Word(StrEnum):
+    """What becomes of a row."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    SAME = "same"
+    DISABLE = "disable"
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
+PLANNED: Mapping[Word, str] = {
+    Word.CREATE: "would create",
+    Word.UPDATE: "would update",
+    Word.SAME: "unchanged",
+    Word.DISABLE: "would disable",
+    Word.SKIP: "would skip",
+    Word.REFUSE: "refused",
+}
+DONE: Mapping[Word, str] = {
+    Word.CREATE: "created",
+    Word.UPDATE: "updated",
+    Word.SAME: "unchanged",
+    Word.DISABLE: "disabled",
+    Word.SKIP: "skipped",
+    Word.REFUSE: "refused",
+}
+
+
 def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
-    given = read_csv(file.read_bytes())
+    given = list(read_csv(file.read_bytes()))
 
     async def change(store: Store) -> list[Verdict]:
-        async with store.transaction() as tx:
-            verdicts = plan(given, [account.identifier for account in await rows.list_all(tx)])
+        async with store.transaction() if apply else store.reading() as tx:
+            existing = [account.identifier for account in await rows.list_all(tx)]
+            verdicts = plan(given, existing, settings.access.owners)
             if apply:
                 for wanted in verdicts:
                     if isinstance(wanted, Create):
                         await create(tx, wanted, operator(), int(time.time()))
             return verdicts
 
-    counts = {"create": 0, "skip": 0, "refuse": 0}
     verdicts = with_store(settings, change)
-    for verdict in verdicts:
-        word, about = describe(verdict)
-        counts[word] += 1
-        yield f"line {verdict.line}: {word} {about}"
-    yield f"{counts['create']} to create, {counts['skip']} to skip, {counts['refuse']} refused: {ending(apply)}"
+    words = DONE if apply else PLANNED
+    yield from (f"line {verdict.line}: {describe(verdict, words)}" for verdict in verdicts)
+    yield f"{count(verdicts, (Word.CREATE, Word.SKIP, Word.REFUSE), words)}: {ending(apply)}"
     yield from say_how_they_enter(settings, verdicts)
 
 
@@ -51,39 +80,35 @@ def from_application(
 ) -> Iterator[str]:
     source = source or app_database.name_of(url)
     if len(source) > MAX_SOURCE or not source.isprintable():
-        fail(f"the name of a source has at most {MAX_SOURCE} characters; give a short one with --source")
+        fail(f"source names can have at most {MAX_SOURCE} characters; use a shorter --source")
     query = read_query(query_file)
 
     async def work(store: Store) -> list[AppVerdict]:
         now = int(time.time())  # before reading: what is changed meanwhile was changed after it
         given = await app_database.read(url, query)
         if wishes.disable_missing and not given:
-            fail("the query returned no rows; with --disable-missing that would disable everybody")
+            fail("the query returned no rows; with --disable-missing this would disable everyone")
         job = AppImport(store, source=source, owners=settings.access.owners, by=operator(), now=now)
         return await (job.apply(given, wishes) if apply else job.show(given, wishes))
 
-    counts = {"create": 0, "update": 0, "same": 0, "disable": 0, "skip": 0, "refuse": 0}
     verdicts = with_store(settings, work)
+    words = DONE if apply else PLANNED
     for verdict in verdicts:
-        word, about = describe(verdict)
-        counts[word] += 1
         where = "gone" if isinstance(verdict, Disable | Keep) else f"row {verdict.line}"
-        yield f"{where}: {word} {about}"
-    yield (
-        f"{counts['create']} to create, {counts['update']} to update, {counts['same']} the same, "
-        f"{counts['disable']} to disable, {counts['skip']} to skip, {counts['refuse']} refused: {ending(apply)}"
-    )
+        yield f"{where}: {describe(verdict, words)}"
+    yield f"{count(verdicts, tuple(Word), words)}: {ending(apply)}"
     yield from say_how_they_enter(settings, verdicts)
 
 
 def say_how_they_enter(settings: Settings, verdicts: Sequence[Verdict | AppVerdict]) -> Iterator[str]:
     """Say what is left to do for whom has no password: an import mails nobody."""
-    count = sum(isinstance(verdict, Create) and verdict.password_hash is None for verdict in verdicts)
-    if count:
+    without = sum(isinstance(verdict, Create) and verdict.password_hash is None for verdict in verdicts)
+    if without:
         origin, paths = settings.public_url.rstrip("/"), paths_of(settings)
         yield (
-            f"{count} without a password, and nobody is mailed: they choose one at {origin}{paths['forgot']}, "
-            f"or an admin invites them at {origin}{paths['accounts']}"
+            f"{without} {'accounts have' if without > 1 else 'account has'} no password yet, and no emails were sent. "
+            f"A password can be set at "
+            f"{origin}{paths['forgot']}, or an admin can invite them at {origin}{paths['accounts']}"
         )
 
 
@@ -95,26 +120,58 @@ def read_query(file: Path) -> str:
 
 
 def ending(apply: bool) -> str:
-    return "done" if apply else "nothing was changed; add --apply to do it"
+    return "done" if apply else "nothing changed; add --apply to import"
 
 
-def describe(verdict: Verdict | AppVerdict) -> tuple[str, str]:
-    """Return what is done in a word, to whom, and why or how."""
+def count(verdicts: Sequence[Verdict | AppVerdict], kinds: Sequence[Word], words: Mapping[Word, str]) -> str:
+    """Return how many there are of each kind, in words."""
+    counts = Counter(word_of(verdict) for verdict in verdicts)
+    return ", ".join(f"{words[kind]} {counts[kind]}" for kind in kinds)
+
+
+def describe(verdict: Verdict | AppVerdict, words: Mapping[Word, str]) -> str:
+    """Return what is done, or was, to whom, and why or how."""
+    return f"{words[word_of(verdict)]} {about(verdict)}"
+
+
+def word_of(verdict: Verdict | AppVerdict) -> Word:
     match verdict:
         case Create():
-            return "create", f"{verdict.identifier} ({verdict.name}, {verdict.role.value}, {verdict.tenant})"
+            return Word.CREATE
         case Follow():
-            changes = list(changes_between(verdict.account, verdict.after))
-            said = "; ".join((*changes, *verdict.remarks))
-            return "update" if changes else "same", f"{verdict.identifier}: {said}" if said else verdict.identifier
-        case Skip():
-            return "skip", f"{verdict.identifier}: {verdict.reason}"
+            return Word.UPDATE if any(changes_between(verdict.account, verdict.after)) else Word.SAME
+        case Skip() | Keep():
+            return Word.SKIP
         case Reject():
-            return "refuse", f"{verdict.email!r}: {verdict.reason}"
+            return Word.REFUSE
+        case Disable():
+            return Word.DISABLE
+
+
+def about(verdict: Verdict | AppVerdict) -> str:
+    match verdict:
+        case Create():
+            return about_new(verdict)
+        case Follow():
+            said = "; ".join((*changes_between(verdict.account, verdict.after), *verdict.remarks))
+            return f"{verdict.identifier}: {said}" if said else verdict.identifier
+        case Skip():
+            return f"{verdict.identifier}: {verdict.reason}"
+        case Reject():
+            return f"{verdict.email!r}: {verdict.reason}"
         case Disable(account):
-            return "disable", account.identifier
+            return account.identifier
         case Keep(account, reason):
-            return "skip", f"{account.identifier}: {reason}"
+            return f"{account.identifier}: {reason}"
+
+
+def about_new(wanted: Create) -> str:
+    modules = ", ".join(sorted(wanted.modules)) or "no modules"
+    said = f"{wanted.identifier} ({wanted.name}, {wanted.role.value}, {wanted.tenant}, {modules})"
+    if wanted.unknown_department:
+        known = ", ".join(Module)
+        said += f"; warning: no department {wanted.unknown_department!r}, departments that give access are {known}"
+    return said
 
 
 def changes_between(before: Account, after: Account) -> Iterator[str]:

@@ -159,6 +159,8 @@ class Limits(Section):
     hashing_iterations: int = Field(1_000_000, ge=1_000)
     hashing_threads: int = Field(1, ge=1, le=64)
     hashing_queue: int = Field(64, ge=1)
+    uploads_per_day: int = Field(20, ge=0)
+    upload_bytes_per_day: int = Field(10_000_000, ge=0)
 
 
 class Lifespan(Section):

@@ -8,37 +8,60 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.accounts import imports, rows
-from gateway.accounts.importer import ROWS_AT_ONCE, Importer
-from gateway.accounts.imports import Asked, Import
+from gateway.accounts.bulk import UnreadableFile
+from gateway.accounts.importer import (
+    MAX_ROWS,
+    NOT_ANY_MORE,
+    NOT_INVITABLE,
+    OWNER,
+    ROWS_AT_ONCE,
+    SUSPENDED,
+    Importer,
+    OverQuota,
+    Quota,
+    judge_file,
+)
+from gateway.accounts.imports import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
 from gateway.accounts.invitations import Invitations
+from gateway.accounts.people import Actor
 from gateway.accounts.record import Account, Role, Status
 from gateway.mail.outbox import Outbox
 from gateway.sealing import Sealer
 from gateway.secret import Secret
+from gateway.sessions.record import Session
 from gateway.store import Store
-from gateway.store.schema import accounts, audit
+from gateway.store.schema import accounts, audit, import_rows
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, person
 
-OWNER = "otto@otium.example"
+OWNER_EMAIL = "otto@otium.example"
+OWNERS = frozenset((OWNER_EMAIL,))
+AMPLE = Quota(20, 10_000_000)
 COUNT = 2 * ROWS_AT_ONCE + 3
+HEADER = b"email,name,department,role,tenant\n"
 
 
-def importer(store: Store) -> Importer:
+def importer(store: Store, quota: Quota = AMPLE) -> Importer:
     sealer = Sealer((Secret(bytes(range(48))),))
     invitations = Invitations(Outbox(make_composer(), sealer), sealer, "https://app.example.com/invite/")
-    return Importer(store, invitations, frozenset((OWNER,)))
+    return Importer(store, invitations, OWNERS, quota)
 
 
-async def started(store: Store, admin: Account, tenant: str | None = "acme") -> str:
-    asked = Asked(admin.id, admin.name, admin.identifier, "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
-    given = [
-        (n + 2, {"email": f"p{n}@acme.example", "name": f"P {n}", "role": "employee", "tenant": "acme"})
-        for n in range(COUNT)
-    ]
+def asked_by(admin: Account) -> Asked:
+    return Asked(admin.id, admin.name, admin.identifier, "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
+
+
+def file_of(*emails: str, tenant: str = "acme") -> bytes:
+    return HEADER + "".join(f"{email},P,hr,employee,{tenant}\n" for email in emails).encode()
+
+
+EVERYBODY = file_of(*(f"p{n}@acme.example" for n in range(COUNT)))
+
+
+async def started(store: Store, admin: Account, tenant: str | None = "acme", content: bytes = EVERYBODY) -> str:
     async with store.transaction() as tx:
-        import_id = await imports.add(tx, tenant, asked, given, NOW)
-        await imports.start(tx, import_id, NOW)
+        import_id = await imports.add(tx, tenant, 1, judge_file(content, tenant, OWNERS), NOW)
+        await imports.start(tx, import_id, asked_by(admin), NOW)
     return import_id
 
 
@@ -61,19 +84,23 @@ async def an_admin(store: Store) -> Account:
     return await add_person(store, person("adam@acme.example", role=Role.ADMIN))
 
 
-async def report(store: Store, import_id: str, tenant: str | None = "acme") -> list[str]:
+async def report(store: Store, import_id: str, tenant: str | None = "acme") -> tuple[Import, list[ImportRow]]:
+    """Return a finished import and what was left out."""
     async with store.reading() as tx:
         found = await imports.find(tx, import_id, tenant)
-    assert found is not None
-    assert found.finished_at is not None
-    return [told.word for told in found.report]
+        assert found is not None
+        assert found.finished_at is not None
+        return found, list((await imports.find_left_out(tx, found)).rows)
 
 
-async def test_every_row_is_invited_once(store: Store) -> None:
+async def test_every_row_is_invited_once_and_nothing_of_the_file_is_kept(store: Store) -> None:
     import_id = await started(store, await an_admin(store))
     await importer(store).run_once(lambda: NOW)
     assert await counts(store) == (COUNT, COUNT)
-    assert await report(store, import_id) == ["invited"] * COUNT
+    found, left_out = await report(store, import_id)
+    assert (found.invited, left_out) == (COUNT, [])
+    async with store.reading() as tx:
+        assert (await tx.execute(select(func.count()).select_from(import_rows))).scalar_one() == 0
 
 
 async def test_who_comes_back_too_late_leaves_nothing_behind(store: Store) -> None:
@@ -88,6 +115,7 @@ async def test_who_comes_back_too_late_leaves_nothing_behind(store: Store) -> No
 
 @pytest.mark.parametrize("change", ["demoted", "disabled", "suspended", "moved"])
 async def test_it_stops_when_its_admin_may_not_invite_any_more(store: Store, change: str) -> None:
+    """S23: whoever pressed the button counts, at each step."""
     admin = await an_admin(store)
     import_id = await started(store, admin)
     work = await importer(store).go_on(await claimed(store), NOW)
@@ -103,22 +131,147 @@ async def test_it_stops_when_its_admin_may_not_invite_any_more(store: Store, cha
             case _:
                 await rows.add_tenant(tx, "beta", "Beta")
                 await tx.execute(accounts.update().where(accounts.c.id == admin.id).values(tenant="beta"))
-    while work is not None and work.finished_at is None:
-        work = await importer(store).go_on(work, NOW)
+    ended = await importer(store).go_on(work, NOW)
+    assert ended is not None
     assert await counts(store) == (ROWS_AT_ONCE, ROWS_AT_ONCE)
-    assert await report(store, import_id) == ["invited"] * ROWS_AT_ONCE + ["refused"] * (COUNT - ROWS_AT_ONCE)
+    found, left_out = await report(store, import_id)
+    assert (found, found.invited, found.refused) == (ended, ROWS_AT_ONCE, COUNT - ROWS_AT_ONCE)
+    assert {row.reason for row in left_out} == {NOT_ANY_MORE}
 
 
 async def test_an_import_across_tenants_is_the_owners_alone(store: Store) -> None:
-    owner = await add_person(store, replace(person(OWNER), role=Role.ADMIN))
+    owner = await add_person(store, replace(person(OWNER_EMAIL), role=Role.ADMIN))
     theirs = await started(store, owner, tenant=None)
     await importer(store).run_once(lambda: NOW)
-    assert await report(store, theirs, None) == ["invited"] * COUNT
+    assert (await report(store, theirs, None))[0].invited == COUNT
+
+
+async def test_who_is_taken_off_the_list_of_owners_goes_on_with_nothing(store: Store) -> None:
+    owner = await add_person(store, replace(person(OWNER_EMAIL), role=Role.ADMIN))
+    theirs, job = await started(store, owner, tenant=None), importer(store)
+    job.adopt(frozenset())
+    await job.run_once(lambda: NOW)
+    assert (await report(store, theirs, None))[0].refused == COUNT
 
 
 async def test_an_admin_does_not_import_across_tenants(store: Store) -> None:
     admin = await an_admin(store)
     import_id = await started(store, admin, tenant=None)
     await importer(store).run_once(lambda: NOW)
-    assert await report(store, import_id, None) == ["refused"] * COUNT
+    assert (await report(store, import_id, None))[0].refused == COUNT
     assert await counts(store) == (0, 0)
+
+
+async def test_addresses_outside_the_own_company_get_one_neutral_answer(store: Store) -> None:
+    """S12: an account elsewhere and a platform owner are refused in the same words."""
+    admin = await an_admin(store)
+    await add_person(store, person("olga@beta.example", tenant="beta"))
+    emails = ("olga@beta.example", OWNER_EMAIL, "adam@acme.example", "new@acme.example")
+    import_id = await started(store, admin, content=file_of(*emails))
+    await importer(store).run_once(lambda: NOW)
+    found, left_out = await report(store, import_id)
+    assert [row.reason for row in left_out] == [NOT_INVITABLE, NOT_INVITABLE, HAS_ACCOUNT]
+    assert (found.invited, found.skipped, found.refused) == (1, 1, 2)
+
+
+async def test_the_owner_is_told_why_and_invites_nobody_into_a_suspended_company(store: Store) -> None:
+    owner = await add_person(store, replace(person(OWNER_EMAIL), role=Role.ADMIN, tenant="otium"))
+    await add_person(store, person("olga@beta.example", tenant="beta"))
+    async with store.transaction() as tx:
+        await rows.add_tenant(tx, "gone", "Gone")
+        await rows.set_tenant_status(tx, "gone", is_active=False)
+    content = file_of("olga@beta.example", OWNER_EMAIL) + file_of("x@gone.example", tenant="gone").removeprefix(HEADER)
+    import_id = await started(store, owner, tenant=None, content=content)
+    await importer(store).run_once(lambda: NOW)
+    _, left_out = await report(store, import_id, None)
+    assert [row.reason for row in left_out] == [ELSEWHERE, OWNER, SUSPENDED]
+
+
+@pytest.mark.parametrize("quota", [Quota(2, 1_000), Quota(9, 2 * len(EVERYBODY) + 1)])
+async def test_uploads_have_a_quota_per_tenant_and_day(store: Store, quota: Quota) -> None:
+    """S13: refused before anything is read, and there is room again when the oldest is a day old."""
+    job = importer(store, Quota(quota.files, max(quota.bytes, 2 * len(EVERYBODY) + 1)))
+    actor = Actor(session_of(await an_admin(store)), "acme")
+    for second in range(2):
+        await job.keep(actor, EVERYBODY, NOW + second)
+    with pytest.raises(OverQuota) as refused:
+        await job.keep(actor, EVERYBODY, NOW + 60)
+    assert refused.value.seconds == imports.DAY - 60
+    await job.keep(Actor(actor.session, "beta"), EVERYBODY, NOW + 60)
+    await job.keep(actor, EVERYBODY, NOW + imports.DAY)
+
+
+def session_of(account: Account) -> Session:
+    return Session(
+        id="ses_1",
+        account=account.id,
+        identifier=account.identifier,
+        name=account.name,
+        tenant=account.tenant,
+        role=account.role,
+        modules=account.modules,
+        is_owner=False,
+        proofs=(),
+        started_at=NOW,
+        seen_at=NOW,
+    )
+
+
+# Reading.
+
+
+def test_rows_that_repeat_each_other_are_all_refused_and_say_where() -> None:
+    """S5, O5."""
+    judged = judge_file(
+        file_of("Wanda@acme.example", "x@acme.example", "wanda@acme.example", "WANDA@acme.example."), "acme", OWNERS
+    )
+    assert [(row.state, row.other_line) for row in judged] == [
+        (RowState.REFUSED, 4), (RowState.WAITING, None), (RowState.REFUSED, 2), (RowState.REFUSED, 2),
+    ]  # fmt: skip
+
+
+def test_an_owner_is_refused_to_the_owner_and_not_told_to_an_admin() -> None:
+    for tenant, state in ((None, RowState.REFUSED), ("acme", RowState.WAITING)):
+        (row,) = judge_file(file_of("OTTO@otium.example"), tenant, OWNERS)
+        assert row.state is state
+
+
+WIDE = b"email,name,department,role"
+UNREADABLE = [
+    (WIDE + b"," * 201, "more than 200 columns"),
+    (WIDE + b";" * 1_900_000, "longer than 20000"),
+    (HEADER + b"," * 1_900_000, "longer than 20000"),
+    (HEADER + b'"' + b"x\n" * 900_000, "longer than 20000"),
+    (HEADER + b"\n" * 1_900_000, "lines"),
+    (HEADER + b"\r" * 1_900_000, "lines"),
+    (HEADER + b"x\n" * (MAX_ROWS + 1), "at most 5000"),
+    (WIDE + b",email\n", "names the column email twice"),
+    ("email,name,department,role\n".encode("utf-16"), "not UTF-8"),
+    (HEADER + b"\xff\n", "not UTF-8"),
+    (b"\0" * 1_900_000, "longer than 20000"),
+    (HEADER, "no rows"),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), UNREADABLE)
+def test_a_file_that_is_no_list_is_refused_early(content: bytes, said: str) -> None:
+    with pytest.raises(UnreadableFile, match=said):
+        judge_file(content, "acme", OWNERS)
+
+
+ODD_CELLS = [
+    b"a\0b@acme.example,A,,employee,\n",
+    b"x@acme.example," + "\u0301".encode() * 1_001 + b",,employee,\n",
+    b"a" * 5_000 + b",A,,employee,\n",
+    b"x@acme.example,A,,employee,beta\n",
+    b"x@acme.example,A\0,,employee,\n",
+]
+
+
+@pytest.mark.parametrize("line", ODD_CELLS)
+def test_an_odd_row_is_refused_and_fits_its_columns(line: bytes) -> None:
+    (row,) = judge_file(HEADER + line, "acme", OWNERS)
+    assert row.state is RowState.REFUSED
+    assert len(row.email) <= 320
+    assert "\0" not in row.email
+    assert row.reason

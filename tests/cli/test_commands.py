@@ -225,14 +225,16 @@ def test_explain_says_what_would_happen_and_why(
 CSV = """email,name,department,role,tenant,password_hash
 New@Acme.example,Nia Új,HR,employee,acme,pbkdf2:sha256:1000$salt$00ff
 erin@acme.example,Erin,hr,employee,acme,
-new@acme.example,Again,hr,employee,acme,
+Twice@acme.example,One,hr,employee,acme,
+twice@acme.example,Two,hr,boss,acme,
 bad@@acme.example,Bad,hr,employee,acme,
 x@acme.example,"Line
 break",hr,employee,acme,
 y@acme.example,Y,hr,boss,acme,
 z@acme.example,Z,hr,employee,Acme Inc,
 h@acme.example,H,hr,employee,acme,md5$x$y
-fin@acme.example,Fin,Finance,manager,,
+fin@acme.example,Fin,Sales,manager,,
+Otto@otium.example,Otto,,admin,otium,pbkdf2:sha256:1000$salt$00ff
 """
 
 
@@ -242,29 +244,35 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     before = shell.cli("account", "list").stdout
     shown = shell.cli("account", "import", str(file))
     assert shown.returncode == 0, shown.stderr
-    assert "2 to create, 2 to skip, 5 refused: nothing was changed" in shown.stdout
-    assert "line 3: skip erin@acme.example: there is an account with this email" in shown.stdout
-    assert "line 4: skip new@acme.example: the email stands in line 2 already" in shown.stdout
-    assert "line 5: refuse 'bad@@acme.example'" in shown.stdout
+    assert "would create 2, would skip 1, refused 8: nothing changed; add --apply to import" in shown.stdout
+    assert "line 2: would create new@acme.example (Nia Új, employee, acme, hr)" in shown.stdout
+    assert "line 3: would skip erin@acme.example: this person already has an account" in shown.stdout
+    assert "line 4: refused 'twice@acme.example': duplicate of line 5" in shown.stdout
+    assert "line 5: refused 'twice@acme.example': A role is one of" in shown.stdout
+    assert "line 6: refused 'bad@@acme.example'" in shown.stdout
+    assert "line 13: refused 'otto@otium.example': platform owners are not imported" in shown.stdout
+    assert "warning: no department 'sales', departments that give access are finance, hr, legal" in shown.stdout
     assert shown.stdout.splitlines()[-1] == (
-        "1 without a password, and nobody is mailed: they choose one at https://app.example.com/forgot-password, "
-        "or an admin invites them at https://app.example.com/admin/accounts"
+        "1 account has no password yet, and no emails were sent. A password can be set at "
+        "https://app.example.com/forgot-password, or an admin can invite them at https://app.example.com/admin/accounts"
     )
     assert shell.cli("account", "list").stdout == before
-    assert "refused: done" in shell.cli("account", "import", str(file), "--apply").stdout
+    done = shell.cli("account", "import", str(file), "--apply").stdout
+    assert "created 2, skipped 1, refused 8: done" in done
+    assert "line 2: created new@acme.example (Nia Új, employee, acme, hr)" in done
     accounts = {account["email"]: account for account in json.loads(shell.cli("account", "list", "--json").stdout)}
     assert accounts["new@acme.example"]["modules"] == "hr"
     assert accounts["new@acme.example"]["password"] == "set"
     assert accounts["fin@acme.example"] == {
-        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "finance", "status": "active", "password": "none",
+        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "", "status": "active", "password": "none",
     }  # fmt: skip
-    assert "0 to create, 4 to skip" in shell.cli("account", "import", str(file)).stdout
+    assert "would create 0, would skip 3, refused 8" in shell.cli("account", "import", str(file)).stdout
 
 
 def test_a_file_with_semicolons_is_read(shell: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text("Email;Name;Department;Role\na@acme.example;A;;admin\n")
-    assert "1 to create" in shell.cli("account", "import", str(file)).stdout
+    assert "would create 1" in shell.cli("account", "import", str(file)).stdout
 
 
 @pytest.mark.parametrize(
@@ -305,7 +313,7 @@ def test_an_imported_hash_signs_in_and_is_renewed(tmp_path: Path) -> None:
     file.write_text("email,name,department,role,tenant,password_hash\n" + lines)
     upstream = RecordingUpstream().start()
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed()
-    assert "4 to create" in gateway.cli("account", "import", str(file), "--apply").stdout
+    assert "created 4" in gateway.cli("account", "import", str(file), "--apply").stdout
     gateway.start()
     try:
         for _ in range(2):

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.accounts import directory, imports, links, rows
 from gateway.accounts.directory import PAGE_SIZE, Wanted
-from gateway.accounts.imports import Asked, Told
+from gateway.accounts.imports import Asked, Departments, ImportRow, Listing, RowState, Usage
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
 from gateway.accounts.record import Module, Role, State, Status
 from gateway.factors import totp
@@ -197,46 +197,109 @@ async def test_the_content_of_links_is_sealed_anew_with_a_newer_key(store: Store
 # Files of many.
 
 
+WAITING = ImportRow(2, RowState.WAITING, "p2@acme.example", "p2@acme.example", "P", "acme", "employee")
+
+
+def waiting(*lines: int) -> list[ImportRow]:
+    emails = [(line, f"p{line}@acme.example") for line in lines]
+    return [replace(WAITING, line=line, email=email, identifier=email) for line, email in emails]
+
+
+def told(rows: list[ImportRow], state: RowState) -> list[ImportRow]:
+    return [replace(row, state=state, reason="" if state is RowState.INVITED else "a reason") for row in rows]
+
+
 async def test_an_import_is_worked_on_by_one_worker_and_goes_on_where_it_ended(store: Store) -> None:
-    given = [(line, {"email": f"p{line}@acme.example"}) for line in range(2, 6)]
+    given = waiting(2, 3, 4, 5)
     async with store.transaction() as tx:
-        import_id = await imports.add(tx, "acme", ASKED, given, NOW)
+        import_id = await imports.add(tx, "acme", 100, given, NOW)
         assert await imports.find(tx, import_id, "beta") is None
         assert await imports.find(tx, import_id, None) is None
         assert await imports.claim(tx, NOW, 60) is None
         assert not await imports.is_any_due(tx, NOW)
-        assert await imports.start(tx, import_id, NOW)
-        assert not await imports.start(tx, import_id, NOW)
+        assert await imports.start(tx, import_id, ASKED, NOW)
+        assert not await imports.start(tx, import_id, replace(ASKED, name="Somebody else"), NOW)
         assert await imports.is_any_due(tx, NOW)
     async with store.transaction() as tx:
         work = await imports.claim(tx, NOW, 60)
     assert work is not None
+    assert work.asked == ASKED
     async with store.transaction() as tx:
         assert await imports.claim(tx, NOW + 59, 60) is None
-    told = [Told(line, "invited", f"p{line}@acme.example", "") for line in range(2, 6)]
+        assert await imports.list_waiting(tx, work, 2) == given[:2]
     async with store.transaction() as tx:
         assert await imports.hold(tx, work, NOW + 10, 60)
-        half = await imports.advance(tx, work, told[:2], NOW + 10)
+        half = await imports.advance(tx, work, told(given[:2], RowState.INVITED), NOW + 10)
     assert half.finished_at is None
     async with store.transaction() as tx:
         assert not await imports.hold(tx, work, NOW + 10, 60)
     async with store.transaction() as tx:
         taken_over = await imports.claim(tx, NOW + 71, 60)
     assert taken_over == half
+    left_out = told(given[2:], RowState.SKIPPED)
     async with store.transaction() as tx:
         assert await imports.hold(tx, half, NOW + 72, 60)
-        whole = await imports.advance(tx, half, told[2:], NOW + 72)
+        more = await imports.advance(tx, half, left_out, NOW + 72)
+        whole = await imports.advance(tx, more, [], NOW + 73)
+        assert not await imports.hold(tx, whole, NOW + 74, 60)
     async with store.reading() as tx:
         found = await imports.find(tx, import_id, "acme")
         assert not await imports.is_any_due(tx, NOW + 999)
+        assert await imports.find_left_out(tx, whole) == Listing(left_out, 2)
     assert found == whole
-    assert found is not None
-    assert (found.done, found.report, found.asked) == (4, tuple(told), ASKED)
-    assert found.finished_at == NOW + 72
+    assert (whole.done, whole.invited, whole.skipped, whole.finished_at) == (4, 2, 2, NOW + 73)
 
 
 async def test_the_owners_import_is_found_under_no_tenant(store: Store) -> None:
     async with store.transaction() as tx:
-        import_id = await imports.add(tx, None, ASKED, [(2, {})], NOW)
+        import_id = await imports.add(tx, None, 100, waiting(2), NOW)
         assert await imports.find(tx, import_id, None) is not None
         assert await imports.find(tx, import_id, "acme") is None
+
+
+async def test_an_old_import_is_not_started_any_more(store: Store) -> None:
+    async with store.transaction() as tx:
+        import_id = await imports.add(tx, "acme", 100, waiting(2), NOW)
+        assert not await imports.start(tx, import_id, ASKED, NOW + imports.KEEP_SECONDS)
+        assert await imports.start(tx, import_id, ASKED, NOW + imports.KEEP_SECONDS - 1)
+
+
+async def test_uploads_are_counted_for_a_tenant_and_a_day(store: Store) -> None:
+    async with store.transaction() as tx:
+        for tenant, size, at in (("acme", 7, NOW), ("acme", 5, NOW + 60), ("beta", 3, NOW), (None, 2, NOW)):
+            await imports.add(tx, tenant, size, [], at)
+        assert await imports.measure(tx, "acme", NOW + 60) == Usage(2, 12, NOW + imports.DAY)
+        assert await imports.measure(tx, "acme", NOW + imports.DAY) == Usage(1, 5, NOW + 60 + imports.DAY)
+        assert await imports.measure(tx, "beta", NOW) == Usage(1, 3, NOW + imports.DAY)
+        assert await imports.measure(tx, None, NOW) == Usage(1, 2, NOW + imports.DAY)
+        assert await imports.measure(tx, "gamma", NOW) == Usage(0, 0, NOW + imports.DAY)
+
+
+async def test_a_preview_counts_all_rows_and_shows_a_few(store: Store) -> None:
+    await add_person(store, person("p2@acme.example"))
+    given = [*waiting(*range(2, 400)), *told(waiting(*range(400, 500)), RowState.REFUSED)]
+    async with store.transaction() as tx:
+        import_id = await imports.add(tx, "acme", 100, [replace(row, department="sales") for row in given], NOW)
+        work = await imports.find(tx, import_id, "acme")
+        assert work is not None
+        preview = await imports.preview(tx, work)
+    counts = [preview.invite.count, preview.skip.count, preview.refuse.count]
+    assert counts == [397, 1, 100]
+    assert [row.line for row in preview.invite.rows] == list(range(3, 3 + imports.SHOWN))
+    assert preview.invite.more == 397 - imports.SHOWN
+    assert preview.departments == Departments(["sales"], 1, 398)
+
+
+@pytest.mark.parametrize("tenant", ["acme", None])
+async def test_a_preview_says_nothing_to_an_admin_of_other_companies(store: Store, tenant: str | None) -> None:
+    """S12: whether another company has an account makes no difference; the owner is told."""
+    for identifier, whose in (("p2@acme.example", "beta"), ("p3@acme.example", "acme")):
+        await add_person(store, person(identifier, tenant=whose))
+    async with store.transaction() as tx:
+        work = await imports.find(tx, await imports.add(tx, tenant, 100, waiting(2, 3, 4), NOW), tenant)
+        assert work is not None
+        preview = await imports.preview(tx, work)
+    assert {row.reason for row in preview.skip.rows} == {imports.HAS_ACCOUNT}
+    assert {row.reason for row in preview.refuse.rows} <= {imports.ELSEWHERE}
+    lines = [[row.line for row in listing.rows] for listing in (preview.invite, preview.skip, preview.refuse)]
+    assert lines == ([[2, 4], [3], []] if tenant else [[4], [3], [2]])

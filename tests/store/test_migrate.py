@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,7 +60,7 @@ def describe(connection: Connection) -> dict[str, set[str]]:
     if connection.dialect.name == "sqlite":
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name <> 'alembic_version'"
         return {
-            name: {line.strip().rstrip(",") for line in sql.splitlines()}
+            name: {part.strip() for part in re.split(r",(?![^()]*\))|\n", sql)} - {""}
             for name, sql in connection.execute(text(query))
         }
     query = """

@@ -18,6 +18,7 @@ from gateway.store.schema import (
     alarms,
     attempts,
     blocks,
+    import_rows,
     imports,
     kept_forms,
     limits,
@@ -69,8 +70,13 @@ def link(name: str, created: int) -> dict[str, object]:
 
 
 def work(name: str, created: int, started_at: int | None = None, finished_at: int | None = None) -> dict[str, object]:
-    texts: dict[str, object] = {"asked": "[]", "content": "[]", "report": "[]", "total": 0, "done": 0, "due_at": 0}
-    return {"id": name, "created_at": created, "started_at": started_at, "finished_at": finished_at, **texts}
+    counts = dict.fromkeys(("bytes", "total", "invited", "skipped", "refused", "due_at"), 0)
+    return {"id": name, "created_at": created, "started_at": started_at, "finished_at": finished_at, **counts}
+
+
+def work_row(of: str) -> dict[str, object]:
+    texts = dict.fromkeys(("email", "identifier", "name", "tenant", "role", "modules", "department", "reason"), "")
+    return {"import_id": of, "line": 2, "state": "waiting", **texts}
 
 
 LONG_AGO = NOW - KNOWN_SECONDS - 1
@@ -87,7 +93,8 @@ STALE: dict[Table, list[dict[str, object]]] = {
     streaks: [{"account": "acc_1", "factor": "totp", "origin": "phone", "failures": 3, "wait_until": LONG_AGO}],
     blocks: [{"network": "192.0.2.0/24", "until": NOW, "created_at": 1, "created_by": "otto"}],
     alarms: [{"key": "stale", "seen_at": NOW - 2 * DAY}],
-    imports: [work("never started", NOW - 2 * DAY), work("finished", NOW - 2 * DAY, started_at=1, finished_at=2)],
+    imports: [work("never started", NOW - 3 * DAY), work("finished", NOW - 3 * DAY, started_at=1, finished_at=2)],
+    import_rows: [work_row("never started"), work_row("finished")],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
     limits: [
@@ -102,7 +109,8 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],
     blocks: [{"network": "198.51.100.0/24", "until": NOW + 1, "created_at": 1, "created_by": "otto"}],
     alarms: [{"key": "fresh", "seen_at": NOW - 60}],
-    imports: [work("fresh", NOW - 60), work("under way", NOW - 2 * DAY, started_at=1)],
+    imports: [work("fresh", NOW - 60), work("under way", NOW - 3 * DAY, started_at=1)],
+    import_rows: [work_row("fresh"), work_row("under way")],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},
         {"account": "acc_1", "factor": "totp", "origin": "", "failures": 99, "wait_until": LONG_AGO},
