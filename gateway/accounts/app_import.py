@@ -83,13 +83,21 @@ class AppImport:
                 if account is None:
                     return Skip(verdict.line, verdict.identifier, MEANWHILE)
                 digest = digest_of(verdict.password_hash)
-                known = Known(account.id, verdict.identifier, digest, True, self._now, None)
+                known = Known(account.id, verdict.identifier, digest, True, self._now, None, verdict.user_key)
                 await imported.remember(tx, self._source, known)
             case Follow():
                 if not await self._still_holds(tx, verdict.account, verdict.after):
                     return Skip(verdict.line, verdict.identifier, MEANWHILE)
                 await self._change(tx, verdict.account, verdict.after)
-                known = Known(verdict.account.id, verdict.identifier, verdict.hash_digest, False, self._now, None)
+                known = Known(
+                    verdict.account.id,
+                    verdict.identifier,
+                    verdict.hash_digest,
+                    False,
+                    self._now,
+                    None,
+                    verdict.user_key,
+                )
                 await imported.remember(tx, self._source, known)
             case Disable(account):
                 if not await self._still_holds(tx, account, replace(account, status=Status.DISABLED)):

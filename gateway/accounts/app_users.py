@@ -12,6 +12,11 @@ there. Two things can be changed on either side, and the later change should win
 An account is found by the email that it had in the application at the last import, so an email that was changed in the
 gateway makes neither a second account nor a missing one. An account that was there before follows the application
 only if that is asked for, a platform owner never, and no tenant loses its last admin.
+
+Two users of the application whose emails become one identifier here are two people: the second one would get the first
+one's account, and sign in to it with their own password. Within one import all rows of such an email are refused.
+Between imports the key of the user is compared: the column `id` if the query gives it, else the email as it is
+spelled there.
 """
 
 from __future__ import annotations
@@ -23,21 +28,25 @@ from dataclasses import dataclass, replace
 
 from gateway.accounts import bulk
 from gateway.accounts.bulk import Create, Reject, Skip
-from gateway.accounts.record import Account, Module, Role, Status, Unacceptable, normalise_identifier
+from gateway.accounts.record import Account, Module, Role, Status, Unacceptable
 from gateway.secret import Secret
 
-COLUMNS = (*bulk.REQUIRED, *bulk.OPTIONAL, "modules")
+COLUMNS = (*bulk.REQUIRED, *bulk.OPTIONAL, "modules", "id")
+MAX_KEY = 320  # characters
+BY_ID, BY_SPELLING = "id:", "email:"
 BY_HAND = "a platform owner is only changed by hand"
 LAST_ADMIN = "the last admin of {}, until there is another one"
 FOREIGN = "there is an account with this email that this source did not make; --adopt lets it follow"
-TWICE = "an earlier row has this email"
+TWICE = "row {} has the same email"
+OTHER_USER = "at the last import another user of the application had this email; --adopt gives this one the account"
+MOVED = "this user had the email {} at the last import; change it in the gateway first"
 PASSWORD_STAYS = "the password was changed in the gateway as well, and stays"  # noqa: S105 - a remark
 Row = tuple[int, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the last import from this source saw: `identifier` and `hash_digest` are the application's.
+    """What the last import from this source saw: `identifier`, `hash_digest` and `user_key` are the application's.
 
     `disabled_at` is set if an import disabled the account, `was_created` if one made it.
     """
@@ -48,6 +57,16 @@ class Known:
     was_created: bool
     imported_at: int
     disabled_at: int | None
+    user_key: str | None = None
+
+    def is_another_user(self, row: Wanted) -> bool:
+        """Whether it was another user who had the row's email. An import of before, or by another query, can't tell."""
+        was, now = self.user_key, row.create.user_key
+        if was is None or was == now:
+            return False
+        if was.startswith(BY_ID):
+            return now.startswith(BY_ID)
+        return now.startswith(BY_SPELLING) and self.identifier == row.identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,7 @@ class Follow:
     known: Known | None
     hash_digest: bytes | None
     remarks: tuple[str, ...] = ()
+    user_key: str = ""
 
     @property
     def brings_nothing(self) -> bool:
@@ -99,7 +119,14 @@ class Follow:
         return (
             before is not None
             and self.after == self.account
-            and before == replace(before, identifier=self.identifier, hash_digest=self.hash_digest, disabled_at=None)
+            and before
+            == replace(
+                before,
+                identifier=self.identifier,
+                hash_digest=self.hash_digest,
+                disabled_at=None,
+                user_key=self.user_key,
+            )
         )
 
 
@@ -128,14 +155,22 @@ def plan(rows: Iterable[Row], state: State, wishes: Wishes) -> list[Verdict]:
 
 
 def read_row(line: int, row: Mapping[str, str]) -> Wanted | Reject:
-    judged = bulk.judge(line, row, set())
-    if not isinstance(judged, Create):
-        return Reject(line, row.get("email", ""), judged.reason)
+    judged = bulk.judge(line, row)
+    if isinstance(judged, Reject):
+        return judged
     try:
         modules = read_modules(row["modules"]) if "modules" in row else judged.modules
     except Unacceptable as error:
-        return Reject(line, judged.identifier, str(error))
-    return Wanted(replace(judged, modules=modules), bool(row.get("tenant")))
+        return Reject(line, judged.identifier, str(error), judged.identifier)
+    department = "" if "modules" in row else judged.unknown_department
+    wanted = replace(judged, modules=modules, unknown_department=department, user_key=user_key_of(row))
+    return Wanted(wanted, bool(row.get("tenant")))
+
+
+def user_key_of(row: Mapping[str, str]) -> str:
+    """Return what tells this user of the application from all others there."""
+    key = f"{BY_ID}{row['id']}" if row.get("id") else f"{BY_SPELLING}{row.get('email', '')}"
+    return key.replace("\0", "\ufffd")[:MAX_KEY]  # PostgreSQL takes no NUL
 
 
 def read_modules(text: str) -> frozenset[Module]:
@@ -144,16 +179,6 @@ def read_modules(text: str) -> frozenset[Module]:
     if not set(names) <= set(Module):
         raise Unacceptable(f"Modules are {', '.join(Module)}, with commas between them.")
     return frozenset(Module(name) for name in names)
-
-
-def identify(row: Wanted | Reject) -> str:
-    """Return whom a row is about, even if it is refused: that person is not gone."""
-    if isinstance(row, Wanted):
-        return row.identifier
-    try:
-        return normalise_identifier(row.email)
-    except Unacceptable:
-        return ""
 
 
 def digest_of(password_hash: Secret[str] | None) -> bytes | None:
@@ -168,39 +193,53 @@ class Planner:
         self._state = state
         self._wishes = wishes
         self._rows = rows
-        self._present = {identify(row) for row in rows}
+        self._duplicates = bulk.find_duplicates(row.create if isinstance(row, Wanted) else row for row in rows)
         self._by_id = {account.id: account for account in state.accounts}
         self._by_identifier = {account.identifier: account for account in state.accounts}
         self._known = {known.identifier: known for known in state.known}
         self._known_by_account = {known.account: known for known in state.known}
+        self._known_by_id = {
+            known.user_key: known for known in state.known if known.user_key and known.user_key.startswith(BY_ID)
+        }
+        # Whom a row is about, even if it is refused: that person is not gone.
+        self._present = {row.identifier for row in rows} | {
+            self._known_by_id[row.create.user_key].identifier
+            for row in rows
+            if isinstance(row, Wanted) and row.create.user_key in self._known_by_id
+        }
         self._admins = Counter(account.tenant for account in state.accounts if is_admin(account))
 
     def plan(self) -> list[Verdict]:
-        seen: set[str] = set()
         followed: set[str] = set()
         verdicts: list[Verdict] = []
         for row in self._rows:
             if isinstance(row, Reject):
                 verdicts.append(row)
                 continue
-            verdict = Skip(row.create.line, row.identifier, TWICE) if row.identifier in seen else self._judge(row)
-            seen.add(row.identifier)
+            verdict = self._judge(row)
             if isinstance(verdict, Follow):
                 followed.add(verdict.account.id)
             verdicts.append(verdict)
         return [*verdicts, *self._judge_gone(followed)]
 
-    def _judge(self, row: Wanted) -> Create | Follow | Skip:
+    def _judge(self, row: Wanted) -> Create | Follow | Skip | Reject:
         line, identifier = row.create.line, row.identifier
+        if line in self._duplicates:
+            return Reject(line, identifier, TWICE.format(self._duplicates[line]), identifier)
         account, known = self._find(identifier)
+        if identifier in self._state.owners or (account and account.identifier in self._state.owners):
+            return Skip(line, identifier, BY_HAND)
+        moved = self._known_by_id.get(row.create.user_key)
+        if moved is not None and (account is None or account.id != moved.account):
+            return Skip(line, identifier, MOVED.format(moved.identifier))
         if account is None:
             return row.create
-        if account.identifier in self._state.owners:
-            return Skip(line, identifier, BY_HAND)
         if known is None:
             return self._follow(row, account, None) if self._wishes.adopt else Skip(line, identifier, FOREIGN)
-        if known.identifier != identifier and known.identifier in self._present:
+        if moved is None and known.identifier != identifier and known.identifier in self._present:
             return Skip(line, identifier, f"the account with this email is {known.identifier} in the application")
+        if known.is_another_user(row) and not self._wishes.adopt:
+            return Reject(line, identifier, OTHER_USER, identifier)
         return self._follow(row, account, known)
 
     def _find(self, identifier: str) -> tuple[Account | None, Known | None]:
@@ -231,7 +270,7 @@ class Planner:
             after = replace(after, role=account.role, tenant=account.tenant)
             remarks.append(f"stays admin: {LAST_ADMIN.format(account.tenant)}")
         digest = digest_of(wanted.password_hash) or (known.hash_digest if known else None)
-        return Follow(wanted.line, row.identifier, account, after, known, digest, tuple(remarks))
+        return Follow(wanted.line, row.identifier, account, after, known, digest, tuple(remarks), wanted.user_key)
 
     def _is_news(self, account: Account, known: Known | None, given: Secret[str] | None) -> bool:
         """Whether the application has another password than at the last import, or the gateway has none."""

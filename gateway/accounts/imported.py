@@ -22,6 +22,7 @@ async def list_known(tx: Transaction, source: str) -> list[Known]:
         imported.c.was_created,
         imported.c.imported_at,
         imported.c.disabled_at,
+        imported.c.user_key,
     ).where(imported.c.source == source)
     return [Known(*row) for row in await tx.execute(query)]
 
@@ -48,6 +49,7 @@ async def remember(tx: Transaction, source: str, known: Known) -> None:
         "hash_digest": known.hash_digest,
         "imported_at": known.imported_at,
         "disabled_at": known.disabled_at,
+        "user_key": known.user_key,
     }
     await tx.execute(
         upsert(tx, imported)

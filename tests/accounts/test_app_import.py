@@ -287,15 +287,15 @@ def test_the_shell_shows_first_and_does_it_when_asked(shell: Gateway, users: Pat
     shown = shell.cli(*source)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.splitlines() == [
-        "row 1: create ann@acme.example (Ann Ö., admin, default)",
-        "row 2: skip erin@acme.example: there is an account with this email that this source did not make; --adopt lets it follow",
-        "row 3: refuse 'x': An email address has exactly one @, with a name before and a domain after it.",
-        "row 4: create gil@acme.example (Gil, employee, default)",
-        "2 to create, 0 to update, 0 the same, 0 to disable, 1 to skip, 1 refused: nothing was changed; add --apply to do it",
-        "1 without a password, and nobody is mailed: they choose one at https://app.example.com/forgot-password, or an admin invites them at https://app.example.com/admin/accounts",
+        "row 1: would create ann@acme.example (Ann Ö., admin, default, no modules)",
+        "row 2: would skip erin@acme.example: there is an account with this email that this source did not make; --adopt lets it follow",
+        "row 3: refused 'x': An email address has exactly one @, with a name before and a domain after it.",
+        "row 4: would create gil@acme.example (Gil, employee, default, no modules)",
+        "would create 2, would update 0, unchanged 0, would disable 0, would skip 1, refused 1: nothing changed; add --apply to import",
+        "1 account has no password yet, and no emails were sent. A password can be set at https://app.example.com/forgot-password, or an admin can invite them at https://app.example.com/admin/accounts",
     ]
     assert (shell.cli("account", "list").stdout, shell.cli("audit", "list").stdout) == before
-    assert "refused: done" in shell.cli(*source, "--apply").stdout
+    assert "refused 1: done" in shell.cli(*source, "--apply").stdout
     assert "row 1: same ann@acme.example\n" in shell.cli(*source).stdout
     with contextlib.closing(sqlite3.connect(users, isolation_level=None)) as connection:
         connection.execute(
@@ -310,7 +310,7 @@ def test_the_shell_shows_first_and_does_it_when_asked(shell: Gateway, users: Pat
     assert lines[1].startswith("row 2: update erin@acme.example: name: Erin Zoë -> Erin")
     assert lines[3:] == [
         "gone: disable gil@acme.example",
-        "0 to create, 2 to update, 0 the same, 1 to disable, 0 to skip, 1 refused: done",
+        "created 0, updated 2, unchanged 0, disabled 1, skipped 0, refused 1: done",
     ]
     events = [entry["event"] for entry in json.loads(shell.cli("audit", "list", "--json").stdout)]
     assert events[0] == "account_disabled"
@@ -326,7 +326,7 @@ def test_a_query_without_rows_disables_nobody(shell: Gateway, users: Path) -> No
     refused = shell.cli(*source, "--disable-missing", "--apply")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
     assert "the query returned no rows" in refused.stderr
-    assert shell.cli(*source).stdout.startswith("0 to create")
+    assert shell.cli(*source).stdout.startswith("would create 0")
 
 
 MISTAKES = [
@@ -362,7 +362,7 @@ async def test_postgresql_is_read_into_postgresql(
     (tmp_path / "users.sql").write_text(QUERY)
     shell = Gateway(tmp_path, "127.0.0.1:1", store_url=postgres_url)
     source = ("account", "import", "--from-sql", app.url, "--query-file", str(tmp_path / "users.sql"), "--apply")
-    assert "1 to create" in shell.cli(*source).stdout
+    assert "created 1, " in shell.cli(*source).stdout
     assert "1 the same" in shell.cli(*source).stdout
 
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from gateway.accounts.app_users import (
     BY_HAND,
     FOREIGN,
+    MOVED,
+    OTHER_USER,
     PASSWORD_STAYS,
     TWICE,
     Disable,
@@ -177,10 +179,59 @@ def test_an_owner_is_neither_changed_nor_disabled() -> None:
     assert plan([], here, ALL) == [Keep(ann, BY_HAND)]
 
 
-def test_a_second_row_with_the_same_email_is_skipped() -> None:
-    verdicts = plan(rows({}, {"email": "Ann@acme.example", "role": "admin"}), state(), ALL)
-    assert isinstance(verdicts[0], Create)
-    assert verdicts[1] == Skip(2, "ann@acme.example", TWICE)
+@pytest.mark.parametrize("second", [{"role": "admin"}, {"role": "boss"}, {"modules": "cooking"}, {"name": ""}])
+def test_users_whose_emails_become_one_identifier_are_all_refused(second: Mapping[str, str]) -> None:
+    ann = account()
+    for here in (state(), state(ann, known=(known(ann),))):
+        verdicts = plan(rows({}, {"email": "Ann@acme.example", **second}, {"email": "ANN@acme.example."}), here, ALL)
+        assert [type(verdict) for verdict in verdicts] == [Reject, Reject, Reject]
+        assert verdicts[0] == Reject(1, ann.identifier, TWICE.format(2), ann.identifier)
+        assert verdicts[2] == Reject(3, ann.identifier, TWICE.format(1), ann.identifier)
+
+
+KEYS = [
+    # at the last import, in the row now -> whether it is another user
+    (None, {"email": "Ann@acme.example"}, False),
+    ("email:ann@acme.example", {}, False),
+    ("email:Ann@acme.example", {}, True),
+    ("email:ann@acme.example", {"email": "ann@acme.example."}, True),
+    ("email:Ann@acme.example", {"id": "7"}, False),
+    ("id:7", {}, False),
+    ("id:7", {"id": "7", "email": "Ann@acme.example"}, False),
+    ("id:7", {"id": "8"}, True),
+]
+
+
+@pytest.mark.parametrize(("was", "row", "is_another"), KEYS)
+def test_another_user_of_the_application_does_not_get_an_account_by_its_email(
+    was: str | None, row: Mapping[str, str], is_another: bool
+) -> None:
+    ann = account()
+    here = state(ann, known=(known(ann, user_key=was),))
+    row = {"password_hash": NEW.reveal(), **row}
+    verdicts = plan(rows(row), here, Wishes(disable_missing=True))
+    refused = Reject(1, ann.identifier, OTHER_USER, ann.identifier)
+    assert (verdicts == [refused]) is is_another
+    assert isinstance(verdicts[0], Reject if is_another else Follow)
+    assert followed(row, here).after.password_hash == NEW  # --adopt says that it is meant
+
+
+def test_a_user_whose_email_changed_in_the_application_gets_no_second_account() -> None:
+    ann = account()
+    here = state(ann, known=(known(ann, user_key="id:7"),))
+    row = {"id": "7", "email": "ann.new@acme.example"}
+    assert plan(rows(row), here, ALL) == [Skip(1, "ann.new@acme.example", MOVED.format("ann@acme.example"))]
+    moved = replace(ann, identifier="ann.new@acme.example")
+    assert followed(row, state(moved, known=(known(ann, user_key="id:7"),))).account is moved
+
+
+def test_no_row_makes_an_owner() -> None:
+    here = state(owners=frozenset(("ann@acme.example",)))
+    for row in ({}, {"email": "ANN@acme.example"}, {"role": "admin", "password_hash": NEW.reveal()}, {"id": "1"}):
+        assert only(row, of=here) == Skip(1, "ann@acme.example", BY_HAND)
+    moved = account("ann.new@acme.example")
+    here = state(moved, known=(known(moved, identifier="ann@acme.example"),), owners=frozenset(("ann@acme.example",)))
+    assert plan(rows({"role": "admin"}), here, ALL) == [Skip(1, "ann@acme.example", BY_HAND)]
 
 
 def test_who_is_gone_is_disabled_only_when_asked_and_only_if_an_import_made_them() -> None:
