@@ -174,12 +174,15 @@ def look_closer(settings: Settings, wrong: list[str], look_further: Callable[[Se
 
 
 def problem_of(key: str, reason: str, file: str, variables: Mapping[str, str]) -> Problem:
-    """Name the variable where the environment said it, else the file; a problem of no key is this machine's."""
+    """Name the variable that said it, or a part of it, else the file; a problem of no key is this machine's."""
     if not key:
         return Problem("here", "", reason)
     for name, variable in variables.items():
         if is_within(key, name):
             return Problem("environment", variable + key.removeprefix(name), reason)
+    for name, variable in variables.items():
+        if is_within(name, key):
+            return Problem("environment", variable, reason)
     return Problem(file, key, reason)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.accounts.record import check_tenant
 from gateway.gate import Rules
@@ -97,6 +97,19 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def keep_other_defaults(cls, given: Any) -> Any:
+        """A table within this one that is given in part keeps the defaults of its other keys."""
+        if not isinstance(given, dict):
+            return given
+        defaults = {
+            name: field.default
+            for name, field in cls.model_fields.items()
+            if isinstance(field.default, Section) and isinstance(given.get(name), dict)
+        }
+        return {**given, **{name: dict(default) | given[name] for name, default in defaults.items()}}
 
 
 class Listen(Section):

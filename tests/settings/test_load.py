@@ -18,7 +18,7 @@ from gateway.http1 import HOP_BY_HOP
 from gateway.secret import Secret
 from gateway.settings import BadSettings, Settings, load
 from gateway.settings.load import MIN_SECRET_BYTES
-from gateway.settings.record import FROM_ELSEWHERE
+from gateway.settings.record import FROM_ELSEWHERE, Lifespan
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 SECRET = base64.b64encode(hashlib.sha384(b"test").digest()).decode()
@@ -44,6 +44,13 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any
             yield from keys_of(field.annotation, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", None
+
+
+def tables_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield f"{prefix}{name}"
+            yield from tables_of(field.annotation, f"{prefix}{name}.")
 
 
 def at(tree: Any, key: str) -> Any:
@@ -74,13 +81,29 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         GATEWAY_LISTEN__WORKERS="5",
         GATEWAY_PUBLIC_URL="https://b.example",
         GATEWAY_LISTEN__TRUSTED_PROXIES='["10.0.0.0/8", "unix"]',
-        GATEWAY_SESSIONS__OWNERS__IDLE_SECONDS="60",
-        GATEWAY_SESSIONS__OWNERS__ABSOLUTE_SECONDS="120",
     )
     assert settings.listen.workers == 5
     assert settings.public_url == "https://b.example"
     assert settings.listen.trusted_proxies == ("10.0.0.0/8", "unix")
-    assert settings.sessions.owners.idle_seconds == 60
+
+
+def test_a_table_that_is_given_in_part_keeps_its_other_defaults(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path, "[sessions.members]\nabsolute_seconds = 700_000", GATEWAY_SESSIONS__OWNERS__IDLE_SECONDS="600"
+    )
+    assert settings.sessions.owners == Lifespan(idle_seconds=600, absolute_seconds=43_200)
+    assert settings.sessions.members == Lifespan(idle_seconds=604_800, absolute_seconds=700_000)
+
+
+@pytest.mark.parametrize("table", list(tables_of(Settings)))
+def test_a_table_that_is_given_empty_changes_nothing(tmp_path: Path, table: str) -> None:
+    assert read(tmp_path, f"[{table}]") == read(tmp_path)
+
+
+def test_a_mistake_in_what_two_keys_mean_together_names_the_variable_that_gave_one(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings) as caught:
+        read(tmp_path, GATEWAY_SESSIONS__OWNERS__IDLE_SECONDS="99999")
+    assert str(caught.value).startswith("environment: GATEWAY_SESSIONS__OWNERS__IDLE_SECONDS: idle_seconds is longer")
 
 
 def test_owners_come_from_file_and_environment_in_one_spelling(tmp_path: Path) -> None:
