@@ -18,6 +18,7 @@ from aiohttp import web
 from gateway import keys
 from gateway.access_log import AccessLog
 from gateway.account_wiring import quota_of
+from gateway.accounts import rows as account_rows
 from gateway.accounts.importer import Importer
 from gateway.admin.board import Board
 from gateway.admin.figures import StoreFigures
@@ -77,6 +78,7 @@ log = get_logger("app")
 
 FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
+HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
 IMPORT_SECONDS = 2.0
@@ -200,6 +202,7 @@ class Gateway:
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
             loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
+            loop.create_task(self._every(HASHES_SECONDS, self._look_at_hashes, at_once=True)),
         ]
         if admin is not None:
             await self._admin.start(admin)
@@ -333,10 +336,17 @@ class Gateway:
         await self._purge.run(self._clock.utc)
         await self._keeper.trim(self._clock.utc)
 
-    async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+    async def _look_at_hashes(self) -> None:
+        """Have every comparison of a password cost what the dearest stored hash costs."""
+        async with self._store.reading() as tx:
+            methods = await account_rows.list_hash_methods(tx)
+        await self._hasher.expect(methods)
+
+    async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool = False) -> None:
         """Do a chore for ever; what goes wrong once may go right the next time."""
         while True:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(0 if at_once else seconds)
+            at_once = False
             try:
                 await chore()
             except StoreUnavailable as error:

@@ -10,9 +10,8 @@ pauses for a moment every few milliseconds: that is theirs, and a request that c
 the moment. Where others keep the core full, that does not help. Once nothing was finished for some seconds, one
 more thread works for those who wait, with its small share whatever else goes on.
 
-An unknown email costs what a known one does: there is always one hash of the configured method computed. Where a
-stored hash is of another method, and so cheaper or dearer, the configured one is computed besides, on a
-dummy: such an account is slower to answer than an unknown one until its first sign-in, when its hash is renewed.
+Every email costs the same, known or not, whatever kind of hash is stored (passwords/constant_work.py); and both
+spellings of a password are compared with nothing, too, where there is nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ import os
 import threading
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar, TypeVarTuple
 
 from gateway.passwords import hashes
+from gateway.passwords.constant_work import ConstantWork
 from gateway.secret import Secret
 from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody
@@ -69,7 +69,7 @@ class Hasher:
         self._patience = patience
         self._is_stuck = False  # the idle threads got nowhere the last time
         self._pause: asyncio.TimerHandle | None = None
-        self._dummy = hashes.make(method, "")
+        self._work = ConstantWork(hashes.pbkdf2_parameters(method)[1])
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
         self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
 
@@ -88,6 +88,10 @@ class Hasher:
     def is_full_for(self, client: str) -> bool:
         """Whether there is no turn for this client now: then nothing need be read or written for it before."""
         return self._turns.would_refuse(client)
+
+    async def expect(self, methods: Collection[str]) -> None:
+        """Take what a comparison costs from the methods of all stored hashes. If too many wait, it has time."""
+        await self._run("", self._work.expect, methods)
 
     async def _run(self, client: str, work: Callable[[*Given], Result], *given: *Given) -> Result | None:
         """Work in one of the threads when it is this client's turn; None if there is none to be had."""
@@ -139,13 +143,10 @@ class Hasher:
     def _verify(self, password: Secret[str], stored: Secret[str] | None) -> bool:
         if len(password.reveal().encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
             password, stored = Secret(""), None
-        if stored is None or self.needs_renewal(stored):
-            hashes.is_match(self._dummy, password.reveal())
-        if stored is None:
-            return False
-        # OtiumWork hashed what was typed; we hash its NFC form. Both are tried where they differ.
+        # OtiumWork hashed what was typed; we hash its NFC form. Where they differ, both are compared, in any case.
         spellings = {password.reveal(), unicodedata.normalize("NFC", password.reveal())}
-        return any(hashes.is_match(stored.reveal(), spelling) for spelling in sorted(spellings))
+        compared = [self._work.compare(stored.reveal() if stored else None, spelling) for spelling in spellings]
+        return any(compared)
 
 
 def step_back() -> None:

@@ -25,7 +25,7 @@ from gateway.accounts.record import (
     check_tenant,
     normalise_identifier,
 )
-from gateway.passwords.hashes import is_known
+from gateway.passwords.hashes import is_known, is_usable
 from gateway.secret import Secret
 
 REQUIRED = ("email", "name", "department", "role")
@@ -236,4 +236,6 @@ def read_hash(text: str) -> Secret[str] | None:
         return None
     if not is_known(text):
         raise Unacceptable("A password hash is Werkzeug's pbkdf2 or scrypt, or argon2id.")
+    if not is_usable(text):
+        raise Unacceptable("This password hash takes too long, or too much memory, to compare with. Leave it out.")
     return Secret(text)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import string
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 
 from gateway.accounts.record import Account, Module, Role, Status
 from gateway.secret import Secret
@@ -13,6 +14,8 @@ from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
 from gateway.store.upsert import upsert
 
+BASE64 = string.ascii_letters + string.digits + "+/"
+MOST_METHODS = 100
 COLUMNS = (
     accounts.c.id,
     accounts.c.identifier,
@@ -93,6 +96,18 @@ async def set_password_hash(
     if replacing is not None:
         statement = statement.where(accounts.c.password_hash == replacing.reveal())
     return (await tx.execute(statement)).rowcount == 1
+
+
+async def list_hash_methods(tx: Transaction) -> list[str]:
+    """Return what active accounts' hashes begin with, up to salt and digest (hashes.method_of), each once.
+
+    The database cuts them off: salt and digest are all letters, digits and signs of base64, with a $ before each.
+    """
+    method: ColumnElement[str] = accounts.c.password_hash
+    for ending in (BASE64, "$", BASE64, "$"):
+        method = func.rtrim(method, ending)
+    query = select(method).where(accounts.c.status == Status.ACTIVE.value, accounts.c.password_hash.is_not(None))
+    return list((await tx.execute(query.distinct().limit(MOST_METHODS))).scalars())
 
 
 async def set_status(tx: Transaction, account_id: str, status: Status) -> bool:

@@ -1,16 +1,23 @@
 """Password hashes in the formats that OtiumWork stores: Werkzeug's (`pbkdf2`, `scrypt`) and argon2id.
 
 PBKDF2 is computed by OpenSSL through `cryptography`, which needs about half the time of `hashlib` for the same bytes.
-Every function here blocks for as long as a hash takes, and lets other threads run meanwhile.
+Every function here blocks for as long as a hash takes, and lets other threads run meanwhile. All of the work is done
+in the calling thread, the lanes of argon2id too, which would start a thread for each of them: so hashing takes no more
+cores than it was given threads, and the thread's clock shows what a hash has cost (see constant_work).
+
+A stored hash says itself what it costs to compare with. Whoever can write hashes into an import could stop every
+sign-in with one that takes an hour or all memory, so there is a limit: about a second, and 256 MB.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2 import Parameters, extract_parameters
+from argon2.exceptions import InvalidHashError
+from argon2.low_level import core, ffi
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from werkzeug.security import DEFAULT_PBKDF2_ITERATIONS, check_password_hash, gen_salt
@@ -24,6 +31,11 @@ SCRYPT = "scrypt:"
 ARGON2 = "$argon2id$"
 KNOWN_PREFIXES = (PBKDF2, SCRYPT, ARGON2)
 SALT_CHARACTERS = 16
+MOST_PBKDF2_ROUNDS = 4_000_000
+MOST_SCRYPT_BLOCKS = 2**21  # N * r * p
+MOST_SCRYPT_MEMORY_BLOCKS = 2**21  # N * r, each of 128 bytes
+MOST_ARGON2_KIB = 2**18
+MOST_ARGON2_PASSES = 2**20  # KiB * passes
 DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303  (a hash of a password that somebody else stored)
     "sha224": hashes.SHA224(),
@@ -41,17 +53,16 @@ def make(method: str, password: str) -> str:
 
 
 def is_match(stored: str, password: str) -> bool:
-    """Compare with a hash of any kind that OtiumWork may hold. A malformed hash matches nothing."""
+    """Compare with a hash of any kind that OtiumWork may hold. A malformed hash, or too dear a one, matches nothing."""
     try:
+        check_cost(stored)
         if stored.startswith(ARGON2):
-            return PasswordHasher().verify(stored, password)
+            return is_argon2_match(stored, password)
         if stored.startswith(PBKDF2):
             return is_pbkdf2_match(stored, password)
         return check_password_hash(stored, password)
-    except (VerificationError, InvalidHashError):
-        return False
-    except (ValueError, TypeError, OverflowError, MemoryError) as error:
-        log.error("stored_hash_is_malformed", reason=type(error).__name__)
+    except (InvalidHashError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        log.error("stored_hash_is_malformed", reason=str(error) or type(error).__name__)
         return False
 
 
@@ -61,10 +72,71 @@ def is_known(text: str) -> bool:
     return is_plain and text.startswith(KNOWN_PREFIXES) and text.count("$") >= 2
 
 
+def is_usable(stored: str) -> bool:
+    """Whether a password can match at all: the method is known, and no dearer than is computed here."""
+    try:
+        check_cost(stored)
+    except (InvalidHashError, ValueError):
+        return False
+    return stored.startswith(KNOWN_PREFIXES)
+
+
+def check_cost(stored: str) -> None:
+    """Raises ValueError if comparing with this hash would take much longer, or more memory, than any sensible one."""
+    if stored.startswith(ARGON2):
+        given = extract_parameters(stored)
+        is_dear = given.memory_cost > MOST_ARGON2_KIB or given.memory_cost * given.time_cost > MOST_ARGON2_PASSES
+    elif stored.startswith(SCRYPT):
+        n, r, p = map(int, stored.partition("$")[0].split(":")[1:] or (2**15, 8, 1))
+        is_dear = n * r > MOST_SCRYPT_MEMORY_BLOCKS or n * r * p > MOST_SCRYPT_BLOCKS
+    else:
+        is_dear = pbkdf2_parameters(stored.partition("$")[0])[1] > MOST_PBKDF2_ROUNDS
+    if is_dear:
+        raise ValueError("this hash costs too much to compare with")
+
+
+def method_of(stored: str) -> str:
+    """Return a hash without its salt and its digest: `pbkdf2:sha256:600000`, `$argon2id$v=19$m=65536,t=3,p=4`."""
+    return stored.rsplit("$", 2)[0]
+
+
 def is_pbkdf2_match(stored: str, password: str) -> bool:
     method, salt, hexadecimal = stored.split("$", 2)
     digest, rounds = pbkdf2_parameters(method)
     return hmac.compare_digest(pbkdf2(digest, password, salt, rounds).hex(), hexadecimal)
+
+
+def is_argon2_match(stored: str, password: str) -> bool:
+    *_, salt, expected = stored.split("$")
+    return hmac.compare_digest(argon2id(extract_parameters(stored), password, unpad(salt)), unpad(expected))
+
+
+def unpad(text: str) -> bytes:
+    """Read base64 without its padding, as argon2 writes it. Raises ValueError."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
+def argon2id(given: Parameters, password: str, salt: bytes) -> bytes:
+    """RFC 9106, all lanes in this thread. Raises ValueError for parameters that it does not allow."""
+    secret = encode(password)
+    output = ffi.new("uint8_t[]", given.hash_len)
+    inputs = ffi.new("uint8_t[]", secret), ffi.new("uint8_t[]", salt)  # they must live as long as the context
+    fields = {
+        "version": given.version,
+        "out": output,
+        "outlen": given.hash_len,
+        "pwd": inputs[0],
+        "pwdlen": len(secret),
+        "salt": inputs[1],
+        "saltlen": len(salt),
+        "t_cost": given.time_cost,
+        "m_cost": given.memory_cost,
+        "lanes": given.parallelism,
+        "threads": 1,
+    }
+    if core(ffi.new("argon2_context *", fields), given.type.value):
+        raise ValueError("argon2id refuses these parameters")
+    return bytes(ffi.buffer(output))
 
 
 def pbkdf2_parameters(method: str) -> tuple[str, int]:
@@ -79,6 +151,11 @@ def pbkdf2(digest: str, password: str, salt: str, rounds: int) -> bytes:
     """RFC 8018 §5.2, with an output as long as the digest. Raises ValueError and OverflowError."""
     algorithm = DIGESTS.get(digest)
     if algorithm is None:  # md5, sha3 and others that hashlib knows
-        return hashlib.pbkdf2_hmac(digest, password.encode(), salt.encode(), rounds)
+        return hashlib.pbkdf2_hmac(digest, encode(password), salt.encode(), rounds)
     kdf = PBKDF2HMAC(algorithm=algorithm, length=algorithm.digest_size, salt=salt.encode(), iterations=rounds)
-    return kdf.derive(password.encode())
+    return kdf.derive(encode(password))
+
+
+def encode(password: str) -> bytes:
+    """A lone surrogate is nothing that somebody types; it must not raise where all others are compared."""
+    return password.encode("utf-8", "surrogatepass")

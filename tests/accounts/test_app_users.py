@@ -96,6 +96,9 @@ REFUSED = [
     ({"tenant": "Acme Inc"}, "A tenant is written"),
     ({"modules": "hr,cooking"}, "Modules are finance"),
     ({"password_hash": "$2b$12$abc"}, "A password hash is"),
+    ({"password_hash": "pbkdf2:sha256:999999999$a$b"}, "This password hash takes too long"),
+    ({"password_hash": "scrypt:1073741824:8:1$a$b"}, "This password hash takes too long"),
+    ({"password_hash": "$argon2id$v=19$m=4194304,t=3,p=4$c2FsdHNhbHQ$c2FsdA"}, "This password hash takes too long"),
     ({"password_hash": "pbkdf2:sha256:1$a\0$b"}, "A password hash is"),
 ]
 

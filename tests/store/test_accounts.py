@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from argon2 import PasswordHasher
+from werkzeug.security import generate_password_hash
 
 from gateway.accounts import rows
 from gateway.accounts.record import Role, Status
+from gateway.passwords.hashes import method_of
 from gateway.secret import Secret
 from gateway.store import Store
 from tests.store.people import add_person, person
@@ -133,3 +136,20 @@ async def test_the_database_itself_refuses_unknown_words(store: Store, column: s
     with pytest.raises(IntegrityError):
         async with store.transaction() as tx:
             await tx.execute(text(f"UPDATE accounts SET {column} = :value"), {"value": value})
+
+
+async def test_the_methods_of_stored_hashes_are_listed_without_salt_and_digest(store: Store) -> None:
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    stored = [
+        *(generate_password_hash("", f"pbkdf2:sha256:{rounds}") for rounds in (1, 1, 2)),
+        generate_password_hash("", "pbkdf2:sha512:3"),
+        generate_password_hash("", "scrypt:1024:8:1"),
+        *(cheap.hash("") for _ in range(3)),
+    ]
+    for n, text in enumerate(stored):
+        await add_person(store, person(f"p{n}@acme.example", password_hash=Secret(text)))
+    await add_person(store, person("invited@acme.example", password_hash=None))
+    gone = Secret("pbkdf2:sha1:9$salt$00")
+    await add_person(store, person("gone@acme.example", status=Status.DISABLED, password_hash=gone))
+    async with store.reading() as tx:
+        assert sorted(await rows.list_hash_methods(tx)) == sorted({method_of(text) for text in stored})
