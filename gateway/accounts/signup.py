@@ -106,9 +106,7 @@ class SignupService:
         self._login_address = login_address
 
     def tenant_of(self, identifier: str) -> str | None:
-        """Return the tenant that an email may sign up for, None if it may not; an owner is added in the shell alone."""
-        if identifier in self._owners:
-            return None
+        """Return the tenant that an email may sign up for, None if it may not."""
         match self._settings.mode:
             case "open":
                 return self._settings.tenant
@@ -155,10 +153,15 @@ class SignupService:
             token = await links.issue(
                 tx, self._sealer, Purpose.SIGNUP, account=None, identifier=identifier, now=now, content=waiting
             )
-            link = self._login_address if known else f"{self._confirm_address}{token.reveal()}"
-            template = "account_exists" if known else "signup_confirm"
-            greeted = known.name if known else name
-            await self._outbox.post(tx, template, identifier, account=None, now=now, name=greeted, link=link)
+            link = f"{self._confirm_address}{token.reveal()}"
+            if known is not None:
+                await self._outbox.post(
+                    tx, "account_exists", identifier, account=None, now=now, name=known.name, link=self._login_address
+                )
+            elif identifier in self._owners:  # an owner is added in the shell alone, and nobody learns who is one
+                await self._outbox.pretend(tx, "signup_confirm", identifier, now=now, name=name, link=link)
+            else:
+                await self._outbox.post(tx, "signup_confirm", identifier, account=None, now=now, name=name, link=link)
         return Asked()
 
     async def look(self, token: str, now: int) -> MailedLink | LinkState | None:
@@ -193,7 +196,8 @@ class SignupService:
             now,
         )
         async with self._store.transaction() as tx:
-            if self.tenant_of(found.identifier) is None or not await links.consume(tx, found, now):
+            may_sign_up = found.identifier not in self._owners and self.tenant_of(found.identifier) is not None
+            if not may_sign_up or not await links.consume(tx, found, now):
                 return LinkState.USED
             if not await account_rows.add(tx, account):
                 return LinkState.USED

@@ -325,6 +325,24 @@ def test_an_email_that_has_an_account_is_answered_by_mail_only(own: Gateway, mai
     assert known.give_password(password=PASSWORD).status == 200
 
 
+def test_an_email_of_an_owner_is_answered_as_every_other(own: Gateway, mailbox: Mailbox) -> None:
+    """Of two owners one has an account. Neither gets one here, and who has none gets no mail."""
+    own.reload('owners = ["otto@otium.example"]', 'owners = ["olive@acme.example", "erin@acme.example"]')
+    answers = []
+    for email in ("olive@acme.example", "erin@acme.example", "nora@acme.example"):
+        person = Person(own, email)
+        person.open("/signup")
+        answer = person.submit("/signup", follow=False, name="Nora", email=email, password=NEW)
+        answers.append((answer.status, answer.get("location"), sorted(name for name, _ in answer.fields), answer.body))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][0] == 303
+    mailbox.wait_for("nora@acme.example")
+    assert mailbox.to("olive@acme.example") == []
+    with database(own) as connection:
+        query = "SELECT recipient FROM outbox WHERE sent_at IS NULL"
+        assert ("olive@acme.example",) not in connection.execute(query).fetchall()
+
+
 @pytest.mark.parametrize("email", ["nora@elsewhere.example", "otto@otium.example", "a@b@acme.example"])
 def test_who_may_not_sign_up_is_told_so(own: Gateway, email: str) -> None:
     assert sign_up(Person(own), email=email) == 422
