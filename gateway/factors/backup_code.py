@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.record import Factor
+from gateway.factors.typed import read_code
 from gateway.sealing import Place, Sealer
 from gateway.secret import Secret
 from gateway.store import Transaction
@@ -42,9 +43,8 @@ def new_code() -> Secret[str]:
 
 
 def digest(given: Secret[str]) -> bytes:
-    """Return the SHA-256 of a code, however it was typed: case, spaces and dashes don't matter."""
-    letters = "".join(char for char in given.reveal().upper() if char.isalnum())
-    return sha256(letters.encode("utf-8", "replace")).digest()
+    """Return the SHA-256 of a code, however it was typed."""
+    return sha256(read_code(given).encode("ascii")).digest()
 
 
 class BackupCodeFactor:

@@ -21,6 +21,7 @@ from sqlalchemy import insert, select, update
 from gateway.factors.backup_code import ALPHABET
 from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.record import Factor
+from gateway.factors.typed import read_code
 from gateway.secret import Secret
 from gateway.sessions.record import digest
 from gateway.store import Transaction
@@ -86,7 +87,7 @@ class MagicLinkFactor:
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         """`given` is the code that another browser showed, for the newest link of this holder."""
         query = select(*COLUMNS).where(magic_links.c.holder == asked.holder)
-        letters = "".join(char for char in given.reveal().upper() if char.isalnum())
+        letters = read_code(given)
         for row in await tx.execute(query):
             link = Link(*row)
             if self._is_code_of(link, letters):

@@ -1,7 +1,9 @@
 """Time-based one-time codes (RFC 6238): six digits, 30 seconds, SHA-1, one step of drift either way.
 
 A code is good once. The step of the last accepted code is stored, and only a later one is taken; the statement that
-stores it is the verdict, so of fifty equal requests at once one succeeds (RFC 6238 §5.2).
+stores it is the verdict, so of fifty equal requests at once one succeeds (RFC 6238 §5.2). A stored step ahead of every
+code that could be right now was made while this machine's clock was ahead. It binds nothing, or this phone would be
+refused until the clock is there again.
 
 How far a phone's clock is off shows in which step its codes belong to. Always the step before or always the one after
 is a clock that drifts, and is said to the person where they type the code, before it drifts out of reach. Steps further
@@ -19,15 +21,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import pyotp
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
 from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.record import Factor
+from gateway.factors.typed import read_digits
+from gateway.logs import get_logger
 from gateway.sealing import Place, Sealer, Unopenable
 from gateway.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import totp
 from gateway.store.upsert import upsert
+
+log = get_logger("totp")
 
 PERIOD = 30  # seconds
 DIGITS = 6
@@ -87,11 +93,6 @@ def code_at(secret: Secret[bytes], step: int) -> str:
     return pyotp.HOTP(write_key(secret), digits=DIGITS).at(step)
 
 
-def clean(given: Secret[str]) -> str:
-    """Return the digits of a code as it was typed or pasted: `123 456`, `123-456`."""
-    return "".join(char for char in given.reveal() if char not in " -\u00a0\u2009\u202f\t\r\n")
-
-
 def find_step(secret: Secret[bytes], code: str, now: int) -> int | None:
     """Return the step that `code` belongs to, within the drift that is forgiven."""
     current = now // PERIOD
@@ -131,15 +132,18 @@ class TOTPFactor:
         if row is None or row.secret is None:
             return Wrong()
         secret = Secret(self._sealer.open(row.secret, place(asked.account)))
-        code = clean(given)
+        code = read_digits(given)
         step = find_step(secret, code, now)
         if step is None:
             minutes = minutes_late(secret, code, now)
             return Wrong(Reason.LATE, minutes) if minutes else Wrong()
         drift = next_drift(row.drift, step - now // PERIOD)
+        newest = now // PERIOD + max(OFFSETS)
+        if row.last_step > newest:
+            log.warning("totp_step_ahead", account=asked.account, minutes=(row.last_step - newest) * PERIOD // 60)
         statement = (
             update(totp)
-            .where(totp.c.account == asked.account, totp.c.last_step < step)
+            .where(totp.c.account == asked.account, or_(totp.c.last_step < step, totp.c.last_step > newest))
             .values(last_step=step, used_at=now, drift=drift)
         )
         if (await tx.execute(statement)).rowcount != 1:
@@ -165,7 +169,7 @@ class TOTPFactor:
 
     async def enrol(self, tx: Transaction, account: str, secret: Secret[bytes], given: Secret[str], now: int) -> bool:
         """Make `secret` the account's if the code is right; the code is used up. Returns whether it was."""
-        step = find_step(secret, clean(given), now)
+        step = find_step(secret, read_digits(given), now)
         if step is None:
             return False
         values = {

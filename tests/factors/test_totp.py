@@ -169,6 +169,32 @@ async def test_spaces_and_dashes_do_not_matter(store: Store, factor: TOTPFactor,
     assert await verify(store, factor, account, write.format(code[:3], code[3:])) == Right()
 
 
+@pytest.mark.parametrize("ahead", [60, HOUR, 365 * 24 * HOUR])
+async def test_what_was_used_while_the_clock_was_ahead_binds_nothing_later(
+    store: Store, factor: TOTPFactor, ahead: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    account = await enrolled(store, factor, now=NOW + ahead + HOUR)
+    code = code_at(SECRET, STEP)
+    assert await verify(store, factor, account, code) == Right()
+    assert await verify(store, factor, account, code) == Wrong(Reason.USED)
+    assert await verify(store, factor, account, code_at(SECRET, STEP - 1)) == Wrong(Reason.USED)
+    assert await verify(store, factor, account, code_at(SECRET, STEP + 1)) == Right()
+    assert capfd.readouterr().out.count("totp_step_ahead") == 1
+
+
+async def test_a_code_from_ahead_by_one_step_still_binds_those_before(store: Store, factor: TOTPFactor) -> None:
+    account = await enrolled(store, factor, now=NOW + HOUR + 30)
+    assert await verify(store, factor, account, code_at(SECRET, STEP)) == Wrong(Reason.USED)
+    assert await verify(store, factor, account, code_at(SECRET, STEP + 1)) == Wrong(Reason.USED)
+
+
+async def test_fifty_at_once_after_the_clock_was_ahead_are_right_once(store: Store, factor: TOTPFactor) -> None:
+    account = await enrolled(store, factor, now=NOW + 2 * HOUR)
+    code = code_at(SECRET, STEP)
+    done = await asyncio.gather(*(verify(store, factor, account, code) for _ in range(50)))
+    assert done.count(Right()) == 1
+
+
 async def test_a_code_two_minutes_old_is_called_late_and_is_not_taken(store: Store, factor: TOTPFactor) -> None:
     account = await enrolled(store, factor)
     assert await verify(store, factor, account, code_at(SECRET, STEP - 4)) == Wrong(Reason.LATE, 2)
