@@ -29,6 +29,7 @@ from gateway.settings.values import (
     check_page,
     check_paths,
     check_prefix,
+    check_product,
     check_public_url,
     check_recipient,
     check_sender,
@@ -208,7 +209,7 @@ class AuditSettings(Section):
 
 
 class Pages(Section):
-    product: str = Field("OtiumWork", min_length=1, max_length=60)
+    product: Annotated[str, Field(min_length=1, max_length=60), AfterValidator(check_product)] = "OtiumWork"
     logo: Annotated[
         str, matches(LOGO, "write a path on this site like /static/logo.svg, or a data:image/ address, or nothing")
     ] = ""

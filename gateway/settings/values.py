@@ -116,6 +116,15 @@ def check_host(text: str) -> str:
     return text
 
 
+def check_product(text: str) -> str:
+    """In the address of an authenticator app's QR code a colon ends the name, and no app reads an escaped one alike."""
+    if ":" in text:
+        raise ValueError("leave the colon out; in authenticator apps it separates this name from a person's email")
+    if not text.isprintable() or not text.strip():
+        raise ValueError("write a name of one line")
+    return text
+
+
 def check_sender(text: str) -> str:
     addresses = [address for _, address in getaddresses([text])]
     if len(addresses) != 1 or not text.isprintable() or not SENDER_ADDRESS.fullmatch(addresses[0]):

@@ -112,6 +112,9 @@ def test_owners_come_from_file_and_environment_in_one_spelling(tmp_path: Path) -
 
 
 SETTINGS_MISTAKES = [
+    ('[pages]\nproduct = "Otium: Work"', "gateway.toml: pages.product: leave the colon out; in authenticator apps"),
+    ('[pages]\nproduct = " "', "gateway.toml: pages.product: write a name of one line"),
+    ('[pages]\nproduct = "Otium\\nWork"', "gateway.toml: pages.product: write a name of one line"),
     ("[listen]\nworker = 2", "gateway.toml: listen.worker: there is no such key; did you mean workers?"),
     ("[lissten]\nworkers = 2", "gateway.toml: lissten: there is no such key; did you mean listen?"),
     ("[listen]\nworkers = 0", "gateway.toml: listen.workers: should be greater than or equal to 1"),
