@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from statistics import median
 
 from gateway.logs import get_logger
 from gateway.passwords import hashes
@@ -28,8 +29,9 @@ log = get_logger("hashing")
 DIGEST = "sha256"
 OURS = f"{hashes.PBKDF2}{DIGEST}:"
 PROBE_SHARE = 8  # one of so many parts of the work is measured to learn how fast the core is
-MARGIN = 1.25  # what is measured once may take longer the next time, and the probe is a part of the work
-TRIALS = 3
+MARGIN = 1.25  # what is measured once may take longer the next time
+TRIALS = 5
+LEAST_PROBE = 4_000  # rounds: a millisecond
 PROBE_ROUNDS = 40_000  # some ten milliseconds
 
 
@@ -38,7 +40,7 @@ class ConstantWork:
 
     def __init__(self, rounds: int) -> None:
         self._configured = self._rounds = rounds
-        self._measured: dict[str, int] = {}  # what methods of other kinds cost, in rounds
+        self._measured: dict[str, int] = {}  # what a comparison with methods of other kinds needs, in rounds
 
     @property
     def rounds(self) -> int:
@@ -73,14 +75,15 @@ class ConstantWork:
             )
 
     def _compare_other(self, stored: str, password: str, rounds: int) -> bool:
-        probe = rounds // PROBE_SHARE
+        probe = max(rounds // PROBE_SHARE, min(rounds, LEAST_PROBE))
         began = time.thread_time()
         spend(probe, password)
         probed = time.thread_time()
         is_right = hashes.is_match(stored, password)
         cost = int((time.thread_time() - probed) / max(probed - began, 1e-9) * probe)
         spend(rounds - probe - cost, password)
-        self._learn(hashes.method_of(stored), int(MARGIN * cost))
+        if hashes.is_usable(stored):
+            self._learn(hashes.method_of(stored), allowed(cost))
         return is_right
 
     def _learn(self, method: str, cost: int) -> None:
@@ -96,8 +99,13 @@ class ConstantWork:
         if own is not None:
             return own
         if method not in self._measured:
-            self._measured[method] = int(MARGIN * min(measure(method) for _ in range(TRIALS)))
+            self._measured[method] = allowed(median(measure(method) for _ in range(TRIALS)))
         return self._measured[method]
+
+
+def allowed(cost: float) -> int:
+    """Return the rounds that a comparison with a hash of another kind needs in all, its probe included."""
+    return int(MARGIN * cost) + LEAST_PROBE if cost else 0
 
 
 def measure(method: str) -> int:
