@@ -11,6 +11,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -130,8 +131,22 @@ class Gateway:
         reader = reader_of(settings)
         own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
         address = settings.upstream.address
-        upstream = self._connect(settings, address, dial_to(address), AnswerReader(own_cookies))
-        pages = self._connect(settings, "pages", dial_inside(self._serve_page), AnswerReader(frozenset()))
+        upstream = self._connect(
+            settings,
+            address,
+            dial_to(address),
+            AnswerReader(own_cookies),
+            settings.upstream.max_connections,
+            Scarce.APPLICATION,
+        )
+        pages = self._connect(
+            settings,
+            "pages",
+            dial_inside(self._serve_page),
+            AnswerReader(frozenset()),
+            settings.listen.max_pages,
+            Scarce.PAGES,
+        )
         self._upstreams = (upstream, pages)
         identities = identities_of(settings)
         self._front = Front(
@@ -165,9 +180,14 @@ class Gateway:
         self.edge = Edge(
             reader=reader,
             deadlines=self._clock,
-            patience=ClientPatience(listen.head_seconds, listen.body_seconds, listen.idle_seconds),
+            patience=ClientPatience(
+                listen.head_seconds, listen.body_seconds, listen.idle_seconds, listen.min_bytes_per_second
+            ),
             max_head_bytes=listen.max_head_bytes,
             max_connections=listen.max_connections,
+            max_bodies=listen.max_bodies,
+            is_proxy=TrustedProxies(listen.trusted_proxies).trusts,
+            refused=self._refusals.note,
             handle=self._front.handle,
             tell=self._tell,
             record=self._record if self._access_log else self._traffic.record,
@@ -197,7 +217,7 @@ class Gateway:
             self._servers.append(await make(lambda: ClientConnection(self.edge), sock=sock))
         self._chores = [
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
-            loop.create_task(self._every(FLUSH_SECONDS, lambda: self._lookup.flush(self._store))),
+            loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
@@ -273,14 +293,16 @@ class Gateway:
         return application
 
     def _tell_refused(self, scarce: Scarce) -> Tell:
-        return lambda client, is_own: self._refusals.note(scarce, client, is_own=is_own)
+        return partial(self._refusals.note, scarce)
 
-    def _connect(self, settings: Settings, name: str, dial: Dial, reader: AnswerReader) -> Upstream:
+    def _connect(
+        self, settings: Settings, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce
+    ) -> Upstream:
         upstream = settings.upstream
         patience = Patience(
             upstream.connect_seconds, upstream.head_seconds, upstream.idle_seconds, upstream.keepalive_seconds
         )
-        return Upstream(name, dial, reader, patience, upstream.max_connections, self._clock)
+        return Upstream(name, dial, reader, patience, limit, self._clock, self._tell_refused(scarce))
 
     def _serve_page(self) -> asyncio.BaseProtocol:
         if self._page_server is None:
@@ -353,6 +375,12 @@ class Gateway:
                 log.warning("store_unavailable", reason=str(error))
             except Exception:
                 log.exception("chore_failed")
+
+
+def flush_seconds_of(settings: Settings) -> float:
+    """Return how often the use of sessions is told to the other workers: well within the shortest idle limit."""
+    shortest = min(settings.sessions.members.idle_seconds, settings.sessions.owners.idle_seconds)
+    return min(FLUSH_SECONDS, max(1.0, shortest / 4))
 
 
 def reader_of(settings: Settings) -> Reader:

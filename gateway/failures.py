@@ -11,12 +11,16 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`code` is for programs, `sentence` for people; `closes` ends the connection after the answer."""
+    """`code` is for programs, `sentence` for people; `closes` ends the connection after the answer.
+
+    `retry_after` is in seconds, 0 where waiting does not help.
+    """
 
     status: int
     code: str
     sentence: str
     closes: bool = False
+    retry_after: int = 0
 
 
 class Failure(Enum):
@@ -37,11 +41,22 @@ class Failure(Enum):
     EXPECTATION = Told(417, "expectation_failed", "The request expects something that is not offered here.", True)
     WRONG_HOST = Told(421, "wrong_host", "This address does not belong to this site.", True)
     HEAD_TOO_LARGE = Told(431, "head_too_large", "The request carries more headers or cookies than is accepted.", True)
+    TOO_MANY = Told(
+        429,
+        "too_many_requests",
+        "Too many requests from your network are under way. Please try again in a moment.",
+        True,
+        retry_after=5,
+    )
     INTERNAL = Told(500, "internal_error", "Something went wrong on our side. It has been noted.")
     NOT_IMPLEMENTED = Told(501, "not_implemented", "This kind of transfer is not accepted here.", True)
     UPSTREAM_BROKEN = Told(502, "upstream_broken", "The application gave no proper answer. Please try again.")
     UPSTREAM_AWAY = Told(502, "upstream_unreachable", "The application can't be reached right now. Please try again.")
-    UPSTREAM_BUSY = Told(503, "upstream_busy", "The application is very busy right now. Please try again in a moment.")
-    STORE_AWAY = Told(503, "store_unavailable", "Signing in and checking who you are is not possible right now.")
+    UPSTREAM_BUSY = Told(
+        503, "upstream_busy", "The application is very busy right now. Please try again in a moment.", retry_after=5
+    )
+    STORE_AWAY = Told(
+        503, "store_unavailable", "Signing in and checking who you are is not possible right now.", retry_after=10
+    )
     UPSTREAM_SLOW = Told(504, "upstream_timeout", "The application took too long to answer. Please try again.")
     HTTP_VERSION = Told(505, "http_version", "This version of HTTP is not accepted here.", True)

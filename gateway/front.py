@@ -154,6 +154,8 @@ class Front:
                 client.refuse(Failure.FORBIDDEN, known)
 
     def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        if inbound.length and not client.has_enough():
+            return
         if inbound.method == "POST" and session is not None and self._late.is_button(inbound):
             self._begin(client, inbound, self._answer_late(client, inbound, session))
             return
@@ -166,6 +168,8 @@ class Front:
     def _show(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
         if inbound.path == self._forward_auth_path:
             self._forward_auth.answer(client, inbound, session)
+            return
+        if inbound.length and not client.has_enough():
             return
         if session is not None and self._late.is_page(inbound):
             self._begin(client, inbound, self._answer_late(client, inbound, session))
@@ -229,6 +233,8 @@ class Front:
         """
         if find_page(inbound, self._rules) is not None or not self._late.is_one(inbound, session):
             return False
+        if not client.has_enough():
+            return True
         head = self._page_head(inbound, session, KEEP_PATH)
         self._relay(client, inbound, self._pages, head, None)
         return True

@@ -136,6 +136,8 @@ class Renderer:
         """`allow` are the methods that the page takes, where it was asked with another (RFC 9110 §15.5.6)."""
         body = self.failure_page(failure, request_id, session)
         headers = {"X-Request-Id": request_id} | ({"Allow": allow} if allow else {})
+        if failure.value.retry_after:
+            headers["Retry-After"] = str(failure.value.retry_after)
         status = failure.value.status
         return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
 

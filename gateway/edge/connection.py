@@ -3,6 +3,9 @@
     waiting for a head -> (edge.request) Inbound -> handed to `Edge.handle`, which calls `answer`, or `relay` with
     an exchange -> body relayed as it comes -> `finish` -> waiting for the next head
 
+What is to be relayed is gathered first, up to GATHER_BYTES (`has_enough`): until then a request takes nothing of an
+upstream, however slowly it comes, and `Edge.handle` decides again by what is true once it is here.
+
 Requests that arrive before their turn stay in the buffer, and a full buffer stops the reading, so that
 pipelining costs neither order nor memory. After an answer that ends the connection the client's last bytes are
 read and thrown away for a moment (RFC 9112 §9.6): closing at once would reset the connection, and the answer
@@ -12,8 +15,11 @@ could be lost on its way.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import re
 import socket
+import struct
+import termios
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,13 +32,20 @@ from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody
 from gateway.sessions.record import Session
+from gateway.throttle.client import client_of
+from gateway.throttle.refusals import Scarce
+from gateway.throttle.shares import Shares
 
 PIPELINE_BYTES = 65_536  # kept of requests whose turn has not come
 WRITE_HIGH = 262_144  # bytes waiting to be written before the upstream is slowed down
 LINGER_SECONDS = 2.0
 DRAIN_IDLE_SECONDS = 1.0  # a connection that is just about to be used again gets its answer
+GATHER_BYTES = 65_536  # of a body that are received before an upstream is asked
 PROGRESS_BYTES = 1_024  # a body that brings less than this within its deadline is not coming at all
 LONE_CR_OR_LF = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")
+TOO_MANY = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+HEARTBEATS = (0x89, 0x8A)  # the first byte of a ping and of a pong, RFC 6455 §5.5
+SHORT_FRAME = 6  # bytes before the payload of a masked control frame, RFC 6455 §5.2
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 GOING_AWAY = 1001  # WebSocket close codes, RFC 6455 §7.4.1
 POLICY_VIOLATION = 1008
@@ -43,10 +56,15 @@ class Exchange(Protocol):
 
     is_tunnel: bool
     began_at: int  # when the request went out, in nanoseconds of the performance counter; 0 before
+    sent: int  # bytes of the answer's body so far
     answered_at: int  # when the head of its answer came
 
     @property
     def upstream(self) -> object: ...
+    @property
+    def is_stream(self) -> bool: ...
+    @property
+    def ending(self) -> bytes: ...
     def send_body(self, payload: bytes, is_last: bool) -> None: ...
     def send_raw(self, content: bytes) -> None: ...
     def slow_down(self) -> None: ...
@@ -57,18 +75,24 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: for a whole head, for progress in a body or in taking an answer, and between requests."""
+    """Seconds: for a whole head, for progress in a body or in taking an answer, and between requests.
+
+    `rate` is in bytes a second: a body or answer that moves more slowly is given up after `body` seconds.
+    """
 
     head: float
     body: float
     idle: float
+    rate: float
 
 
 class Edge:
     """What all connections of a worker share. `handle` decides about a request: it answers or relays it.
 
     `tell` gives field lines and body for a failure; `record` logs and counts each request as it ends, with
-    the status of the answer and the bytes of its body that were sent.
+    the status of the answer and the bytes of its body that were sent. Clients share the connections, but for those
+    that `is_proxy` says are a proxy's, and the `max_bodies` that may be gathered at once; `refused` is told whose are
+    not taken.
     """
 
     def __init__(
@@ -79,6 +103,9 @@ class Edge:
         patience: Patience,
         max_head_bytes: int,
         max_connections: int,
+        max_bodies: int,
+        is_proxy: Callable[[str], bool],
+        refused: Callable[[Scarce, str, bool], None],
         handle: Callable[[ClientConnection, Inbound], None],
         tell: Callable[[Failure, Inbound | None, str, Session | None], tuple[list[bytes], bytes]],
         record: Callable[[ClientConnection, int, int], None],
@@ -88,6 +115,10 @@ class Edge:
         self.patience = patience
         self.max_head_bytes = max_head_bytes
         self.max_connections = max_connections
+        self.is_proxy = is_proxy
+        self.refused = refused
+        self.open = Shares[None](max_connections)
+        self.bodies = Shares[None](max_bodies)
         self.handle = handle
         self.tell = tell
         self.record = record
@@ -113,16 +144,22 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_advancing",
         "_body",
+        "_body_began",
+        "_body_bytes",
         "_buffer",
         "_closes_after",
         "_edge",
-        "_first",
+        "_gathered",
         "_has_eof",
+        "_has_sent",
+        "_holds",
         "_is_behind",
         "_is_closing",
+        "_is_gathering",
         "_is_judging",
         "_is_paused",
         "_progress",
+        "_taken",
         "_transport",
         "_unsent",
         "account",
@@ -140,9 +177,15 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._buffer = b""
         self._body: Body | None = None  # of the current request, while it is not complete
-        self._first: tuple[bytes, bool] | None = None  # the part of a chunked body that was judged before the head left
+        self._gathered = bytearray()  # of the body, before there is an exchange
+        self._is_gathering = False
         self._progress = 0  # bytes of the body since its deadline was set
+        self._body_began = 0.0  # when the client's rate began to be measured
+        self._body_bytes = 0  # received since then
         self._unsent = 0  # bytes of the last answer that were not taken when we last looked
+        self._taken = 0  # bytes of the answer that were taken when we last looked
+        self._has_sent = False  # something of a body or a tunnel, since we last looked
+        self._holds: str | None = None  # whose share of the connections this is
         self._closes_after = False
         self._has_eof = False
         self._is_closing = False
@@ -169,7 +212,10 @@ class ClientConnection(asyncio.Protocol):
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         edge = self._edge
         if len(edge.connections) >= edge.max_connections:
+            edge.refused(Scarce.CONNECTIONS, self.peer, False)
             self.abort()
+            return
+        if not edge.is_proxy(self.peer) and not self._take_share(client_of(self.peer)):
             return
         set_no_delay(self._transport)
         self._closes_after = edge.is_draining
@@ -187,11 +233,14 @@ class ClientConnection(asyncio.Protocol):
                 self._advance()
             elif self._is_judging:
                 self._judge_first_chunk(self.inbound)
+            elif self._is_gathering and self._body is not None:
+                self._gather_more(self.inbound, self._body)
             if self._buffer:
                 self._limit_buffer()
         elif self._body is not None:
             self._take_body(exchange, self._body, received)
         elif exchange.is_tunnel:
+            self._has_sent = self._has_sent or not is_heartbeat(received)
             exchange.send_raw(received)
         else:
             self._buffer += received
@@ -206,6 +255,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_behind = True
+        self._unsent = self._count_unsent()
         self.deadline = self._edge.deadlines.now + self._edge.patience.body
         if self.exchange is not None:
             self.exchange.slow_down()
@@ -224,14 +274,20 @@ class ClientConnection(asyncio.Protocol):
         self._is_closing = True
         self._edge.connections.discard(self)
         self._edge.deadlines.forget(self)
+        self._stop_gathering()
+        if self._holds is not None:
+            self._edge.open.release(self._holds)
+            self._holds = None
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
 
     def expire(self) -> None:
         """The deadline passed. Say so where a request had begun; where nothing had, just end."""
+        if (self._is_closing or self._is_behind) and self._takes_enough():
+            return
         if self._is_closing:
-            self._end_or_wait()
+            self.abort()
         elif self.exchange is not None:
             self.exchange.fail(Failure.REQUEST_TIMEOUT)
         elif self._is_behind:
@@ -277,7 +333,8 @@ class ClientConnection(asyncio.Protocol):
         edge = self._edge
         self.started = perf_counter_ns()
         self.account = ""
-        self._first = None  # of a request that was answered here: it goes nowhere, least of all with this one
+        if self._gathered:
+            self._gathered = bytearray()  # of a request that was answered here: it must not go with this one
         if len(head) > edge.max_head_bytes:
             self.refuse(Failure.HEAD_TOO_LARGE)
             return
@@ -296,6 +353,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin_body(self, inbound: Inbound) -> None:
         self._progress = 0
+        self._body_began = self._edge.deadlines.now
+        self._body_bytes = 0
         if inbound.length != CHUNKED:
             self._body = LengthBody(inbound.length)
         else:
@@ -319,11 +378,66 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = rest or b""
         if payload or rest is not None:
             self._is_judging = False
-            self._first = payload, rest is not None
+            self._gathered += payload
             if rest is not None:
                 self._body = None
             self.deadline = NEVER
             self._edge.handle(self, inbound)
+
+    # What is gathered of a body, before an upstream is asked.
+
+    def has_enough(self) -> bool:
+        """Whether the body is here, or as much of it as is gathered.
+
+        If not, it is waited for and `Edge.handle` is called again, or the request is refused: there is no more to do.
+        """
+        inbound = self.inbound
+        if self._body is None or inbound is None or self._gather(self._body):
+            return True
+        if self.inbound is inbound:
+            self._begin_gathering(inbound)
+        return False
+
+    def _begin_gathering(self, inbound: Inbound) -> None:
+        bodies, client = self._edge.bodies, client_of(inbound.address)
+        if not bodies.take(client):
+            self._edge.refused(Scarce.BODIES, client, bodies.has(client))
+            self.refuse(Failure.TOO_MANY)
+            return
+        self._is_gathering = True
+        if inbound.expects_continue and not self._body_bytes:
+            self._transport.write(CONTINUE)
+        self._set_deadline()
+
+    def _gather(self, body: Body) -> bool:
+        """Take what has come of the body. Returns whether that is enough; where it is malformed, it is refused."""
+        received, self._buffer = self._buffer, b""
+        if received:
+            self._note_progress(len(received))
+            try:
+                payload, rest = body.feed(received)
+            except BadBody:
+                self.refuse(Failure.BAD_REQUEST)
+                return False
+            self._gathered += payload
+            if rest is not None:
+                self._body = None
+                self._buffer = rest
+        if self._body is not None and len(self._gathered) < GATHER_BYTES:
+            return False
+        self.deadline = NEVER
+        return True
+
+    def _gather_more(self, inbound: Inbound, body: Body) -> None:
+        if self._gather(body):
+            self._stop_gathering()
+            self.started = perf_counter_ns()  # until now it was the client who took the time
+            self._edge.handle(self, inbound)
+
+    def _stop_gathering(self) -> None:
+        if self._is_gathering and self.inbound is not None:
+            self._is_gathering = False
+            self._edge.bodies.release(client_of(self.inbound.address))
 
     # What is done with a request: `answer`, `refuse`, or `relay`.
 
@@ -331,11 +445,12 @@ class ClientConnection(asyncio.Protocol):
         """Let `exchange` carry the request; what came of its body goes along."""
         inbound = self.inbound
         self.exchange = exchange
-        if self._first is not None:
-            (payload, is_last), self._first = self._first, None
-            exchange.send_body(payload, is_last)
+        gathered = self._gathered
+        if gathered or (inbound is not None and inbound.length and self._body is None):
+            self._gathered = bytearray()
+            exchange.send_body(bytes(gathered), self._body is None)
         if self._body is not None:
-            if inbound is not None and inbound.expects_continue and not self._buffer:
+            if inbound is not None and inbound.expects_continue and not self._buffer and not self._body_bytes:
                 self._transport.write(CONTINUE)
             self._set_deadline()
             received, self._buffer = self._buffer, b""
@@ -345,6 +460,7 @@ class ClientConnection(asyncio.Protocol):
     def answer(self, status: int, lines: Iterable[bytes], body: bytes, *, closes: bool = False) -> None:
         """Answer in full, here and now. `lines` are field lines without framing."""
         self._closes_after |= closes
+        self._stop_gathering()
         head = [b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode("ascii")), *lines]
         if status != 204:
             head.append(b"Content-Length: %d" % len(body))
@@ -362,6 +478,8 @@ class ClientConnection(asyncio.Protocol):
         request_id = self.inbound.request_id if self.inbound else self._edge.reader.new_request_id()
         lines, body = self._edge.tell(failure, self.inbound, request_id, session)
         lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
+        if told.retry_after:
+            lines.append(b"Retry-After: %d" % told.retry_after)
         self.refused = request_id, told.code
         self.answer(told.status, lines, body, closes=told.closes or self.inbound is None)
 
@@ -372,6 +490,7 @@ class ClientConnection(asyncio.Protocol):
         self._stop_reading()
 
     def resume(self) -> None:
+        self._body_began, self._body_bytes = self._edge.deadlines.now, 0  # it was not the client who was slow
         self._set_deadline()
         self._read_on()
 
@@ -409,8 +528,11 @@ class ClientConnection(asyncio.Protocol):
 
     # Ends.
 
-    def end_for(self, code: int) -> None:
-        """The session behind this connection is gone, or we are: end what it carries, and tell a WebSocket why."""
+    def end_for(self, code: int, *, cleanly: bool = False) -> None:
+        """The session behind this connection is gone, or we are: end what it carries, and tell a WebSocket why.
+
+        `cleanly` ends a stream of events as a whole answer; everything else is cut: no part may pass for the whole.
+        """
         exchange = self.exchange
         if exchange is None:
             return
@@ -420,8 +542,24 @@ class ClientConnection(asyncio.Protocol):
         if exchange.is_tunnel:
             self.write(b"\x88\x02" + code.to_bytes(2, "big"))  # a close frame, RFC 6455 §5.5.1
             self._shut_down()
+        elif cleanly and exchange.is_stream:
+            self.write(exchange.ending)
+            self._shut_down()
         else:
             self.abort()
+
+    def has_moved(self) -> bool:
+        """Whether the client sent some of a body or a tunnel, or took some of an answer, since this was last asked.
+
+        What a stream brings counts for nothing: nobody need be there to take it.
+        """
+        has_moved, self._has_sent = self._has_sent, False
+        exchange = self.exchange
+        if exchange is not None and not exchange.is_stream:
+            taken = exchange.sent - self._count_unsent()
+            has_moved |= taken > self._taken
+            self._taken = taken
+        return has_moved
 
     def drain(self) -> None:
         self._closes_after = True
@@ -445,25 +583,43 @@ class ClientConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._read_on()
-        self._unsent = self._transport.get_write_buffer_size()
-        self._wait_to_end()
+        self._unsent = self._count_unsent()
+        patience = self._edge.patience.body if self._transport.get_write_buffer_size() else LINGER_SECONDS
+        self.deadline = self._edge.deadlines.now + patience
         if self._transport.can_write_eof() and not self._has_eof:
             self._transport.write_eof()
         else:
             self._transport.close()
 
-    def _end_or_wait(self) -> None:
-        """Wait on while the client still takes the last answer, however slowly; then end."""
-        unsent = self._transport.get_write_buffer_size()
-        if 0 < unsent < self._unsent:
-            self._unsent = unsent
-            self._wait_to_end()
-        else:
-            self.abort()
+    def _takes_enough(self) -> bool:
+        """Whether the client takes what was written fast enough; if so, wait on."""
+        patience, unsent = self._edge.patience, self._count_unsent()
+        taken, self._unsent = self._unsent - unsent, unsent
+        if not unsent or taken < patience.rate * patience.body:
+            return False
+        self.deadline = self._edge.deadlines.now + patience.body
+        return True
 
-    def _wait_to_end(self) -> None:
-        patience = self._edge.patience.body if self._unsent else LINGER_SECONDS
-        self.deadline = self._edge.deadlines.now + patience
+    def _count_unsent(self) -> int:
+        """Return the bytes that the client has yet to take: here, and in the kernel (SIOCOUTQ, tcp(7))."""
+        sock = self._transport.get_extra_info("socket")
+        waiting = self._transport.get_write_buffer_size()
+        if sock is None or self._transport.is_closing():
+            return waiting
+        (in_kernel,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+        return waiting + int(in_kernel)
+
+    def _take_share(self, client: str) -> bool:
+        """Take this client's share of the connections; close the connection if there is none."""
+        edge = self._edge
+        if edge.open.take(client):
+            self._holds = client
+            return True
+        edge.refused(Scarce.CONNECTIONS, client, edge.open.has(client))
+        self._is_closing = True
+        self._transport.write(TOO_MANY)
+        self._transport.close()
+        return False
 
     # The request's body.
 
@@ -473,15 +629,20 @@ class ClientConnection(asyncio.Protocol):
         except BadBody:
             exchange.fail(Failure.BAD_REQUEST)
             return
-        self._progress += len(received)
+        self._note_progress(len(received))
         if rest is not None:
             self._body = None
             self._buffer = rest
             self.deadline = NEVER
-        elif self._progress >= PROGRESS_BYTES:
+        exchange.send_body(payload, rest is not None)
+
+    def _note_progress(self, size: int) -> None:
+        self._has_sent = True
+        self._progress += size
+        self._body_bytes += size
+        if self._progress >= PROGRESS_BYTES:
             self._progress = 0
             self._set_deadline()
-        exchange.send_body(payload, rest is not None)
 
     def _limit_buffer(self) -> None:
         if len(self._buffer) > PIPELINE_BYTES:
@@ -501,11 +662,20 @@ class ClientConnection(asyncio.Protocol):
         """Whose turn is it? With a body to come or no request begun, it is the client's; else nobody waits here."""
         patience = self._edge.patience
         if self._body is not None:
-            self.deadline = self._edge.deadlines.now + patience.body
+            by_rate = self._body_began + self._body_bytes / patience.rate
+            self.deadline = min(self._edge.deadlines.now, by_rate) + patience.body
         elif self.inbound is None:
             self.deadline = self._edge.deadlines.now + patience.idle
         else:
             self.deadline = NEVER
+
+
+def is_heartbeat(received: bytes) -> bool:
+    """Whether these bytes of a WebSocket are nothing but pings and pongs, which a browser sends with nobody there."""
+    at = 0
+    while at < len(received) and received[at] in HEARTBEATS and at + 1 < len(received) and received[at + 1] & 0x80:
+        at += SHORT_FRAME + (received[at + 1] & 0x7F)
+    return at == len(received)
 
 
 def set_no_delay(transport: asyncio.Transport) -> None:

@@ -93,9 +93,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_on()
 
     def close(self) -> None:
-        self._exchange = None
         if self._transport is not None:
             self._transport.abort()
+        self._let_go()
 
     @property
     def is_usable(self) -> bool:
@@ -144,16 +144,21 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._upstream.forget(self)
-        exchange, self._exchange = self._exchange, None
-        if exchange is None or exchange.is_over:
+        exchange = self._exchange
+        if exchange is None:
             return
         exchange.connection = None
+        if self._was_used and not self._buffer and exchange.may_retry():
+            self._exchange = None  # it goes on in its slot
+            exchange.retry()
+            return
+        self._let_go()
+        if exchange.is_over:
+            return
         if exchange.is_tunnel:
             exchange.end_tunnel()
         elif isinstance(self._body, UntilClose) and error is None:
             exchange.answer_body(b"", True)
-        elif self._was_used and not self._buffer and exchange.may_retry():
-            exchange.retry()
         else:
             exchange.fail(Failure.UPSTREAM_BROKEN)
 
@@ -238,12 +243,20 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _settle(self, exchange: Exchange, rest: bytes) -> None:
         """The answer is whole. Let go of the exchange before it is told, since it may bring the next one at once."""
-        self._exchange = self._body = None
+        self._body = None
         exchange.connection = None
         if self._is_reusable and not rest and exchange.is_request_complete:
+            self._exchange = None
             self._upstream.keep(self)
+            self._upstream.free(exchange)
         else:
             self.close()
+
+    def _let_go(self) -> None:
+        """Carry nothing any more: the slot is for the next one."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._upstream.free(exchange)
 
     def _break_off(self, exchange: Exchange, reason: str) -> None:
         log.warning("upstream_answer_refused", reason=reason, request_id=exchange.inbound.request_id)

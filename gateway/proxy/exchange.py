@@ -20,6 +20,7 @@ from gateway.failures import Failure
 from gateway.http1 import IDEMPOTENT, LAST_CHUNK, chunk
 from gateway.proxy.response import Answer
 from gateway.sessions.record import Session
+from gateway.throttle.client import client_of
 
 if TYPE_CHECKING:
     from gateway.proxy.connection import UpstreamConnection
@@ -58,8 +59,9 @@ class Exchange:
     """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody.
 
     `began_at` is when the request went out, `answered_at` when the head of its answer came, in nanoseconds of the
-    performance counter, and 0 before. `connection` is None until there is one, and again once it has done its part or
-    is lost: it must hear no more of this exchange.
+    performance counter, and 0 before. `party` is whose slot of the upstream it takes, and `sent` counts the bytes of
+    the answer's body so far. `connection` is None until there is one, and again once it has done its part or is lost:
+    it must hear no more of this exchange.
     """
 
     __slots__ = (
@@ -67,7 +69,6 @@ class Exchange:
         "_is_chunked_to_client",
         "_may_repeat",
         "_pending",
-        "_sent",
         "answered_at",
         "began_at",
         "client",
@@ -77,6 +78,8 @@ class Exchange:
         "is_over",
         "is_request_complete",
         "is_tunnel",
+        "party",
+        "sent",
         "session",
         "upstream",
     )
@@ -86,6 +89,7 @@ class Exchange:
     ) -> None:
         self.client = client
         self.inbound = inbound
+        self.party = client_of(inbound.address)
         self.upstream = upstream
         self.head = head
         self.connection: UpstreamConnection | None = None
@@ -98,7 +102,17 @@ class Exchange:
         self._answer: Answer | None = None
         self._pending = b""  # of the body, until there is a connection
         self._may_repeat = True
-        self._sent = 0
+        self.sent = 0
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer has no end of its own: events, or a tunnel."""
+        return self.is_tunnel or (self._answer is not None and self._answer.is_stream)
+
+    @property
+    def ending(self) -> bytes:
+        """What the client has to be sent so that a stream that ends now is a whole answer."""
+        return LAST_CHUNK if self._is_chunked_to_client else b""
 
     # From the client.
 
@@ -173,7 +187,7 @@ class Exchange:
         if self._answer is None:
             self.client.refuse(failure, self.session)
         else:
-            self.client.cut(self._answer.status, self._sent)
+            self.client.cut(self._answer.status, self.sent)
 
     def answer(self, answer: Answer, passing: list[bytes], payload: bytes, is_whole: bool) -> None:
         """The head of the final answer is there, with the lines that pass and the first bytes of its body."""
@@ -194,14 +208,14 @@ class Exchange:
             lines.append(b"Connection: close")
         elif not self.inbound.is_http_1_1:
             lines.append(b"Connection: keep-alive")
-        self._sent = len(payload)
+        self.sent = len(payload)
         lines += (b"", self._frame(payload, is_whole) if self._is_chunked_to_client else payload)
         self.client.write(b"\r\n".join(lines))  # in one join, so that the bytes are copied once
         if is_whole:
             self._finish()
 
     def answer_body(self, payload: bytes, is_whole: bool) -> None:
-        self._sent += len(payload)
+        self.sent += len(payload)
         framed = self._frame(payload, is_whole) if self._is_chunked_to_client else payload
         if framed:
             self.client.write(framed)
@@ -219,7 +233,7 @@ class Exchange:
 
     def pass_back(self, content: bytes) -> None:
         """Bytes of a tunnel for the client."""
-        self._sent += len(content)
+        self.sent += len(content)
         self.client.write(content)
 
     def end_tunnel(self) -> None:
@@ -232,4 +246,4 @@ class Exchange:
         if self.is_over:
             return
         self.is_over = True
-        self.client.finish(self._answer.status if self._answer else 0, self._sent)
+        self.client.finish(self._answer.status if self._answer else 0, self.sent)

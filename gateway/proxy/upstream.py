@@ -3,15 +3,18 @@
 A connection is put back only after an answer whose end is certain, with nothing behind it and the whole request
 taken. It is kept for less time than the upstream keeps it, and a request that must not be repeated always gets
 a connection of its own, so that a POST never meets one that the upstream is just closing.
+
+An exchange holds one of the upstream's slots (throttle.shares) from here until its answer is whole or its connection is
+lost, retries included. Clients share the slots, so one that holds them for long (a slow reader, an event stream, a body
+that trickles) leaves some for the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
-from gateway.deadlines import NEVER, Deadlines
+from gateway.deadlines import Deadlines
 from gateway.failures import Failure
 from gateway.http1 import IDEMPOTENT
 from gateway.logs import get_logger
@@ -19,6 +22,8 @@ from gateway.proxy.connection import UpstreamConnection
 from gateway.proxy.dial import Dial
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
+from gateway.throttle.shares import GRANTED, Queued, Shares
+from gateway.throttle.turns import Tell
 
 log = get_logger("proxy")
 
@@ -34,10 +39,20 @@ class Patience:
 
 
 class Upstream:
-    """All connections of this worker to one upstream, and the exchanges that wait for one. Logs call it `name`."""
+    """All connections of this worker to one upstream, and the exchanges that wait for one. Logs call it `name`.
+
+    At most `limit` exchanges are under way, and as many wait; `refused` is told whose are refused.
+    """
 
     def __init__(
-        self, name: str, dial: Dial, reader: AnswerReader, patience: Patience, limit: int, deadlines: Deadlines
+        self,
+        name: str,
+        dial: Dial,
+        reader: AnswerReader,
+        patience: Patience,
+        limit: int,
+        deadlines: Deadlines,
+        refused: Tell,
     ) -> None:
         self._name = name
         self.reader = reader
@@ -45,52 +60,46 @@ class Upstream:
         self.deadlines = deadlines
         self._dial = dial
         self._limit = limit
+        self._refused = refused
+        self._slots = Shares[Exchange](limit, limit)
         self._open = 0
         self._idle: list[UpstreamConnection] = []
-        self._waiting: deque[Exchange] = deque()
         self._dialling: set[asyncio.Task[None]] = set()
 
     @property
     def load(self) -> tuple[int, int, int]:
         """Return how many connections are open, how many of these unused, and how many exchanges wait for one."""
-        return self._open, len(self._idle), len(self._waiting)
+        return self._open, len(self._idle), self._slots.waiting
 
     def send(self, exchange: Exchange) -> None:
-        """Carry the exchange on the connection used last, or on a new one."""
-        if exchange.inbound.method in IDEMPOTENT:
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.is_usable:
-                    connection.carry(exchange)
-                    return
-        self.connect(exchange)
+        """Carry the exchange as soon as its client may have a slot."""
+        if self._slots.take(exchange.party):
+            self._start(exchange)
+            return
+        outcome = self._slots.ask(exchange.party, exchange)
+        if isinstance(outcome, Queued):
+            asyncio.get_running_loop().call_later(self.patience.connect, self._give_up, exchange)
+            if outcome.dislodged is not None:
+                self._refuse(outcome.dislodged[1], is_own=True)
+        elif outcome is not GRANTED:
+            self._refuse(exchange, is_own=self._slots.has(exchange.party))
 
     def connect(self, exchange: Exchange) -> None:
-        """Carry the exchange on a new connection, as soon as there may be one more."""
-        if self._open < self._limit:
-            self._open += 1
-            task = asyncio.get_running_loop().create_task(self._connect(exchange))
-            self._dialling.add(task)
-            task.add_done_callback(self._dialling.discard)
-        elif len(self._waiting) < self._limit:
-            self._waiting.append(exchange)
-            asyncio.get_running_loop().call_later(self.patience.connect, self._give_up, exchange)
-            if self._idle:
-                self._idle.pop().close()
-        else:
-            exchange.fail(Failure.UPSTREAM_BUSY)
+        """Carry an exchange, which has its slot, on a new connection."""
+        if self._open >= self._limit and self._idle:
+            self._idle.pop().close()
+        self._open += 1
+        task = asyncio.get_running_loop().create_task(self._connect(exchange))
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
+
+    def free(self, exchange: Exchange) -> None:
+        """Take the exchange's slot back. Whoever's turn it is has it at once."""
+        for following in self._slots.release(exchange.party):
+            self._start(following)
 
     def keep(self, connection: UpstreamConnection) -> None:
-        """Put a connection back. Whoever waits for one has it at once."""
-        while self._waiting:
-            if self._waiting[0].inbound.method not in IDEMPOTENT:
-                connection.close()
-                return
-            exchange = self._waiting.popleft()
-            if not exchange.is_over:
-                connection.rest(NEVER)
-                connection.carry(exchange)
-                return
+        """Put a connection back."""
         connection.rest(self.deadlines.now + self.patience.keepalive)
         self._idle.append(connection)
 
@@ -99,18 +108,26 @@ class Upstream:
         self._open -= 1
         if connection in self._idle:
             self._idle.remove(connection)
-        self._serve_waiting()
 
     def withdraw(self, exchange: Exchange) -> None:
         """The exchange's client is gone; it need not wait any longer."""
-        if self._waiting and exchange in self._waiting:
-            self._waiting.remove(exchange)
+        self._slots.withdraw(exchange.party, exchange)
 
     def close(self) -> None:
         """End the connections that carry nothing."""
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def _start(self, exchange: Exchange) -> None:
+        """Carry the exchange on the connection used last, or on a new one."""
+        if exchange.inbound.method in IDEMPOTENT:
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.is_usable:
+                    connection.carry(exchange)
+                    return
+        self.connect(exchange)
 
     async def _connect(self, exchange: Exchange) -> None:
         try:
@@ -124,23 +141,23 @@ class Upstream:
                 reason=str(error) or "timed out",
                 request_id=exchange.inbound.request_id,
             )
+            self.free(exchange)
             exchange.fail(Failure.UPSTREAM_AWAY)
-            self._serve_waiting()
             return
         if exchange.is_over:
             self.keep(connection)
+            self.free(exchange)
         elif connection.is_usable:
             connection.carry(exchange)
         else:
+            self.free(exchange)
             exchange.fail(Failure.UPSTREAM_BROKEN)
 
-    def _serve_waiting(self) -> None:
-        while self._waiting and self._open < self._limit:
-            exchange = self._waiting.popleft()
-            if not exchange.is_over:
-                self.connect(exchange)
-
     def _give_up(self, exchange: Exchange) -> None:
-        if exchange in self._waiting:
-            self._waiting.remove(exchange)
-            exchange.fail(Failure.UPSTREAM_BUSY)
+        """It has waited for as long as a connection may take."""
+        if self._slots.withdraw(exchange.party, exchange):
+            self._refuse(exchange, is_own=self._slots.has(exchange.party))
+
+    def _refuse(self, exchange: Exchange, *, is_own: bool) -> None:
+        self._refused(exchange.party, is_own)
+        exchange.fail(Failure.UPSTREAM_BUSY)

@@ -119,12 +119,15 @@ class Listen(Section):
     trusted_proxies: tuple[Network, ...] = ()
     head_seconds: Seconds = 10
     body_seconds: Seconds = 60
+    min_bytes_per_second: int = Field(200, ge=1, le=1_000_000)
     idle_seconds: Seconds = 75
     drain_seconds: Seconds = 30
     max_head_bytes: int = Field(32_768, ge=1_024, le=1_048_576)
     max_fields: int = Field(100, ge=10, le=1_000)
     max_target_bytes: int = Field(8_192, ge=256, le=65_536)
     max_connections: int = Field(10_000, ge=1)
+    max_bodies: int = Field(1_024, ge=1)
+    max_pages: int = Field(256, ge=1)
     hung_seconds: Annotated[float, Field(ge=2, le=600)] = 20
     access_log: bool = True
     log_format: Literal["json", "console"] = "json"

@@ -36,7 +36,7 @@ class Refusals:
         self._count = count
         self._logged_at: dict[Scarce, float] = {}
 
-    def note(self, what: Scarce, client: str, *, is_own: bool) -> None:
+    def note(self, what: Scarce, client: str, is_own: bool) -> None:
         reason = Reason.SHARE if is_own else Reason.FULL
         self._count(what, reason)
         now = monotonic()
