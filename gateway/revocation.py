@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
-from gateway.edge.inbound import Inbound
 from gateway.gate import Decision, Forward, Rules, StepUp, decide
 from gateway.logs import get_logger
 from gateway.proxy.exchange import Exchange
@@ -30,26 +29,42 @@ class Revocation:
 
         Who is somebody else by now (another role, tenant or module) is cut off as well: the application was told who
         they were when it opened, and is told again when they come back.
+
+        What moves is a use of its session: an upload of an hour is not an idle hour. A stream that only the application
+        fills is none; it ends at the idle limit, like any session that is left alone.
         """
         for client in list(connections):
-            exchange, inbound = client.exchange, client.inbound
-            if not isinstance(exchange, Exchange) or exchange.session is None or inbound is None:
+            inbound = client.inbound
+            if inbound is None or inbound.session_key is None:
                 continue
-            session = await self._still(inbound)
-            if client.inbound is not inbound:
+            is_use = client.has_moved()
+            exchange = client.exchange
+            is_open = isinstance(exchange, Exchange) and exchange.session is not None
+            if not is_open and not is_use:
                 continue
-            decision = decide(exchange.inbound, session, self._rules, self._clock.utc)
-            if session is None or not is_still_forwarded(decision) or not is_same(session, exchange.session):
-                log.info("connection_ended", reason="its session is gone or another", request_id=inbound.request_id)
-                client.end_for(POLICY_VIOLATION)
+            session = await self._find(inbound.session_key, is_use=is_use)
+            if isinstance(exchange, Exchange) and exchange.session is not None and client.inbound is inbound:
+                self._judge(client, exchange, exchange.session, session)
 
-    async def _still(self, inbound: Inbound) -> Session | None:
-        """Return the session that `inbound` came with, if it is live still. Looking is not using it."""
-        if inbound.session_key is None:
-            return None
-        session = self._lookup.find(inbound.session_key, self._clock.utc, is_use=False)
+    def _judge(
+        self, client: ClientConnection, exchange: Exchange, opened_for: Session, session: Session | None
+    ) -> None:
+        """End what was opened for one session, unless it may go on by `session`, which is what there is of it now."""
+        now, inbound = self._clock.utc, exchange.inbound
+        decision = decide(inbound, session, self._rules, now)
+        if session is not None and is_still_forwarded(decision) and is_same(session, opened_for):
+            return
+        key = inbound.session_key
+        is_idle = session is None and key is not None and self._lookup.has_outlived(key, opened_for, now)
+        reason = "its session was idle for too long, or is too old" if is_idle else "its session has ended or changed"
+        log.info("connection_ended", reason=reason, request_id=inbound.request_id)
+        client.end_for(POLICY_VIOLATION, cleanly=is_idle)
+
+    async def _find(self, key: bytes, *, is_use: bool) -> Session | None:
+        """Return the session with this key, if it is live still. Looking is not using it."""
+        session = self._lookup.find(key, self._clock.utc, is_use=is_use)
         if session is Pending.ASK:
-            return await self._lookup.fetch(inbound.session_key, self._clock.utc, is_use=False)
+            return await self._lookup.fetch(key, self._clock.utc, is_use=is_use)
         return session
 
 

@@ -70,6 +70,9 @@ class Lookup(Protocol):
     async def flush(self, store: Store) -> None:
         """Write when sessions were last used. Called about once a minute, so that no request has to."""
 
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        """Whether a session has been idle for too long, or is too old, as far as this worker knows. Asks nobody."""
+
     def adopt(self, owners: frozenset[str]) -> None:
         """The list of owners is another one from now on."""
 
@@ -88,13 +91,13 @@ class Seen:
 
     def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
         """Return `session` unless it has expired, and note its use."""
-        if now >= session.alive_until and self._has_expired(key, session, now):
+        if now >= session.alive_until and self.has_expired(key, session, now):
             return None
         if is_use:
             self._times[key] = now
         return session
 
-    def _has_expired(self, key: bytes, session: Session, now: int) -> bool:
+    def has_expired(self, key: bytes, session: Session, now: int) -> bool:
         seen_at = max(self._times.get(key, 0), self._written.get(key, 0), session.seen_at)
         return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
 
@@ -155,6 +158,9 @@ class SQLiteLookup:
     def adopt(self, owners: frozenset[str]) -> None:
         self._owners = owners
         self._known.clear()
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        return self._seen.has_expired(key, session, now)
 
     async def flush(self, store: Store) -> None:
         await self._seen.flush(store)
@@ -251,6 +257,9 @@ class PostgreSQLLookup:
 
     def adopt(self, owners: frozenset[str]) -> None:
         self._owners = owners
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        return self._seen.has_expired(key, session, now)
 
     async def flush(self, store: Store) -> None:
         await self._seen.flush(store)
