@@ -92,3 +92,13 @@ def test_a_secret_comes_from_the_environment_or_as_a_credential(tmp_path: Path) 
     assert settings.credentials["app-token"].reveal() == "two"
     with pytest.raises(BadSettings, match="one line of printable ASCII"):
         read(tmp_path, header, GATEWAY_CREDENTIAL_APP_TOKEN="Zoë")
+
+
+def test_the_settings_in_the_documentation_load(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent.parent / "docs/applications.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 5
+    (tmp_path / "access.toml").touch()
+    for block in blocks:
+        (tmp_path / "gateway.toml").write_text(block)
+        load(tmp_path, {"GATEWAY_SECRET": SECRET, "GATEWAY_CREDENTIAL_PGADMIN": "s3cret"})
