@@ -386,6 +386,7 @@ def flush_seconds_of(settings: Settings) -> float:
 def reader_of(settings: Settings) -> Reader:
     """Return what judges request heads; also for those that `explain` makes up."""
     public = urlsplit(settings.public_url)
+    forward_auth = routes_of(settings).get("auth")
     return Reader(
         scheme=public.scheme,
         authorities=(public.netloc, *settings.hosts),
@@ -395,6 +396,7 @@ def reader_of(settings: Settings) -> Reader:
         identity_names=(*settings.identity.names.values(), *settings.identity.headers),
         max_fields=settings.listen.max_fields,
         max_target_bytes=settings.listen.max_target_bytes,
+        question_path=forward_auth.path if forward_auth else "",
     )
 
 

@@ -1,23 +1,44 @@
-"""Forward-auth: another proxy (nginx auth_request, Caddy, Traefik) asks what would become of a request."""
+"""Forward-auth: another proxy asks what would become of a request, and then forwards it itself.
+
+Two dialects are spoken (docs/forward-auth.md has what each proxy sends):
+
+- nginx's auth_request, also as ingress-nginx uses it, describes the request in `X-Original-*`. It understands 2xx, 401
+  and 403, and takes everything else for an error of its own. What its client is to be told stands in `X-Otium-Status`.
+- Traefik and Caddy describe it in `X-Forwarded-*`, and hand their client what they are answered here.
+
+The proxy forwards the fields that it asked with, so what the gateway would have taken out it can only refuse.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Mapping
 
 from gateway.deadlines import Deadlines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import Inbound
+from gateway.edge.names import SAID_BY_PROXIES
 from gateway.edge.origin import is_foreign_websocket
+from gateway.edge.reach import DESCRIBING, NAMING
 from gateway.edge.request import Reader
 from gateway.edge.return_to import way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.gate import Forward, Rules, SignIn, StepUp, decide
-from gateway.http1 import METHODS
+from gateway.http1 import HOP_BY_HOP, following
+from gateway.logs import get_logger
 from gateway.proxy.identity import Identities
 from gateway.sessions.record import Session
 
+log = get_logger("front")
+
 NO_STORE = b"Cache-Control: no-store"
+NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
+URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
+SIGN_IN = "sign_in_required", "Sign in to continue."
+PROOF = "proof_required", "Confirm that it is you to continue."
+CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
 
 
 class ForwardAuth:
@@ -40,55 +61,107 @@ class ForwardAuth:
         self._steps = steps
         self._public_origin = public_origin
         self._origins = origins
+        self._replaced = frozenset(name.lower().encode("ascii") for name in identities.names)
 
     def adopt(self, rules: Rules) -> None:
         self._rules = rules
 
     def answer(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
-        """Answer 204 with the identity, 401 with where to sign in, or 403 (nginx auth_request, Caddy, Traefik)."""
+        """Answer 204 with the identity, or with what the proxy's client is to be told."""
+        if not inbound.is_trusted:
+            client.refuse(Failure.FORBIDDEN)
+            return
         original = self._original(inbound)
         if isinstance(original, Failure):
-            client.refuse(original)
+            refuse(client, inbound, original)
             return
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
-                client.refuse(Failure.FORBIDDEN)
+                refuse(client, inbound, Failure.FORBIDDEN)
             case Forward(known):
-                client.answer(204, (NO_STORE, *self._identities.answer_lines(known, self._clock.utc)), b"")
+                self._admit(client, inbound, known)
             case SignIn():
-                self._send_away(client, original, Factor.PASSWORD, "")
+                self._send_away(client, original, Factor.PASSWORD, "", SIGN_IN)
             case StepUp(_, factor):
-                self._send_away(client, original, factor, "&again=1")
+                self._send_away(client, original, factor, "&again=1", PROOF)
             case _:
-                client.refuse(Failure.FORBIDDEN)
+                refuse(client, inbound, Failure.FORBIDDEN)
 
-    def _send_away(self, client: ClientConnection, original: Inbound, factor: Factor, more: str) -> None:
+    def _admit(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+        """Answer with the identity, and with the cookies but for the gateway's own: the proxy forwards these."""
+        cookies = b"; ".join(inbound.values(b"cookie"))
+        identity = self._identities.answer_lines(session, self._clock.utc)
+        client.answer(204, (NO_STORE, *identity, b"Cookie: " + cookies), b"")
+
+    def _send_away(
+        self, client: ClientConnection, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
+    ) -> None:
+        """A person is taken to where they sign in; a program is told of it."""
         address = f"{self._public_origin}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
         location = b"Location: " + address.encode("ascii")
-        client.answer(401, (NO_STORE, location, b'WWW-Authenticate: Session realm="sign-in"'), b"")
+        if is_from_nginx(original):
+            status = b"303" if original.is_navigation else b"401"
+            client.answer(401, (NO_STORE, location, b"X-Otium-Status: " + status, CHALLENGE), b"")
+        elif original.is_navigation:
+            client.answer(303, (NO_STORE, location), b"")
+        else:
+            error, message = told
+            body = {"error": error, "message": message, "sign_in": address, "request_id": original.request_id}
+            lines = (NO_STORE, CHALLENGE, b"Content-Type: application/json")
+            client.answer(401, lines, json.dumps(body).encode())
 
     def _original(self, inbound: Inbound) -> Inbound | Failure:
         """Return the request that the proxy asks about, judged by the same reader as any other."""
-        if not inbound.is_trusted:
-            return Failure.FORBIDDEN
-        method = only(inbound.hints, b"x-original-method", b"x-forwarded-method")
-        target = only(inbound.hints, b"x-original-uri", b"x-forwarded-uri")
-        host = inbound.hints.get(b"x-forwarded-host", inbound.host.encode("ascii"))
-        if method is None or target is None or method.decode("ascii", "replace") not in METHODS:
+        described = describe(inbound)
+        claims = [name for name in inbound.dropped if name not in SAID_BY_PROXIES | HOP_BY_HOP | self._replaced]
+        if claims:
+            # The proxy would forward it, and the application might believe it.
+            names = ", ".join(name.decode("ascii") for name in claims)
+            log.warning("forward_auth_refused", reason=f"it carries {names}", request_id=inbound.request_id)
             return Failure.BAD_REQUEST
-        original = self._reader.read(b"%b %b HTTP/1.1\r\nHost: %b" % (method, target, host), "")
+        if described is None:
+            return Failure.BAD_REQUEST
+        method, target, host = described
+        lines = [line for line in inbound.lines if line.partition(b":")[0].lower() in DESCRIBING]
+        if method in NAMING:
+            lines.append(b"Content-Length: 1")  # proxies keep bodies to themselves; this method's may name anything
+        first = b"%b %b HTTP/1.1" % (method, target)
+        original = self._reader.read(first + following((b"Host: " + host, *lines))[:-4], "")
         if isinstance(original, Failure):
-            return original
+            return Failure.BAD_REQUEST if original is Failure.WRONG_HOST else original
         return inbound._replace(
             method=original.method,
             target=original.target,
             readings=original.readings,
             host=original.host,
             is_websocket=inbound.is_websocket and original.method == "GET",
+            reach=original.reach,
         )
 
 
-def only(hints: Mapping[bytes, bytes], *names: bytes) -> bytes | None:
-    """Return the one value that is given under `names`; None where there is none, or they disagree."""
-    values = {hints[name] for name in names if name in hints}
-    return values.pop() if len(values) == 1 else None
+def refuse(client: ClientConnection, inbound: Inbound, failure: Failure) -> None:
+    """Refuse the request that is asked about, in a way that the proxy understands."""
+    if is_from_nginx(inbound):
+        status = b"403" if failure is Failure.FORBIDDEN else b"400"
+        client.answer(403, (NO_STORE, b"X-Otium-Status: " + status), b"")
+    else:
+        client.refuse(failure)
+
+
+def is_from_nginx(inbound: Inbound) -> bool:
+    return not NGINX.isdisjoint(inbound.hints)
+
+
+def describe(inbound: Inbound) -> tuple[bytes, bytes, bytes] | None:
+    """Return method, target and host of the request that is asked about; None where they are missing or disagree."""
+    hints = inbound.hints
+    methods = {hints[name] for name in (b"x-original-method", b"x-forwarded-method") if name in hints}
+    targets = {hints[name] for name in (b"x-original-uri", b"x-forwarded-uri") if name in hints}
+    host = hints.get(b"x-forwarded-host", inbound.host.encode("ascii"))
+    if b"x-original-url" in hints:
+        url = URL.fullmatch(hints[b"x-original-url"])
+        if url is None:
+            return None
+        host = url[1]
+        targets.add(url[2])
+    return (methods.pop(), targets.pop(), host) if len(methods) == len(targets) == 1 else None

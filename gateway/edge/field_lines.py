@@ -64,6 +64,7 @@ class Special:
     wants_websocket: bool = False
     expects_continue: bool = False
     reach: tuple[tuple[bytes, bytes], ...] = ()
+    dropped: tuple[bytes, ...] = ()
     shown: bytes = b""
 
 
@@ -105,7 +106,7 @@ class FieldRules:
                 return Line(REACH, (name, value))
             case _ if name in HINTS:
                 return Line(HINT, (name, value))
-        return Line(DROP) if self._is_forbidden(name) else Line(KEEP)
+        return Line(DROP, name) if self._is_forbidden(name) else Line(KEEP)
 
     def interpret(self, lines: list[Line]) -> Special:
         """Say what the special lines of a head mean together, or why they can't stand together."""
@@ -134,6 +135,7 @@ class FieldRules:
             wants_websocket=by_kind.get(UPGRADE, [False])[-1],
             expects_continue=EXPECT in by_kind,
             reach=tuple(by_kind.get(REACH, ())),
+            dropped=tuple(by_kind.get(DROP, ())),
         )
 
     def _is_forbidden(self, name: bytes) -> bool:

@@ -36,6 +36,7 @@ class Inbound(NamedTuple):
     nominated   the names of those of them that Connection makes hop-by-hop: checks see them, the upstream does not
     hints       what a trusted proxy said in fields that are stripped, by lower-case name; empty for others
     length      of the body in bytes, 0 for none, CHUNKED where it is framed in chunks
+    dropped     names of the fields that somebody behind the gateway might believe, lower case: they go nowhere
     reach       what else is touched, besides the resource of the target (see edge.reach); empty for most requests
     """
 
@@ -57,6 +58,7 @@ class Inbound(NamedTuple):
     is_keep_alive: bool
     is_websocket: bool
     expects_continue: bool
+    dropped: tuple[bytes, ...] = ()
     reach: tuple[Resource, ...] = ()
 
     @property

@@ -9,9 +9,25 @@ HINTS = frozenset(
         b"x-request-id",
         b"x-original-method",
         b"x-original-uri",
+        b"x-original-url",
         b"x-forwarded-method",
         b"x-forwarded-uri",
         b"x-forwarded-host",
+    )
+)
+# What proxies that ask by forward-auth add by themselves, and forward in their own words: no claim of their clients.
+SAID_BY_PROXIES = frozenset(
+    (
+        b"x-forwarded-proto",
+        b"x-forwarded-port",
+        b"x-forwarded-server",
+        b"x-forwarded-scheme",
+        b"x-real-ip",
+        b"x-scheme",
+        b"x-original-forwarded-for",
+        b"x-auth-request-redirect",
+        b"cf-connecting-ip",
+        b"true-client-ip",
     )
 )
 # What no proxy of ours says, and some server or application believes: forwarded from nobody.

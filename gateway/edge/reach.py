@@ -22,6 +22,7 @@ from gateway.edge.target import is_safe_query, read_path
 
 NAMES = frozenset((b"destination", b"depth", b"if"))
 LINK = b"link"
+DESCRIBING = NAMES | {LINK}  # the fields that tell what a request reaches
 DEPTHS = frozenset((b"0", b"1", b"infinity"))
 
 TO_DESTINATION = frozenset(("COPY", "MOVE"))
@@ -30,6 +31,7 @@ UNLESS_SHALLOW = frozenset(("PROPFIND", "COPY", "LOCK"))
 ALL_BELOW = frozenset(("DELETE", "MOVE", "REPORT", "UNBIND"))
 NAMED_IN_BODY = frozenset(("BIND", "REBIND", "SEARCH", "MERGE", "CHECKOUT"))
 NAMED_IN_LINK = frozenset(("LINK", "UNLINK"))
+NAMING = frozenset(method.encode("ascii") for method in NAMED_IN_BODY | NAMED_IN_LINK)
 REACHING = TO_DESTINATION | UNLESS_SHALLOW | ALL_BELOW | NAMED_IN_BODY | NAMED_IN_LINK
 
 SITE = Resource(b"/", ("/",), True)

@@ -38,7 +38,7 @@ WORD_BYTES = 100  # what a name in a list or a cookie takes once it is an object
 class Reader:
     """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking.
 
-    `scheme` is the one that the upstream is told of.
+    `scheme` is the one that the upstream is told of; proxies ask about requests at `question_path` (forward_auth).
     """
 
     def __init__(
@@ -52,10 +52,13 @@ class Reader:
         identity_names: Iterable[str],
         max_fields: int,
         max_target_bytes: int,
+        question_path: str = "",
     ) -> None:
         hosts = canonical_hosts(authorities)
         self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie)
         self._reach = ReachReader(hosts, scheme)
+        self._own_host = b"Host: " + next(iter(hosts)).encode("ascii")
+        self._question_path = question_path.encode("ascii")
         self._proxies = proxies
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
@@ -110,6 +113,8 @@ class Reader:
         if readings is None:
             return Failure.BAD_PATH
         if special.failure is not None:
+            if special.failure is Failure.WRONG_HOST and self._is_question(target, peer):
+                return self.read(b"\r\n".join((first, *self._under_own_name(lines))), peer)
             return special.failure
         length, options, cookies, hints = special.length, special.options, special.cookies, special.hints
         if length == CHUNKED and not is_http_1_1:
@@ -145,8 +150,16 @@ class Reader:
             b"close" not in options if is_http_1_1 else b"keep-alive" in options,
             is_websocket,
             special.expects_continue and is_http_1_1 and length != 0,
+            special.dropped,
             reach,
         )
+
+    def _is_question(self, target: bytes, peer: str) -> bool:
+        """Return whether a proxy asks by forward-auth. It may call us by any name that it knows us under."""
+        return target.partition(b"?")[0] == self._question_path and self._proxies.trusts(peer)
+
+    def _under_own_name(self, lines: Iterable[bytes]) -> list[bytes]:
+        return [self._own_host if line[:5].lower() == b"host:" else line for line in lines]
 
     def _read_reach(self, known: RequestLine, special: Special, kept: list[bytes]) -> tuple[Resource, ...]:
         """Return what the request reaches besides its target, and add to `kept` the lines that say so.
@@ -193,7 +206,7 @@ class Reader:
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
         if size <= MEMO_LINE_BYTES and special.failure is None:
-            words = len(special.options) + len(special.nominated) + len(special.cookies.names)
+            words = sum(map(len, (special.options, special.nominated, special.cookies.names, special.dropped)))
             self._make_room(size + words * WORD_BYTES)
             self._specials[left] = special
         return kept, special

@@ -6,7 +6,7 @@ assertion among them comes near its end: a signature costs more than everything 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import quote
@@ -77,6 +77,11 @@ class Identities:
             if not template.names_person
         ]
         self._cache: dict[str, tuple[Session, int, bytes]] = {}
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the headers that are told."""
+        return (*self._names.values(), *self._templates, *(name for name, _ in self._fixed))
 
     def lines(self, session: Session, now: int) -> bytes:
         """Return the field lines for `session`, each ending in CRLF. `now` is UTC seconds."""

@@ -62,3 +62,19 @@ def test_the_command_prints_both_parts_for_the_running_settings(tmp_path: Path) 
     assert "map $request_uri $otium_shown {" in result.stdout
     assert "|_gateway/login/link|" in result.stdout or "(_gateway/login/link|" in result.stdout
     assert 'location ~ "^(?:/\\.well-known/change-password|' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("traefik-forward-auth.yml", r"PathRegexp\(`(.+)`\)"), ("ingress-nginx.yaml", r"- path: (/\(.+)")],
+)
+def test_the_samples_lead_every_page_to_the_gateway_and_copy_every_header(name: str, pattern: str) -> None:
+    text = (CONFIG / name).read_text()
+    found = re.search(pattern, text)
+    assert found is not None
+    for route, page in routes_of(Settings()).items():
+        assert bool(re.match(found[1], re.sub(r"\{.*\}", "x", page.path))) == (route != "auth"), page.path
+    for other in ("/", "/x", "/loginx", "/x/login", "/_gateway/auth", "/admin", "/opsx"):
+        assert not re.match(found[1], other), other
+    for header in ("Cookie", *Settings().identity.names.values()):
+        assert re.search(rf"[ ,]{header}\b", text), header

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.edge.names import FORGED, FORGED_PREFIXES
 from gateway.routes import ROUTES, Route
 from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support import servers
-from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of
+from tests.support.gateway import COOKIE, ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.raw import Connection, Response, get
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_factors import ATTEMPT
@@ -102,6 +103,106 @@ def test_the_application_is_told_who_is_signed_in_and_by_nobody_else(front: Fron
     for name in IDENTITY:
         assert len(request.all(name)) == 1, name
         assert "forged" not in request.all(name)
+
+
+@pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", ""])
+def test_a_browser_that_says_no_mode_is_known_by_what_it_accepts(front: Front, accept: str) -> None:
+    """As Safari before 16.4 sends it."""
+    answer = front.ask("/x", *([f"Accept: {accept}"] if accept else []))
+    assert answer.status == (303 if "html" in accept else 401)
+    script = front.ask("/x", "Accept: text/html", "X-Requested-With: XMLHttpRequest")
+    assert script.status == 401
+    assert script.get("content-type") == "application/json"
+    assert b"sign_in_required" in script.body
+
+
+CLAIMS = (
+    "X-HTTP-Method-Override", "X-Rewrite-URL", "X-Original-URL", "X-Script-Name", "X-Forwarded-User", "X-Forwarded-Prefix", "Forwarded",
+    "X-Forwarded-Uri", "X-Forwarded-Method", "X-Original-URI", "X-Original-Method", "X-Auth-Request-User", "X-Auth-Request-Redirect",
+    "SCRIPT_NAME", "X_Forwarded_User", "X_Http_Method_Override",
+    *(name.decode() for name in sorted(FORGED)),
+    *(f"{prefix.decode().strip('-')}-any" for prefix in FORGED_PREFIXES),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_an_application_might_believe_reaches_it_from_nobody(
+    front: Front, upstream: RecordingUpstream, name: str
+) -> None:
+    answer = front.ask("/public", f"{name}: forged-value")
+    assert answer.status in (200, 400)
+    assert len(upstream.requests) == (1 if answer.status == 200 else 0)
+    for request in upstream.requests:
+        assert b"forged-value" not in request.head
+
+
+def test_a_foreign_forwarded_host_changes_nothing(front: Front, upstream: RecordingUpstream) -> None:
+    cookie = sign_in(front)
+    assert front.ask("/x", cookie, "X-Forwarded-Host: evil.example").status == 200
+    assert all("evil" not in value for value in upstream.requests[-1].all("x-forwarded-host"))
+    assert front.ask("/x", "X-Forwarded-Host: evil.example", "Accept: text/html").status == 303
+
+
+def test_two_session_cookies_are_nobodys_and_reach_nobody(front: Front, upstream: RecordingUpstream) -> None:
+    own = sign_in(front).removeprefix("Cookie: ")
+    other = f"{COOKIE}={'a' * 43}"
+    for lines in ([f"Cookie: a=1; {own}; {other}; b=2"], [f"Cookie: a=1; {own}", f"Cookie: {other}; b=2"]):
+        assert front.ask("/x", *lines).status == 401
+        assert upstream.requests == []
+        assert front.ask("/public", *lines).status == 200
+        assert [value for value in upstream.requests.pop().all("cookie") if value] == ["a=1; b=2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "lines", "status"),
+    [
+        ("GET", "/x%00", (), 400),
+        ("GET", "/x/%2e%2e/admin", (), 400),
+        ("TRACE", "/public", (), 405),
+        ("COPY", "/x", ("Destination: https://evil.example/x",), 400),
+        ("COPY", "/x", ("Destination: /y", "Destination: /z"), 400),
+        ("COPY", "/x", (), 403),
+        ("MOVE", "/x", ("Destination: /admin/x",), 403),
+        ("PROPFIND", "/", (), 403),
+        ("PROPFIND", "/", ("Depth: 2",), 400),
+        ("DELETE", "/", ("Depth: 0",), 403),
+        ("BIND", "/x", ("Content-Length: 0",), 403),
+        ("LINK", "/x", ("Link: </admin>",), 403),
+        ("PUT", "/x", ("If: </admin/x> (<urn:1>)",), 403),
+        ("GET", "/x", ("X-Otium-Status: 303",), (200, 400)),
+        ("GET", "/x", (f"X-Long: {'a' * 7000}",), 200),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_in_the_clients_eyes(
+    front: Front,
+    upstream: RecordingUpstream,
+    method: str,
+    path: str,
+    lines: tuple[str, ...],
+    status: int | tuple[int, ...],
+) -> None:
+    answer = front.ask(path, sign_in(front), *lines, method=method)
+    assert answer.status in ((status,) if isinstance(status, int) else status), answer.body
+    assert len(upstream.requests) == (answer.status == 200)
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "MKCOL", "LOCK", "REPORT", "MOVE", "MKCALENDAR", "PROPPATCH"])
+def test_webdav_is_decided_as_it_is_by_the_gateway(front: Front, upstream: RecordingUpstream, method: str) -> None:
+    lines = ("Destination: https://app.example.com/y", "Depth: infinity", "Overwrite: T")
+    assert front.ask("/x", *lines, method=method).status == 401
+    assert upstream.requests == []
+    assert front.ask("/x", sign_in(front), *lines, method=method).status == 200
+    (request,) = upstream.requests
+    assert request.head.startswith(f"{method} /x HTTP/1.1\r\n".encode())
+    for line in lines:
+        name, _, value = line.partition(": ")
+        assert request.all(name) == [value]
+
+
+def test_a_large_cookie_of_the_applications_comes_through(front: Front, upstream: RecordingUpstream) -> None:
+    cookies = f"{sign_in(front)}; " + "; ".join(f"{name}{'n' * 250}=1" for name in "abcdefghijklmn")
+    assert front.ask("/x", cookies).status == 200
+    assert len("; ".join(upstream.requests[-1].all("cookie"))) > 3_500
 
 
 def test_what_is_public_is_open_and_says_nobody(front: Front, upstream: RecordingUpstream) -> None:
