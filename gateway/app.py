@@ -27,7 +27,7 @@ from gateway.admin.health import HealthCheck
 from gateway.admin.listener import AdminListener
 from gateway.admin.pulse import Pulse
 from gateway.admin.tally import Tally
-from gateway.admin.traffic import Traffic
+from gateway.admin.traffic import Traffic, UnreadableHops
 from gateway.deadlines import Deadlines
 from gateway.desk import Desk, pages_application
 from gateway.edge.connection import ClientConnection, Edge
@@ -128,7 +128,7 @@ class Gateway:
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._forms = KeptForms(self._store, Sealer(settings.secrets))
         self._pages = self._build_pages(settings, routes)
-        reader = reader_of(settings)
+        reader = reader_of(settings, UnreadableHops(self._tally, lambda: self._clock.utc).note)
         own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
         address = settings.upstream.address
         upstream = self._connect(
@@ -383,8 +383,11 @@ def flush_seconds_of(settings: Settings) -> float:
     return min(FLUSH_SECONDS, max(1.0, shortest / 4))
 
 
-def reader_of(settings: Settings) -> Reader:
-    """Return what judges request heads; also for those that `explain` makes up."""
+def reader_of(settings: Settings, on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None) -> Reader:
+    """Return what judges request heads; also for those that `explain` makes up.
+
+    `on_unreadable` is told of proxies that write no address into X-Forwarded-For (see Reader).
+    """
     public = urlsplit(settings.public_url)
     forward_auth = routes_of(settings).get("auth")
     return Reader(
@@ -393,10 +396,11 @@ def reader_of(settings: Settings) -> Reader:
         proxies=TrustedProxies(settings.listen.trusted_proxies),
         session_cookie=settings.sessions.cookie,
         attempt_cookie=attempt.COOKIE,
-        identity_names=(*settings.identity.names.values(), *settings.identity.headers),
+        identity_names=(*settings.identity.names.values(), *settings.identity.headers, *settings.identity.strip),
         max_fields=settings.listen.max_fields,
         max_target_bytes=settings.listen.max_target_bytes,
         question_path=forward_auth.path if forward_auth else "",
+        on_unreadable=on_unreadable,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gateway.accounts.record import Account, Status
 from gateway.app import identities_of, reader_of
-from gateway.edge.inbound import Resource
+from gateway.edge.inbound import Inbound, Resource
+from gateway.edge.request_line import SERVER_ITSELF
 from gateway.factors.record import Proof, required_factors
 from gateway.failures import Failure
 from gateway.gate import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
@@ -15,6 +17,10 @@ from gateway.routes import rules_of
 from gateway.secret import Secret
 from gateway.sessions.record import Session
 from gateway.settings import Settings
+
+ADDRESS = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+METHOD = re.compile(r"[A-Z][A-Z-]*")
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def explain(
@@ -29,12 +35,11 @@ def explain(
     """Return the decision, what made it, and the identity that would be sent, as label and text.
 
     The session is as fresh as one can be; `has_totp` says whether the account has set TOTP up. `fields` are further
-    lines of the request's head, like `Depth: 0`.
+    lines of the request's head, like `Depth: 0`. Raises Unclear where `method` or `url` is none, and can't be taken for
+    one.
     """
-    host, target = urlsplit(settings.public_url).netloc, url
-    if "://" in url:
-        host, slash, rest = url.partition("://")[2].partition("/")
-        target = slash + rest or "/"
+    method = read_method(method)
+    host, target = read_url(url, urlsplit(settings.public_url).netloc)
     head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *fields))
     inbound = reader_of(settings).read(head.encode("utf-8", "replace"), "")
     if isinstance(inbound, Failure):
@@ -44,7 +49,7 @@ def explain(
     session = session_of(settings, account, has_totp, now) if account else None
     decision = decide(inbound, session, rules_of(settings), now)
     explanation = {
-        "decision": describe(decision),
+        "decision": describe(decision, inbound),
         "because": str(decision.by),
         "path": " and ".join(inbound.readings),
     }
@@ -57,6 +62,29 @@ def explain(
             f"{name}: {value}" for name, value in told if not name.endswith("Assertion")
         )
     return explanation
+
+
+class Unclear(ValueError):
+    """What was asked about is no request; says what to write instead."""
+
+
+def read_method(text: str) -> str:
+    method = text.upper()
+    if not METHOD.fullmatch(method):
+        raise Unclear(f"{text!r} is no method; write one like GET, and behind it the path")
+    return method
+
+
+def read_url(text: str, host: str) -> tuple[str, str]:
+    """Return (host, target) as a browser sends them for a path, or for a whole address; `host` is that of a path."""
+    target = quote(text, safe=PRINTABLE, errors="surrogateescape")
+    address = ADDRESS.fullmatch(target)
+    if address is not None:
+        rest = address[2]
+        return address[1], rest if rest.startswith("/") else f"/{rest}"
+    if not target.startswith(("/", "*")):
+        raise Unclear(f"{text!r} is no path; write /{text}, or a whole address like https://{host}/{text}")
+    return host, target
 
 
 def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -> Session:
@@ -83,7 +111,7 @@ def describe_resource(resource: Resource) -> str:
     return " and ".join(resource.readings) + (", with everything below" if resource.is_deep else "")
 
 
-def describe(decision: Decision) -> str:
+def describe(decision: Decision, inbound: Inbound) -> str:
     match decision:
         case Forward(None):
             return "forwarded without identity"
@@ -91,6 +119,10 @@ def describe(decision: Decision) -> str:
             return "forwarded with identity"
         case Page():
             return "answered by one of the gateway's own pages"
+        case SignIn() if inbound.target == SERVER_ITSELF:
+            return "answered by the gateway itself"
+        case SignIn() if inbound.method == "OPTIONS":
+            return "refused with 401"
         case SignIn():
             return "asked to sign in"
         case StepUp():

@@ -16,12 +16,14 @@ from gateway.edge.connection import ClientConnection
 from gateway.edge.inbound import NOTHING, Inbound
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
+from gateway.edge.request_line import SERVER_ITSELF
 from gateway.edge.return_to import NOT_KEPT, way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
 from gateway.forward_auth import ForwardAuth
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide, find_page
+from gateway.http1 import ALLOW
 from gateway.logs import get_logger
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
@@ -36,6 +38,7 @@ log = get_logger("front")
 
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
+CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
 NO_IDENTITY = b""
 KEEP_PATH = b"/_gateway/keep"  # among the pages, and not among the routes: only the front hands requests to it
 
@@ -144,6 +147,8 @@ class Front:
                 self._forward(client, inbound, admitted.session)
             case Page(known):
                 self._show(client, inbound, known)
+            case SignIn() if inbound.method == "OPTIONS":
+                answer_options(client, inbound)
             case SignIn():
                 if not self._keep_form(client, inbound, None):
                     self._ask_to_sign_in(client, inbound)
@@ -222,7 +227,7 @@ class Front:
             "sign_in": self._public_origin + address,
             "request_id": inbound.request_id,
         }
-        client.answer(401, (JSON, NO_STORE, b'WWW-Authenticate: Session realm="sign-in"'), json.dumps(body).encode())
+        client.answer(401, (JSON, NO_STORE, CHALLENGE), json.dumps(body).encode())
 
     # Forms that came too late.
 
@@ -272,6 +277,22 @@ class Front:
 
     def _lead(self, client: ClientConnection, status: int, address: str) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+
+
+def answer_options(client: ClientConnection, inbound: Inbound) -> None:
+    """Answer an OPTIONS that goes no further: about the server itself (RFC 9110 §9.3.7), or about a path.
+
+    Nobody is asked to sign in for it, for a session would change nothing.
+    """
+    if inbound.target == SERVER_ITSELF:
+        client.answer(204, (ALLOW, NO_STORE), b"")
+        return
+    told = {
+        "error": "options_not_listed",
+        "message": "OPTIONS is passed on only where an entry of public or machine in access.toml lists it in methods.",
+        "request_id": inbound.request_id,
+    }
+    client.answer(401, (JSON, NO_STORE, CHALLENGE), json.dumps(told).encode())
 
 
 def is_waiting(client: ClientConnection, inbound: Inbound) -> bool:

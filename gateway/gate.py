@@ -17,6 +17,7 @@ from gateway.edge.inbound import Inbound, Resource
 from gateway.factors.record import Factor, first_missing
 from gateway.sessions.record import Session
 
+OPTIONS_BY = "no entry of public or machine lists OPTIONS among its methods for this path, and no rule admits it"
 MAX_REMEMBERED = 4_096  # places
 MAX_REMEMBERED_BYTES = 256  # of a target
 UNNAMED = "\x00"  # a segment that no path has, so that no entry names it
@@ -133,6 +134,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
+    """It takes a session. With OPTIONS, which is never anybody's, it takes an entry that lists it."""
+
     by: str
 
 
@@ -170,7 +173,9 @@ def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: 
         return Forward(None, place.machine)
     if place.public is not None:
         return Forward(complete(session) if inbound.method != "OPTIONS" else None, place.public)
-    if session is None or inbound.method == "OPTIONS":
+    if inbound.method == "OPTIONS":
+        return SignIn(OPTIONS_BY)
+    if session is None:
         return SignIn("no entry of public or machine admits this path and method")
     if session.missing is not None:
         return StepUp(session, session.missing, "the account needs more factors than this session has proved")

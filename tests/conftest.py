@@ -100,7 +100,12 @@ def upstream(recorder: RecordingUpstream) -> RecordingUpstream:
 def gateway(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with two workers in front of the recording upstream, as it would run."""
     folder: Path = tmp_path_factory.mktemp("gateway")
-    changes = {"LIMITS__PASSWORD_FAILURES": "5", "LISTEN__DRAIN_SECONDS": "5", "HOSTS": '["www.example.com"]'}
+    changes = {
+        "IDENTITY__STRIP": '["X-Company-*", "X-Trusted-User"]',
+        "LIMITS__PASSWORD_FAILURES": "5",
+        "LISTEN__DRAIN_SECONDS": "5",
+        "HOSTS": '["www.example.com"]',
+    }
     running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes).seed().start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]

@@ -96,6 +96,10 @@ FAMILIES = (
         Kind.COUNTER,
         ("of", "reason"), tuple((scarce.value, reason.value) for scarce in Scarce for reason in Reason),
     ),
+    Family(
+        "forwarded_for_unreadable", "Requests for which a trusted proxy wrote no address into X-Forwarded-For.",
+        Kind.COUNTER,
+    ),
     Family("connections", "Open connections from clients.", Kind.SUM),
     Family(
         "upstream_connections", "Connections to the application: open, and of these unused.", Kind.SUM,

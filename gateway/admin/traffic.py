@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from time import perf_counter_ns
 
 from gateway.admin.families import GATE_BOUNDS, NANO, PLACES, UPSTREAM_BOUNDS, Outcome
 from gateway.admin.tally import Tally
 from gateway.edge.connection import ClientConnection
+from gateway.logs import get_logger
 from gateway.proxy.upstream import Upstream
+
+log = get_logger("edge")
 
 OUTCOME = {outcome: PLACES["requests", outcome.value] for outcome in Outcome}
 FORWARDED, PAGE = OUTCOME[Outcome.FORWARDED], OUTCOME[Outcome.PAGE]
 UPSTREAM_FAILED = OUTCOME[Outcome.UPSTREAM_FAILED]
 STATUS = PLACES["responses", "0"]
+UNREADABLE = PLACES[("forwarded_for_unreadable",)]
 GATE = PLACES[("gate_seconds",)]
 GATE_SUM = GATE + len(GATE_BOUNDS) + 1
 APPLICATION = PLACES["upstream_seconds", "application"]
 PAGES = PLACES["upstream_seconds", "pages"]
 UPSTREAM_SUM = len(UPSTREAM_BOUNDS) + 1
 GATE_NANO = tuple(int(bound * NANO) for bound in GATE_BOUNDS)
+QUIET_SECONDS = 60
+MAX_ENTRY = 100  # characters
 UPSTREAM_NANO = tuple(int(bound * NANO) for bound in UPSTREAM_BOUNDS)
+
+
+class UnreadableHops:
+    """Counts requests whose address is unknown, because a trusted proxy wrote no address into X-Forwarded-For.
+
+    All of them share the proxy's own address and its limits, so the log says so, once a minute. `clock` gives seconds.
+    """
+
+    def __init__(self, tally: Tally, clock: Callable[[], float]) -> None:
+        self._numbers = tally.numbers
+        self._clock = clock
+        self._quiet_until = 0.0
+
+    def note(self, proxy: str, entry: str) -> None:
+        """`proxy` is the address of the one that connected to us, `entry` what could not be read."""
+        self._numbers[UNREADABLE] += 1
+        now = self._clock()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            log.warning("forwarded_for_unreadable", proxy=proxy, entry=entry[:MAX_ENTRY])
 
 
 class Traffic:

@@ -6,6 +6,7 @@ All of it is advice. What is away now can be there when it is needed, and `serve
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 
@@ -13,14 +14,16 @@ from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.settings import Settings
 from gateway.settings.mistakes import Said, key_of
 
-ALIVE = b"GET /alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+UNREADABLE = re.compile(rb"^otium_gateway_forwarded_for_unreadable_total ([0-9.e+]+)$", re.MULTILINE)
 ADMIN_SECONDS = 2.0
 
 
 def probe(settings: Settings, mailer: Mailer) -> Iterator[Said]:
     """Yield advice on the application, the addresses, the mail server and the owners."""
     yield from probe_upstream(settings)
-    if not is_running(settings):
+    if is_running(settings):
+        yield from probe_forwarded_for(settings)
+    else:
         yield from probe_addresses(settings)
     if settings.mail.host:
         yield from probe_mail(mailer)
@@ -40,14 +43,29 @@ def probe_upstream(settings: Settings) -> Iterator[Said]:
 
 def is_running(settings: Settings) -> bool:
     """Whether a gateway with these settings serves already: then it is what has their addresses."""
+    return ask_running(settings, "/alive").startswith(b"HTTP/1.1 200")
+
+
+def ask_running(settings: Settings, path: str) -> bytes:
+    """Return the whole answer of the gateway that serves with these settings, b"" if none does."""
     if not settings.admin.listen:
-        return False
+        return b""
     try:
-        with connect(settings.admin.listen, ADMIN_SECONDS) as sock:
-            sock.sendall(ALIVE)
-            return sock.recv(12) == b"HTTP/1.1 200"
+        with connect(settings.admin.listen, ADMIN_SECONDS) as sock, sock.makefile("rb") as answer:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii"))
+            return answer.read()
     except OSError:
-        return False
+        return b""
+
+
+def probe_forwarded_for(settings: Settings) -> Iterator[Said]:
+    """What the running gateway has met: a proxy that writes something else than addresses into X-Forwarded-For."""
+    found = UNREADABLE.search(ask_running(settings, "/metrics"))
+    if found is not None and (count := float(found[1])) > 0:
+        reason = (
+            f"for {count:.0f} requests a proxy in front wrote no address into X-Forwarded-For, so its own was taken"
+        )
+        yield "listen.trusted_proxies", f"{reason}; the log says what it wrote (forwarded_for_unreadable)"
 
 
 def probe_addresses(settings: Settings) -> Iterator[Said]:

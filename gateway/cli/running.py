@@ -103,13 +103,17 @@ def explain(
     as_json: AsJSON = False,
 ) -> None:
     """Say what would become of a request and by which rule, with the code that decides."""
+    from gateway.explain import Unclear
     from gateway.explain import explain as explain_request
 
     settings = settings_of(config)
     account, has_totp = with_store(settings, lambda store: find_who(store, email)) if email else (None, False)
     given = (("Destination", destination), ("Depth", depth))
     fields = [f"{name}: {value}" for name, value in given if value is not None]
-    explanation = explain_request(settings, method, url, account, has_totp, int(time.time()), fields)
+    try:
+        explanation = explain_request(settings, method, url, account, has_totp, int(time.time()), fields)
+    except Unclear as error:
+        fail(str(error))
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
 
 

@@ -42,6 +42,7 @@ LINGER_SECONDS = 2.0
 DRAIN_IDLE_SECONDS = 1.0  # a connection that is just about to be used again gets its answer
 GATHER_BYTES = 65_536  # of a body that are received before an upstream is asked
 PROGRESS_BYTES = 1_024  # a body that brings less than this within its deadline is not coming at all
+HEAD_METHOD = re.compile(rb"HEAD(?![!#$%&'*+\-.^_`|~0-9A-Za-z])")  # as a whole word, whatever follows it
 LONE_CR_OR_LF = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")
 TOO_MANY = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 HEARTBEATS = (0x89, 0x8A)  # the first byte of a ping and of a pong, RFC 6455 §5.5
@@ -155,6 +156,7 @@ class ClientConnection(asyncio.Protocol):
         "_holds",
         "_is_behind",
         "_is_closing",
+        "_is_for_head",
         "_is_gathering",
         "_is_judging",
         "_is_paused",
@@ -189,6 +191,7 @@ class ClientConnection(asyncio.Protocol):
         self._closes_after = False
         self._has_eof = False
         self._is_closing = False
+        self._is_for_head = False  # what was refused before it could be read asked for no content
         self._is_behind = False  # the client takes an answer more slowly than it comes
         self._is_judging = False  # a chunked body's framing has yet to show that it makes sense
         self._is_paused = False
@@ -292,8 +295,10 @@ class ClientConnection(asyncio.Protocol):
             self.exchange.fail(Failure.REQUEST_TIMEOUT)
         elif self._is_behind:
             self.abort()
-        elif self.inbound is not None or self._buffer:
+        elif self.inbound is not None:
             self.refuse(Failure.REQUEST_TIMEOUT)
+        elif self._buffer:
+            self._refuse_unread(Failure.REQUEST_TIMEOUT, self._buffer)
         else:
             self._shut_down()
 
@@ -325,9 +330,9 @@ class ClientConnection(asyncio.Protocol):
             self.started = 0
             self.deadline = self._edge.deadlines.now + self._edge.patience.head
         if len(self._buffer) > self._edge.max_head_bytes:
-            self.refuse(Failure.HEAD_TOO_LARGE)
+            self._refuse_unread(Failure.HEAD_TOO_LARGE, self._buffer)
         elif self._buffer and (not self._buffer[:1].isalpha() or LONE_CR_OR_LF.search(self._buffer)):
-            self.refuse(Failure.BAD_REQUEST)
+            self._refuse_unread(Failure.BAD_REQUEST, self._buffer)
 
     def _begin(self, head: bytes) -> None:
         edge = self._edge
@@ -336,11 +341,11 @@ class ClientConnection(asyncio.Protocol):
         if self._gathered:
             self._gathered = bytearray()  # of a request that was answered here: it must not go with this one
         if len(head) > edge.max_head_bytes:
-            self.refuse(Failure.HEAD_TOO_LARGE)
+            self._refuse_unread(Failure.HEAD_TOO_LARGE, head)
             return
         inbound = edge.reader.read(head, self.peer)
         if not isinstance(inbound, Inbound):
-            self.refuse(inbound)
+            self._refuse_unread(inbound, head)
             return
         self.inbound = inbound
         self.deadline = NEVER
@@ -468,8 +473,10 @@ class ClientConnection(asyncio.Protocol):
             head.append(b"Connection: close")
         elif self.inbound is not None and not self.inbound.is_http_1_1:
             head.append(b"Connection: keep-alive")
-        is_bodiless = self.inbound is not None and self.inbound.method == "HEAD"
-        self.write(b"%b\r\n\r\n%b" % (b"\r\n".join(head), b"" if is_bodiless else body))
+        is_for_head = self._is_for_head if self.inbound is None else self.inbound.method == "HEAD"
+        if is_for_head:
+            body = b""  # its length was said, as a GET would have had it (RFC 9110 §9.3.2)
+        self.write(b"%b\r\n\r\n%b" % (b"\r\n".join(head), body))
         self.finish(status, len(body))
 
     def refuse(self, failure: Failure, session: Session | None = None) -> None:
@@ -482,6 +489,11 @@ class ClientConnection(asyncio.Protocol):
             lines.append(b"Retry-After: %d" % told.retry_after)
         self.refused = request_id, told.code
         self.answer(told.status, lines, body, closes=told.closes or self.inbound is None)
+
+    def _refuse_unread(self, failure: Failure, head: bytes) -> None:
+        """Refuse what became no Inbound. `head` are its first bytes: HEAD gets no content, whatever fails."""
+        self._is_for_head = HEAD_METHOD.match(head) is not None
+        self.refuse(failure)
 
     # What an exchange asks for.
 

@@ -1,12 +1,14 @@
 """The Cookie field (RFC 6265bis §5.7), split into what is ours and what belongs to the upstream.
 
-Ours are recognised generously, so that no spelling of them reaches the upstream, and believed strictly: only one
-cookie with a well-formed value names a session, or an attempt to sign in.
+Ours are recognised generously, so that no spelling of them passes, and believed strictly: only the exact name counts,
+and only one cookie with a well-formed value names a session, or an attempt to sign in. A look-alike is dropped and
+counts for nothing: else whoever can set one, on another name of the same domain, could sign people out.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from gateway.sessions.record import digest
 
@@ -34,7 +36,8 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
         name, equals, content = pair.partition(b"=")
         likely = likely_name(pair)
         if likely in own:
-            own[likely].append(digest(content) if name == likely else None)
+            if equals and name == likely:
+                own[likely].append(digest(content))
         elif pair:
             rest.append(pair)
             if equals and name:
@@ -44,5 +47,9 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
 
 
 def likely_name(pair: bytes) -> bytes:
-    """The name that a lenient server may find: some take `=name=x` and `"name" =x` for `name=x`."""
-    return pair.lstrip(b'="\t ').partition(b"=")[0].strip(b'"\t ')
+    """Return the name that a lenient reader may find: some take `=name=x`, `"name" =x` or `n%61me=x` for `name=x`.
+
+    A browser sends a cookie without a name as its value alone, so `=name=x` in Set-Cookie comes back as `name=x`.
+    """
+    name = pair.lstrip(b'="\t ').partition(b"=")[0].strip(b'"\t ')
+    return unquote_to_bytes(name) if b"%" in name else name

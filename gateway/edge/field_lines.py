@@ -14,7 +14,7 @@ from gateway.edge import reach
 from gateway.edge.authority import read_authority
 from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
 from gateway.edge.inbound import CHUNKED, NOTHING
-from gateway.edge.names import FORGED, FORGED_PREFIXES, HINTS
+from gateway.edge.names import ASSERTED, FORGED, FORGED_PREFIXES, FRAMING, HINTS, fold
 from gateway.failures import Failure
 from gateway.http1 import HOP_BY_HOP, nominated, read_length, split_field, tokens
 
@@ -51,7 +51,8 @@ class Line(NamedTuple):
 class Special:
     """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
 
-    `shown` are those of them that llhttp sees again each time, as they follow a request line; "" where there are none.
+    `host` is "" where there is no Host. `shown` are those of them that llhttp sees again each time, as they follow a
+    request line; "" where there are none.
     """
 
     failure: Failure | None = None
@@ -69,20 +70,26 @@ class Special:
 
 
 class FieldRules:
-    """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the headers that tell who asks."""
+    """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the headers that tell who asks.
+
+    An identity name that ends in `*` stands for all that begin so.
+    """
 
     def __init__(
         self, hosts: Mapping[str, str], identity_names: Iterable[str], session_cookie: str, attempt_cookie: str
     ) -> None:
         self._hosts = hosts
-        self._identity_names = frozenset(name.lower().encode("ascii") for name in identity_names)
+        names = [name.encode("ascii") for name in identity_names]
+        exact = frozenset(fold(name) for name in names if not name.endswith(b"*"))
+        self._forbidden = HOP_BY_HOP | FORGED | ASSERTED | HINTS | FRAMING | exact
+        self._forbidden_prefixes = (*FORGED_PREFIXES, *(fold(name[:-1]) for name in names if name.endswith(b"*")))
         self._session_cookie = session_cookie.encode("ascii")
         self._attempt_cookie = attempt_cookie.encode("ascii")
 
     def judge(self, line: bytes) -> Line:
         """Return what one line is, byte for byte as it came, without its end."""
         field = split_field(line)
-        if field is None or not is_utf_8(line):
+        if field is None:
             return Line(BAD)
         name, value = field
         match name:
@@ -97,7 +104,7 @@ class FieldRules:
                 length = read_length(value)
                 return Line(BAD) if length is None else Line(LENGTH, length)
             case b"transfer-encoding":
-                return Line(CODING) if value == b"chunked" else Line(BAD)
+                return Line(CODING) if value.lower() == b"chunked" else Line(BAD)
             case b"upgrade":
                 return Line(UPGRADE, value.lower() == b"websocket")
             case b"expect":
@@ -114,19 +121,19 @@ class FieldRules:
         for kind, meaning in lines:
             by_kind.setdefault(kind, []).append(meaning)
         hosts, lengths, codings = (by_kind.get(kind, []) for kind in (HOST, LENGTH, CODING))
-        if BAD in by_kind or len(hosts) != 1 or len(lengths) + len(codings) > 1:
+        if BAD in by_kind or len(hosts) > 1 or len(lengths) + len(codings) > 1:
             # Two framings are the classic disagreement of CVE-2019-16869 and its many kin.
             return Special(Failure.BAD_REQUEST)
         if False in by_kind.get(EXPECT, []):
             return Special(Failure.EXPECTATION)
-        if hosts[0] is None:
+        if None in hosts:
             return Special(Failure.WRONG_HOST)
         hints: dict[bytes, bytes] = {}
         for name, value in by_kind.get(HINT, []):
             hints[name] = hints[name] + b", " + value if name in hints else value
         options = frozenset(option for options in by_kind.get(CONNECTION, []) for option in options)
         return Special(
-            host=hosts[0],
+            host=hosts[0] if hosts else "",
             cookies=self._join(by_kind.get(COOKIE, [])),
             hints=hints,
             options=options,
@@ -138,15 +145,25 @@ class FieldRules:
             dropped=tuple(by_kind.get(DROP, ())),
         )
 
+    def agree(self, host: str, named: str, is_http_1_1: bool) -> str | Failure:
+        """Return the host that is asked for where Host alone does not say it.
+
+        `host` is what Host said, "" without one; `named` is the name in a target in absolute form, "" in others. Where
+        both are there they must be one: by RFC 9112 §3.2.2 the target wins, and a proxy in front may have gone by Host.
+        HTTP/1.0 knew no Host, and asks for the only site there is.
+        """
+        if not host and is_http_1_1:
+            return Failure.BAD_REQUEST
+        wanted = self._hosts.get(named, "") if named else next(iter(self._hosts.values()))
+        if host:
+            return host if wanted == host else Failure.BAD_REQUEST
+        return wanted or Failure.WRONG_HOST
+
     def _is_forbidden(self, name: bytes) -> bool:
-        # WSGI and CGI servers read `_` and `-` as the same character, so a name with `_` can stand for any other.
-        return (
-            b"_" in name
-            or name in HOP_BY_HOP
-            or name in FORGED
-            or name in self._identity_names
-            or name.startswith(FORGED_PREFIXES)
-        )
+        # WSGI and CGI servers read `_` and `-` as the same character, so a name with `_` can stand for any other. Some
+        # do so with every character but letters and digits: to these `Remote.User` is a spelling of `Remote-User`.
+        folded = fold(name)
+        return b"_" in name or folded in self._forbidden or folded.startswith(self._forbidden_prefixes)
 
     def _split(self, value: bytes) -> Cookies:
         return split_cookies(value, self._session_cookie, self._attempt_cookie)
@@ -156,14 +173,3 @@ class FieldRules:
         if len(cookies) == 1:
             return cookies[0][1]
         return self._split(b"; ".join(value for value, _ in cookies)) if cookies else NO_COOKIES
-
-
-def is_utf_8(line: bytes) -> bool:
-    """Values that some server can't decode are dropped by it in silence: `adm\\xffin` would arrive as `admin`."""
-    if line.isascii():
-        return True
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -1,6 +1,13 @@
-"""Names of header fields, in lower case, that somebody behind the gateway believes."""
+"""Names of header fields, in lower case, that somebody behind the gateway believes.
+
+Names are compared folded: every character that is no letter or digit counts as a hyphen (see `fold`).
+"""
 
 from __future__ import annotations
+
+import re
+
+SEPARATOR = re.compile(rb"[^a-z0-9]")
 
 # What a proxy in front may say, and anyone else may try to: read from trusted peers, forwarded from nobody.
 HINTS = frozenset(
@@ -15,6 +22,8 @@ HINTS = frozenset(
         b"x-forwarded-host",
     )
 )
+# What the gateway writes anew, beside the hop-by-hop fields. Only spellings of it are ever looked for here.
+FRAMING = frozenset((b"content-length",))
 # What proxies that ask by forward-auth add by themselves, and forward in their own words: no claim of their clients.
 SAID_BY_PROXIES = frozenset(
     (
@@ -28,31 +37,68 @@ SAID_BY_PROXIES = frozenset(
         b"x-auth-request-redirect",
         b"cf-connecting-ip",
         b"true-client-ip",
+        b"x-azure-clientip",
+        b"x-azure-socketip",
+        b"fastly-client-ip",
+        b"fly-client-ip",
+        b"do-connecting-ip",
+        b"incap-client-ip",
     )
 )
 # What no proxy of ours says, and some server or application believes: forwarded from nobody.
 FORGED = frozenset(
     (
+        # Another path, method, host or scheme.
         b"forwarded",
-        b"x-real-ip",
         b"x-scheme",
         b"x-script-name",
-        b"x-rewrite-url",
         b"x-http-method-override",
         b"x-http-method",
         b"x-method-override",
         b"x-http-host-override",
         b"x-host",
         b"x-url-scheme",
+        b"x-ssl",
         b"front-end-https",
+        b"gateway-ticket",
+        b"proxy",  # to CGI the address of a proxy to use (CVE-2016-5385)
+        # Another address.
+        b"x-real-ip",
         b"client-ip",
         b"x-client-ip",
         b"x-cluster-client-ip",
         b"true-client-ip",
+        b"x-true-client-ip",
+        b"x-originating-ip",
+        b"x-azure-clientip",
+        b"x-azure-socketip",
         b"fastly-client-ip",
-        b"cf-connecting-ip",
-        b"proxy",
-        b"gateway-ticket",
+        b"fly-client-ip",
+        b"do-connecting-ip",
+        b"incap-client-ip",
+    )
+)
+# Other proxies say who is asking in these. They are free for `identity.names`, and forwarded from nobody.
+ASSERTED = frozenset(
+    (
+        b"eppn",  # Shibboleth
+        b"persistent-id",
+        b"targeted-id",
+        b"x-anonymous-consumer",  # Kong
+        b"x-userinfo",
+        b"x-apigateway-api-userinfo",  # Google API Gateway
+        b"x-endpoint-api-userinfo",  # Google Cloud Endpoints
+        b"x-auth-username",  # Keycloak Gatekeeper, and those after it
+        b"x-auth-userid",
+        b"x-auth-subject",
+        b"x-auth-email",
+        b"x-auth-groups",
+        b"x-auth-roles",
+        b"x-jwt-assertion",  # WSO2
+        b"x-rh-identity",  # Red Hat
+        b"x-client-dn",  # certificates, as TLS proxies tell of them
+        b"x-client-s-dn",
+        b"x-client-verify",
     )
 )
 FORGED_PREFIXES = (
@@ -61,6 +107,7 @@ FORGED_PREFIXES = (
     b"x-auth-request-",
     b"x-forwarded-",
     b"x-original-",
+    b"x-rewrite-",
     b"x-accel-",
     b"x-otium-",
     b"x-pomerium-",
@@ -68,12 +115,46 @@ FORGED_PREFIXES = (
     b"x-authentik-",
     b"x-authenticated-",
     b"x-webauth-",
+    b"x-sso-",
+    b"proxy-",
+    b"x-proxy-",
+    b"sm-",  # SiteMinder
+    b"oam-",  # Oracle Access Manager
+    b"iv-",  # IBM Security Verify Access (WebSEAL)
+    b"shib-",  # Shibboleth
+    b"x-shib-",
+    b"ajp-",
+    b"mellon-",  # mod_auth_mellon
+    b"oidc-",  # mod_auth_openidc
+    b"impersonate-",  # Kubernetes
+    b"x-consumer-",  # Kong
+    b"x-credential-",
     b"x-goog-authenticated-user-",
     b"x-goog-iap-",
+    b"x-appengine-",
     b"x-amzn-oidc-",
+    b"x-amzn-mtls-",
     b"x-ms-client-principal",
+    b"x-ms-token-",
+    b"x-waws-",  # Azure App Service
+    b"x-arr-",  # IIS Application Request Routing
+    b"x-envoy-",
+    b"x-replit-user-",
     b"cf-access-",
+    b"cf-connecting-",
     b"tailscale-",
-    b"ssl-client-",
-    b"x-ssl-client-",
+    b"teleport-",
+    b"ngrok-auth-",
+    b"client-cert",  # RFC 9440
+    b"x-client-cert",
+    b"ssl-",
+    b"x-ssl-",
+    b"x-tls-",
+    b"wl-proxy-",  # WebLogic
+    b"-ws",  # WebSphere: $WSRU names the person, $WSCC their certificate
 )
+
+
+def fold(name: bytes) -> bytes:
+    """Return `name` as the most lenient server compares it: `Remote.User`, `remote~user` and `REMOTE_USER` are one."""
+    return SEPARATOR.sub(b"-", name.lower())

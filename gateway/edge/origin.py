@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from gateway.edge.authority import read_authority
 from gateway.edge.inbound import Inbound
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+HOP = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 def canonical_hosts(authorities: Iterable[str]) -> Mapping[str, str]:
@@ -26,6 +29,13 @@ def origins_of(scheme: str, authorities: Iterable[str]) -> frozenset[str]:
     """Return the origins of the site's own pages as a browser writes them (RFC 6454 §6.2), one for each authority."""
     default_port = ":443" if scheme == "https" else ":80"
     return frozenset(f"{scheme}://{authority.lower().removesuffix(default_port)}" for authority in authorities)
+
+
+class Hop(NamedTuple):
+    """Where a request came from, as far as that is known. `unreadable` is the entry that ended the search, if any."""
+
+    address: str
+    unreadable: str | None
 
 
 class TrustedProxies:
@@ -45,6 +55,10 @@ class TrustedProxies:
         return address is not None and self._is_proxy(address)
 
     def client(self, peer: str, forwarded_for: bytes) -> str:
+        """Return the address of the client that `find` finds."""
+        return self.find(peer, forwarded_for).address
+
+    def find(self, peer: str, forwarded_for: bytes) -> Hop:
         """Return the last hop that is not a trusted proxy, walking `X-Forwarded-For` from the right.
 
         Entries left of the first untrusted hop are that hop's own claims. An unreadable entry ends the walk:
@@ -52,16 +66,23 @@ class TrustedProxies:
         """
         last = peer
         for entry in reversed(forwarded_for.split(b",")):
-            address = read_address(entry.strip(b" \t").decode("ascii", "replace"))
+            text = entry.strip(b" \t").decode("ascii", "replace")
+            address = read_hop(text)
             if address is None:
-                return last
+                return Hop(last, text if forwarded_for else None)
             last = str(address)
             if not self._is_proxy(address):
-                return last
-        return last
+                break
+        return Hop(last, None)
 
     def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
+
+
+def read_hop(text: str) -> Address | None:
+    """Return the address in an entry of X-Forwarded-For. Azure's gateways write the port behind it."""
+    match = HOP.fullmatch(text)
+    return read_address(match[1] or match[2] if match else text)
 
 
 def read_address(text: str) -> Address | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 
@@ -39,6 +39,8 @@ class Reader:
     """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking.
 
     `scheme` is the one that the upstream is told of; proxies ask about requests at `question_path` (forward_auth).
+    `on_unreadable` is told of each request for which a trusted proxy wrote no address into X-Forwarded-For: which proxy,
+    and what it wrote.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Reader:
         max_fields: int,
         max_target_bytes: int,
         question_path: str = "",
+        on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None,
     ) -> None:
         hosts = canonical_hosts(authorities)
         self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie)
@@ -60,6 +63,7 @@ class Reader:
         self._own_host = b"Host: " + next(iter(hosts)).encode("ascii")
         self._question_path = question_path.encode("ascii")
         self._proxies = proxies
+        self._on_unreadable = on_unreadable
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
         self._passing: set[bytes] = set()
@@ -91,7 +95,7 @@ class Reader:
                 return Failure.BAD_REQUEST
             self._make_room(3 * len(first))  # as line, target and reading
             known = self._request_lines[first] = judged
-        method, target, readings, is_http_1_1 = known
+        method, target, readings, is_http_1_1, named_host = known
         if len(lines) > self._max_fields:
             return Failure.HEAD_TOO_LARGE
         passing = self._passing
@@ -116,6 +120,12 @@ class Reader:
             if special.failure is Failure.WRONG_HOST and self._is_question(target, peer):
                 return self.read(b"\r\n".join((first, *self._under_own_name(lines))), peer)
             return special.failure
+        host = special.host
+        if named_host or not host:
+            agreed = self._rules.agree(host, named_host, is_http_1_1)
+            if isinstance(agreed, Failure):
+                return agreed
+            host = agreed
         length, options, cookies, hints = special.length, special.options, special.cookies, special.hints
         if length == CHUNKED and not is_http_1_1:
             return Failure.BAD_REQUEST
@@ -124,7 +134,7 @@ class Reader:
         reach: tuple[Resource, ...] = ()
         if special.reach or method in REACHING:
             try:
-                reach = self._read_reach(known, special, kept)
+                reach = self._read_reach(known, host, special, kept)
             except Unreadable:
                 return Failure.BAD_REQUEST
         is_websocket = special.wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
@@ -135,7 +145,7 @@ class Reader:
             method,
             target,
             readings,
-            special.host,
+            host,
             self._address(peer, hints) if is_trusted else peer,
             is_trusted,
             self._request_id(hints) if is_trusted else self.new_request_id(),
@@ -161,14 +171,14 @@ class Reader:
     def _under_own_name(self, lines: Iterable[bytes]) -> list[bytes]:
         return [self._own_host if line[:5].lower() == b"host:" else line for line in lines]
 
-    def _read_reach(self, known: RequestLine, special: Special, kept: list[bytes]) -> tuple[Resource, ...]:
+    def _read_reach(self, known: RequestLine, host: str, special: Special, kept: list[bytes]) -> tuple[Resource, ...]:
         """Return what the request reaches besides its target, and add to `kept` the lines that say so.
 
         What Connection nominates does not go on, and the upstream takes it for not given. Raises Unreadable.
         """
         own = Resource(known.target, known.readings or (), False)
         said = [(name, value) for name, value in special.reach if name not in special.nominated]
-        reach, lines = self._reach.read(known.method, own, special.host, said)
+        reach, lines = self._reach.read(known.method, own, host, said)
         if names_anything(known.method, special.length != 0, kept):
             reach += (SITE,)
         kept += lines
@@ -224,8 +234,12 @@ class Reader:
         key = (peer, forwarded_for)
         address = self._addresses.get(key)
         if address is None:
+            address, unreadable = self._proxies.find(peer, forwarded_for)
+            if unreadable is not None:
+                self._on_unreadable(peer, unreadable)
+                return address
             self._make_room(len(forwarded_for))
-            address = self._addresses[key] = self._proxies.client(peer, forwarded_for)
+            self._addresses[key] = address
         return address
 
     def _request_id(self, hints: Mapping[bytes, bytes]) -> str:

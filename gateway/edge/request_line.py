@@ -1,25 +1,36 @@
-"""What the first line of a request says (RFC 9112 §3)."""
+"""What the first line of a request says (RFC 9112 §3).
+
+A target in absolute form is taken apart here: what it names as the host must be what Host says (see edge.request), and
+path and query go on in origin form, as nobody behind the gateway expects another one. `*` is for OPTIONS alone.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
+from gateway.edge.authority import read_authority
 from gateway.edge.target import is_safe_query, read_path
 from gateway.failures import Failure
 from gateway.http1 import METHODS
 
 METHOD = re.compile(rb"[A-Z]+(?:-[A-Z]+)*")  # what may be a method that is not served
+ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+SERVER_ITSELF = b"*"  # the target of an OPTIONS that asks about no path, RFC 9112 §3.2.4
 METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 
 
 class RequestLine(NamedTuple):
-    """A request line that is served; `readings` are None where the target is to be refused (see edge.target)."""
+    """A request line that is served; `readings` are None where the target is to be refused (see edge.target).
+
+    `host` is the name in a target in absolute form, "" in others.
+    """
 
     method: str
     target: bytes
     readings: tuple[str, ...] | None
     is_http_1_1: bool
+    host: str
 
 
 def read_request_line(line: bytes, max_target_bytes: int) -> RequestLine | Failure:
@@ -33,8 +44,28 @@ def read_request_line(line: bytes, max_target_bytes: int) -> RequestLine | Failu
         return refusal(verb, version)
     if len(target) > max_target_bytes:
         return Failure.TARGET_TOO_LONG
+    host = ""
+    absolute = ABSOLUTE_FORM.fullmatch(target)
+    if absolute is not None:
+        named = read_authority(absolute[1])
+        if named is None:
+            return Failure.BAD_REQUEST
+        host, target = named, origin_form(absolute[2], method)
+    return RequestLine(method, target, read_target(target, method), is_http_1_1, host)
+
+
+def origin_form(rest: bytes, method: str) -> bytes:
+    """Return what follows the host of an absolute form as a target of its own (RFC 9112 §3.2.1 and §3.2.4)."""
+    if not rest and method == "OPTIONS":
+        return SERVER_ITSELF
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def read_target(target: bytes, method: str) -> tuple[str, ...] | None:
+    if target == SERVER_ITSELF and method == "OPTIONS":
+        return (SERVER_ITSELF.decode("ascii"),)
     path, _, query = target.partition(b"?")
-    return RequestLine(method, target, read_path(path) if is_safe_query(query) else None, is_http_1_1)
+    return read_path(path) if is_safe_query(query) else None
 
 
 def refusal(verb: bytes, version: bytes) -> Failure:

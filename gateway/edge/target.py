@@ -45,8 +45,8 @@ def read_unusual_path(path: str) -> tuple[str, ...] | None:
     if not (is_clear(once) and is_clear(twice)) or ESCAPE.search(twice):
         return None
     readings = [lenient(once), literal(path)]
-    if twice != once:
-        readings += [lenient(twice), literal(once)]
+    for reading in readings:  # it grows meanwhile: some server goes on from each of them, and decodes again
+        readings += [more for more in (lenient(decode(reading)), literal(reading)) if more not in readings]
     return tuple(dict.fromkeys(readings))
 
 

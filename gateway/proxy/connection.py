@@ -9,6 +9,7 @@ request was taken. Everything else closes it.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 log = get_logger("proxy")
 
 MAX_HEAD = 65_536  # bytes of an answer's head
+STATUS_START = b"HTTP/1."
+LONE_LF = re.compile(rb"(?<!\r)\n")
 WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
 
 
@@ -160,12 +163,21 @@ class UpstreamConnection(asyncio.Protocol):
         elif isinstance(self._body, UntilClose) and error is None:
             exchange.answer_body(b"", True)
         else:
+            log.warning("upstream_closed", reason=self._how_it_ended(error), request_id=exchange.inbound.request_id)
             exchange.fail(Failure.UPSTREAM_BROKEN)
+
+    def _how_it_ended(self, error: Exception | None) -> str:
+        how = "it closed the connection" if error is None else f"the connection broke ({error})"
+        if self._body is not None:
+            return f"{how} in the middle of its answer"
+        return f"{how} {'in the middle of the head of' if self._buffer else 'without'} an answer"
 
     def expire(self) -> None:
         exchange = self._exchange
         self.close()
         if exchange is not None:
+            reason = "no answer came in time" if self._body is None else "its answer stopped in the middle"
+            log.warning("upstream_timeout", reason=reason, request_id=exchange.inbound.request_id)
             exchange.fail(Failure.UPSTREAM_SLOW)
 
     # Reading an answer.
@@ -175,8 +187,7 @@ class UpstreamConnection(asyncio.Protocol):
         while True:
             head, is_whole, rest = self._buffer.partition(HEAD_END)
             if not is_whole:
-                if len(head) > MAX_HEAD:
-                    self._break_off(exchange, "the head is too long")
+                self._check_open_head(exchange, head)
                 return
             known = self._upstream.reader.read(head, exchange.inbound.method)
             if known is None:
@@ -194,6 +205,15 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._buffer = rest
             self._was_used = False  # it has begun to answer: not a connection that was closing
+
+    def _check_open_head(self, exchange: Exchange, head: bytes) -> None:
+        """Break off at once what can't become a head, instead of waiting until the deadline for it to end."""
+        if len(head) > MAX_HEAD:
+            self._break_off(exchange, "the head is too long")
+        elif not head.startswith(STATUS_START[: len(head)]):
+            self._break_off(exchange, "it is no HTTP/1")
+        elif LONE_LF.search(head):
+            self._break_off(exchange, "its lines end in LF without CR")
 
     def _switch(self, exchange: Exchange, answer: Answer, lines: list[bytes], rest: bytes) -> None:
         if not (answer.is_websocket and exchange.inbound.is_websocket):

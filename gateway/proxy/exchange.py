@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gateway.proxy.connection import UpstreamConnection
     from gateway.proxy.upstream import Upstream
 
-PRIVATE = b"Cache-Control: private, no-store"
+NOT_KEPT = b"Cache-Control: private, no-store"  # no shared cache, and no back button, may show it to somebody else
+ASK_AGAIN = b"Cache-Control: private, no-cache"
 
 
 class Client(Protocol):
@@ -195,7 +196,7 @@ class Exchange:
         self.answered_at = perf_counter_ns()
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
-            lines.append(PRIVATE)  # no shared cache, and no back button, may show it to somebody else
+            lines.append(ASK_AGAIN if self.upstream.reader.may_be_kept(answer, passing) else NOT_KEPT)
         if answer.length < 0:  # CHUNKED or UNTIL_CLOSE
             self._is_chunked_to_client = self.inbound.is_http_1_1
             if self._is_chunked_to_client:

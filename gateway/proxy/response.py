@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from gateway.edge.cookies import likely_name
 from gateway.http1 import HEAD_END, HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+VALIDATORS = frozenset((b"etag", b"last-modified"))
+PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
 WITHOUT_BODY = frozenset((204, 304))
 MEMO_LINES = 4_096
 MEMO_LINE_BYTES = 1_024
@@ -53,11 +56,12 @@ class Answer:
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_answers", "_lines", "_own_cookies", "_passing")
+    __slots__ = ("_answers", "_lines", "_own_cookies", "_passing", "_validators")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
         self._passing: set[bytes] = set()
+        self._validators: set[bytes] = set()  # those of the passing lines that let a browser ask whether it changed
         self._lines: dict[bytes, tuple[int, bytes]] = {}
         self._answers: dict[tuple[bytes, ...], Answer] = {}
 
@@ -92,6 +96,17 @@ class AnswerReader:
             answer = replace(answer, length=0)
         return answer, kept
 
+    def may_be_kept(self, answer: Answer, passing: list[bytes]) -> bool:
+        """Return whether a person's browser may keep an answer and ask whether it still holds (RFC 9111 §4.3).
+
+        That needs a validator (one too long to be remembered counts for none). Pages are never kept: whoever comes
+        next would see them with the back button. What has no type may be a page; a 304 says nothing of itself, and
+        renews what was kept for good reason.
+        """
+        if answer.status == 304:
+            return True
+        return not self._validators.isdisjoint(passing) and not is_page(passing)
+
     def _understand(
         self, lines: list[bytes], kept: list[bytes], others: list[bytes]
     ) -> tuple[Answer, list[bytes]] | None:
@@ -114,6 +129,7 @@ class AnswerReader:
     def _make_room(self) -> None:
         if len(self._passing) + len(self._lines) + len(self._answers) >= MEMO_LINES:
             self._passing.clear()
+            self._validators.clear()
             self._lines.clear()
             self._answers.clear()
 
@@ -123,6 +139,8 @@ class AnswerReader:
             self._make_room()
             if judged[0] == KEEP:
                 self._passing.add(line)
+                if line.partition(b":")[0].lower() in VALIDATORS:
+                    self._validators.add(line)
             else:
                 self._lines[line] = judged
         return judged
@@ -146,10 +164,11 @@ class AnswerReader:
                 return (STREAM if is_stream else KEEP), value
             case b"cache-control":
                 return CACHE, value
-            case b"set-cookie" if value.partition(b"=")[0].strip(b" \t") in self._own_cookies:
+            case b"set-cookie" if likely_name(value.partition(b";")[0]) in self._own_cookies:
                 return OWN_COOKIE, b""
-        # X-Accel-* would command the nginx in front of us: X-Accel-Redirect serves files it should not.
-        is_dropped = name in HOP_BY_HOP or name.startswith(b"x-accel-")
+        # X-Accel-* would command the nginx in front of us: X-Accel-Redirect serves files it should not. That an answer
+        # be passed on as it comes (X-Accel-Buffering) is the application's to say: events would arrive late without it.
+        is_dropped = name in HOP_BY_HOP or (name.startswith(b"x-accel-") and name != b"x-accel-buffering")
         return (DROP if is_dropped else KEEP), value
 
 
@@ -177,6 +196,12 @@ def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Ans
         nominated=nominated(options),
         passing=frozenset(line for line, kind, _ in judged if kind in (STREAM, CACHE)),
     )
+
+
+def is_page(lines: list[bytes]) -> bool:
+    """Return whether an answer with these field lines is, or may be taken for, a page."""
+    types = [value for name, _, value in (line.partition(b":") for line in lines) if name.lower() == b"content-type"]
+    return not types or any(media in value.lower() for value in types for media in PAGE_TYPES)
 
 
 class _Judge:

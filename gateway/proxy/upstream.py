@@ -151,6 +151,12 @@ class Upstream:
             connection.carry(exchange)
         else:
             self.free(exchange)
+            log.warning(
+                "upstream_closed",
+                upstream=self._name,
+                reason="it closed the connection before anything was sent",
+                request_id=exchange.inbound.request_id,
+            )
             exchange.fail(Failure.UPSTREAM_BROKEN)
 
     def _give_up(self, exchange: Exchange) -> None:

@@ -34,6 +34,7 @@ from gateway.settings.values import (
     check_recipient,
     check_sender,
     check_store,
+    check_stripped,
     check_told_header,
     matches,
 )
@@ -163,6 +164,7 @@ class Identity(Section):
         IDENTITY_NAMES
     )
     headers: Annotated[dict[str, HeaderTemplate], BeforeValidator(read_headers)] = {}
+    strip: tuple[Annotated[str, AfterValidator(check_stripped)], ...] = ()
 
 
 class Limits(Section):

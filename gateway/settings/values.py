@@ -155,6 +155,14 @@ def check_told_header(name: str) -> str:
     return name if name.lower() == "x-forwarded-prefix" else check_header(name)
 
 
+def check_stripped(name: str) -> str:
+    if not HEADER_NAME.fullmatch(name.removesuffix("*")):
+        raise ValueError(
+            f"{name!r} is no header name (letters, digits and - only), nor the beginning of one before a *"
+        )
+    return name
+
+
 def check_domains(tenants: dict[str, str]) -> dict[str, str]:
     for domain in tenants:
         written = normalise_domain(domain)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.gateway import PASSWORD, Gateway, free_port
+from tests.support.gateway import PASSWORD, PROXY, Gateway, free_port
 from tests.support.person import Person
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
@@ -86,6 +86,18 @@ def test_a_limit_that_people_run_into_is_counted(own: Gateway) -> None:
     for _ in range(6):
         own.post("/login", {"email": "erin@acme.example", "password": "wrong"})
     wait_until(lambda: numbers(own)["limits_hit_total", "locked"] == 1)
+
+
+def test_a_proxy_that_writes_no_address_is_counted_and_named_once_a_minute(own: Gateway) -> None:
+    with own.connect(source=PROXY) as connection:  # of one worker: each has a minute of its own
+        for _ in range(5):
+            connection.send(get("/public", "X-Forwarded-For: 192.0.2.1, unknown"))
+            assert connection.response() is not None
+        connection.send(get("/public", "X-Forwarded-For: unknown, 192.0.2.1:8080"))
+        assert connection.response() is not None
+    wait_until(lambda: numbers(own)[("forwarded_for_unreadable_total",)] == 5)
+    (line,) = [line for line in own.logged().splitlines() if "forwarded_for_unreadable" in line]
+    assert (json.loads(line)["proxy"], json.loads(line)["entry"]) == (PROXY, "unknown")
 
 
 def test_counters_do_not_go_backwards_when_workers_are_replaced(own: Gateway) -> None:

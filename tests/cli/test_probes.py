@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from gateway.secret import Secret
 from gateway.settings import Settings
 from gateway.settings.record import Access, Admin, Listen, Mail, Upstream
 from tests.mail.conftest import mailer_to
-from tests.support.gateway import Gateway, free_port
+from tests.support.gateway import PROXY, START_SECONDS, Gateway, free_port
+from tests.support.raw import get
 from tests.support.smtp import SMTPServer
 from tests.support.upstream import RecordingUpstream
 
@@ -65,14 +67,23 @@ def test_an_address_that_another_program_has_is_told() -> None:
     assert f"another program listens on {taken}" in found["listen.addresses (2nd entry)"]
 
 
-def test_the_addresses_of_the_gateway_that_runs_are_not_told(upstream: RecordingUpstream, tmp_path: Path) -> None:
+def test_a_gateway_that_runs_is_asked_what_its_proxies_write_and_keeps_its_addresses(
+    upstream: RecordingUpstream, tmp_path: Path
+) -> None:
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed().start()
     try:
         result = gateway.cli("check-config")
+        assert gateway.exchange(get("/public", "X-Forwarded-For: unknown"), source=PROXY).status == 200
+        gateway.wait_for("forwarded_for_unreadable")
+        until = time.monotonic() + START_SECONDS
+        while "X-Forwarded-For" not in (later := gateway.cli("check-config")).stdout:
+            assert time.monotonic() < until, later.stdout
     finally:
         gateway.stop()
     assert result.returncode == 0
     assert "another program" not in result.stdout
+    assert "X-Forwarded-For" not in result.stdout
+    assert "advice: listen.trusted_proxies: a proxy in front wrote no address into X-Forwarded-For (1 times)" in later.stdout
     assert "advice: mail: no mail can be sent through" in result.stdout  # nothing listens at the port
 
 

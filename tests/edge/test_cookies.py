@@ -43,6 +43,22 @@ def test_other_spellings_of_our_cookie_name_nobody_and_go_no_further(spelling: b
     assert split(b"a=1;" + spelling + b";b=2") == (None, b"a=1; b=2", ("a", "b"))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"=" + NAME + b"=x",
+        b'"' + NAME + b'"=' + TOKEN,
+        NAME,
+        b" " + NAME + b" =x",
+        b"__Host-otium%5Fsession=x",
+        b'"' + NAME + b'=x"',
+    ],
+)
+def test_a_look_alike_beside_our_cookie_takes_nothing_from_it(other: bytes) -> None:
+    for value in (other + b"; a=1; " + NAME + b"=" + TOKEN, NAME + b"=" + TOKEN + b";a=1;" + other):
+        assert split(value) == (KEY, b"a=1", ("a",))
+
+
 @pytest.mark.parametrize("other", [TOKEN, b"b" * 43, b"", b"%%%"])
 def test_two_session_cookies_name_nobody(other: bytes) -> None:
     key, rest, _ = split(NAME + b"=" + TOKEN + b"; x=1; " + NAME + b"=" + other)

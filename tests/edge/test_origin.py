@@ -23,12 +23,39 @@ from gateway.edge.origin import TrustedProxies
         ("10.0.0.1", b"2001:db8::1", "2001:db8::1"),
         ("10.0.0.1", b"2001:DB8:0::1", "2001:db8::1"),
         ("10.0.0.1", b"::ffff:203.0.113.9", "203.0.113.9"),
-        ("10.0.0.1", b"203.0.113.9:4711", "10.0.0.1"),
+        ("10.0.0.1", b"203.0.113.9:4711", "203.0.113.9"),
+        ("10.0.0.1", b"198.51.100.1:1, 203.0.113.9:65535, 10.0.0.2:80", "203.0.113.9"),
+        ("10.0.0.1", b"[2001:db8::7]:443", "2001:db8::7"),
+        ("10.0.0.1", b"[2001:db8::7]", "2001:db8::7"),
+        ("10.0.0.1", b"[::ffff:203.0.113.9]:443, 10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", b"[fe80::1%eth0]:443", "fe80::1"),
+        ("10.0.0.1", b"2001:db8::7:443", "2001:db8::7:443"),  # without brackets the port is a part of the address
+        ("10.0.0.1", b"203.0.113.9:", "10.0.0.1"),
+        ("10.0.0.1", b"203.0.113.9:port", "10.0.0.1"),
+        ("10.0.0.1", b"203.0.113.9:123456", "10.0.0.1"),
+        ("10.0.0.1", b"[2001:db8::7", "10.0.0.1"),
+        ("10.0.0.1", b"unknown", "10.0.0.1"),
         ("10.0.0.1", b"\xff", "10.0.0.1"),
     ],
 )
 def test_the_address_is_the_last_hop_that_is_no_trusted_proxy(peer: str, forwarded_for: bytes, client: str) -> None:
     assert TrustedProxies(["10.0.0.0/8"]).client(peer, forwarded_for) == client
+
+
+@pytest.mark.parametrize(
+    ("forwarded_for", "unreadable"),
+    [
+        (b"203.0.113.9:4711", None),
+        (b"garbage, 203.0.113.9", None),  # a claim of the client's, which nobody reads
+        (b"", None),
+        (b"garbage", "garbage"),
+        (b"203.0.113.9, _hidden, 10.0.0.2", "_hidden"),
+        (b"203.0.113.9, , 10.0.0.2", ""),
+        (b"203.0.113.9, \xff", "\ufffd"),
+    ],
+)
+def test_what_a_proxy_wrote_and_is_no_address_is_named(forwarded_for: bytes, unreadable: str | None) -> None:
+    assert TrustedProxies(["10.0.0.0/8"]).find("10.0.0.1", forwarded_for).unreadable == unreadable
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from pathlib import Path
@@ -422,6 +423,70 @@ def test_an_answer_made_for_one_person_is_not_kept_by_caches(
     assert gateway.exchange(get("/x", employee)).get("cache-control") == "private, no-store"
     assert gateway.exchange(get("/cached", employee)).all("cache-control") == ["max-age=60"]
     assert gateway.exchange(get("/public")).get("cache-control") is None
+
+
+NO_CACHE, NO_STORE = "private, no-cache", "private, no-store"
+KEPT = [
+    ('ETag: "a"\r\nContent-Type: image/png', NO_CACHE),
+    ("last-modified: Sat, 28 Nov 2026 12:00:00 GMT\r\ncontent-type: text/css; charset=utf-8", NO_CACHE),
+    ('ETag: W/"b"\r\nContent-Type: application/json', NO_CACHE),
+    ('ETag: "a"\r\nContent-Type: text/html; charset=utf-8', NO_STORE),
+    ('ETag: "a"\r\nContent-Type: Application/XHTML+XML', NO_STORE),
+    ('ETag: "a"', NO_STORE),  # a browser may take it for a page
+    ("Content-Type: image/png", NO_STORE),
+    ("X-ETag: a\r\nContent-Type: image/png", NO_STORE),
+]
+
+
+@pytest.mark.parametrize(("lines", "rule"), KEPT)
+def test_a_browser_may_keep_what_is_no_page_and_ask_whether_it_changed(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, lines: str, rule: str
+) -> None:
+    upstream.answers("/x", f"HTTP/1.1 200 OK\r\n{lines}\r\nContent-Length: 0\r\n\r\n".encode())
+    for _ in range(2):
+        assert gateway.exchange(get("/x", employee)).all("cache-control") == [rule]
+
+
+def test_what_was_kept_stays_kept_when_it_has_not_changed(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    upstream.answers("/x", b"HTTP/1.1 304 Not Modified\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\n\r\n")
+    assert gateway.exchange(get("/x", employee, 'If-None-Match: "a"')).all("cache-control") == [NO_CACHE]
+
+
+NO_ANSWERS = [
+    (b"", True, "upstream_closed", "without an answer"),
+    (b"HTTP/1.1 200 OK\r\nContent-Le", True, "upstream_closed", "in the middle of the head"),
+    (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", False, "upstream_answer_refused", "LF without CR"),
+    (b"HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 0\r\n", False, "upstream_answer_refused", "LF without CR"),
+    (b"SSH-2.0-OpenSSH_9.2\r\n", False, "upstream_answer_refused", "no HTTP/1"),
+    (b"\x15\x03\x01", False, "upstream_answer_refused", "no HTTP/1"),
+    (b"HTTP/2 200\r\n", False, "upstream_answer_refused", "no HTTP/1"),
+]
+
+
+@pytest.mark.parametrize(("content", "closes", "event", "reason"), NO_ANSWERS)
+def test_what_is_no_answer_is_said_at_once_and_the_log_says_why(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, content: bytes, closes: bool, event: str, reason: str
+) -> None:
+    """The connection stays open where the upstream does not close it: nobody waits for the deadline of a minute."""
+    upstream.answers("/x", content, closes=closes)
+    mark = len(gateway.logged())
+    response = gateway.exchange(get("/x", employee, "Content-Length: 0", method="POST"))
+    assert response.status == 502
+    gateway.wait_for(f'"event": "{event}"', since=mark)
+    (line,) = [json.loads(line) for line in gateway.logged()[mark:].splitlines() if f'"event": "{event}"' in line]
+    assert (line["request_id"], reason in line["reason"]) == (response.get("x-request-id"), True)
+
+
+def test_an_answer_that_stops_in_the_middle_is_in_the_log(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    upstream.answers("/x", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", closes=True)
+    mark = len(gateway.logged())
+    response = gateway.exchange(get("/x", employee, "Content-Length: 0", method="POST"))
+    assert not response.is_complete
+    gateway.wait_for("in the middle of its answer", since=mark)
 
 
 def test_the_unix_socket_serves_as_well(gateway: Gateway, upstream: RecordingUpstream) -> None:

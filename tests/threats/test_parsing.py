@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.gateway import Gateway
+from tests.support.gateway import PROXY, Gateway
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
@@ -44,8 +44,8 @@ HEADS = {
     "DEL in a value": GET + b"X: \x7f\r\n\r\n",
     "8-bit in a name": GET + b"X\xff: a\r\n\r\n",
     "UTF-8 in a name": GET + "Xé: a\r\n\r\n".encode(),
-    "undecodable bytes in a value": GET + b"X: adm\xffin\r\n\r\n",
-    "undecodable bytes in a cookie": GET + b"Cookie: a=\xc0\xaf\r\n\r\n",
+    "8-bit in the host": b"GET /public HTTP/1.1\r\nHost: app.example.com\xff\r\n\r\n",
+    "8-bit in a coding": POST + b"Transfer-Encoding: chunked\xff\r\n\r\n0\r\n\r\n",
     "a separator in a name": GET + b"X(: a\r\n\r\n",
     "quotes in a name": GET + b'"X": a\r\n\r\n',
     "two hosts": GET + HOST + b"\r\n",
@@ -56,11 +56,21 @@ HEADS = {
     "a host with a user": b"GET /public HTTP/1.1\r\nHost: app.example.com@evil\r\n\r\n",
     "a host with a bad port": b"GET /public HTTP/1.1\r\nHost: app.example.com:-1\r\n\r\n",
     "a host with a path": b"GET /public HTTP/1.1\r\nHost: app.example.com/x\r\n\r\n",
-    "an absolute target": b"GET http://app.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target without Host": b"GET http://app.example.com/public HTTP/1.1\r\n\r\n",
+    "an absolute target with a user": b"GET http://app.example.com@evil/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target with a user before": b"GET http://evil@app.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target with a bad port": b"GET http://app.example.com:99999/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target with no host": b"GET http:///public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target with two slashes": b"GET http://app.example.com//evil/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target that climbs": b"GET http://app.example.com/public/../admin HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target of another scheme": b"GET ftp://app.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an absolute target of another of our hosts": b"GET http://www.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute target elsewhere": b"GET http://evil/public HTTP/1.1\r\n" + HOST + b"\r\n",
     "an authority as the target": b"GET @evil/a HTTP/1.1\r\n" + HOST + b"\r\n",
     "a port as the target": b"GET :80/a HTTP/1.1\r\n" + HOST + b"\r\n",
-    "an asterisk": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an asterisk": b"GET * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an asterisk and more": b"OPTIONS *x HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an asterisk with a query": b"OPTIONS *?x HTTP/1.1\r\n" + HOST + b"\r\n",
     "no target": b"GET  HTTP/1.1\r\n" + HOST + b"\r\n",
     "two spaces": b"GET  /public HTTP/1.1\r\n" + HOST + b"\r\n",
     "a tab between": b"GET\t/public\tHTTP/1.1\r\n" + HOST + b"\r\n",
@@ -118,6 +128,9 @@ def test_a_malformed_request_is_answered_once_and_goes_no_further(
         (b"GET /public HTTP/0.9\r\n" + HOST + b"\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"GET /public HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"GET http://evil.example/public HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"GET http://app.example.com/public HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"GET http://evil.example/public HTTP/1.0\r\n\r\n", 421),
         (b"GET /public HTTP/1.1\r\nHost: app.example.com.evil.example\r\n\r\n", 421),
         (b"GET /public HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 421),
         (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
@@ -138,6 +151,106 @@ def test_a_request_that_is_not_served_gets_its_status_and_the_connection_ends(
         assert response.status == status
         assert connection.is_closed()
     assert upstream.requests == []
+
+
+ABSOLUTE = [
+    ("GET http://app.example.com/public HTTP/1.1", "/public"),
+    ("GET https://app.example.com/public?x=http://evil/ HTTP/1.1", "/public?x=http://evil/"),
+    ("GET HTTPS://APP.example.com.:443/public/a%2Fb HTTP/1.1", "/public/a%2Fb"),
+    ("HEAD http://app.example.com:80/public HTTP/1.0", "/public"),
+]
+
+
+@pytest.mark.parametrize(("line", "target"), ABSOLUTE)
+def test_a_target_in_absolute_form_is_a_path_of_this_site(
+    gateway: Gateway, upstream: RecordingUpstream, line: str, target: str
+) -> None:
+    """RFC 9112 §3.2.2. The application is asked in origin form, as by everybody else."""
+    assert gateway.exchange(line.encode() + b"\r\n" + HOST + b"\r\n").status == 200
+    assert (upstream.requests[0].target, upstream.requests[0].all("host")) == (target, ["app.example.com"])
+
+
+def test_a_protected_path_in_absolute_form_is_protected(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    for target, status in (("/admin", 403), ("", 200), ("?x=1", 200), ("/admin?x=/public", 403)):
+        request = get(f"http://app.example.com{target}", employee)
+        assert gateway.exchange(request).status == status
+    assert [request.target for request in upstream.requests] == ["/", "/?x=1"]
+    asked = ("X-Original-Method: GET", "X-Original-URI: https://app.example.com/admin", employee)
+    assert gateway.exchange(get("/_gateway/auth", *asked), source=PROXY).status == 403
+
+
+def test_http_1_0_asks_without_host(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    for request in (b"GET /public HTTP/1.0\r\n\r\n", b"GET http://www.example.com/public HTTP/1.0\r\n\r\n"):
+        assert gateway.exchange(request).status == 200
+    assert [request.all("host") for request in upstream.requests] == [["app.example.com"], ["www.example.com"]]
+
+
+@pytest.mark.parametrize("target", ["*", "http://app.example.com"])
+def test_options_of_the_server_itself_are_answered_here(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, target: str
+) -> None:
+    response = gateway.exchange(get(target, employee, method="OPTIONS"))
+    assert (response.status, response.body) == (204, b"")
+    assert "GET" in (response.get("allow") or "")
+    assert upstream.requests == []
+
+
+def test_a_coding_is_named_in_any_case(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    for name in (b"Chunked", b"CHUNKED", b"chunKed"):
+        head = POST + b"Transfer-Encoding: " + name + b"\r\n\r\n"
+        assert gateway.exchange(head + b"3\r\nabc\r\n0\r\n\r\n").status == 200
+        assert upstream.requests[-1].all("transfer-encoding") == ["chunked"]
+        assert upstream.requests[-1].body == b"3\r\nabc\r\n0\r\n\r\n"
+
+
+REFUSED_EARLY = [
+    *(
+        head.replace(b"GET", b"HEAD", 1)
+        for name, head in HEADS.items()
+        if head.startswith((b"GET ", b"GET\t")) and "upgrade" not in name
+    ),
+    *(head.replace(b"POST", b"HEAD", 1) for head in HEADS.values() if head.startswith(b"POST ")),
+    b"HEAD / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"HEAD /public HTTP/2.0\r\n" + HOST + b"\r\n",
+    b"HEAD /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"HEAD /public HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5_000)) + b"\r\n",
+    b"HEAD /public HTTP/1.1\r\n" + HOST + b"X: " + b"y" * 400_000,
+    b"HEAD /public HTTP/1.1\r\n" + HOST + b"Expect: 200-ok\r\n\r\n",
+    b"\r\nHEAD /public HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"HEAD /public HTTP/1.1\nHost: app.example.com\n\n",
+]
+
+
+def test_head_has_no_content_however_early_it_fails(gateway: Gateway, upstream: RecordingUpstream) -> None:
+    assert len(REFUSED_EARLY) > 90
+    for request in REFUSED_EARLY:
+        with gateway.connect() as connection:
+            connection.send(request)
+            head, _, content = connection.read_to_end().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 4") or b"HTTP/1.1 505" in head, request[:80]
+        assert content == b"", request[:80]
+    assert upstream.requests == []
+
+
+def test_head_has_no_content_whatever_is_refused(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
+    upstream.scripts["/x/gone"] = lambda talk, _: talk.close()
+    upstream.answers("/x/garbage", b"SSH-2.0-OpenSSH_9.2\r\n", closes=True)
+    asked = ["/x", "/admin", "/nope//", "/login", "/login?next=//x", "/_gateway/static/none", "/_gateway/auth", "/invite/none",
+             "/me/security", "/ops", "/x/gone", "/x/garbage"]  # fmt: skip
+    for path in asked:
+        for lines in (
+            (),
+            ("Accept: text/html",),
+            (employee,),
+            (employee, "Accept: text/html", "Sec-Fetch-Mode: navigate"),
+        ):
+            with gateway.connect() as connection:
+                connection.send(get(path, *lines, "Connection: close", method="HEAD"))
+                head, _, content = connection.read_to_end().partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 "), path
+            assert content == b"", (path, lines)
 
 
 @pytest.mark.parametrize("host", ["APP.EXAMPLE.COM", "app.example.com.", "app.example.com:443", "App.Example.Com.:443"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.gateway import PROXY, Gateway
@@ -122,6 +124,10 @@ def test_options_passes_only_where_it_is_named_and_never_with_identity(
     for path in ("/admin", "/public", "/x"):
         for cookie in ([], [employee]):
             assert_not_authorised(gateway.exchange(get(path, *lines, *cookie, method="OPTIONS")))
+            response = gateway.exchange(get(path, *lines, *cookie, "Accept: text/html", method="OPTIONS"))
+            told = json.loads(response.body)
+            assert (response.status, told["error"]) == (401, "options_not_listed")
+            assert "access.toml" in told["message"]
     assert upstream.requests == []
     assert gateway.exchange(get("/cors", *lines, employee, method="OPTIONS")).status == 200
     assert upstream.requests[0].all("remote-user") == []
