@@ -39,8 +39,8 @@ class Reader:
     """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking.
 
     `scheme` is the one that the upstream is told of; proxies ask about requests at `question_path` (forward_auth).
-    `on_unreadable` is told of each request for which a trusted proxy wrote no address into X-Forwarded-For: which proxy,
-    and what it wrote.
+    `on_unreadable` is told of each request for which a trusted proxy wrote no address into X-Forwarded-For: which
+    proxy, and what it wrote.
     """
 
     def __init__(

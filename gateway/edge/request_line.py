@@ -14,7 +14,7 @@ from gateway.edge.target import is_safe_query, read_path
 from gateway.failures import Failure
 from gateway.http1 import METHODS
 
-METHOD = re.compile(rb"[A-Z]+(?:-[A-Z]+)*")  # what may be a method that is not served
+METHOD = re.compile(rb"[A-Z]{2,}(?:-[A-Z]{2,})*")  # what may be a method that is not served
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 SERVER_ITSELF = b"*"  # the target of an OPTIONS that asks about no path, RFC 9112 §3.2.4
 METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}

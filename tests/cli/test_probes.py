@@ -83,7 +83,10 @@ def test_a_gateway_that_runs_is_asked_what_its_proxies_write_and_keeps_its_addre
     assert result.returncode == 0
     assert "another program" not in result.stdout
     assert "X-Forwarded-For" not in result.stdout
-    assert "advice: listen.trusted_proxies: a proxy in front wrote no address into X-Forwarded-For (1 times)" in later.stdout
+    assert (
+        "advice: listen.trusted_proxies: a proxy in front wrote no address into X-Forwarded-For (1 times)"
+        in later.stdout
+    )
     assert "advice: mail: no mail can be sent through" in result.stdout  # nothing listens at the port
 
 

@@ -123,7 +123,7 @@ def test_a_malformed_request_is_answered_once_and_goes_no_further(
     [
         (b"CONNECT evil:443 HTTP/1.1\r\n" + HOST + b"Content-Length: 54\r\n\r\n" + SMUGGLED, 405),
         (b"TRACE /public HTTP/1.1\r\n" + HOST + b"\r\n", 405),
-        (b"PROPFIND /public HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"BREW /public HTTP/1.1\r\n" + HOST + b"\r\n", 405),
         (b"GET /public HTTP/2.0\r\n" + HOST + b"\r\n", 505),
         (b"GET /public HTTP/0.9\r\n" + HOST + b"\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
