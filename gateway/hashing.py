@@ -35,7 +35,7 @@ from gateway.throttle.turns import Tell, Turns, tell_nobody
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 PAUSE_SECONDS = 0.000_3
 BETWEEN_PAUSES_SECONDS = 0.005
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 3.0
 SMALL_SHARE = 10  # a nice value: about a tenth of a core that somebody else wants, too
 
 Given = TypeVarTuple("Given")
