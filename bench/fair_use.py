@@ -4,9 +4,10 @@
 
 Three attacks at once, all from one address: 1,100 connections that each send the head of a POST and seven bytes, half
 to the sign-in page and half to the application, and again a second after they end; 200 sign-ins a second, each with
-another email; and an administrator who sends the worst list of people there is, and looks at it, again and again. Beside them,
-from other addresses: somebody who signs in twenty times, and a hundred requests a second through the gateway. The
-same is measured before, in the quiet. Then all of it once more through nginx with the project's own nginx.conf.
+another email; and an administrator who sends the worst list of people there is, and looks at it, again and again.
+Beside them, from other addresses: somebody who signs in twenty times, and a hundred requests a second through the
+gateway. The same is measured before, in the quiet. Then all of it once more through nginx with the project's own
+nginx.conf.
 
 Gateway and nginx have core 0, upstream, attackers and people core 1. The settings are those that are delivered.
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import servers
-from tests.support.gateway import Gateway
-from tests.support.raw import Connection, get
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of, form
+from tests.support.raw import Connection, Response, get
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_identity import FORGED, IDENTITY, assert_identity_once, spellings
 from tests.threats.test_parsing import HEADS
@@ -117,3 +117,58 @@ def test_what_makes_a_link_good_is_in_no_log_of_nginx(
     assert "s3cret" not in logged
     assert f'"GET {path.rpartition("/s3cret")[0].partition("/s3cret")[0]}/*"' in logged
     assert '"GET /public/page"' in logged
+
+
+def ask(port: int, request: bytes, source: str = "127.0.0.1") -> Response:
+    with Connection(port, tls=True, source=source) as connection:
+        connection.send(request)
+        response = connection.response()
+    assert response is not None
+    return response
+
+
+def test_a_browser_with_many_long_cookies_can_sign_in(nginx: int) -> None:
+    """What the answer says of each of them is more than the 4 kB that nginx reads of a head by default."""
+    cookies = "; ".join(f"{'n' * 247}{number:03}=x" for number in range(14))
+    fields = {"email": PEOPLE["manager"][0], "password": PASSWORD}
+    answer = ask(nginx, form("/login", fields, f"Cookie: {cookies}"))
+    assert answer.status == 303
+    assert cookie_of(answer)
+
+
+@pytest.mark.parametrize("line", ["Content-Security-Policy: " + "x" * 6_000, "Set-Cookie: a=" + "x" * 30_000])
+def test_an_answer_with_a_long_head_arrives(nginx: int, upstream: RecordingUpstream, line: str) -> None:
+    upstream.answers("/public/long", f"HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 2\r\n\r\nok".encode())
+    answer = ask(nginx, get("/public/long"))
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert line in [f"{name}: {value}" for name, value in answer.fields]
+
+
+def test_a_request_with_a_long_cookie_line_arrives(nginx: int, upstream: RecordingUpstream) -> None:
+    assert ask(nginx, get("/public", "Cookie: a=" + "x" * 20_000)).status == 200
+    assert upstream.requests[0].all("cookie") == ["a=" + "x" * 20_000]
+
+
+def test_nginx_keeps_one_client_from_flooding_what_is_behind(gateway: Gateway, tmp_path: Path) -> None:
+    changes = {
+        "server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};",
+        "limit_conn otium_open 400;": "limit_conn otium_open 3;",
+        "rate=50r/s;": "rate=1r/m;",
+        "burst=200 ": "burst=2 ",
+    }
+    server, port = servers.nginx(tmp_path, "nginx.conf", changes)
+    try:
+        half = get("/public", "Content-Length: 60000", method="POST") + b"7 bytes"
+        flood = [Connection(port, tls=True, source="127.0.0.3") for _ in range(3)]
+        for connection in flood:
+            connection.send(half)
+        while any(ask(port, get("/public"), "127.0.0.3").status != 429 for _ in range(3)):
+            pass  # until nginx has read all three
+        assert ask(port, get("/public"), "127.0.0.4").status == 200
+        for connection in flood:
+            connection.sock.close()
+        posts = [ask(port, form("/public", {}), "127.0.0.5").status for _ in range(5)]
+        assert posts == [200, 200, 200, 429, 429]
+        assert ask(port, get("/public"), "127.0.0.5").status == 200
+    finally:
+        server.stop()
