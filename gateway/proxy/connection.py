@@ -267,8 +267,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.connection = None
         if self._is_reusable and not rest and exchange.is_request_complete:
             self._exchange = None
-            self._upstream.keep(self)
-            self._upstream.free(exchange)
+            self._upstream.keep(self, exchange)
         else:
             self.close()
 

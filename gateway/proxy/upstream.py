@@ -12,6 +12,7 @@ that trickles) leaves some for the others.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.deadlines import Deadlines
@@ -95,13 +96,14 @@ class Upstream:
 
     def free(self, exchange: Exchange) -> None:
         """Take the exchange's slot back. Whoever's turn it is has it at once."""
-        for following in self._slots.release(exchange.party):
-            self._start(following)
+        self._start_all(self._slots.release(exchange.party))
 
-    def keep(self, connection: UpstreamConnection) -> None:
-        """Put a connection back."""
+    def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
+        """Put a connection back, and take the slot of what it carried."""
         connection.rest(self.deadlines.now + self.patience.keepalive)
         self._idle.append(connection)
+        if following := self._slots.release(exchange.party):
+            self._start_all(following)
 
     def forget(self, connection: UpstreamConnection) -> None:
         self.deadlines.forget(connection)
@@ -118,6 +120,10 @@ class Upstream:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def _start_all(self, exchanges: Iterable[Exchange]) -> None:
+        for exchange in exchanges:
+            self._start(exchange)
 
     def _start(self, exchange: Exchange) -> None:
         """Carry the exchange on the connection used last, or on a new one."""
@@ -145,8 +151,7 @@ class Upstream:
             exchange.fail(Failure.UPSTREAM_AWAY)
             return
         if exchange.is_over:
-            self.keep(connection)
-            self.free(exchange)
+            self.keep(connection, exchange)
         elif connection.is_usable:
             connection.carry(exchange)
         else:

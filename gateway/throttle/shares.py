@@ -105,11 +105,9 @@ class Shares(Generic[Item]):
 
     def release(self, client: str) -> Sequence[Item]:
         """Give one back. Returns the items whose turn it is by that; they hold a share from now on."""
-        held = self._held[client] - 1
+        held = self._held.pop(client) - 1
         if held:
             self._held[client] = held
-        else:
-            del self._held[client]
         self._free += 1
         return self._grant() if self._lines else ()
 
