@@ -6,10 +6,15 @@ per quarter of an hour would let twice as many through around its edges.
 
 A failure is written down *before* the secret is checked and taken back if it was right. Checking takes long on
 purpose, and a thousand guesses sent at once would otherwise all be checked before the first is counted.
+
+A lock must not become a weapon. Strangers can fill a bucket and keep out everybody who shares it, so devices that
+signed in to the account before (`sessions.rows.is_known_device`) have one of their own (`for_known`). An attacker
+behind the same address who imitates such a browser gains this one bucket, and no more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -18,6 +23,8 @@ from sqlalchemy import delete, update
 from gateway.store import Transaction
 from gateway.store.schema import limits
 from gateway.store.upsert import upsert
+
+KNOWN = "+known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,38 @@ def address_bucket(address: str) -> str:
     return str(parsed)
 
 
+def for_known(key: str) -> str:
+    """Return the bucket of the devices at an address that an account has signed in from before.
+
+    `key` is that of the account and the address. All such devices share one, however many there are.
+    """
+    return f"{key}{KNOWN}"
+
+
 async def reserve(tx: Transaction, key: str, limit: Limit, now: int) -> Open | Locked:
     """Count a failure in advance. On Open check the secret, and `clear` or `give_back` if it was no failure."""
     bucket, verdict = add_failure(await read(tx, key), limit, now)
     if isinstance(verdict, Open):
         await write(tx, key, bucket, now)
     return verdict
+
+
+async def reserve_all(tx: Transaction, buckets: Sequence[tuple[str, Limit]], now: int) -> Open | Locked:
+    """Count a failure in every bucket, or in none of them if one is locked.
+
+    The narrowest comes first: whoever exhausts it does not go on to fill those that others share.
+    """
+    reserved: list[str] = []
+    locks_now = False
+    for key, limit in buckets:
+        verdict = await reserve(tx, key, limit, now)
+        if isinstance(verdict, Locked):
+            for other in reserved:
+                await give_back(tx, other, now)
+            return verdict
+        reserved.append(key)
+        locks_now |= verdict.locks_now
+    return Open(locks_now)
 
 
 async def clear(tx: Transaction, key: str) -> None:

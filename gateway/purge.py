@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, Table, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, not_, or_, select, tuple_
 
 from gateway.accounts.imports import KEEP_SECONDS as IMPORT_SECONDS
+from gateway.accounts.links import LIFE_SECONDS as MAILED_LINK_SECONDS
 from gateway.attacks.rows import QUIET_SECONDS
 from gateway.factors.magic_link import LIFE_SECONDS as MAGIC_LINK_SECONDS
 from gateway.forms.record import KEEP_SECONDS as FORM_SECONDS
@@ -24,6 +25,7 @@ from gateway.store.schema import (
     alarms,
     attempts,
     blocks,
+    forgotten_devices,
     import_rows,
     imports,
     kept_forms,
@@ -38,7 +40,7 @@ from gateway.store.schema import (
 BATCH = 500  # rows of a transaction: some milliseconds
 PAUSE_SECONDS = 0.05
 DAY = 86_400
-LONGEST_MAILED_LINK = 7 * DAY
+LASTING_LIMITS = ("forgot", "link:", "new-device:", "signup")  # what is mailed is counted for up to a day
 KEEP_MAIL_SECONDS = 30 * DAY
 
 Stale = tuple[Table, ColumnElement[bool]]
@@ -53,11 +55,15 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
         configured.code_window_seconds,
         configured.code_lock_seconds,
     )
+    is_free = limits.c.locked_until < now
+    are_lasting = or_(*(limits.c.key.startswith(kind, autoescape=True) for kind in LASTING_LIMITS))
     longest_session = max(lifespan.absolute_seconds for lifespan in lifespans)
-    yield limits, and_(limits.c.changed_at < now - longest_limit, limits.c.locked_until < now - longest_limit)
+    yield limits, and_(limits.c.changed_at < now - longest_limit, is_free, not_(are_lasting))
+    yield limits, and_(limits.c.changed_at < now - DAY, is_free, are_lasting)
     yield attempts, attempts.c.started_at < now - ATTEMPT_SECONDS - DAY
     yield magic_links, magic_links.c.created_at < now - MAGIC_LINK_SECONDS - DAY
-    yield mailed_links, mailed_links.c.created_at < now - LONGEST_MAILED_LINK - DAY
+    for purpose, life in MAILED_LINK_SECONDS.items():
+        yield mailed_links, and_(mailed_links.c.purpose == purpose, mailed_links.c.created_at < now - life - DAY)
     yield blocks, blocks.c.until <= now
     yield alarms, alarms.c.seen_at < now - QUIET_SECONDS - DAY
     is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))
@@ -69,6 +75,7 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     # A session that is over still tells a known device from a new one, for as long as devices are known.
     is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest_session - DAY)
     yield sessions, and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over)
+    yield forgotten_devices, forgotten_devices.c.at < now - KNOWN_SECONDS
     # A row for everywhere else ("") stays: only a right code, or a reset, lets its count begin anew.
     yield streaks, and_(streaks.c.origin != "", streaks.c.wait_until < now - KNOWN_SECONDS)
 
@@ -80,9 +87,9 @@ class Purge:
 
     async def run(self, now: int) -> dict[str, int]:
         """Remove everything stale, and return how many rows of each table. Raises StoreUnavailable."""
-        counts = {}
+        counts: dict[str, int] = {}
         for table, condition in stale_rows(self._settings, now):
-            counts[table.name] = await self._empty(table, condition)
+            counts[table.name] = counts.get(table.name, 0) + await self._empty(table, condition)
         return counts
 
     async def _empty(self, table: Table, condition: ColumnElement[bool]) -> int:

@@ -87,17 +87,22 @@ async def reset_two_factor(tx: Transaction, account: Account, by: str, now: int,
 
 
 async def end_everything(tx: Transaction, account: Account, now: int, but: str | None = None) -> int:
-    """End every sign-in in progress, and every session but the one with that id. Returns how many were open."""
+    """End every sign-in in progress, and every session but the one with that id. Returns how many were open.
+
+    Their devices are not known any more: the next sign-in from one of them is told by mail.
+    """
     await attempts.end_all(tx, account.id, now)
+    await session_rows.forget_devices(tx, account.id, now, but)
     return await session_rows.end_all(tx, account.id, now, but)
 
 
 async def end_session(tx: Transaction, session_id: str, by: str, now: int) -> bool:
     """Returns whether there was such an open session."""
-    account_id = await session_rows.account_of(tx, session_id)
-    account = await rows.find(tx, account_id) if account_id else None
-    if account is None or not await session_rows.end(tx, session_id, now):
+    session = await session_rows.find_open(tx, session_id)
+    account = await rows.find(tx, session.account) if session else None
+    if session is None or account is None or not await session_rows.end(tx, session_id, now):
         return False
+    await session_rows.forget_device(tx, account.id, session.device, now)
     await note(tx, Event.SESSION_REVOKED, account, by, now, {}, session_id)
     return True
 

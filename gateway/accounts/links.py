@@ -90,10 +90,13 @@ async def issue(
 ) -> Secret[str]:
     """Return the token of a new link; older ones of the same purpose, person and address are superseded.
 
+    Not those of signups: anybody can sign up with somebody else's email, and must not make that person's link dead.
+
     For an email that nobody has, a reset is issued all the same, without an account: it costs what a real one costs,
     and nobody is ever given its token.
     """
-    await supersede(tx, purpose, account=account, identifier=identifier, now=now)
+    if purpose is not Purpose.SIGNUP:
+        await supersede(tx, purpose, account=account, identifier=identifier, now=now)
     token = Secret(secrets.token_urlsafe(32))
     link_id = f"mln_{secrets.token_hex(10)}"
     await tx.execute(

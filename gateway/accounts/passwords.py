@@ -19,7 +19,7 @@ from gateway.edge.inbound import Inbound
 from gateway.factors import password as password_factor
 from gateway.factors.record import Factor, Proof, with_proof
 from gateway.hashing import Hasher, Verdict
-from gateway.limits import Limit, Locked, address_bucket
+from gateway.limits import Limit, Locked, Open, address_bucket, for_known
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.passwords.policy import Person, Refusal
@@ -33,6 +33,7 @@ from gateway.throttle.client import client_of
 
 NOBODY = "nobody@example.invalid"
 ASKED = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
+ASKED_IN_A_DAY = Limit(failures=10, window_seconds=86_400, lock_seconds=86_400)
 ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600)
 
 
@@ -106,13 +107,9 @@ class PasswordService:
         """Mail a link to set a new password, if there is somebody to mail it to. Nobody learns whether."""
         identifier = identify(email)
         async with self._store.transaction(announce=False) as tx:
-            for key, limit in (
-                (f"forgot:{identifier}", ASKED),
-                (f"forgot:|{address_bucket(inbound.address)}", ASKED_FROM_ADDRESS),
-            ):
-                if isinstance(await limits.reserve(tx, key, limit, now), Locked):
-                    return
             account = await account_rows.find_by_identifier(tx, identifier)
+            if not await self._may_ask(tx, identifier, account, inbound, now):
+                return
             # Asked in both cases, for the time that it takes.
             is_active = await account_rows.is_tenant_active(tx, account.tenant if account else "")
             whose = account if account and account.status is Status.ACTIVE and is_active else None
@@ -127,6 +124,29 @@ class PasswordService:
             else:
                 await self._outbox.pretend(tx, "password_reset", NOBODY, now=now, name="nobody", link=link)
             await audit.record(tx, asked_entry(identifier, whose, inbound, now))
+
+    async def _may_ask(
+        self, tx: Transaction, identifier: str, account: Account | None, inbound: Inbound, now: int
+    ) -> bool:
+        """Count a mail: for the email from this address, for the address, and for the email from all addresses.
+
+        Whoever is kept out by the last of these has a good link in the mailbox: its lock lasts no longer than a link.
+        A device that signed in before has mails of its own.
+        """
+        here = address_bucket(inbound.address)
+        pair, pair_in_a_day = f"forgot:{identifier}|{here}", f"forgot-day:{identifier}|{here}"
+        if await session_rows.is_known_device(
+            tx, account.id if account else "", inbound.address, inbound.user_agent, now
+        ):
+            buckets = [(for_known(pair), ASKED), (for_known(pair_in_a_day), ASKED_IN_A_DAY)]
+        else:
+            buckets = [
+                (pair, ASKED),
+                (pair_in_a_day, ASKED_IN_A_DAY),
+                (f"forgot:|{here}", ASKED_FROM_ADDRESS),
+                (f"forgot:{identifier}", ASKED),
+            ]
+        return isinstance(await limits.reserve_all(tx, buckets, now), Open)
 
     # By a mailed link.
 
@@ -199,14 +219,16 @@ class PasswordService:
         """Compare with the stored hash, under the same limit as at the sign-in."""
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find(tx, session.account)
-            reserved = await password_factor.reserve_try(tx, session.identifier, inbound.address, self._limit, now)
+            reserved = await password_factor.reserve_try(
+                tx, session.identifier, session.account, inbound, self._limit, now
+            )
             if isinstance(reserved, Locked):
                 return TooOften(reserved.until)
         stored = account.password_hash if account else None
         verdict = await self._hasher.verify(current, stored, client_of(inbound.address))
         async with self._store.transaction(announce=False) as tx:
             if verdict is Verdict.BUSY:
-                await password_factor.give_back_try(tx, session.identifier, inbound.address, now)
+                await limits.give_back(tx, reserved.key, now)
                 return Overloaded()
             if verdict is Verdict.RIGHT and account is not None:
                 await password_factor.forgive_tries(tx, session.identifier, inbound.address)

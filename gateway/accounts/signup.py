@@ -30,7 +30,8 @@ from gateway.store import Store
 from gateway.throttle.client import client_of
 
 FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
-TO_EMAIL = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
+TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
+TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
 
 
@@ -146,8 +147,11 @@ class SignupService:
         if verdict.is_api_silent:
             waiting["breach_api"] = "did not answer"
         async with self._store.transaction(announce=False) as tx:
-            to_there = await limits.reserve(tx, f"signup:{identifier}", TO_EMAIL, now)
-            if isinstance(to_there, Locked):
+            to_there = (
+                (f"signup:{identifier}|{address_bucket(inbound.address)}", TO_EMAIL),
+                (f"signup:{identifier}", TO_EMAIL_FROM_ANYWHERE),
+            )
+            if isinstance(await limits.reserve_all(tx, to_there, now), Locked):
                 return Asked()
             known = await account_rows.find_by_identifier(tx, identifier)
             token = await links.issue(
@@ -199,6 +203,7 @@ class SignupService:
             may_sign_up = found.identifier not in self._owners and self.tenant_of(found.identifier) is not None
             if not may_sign_up or not await links.consume(tx, found, now):
                 return LinkState.USED
+            await links.supersede(tx, Purpose.SIGNUP, account=None, identifier=found.identifier, now=now)
             if not await account_rows.add(tx, account):
                 return LinkState.USED
             details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}

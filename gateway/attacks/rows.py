@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, or_, select, update
 
 from gateway.audit.events import Event
+from gateway.limits import KNOWN
 from gateway.store import Transaction
 from gateway.store.schema import accounts, alarms, audit, limits
 from gateway.store.upsert import upsert
@@ -49,7 +50,7 @@ async def list_locks(tx: Transaction, now: int, limit: int) -> list[Lock]:
 def read_lock(key: str, until: int) -> Lock:
     kind, _, rest = key.partition(":")
     who, _, address = rest.rpartition("|")
-    return Lock(key, kind, who, address, until)
+    return Lock(key, kind, who, address.removesuffix(KNOWN), until)
 
 
 async def emails_of(tx: Transaction, ids: set[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from gateway.edge.inbound import Inbound
 from gateway.factors import totp
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import Link
-from gateway.factors.record import Factor, Proof, first_missing, required_factors
+from gateway.factors.record import STANDS_FOR, Factor, Proof, first_missing, required_factors
 from gateway.factors.totp import Enrolment
 from gateway.login import attempt as attempts
 from gateway.login.attempt import Attempt
@@ -33,6 +33,15 @@ class Evidence:
     session: Session | None
     enrolment: Enrolment
     next: Factor | None
+
+    def admits(self, factor: Factor) -> bool:
+        """Whether what comes before `factor` is proved: it is next, or was proved already, or nothing is missing.
+
+        Otherwise the password alone would be enough to have an owner mailed, and to use up an owner's tries.
+        """
+        factor = STANDS_FOR.get(factor, factor)
+        proved = {STANDS_FOR.get(proof.factor, proof.factor) for proof in self.proofs}
+        return self.next is None or self.next is factor or factor in proved
 
     @property
     def has_totp(self) -> bool:

@@ -112,6 +112,8 @@ class Flow:
             evidence = await self._evidence.find(tx, visit, again, now, lock=True)
             if evidence is None:
                 return Gone()
+            if not evidence.admits(factor):
+                return Refused(Wrong())
             if factor is Factor.BACKUP_CODE and not evidence.has_totp:  # a set-up that is demanded is not evaded
                 return Gone()
             admitted = await self._guard.admit(tx, factor, evidence.account, visit.inbound, now)

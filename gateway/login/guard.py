@@ -7,14 +7,13 @@ Who guesses codes knows the password already. Three counts stand in the way, all
 - failures of a factor in a row for an account, from anywhere: after the fifth there are waits that double, and after
   the hundredth the factor is not asked for any more until it is reset. A right code begins the count anew.
 
-A device (address and browser) that signed in before has a row of its own in the last count. So the people whom an
-account belongs to go on working while somebody else is guessing.
+A device (address and browser) that signed in before has a row of its own in the last count, and a bucket of its own
+instead of the first two. So the people whom an account belongs to go on working while somebody else is guessing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from gateway import limits, streaks
 from gateway.accounts.record import Account
@@ -23,10 +22,9 @@ from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.record import Factor
-from gateway.limits import Limit, Locked, address_bucket
+from gateway.limits import Limit, Locked, address_bucket, for_known
 from gateway.login.outcome import Blocked, LockedOut
 from gateway.sessions import rows as session_rows
-from gateway.sessions.device import label
 from gateway.store import Transaction
 
 ADDRESS_FACTOR = 10  # an office has one address and many people
@@ -40,7 +38,7 @@ COSTS_A_TRY = (Reason.WRONG, Reason.LATE)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The code may be checked; it has been counted as a failure in advance."""
+    """The code may be checked; it has been counted as a failure in advance, in the buckets `keys`, the pair's first."""
 
     keys: tuple[str, ...]
     origin: str
@@ -63,30 +61,29 @@ class Guard:
     async def admit(
         self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int
     ) -> Admitted | LockedOut | Blocked:
-        origin = await self._origin(tx, account, inbound, now)
+        origin = await find_origin(tx, account, inbound, now)
         failures, wait_until = await streaks.read(tx, account.id, factor, origin)
         if failures >= MOST_FAILURES:
             return Blocked()
         if now < wait_until:
             return LockedOut(wait_until)
         address = address_bucket(inbound.address)
-        locks_now = False
-        keys = ((f"code:{account.id}|{address}", self._limit), (f"code:|{address}", self._address_limit))
-        reserved: list[str] = []
-        for key, limit in keys if address else keys[:1]:
-            verdict = await limits.reserve(tx, key, limit, now)
-            if isinstance(verdict, Locked):
-                for other in reserved:  # nothing is checked, so nothing is counted
-                    await limits.give_back(tx, other, now)
-                return LockedOut(verdict.until)
-            reserved.append(key)
-            locks_now |= verdict.locks_now
-        return Admitted(tuple(key for key, _ in keys), origin, locks_now)
+        pair = f"code:{account.id}|{address}"
+        if origin != ELSEWHERE:
+            buckets = [(for_known(pair), self._limit)]
+        else:
+            buckets = [(pair, self._limit), *([(f"code:|{address}", self._address_limit)] if address else [])]
+        verdict = await limits.reserve_all(tx, buckets, now)
+        if isinstance(verdict, Locked):
+            return LockedOut(verdict.until)
+        return Admitted(tuple(key for key, _ in buckets), origin, verdict.locks_now)
 
     async def forgive(self, tx: Transaction, factor: Factor, account: Account, admitted: Admitted, now: int) -> None:
         """It was right."""
-        await limits.clear(tx, admitted.keys[0])
-        await limits.give_back(tx, admitted.keys[1], now)
+        pair, *shared = admitted.keys
+        await limits.clear(tx, pair)
+        for key in shared:
+            await limits.give_back(tx, key, now)
         await streaks.reset(tx, account.id, factor, admitted.origin)
 
     async def refuse(
@@ -124,11 +121,11 @@ class Guard:
     ) -> None:
         """Note what was refused; by itself for what nobody can guess, like a link or the code of one's own set-up."""
         details = {"factor": factor.value, "reason": why.reason.value}
-        await audit.record(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
+        await audit.record_or_count(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
 
-    async def _origin(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
-        """Return the name of this device if it signed in before, else ELSEWHERE."""
-        if not await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
-            return ELSEWHERE
-        here = (address_bucket(inbound.address), label(inbound.user_agent))
-        return sha256("|".join(here).encode()).hexdigest()
+
+async def find_origin(tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
+    """Return the name of this device if it signed in before, else ELSEWHERE."""
+    if not await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
+        return ELSEWHERE
+    return session_rows.device_key(inbound.address, inbound.user_agent)

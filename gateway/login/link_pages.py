@@ -52,7 +52,7 @@ class LinkPages:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)
-        if not wish.again and evidence.next is not Factor.MAGIC_LINK:
+        if not may_have_link(evidence, wish):
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
         link = await self._flow.latest_link(evidence)
         is_said_to_be_opened = "waiting" in request.query
@@ -78,7 +78,7 @@ class LinkPages:
             case Gone():
                 return self._nothing_to_prove(visit, wish)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None:
+        if evidence is None or not may_have_link(evidence, wish):
             return self._nothing_to_prove(visit, wish)
         link = await self._flow.latest_link(evidence)
         return self._waiting(visit, evidence, wish, link, now, problem=outcome)
@@ -112,7 +112,7 @@ class LinkPages:
 
     async def _resend(self, visit: Visit, wish: Wish, now: int) -> web.StreamResponse:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None or (evidence.next is not Factor.MAGIC_LINK and not wish.again):
+        if evidence is None or not may_have_link(evidence, wish):
             return self._nothing_to_prove(visit, wish)
         before = await self._flow.latest_link(evidence)
         sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
@@ -194,6 +194,11 @@ class LinkPages:
             waiting=waiting,
             sign_in=self._answers.steps[Factor.PASSWORD],
         )
+
+
+def may_have_link(evidence: Evidence, wish: Wish) -> bool:
+    """Whether a link may be mailed: it is what comes next, or a page asks it again of a session that has all of it."""
+    return evidence.next is Factor.MAGIC_LINK or (wish.again and evidence.admits(Factor.MAGIC_LINK))
 
 
 def note_of(sent: Sent | TooMany | Unsent) -> str:

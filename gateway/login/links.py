@@ -12,18 +12,21 @@ from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors import magic_link
 from gateway.factors.contract import Asked
-from gateway.limits import Limit, Locked
+from gateway.limits import Limit, Locked, Open, address_bucket, for_known
 from gateway.logs import get_logger
 from gateway.mail.compose import Composer
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.secret import Secret
+from gateway.sessions import rows as session_rows
 from gateway.sessions.device import label
-from gateway.store import Store
+from gateway.store import Store, Transaction
 
 log = get_logger("mail")
 
 PATIENCE_SECONDS = 15  # somebody is waiting
-LIMIT = Limit(failures=6, window_seconds=900, lock_seconds=300)
+FOR_HOLDER = Limit(failures=5, window_seconds=900, lock_seconds=300)
+FROM_ADDRESS = Limit(failures=6, window_seconds=900, lock_seconds=300)
+FROM_ANYWHERE = Limit(failures=20, window_seconds=3_600, lock_seconds=900)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class LinkSender:
     ) -> Sent | TooMany | Unsent:
         """Mail a new link for an attempt or session; it takes the place of older ones. Asking resets no count."""
         async with self._store.transaction(announce=False) as tx:
-            verdict = await limits.reserve(tx, f"link:{account.id}", LIMIT, now)
+            verdict = await self._reserve(tx, account, holder, inbound, now)
             if isinstance(verdict, Locked):
                 return TooMany(verdict.until)
             token = await magic_link.issue(tx, Asked(account.id, holder), target, now)
@@ -84,6 +87,20 @@ class LinkSender:
                 await audit.record(tx, entry_of(Event.LOGIN_LINK_UNSENT, account, inbound, now))
             return Unsent()
         return Sent()
+
+    async def _reserve(
+        self, tx: Transaction, account: Account, holder: str, inbound: Inbound, now: int
+    ) -> Open | Locked:
+        """Count a mail: for the attempt or session, for the account from this address, and from all addresses.
+
+        A device that signed in before has some of its own, whatever others ask for.
+        """
+        pair = f"link:{account.id}|{address_bucket(inbound.address)}"
+        own = (f"link:{holder}", FOR_HOLDER)
+        if await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
+            return await limits.reserve_all(tx, (own, (for_known(pair), FROM_ADDRESS)), now)
+        shared = ((pair, FROM_ADDRESS), (f"link:{account.id}", FROM_ANYWHERE))
+        return await limits.reserve_all(tx, (own, *shared), now)
 
     def address_of(self, token: Secret[str]) -> str:
         return f"{self._link_address}{token.reveal()}"

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from gateway import limits
 from gateway.accounts import rows as account_rows
 from gateway.accounts.record import Account, Status, Unacceptable, normalise_identifier
 from gateway.attacks.failed_passwords import FailedPasswords
@@ -95,7 +96,9 @@ class SignInService:
         inbound = visit.inbound
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find_by_identifier(tx, identifier)
-            reserved = await password_factor.reserve_try(tx, identifier, inbound.address, self._limit, now)
+            reserved = await password_factor.reserve_try(
+                tx, identifier, account.id if account else None, inbound, self._limit, now
+            )
             if isinstance(reserved, Locked):
                 details = {"reason": "locked"}
                 await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, details)
@@ -104,7 +107,7 @@ class SignInService:
         match await self._hasher.verify(password, usable, client_of(inbound.address)):
             case Verdict.BUSY:
                 async with self._store.transaction(announce=False) as tx:
-                    await password_factor.give_back_try(tx, identifier, inbound.address, now)
+                    await limits.give_back(tx, reserved.key, now)
                 return Busy()
             case Verdict.RIGHT if account is not None:
                 renewed = await self._renew(password, account, inbound)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from gateway import limits
 from gateway.accounts.record import Account
 from gateway.edge.inbound import Inbound
+from gateway.limits import Limit, Locked
 from gateway.mail.notices import Notices
 from gateway.sessions.revoke_link import RevokeLinks
 from gateway.store import Transaction
+
+MAILS = Limit(failures=10, window_seconds=3_600, lock_seconds=3_600)
 
 
 class NewDevices:
@@ -18,7 +22,12 @@ class NewDevices:
         self._sessions_link = sessions_link
 
     async def tell(self, tx: Transaction, account: Account, session_id: str, inbound: Inbound, now: int) -> None:
-        """Put the mail into the outbox, in the transaction that opens the session."""
+        """Put the mail into the outbox, in the transaction that opens the session.
+
+        Somebody who has the password could fill the mailbox with these. The first ten within an hour say enough.
+        """
+        if isinstance(await limits.reserve(tx, f"new-device:{account.id}", MAILS, now), Locked):
+            return
         await self._notices.send(
             tx,
             "new_device",

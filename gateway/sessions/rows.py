@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, select, update
@@ -16,7 +17,8 @@ from gateway.secret import Secret
 from gateway.sessions.device import label
 from gateway.sessions.record import Lifetime, Lifetimes
 from gateway.store import Transaction
-from gateway.store.schema import accounts, sessions
+from gateway.store.schema import accounts, forgotten_devices, sessions
+from gateway.store.upsert import upsert
 
 TOKEN_BYTES = 32
 MAX_USER_AGENT = 512
@@ -36,6 +38,10 @@ class SessionRow:
     started_at: int
     seen_at: int
     proofs: tuple[Proof, ...]
+
+    @property
+    def device(self) -> str:
+        return device_key(self.address, self.user_agent)
 
 
 COLUMNS = (
@@ -97,15 +103,50 @@ async def is_open(tx: Transaction, session_id: str) -> bool:
 
 
 async def is_known_device(tx: Transaction, account_id: str, address: str, user_agent: str, now: int) -> bool:
-    """Whether the account has signed in from this address and browser within the last 90 days."""
-    query = (
-        select(sessions.c.address, sessions.c.user_agent)
-        .where(sessions.c.account == account_id, sessions.c.started_at >= now - KNOWN_SECONDS)
-        .order_by(sessions.c.started_at.desc())
-        .limit(MAX_DEVICES)
-    )
-    here = (address_bucket(address), label(user_agent))
-    return any((address_bucket(row.address), label(row.user_agent)) == here for row in await tx.execute(query))
+    """Whether the account has signed in from this address and browser: within 90 days, and since it was revoked.
+
+    Whoever holds a device that was revoked is treated as a stranger, and told about.
+    """
+    device = device_key(address, user_agent)
+    of_account = forgotten_devices.c.account == account_id
+    query = select(forgotten_devices.c.at).where(of_account, forgotten_devices.c.device == device)
+    forgotten_at = (await tx.execute(query)).scalar_one_or_none() or 0
+    latest = await list_devices(tx, account_id, max(now - KNOWN_SECONDS, forgotten_at + 1))
+    return any(device_key(row.address, row.user_agent) == device for row in latest)
+
+
+async def list_devices(tx: Transaction, account_id: str, since: int) -> Sequence[Row[Any]]:
+    """Return id, address and user_agent of the latest sessions that began since then, open or not."""
+    query = select(sessions.c.id, sessions.c.address, sessions.c.user_agent)
+    query = query.where(sessions.c.account == account_id, sessions.c.started_at >= since)
+    return (await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))).all()
+
+
+async def forget_device(tx: Transaction, account_id: str, device: str, now: int) -> None:
+    """The device was revoked: no session that began until now makes it a known one."""
+    statement = upsert(tx, forgotten_devices).values(account=account_id, device=device, at=now)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["account", "device"], set_={"at": now}))
+
+
+async def forget_devices(tx: Transaction, account_id: str, now: int, but: str | None = None) -> None:
+    """Every device of an account was revoked, but for that of the session with the id `but`."""
+    latest = await list_devices(tx, account_id, now - KNOWN_SECONDS)
+    kept = {device_key(row.address, row.user_agent) for row in latest if row.id == but}
+    for device in sorted({device_key(row.address, row.user_agent) for row in latest} - kept):
+        await forget_device(tx, account_id, device, now)
+
+
+def device_key(address: str, user_agent: str) -> str:
+    """Return what stands for a browser at an address (a /64 of IPv6 is one), in 64 characters."""
+    return sha256(f"{address_bucket(address)}|{label(user_agent)}".encode()).hexdigest()
+
+
+def in_order(query: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Lock rows in the order in which `touch` takes them.
+
+    On PostgreSQL, two that lock the same rows in different orders would wait for each other.
+    """
+    return query.order_by(sessions.c.token_key).with_for_update(of=sessions)
 
 
 async def last_proofs(tx: Transaction, account_id: str) -> dict[Factor, int]:
@@ -132,30 +173,18 @@ async def end_key(tx: Transaction, token_key: bytes, now: int) -> bool:
 
 async def end_all(tx: Transaction, account_id: str, now: int, but: str | None = None) -> int:
     """End every session of an account, except the one with the id `but`. Returns how many were open."""
-    # The rows are locked in the order in which `touch` takes them: on PostgreSQL, two that lock the same
-    # rows in different orders would wait for each other.
-    still_open = (
-        select(sessions.c.id)
-        .where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
-        .order_by(sessions.c.token_key)
-        .with_for_update()
-    )
+    still_open = select(sessions.c.id).where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
     if but is not None:
         still_open = still_open.where(sessions.c.id != but)
-    statement = update(sessions).where(sessions.c.id.in_(still_open)).values(ended_at=now)
+    statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
     return (await tx.execute(statement)).rowcount
 
 
 async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
-    """End every session of a tenant's people; locked in the order of `end_all`. Returns how many were open."""
-    still_open = (
-        select(sessions.c.id)
-        .join(accounts, accounts.c.id == sessions.c.account)
-        .where(accounts.c.tenant == tenant, sessions.c.ended_at.is_(None))
-        .order_by(sessions.c.token_key)
-        .with_for_update(of=sessions)
-    )
-    statement = update(sessions).where(sessions.c.id.in_(still_open)).values(ended_at=now)
+    """End every session of a tenant's people. Returns how many were open."""
+    of_tenant = select(sessions.c.id).join(accounts, accounts.c.id == sessions.c.account)
+    still_open = of_tenant.where(accounts.c.tenant == tenant, sessions.c.ended_at.is_(None))
+    statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
     return (await tx.execute(statement)).rowcount
 
 

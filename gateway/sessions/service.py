@@ -54,6 +54,7 @@ class DeviceService:
             account = await account_rows.find(tx, session.account)
             if row is None or account is None or not await rows.end(tx, session_id, now):
                 return False
+            await rows.forget_device(tx, row.account, row.device, now)
             details = {"device": label(row.user_agent)}
             await audit.record(tx, entry_of(Event.SESSION_REVOKED, account, inbound, now, details, session_id))
             await self._tell(tx, account, row, now)
@@ -65,16 +66,23 @@ class DeviceService:
             account = await account_rows.find(tx, session.account, lock=True)
             if account is None or not await rows.is_open(tx, session.id):
                 return 0
+            await rows.forget_devices(tx, account.id, now, but=session.id)
             ended = await rows.end_all(tx, account.id, now, but=session.id)
             await self._note_all(tx, account, ended, inbound, now, session.id)
             return ended
 
     async def end_by_link(self, session_id: str, inbound: Inbound, now: int) -> bool:
-        """End the session that a mail told about; returns whether it was open still."""
+        """End the session that a mail told about; returns whether it was open still.
+
+        If it was not, its device is not known any more all the same: a thief may have signed out in the meantime.
+        """
         async with self._store.transaction() as tx:
-            row = await rows.find_open(tx, session_id)
+            row = await rows.find_any(tx, session_id)
             account = await account_rows.find(tx, row.account) if row else None
-            if row is None or account is None or not await rows.end(tx, session_id, now):
+            if row is None or account is None:
+                return False
+            await rows.forget_device(tx, row.account, row.device, now)
+            if not await rows.end(tx, session_id, now):
                 return False
             details = {"device": label(row.user_agent), "how": "link in a mail"}
             await audit.record(tx, entry_of(Event.SESSION_REVOKED, account, inbound, now, details, session_id))

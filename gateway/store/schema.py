@@ -76,6 +76,14 @@ sessions = Table(
     Column("ended_at", BigInteger),
 )
 
+forgotten_devices = Table(
+    "forgotten_devices",  # devices that were revoked: no session of before makes one of them known
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -279,6 +287,15 @@ audit_marks = Table(
     Column("key", String(16), nullable=False),
     Column("signature", LargeBinary(64), nullable=False),
     CheckConstraint("kind IN ('checkpoint', 'anchor')", name="kind"),
+)
+
+audit_counts = Table(
+    "audit_counts",  # what is counted rather than listed, until its minute is over
+    metadata,
+    Column("key", String(64), primary_key=True),  # a SHA-256, in hexadecimal
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("times", Integer, nullable=False),
+    Column("entry", Text, nullable=False),  # what its row will say; "" for a count that is never told
 )
 
 failed_passwords = Table(

@@ -18,6 +18,7 @@ from gateway.store.schema import (
     alarms,
     attempts,
     blocks,
+    forgotten_devices,
     import_rows,
     imports,
     kept_forms,
@@ -35,7 +36,7 @@ NOW = 1_800_000_000
 DAY = 86_400
 # The audit log and the list of failed passwords forget by rules of their own (audit/keeping.py, attacks/).
 KEPT_FOR_EVER = {
-    "tenants", "accounts", "totp", "backup_codes", "imported", "audit", "audit_head", "audit_marks", "failed_passwords",
+    "tenants", "accounts", "totp", "backup_codes", "imported", "audit", "audit_counts", "audit_head", "audit_marks", "failed_passwords",
 }  # fmt: skip
 
 
@@ -81,7 +82,10 @@ def work_row(of: str) -> dict[str, object]:
 
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
-    limits: [{"key": "stale", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000}],
+    limits: [
+        {"key": "stale", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000},
+        {"key": "forgot:a@x.example", "failures": "", "locked_until": 0, "changed_at": NOW - 2 * DAY},
+    ],
     attempts: [{**link("stale", NOW - DAY - 901), "proofs": "[]"} | {"started_at": NOW - DAY - 901}],
     magic_links: [{**link("stale", NOW - 2 * DAY), "holder": "h", "target": "/"}],
     mailed_links: [
@@ -91,6 +95,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     outbox: [mail("stale", NOW - 31 * DAY)],
     sessions: [session("stale", LONG_AGO, LONG_AGO + 60), session("stale-open", LONG_AGO, None)],
     streaks: [{"account": "acc_1", "factor": "totp", "origin": "phone", "failures": 3, "wait_until": LONG_AGO}],
+    forgotten_devices: [{"account": "acc_1", "device": "stale", "at": LONG_AGO}],
     blocks: [{"network": "192.0.2.0/24", "until": NOW, "created_at": 1, "created_by": "otto"}],
     alarms: [{"key": "stale", "seen_at": NOW - 2 * DAY}],
     imports: [work("never started", NOW - 3 * DAY), work("finished", NOW - 3 * DAY, started_at=1, finished_at=2)],
@@ -100,6 +105,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     limits: [
         {"key": "fresh", "failures": "", "locked_until": 0, "changed_at": NOW - 60},
         {"key": "locked", "failures": "", "locked_until": NOW + 60, "changed_at": NOW - 5_000},
+        {"key": "forgot:a@x.example|192.0.2.7", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000},
     ],
     attempts: [{**link("fresh", 0), "proofs": "[]", "started_at": NOW - 60}],
     magic_links: [{**link("fresh", NOW - 60), "holder": "h", "target": "/"}],
@@ -107,6 +113,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     kept_forms: [{**link("fresh", 0), "content": b"", "kept_at": NOW - 60}],
     outbox: [mail("fresh", NOW - 29 * DAY), mail("waiting", None), mail("old-waiting", None, 1)],
     sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],
+    forgotten_devices: [{"account": "acc_1", "device": "fresh", "at": NOW - 60}],
     blocks: [{"network": "198.51.100.0/24", "until": NOW + 1, "created_at": 1, "created_by": "otto"}],
     alarms: [{"key": "fresh", "seen_at": NOW - 60}],
     imports: [work("fresh", NOW - 60), work("under way", NOW - 3 * DAY, started_at=1)],
