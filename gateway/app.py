@@ -253,6 +253,7 @@ class Gateway:
             chore.cancel()
         with contextlib.suppress(StoreUnavailable):
             await self._lookup.flush(self._store)
+            await self._keeper.settle(self._clock.utc, at_once=True)
         for upstream in self._upstreams:
             upstream.close()
         if self._runner is not None:
@@ -346,7 +347,8 @@ class Gateway:
         await self._sender.run_once(self._clock.utc)
 
     async def _watch(self) -> None:
-        """Tell the owners of attacks; write a checkpoint of the audit log when it is time for one."""
+        """Write down what was counted; tell the owners of attacks; write a checkpoint when it is time for one."""
+        await self._keeper.settle(self._clock.utc)
         await self._attacks.watch(self._clock.utc)
         try:
             await self._keeper.checkpoint(self._clock.utc)

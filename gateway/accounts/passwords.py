@@ -21,7 +21,7 @@ from gateway.factors.record import Factor, Proof, with_proof
 from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked, Open, address_bucket, for_known
 from gateway.mail.notices import Notices
-from gateway.mail.outbox import Outbox
+from gateway.mail.outbox import NOBODY, Outbox
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.sealing import Sealer
@@ -31,7 +31,6 @@ from gateway.sessions.record import Session, digest
 from gateway.store import Store, Transaction
 from gateway.throttle.client import client_of
 
-NOBODY = "nobody@example.invalid"
 ASKED = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
 ASKED_IN_A_DAY = Limit(failures=10, window_seconds=86_400, lock_seconds=86_400)
 ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600)
@@ -122,8 +121,8 @@ class PasswordService:
                     tx, "password_reset", identifier, account=whose.id, now=now, name=whose.name, link=link
                 )
             else:
-                await self._outbox.pretend(tx, "password_reset", NOBODY, now=now, name="nobody", link=link)
-            await audit.record(tx, asked_entry(identifier, whose, inbound, now))
+                await self._outbox.pretend(tx, "password_reset", now=now, name="nobody", link=link)
+            await audit.record_or_count(tx, asked_entry(identifier, whose, inbound, now))
 
     async def _may_ask(
         self, tx: Transaction, identifier: str, account: Account | None, inbound: Inbound, now: int
@@ -235,7 +234,7 @@ class PasswordService:
                 return account
             if account is not None:
                 details = {"reason": "wrong", "where": "changing the password"}
-                await audit.record(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
+                await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
             return WrongCurrent()
 
     # Shared.

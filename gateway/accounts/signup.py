@@ -163,7 +163,7 @@ class SignupService:
                     tx, "account_exists", identifier, account=None, now=now, name=known.name, link=self._login_address
                 )
             elif identifier in self._owners:  # an owner is added in the shell alone, and nobody learns who is one
-                await self._outbox.pretend(tx, "signup_confirm", identifier, now=now, name=name, link=link)
+                await self._outbox.pretend(tx, "signup_confirm", now=now, name=name, link=link)
             else:
                 await self._outbox.post(tx, "signup_confirm", identifier, account=None, now=now, name=name, link=link)
         return Asked()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, or_, select, update
 
+from gateway.audit import rows as audit_rows
 from gateway.audit.events import Event
 from gateway.limits import KNOWN
 from gateway.store import Transaction
@@ -59,7 +60,10 @@ async def emails_of(tx: Transaction, ids: set[str]) -> dict[str, str]:
 
 
 async def list_failures(tx: Transaction, since: int) -> list[Pair]:
-    """Return who was refused where since then: the pairs with most failures first."""
+    """Return who was refused where since then: the pairs with most failures first, then what was only counted.
+
+    A pair can be there more than once. Where there were too many to list, it has no email, or neither.
+    """
     times = func.count()
     query = (
         select(audit.c.identifier, audit.c.address, times, func.max(audit.c.at))
@@ -68,7 +72,11 @@ async def list_failures(tx: Transaction, since: int) -> list[Pair]:
         .order_by(times.desc())
         .limit(MOST_PAIRS)
     )
-    return [Pair(*row) for row in await tx.execute(query)]
+    listed = [Pair(*row) for row in await tx.execute(query)]
+    counted = await audit_rows.repeated(tx, audit.c.at >= since)
+    return listed + [
+        Pair(row.identifier, row.address, row.times, row.at) for row in counted if row.of is Event.LOGIN_FAILED
+    ]
 
 
 async def raise_alarm(tx: Transaction, key: str, now: int) -> bool:

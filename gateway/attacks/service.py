@@ -178,7 +178,7 @@ def sources_of(pairs: Iterable[Pair], many: int) -> tuple[Source, ...]:
     sources = [
         Source(
             address,
-            len({pair.identifier for pair in found}),
+            len({pair.identifier for pair in found if pair.identifier}),
             sum(pair.failures for pair in found),
             max(pair.last for pair in found),
         )
@@ -196,7 +196,7 @@ def targets_of(pairs: Iterable[Pair]) -> tuple[Target, ...]:
     targets = [
         Target(
             identifier,
-            len({address_bucket(pair.address) for pair in found}),
+            len({address_bucket(pair.address) for pair in found if pair.address}),
             sum(pair.failures for pair in found),
             max(pair.last for pair in found),
         )

@@ -32,6 +32,7 @@ class Event(StrEnum):
     AUDIT_EXPORTED = "audit_exported"
     AUDIT_TRIMMED = "audit_trimmed"
     LOGIN_SPRAY_SEEN = "login_spray_seen"
+    REPEATED = "repeated"
     ADDRESS_BLOCKED = "address_blocked"
     ADDRESS_UNBLOCKED = "address_unblocked"
     ACCOUNT_UNLOCKED = "account_unlocked"
@@ -86,6 +87,7 @@ FACTS = frozenset(
         "format",
         "filters",
         "kind",
+        "of",
     )
 )
 

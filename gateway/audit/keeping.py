@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from gateway.audit import marks, rows
+from gateway.audit import counting, marks, rows
 from gateway.audit.chain import Head, is_whole
 from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.marks import Kind, Mark, Signer
@@ -76,6 +76,24 @@ class Keeper:
             return head.number > 0
         return head.number > last.number and (at_once or now >= last.at + CHECKPOINT_SECONDS)
 
+    async def settle(self, now: int, *, at_once: bool = False) -> int:
+        """Write down what was counted in minutes that are over (see audit.counting); returns how many rows that took.
+
+        `at_once`: also of the minute that is not over.
+        """
+        settled, before = 0, now + 1 if at_once else now // counting.MINUTE * counting.MINUTE
+        while True:
+            async with self._store.reading() as tx:
+                if not await counting.has_settled(tx, before, now):
+                    return settled
+            async with self._store.transaction(announce=False) as tx:
+                entries = await counting.take_settled(tx, before, now)
+                if entries is None:
+                    return settled
+                for entry in entries:
+                    await rows.record(tx, entry)
+                settled += len(entries)
+
     async def trim(self, now: int) -> int:
         """Remove rows that are older than is to be kept; a signed anchor takes their place. Returns how many."""
         if not self._keep_seconds:
@@ -121,6 +139,7 @@ class Keeper:
 
     async def erase(self, identifier: str, account: str | None, by: str, now: int) -> Erased:
         """Take all that is personal about somebody out of the log. That it was done is in the log."""
+        await self.settle(now, at_once=True)
         async with self._store.transaction(announce=False) as tx:
             await rows.lock_head(tx)  # first, as `trim` does, which wants the same rows
             erased = Erased(

@@ -32,6 +32,7 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.MAIL_ABANDONED: _("Mail could not be delivered"),
         Event.AUDIT_EXPORTED: _("Audit log downloaded"),
         Event.AUDIT_TRIMMED: _("Oldest rows of the log removed"),
+        Event.REPEATED: _("More of the same, counted by the minute"),
         Event.LOGIN_SPRAY_SEEN: _("One wrong password tried on many accounts"),
         Event.ADDRESS_BLOCKED: _("Address blocked"),
         Event.ADDRESS_UNBLOCKED: _("Block of an address ended"),

@@ -7,12 +7,13 @@ Counts over time come from an index alone; those by tenant and address from the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, column, func, select, values
 
 from gateway.audit.events import Event
+from gateway.audit.rows import Repeated, repeated
 from gateway.audit.search import Filter, is_of
 from gateway.store import Transaction
 from gateway.store.schema import audit
@@ -87,14 +88,20 @@ async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
     since, until, width = span_of(wanted, now)
     counts = await count(tx, wanted, since, until, width)
     failures = await failed(tx, wanted, since, until)
+    is_partly = len(failures) == COUNTED
+    # What was counted by the minute and not listed is added to all of them.
+    more = [row for row in await repeated(tx, *within(wanted, since, until)) if row.of in SERIES_OF]
+    for row in more:
+        counts[SERIES_OF[row.of], (row.at - since) // width] += row.times
+    failures += [row for row in more if row.of in FAILED]
     return Picture(
         since,
         until,
         width,
         tuple(chart(name, counts, since, until, width) for name in SERIES),
-        shares(Counter(tenant for tenant, _ in failures)),
-        shares(Counter(address for _, address in failures)),
-        len(failures) == COUNTED,
+        shares((row.tenant, row.times) for row in failures),
+        shares((row.address, row.times) for row in failures),
+        is_partly,
     )
 
 
@@ -107,7 +114,7 @@ def span_of(wanted: Filter, now: int) -> tuple[int, int, int]:
     return since // width * width, until, width
 
 
-async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Mapping[tuple[str, int], int]:
+async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Counter[tuple[str, int]]:
     """Return how often each series happened in each slot."""
     if wanted.person or wanted.address:
         return await count_few(tx, wanted, since, until, width)
@@ -129,9 +136,7 @@ async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: 
     return counts
 
 
-async def count_few(
-    tx: Transaction, wanted: Filter, since: int, until: int, width: int
-) -> Mapping[tuple[str, int], int]:
+async def count_few(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Counter[tuple[str, int]]:
     """The same for a person or an address: of the latest rows."""
     query = select(audit.c.event, audit.c.at).where(*within(wanted, since, until))
     counts: Counter[tuple[str, int]] = Counter()
@@ -141,16 +146,17 @@ async def count_few(
     return counts
 
 
-async def failed(tx: Transaction, wanted: Filter, since: int, until: int) -> list[tuple[str, str]]:
-    """Return tenant and address of the latest failures."""
-    query = select(audit.c.at, audit.c.tenant, audit.c.address, audit.c.event).where(*within(wanted, since, until))
+async def failed(tx: Transaction, wanted: Filter, since: int, until: int) -> list[Repeated]:
+    """Return the latest failures, each of them once."""
+    columns = (audit.c.event, audit.c.at, audit.c.tenant, audit.c.identifier, audit.c.address)
+    query = select(*columns).where(*within(wanted, since, until))
     query = query.order_by(audit.c.at.desc()).limit(COUNTED)
     if wanted.person or wanted.address:
         rows = [row for row in await tx.execute(query) if row.event in FAILED]
     else:  # each event is a range of one index
         rows = [row for event in FAILED for row in await tx.execute(query.where(audit.c.event == event))]
         rows = sorted(rows, key=lambda row: row.at, reverse=True)[:COUNTED]
-    return [(row.tenant or "–", row.address or "–") for row in rows]
+    return [Repeated(Event(row.event), 1, row.at, row.tenant, row.identifier, row.address) for row in rows]
 
 
 def within(
@@ -185,6 +191,9 @@ def height_of(times: int, most: int) -> float:
     return max(3.0, 100 * times / most) if times else 0.0
 
 
-def shares(counts: Counter[str]) -> tuple[Share, ...]:
+def shares(failures: Iterable[tuple[str | None, int]]) -> tuple[Share, ...]:
+    counts: Counter[str] = Counter()
+    for name, times in failures:
+        counts[name or "–"] += times
     common: Sequence[tuple[str, int]] = counts.most_common(SHOWN)
     return tuple(Share(name, times, round(100 * times / common[0][1], 1)) for name, times in common)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
+from gateway.audit import counting
 from gateway.audit.chain import MAX_USER_AGENT, SALT_BYTES, Head, Row, extend
 from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.store import Transaction
@@ -19,14 +22,34 @@ from gateway.store.schema import audit, audit_head
 
 __all__ = ["MAX_USER_AGENT", "record"]
 
+MOST_REPEATED = 5_000
+
 
 async def record(tx: Transaction, entry: Entry) -> None:
     """Have `entry` written when `tx` is committed. It stands at the end of the chain then, and can't be read before."""
     tx.do_last(append, entry)
 
 
-async def append(tx: Transaction, entries: Sequence[Entry]) -> None:
-    """Put entries at the end of the chain, in one go."""
+async def record_or_count(tx: Transaction, entry: Entry) -> None:
+    """The same for what anybody can make happen as often as they like: of a flood, only the first ones are written."""
+    tx.do_last(append, Countable(entry))
+
+
+@dataclass(frozen=True, slots=True)
+class Countable:
+    entry: Entry
+
+
+async def append(tx: Transaction, given: Sequence[Entry | Countable]) -> None:
+    """Put entries at the end of the chain, in one go. Counts are made before: the chain's head is locked last."""
+    entries: list[Entry] = []
+    for item in given:
+        if isinstance(item, Entry):
+            entries.append(item)
+        elif await counting.is_listed(tx, item.entry):
+            entries.append(item.entry)
+    if not entries:
+        return
     head = await lock_head(tx)
     rows: list[Row] = []
     for entry in entries:
@@ -64,6 +87,29 @@ async def recent(tx: Transaction, limit: int, tenant: str | None = None) -> list
     if tenant is not None:
         query = query.where(audit.c.tenant == tenant)
     return [entry_of_row(Row._make(row)) for row in await tx.execute(query)]
+
+
+class Repeated(NamedTuple):
+    """What was counted in a minute: `times` more of the event `of`. `identifier` and `address` are "" if of many."""
+
+    of: Event
+    times: int
+    at: int
+    tenant: str | None
+    identifier: str
+    address: str
+
+
+async def repeated(tx: Transaction, *conditions: ColumnElement[bool]) -> list[Repeated]:
+    """Return the counts that stand in the log, the latest first, at most MOST_REPEATED of them."""
+    columns = (audit.c.details, audit.c.at, audit.c.tenant, audit.c.identifier, audit.c.address)
+    query = select(*columns).where(audit.c.event == Event.REPEATED.value, *conditions)
+    found = await tx.execute(query.order_by(audit.c.at.desc()).limit(MOST_REPEATED))
+    facts = [(json.loads(row.details), row) for row in found]
+    return [
+        Repeated(Event(told["of"]), told["times"], row.at, row.tenant, row.identifier, row.address)
+        for told, row in facts
+    ]
 
 
 def entry_of_row(row: Row) -> Entry:

@@ -103,7 +103,7 @@ class Flow:
             return await self._open(tx, account, (proof,), inbound, now)
         attempt, token = await attempts.begin(tx, account.id, (proof,), now)
         details = {"proved": proof.factor.value, "next": missing.value}
-        await audit.record(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
+        await audit.record_or_count(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
         return GoOn(missing, account, attempt.id, token)
 
     async def prove(self, visit: Visit, factor: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
@@ -224,7 +224,7 @@ class Flow:
         if not await attempts.add_proofs(tx, evidence.holder, proofs):
             return Gone()
         details = {"proved": proof.factor.value, "next": missing.value}
-        await audit.record(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
+        await audit.record_or_count(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
         return GoOn(missing, account, evidence.holder)
 
     async def _step_up(
@@ -288,7 +288,7 @@ class Flow:
         now: int,
         details: Mapping[str, str] | Mapping[str, int],
     ) -> None:
-        await audit.record(tx, entry_of(event, evidence.account, inbound, now, details, evidence.session_id))
+        await audit.record_or_count(tx, entry_of(event, evidence.account, inbound, now, details, evidence.session_id))
 
 
 def key_of(token: Secret[str]) -> bytes:

@@ -192,7 +192,7 @@ class SignInService:
             request_id=inbound.request_id,
             details=dict(details),
         )
-        await audit.record(tx, entry)
+        await audit.record_or_count(tx, entry)
 
 
 def identify(email: str) -> str:

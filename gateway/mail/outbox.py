@@ -16,11 +16,10 @@ says that it never will, it is abandoned: it stays, for an operator to look at a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.policy import EmailPolicy
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from gateway.mail.compose import Composer
 from gateway.sealing import Place, Sealer
@@ -30,6 +29,7 @@ from gateway.store.schema import outbox
 FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 3_600
 GIVE_UP_SECONDS = 86_400
+NOBODY = "nobody@example.invalid"  # no mail server has it (RFC 6761 §6.4)
 NOTHING = b""  # in the place of a content that was sent: links in it might still be good
 
 waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
@@ -75,25 +75,6 @@ class Outbox:
         **context: str | int,
     ) -> str:
         """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address."""
-        return await self._store(tx, template, recipient, account, now, context, sent_at=None)
-
-    async def pretend(self, tx: Transaction, template: str, recipient: str, *, now: int, **context: str | int) -> None:
-        """Do all the work of `post` for a mail that is never sent and counts as sent already.
-
-        Who asks about an email that nobody has waits as long as for one that somebody has.
-        """
-        await self._store(tx, template, recipient, None, now, context, sent_at=now)
-
-    async def _store(
-        self,
-        tx: Transaction,
-        template: str,
-        recipient: str,
-        account: str | None,
-        now: int,
-        context: Mapping[str, str | int],
-        sent_at: int | None,
-    ) -> str:
         mail_id = f"mail_{secrets.token_hex(10)}"
         message_id = self._composer.message_id(mail_id)
         message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
@@ -109,11 +90,17 @@ class Outbox:
                 created_at=now,
                 due_at=now,
                 tries=0,
-                sent_at=sent_at,
                 trouble="",
             )
         )
         return mail_id
+
+    async def pretend(self, tx: Transaction, template: str, *, now: int, **context: str | int) -> None:
+        """Do all the work of `post` for a mail to nobody: the sender takes it out again, and sends nothing.
+
+        Whoever asks about an email that nobody has waits as long as for one that somebody has.
+        """
+        await self.post(tx, template, NOBODY, account=None, now=now, **context)
 
 
 def place_of(mail_id: str) -> Place:
@@ -124,6 +111,12 @@ def wait_seconds(tries: int) -> int:
     """Return how long a mail waits that has failed so often."""
     doublings = min(max(tries - 1, 0), 7)
     return min(FIRST_WAIT_SECONDS << doublings, LONGEST_WAIT_SECONDS)
+
+
+async def remove_pretended(tx: Transaction, now: int) -> None:
+    """Take out the mails to nobody (see `Outbox.pretend`), when they would be sent."""
+    due = select(outbox.c.id).where(waiting, outbox.c.due_at <= now, outbox.c.recipient == NOBODY)
+    await tx.execute(delete(outbox).where(outbox.c.id.in_(due.with_for_update(skip_locked=True))))
 
 
 async def claim(tx: Transaction, now: int, lease_seconds: int, limit: int) -> list[Claimed]:

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.logs import get_logger
-from gateway.mail.outbox import Claimed, claim, mark_failed, mark_sent, place_of
+from gateway.mail.outbox import Claimed, claim, mark_failed, mark_sent, place_of, remove_pretended
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.sealing import Sealer, Unopenable
 from gateway.store import Store
@@ -34,6 +34,7 @@ class Sender:
     async def run_once(self, now: int) -> int:
         """Send up to AT_ONCE mails that are due, and return how many were. Raises StoreUnavailable."""
         async with self._store.transaction(announce=False) as tx:
+            await remove_pretended(tx, now)
             claimed = await claim(tx, now, self._lease_seconds, AT_ONCE)
         # Each is marked as soon as it is known; what one of them meets does not stop the others.
         results = await asyncio.gather(*(self._deliver(mail, now) for mail in claimed), return_exceptions=True)

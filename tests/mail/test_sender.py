@@ -132,3 +132,17 @@ async def test_without_its_store_nothing_is_sent(empty_url: str, sealer: Sealer,
     with pytest.raises(StoreUnavailable):
         await Sender(store, mailer_to(server.port), sealer).run_once(NOW)
     await store.close()
+
+
+async def test_a_mail_to_nobody_is_like_any_other_until_it_would_be_sent_and_then_it_is_gone(
+    store: Store, outbox: Outbox, sealer: Sealer, server: SMTPServer
+) -> None:
+    async with store.transaction(announce=False) as tx:
+        for _ in range(3 * AT_ONCE):
+            await outbox.pretend(tx, "password_reset", now=NOW, **SAMPLES["password_reset"])
+    assert (await status(store)).waiting == 3 * AT_ONCE
+    await post(store, outbox)
+    assert await Sender(store, mailer_to(server.port), sealer).run_once(NOW) == 1
+    found = await status(store)
+    assert (found.waiting, found.sent, found.abandoned) == (0, 1, 0)
+    assert [received.recipients for received in server.received] == [["erin@acme.example"]]

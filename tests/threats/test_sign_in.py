@@ -55,6 +55,15 @@ def test_the_sixth_wrong_password_is_not_even_checked(gateway: Gateway, address:
     assert len([row for row in events(gateway, "login_failed") if row[1] == address]) == 6
 
 
+def test_sign_ins_that_are_locked_are_counted_and_not_listed(gateway: Gateway, address: str) -> None:
+    for _ in range(5):
+        attempt(gateway, EMAIL, "wrong", address)
+    assert {attempt(gateway, EMAIL, "wrong", address).status for _ in range(30)} == {429}
+    rows = [details for _, seen, details in events(gateway, "login_failed") if seen == address]
+    assert rows.count('{"reason": "wrong"}') == 5
+    assert rows.count('{"reason": "locked"}') in (1, 2)  # a minute may end meanwhile
+
+
 def test_a_success_clears_the_count(gateway: Gateway, address: str) -> None:
     for _ in range(3):
         for _n in range(4):
