@@ -44,7 +44,6 @@ from gateway.hashing import Hasher
 from gateway.http1 import ALLOW
 from gateway.login import attempt
 from gateway.logs import get_logger
-from gateway.mail.sender import Sender
 from gateway.pages import Renderer
 from gateway.passwords.service import checker_of
 from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
@@ -70,8 +69,8 @@ from gateway.wiring import (
     invitations_of,
     keeper_of,
     lifetimes_of,
-    mailer_of,
     own_origins,
+    sender_of,
     steps_of,
 )
 
@@ -121,7 +120,7 @@ class Gateway:
             refused=self._tell_refused(Scarce.HASHING),
         )
         self._checker = checker_of(settings.passwords, self._tell_refused(Scarce.PASSWORDS))
-        self._sender = Sender(self._store, mailer_of(settings), Sealer(settings.secrets))
+        self._sender = sender_of(settings, self._store)
         invitations = invitations_of(settings, paths_of(settings))
         self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
         self._keeper = keeper_of(settings, self._store)

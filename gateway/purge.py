@@ -71,7 +71,7 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     yield import_rows, import_rows.c.import_id.in_(select(imports.c.id).where(is_old))
     yield imports, is_old
     yield kept_forms, kept_forms.c.kept_at < now - FORM_SECONDS
-    yield outbox, outbox.c.sent_at < now - KEEP_MAIL_SECONDS
+    yield outbox, or_(outbox.c.sent_at < now - KEEP_MAIL_SECONDS, outbox.c.abandoned_at < now - KEEP_MAIL_SECONDS)
     # A session that is over still tells a known device from a new one, for as long as devices are known.
     is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest_session - DAY)
     yield sessions, and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over)

@@ -43,6 +43,7 @@ from gateway.login.service import SignInService
 from gateway.mail.compose import Composer
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
+from gateway.mail.sender import Sender
 from gateway.mail.smtp import Mailer
 from gateway.pages import Renderer
 from gateway.passwords.service import PasswordChecker
@@ -103,7 +104,12 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
     counts = SignInCounts(parts.count_sign_in)
     links = LinkPages(
         flow=flow,
-        sender=LinkSender(parts.store, composer_of(settings), mailer_of(settings), link_address(settings, path)),
+        sender=LinkSender(
+            parts.store,
+            outbox_of(settings),
+            sender_of(settings, parts.store),
+            link_address(settings, path),
+        ),
         factor=magic_links,
         renderer=parts.renderer,
         answers=answers,
@@ -205,7 +211,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         renderer=parts.renderer,
         answers=answers,
         sealer=sealer,
-        outbox=Outbox(composer_of(settings), sealer),
+        outbox=outbox_of(settings),
         notices=notices,
         invitations=invitations_of(settings, path),
         password_limit=password_limit,
@@ -285,19 +291,17 @@ def lifetimes_of(settings: Settings) -> Lifetimes:
 
 
 def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
-    outbox = Outbox(composer_of(settings), Sealer(settings.secrets))
-    return Notices(outbox, settings.public_url + paths["security"])
+    return Notices(outbox_of(settings), settings.public_url + paths["security"])
 
 
 def invitations_of(settings: Settings, paths: Mapping[str, str]) -> Invitations:
-    sealer = Sealer(settings.secrets)
-    return Invitations(Outbox(composer_of(settings), sealer), sealer, settings.public_url + paths["invite"])
+    return Invitations(outbox_of(settings), Sealer(settings.secrets), settings.public_url + paths["invite"])
 
 
 def attacks_of(settings: Settings, store: Store, paths: Mapping[str, str]) -> AttackService:
     return AttackService(
         store=store,
-        outbox=Outbox(composer_of(settings), Sealer(settings.secrets)),
+        outbox=outbox_of(settings),
         owners=settings.access.owners,
         many=settings.audit.spray_accounts,
         ops_link=settings.public_url + paths["ops"],
@@ -309,7 +313,7 @@ def keeper_of(settings: Settings, store: Store) -> Keeper:
     return Keeper(
         store=store,
         signer=Signer(settings.secrets),
-        outbox=Outbox(composer_of(settings), Sealer(settings.secrets)),
+        outbox=outbox_of(settings),
         checkpoint_file=audit.checkpoint_file,
         checkpoint_mail=audit.checkpoint_mail,
         keep_days=audit.keep_days,
@@ -332,6 +336,14 @@ def own_origins(settings: Settings) -> frozenset[str]:
     """Return the origins of the site: that of public_url, and those of the other hosts."""
     public = urlsplit(settings.public_url)
     return origins_of(public.scheme, (public.netloc, *settings.hosts))
+
+
+def outbox_of(settings: Settings) -> Outbox:
+    return Outbox(composer_of(settings), Sealer(settings.secrets))
+
+
+def sender_of(settings: Settings, store: Store) -> Sender:
+    return Sender(store, mailer_of(settings), Sealer(settings.secrets))
 
 
 def mailer_of(settings: Settings) -> Mailer:

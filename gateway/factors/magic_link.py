@@ -162,3 +162,8 @@ async def latest(tx: Transaction, holder: str) -> Link | None:
     )
     row = (await tx.execute(newest_first.limit(1))).one_or_none()
     return Link(*row) if row else None
+
+
+async def list_ids(tx: Transaction, holder: str) -> list[str]:
+    """Return the ids of all links of an attempt or session."""
+    return list((await tx.execute(select(magic_links.c.id).where(magic_links.c.holder == holder))).scalars())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from gateway.commands import unlock_command
 from gateway.factors import magic_link
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
@@ -15,13 +16,14 @@ from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_o
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Flow, Opened
-from gateway.login.links import LinkSender, Sent, TooMany, Unsent
+from gateway.login.links import LinkSender, TooMany
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.mail.outbox import MailState
 from gateway.pages import Renderer
 from gateway.secret import Secret
 from gateway.visit import Visit, read_form, visit_of
 
-NOTES = ("again", "many", "unsent")
+NOTES = ("again", "many")
 STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSEDED: State.SUPERSEDED}
 STATUS = {State.GOOD: 200, State.EXPIRED: 410, State.USED: 410, State.SUPERSEDED: 410}
 
@@ -59,7 +61,7 @@ class LinkPages:
         if is_said_to_be_opened and link and link.used_at is not None:
             return see_other(wish.target)  # a session does not show by itself that this was done
         note = request.query.get("mail", "")
-        return self._waiting(visit, evidence, wish, link, now, note=note, is_unopened=is_said_to_be_opened)
+        return await self._waiting(visit, evidence, wish, link, now, note=note, is_unopened=is_said_to_be_opened)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link: the `code` that another browser showed; or `resend`."""
@@ -81,7 +83,7 @@ class LinkPages:
         if evidence is None or not may_have_link(evidence, wish):
             return self._nothing_to_prove(visit, wish)
         link = await self._flow.latest_link(evidence)
-        return self._waiting(visit, evidence, wish, link, now, problem=outcome)
+        return await self._waiting(visit, evidence, wish, link, now, problem=outcome)
 
     async def open(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link/{token}: a button, a code, or why neither. Nothing changes by looking."""
@@ -118,7 +120,7 @@ class LinkPages:
         sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
         response = self._answers.step(Factor.MAGIC_LINK, wish)
         is_another = before is not None and before.state(now) is State.GOOD
-        response.headers["Location"] += "&mail=again" if is_another and isinstance(sent, Sent) else note_of(sent)
+        response.headers["Location"] += "&mail=again" if is_another and sent is MailState.SENT else note_of(sent)
         return response
 
     def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
@@ -126,7 +128,7 @@ class LinkPages:
             return see_other(wish.target)
         return self._answers.step(Factor.PASSWORD, Wish(wish.target))
 
-    def _waiting(
+    async def _waiting(
         self,
         visit: Visit,
         evidence: Evidence,
@@ -147,6 +149,8 @@ class LinkPages:
                 status, minutes, name = 429, -(-max(1, until - now) // 60), "locked"
             case Blocked():
                 status, name = 403, "blocked"
+        is_good = link is not None and link.state(now) is State.GOOD
+        mail = await self._sender.state_of(link) if link is not None and is_good else None
         return self._renderer.page(
             "link.html",
             visit if evidence.session else None,
@@ -157,7 +161,9 @@ class LinkPages:
             wish=wish,
             note=note if note in NOTES else "",
             is_unopened=is_unopened,
-            is_sent=link is not None and link.state(now) is State.GOOD,
+            mail=mail.value if mail else "",
+            minutes_left=-(-(link.created_at + magic_link.LIFE_SECONDS - now) // 60) if link and is_good else 0,
+            command=unlock_command(evidence.account.identifier, "--one-time-link"),
             minutes=minutes,
             life=magic_link.LIFE_SECONDS // 60,
             problem=name,
@@ -201,11 +207,6 @@ def may_have_link(evidence: Evidence, wish: Wish) -> bool:
     return evidence.next is Factor.MAGIC_LINK or (wish.again and evidence.admits(Factor.MAGIC_LINK))
 
 
-def note_of(sent: Sent | TooMany | Unsent) -> str:
-    match sent:
-        case Sent():
-            return ""
-        case TooMany():
-            return "&mail=many"
-        case Unsent():
-            return "&mail=unsent"
+def note_of(sent: MailState | TooMany) -> str:
+    """Return what the page that waits is told. What has become of a mail it finds out by itself."""
+    return "&mail=many" if isinstance(sent, TooMany) else ""

@@ -1,8 +1,12 @@
-"""Sends the mailed link of a sign-in: made in one transaction, sent at once, and the truth told if that fails."""
+"""Sends the mailed link of a sign-in at once, since somebody waits for it.
+
+The mail is stored with the link, in one transaction, as one that this worker has claimed. If the server does not take
+it now (greylisting, say), it waits in the outbox like any other, and is tried as long as the link is good. The page
+that waits asks here what has become of it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from gateway import limits
@@ -12,10 +16,11 @@ from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.factors import magic_link
 from gateway.factors.contract import Asked
+from gateway.factors.magic_link import Link
 from gateway.limits import Limit, Locked, Open, address_bucket, for_known
 from gateway.logs import get_logger
-from gateway.mail.compose import Composer
-from gateway.mail.smtp import Mailer, MailUnsent
+from gateway.mail.outbox import MailState, Outbox, state_of, withdraw
+from gateway.mail.sender import Sender
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.device import label
@@ -30,63 +35,64 @@ FROM_ANYWHERE = Limit(failures=20, window_seconds=3_600, lock_seconds=900)
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """The mail server took it."""
-
-
-@dataclass(frozen=True, slots=True)
 class TooMany:
     """No more links for now; `until` is UTC seconds."""
 
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """The mail server did not take it; the operator's log says why."""
-
-
 class LinkSender:
     """`link_address` is the whole address under which links are opened, up to the token."""
 
-    def __init__(self, store: Store, composer: Composer, mailer: Mailer, link_address: str) -> None:
+    def __init__(self, store: Store, outbox: Outbox, sender: Sender, link_address: str) -> None:
         self._store = store
-        self._composer = composer
-        self._mailer = mailer
+        self._outbox = outbox
+        self._sender = sender
         self._link_address = link_address
 
-    async def send(
-        self, account: Account, holder: str, target: str, inbound: Inbound, now: int
-    ) -> Sent | TooMany | Unsent:
+    async def send(self, account: Account, holder: str, target: str, inbound: Inbound, now: int) -> MailState | TooMany:
         """Mail a new link for an attempt or session; it takes the place of older ones. Asking resets no count."""
         async with self._store.transaction(announce=False) as tx:
             verdict = await self._reserve(tx, account, holder, inbound, now)
             if isinstance(verdict, Locked):
                 return TooMany(verdict.until)
-            token = await magic_link.issue(tx, Asked(account.id, holder), target, now)
+            link_id, token = await self._issue(tx, Asked(account.id, holder), target, now)
             await audit.record(tx, entry_of(Event.LOGIN_LINK_SENT, account, inbound, now))
-        message = self._composer.compose(
-            "sign_in_link",
-            account.identifier,
-            message_id=self._composer.message_id(f"{holder}.{now}"),
-            now=now,
-            name=account.name,
-            link=self.address_of(token),
-            minutes=magic_link.LIFE_SECONDS // 60,
-            device=label(inbound.user_agent),
-            address=inbound.address or "unknown",
-        )
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._mailer.send(message)
-        except (MailUnsent, TimeoutError) as error:
-            log.error(
-                "link_unsent", reason=str(error) or "the mail server takes too long", request_id=inbound.request_id
+            mail = await self._outbox.post_claimed(
+                tx,
+                mail_of(link_id),
+                "sign_in_link",
+                account.identifier,
+                account=account.id,
+                now=now,
+                lease=self._sender.lease_seconds,
+                name=account.name,
+                link=self.address_of(token),
+                minutes=magic_link.LIFE_SECONDS // 60,
+                device=label(inbound.user_agent),
+                address=inbound.address or "unknown",
             )
+        state = await self._sender.send_now(mail, now, PATIENCE_SECONDS)
+        if state is not MailState.SENT:
+            log.error("link_unsent", mail=mail.id, state=state.value, request_id=inbound.request_id)
             async with self._store.transaction(announce=False) as tx:
                 await audit.record(tx, entry_of(Event.LOGIN_LINK_UNSENT, account, inbound, now))
-            return Unsent()
-        return Sent()
+        return state
+
+    async def _issue(self, tx: Transaction, asked: Asked, target: str, now: int) -> tuple[str, Secret[str]]:
+        """Make a link; the mails with older ones that are still waiting would bring what is good no more."""
+        older = await magic_link.list_ids(tx, asked.holder)
+        await withdraw(tx, [mail_of(link_id) for link_id in older])
+        token = await magic_link.issue(tx, asked, target, now)
+        link = await magic_link.find(tx, token.reveal())
+        if link is None:
+            raise RuntimeError("a new link is not there")
+        return link.id, token
+
+    async def state_of(self, link: Link) -> MailState:
+        """Return what has become of the link's mail; one that was printed in the shell counts as sent."""
+        async with self._store.reading() as tx:
+            return await state_of(tx, mail_of(link.id)) or MailState.SENT
 
     async def _reserve(
         self, tx: Transaction, account: Account, holder: str, inbound: Inbound, now: int
@@ -104,3 +110,8 @@ class LinkSender:
 
     def address_of(self, token: Secret[str]) -> str:
         return f"{self._link_address}{token.reveal()}"
+
+
+def mail_of(link_id: str) -> str:
+    """Return the id of the mail that brings a link."""
+    return f"mail_{link_id}"

@@ -10,14 +10,17 @@ mailboxes recognise it. A lease must be longer than sending can take.
 it has to say about a failure is not heard any more.
 
 A failed mail waits 30 seconds, then twice as long each time, up to an hour. After a day, or at once if the server
-says that it never will, it is abandoned: it stays, for an operator to look at and to send again.
+says that it never will, it is abandoned: it stays, for an operator to look at and to send again. A mail with a link
+that is good for less than a day (PATIENCE) is tried more often, and given up once the link has expired.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.policy import EmailPolicy
+from enum import Enum
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
@@ -29,6 +32,21 @@ from gateway.store.schema import outbox
 FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 3_600
 GIVE_UP_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """A mail is abandoned `give_up` seconds after it was posted, and waits for `longest_wait` seconds at most."""
+
+    give_up: int
+    longest_wait: int
+
+
+USUAL = Patience(GIVE_UP_SECONDS, LONGEST_WAIT_SECONDS)
+PATIENCE = {  # as long as their links are good; somebody waits for the first
+    "sign_in_link": Patience(600, 60),
+    "password_reset": Patience(3_600, 300),
+}
 NOBODY = "nobody@example.invalid"  # no mail server has it (RFC 6761 §6.4)
 NOTHING = b""  # in the place of a content that was sent: links in it might still be good
 
@@ -45,6 +63,18 @@ class Claimed:
     content: bytes
     created_at: int
     tries: int
+
+    def is_too_old(self, now: int) -> bool:
+        """Whether nobody can use it any more."""
+        return self.template in PATIENCE and now >= self.created_at + PATIENCE[self.template].give_up
+
+
+class MailState(Enum):
+    """What has become of a mail: the server has it, it is tried again, or it was given up."""
+
+    SENT = "sent"
+    WAITING = "waiting"
+    ABANDONED = "abandoned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +106,22 @@ class Outbox:
     ) -> str:
         """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address."""
         mail_id = f"mail_{secrets.token_hex(10)}"
-        message_id = self._composer.message_id(mail_id)
-        message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
-        # Headers hold raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
-        content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
-        await tx.execute(
-            insert(outbox).values(
-                id=mail_id,
-                template=template,
-                recipient=recipient,
-                account=account,
-                content=self._sealer.seal(content, place_of(mail_id)),
-                created_at=now,
-                due_at=now,
-                tries=0,
-                trouble="",
-            )
-        )
-        return mail_id
+        return (await self._store(tx, mail_id, template, recipient, account, now, context, lease=0)).id
+
+    async def post_claimed(
+        self,
+        tx: Transaction,
+        mail_id: str,
+        template: str,
+        recipient: str,
+        *,
+        account: str,
+        now: int,
+        lease: int,
+        **context: str | int,
+    ) -> Claimed:
+        """Do the same for a mail that the caller sends at once: nobody else has it for `lease` seconds."""
+        return await self._store(tx, mail_id, template, recipient, account, now, context, lease=lease)
 
     async def pretend(self, tx: Transaction, template: str, *, now: int, **context: str | int) -> None:
         """Do all the work of `post` for a mail to nobody: the sender takes it out again, and sends nothing.
@@ -102,15 +130,49 @@ class Outbox:
         """
         await self.post(tx, template, NOBODY, account=None, now=now, **context)
 
+    async def _store(
+        self,
+        tx: Transaction,
+        mail_id: str,
+        template: str,
+        recipient: str,
+        account: str | None,
+        now: int,
+        context: Mapping[str, str | int],
+        *,
+        lease: int,
+    ) -> Claimed:
+        message_id = self._composer.message_id(mail_id)
+        message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
+        # Headers hold raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
+        content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
+        mail = Claimed(
+            mail_id, template, recipient, self._sealer.seal(content, place_of(mail_id)), now, tries=1 if lease else 0
+        )
+        await tx.execute(
+            insert(outbox).values(
+                id=mail.id,
+                template=mail.template,
+                recipient=mail.recipient,
+                account=account,
+                content=mail.content,
+                created_at=now,
+                due_at=now + lease,
+                tries=mail.tries,
+                trouble="",
+            )
+        )
+        return mail
+
 
 def place_of(mail_id: str) -> Place:
     return Place("outbox", "content", mail_id)
 
 
-def wait_seconds(tries: int) -> int:
+def wait_seconds(tries: int, longest: int = LONGEST_WAIT_SECONDS) -> int:
     """Return how long a mail waits that has failed so often."""
     doublings = min(max(tries - 1, 0), 7)
-    return min(FIRST_WAIT_SECONDS << doublings, LONGEST_WAIT_SECONDS)
+    return min(FIRST_WAIT_SECONDS << doublings, longest)
 
 
 async def remove_pretended(tx: Transaction, now: int) -> None:
@@ -154,13 +216,34 @@ async def mark_failed(tx: Transaction, mail: Claimed, trouble: str, *, is_perman
 
     `trouble` is shown to operators. Nothing changes if the lease has ended and somebody else has claimed the mail.
     """
-    is_over = is_permanent or now >= mail.created_at + GIVE_UP_SECONDS
+    patience = PATIENCE.get(mail.template, USUAL)
+    is_over = is_permanent or now >= mail.created_at + patience.give_up
     statement = (
         update(outbox)
         .where(outbox.c.id == mail.id, outbox.c.tries == mail.tries, waiting)
-        .values(due_at=now + wait_seconds(mail.tries), abandoned_at=now if is_over else None, trouble=trouble)
+        .values(
+            due_at=now + wait_seconds(mail.tries, patience.longest_wait),
+            abandoned_at=now if is_over else None,
+            trouble=trouble,
+        )
     )
     return (await tx.execute(statement)).rowcount == 1 and is_over
+
+
+async def state_of(tx: Transaction, mail_id: str) -> MailState | None:
+    """Return what has become of a mail; None if there is none, or it is long since."""
+    query = select(outbox.c.sent_at, outbox.c.abandoned_at).where(outbox.c.id == mail_id)
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        return None
+    if row.sent_at is not None:
+        return MailState.SENT
+    return MailState.WAITING if row.abandoned_at is None else MailState.ABANDONED
+
+
+async def withdraw(tx: Transaction, mails: Sequence[str]) -> None:
+    """Take out those of these mails that were not sent: what they tell is not true any more."""
+    await tx.execute(delete(outbox).where(outbox.c.id.in_(mails), outbox.c.sent_at.is_(None)))
 
 
 async def retry(tx: Transaction, now: int) -> int:

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from gateway.audit import rows as audit
 from gateway.audit.events import Entry, Event, Outcome
 from gateway.logs import get_logger
-from gateway.mail.outbox import Claimed, claim, mark_failed, mark_sent, place_of, remove_pretended
+from gateway.mail.outbox import Claimed, MailState, claim, mark_failed, mark_sent, place_of, remove_pretended
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.sealing import Sealer, Unopenable
 from gateway.store import Store
@@ -29,13 +29,13 @@ class Sender:
         self._store = store
         self._mailer = mailer
         self._sealer = sealer
-        self._lease_seconds = math.ceil(mailer.longest_seconds) + SPARE_SECONDS
+        self.lease_seconds = math.ceil(mailer.longest_seconds) + SPARE_SECONDS
 
     async def run_once(self, now: int) -> int:
         """Send up to AT_ONCE mails that are due, and return how many were. Raises StoreUnavailable."""
         async with self._store.transaction(announce=False) as tx:
             await remove_pretended(tx, now)
-            claimed = await claim(tx, now, self._lease_seconds, AT_ONCE)
+            claimed = await claim(tx, now, self.lease_seconds, AT_ONCE)
         # Each is marked as soon as it is known; what one of them meets does not stop the others.
         results = await asyncio.gather(*(self._deliver(mail, now) for mail in claimed), return_exceptions=True)
         for result in results:
@@ -43,8 +43,22 @@ class Sender:
                 raise result
         return sum(result is True for result in results)
 
+    async def send_now(self, mail: Claimed, now: int, patience: float) -> MailState:
+        """Send a mail that somebody waits for, within `patience` seconds. If it fails, it is tried again later."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._mailer.send(self._open(mail))
+        except TimeoutError:
+            return await self._fail(mail, "the mail server takes too long", is_permanent=False, now=now)
+        except MailUnsent as trouble:
+            return await self._fail(mail, str(trouble), is_permanent=trouble.is_permanent, now=now)
+        return await self._succeed(mail, now)
+
     async def _deliver(self, mail: Claimed, now: int) -> bool:
         """Send one mail and mark it. Returns whether it was sent."""
+        if mail.is_too_old(now):
+            await self._fail(mail, "its link has expired", is_permanent=True, now=now)
+            return False
         try:
             await self._mailer.send(self._open(mail))
         except MailUnsent as trouble:
@@ -53,12 +67,15 @@ class Sender:
         except Unopenable as trouble:
             await self._fail(mail, str(trouble), is_permanent=True, now=now)
             return False
+        return await self._succeed(mail, now) is MailState.SENT
+
+    async def _succeed(self, mail: Claimed, now: int) -> MailState:
         async with self._store.transaction(announce=False) as tx:
             await mark_sent(tx, mail, now)
         log.info("mail_sent", mail=mail.id, template=mail.template, tries=mail.tries)
-        return True
+        return MailState.SENT
 
-    async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> None:
+    async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> MailState:
         async with self._store.transaction(announce=False) as tx:
             is_abandoned = await mark_failed(tx, mail, reason, is_permanent=is_permanent, now=now)
             if is_abandoned:
@@ -69,8 +86,9 @@ class Sender:
         about = {"mail": mail.id, "template": mail.template, "tries": mail.tries, "reason": reason}
         if is_abandoned:
             log.error("mail_abandoned", **about)
-        else:
-            log.warning("mail_not_sent", **about)
+            return MailState.ABANDONED
+        log.warning("mail_not_sent", **about)
+        return MailState.WAITING
 
     def _open(self, mail: Claimed) -> EmailMessage:
         content = self._sealer.open(mail.content, place_of(mail.id))

@@ -112,14 +112,15 @@ async def is_known_device(tx: Transaction, account_id: str, address: str, user_a
     query = select(forgotten_devices.c.at).where(of_account, forgotten_devices.c.device == device)
     forgotten_at = (await tx.execute(query)).scalar_one_or_none() or 0
     latest = await list_devices(tx, account_id, max(now - KNOWN_SECONDS, forgotten_at + 1))
-    return any(device_key(row.address, row.user_agent) == device for row in latest)
+    return any(found == device for _, found in latest)
 
 
-async def list_devices(tx: Transaction, account_id: str, since: int) -> Sequence[Row[Any]]:
-    """Return id, address and user_agent of the latest sessions that began since then, open or not."""
+async def list_devices(tx: Transaction, account_id: str, since: int) -> list[tuple[str, str]]:
+    """Return id and device of the latest sessions that began since then, open or not."""
     query = select(sessions.c.id, sessions.c.address, sessions.c.user_agent)
     query = query.where(sessions.c.account == account_id, sessions.c.started_at >= since)
-    return (await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))).all()
+    found = await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))
+    return [(row.id, device_key(row.address, row.user_agent)) for row in found]
 
 
 async def forget_device(tx: Transaction, account_id: str, device: str, now: int) -> None:
@@ -131,8 +132,8 @@ async def forget_device(tx: Transaction, account_id: str, device: str, now: int)
 async def forget_devices(tx: Transaction, account_id: str, now: int, but: str | None = None) -> None:
     """Every device of an account was revoked, but for that of the session with the id `but`."""
     latest = await list_devices(tx, account_id, now - KNOWN_SECONDS)
-    kept = {device_key(row.address, row.user_agent) for row in latest if row.id == but}
-    for device in sorted({device_key(row.address, row.user_agent) for row in latest} - kept):
+    kept = {device for session, device in latest if session == but}
+    for device in sorted({device for _, device in latest} - kept):
         await forget_device(tx, account_id, device, now)
 
 

@@ -193,3 +193,19 @@ async def test_a_mail_to_something_that_is_no_address_is_not_stored(store: Store
         async with store.transaction(announce=False) as tx:
             await outbox.post(tx, "test", "a@b.example, c@d.example", account=None, now=NOW)
     assert (await status(store)).waiting == 0
+
+
+@pytest.mark.parametrize(("template", "life"), [("sign_in_link", 600), ("password_reset", 3_600)])
+async def test_a_mail_with_a_link_is_tried_often_and_only_as_long_as_the_link_is_good(
+    store: Store, outbox: Outbox, template: str, life: int
+) -> None:
+    await post(store, outbox, template)
+    now, tries, is_abandoned = NOW, 0, False
+    while not is_abandoned:
+        (mail,) = await claim(store, now)
+        is_abandoned = await fail(store, mail, now)
+        assert mail.is_too_old(now) is is_abandoned
+        tries += 1
+        now += wait_seconds(mail.tries, rows.PATIENCE[template].longest_wait)
+    assert tries >= 8
+    assert NOW + life < now < NOW + life + 700

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -47,6 +49,7 @@ class SMTPServer:
         self._starttls = starttls
         self._tls = tls
         self._login = login
+        self._changed = threading.Condition()
 
     def start(self) -> SMTPServer:
         """Listen; after a `stop`, on the same port."""
@@ -61,6 +64,14 @@ class SMTPServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    @contextlib.contextmanager
+    def arrival(self, seconds: float = 20) -> Iterator[None]:
+        """Wait, at the end, until one more mail than before has arrived."""
+        wanted = len(self.received) + 1
+        yield
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.received) >= wanted, seconds)
 
     async def _listen(self) -> None:
         self._server = await self._loop.create_server(self._connection, "127.0.0.1", self.port, ssl=self._tls)
@@ -100,15 +111,16 @@ class SMTPServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.content_reply.startswith("250"):
-            self.received.append(
-                Received(
-                    envelope.mail_from or "",
-                    list(envelope.rcpt_tos),
-                    bytes(envelope.content or b""),
-                    session.ssl is not None or self._tls is not None,
-                    str(session.auth_data or ""),
-                )
+            mail = Received(
+                envelope.mail_from or "",
+                list(envelope.rcpt_tos),
+                bytes(envelope.content or b""),
+                session.ssl is not None or self._tls is not None,
+                str(session.auth_data or ""),
             )
+            with self._changed:
+                self.received.append(mail)
+                self._changed.notify_all()
         return self.content_reply
 
 
