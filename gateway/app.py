@@ -171,7 +171,12 @@ class Gateway:
             board=board,
             pulse=pulse,
             figures=StoreFigures(self._store, settings.access.owners, lifetimes_of(settings)),
-            health=HealthCheck(self._store, address, settings.admin.ready_outbox_seconds),
+            health=HealthCheck(
+                self._store,
+                address,
+                settings.admin.ready_outbox_seconds,
+                has_mail_server=settings.mail.is_on,
+            ),
         )
         self._purge = Purge(self._store, settings)
         self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
@@ -217,12 +222,13 @@ class Gateway:
         self._chores = [
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
-            loop.create_task(self._every(MAIL_SECONDS, self._send_mail)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
             loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
             loop.create_task(self._every(HASHES_SECONDS, self._look_at_hashes, at_once=True)),
         ]
+        if self._settings.mail.is_on:
+            self._chores.append(loop.create_task(self._every(MAIL_SECONDS, self._send_mail)))
         if admin is not None:
             await self._admin.start(admin)
         self._pulse.start()

@@ -46,6 +46,8 @@ def problems_of(settings: Settings, pages: Collection[str], now: int) -> Iterato
 def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
     """Yield what can be meant, and most often is a mistake; and what can't, but is no reason to keep everybody out."""
     yield from check_public_url(settings)
+    if not settings.mail.is_on:
+        yield from check_without_mail(settings)
     if settings.audit.checkpoint_file:
         yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / SECRET_CREDENTIAL
@@ -113,6 +115,20 @@ def check_checkpoint_file(file: Path) -> Iterator[Said]:
     elif not os.access(file.parent, os.W_OK | os.X_OK):
         reason = f"no file can be made in {file.parent}; make the folder, and let this user write there"
         yield "audit.checkpoint_file", reason
+
+
+def check_without_mail(settings: Settings) -> Iterator[Said]:
+    """What does not work without a mail server."""
+    reason = "there is no mail server, so nobody is told by mail, invited, or sent a link for a new password"
+    owners = "owners sign in with `otium-gateway account unlock --email EMAIL --one-time-link --confirm`"
+    yield "mail.host", f"{reason}; {owners}"
+    if settings.signup.mode != "off":
+        yield (
+            "signup.mode",
+            "signups are confirmed by mail, and there is no mail server (mail.host): nobody can sign up",
+        )
+    if settings.audit.checkpoint_mail:
+        yield "audit.checkpoint_mail", "no checkpoint gets there: there is no mail server (mail.host)"
 
 
 def check_public_url(settings: Settings) -> Iterator[Said]:

@@ -56,12 +56,23 @@ from gateway.sessions.revoke_link import RevokeLinks
 from gateway.sessions.service import DeviceService
 from gateway.settings.record import Lifespan, Settings
 from gateway.store import Store
+from gateway.visit import visit_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handlers = Mapping[str, Mapping[str, Handler]]  # by the route's name and the method
 
 # Where a blocked address is refused, unless somebody is signed in.
 SIGN_IN_PAGES = frozenset(("login", "totp", "backup", "link", "link_opened", "forgot", "reset", "signup", "invite"))
+
+# Pages that need a mail server, and why.
+NEED_MAIL = {
+    "forgot": "password",
+    "signup": "signup",
+    **dict.fromkeys(
+        (f"{pages}_{name}" for pages in ("accounts", "ops_accounts") for name in ("invite", "import", "import_start")),
+        "invitation",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +257,27 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         "static": {"GET": parts.renderer.static},
         "jwks": {"GET": key_set_handler(settings)},
     }
+    if not settings.mail.is_on:
+        handlers = {**handlers, **without_mail(parts.renderer, handlers)}
     return {
         name: {method: attacks.refuse_blocked(handler) for method, handler in by_method.items()}
         if name in SIGN_IN_PAGES
         else by_method
         for name, by_method in handlers.items()
     }
+
+
+def without_mail(renderer: Renderer, handlers: Handlers) -> Handlers:
+    """Return what stands in the place of the pages that need a mail server: a page that says what to do instead."""
+
+    def tell(why: str) -> Handler:
+        async def show(request: web.Request) -> web.StreamResponse:
+            status = 200 if request.method in ("GET", "HEAD") else 503
+            return renderer.page("no-mail.html", visit_of(request), status=status, why=why)
+
+        return show
+
+    return {name: dict.fromkeys(handlers[name], tell(why)) for name, why in NEED_MAIL.items() if name in handlers}
 
 
 def key_set_handler(settings: Settings) -> Handler:
@@ -339,7 +365,7 @@ def own_origins(settings: Settings) -> frozenset[str]:
 
 
 def outbox_of(settings: Settings) -> Outbox:
-    return Outbox(composer_of(settings), Sealer(settings.secrets))
+    return Outbox(composer_of(settings), Sealer(settings.secrets), is_on=settings.mail.is_on)
 
 
 def sender_of(settings: Settings, store: Store) -> Sender:

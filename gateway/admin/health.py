@@ -20,6 +20,7 @@ class Health:
     is_ready: bool
     store: str
     schema: str
+    has_mail_server: bool
     mails_waiting: int
     oldest_mail_seconds: int
     upstream: str
@@ -29,6 +30,7 @@ class Health:
             "ready": self.is_ready,
             "store": self.store,
             "schema": self.schema,
+            "mail": "ok" if self.has_mail_server else "there is no mail server (mail.host)",
             "outbox": {"waiting": self.mails_waiting, "oldest_seconds": self.oldest_mail_seconds},
             "upstream": self.upstream,
         }
@@ -37,10 +39,11 @@ class Health:
 class HealthCheck:
     """`upstream` is the address of the application, `outbox_seconds` as in the settings, 0 for no limit."""
 
-    def __init__(self, store: Store, upstream: str, outbox_seconds: int) -> None:
+    def __init__(self, store: Store, upstream: str, outbox_seconds: int, *, has_mail_server: bool) -> None:
         self._store = store
         self._upstream = upstream
-        self._outbox_seconds = outbox_seconds
+        self._outbox_seconds = outbox_seconds if has_mail_server else 0
+        self._has_mail_server = has_mail_server
 
     async def look(self) -> Health:
         """The application is looked at and does not count: without it, people are told so by us."""
@@ -50,11 +53,13 @@ class HealthCheck:
                 version = await read_version(tx)
                 mails = await outbox.status(tx, int(time.time()))
         except StoreUnavailable as error:
-            return Health(False, str(error), "unknown", 0, 0, upstream)
+            return Health(False, str(error), "unknown", self._has_mail_server, 0, 0, upstream)
         schema = "ok" if version == NEWEST else f"the store has {version}, this version needs {NEWEST}"
         oldest = mails.oldest_seconds or 0
         is_late = 0 < self._outbox_seconds < oldest
-        return Health(schema == "ok" and not is_late, "ok", schema, mails.waiting, oldest, upstream)
+        return Health(
+            schema == "ok" and not is_late, "ok", schema, self._has_mail_server, mails.waiting, oldest, upstream
+        )
 
     async def _look_at_upstream(self) -> str:
         try:

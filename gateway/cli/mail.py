@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.mail.outbox import Status
     from gateway.store import Store
 
+NO_SERVER = "there is no mail server, so nothing is mailed; name one in mail.host"
 program = typer.Typer(help="Mails.", no_args_is_help=True)
 
 
@@ -34,12 +35,15 @@ def show_status(config: Config = None, as_json: AsJSON = False) -> None:
         async with store.reading() as tx:
             return await outbox.status(tx, int(time.time()))
 
-    found = asdict(with_store(settings_of(config), read))
+    settings = settings_of(config)
+    found = asdict(with_store(settings, read))
     if as_json:
         typer.echo(json.dumps(found))
         return
     oldest = found.pop("oldest_seconds")
     since = "" if oldest is None else f", the oldest for {oldest} s"
+    if not settings.mail.is_on:
+        typer.echo(NO_SERVER)
     typer.echo(f"{found['waiting']} waiting{since}; {found['sent']} sent; {found['abandoned']} given up")
 
 
@@ -53,6 +57,8 @@ def send_test(
     from gateway.wiring import composer_of, mailer_of
 
     settings = settings_of(config)
+    if not settings.mail.is_on:
+        fail(NO_SERVER)
     composer = composer_of(settings)
     message = composer.compose(
         "test",

@@ -16,7 +16,7 @@ from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_o
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Flow, Opened
-from gateway.login.links import LinkSender, TooMany
+from gateway.login.links import LinkSender, NoServer, TooMany
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.outbox import MailState
 from gateway.pages import Renderer
@@ -162,6 +162,7 @@ class LinkPages:
             note=note if note in NOTES else "",
             is_unopened=is_unopened,
             mail=mail.value if mail else "",
+            has_server=self._sender.has_server,
             minutes_left=-(-(link.created_at + magic_link.LIFE_SECONDS - now) // 60) if link and is_good else 0,
             command=unlock_command(evidence.account.identifier, "--one-time-link"),
             minutes=minutes,
@@ -207,6 +208,6 @@ def may_have_link(evidence: Evidence, wish: Wish) -> bool:
     return evidence.next is Factor.MAGIC_LINK or (wish.again and evidence.admits(Factor.MAGIC_LINK))
 
 
-def note_of(sent: MailState | TooMany) -> str:
+def note_of(sent: MailState | TooMany | NoServer) -> str:
     """Return what the page that waits is told. What has become of a mail it finds out by itself."""
     return "&mail=many" if isinstance(sent, TooMany) else ""

@@ -35,6 +35,11 @@ FROM_ANYWHERE = Limit(failures=20, window_seconds=3_600, lock_seconds=900)
 
 
 @dataclass(frozen=True, slots=True)
+class NoServer:
+    """There is no mail server. The operator makes the link in the shell."""
+
+
+@dataclass(frozen=True, slots=True)
 class TooMany:
     """No more links for now; `until` is UTC seconds."""
 
@@ -50,8 +55,16 @@ class LinkSender:
         self._sender = sender
         self._link_address = link_address
 
-    async def send(self, account: Account, holder: str, target: str, inbound: Inbound, now: int) -> MailState | TooMany:
+    @property
+    def has_server(self) -> bool:
+        return self._outbox.is_on
+
+    async def send(
+        self, account: Account, holder: str, target: str, inbound: Inbound, now: int
+    ) -> MailState | TooMany | NoServer:
         """Mail a new link for an attempt or session; it takes the place of older ones. Asking resets no count."""
+        if not self.has_server:
+            return NoServer()
         async with self._store.transaction(announce=False) as tx:
             verdict = await self._reserve(tx, account, holder, inbound, now)
             if isinstance(verdict, Locked):

@@ -157,6 +157,11 @@ class Mail(Section):
     seconds: Seconds = 10
     sender: Annotated[str, AfterValidator(check_sender)] = "OtiumWork <no-reply@localhost>"
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a mail server at all. Without one, nothing is mailed and nothing waits to be."""
+        return self.host != ""
+
 
 class Identity(Section):
     user: Literal["id", "email"] = "id"
