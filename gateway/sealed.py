@@ -50,5 +50,5 @@ def describe(people: Sequence[str]) -> str:
     return (
         f"the TOTP of {', '.join(people[:NAMED])}{more} was sealed with a secret that is not given. Give the former "
         "secret as one more line, below the one in use (see Rotate secrets in docs/operations.md). If it is lost for "
-        "good, `otium-gateway account unlock --reset-2fa` lets each of them set TOTP up again"
+        "good, `otium-gateway account unlock --email EMAIL --reset-2fa --confirm` lets each of them set TOTP up again"
     )

@@ -73,6 +73,7 @@ LAYERS: list[set[str]] = [
         "accounts.rows",
         "sessions.rows",
         "audit.rows",
+        "audit.counting",
         "attacks.rows",
         "attacks.blocks",
     },

@@ -6,11 +6,13 @@ import time
 
 from aiohttp import web
 
+from gateway.accounts.record import Role
 from gateway.edge.return_to import NOT_KEPT
 from gateway.factors.contract import Wrong
 from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Flow, Outcome
@@ -121,6 +123,8 @@ class CodePages:
             problem=name_of(problem),
             minutes=minutes,
             clock=evidence.enrolment.clock,
+            helper=helper_of(evidence),
+            command=unlock_command(evidence.account.identifier, "--reset-2fa"),
             is_lost=is_lost,
         )
 
@@ -177,6 +181,13 @@ class CodePages:
         if evidence is None:
             return self._nothing_to_prove(visit, wish)
         return self._page(visit, evidence, wish, factor, now, problem, offered)
+
+
+def helper_of(evidence: Evidence) -> str:
+    """Return who can reset the two-factor sign-in: for an owner the operator, for an admin another one if any."""
+    if evidence.is_owner:
+        return "operator"
+    return "other admin" if evidence.account.role is Role.ADMIN else "admin"
 
 
 def judge(problem: Wrong | LockedOut | Blocked | None, now: int) -> tuple[int, dict[str, str], int]:

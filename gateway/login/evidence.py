@@ -33,6 +33,7 @@ class Evidence:
     session: Session | None
     enrolment: Enrolment
     next: Factor | None
+    is_owner: bool
 
     def admits(self, factor: Factor) -> bool:
         """Whether what comes before `factor` is proved: it is next, or was proved already, or nothing is missing.
@@ -121,7 +122,8 @@ class EvidenceReader:
             return None
         enrolment = await totp.find_enrolment(tx, account.id)
         missing = first_missing(self.required(account, enrolment), proofs)
-        return Evidence(account, proofs, holder, session, enrolment, missing)
+        is_owner = account.identifier in self._owners
+        return Evidence(account, proofs, holder, session, enrolment, missing, is_owner)
 
     def required(self, account: Account, enrolment: Enrolment) -> tuple[Factor, ...]:
         return required_factors(

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from gateway.commands import unlock_command
 from gateway.factors import magic_link
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
 from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Flow, Opened

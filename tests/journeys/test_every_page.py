@@ -58,7 +58,6 @@ PAGES = {
     "link, waiting": Look("waiting", "/login/link?next=/x"),
     "link, again": Look("waiting", "/login/link?next=/x&mail=again"),
     "link, many": Look("waiting", "/login/link?next=/x&mail=many"),
-    "link, unsent": Look("waiting", "/login/link?next=/x&mail=unsent"),
     "link, wrong code": Look(
         "waiting",
         "/login/link",

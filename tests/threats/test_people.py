@@ -111,6 +111,10 @@ def test_an_invited_person_chooses_a_password_and_signs_in(own: Gateway, admin: 
     assert guest.give_password(password=NEW).status == 200
     assert guest.is_signed_in
     assert [details["by"] for details in audited(own, "account_invited")] == ["adam@acme.example"]
+    used = guest.open(link)
+    main = used.body.decode().partition("<main")[2]
+    assert (used.status, "signed in as Nina" in main, "Sign in<" in main) == (410, True, False)
+    assert "Sign in<" in late.open(link).body.decode().partition("<main")[2]
 
 
 def test_a_fresh_invitation_kills_the_one_before(own: Gateway, admin: Person, mailbox: Mailbox) -> None:

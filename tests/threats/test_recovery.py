@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import os
 import re
 import sqlite3
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.gateway import PEOPLE, SECRET, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.owner import enrol_owner, mailed_link
 from tests.support.person import Person, code_of, key_on
 
 
@@ -22,6 +24,26 @@ def account_id(gateway: Gateway, who: str) -> str:
     with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
         query = "SELECT id FROM accounts WHERE identifier = ?"
         return str(connection.execute(query, (PEOPLE[who][0],)).fetchone()[0])
+
+
+def test_the_page_says_who_helps_when_phone_and_codes_are_gone(own: Gateway, mailbox: Mailbox) -> None:
+    member = Person(own)
+    member.sign_in()
+    member.enrol()
+    member = Person(own, source="127.0.0.7")
+    member.give_password()
+    assert "your company’s administrator" in member.open("/login/backup?next=/").body.decode()
+    enrol_owner(own, mailbox)
+    owner = Person(own, "owner", source="127.0.0.3")
+    owner.give_password()
+    page = html.unescape(owner.open("/login/backup?next=/").body.decode())
+    command = f"otium-gateway account unlock --email {owner.email} --reset-2fa --confirm"
+    assert f"<code>{command}</code>" in page
+    assert 'href="/login/backup?next=/#lost-phone"' in owner.open("/login/totp?next=/").body.decode()
+    assert own.cli(*command.split()[1:]).returncode == 0
+    owner.give_password()
+    link = mailed_link(mailbox, owner.email, 2)
+    assert key_on(owner.send(link, {}, follow=True))
 
 
 def test_an_admin_resets_a_member_who_then_enrols_again(own: Gateway, mailbox: Mailbox) -> None:
