@@ -62,10 +62,13 @@ async def set_password(
 
 
 async def unlock(tx: Transaction, account: Account, by: str, now: int) -> int:
-    """Forgive all failures: of the password from anywhere, and of codes. Returns how many counts there were."""
+    """Forgive all failures of the password and of codes, and all mails that were asked for. Returns how many counts."""
     forgiven = await limits.clear_all(tx, password.limit_prefix(account.identifier))
     forgiven += await limits.clear_all(tx, f"code:{account.id}|")
     forgiven += await limits.clear_all(tx, f"link:{account.id}")
+    for kind in ("forgot", "forgot-day"):
+        forgiven += await limits.clear_all(tx, f"{kind}:{account.identifier}|")
+    await limits.clear(tx, f"forgot:{account.identifier}")
     forgiven += await streaks.reset_all(tx, account.id)
     await note(tx, Event.ACCOUNT_UNLOCKED, account, by, now, {"counts_forgiven": forgiven})
     return forgiven
