@@ -64,7 +64,6 @@ HEADS = {
     "an absolute target with two slashes": b"GET http://app.example.com//evil/public HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute target that climbs": b"GET http://app.example.com/public/../admin HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute target of another scheme": b"GET ftp://app.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
-    "an absolute target of another of our hosts": b"GET http://www.example.com/public HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute target elsewhere": b"GET http://evil/public HTTP/1.1\r\n" + HOST + b"\r\n",
     "an authority as the target": b"GET @evil/a HTTP/1.1\r\n" + HOST + b"\r\n",
     "a port as the target": b"GET :80/a HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -179,6 +178,14 @@ def test_a_protected_path_in_absolute_form_is_protected(
     assert [request.target for request in upstream.requests] == ["/", "/?x=1"]
     asked = ("X-Original-Method: GET", "X-Original-URI: https://app.example.com/admin", employee)
     assert gateway.exchange(get("/_gateway/auth", *asked), source=PROXY).status == 403
+
+
+def test_a_target_and_a_host_that_differ_are_refused_though_both_are_ours(
+    gateway: Gateway, upstream: RecordingUpstream
+) -> None:
+    assert gateway.exchange(get("http://www.example.com/public")).status == 400
+    assert gateway.exchange(get("http://app.example.com/public", host="www.example.com")).status == 400
+    assert upstream.requests == []
 
 
 def test_http_1_0_asks_without_host(gateway: Gateway, upstream: RecordingUpstream) -> None:
