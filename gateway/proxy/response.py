@@ -56,12 +56,15 @@ class Answer:
 class AnswerReader:
     """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
 
-    __slots__ = ("_answers", "_lines", "_own_cookies", "_passing", "_validators")
+    __slots__ = ("_answers", "_assets", "_lines", "_own_cookies", "_pages", "_passing", "_validators")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
         self._passing: set[bytes] = set()
-        self._validators: set[bytes] = set()  # those of the passing lines that let a browser ask whether it changed
+        # Those of the passing lines that say that it is no page, that it is one, and what lets a browser ask about it.
+        self._assets: set[bytes] = set()
+        self._pages: set[bytes] = set()
+        self._validators: set[bytes] = set()
         self._lines: dict[bytes, tuple[int, bytes]] = {}
         self._answers: dict[tuple[bytes, ...], Answer] = {}
 
@@ -105,7 +108,8 @@ class AnswerReader:
         """
         if answer.status == 304:
             return True
-        return not self._validators.isdisjoint(passing) and not is_page(passing)
+        is_asset = not self._assets.isdisjoint(passing) and self._pages.isdisjoint(passing)
+        return is_asset and not self._validators.isdisjoint(passing)
 
     def _understand(
         self, lines: list[bytes], kept: list[bytes], others: list[bytes]
@@ -129,6 +133,8 @@ class AnswerReader:
     def _make_room(self) -> None:
         if len(self._passing) + len(self._lines) + len(self._answers) >= MEMO_LINES:
             self._passing.clear()
+            self._assets.clear()
+            self._pages.clear()
             self._validators.clear()
             self._lines.clear()
             self._answers.clear()
@@ -139,11 +145,18 @@ class AnswerReader:
             self._make_room()
             if judged[0] == KEEP:
                 self._passing.add(line)
-                if line.partition(b":")[0].lower() in VALIDATORS:
-                    self._validators.add(line)
+                self._sort(line, judged[1])
             else:
                 self._lines[line] = judged
         return judged
+
+    def _sort(self, line: bytes, value: bytes) -> None:
+        name = line.partition(b":")[0].lower()
+        if name in VALIDATORS:
+            self._validators.add(line)
+        elif name == b"content-type":
+            is_page = any(media in value.lower() for media in PAGE_TYPES)
+            (self._pages if is_page else self._assets).add(line)
 
     def _judge_afresh(self, line: bytes) -> tuple[int, bytes]:
         field = split_field(line)
@@ -196,12 +209,6 @@ def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Ans
         nominated=nominated(options),
         passing=frozenset(line for line, kind, _ in judged if kind in (STREAM, CACHE)),
     )
-
-
-def is_page(lines: list[bytes]) -> bool:
-    """Return whether an answer with these field lines is, or may be taken for, a page."""
-    types = [value for name, _, value in (line.partition(b":") for line in lines) if name.lower() == b"content-type"]
-    return not types or any(media in value.lower() for value in types for media in PAGE_TYPES)
 
 
 class _Judge:
