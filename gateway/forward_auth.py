@@ -37,6 +37,10 @@ NO_STORE = b"Cache-Control: no-store"
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
+OPTIONS = (
+    "options_not_listed",
+    "OPTIONS is passed on only where an entry of public or machine in access.toml lists it in methods.",
+)
 PROOF = "proof_required", "Confirm that it is you to continue."
 CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
 
@@ -80,6 +84,8 @@ class ForwardAuth:
                 refuse(client, inbound, Failure.FORBIDDEN)
             case Forward(known):
                 self._admit(client, inbound, known)
+            case SignIn() if original.method == "OPTIONS":
+                refuse_options(client, inbound)
             case SignIn():
                 self._send_away(client, original, Factor.PASSWORD, "", SIGN_IN)
             case StepUp(_, factor):
@@ -97,7 +103,7 @@ class ForwardAuth:
         self, client: ClientConnection, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
     ) -> None:
         """A person is taken to where they sign in; a program is told of it."""
-        address = f"{self._public_origin}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
+        address = f"{self._entrance(original)}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
         location = b"Location: " + address.encode("ascii")
         if is_from_nginx(original):
             status = b"303" if original.is_navigation else b"401"
@@ -109,6 +115,15 @@ class ForwardAuth:
             body = {"error": error, "message": message, "sign_in": address, "request_id": original.request_id}
             lines = (NO_STORE, CHALLENGE, b"Content-Type: application/json")
             client.answer(401, lines, json.dumps(body).encode())
+
+    def _entrance(self, original: Inbound) -> str:
+        """Return the origin under which to sign in: the one that was asked for, as a session's cookie is of one host.
+
+        Only a proxy that tells of it can be relied on; one that does not may have put a name of its own into Host.
+        """
+        origin = f"{self._public_origin.partition('://')[0]}://{original.host}"
+        is_told = b"x-forwarded-host" in original.hints or b"x-original-url" in original.hints
+        return origin if is_told and origin in self._origins else self._public_origin
 
     def _original(self, inbound: Inbound) -> Inbound | Failure:
         """Return the request that the proxy asks about, judged by the same reader as any other."""
@@ -146,6 +161,14 @@ def refuse(client: ClientConnection, inbound: Inbound, failure: Failure) -> None
         client.answer(403, (NO_STORE, b"X-Otium-Status: " + status), b"")
     else:
         client.refuse(failure)
+
+
+def refuse_options(client: ClientConnection, inbound: Inbound) -> None:
+    """Refuse an OPTIONS that no entry lists. To sign in would change nothing, so nobody is asked to."""
+    error, message = OPTIONS
+    body = {"error": error, "message": message, "request_id": inbound.request_id}
+    lines = (NO_STORE, CHALLENGE, b"Content-Type: application/json")
+    client.answer(401, lines, json.dumps(body).encode())
 
 
 def is_from_nginx(inbound: Inbound) -> bool:

@@ -21,7 +21,7 @@ from gateway.edge.return_to import NOT_KEPT, way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
-from gateway.forward_auth import ForwardAuth
+from gateway.forward_auth import CHALLENGE, ForwardAuth, refuse_options
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide, find_page
 from gateway.http1 import ALLOW
 from gateway.logs import get_logger
@@ -38,7 +38,6 @@ log = get_logger("front")
 
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
-CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
 NO_IDENTITY = b""
 KEEP_PATH = b"/_gateway/keep"  # among the pages, and not among the routes: only the front hands requests to it
 
@@ -287,12 +286,7 @@ def answer_options(client: ClientConnection, inbound: Inbound) -> None:
     if inbound.target == SERVER_ITSELF:
         client.answer(204, (ALLOW, NO_STORE), b"")
         return
-    told = {
-        "error": "options_not_listed",
-        "message": "OPTIONS is passed on only where an entry of public or machine in access.toml lists it in methods.",
-        "request_id": inbound.request_id,
-    }
-    client.answer(401, (JSON, NO_STORE, CHALLENGE), json.dumps(told).encode())
+    refuse_options(client, inbound)
 
 
 def is_waiting(client: ClientConnection, inbound: Inbound) -> bool:

@@ -82,6 +82,21 @@ def test_a_person_is_taken_to_sign_in(gateway: Gateway, proxy: str, lines: tuple
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
+def test_a_person_signs_in_under_the_name_that_they_came_by(gateway: Gateway, proxy: str) -> None:
+    location = ask(gateway, proxy, *NAVIGATION, host="www.example.com").get("location") or ""
+    is_told = proxy != "nginx"  # asks in its own words only, and what it puts into Host may be its own
+    assert location == f"{'https://www.example.com' if is_told else ORIGIN}/login?next=/x"
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_options_is_told_what_decides(gateway: Gateway, employee: str, proxy: str) -> None:
+    for lines in ((), (employee,), (employee, *NAVIGATION)):
+        answer = ask(gateway, proxy, *lines, method="OPTIONS")
+        assert (answer.status, answer.get("location")) == (401, None)
+        assert json.loads(answer.body)["error"] == "options_not_listed"
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
 def test_a_program_is_told_to_sign_in(gateway: Gateway, proxy: str) -> None:
     for lines in (("Accept: application/json",), ("Sec-Fetch-Mode: cors", "Accept: text/html"), ()):
         answer = ask(gateway, proxy, *lines)
