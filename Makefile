@@ -1,11 +1,15 @@
-# make run | test | lint | bench | messages: each sets up what it needs.
+# make run | test | lint | bench | # Attackers at one address, and people beside them: see bench/README.md.
+bench-fair: $(READY) system
+	$(PYTHON) bench/fair_use.py $(ARGS)
+
+messages: each sets up what it needs.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 SYSTEM := chromium libatomic1 nginx caddy postgresql openssl curl wrk systemd prometheus
 
-.PHONY: run test lint bench messages system
+.PHONY: run test lint bench bench-fair messages system
 
 run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
