@@ -29,9 +29,10 @@ from gateway.admin.pulse import Pulse
 from gateway.admin.tally import Tally
 from gateway.admin.traffic import Traffic, UnreadableHops
 from gateway.deadlines import Deadlines
-from gateway.desk import Desk, pages_application
+from gateway.desk import FOREIGN_FORM_PATH, Desk, pages_application
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
+from gateway.edge.cookies import OTHER_COOKIES
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
@@ -125,10 +126,11 @@ class Gateway:
         self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
         self._keeper = keeper_of(settings, self._store)
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
-        self._forms = KeptForms(self._store, Sealer(settings.secrets))
+        self._forms = KeptForms(self._store, Sealer(settings.secrets), lifetimes_of(settings), settings.access.owners)
         self._pages = self._build_pages(settings, routes)
         reader = reader_of(settings, UnreadableHops(self._tally, lambda: self._clock.utc).note)
-        own_cookies = frozenset(name.encode("ascii") for name in (settings.sessions.cookie, attempt.COOKIE))
+        own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
+        own_cookies = frozenset((*own_names, *OTHER_COOKIES))
         address = settings.upstream.address
         upstream = self._connect(
             settings,
@@ -296,6 +298,7 @@ class Gateway:
                     for served in ("GET", "HEAD") if method == "GET" else (method,):
                         application.router.add_route(served, routes[name].path, handler)
         application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
+        application.router.add_route("POST", FOREIGN_FORM_PATH, handlers["keep_foreign"]["POST"])
         return application
 
     def _tell_refused(self, scarce: Scarce) -> Tell:
@@ -408,6 +411,7 @@ def reader_of(settings: Settings, on_unreadable: Callable[[str, str], None] = la
         max_target_bytes=settings.listen.max_target_bytes,
         question_path=forward_auth.path if forward_auth else "",
         on_unreadable=on_unreadable,
+        carriers=steps_of(paths_of(settings)).values(),
     )
 
 

@@ -24,6 +24,7 @@ from gateway.visit import JUDGE, VISIT, Judge, Visit
 log = get_logger("pages")
 
 MAX_FORM_BYTES = 65_536
+FOREIGN_FORM_PATH = "/_gateway/keep-foreign"  # the one page that takes forms of other sites, and only to show them
 MAX_WAITING = 20_000  # tickets; more than there can be requests at once
 TICKET = "Gateway-Ticket"
 SERVER = "otium-gateway"
@@ -63,7 +64,8 @@ def pages_application(renderer: Renderer, desk: Desk, origins: Collection[str], 
         request[VISIT] = visit
         request[JUDGE] = judge
         is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
-        if is_taken and request.method not in ("GET", "HEAD") and not is_own_post(visit.inbound, origins):
+        is_own = request.path == FOREIGN_FORM_PATH or is_own_post(visit.inbound, origins)
+        if is_taken and request.method not in ("GET", "HEAD") and not is_own:
             return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
         return await answer(request, handler, renderer, visit)
 

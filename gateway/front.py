@@ -12,18 +12,21 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from urllib.parse import urlencode
 
 from gateway.deadlines import Deadlines
+from gateway.desk import FOREIGN_FORM_PATH
 from gateway.edge.connection import ClientConnection
+from gateway.edge.cookies import SENT_COOKIE
 from gateway.edge.inbound import NOTHING, Inbound
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
 from gateway.edge.request_line import SERVER_ITSELF
-from gateway.edge.return_to import NOT_KEPT, way_query
+from gateway.edge.return_to import lost_query, safe_return, sent_value, way_back, way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
 from gateway.forward_auth import CHALLENGE, ForwardAuth, refuse_options
-from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide, find_page
+from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide, find_page, takes_foreign_form
 from gateway.http1 import ALLOW
+from gateway.login.answers import FLAGS
 from gateway.logs import get_logger
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
@@ -39,7 +42,10 @@ log = get_logger("front")
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
 NO_IDENTITY = b""
-KEEP_PATH = b"/_gateway/keep"  # among the pages, and not among the routes: only the front hands requests to it
+SENT_SECONDS = 3_600  # for which a page to sign in may stay open in another tab
+# Among the pages, and not among the routes: only the front hands requests to them.
+KEEP_PATH = b"/_gateway/keep"
+KEEP_FOREIGN_PATH = FOREIGN_FORM_PATH.encode("ascii")
 
 
 class Front:
@@ -207,18 +213,22 @@ class Front:
 
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
         address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._origins)}"
-        self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.")
+        sent = sent_value(safe_return(way_back(inbound, self._origins)))
+        cookie = f"Set-Cookie: {SENT_COOKIE.decode()}={sent}; Path=/; Max-Age={SENT_SECONDS}; {FLAGS}".encode("ascii")
+        self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.", cookie)
 
     def _ask_for_proof(self, client: ClientConnection, inbound: Inbound, factor: Factor) -> None:
         """Signed in, and a factor is missing: ask for just that one."""
         address = f"{self._steps[factor]}?{way_query(inbound, self._origins)}&again=1"
         self._send_away(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
-    def _send_away(self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str) -> None:
-        """A person is taken to `address`; a program is told of it."""
+    def _send_away(
+        self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str, *lines: bytes
+    ) -> None:
+        """A person is taken to `address`, with further field lines; a program is told of it."""
         if inbound.is_navigation:
-            lost = f"&{NOT_KEPT}=1" if self._late.is_lost(inbound) else ""
-            self._lead(client, 303, address + lost)
+            lost = f"&{lost_query(inbound, self._origins)}" if self._late.is_lost(inbound) else ""
+            self._lead(client, 303, address + lost, *lines)
             return
         body = {
             "error": error,
@@ -235,12 +245,17 @@ class Front:
 
         It is none if it was for a page of ours: those forms are short, and no kept one is ever sent to them.
         """
-        if find_page(inbound, self._rules) is not None or not self._late.is_one(inbound, session):
+        if find_page(inbound, self._rules) is not None:
+            return False
+        if self._late.is_one(inbound, session):
+            path = KEEP_PATH
+        elif session is None and takes_foreign_form(inbound, self._rules) and self._late.is_foreign(inbound):
+            path = KEEP_FOREIGN_PATH
+        else:
             return False
         if not client.has_enough():
             return True
-        head = self._page_head(inbound, session, KEEP_PATH)
-        self._relay(client, inbound, self._pages, head, None)
+        self._relay(client, inbound, self._pages, self._page_head(inbound, session, path), None)
         return True
 
     async def _answer_late(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
@@ -274,8 +289,8 @@ class Front:
             case Foreign():
                 client.refuse(Failure.FOREIGN_FORM, session)
 
-    def _lead(self, client: ClientConnection, status: int, address: str) -> None:
-        client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE), b"")
+    def _lead(self, client: ClientConnection, status: int, address: str, *lines: bytes) -> None:
+        client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")
 
 
 def answer_options(client: ClientConnection, inbound: Inbound) -> None:

@@ -57,6 +57,7 @@ class Rule:
     """Who may pass below `path` (whole segments): every condition that is given must hold.
 
     `require` asks for a factor besides, `fresh` for one (or else the password) proved at most so many seconds ago.
+    `cross_site_post`: a form that another site sends here is kept until its receiver has signed in and seen it.
     """
 
     path: str
@@ -65,6 +66,7 @@ class Rule:
     owner: bool = False
     require: Factor | None = None
     fresh: int | None = None
+    cross_site_post: bool = False
 
     def __str__(self) -> str:
         return f"the rule {self.path or '/'}"
@@ -257,6 +259,12 @@ def find_page(inbound: Inbound, rules: Rules) -> Need | None:
             return None
     is_spelled_so = inbound.target.partition(b"?")[0] == path.encode()
     return need if is_spelled_so else None
+
+
+def takes_foreign_form(inbound: Inbound, rules: Rules) -> bool:
+    """Whether the rule of each reading of the path lets a form of another site wait for a sign-in."""
+    place = find_place(inbound, rules)
+    return bool(place.rules) and all(rule.cross_site_post for rule in place.rules)
 
 
 def decide_page(need: Need, path: str, session: Session | None) -> Decision:

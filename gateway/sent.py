@@ -24,11 +24,15 @@ BROKEN = "\ufffd"  # what stands for bytes that are no UTF-8
 
 
 class Part(NamedTuple):
-    """One part of a multipart form. `filename` is None for what is no file, "" where none was chosen."""
+    """One part of a multipart form. `filename` is None for what is no file, "" where none was chosen.
+
+    `says_more`: its head has further fields, so its content may be of some type or encoding.
+    """
 
     name: str
     content: bytes
     filename: str | None
+    says_more: bool = False
 
 
 async def read_texts(request: web.Request) -> Mapping[str, str]:
@@ -100,4 +104,4 @@ def read_part(part: bytes) -> Part:
     kind, options = parse_options_header(said[0].decode("utf-8"))
     if kind != "form-data" or "name" not in options:
         raise ValueError("a part without a name")
-    return Part(options["name"], part[len(head) + len(end) :], options.get("filename"))
+    return Part(options["name"], part[len(head) + len(end) :], options.get("filename"), len(fields) > 1)

@@ -237,6 +237,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         "link_opened": {"GET": links.open, "POST": links.complete},
         "form": {"GET": forms.show},
         "keep": {"POST": forms.keep},
+        "keep_foreign": {"POST": forms.keep_foreign},
         "logout": {"GET": login.confirm_sign_out, "POST": login.sign_out},
         "security": {"GET": security.show},
         "security_totp": {"GET": security.show_totp, "POST": security.submit_totp},

@@ -18,7 +18,7 @@ from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.person import Person
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
-from tests.threats.test_kept_forms import button, press, press_button, sign_in_again
+from tests.threats.test_kept_forms import IDLE, button, press, press_button, sign_in_again, sign_in_unseen
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_body_that_comes_while_the_database_is_asked_arrives(
 async def hold_up(server: postgres.Server, person: Person, work: Callable[[str], Awaitable[None]]) -> str:
     """Keep a form of `person`, and do `work` with its path while nobody can note that it is sent. Returns the path."""
     connection = await asyncpg.connect(server.url_of("shared"))
-    await connection.execute("UPDATE sessions SET started_at = started_at - 40 * 86400")
+    await connection.execute(f"UPDATE sessions SET seen_at = seen_at - {IDLE} - 60")
     where = press(person).get("location") or ""
     sign_in_again(person, where)
     async with connection.transaction():
@@ -121,12 +121,25 @@ async def wait_until_held_up(server: postgres.Server) -> None:
     await connection.close()
 
 
+async def wait_for_connections(gateway: Gateway, count: int) -> None:
+    while f"otium_gateway_connections {count}.0\n".encode() not in gateway.ask_admin("/metrics").body:
+        await asyncio.sleep(0.05)
+
+
+async def count_kept(server: postgres.Server) -> int:
+    """Return how often a form was kept or given back, by the notes that are written in the same transactions."""
+    connection = await asyncpg.connect(server.url_of("shared"))
+    count: int = await connection.fetchval("SELECT count(*) FROM audit WHERE event = 'form_kept'")
+    await connection.close()
+    return count
+
+
 def test_a_form_that_waits_for_the_store_is_not_sent_for_a_session_that_ends_meanwhile(
     pair: tuple[Gateway, Gateway], server: postgres.Server, upstream: RecordingUpstream
 ) -> None:
     gateway, answers = pair[0], []
     person = Person(gateway, "manager")
-    person.sign_in()
+    sign_in_unseen(person)
 
     async def press_and_revoke(where: str) -> None:
         upstream.reset()
@@ -149,21 +162,26 @@ def test_a_form_whose_sender_leaves_before_it_is_sent_can_be_sent_still(
 ) -> None:
     gateway = pair[0]
     person = Person(gateway, "manager")
-    person.sign_in()
+    sign_in_unseen(person)
+    kept = 0
 
     async def press_and_leave(where: str) -> None:
+        nonlocal kept
+        kept = await count_kept(server)
         upstream.reset()
         connection = gateway.connect()
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, no goodbye
         connection.send(button(person, where, "/timesheets?week=47"))
         await wait_until_held_up(server)
+        await wait_for_connections(gateway, 1)  # what is counted is written twice a second
         connection.sock.close()
-        while b"otium_gateway_connections 0.0\n" not in gateway.ask_admin("/metrics").body:
-            await asyncio.sleep(0.05)
+        await wait_for_connections(gateway, 0)
 
     where = asyncio.run(hold_up(server, person, press_and_leave))
-    while person.open(where).status != 200:  # it is given back once the lock is gone
+    # Now the lock is gone. Until the form has been taken it is still to be seen, and so it is once it was given back.
+    while asyncio.run(count_kept(server)) != kept + 1:
         time.sleep(0.02)
+    assert person.open(where).status == 200
     assert upstream.requests == []
     assert press_button(person, where, "/timesheets?week=47").status == 200
     assert len(upstream.requests) == 1

@@ -12,6 +12,11 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.sessions.record import digest
 
+FORM_COOKIE = b"__Host-otium_form"  # the browser that sent a kept form (forms.record)
+SENT_COOKIE = b"__Host-otium_sent"  # the gate sent this browser to sign in (edge.return_to)
+BROWSER_COOKIE = b"__Host-otium_browser"  # the browser on which an account signed in (browsers.record)
+OTHER_COOKIES = (FORM_COOKIE, BROWSER_COOKIE, SENT_COOKIE)
+
 
 class Cookies(NamedTuple):
     """The keys are the SHA-256 of our own cookies, where there is one; `line` is the one Cookie
@@ -21,14 +26,17 @@ class Cookies(NamedTuple):
     attempt_key: bytes | None
     line: bytes
     names: tuple[str, ...]
+    form_key: bytes | None = None
+    browser_key: bytes | None = None
+    sent_key: bytes | None = None
 
 
 NO_COOKIES = Cookies(None, None, b"", ())
 
 
 def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) -> Cookies:
-    """Both names are the gateway's own; every other cookie is forwarded."""
-    own: dict[bytes, list[bytes | None]] = {session_cookie: [], attempt_cookie: []}
+    """Both names are the gateway's own, as are those above; every other cookie is forwarded."""
+    own: dict[bytes, list[bytes | None]] = {name: [] for name in (session_cookie, attempt_cookie, *OTHER_COOKIES)}
     rest: list[bytes] = []
     names: list[str] = []
     for part in value.split(b";"):
@@ -42,8 +50,9 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
             rest.append(pair)
             if equals and name:
                 names.append(name.rstrip(b" \t").decode("utf-8", "replace"))
-    session, attempt = (keys[0] if len(keys) == 1 else None for keys in own.values())
-    return Cookies(session, attempt, b"Cookie: " + b"; ".join(rest) if rest else b"", tuple(names))
+    session, attempt, form, browser, sent = (keys[0] if len(keys) == 1 else None for keys in own.values())
+    line = b"Cookie: " + b"; ".join(rest) if rest else b""
+    return Cookies(session, attempt, line, tuple(names), form, browser, sent)
 
 
 def likely_name(pair: bytes) -> bytes:

@@ -29,7 +29,7 @@ class Inbound(NamedTuple):
     address     the client's address: the last hop that is not a trusted proxy; "" behind a Unix socket
     request_id  from a trusted proxy, else made here
     session_key SHA-256 of the session cookie, or None where there is none, several, or a malformed one
-    attempt_key the same of the cookie of an attempt to sign in
+    attempt_key the same of the cookie of an attempt to sign in; form_key, browser_key and sent_key of our other cookies
     cookies     names of the cookies that belong to the upstream, in order
     lines       the field lines that may be forwarded, as they came, in order: hop-by-hop and forged ones, Host,
                 framing and the gateway's own cookies are taken out, and there is one Cookie line at most
@@ -60,6 +60,9 @@ class Inbound(NamedTuple):
     expects_continue: bool
     dropped: tuple[bytes, ...] = ()
     reach: tuple[Resource, ...] = ()
+    form_key: bytes | None = None
+    browser_key: bytes | None = None
+    sent_key: bytes | None = None
 
     @property
     def path(self) -> str:

@@ -103,6 +103,14 @@ def is_own_post(inbound: Inbound, origins: Collection[str]) -> bool:
     return is_own_page(inbound, origins) and inbound.values(b"sec-fetch-site") in ([], [b"same-origin"])
 
 
+def is_from_elsewhere(inbound: Inbound, origins: Collection[str]) -> bool:
+    """Return whether a browser says that another site sent this: by Sec-Fetch-Site, or in older ones by Origin."""
+    site = inbound.value(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    return inbound.value(b"origin") is not None and not is_own_page(inbound, origins)
+
+
 def is_own_page(inbound: Inbound, origins: Collection[str]) -> bool:
     """Return whether the request's one Origin is among `origins`, the site's own.
 

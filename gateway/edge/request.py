@@ -41,6 +41,7 @@ class Reader:
     `scheme` is the one that the upstream is told of; proxies ask about requests at `question_path` (forward_auth).
     `on_unreadable` is told of each request for which a trusted proxy wrote no address into X-Forwarded-For: which
     proxy, and what it wrote.
+    `carriers` are the paths of the pages that carry the way back in their query (see request_line).
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Reader:
         max_target_bytes: int,
         question_path: str = "",
         on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None,
+        carriers: Iterable[str] = (),
     ) -> None:
         hosts = canonical_hosts(authorities)
         self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie)
@@ -66,6 +68,7 @@ class Reader:
         self._on_unreadable = on_unreadable
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
+        self._carriers = frozenset(path.encode("ascii") for path in carriers)
         self._passing: set[bytes] = set()
         self._lines: dict[bytes, Line] = {}
         self._specials: dict[tuple[bytes, ...], Special] = {}
@@ -88,7 +91,7 @@ class Reader:
         first = lines.pop(0)
         known = self._request_lines.get(first)
         if known is None:
-            judged = read_request_line(first, self._max_target_bytes)
+            judged = read_request_line(first, self._max_target_bytes, self._carriers)
             if isinstance(judged, Failure):
                 return judged
             if not is_accepted_by_llhttp(first + HEAD_END):
@@ -162,6 +165,9 @@ class Reader:
             special.expects_continue and is_http_1_1 and length != 0,
             special.dropped,
             reach,
+            cookies.form_key,
+            cookies.browser_key,
+            cookies.sent_key,
         )
 
     def _is_question(self, target: bytes, peer: str) -> bool:

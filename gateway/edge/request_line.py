@@ -7,6 +7,7 @@ path and query go on in origin form, as nobody behind the gateway expects anothe
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 from gateway.edge.authority import read_authority
@@ -17,6 +18,7 @@ from gateway.http1 import METHODS
 METHOD = re.compile(rb"[A-Z]{2,}(?:-[A-Z]{2,})*")  # what may be a method that is not served
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 SERVER_ITSELF = b"*"  # the target of an OPTIONS that asks about no path, RFC 9112 §3.2.4
+MAX_CARRIED = 16_000  # bytes; nginx.conf lets no line be longer than 16 kB
 METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 
 
@@ -33,7 +35,8 @@ class RequestLine(NamedTuple):
     host: str
 
 
-def read_request_line(line: bytes, max_target_bytes: int) -> RequestLine | Failure:
+def read_request_line(line: bytes, max_target_bytes: int, carriers: Container[bytes] = ()) -> RequestLine | Failure:
+    """`carriers` are the paths of pages that carry another target in their query, where it takes more room."""
     parts = line.split(b" ")
     if len(parts) != 3:
         return Failure.BAD_REQUEST
@@ -42,7 +45,8 @@ def read_request_line(line: bytes, max_target_bytes: int) -> RequestLine | Failu
     is_http_1_1 = version == b"HTTP/1.1"
     if method is None or not (is_http_1_1 or version == b"HTTP/1.0"):
         return refusal(verb, version)
-    if len(target) > max_target_bytes:
+    is_carrier = target.partition(b"?")[0] in carriers
+    if len(target) > (max(max_target_bytes, MAX_CARRIED) if is_carrier else max_target_bytes):
         return Failure.TARGET_TOO_LONG
     host = ""
     absolute = ABSOLUTE_FORM.fullmatch(target)

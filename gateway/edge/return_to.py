@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from base64 import urlsafe_b64encode
+from collections.abc import Collection
+from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from gateway.edge.inbound import Inbound
+from gateway.edge.origin import is_from_elsewhere
 from gateway.edge.target import is_safe_query, read_path
 
 HOME = "/"
 NOT_KEPT = "not-kept"  # in the query beside the way back: what a person sent has not arrived, and is not kept
-MAX_LENGTH = 4_096  # characters
+OWN_FORM, FOREIGN_FORM = "1", "other-site"  # whose form it was
+MAX_LENGTH = 65_536  # characters; the settings let no request have a longer target
+MAX_QUOTED = 15_000  # characters of a target in a query; nginx.conf lets no request line be longer than 16 kB
+LONG = 4_096
+PARAMETERS = re.compile(r";[^/]*")
 FRAGMENT = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*")
 
 
 def safe_return(text: str | None) -> str:
     """Return `text` if it is a plain path of this site, with query and fragment; "/" for anything doubtful.
 
-    The path must pass the same judgement as a request's, and have one reading: browsers strip tabs and turn
-    backslashes around before they look for a second slash, so nothing of that kind is left to them.
+    The path must pass the same judgement as a request's. Browsers strip tabs and turn backslashes around before they
+    look for a second slash, and some servers take out what follows a semicolon: nothing of that kind may begin it.
     """
     if not text or len(text) > MAX_LENGTH or not text.isascii():
         return HOME
     address, _, fragment = text.partition("#")
     path, _, query = address.partition("?")
     readings = read_path(path.encode("ascii"))
-    if readings is None or len(readings) > 1 or not is_safe_query(query.encode("ascii")):
+    if readings is None or not is_safe_query(query.encode("ascii")) or not FRAGMENT.fullmatch(fragment):
         return HOME
-    if unquote(path).startswith("//") or not FRAGMENT.fullmatch(fragment):
+    if PARAMETERS.sub("", unquote(path)).startswith("//"):
         return HOME
-    return HOME if is_dead_end(readings[0]) else text
+    return HOME if any(map(is_dead_end, readings)) else text
 
 
 def is_dead_end(path: str) -> bool:
@@ -40,13 +47,34 @@ def is_dead_end(path: str) -> bool:
     return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", "/_gateway/"))
 
 
-def way_query(inbound: Inbound, origins: Iterable[str]) -> str:
+def sent_value(target: str) -> str:
+    """Return what a browser is given when the gate sends it to sign in on its way to `target`.
+
+    Whoever has signed in meanwhile, in another tab, goes on at once if the gate had sent them. Somebody signed in whom
+    the application sent, because it has a page for signing in of its own, would come back again and again.
+    """
+    return urlsafe_b64encode(sha256(target.partition("#")[0].encode("ascii")).digest()).decode("ascii").rstrip("=")
+
+
+def way_query(inbound: Inbound, origins: Collection[str]) -> str:
     """Return the query that takes the way back along; one that would be too long for an address leads home."""
-    way = quote(way_back(inbound, origins), safe="/")
-    return f"next={way if len(way) <= MAX_LENGTH else HOME}"
+    return f"next={quote_way(way_back(inbound, origins))}"
 
 
-def way_back(inbound: Inbound, origins: Iterable[str]) -> str:
+def quote_way(target: str) -> str:
+    """Return `target` as it stands in a query; "/" if even the shortest spelling is too long for an address."""
+    quoted = quote(target, safe="/")
+    if len(quoted) > LONG:
+        quoted = quote(target, safe="/?:@!$'()*,;=~")  # what may stand in a query as it is (RFC 3986 §3.4), but for &
+    return quoted if len(quoted) <= MAX_QUOTED else HOME
+
+
+def lost_query(inbound: Inbound, origins: Collection[str]) -> str:
+    """Return the query beside the way back after something that was sent and is gone."""
+    return f"{NOT_KEPT}={FOREIGN_FORM if is_from_elsewhere(inbound, origins) else OWN_FORM}"
+
+
+def way_back(inbound: Inbound, origins: Collection[str]) -> str:
     """Return what was asked for; after a form that could not be sent, the page of ours that it stood on.
 
     `origins` are those of the site, like https://app.example.com.

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from gateway.edge.inbound import Inbound
-from gateway.edge.origin import is_own_post
+from gateway.edge.origin import is_from_elsewhere, is_own_post
 from gateway.edge.request import Reader
 from gateway.failures import Failure
 from gateway.forms.record import Form, is_keepable
@@ -66,6 +66,10 @@ class LateForms:
         is_form = is_known and is_keepable(inbound) and is_own_post(inbound, self._origins)
         return is_form and not self.is_page(inbound) and not self.is_button(inbound)
 
+    def is_foreign(self, inbound: Inbound) -> bool:
+        """Return whether a form comes from another site. Browsers send it without our cookies, which are Lax."""
+        return is_keepable(inbound) and is_from_elsewhere(inbound, self._origins)
+
     def is_page(self, inbound: Inbound) -> bool:
         """Return whether this asks for the page of a kept form, or is its button pressed there."""
         return self._page.fullmatch(inbound.path) is not None
@@ -85,7 +89,11 @@ class LateForms:
 
     def _pressed_on(self, inbound: Inbound) -> str:
         referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
-        pages = (referer.removeprefix(origin) for origin in self._origins if referer.startswith(f"{origin}/"))
+        pages = (
+            referer.removeprefix(origin).partition("?")[0]
+            for origin in self._origins
+            if referer.startswith(f"{origin}/")
+        )
         return next((page for page in pages if self._page.fullmatch(page)), "")
 
     async def judge(self, inbound: Inbound, session: Session, rules: Rules, now: int) -> Outcome:
@@ -93,7 +101,8 @@ class LateForms:
         is_pressed = inbound.method == "POST"
         if is_pressed and (inbound.length or not is_own_post(inbound, self._origins)):
             return Foreign()
-        kept = await self._forms.find(self.page_of(inbound).removeprefix(self._path), session.account, now)
+        token = self.page_of(inbound).removeprefix(self._path)
+        kept = await self._forms.find(token, session.account, inbound, now)
         original = original_of(kept.form, inbound, self._reader) if kept else None
         match decide(original, session, rules, now) if original else None:
             case StepUp() as decision:
@@ -114,12 +123,18 @@ class LateForms:
 
 
 def original_of(form: Form, inbound: Inbound, reader: Reader) -> Inbound | None:
-    """Return the request that the form was, as this browser would send it now."""
+    """Return the request that the form was, as this browser would send it now.
+
+    A form of another site goes on with that site's Origin, Referer and Sec-Fetch-Site: the button that sends it stands
+    on a page of ours, and the application must not take the form for its own.
+    """
     original = reader.read(f"POST {form.target} HTTP/1.1\r\nHost: {inbound.host}".encode("ascii"), "")
     if isinstance(original, Failure):
         return None
-    lines = [line for line in inbound.lines if line.partition(b":")[0].lower() not in (b"content-type", b"referer")]
-    lines.append(f"Content-Type: {form.content_type}".encode("latin-1"))
-    if form.referer:
-        lines.append(f"Referer: {form.referer}".encode("latin-1"))
+    own = {"Content-Type": form.content_type, "Referer": form.referer}
+    if form.origin:
+        own |= {"Origin": form.origin, "Sec-Fetch-Site": form.site}
+    replaced = {name.lower().encode("ascii") for name in own}
+    lines = [line for line in inbound.lines if line.partition(b":")[0].lower() not in replaced]
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in own.items() if value]
     return inbound._replace(target=original.target, readings=original.readings, lines=lines, length=len(form.body))

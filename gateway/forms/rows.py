@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from gateway.forms.record import KEEP_SECONDS, Form
 from gateway.sealing import Place, Sealer
@@ -15,6 +15,8 @@ from gateway.store import Transaction
 from gateway.store.schema import kept_forms
 
 MAX_KEPT = 5  # of one account
+MAX_FOREIGN = 500  # sent by other sites
+MAX_OF_SOURCE = 10  # of these, from one address
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +28,9 @@ class Kept:
     kept_at: int
 
 
-async def keep(tx: Transaction, sealer: Sealer, account: str, form: Form, now: int) -> Secret[str]:
-    """Return the token under which the form is found again. Of too many, the oldest go."""
-    token = Secret(secrets.token_urlsafe(32))
-    form_id = f"frm_{secrets.token_hex(10)}"
-    await tx.execute(
-        insert(kept_forms).values(
-            id=form_id,
-            token_key=digest(token.reveal().encode("ascii")),
-            account=account,
-            content=sealer.seal(form.encode(), place(form_id)),
-            kept_at=now,
-        )
-    )
+async def keep(tx: Transaction, sealer: Sealer, account: str, browser_key: bytes, form: Form, now: int) -> Secret[str]:
+    """Return the token under which the form is found again in its browser. Of too many, the oldest go."""
+    form_id, token = await add(tx, sealer, form, now, account=account, browser_key=browser_key)
     newest = select(kept_forms.c.id).where(kept_forms.c.account == account).order_by(kept_forms.c.kept_at.desc())
     keeping = list((await tx.execute(newest.limit(MAX_KEPT))).scalars())
     if form_id not in keeping:
@@ -47,14 +39,60 @@ async def keep(tx: Transaction, sealer: Sealer, account: str, form: Form, now: i
     return token
 
 
-async def find(tx: Transaction, sealer: Sealer, token: str, account: str, now: int) -> Kept | None:
-    """Return the form if it is of this account, not sent yet, and not too old."""
+async def keep_foreign(
+    tx: Transaction, sealer: Sealer, source: str, browser_key: bytes, form: Form, now: int
+) -> Secret[str] | None:
+    """The same of a form that another site sent, whoever will sign in; None if too many wait already.
+
+    `source` is the client's address, or network: anybody can send such forms, so there is a bound for each and for all.
+    """
+    waiting = select(
+        func.count(), func.count().filter(kept_forms.c.source == source)
+    ).where(kept_forms.c.account.is_(None), kept_forms.c.kept_at > now - KEEP_SECONDS)  # fmt: skip
+    of_all, of_source = (await tx.execute(waiting)).one()
+    if of_all >= MAX_FOREIGN or of_source >= MAX_OF_SOURCE:
+        return None
+    return (await add(tx, sealer, form, now, source=source, browser_key=browser_key))[1]
+
+
+async def add(
+    tx: Transaction,
+    sealer: Sealer,
+    form: Form,
+    now: int,
+    *,
+    browser_key: bytes,
+    account: str | None = None,
+    source: str | None = None,
+) -> tuple[str, Secret[str]]:
+    """Return the new row's id, and its token."""
+    token = Secret(secrets.token_urlsafe(32))
+    form_id = f"frm_{secrets.token_hex(10)}"
+    await tx.execute(
+        insert(kept_forms).values(
+            id=form_id,
+            token_key=digest(token.reveal().encode("ascii")),
+            account=account,
+            source=source,
+            browser_key=browser_key,
+            content=sealer.seal(form.encode(), place(form_id)),
+            kept_at=now,
+        )
+    )
+    return form_id, token
+
+
+async def find(
+    tx: Transaction, sealer: Sealer, token: str, account: str, browser_key: bytes | None, now: int
+) -> Kept | None:
+    """Return the form if it is of this account (or of none) and this browser, not sent yet, and not too old."""
     key = digest(token.encode("ascii", "replace"))
-    if key is None:
+    if key is None or browser_key is None:
         return None
     query = select(kept_forms.c.id, kept_forms.c.content, kept_forms.c.kept_at).where(
         kept_forms.c.token_key == key,
-        kept_forms.c.account == account,
+        or_(kept_forms.c.account == account, kept_forms.c.account.is_(None)),
+        kept_forms.c.browser_key == browser_key,
         kept_forms.c.sent_at.is_(None),
         kept_forms.c.kept_at > now - KEEP_SECONDS,
     )

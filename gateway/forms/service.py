@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
 from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.forms import rows
-from gateway.forms.record import Form
+from gateway.forms.record import IDLE_SECONDS, Form
 from gateway.forms.rows import Kept
+from gateway.limits import address_bucket
 from gateway.sealing import Sealer
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
-from gateway.sessions.record import Session
+from gateway.sessions.record import Lifetimes, Session, has_idled_lately, key_of
 from gateway.store import Store
 
 
-class KeptForms:
-    """The forms of one store."""
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`token` is where the form is found again; `browser` is for the cookie of a browser that has none yet."""
 
-    def __init__(self, store: Store, sealer: Sealer) -> None:
+    token: Secret[str]
+    browser: Secret[str] | None
+
+
+class KeptForms:
+    """The forms of one store. `owners` are normalised identifiers."""
+
+    def __init__(self, store: Store, sealer: Sealer, lifetimes: Lifetimes, owners: frozenset[str]) -> None:
         self._store = store
         self._sealer = sealer
+        self._lifetimes = lifetimes
+        self._owners = owners
 
-    async def whose(self, inbound: Inbound, session: Session | None) -> str | None:
-        """Return the account that sent this: of the session, or of one that has expired and that nobody ended."""
+    async def whose(self, inbound: Inbound, session: Session | None, now: int) -> str | None:
+        """Return the account that sent this: of the session, or of one that has just ended by idling.
+
+        The cookie of an older one may have come into other hands by now.
+        """
         if session is not None:
             return session.account
         if inbound.session_key is None:
             return None
         async with self._store.reading() as tx:
-            account_id = await session_rows.account_of_unended(tx, inbound.session_key)
-            account = await account_rows.find(tx, account_id) if account_id else None
-            return account.id if account and await account_rows.is_welcome(tx, account) else None
+            found = await session_rows.find_unended(tx, inbound.session_key)
+            account = await account_rows.find(tx, found[0]) if found else None
+            if found is None or account is None or not await account_rows.is_welcome(tx, account):
+                return None
+            lifetime = self._lifetimes.of(is_owner=account.identifier in self._owners)
+            return account.id if has_idled_lately(*found[1:], lifetime, now, IDLE_SECONDS) else None
 
-    async def keep(self, account_id: str, form: Form, inbound: Inbound, now: int) -> Secret[str] | None:
-        """Return the token under which the form is found again."""
+    async def keep(self, account_id: str, form: Form, inbound: Inbound, now: int) -> Receipt | None:
+        key, browser = browser_of(inbound)
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find(tx, account_id)
             if account is None:
                 return None
-            token = await rows.keep(tx, self._sealer, account_id, form, now)
+            token = await rows.keep(tx, self._sealer, account_id, key, form, now)
             await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, {"path": form.path}))
-            return token
+            return Receipt(token, browser)
 
-    async def find(self, token: str, account_id: str, now: int) -> Kept | None:
+    async def keep_foreign(self, form: Form, inbound: Inbound, now: int) -> Receipt | None:
+        """Keep a form that another site sent, for whoever signs in in this browser. None if too many wait."""
+        key, browser = browser_of(inbound)
+        async with self._store.transaction(announce=False) as tx:
+            source = address_bucket(inbound.address)
+            token = await rows.keep_foreign(tx, self._sealer, source, key, form, now)
+        return Receipt(token, browser) if token else None
+
+    async def find(self, token: str, account_id: str, inbound: Inbound, now: int) -> Kept | None:
         async with self._store.reading() as tx:
-            return await rows.find(tx, self._sealer, token, account_id, now)
+            return await rows.find(tx, self._sealer, token, account_id, inbound.form_key, now)
 
     async def consume(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> bool:
         """Return whether the form may be sent now; it never may again."""
@@ -65,3 +92,14 @@ class KeptForms:
             if await rows.give_back(tx, self._sealer, kept) and account is not None:
                 details = {"path": kept.form.path}
                 await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, details, session.id))
+
+
+def browser_of(inbound: Inbound) -> tuple[bytes, Secret[str] | None]:
+    """Return the key of the browser that a form is kept for, and the value of its cookie if it gets one now.
+
+    The cookie of the session is not enough: a copy of it in other hands could leave a form for its owner to send.
+    """
+    if inbound.form_key is not None:
+        return inbound.form_key, None
+    browser = session_rows.new_token()
+    return key_of(browser), browser

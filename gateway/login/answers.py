@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.edge.return_to import safe_return
+from gateway.edge.cookies import SENT_COOKIE
+from gateway.edge.return_to import HOME, quote_way, safe_return, sent_value
 from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.outcome import GoOn, SignedIn
 from gateway.secret import Secret
-from gateway.sessions.record import Lifetimes
+from gateway.sessions.record import Lifetimes, digest
 from gateway.visit import Form, Visit
 
 MAX_EXPIRED = 200  # cookies
@@ -29,7 +29,7 @@ class Wish:
 
     @property
     def query(self) -> str:
-        return urlencode({"next": self.target, **({"again": "1"} if self.again else {})}, safe="/")
+        return f"next={quote_way(self.target)}{'&again=1' if self.again else ''}"
 
 
 def wish_of_query(request: web.Request) -> Wish:
@@ -65,13 +65,17 @@ class Answers:
 
     def welcome(self, visit: Visit, signed_in: SignedIn, target: str) -> web.Response:
         """Send a person who is signed in now to where they wanted."""
-        return self.with_session(see_other(target), visit, signed_in)
+        return self.with_session(see_other(target), visit, signed_in, target)
 
-    def with_session(self, response: web.Response, visit: Visit, signed_in: SignedIn) -> web.Response:
+    def with_session(
+        self, response: web.Response, visit: Visit, signed_in: SignedIn, target: str = HOME
+    ) -> web.Response:
         lifetime = self.lifetimes.owners if signed_in.is_owner else self.lifetimes.members
         set_cookie(response, self.cookie, signed_in.token, lifetime.absolute)
         if visit.inbound.attempt_key is not None:
             expire(response, attempt.COOKIE)
+        if visit.inbound.sent_key == digest(sent_value(target).encode("ascii")):
+            expire(response, SENT_COOKIE.decode("ascii"))  # its way ends here; another tab's may not
         if not signed_in.is_same_person:
             expire_upstream_cookies(response, visit)
         return response

@@ -31,7 +31,7 @@ from gateway.mail.notices import Notices
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.sessions.new_device import NewDevices
-from gateway.sessions.record import Session, digest
+from gateway.sessions.record import Session, key_of
 from gateway.store import Store, Transaction
 from gateway.visit import Visit
 
@@ -289,10 +289,3 @@ class Flow:
         details: Mapping[str, str] | Mapping[str, int],
     ) -> None:
         await audit.record_or_count(tx, entry_of(event, evidence.account, inbound, now, details, evidence.session_id))
-
-
-def key_of(token: Secret[str]) -> bytes:
-    key = digest(token.reveal().encode("ascii"))
-    if key is None:
-        raise RuntimeError("a new token is malformed")
-    return key

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.edge.return_to import NOT_KEPT
+from gateway.edge.cookies import SENT_COOKIE
+from gateway.edge.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
 from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.answers import (
@@ -26,6 +27,7 @@ from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
 from gateway.pages import Renderer
 from gateway.secret import Secret
+from gateway.sessions.record import digest
 from gateway.visit import Visit, read_form, visit_of
 
 RETRY_WHEN_BUSY = 5  # seconds
@@ -69,11 +71,23 @@ class LoginPages:
         self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /login: the form; who is signed in goes on at once, unless the password is wanted again."""
+        """GET /login: the form, unless somebody is signed in and the password is not wanted again."""
         visit, wish = visit_of(request), wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
-            return see_other(wish.target)
-        return self._form(visit, wish, news=next((word for word in NEWS if word in request.query), ""))
+            return self._signed_in(visit, wish, news_in(request))
+        return self._form(visit, wish, news=news_in(request))
+
+    def _signed_in(self, visit: Visit, wish: Wish, news: str) -> web.Response:
+        """Whom the gate sent here before they signed in (in another tab) goes on at once.
+
+        Anybody else is asked: an application that has a page for signing in of its own would send them here again.
+        """
+        was_sent = visit.inbound.sent_key == digest(sent_value(wish.target).encode("ascii"))
+        if was_sent and news not in (NOT_KEPT, FOREIGN_FORM):
+            response = see_other(wish.target)
+            expire(response, SENT_COOKIE.decode("ascii"))
+            return response
+        return self._renderer.page("signed-in.html", visit, target=wish.target, news=news)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login: `email`, `password`, `next`; or `start-over`."""
@@ -154,3 +168,10 @@ class LoginPages:
             minutes=minutes,
             news=news,
         )
+
+
+def news_in(request: web.Request) -> str:
+    """Return what has just happened, by the query of the address: one fixed word of it."""
+    if request.query.get(NOT_KEPT) == FOREIGN_FORM:
+        return FOREIGN_FORM
+    return next((word for word in NEWS if word in request.query), "")

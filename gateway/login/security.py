@@ -15,12 +15,12 @@ from gateway.factors import backup_code, totp
 from gateway.factors.backup_code import BackupCodeFactor, Left
 from gateway.factors.record import Factor, Proof, first_missing, with_proof
 from gateway.factors.totp import Enrolment
-from gateway.login.flow import Flow, key_of
+from gateway.login.flow import Flow
 from gateway.login.outcome import SignedIn
 from gateway.mail.notices import Notices
 from gateway.secret import Secret
 from gateway.sessions import rows as session_rows
-from gateway.sessions.record import Session
+from gateway.sessions.record import Session, key_of
 from gateway.store import Store, Transaction
 
 FRESH_SECONDS = 600

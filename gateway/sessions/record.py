@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.accounts.record import Module, Role
 from gateway.factors.record import Factor, Proof
+from gateway.secret import Secret
 
 TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")  # 256 random bits, base64url without padding
 
@@ -67,6 +68,19 @@ def end_of(started_at: int, seen_at: int, lifetime: Lifetime) -> int:
 def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) -> bool:
     """Whether it is over by `now`. `seen_at` is the latest use known anywhere; the store's may lag by a minute."""
     return now >= end_of(started_at, seen_at, lifetime)
+
+
+def has_idled_lately(started_at: int, seen_at: int, lifetime: Lifetime, now: int, within: int) -> bool:
+    """Whether a session that is over ended by idling, and not longer ago than `within` seconds."""
+    return started_at + lifetime.absolute > now and seen_at + lifetime.idle > now - within
+
+
+def key_of(token: Secret[str]) -> bytes:
+    """Return the SHA-256 of a cookie's value that was made here."""
+    key = digest(token.reveal().encode("ascii"))
+    if key is None:
+        raise RuntimeError("a new token is malformed")
+    return key
 
 
 def digest(token: bytes) -> bytes | None:

@@ -205,6 +205,15 @@ async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
+async def find_unended(tx: Transaction, token_key: bytes) -> tuple[str, int, int] | None:
+    """Return account, beginning and last use of a cookie's session, if nobody has ended it; it may have expired."""
+    query = select(sessions.c.account, sessions.c.started_at, sessions.c.seen_at).where(
+        sessions.c.token_key == token_key, sessions.c.ended_at.is_(None)
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return (row.account, row.started_at, row.seen_at) if row else None
+
+
 async def newest(tx: Transaction) -> int | None:
     """Return when a session was last opened or used, as far as that is written."""
     seen_at: int | None = (await tx.execute(select(func.max(sessions.c.seen_at)))).scalar_one()

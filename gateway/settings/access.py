@@ -55,10 +55,19 @@ class RuleLine(Line):
     owner: bool = False
     require: Literal["totp", "password", "magic_link"] | None = None
     fresh: Annotated[int, Field(ge=1)] | None = None
+    cross_site_post: bool = False
 
     def entry(self) -> Rule:
         require = Factor(self.require) if self.require else None
-        return Rule(self.path, frozenset(self.roles), frozenset(self.tenants), self.owner, require, self.fresh)
+        return Rule(
+            self.path,
+            frozenset(self.roles),
+            frozenset(self.tenants),
+            self.owner,
+            require,
+            self.fresh,
+            self.cross_site_post,
+        )
 
 
 def check_owner(email: str) -> str:

@@ -135,10 +135,29 @@ kept_forms = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("token_key", LargeBinary(32), nullable=False, unique=True),
-    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("account", String(40), ForeignKey("accounts.id"), index=True),  # none: another site sent it
+    Column("source", String(50)),  # the address that sent it, where there is no account
+    Column("browser_key", LargeBinary(32), nullable=False),
     Column("content", LargeBinary, nullable=False),  # sealed
     Column("kept_at", BigInteger, nullable=False, index=True),
     Column("sent_at", BigInteger),
+)
+
+browsers = Table(
+    "browsers",
+    metadata,
+    Column("key", LargeBinary(32), primary_key=True),  # SHA-256 of its cookie
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),  # signed in last
+    Column("seen_at", BigInteger, nullable=False, index=True),  # signed in then
+)
+
+browser_cookies = Table(
+    "browser_cookies",
+    metadata,
+    Column("browser", LargeBinary(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("domain", String(256), primary_key=True),  # "" for the host that set it
+    Column("path", String(256), primary_key=True),
 )
 
 outbox = Table(

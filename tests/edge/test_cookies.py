@@ -6,17 +6,19 @@ import hashlib
 
 import pytest
 
-from gateway.edge.cookies import split_cookies
+from gateway.edge.cookies import OTHER_COOKIES, split_cookies
 
 NAME = b"__Host-otium_session"
 ATTEMPT = b"__Host-otium_attempt"
+OWN = (NAME, ATTEMPT, *OTHER_COOKIES)
 TOKEN = b"a" * 43
 KEY = hashlib.sha256(TOKEN).digest()
 
 
 def split(value: bytes) -> tuple[bytes | None, bytes, tuple[str, ...]]:
     """Return the session's key, what is forwarded, and the names of that."""
-    session, _, line, names = split_cookies(value, NAME, ATTEMPT)
+    found = split_cookies(value, NAME, ATTEMPT)
+    session, line, names = found.session_key, found.line, found.names
     assert not line or line.startswith(b"Cookie: ")
     return session, line.removeprefix(b"Cookie: "), names
 
@@ -66,11 +68,14 @@ def test_two_session_cookies_name_nobody(other: bytes) -> None:
     assert rest == b"x=1"
 
 
-def test_session_and_attempt_are_told_apart() -> None:
-    other = b"b" * 43
-    session, attempt, line, _ = split_cookies(NAME + b"=" + TOKEN + b"; x=1; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)
-    assert (session, attempt, line) == (KEY, hashlib.sha256(other).digest(), b"Cookie: x=1")
-    assert split_cookies(ATTEMPT + b"=" + TOKEN + b"; " + ATTEMPT + b"=" + other, NAME, ATTEMPT)[1] is None
+def test_our_own_cookies_are_told_apart() -> None:
+    tokens = [letter * 43 for letter in (b"a", b"b", b"c", b"d", b"e")]
+    pairs = [name + b"=" + token for name, token in zip(OWN, tokens, strict=True)]
+    found = split_cookies(b"; ".join((*pairs, b"x=1")), NAME, ATTEMPT)
+    keys = (found.session_key, found.attempt_key, found.form_key, found.browser_key, found.sent_key)
+    assert keys == tuple(hashlib.sha256(token).digest() for token in tokens)
+    assert found.line == b"Cookie: x=1"
+    assert split_cookies(b"; ".join((*pairs, pairs[1])), NAME, ATTEMPT).attempt_key is None
 
 
 def test_all_our_cookies_are_taken_out() -> None:

@@ -259,7 +259,7 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     form.page.get_by_label("Email").fill(form.email)
     form.page.get_by_label("Password").fill(PASSWORD)
     form.press("Sign in")
-    form.has_heading("Your form is still here")
+    form.has_heading("We saved your form")
     links["form"] = form.page.url
     yield Cast(site, {who: context.new_page() for who, context in contexts.items()}, links)
     for context in contexts.values():

@@ -91,7 +91,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     mailed_links: [
         {**link("stale", NOW - 9 * DAY), "purpose": "reset", "identifier": "a@x.example", "content": b""}
     ],
-    kept_forms: [{**link("stale", 0), "content": b"", "kept_at": NOW - 601}],
+    kept_forms: [{**link("stale", 0), "browser_key": b"", "content": b"", "kept_at": NOW - 601}],
     outbox: [mail("stale", NOW - 31 * DAY)],
     sessions: [session("stale", LONG_AGO, LONG_AGO + 60), session("stale-open", LONG_AGO, None)],
     streaks: [{"account": "acc_1", "factor": "totp", "origin": "phone", "failures": 3, "wait_until": LONG_AGO}],
@@ -110,7 +110,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     attempts: [{**link("fresh", 0), "proofs": "[]", "started_at": NOW - 60}],
     magic_links: [{**link("fresh", NOW - 60), "holder": "h", "target": "/"}],
     mailed_links: [{**link("fresh", NOW - 6 * DAY), "purpose": "invitation", "identifier": "a", "content": b""}],
-    kept_forms: [{**link("fresh", 0), "content": b"", "kept_at": NOW - 60}],
+    kept_forms: [{**link("fresh", 0), "browser_key": b"", "content": b"", "kept_at": NOW - 60}],
     outbox: [mail("fresh", NOW - 29 * DAY), mail("waiting", None), mail("old-waiting", None, 1)],
     sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],
     forgotten_devices: [{"account": "acc_1", "device": "fresh", "at": NOW - 60}],
