@@ -28,6 +28,7 @@ from gateway.admin.listener import AdminListener
 from gateway.admin.pulse import Pulse
 from gateway.admin.tally import Tally
 from gateway.admin.traffic import Traffic, UnreadableHops
+from gateway.browsers.learning import CookieLearner
 from gateway.deadlines import Deadlines
 from gateway.desk import FOREIGN_FORM_PATH, Desk, pages_application
 from gateway.edge.connection import ClientConnection, Edge
@@ -79,6 +80,7 @@ log = get_logger("app")
 
 FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
+COOKIE_SECONDS = 60
 HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
@@ -126,6 +128,7 @@ class Gateway:
         self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
         self._keeper = keeper_of(settings, self._store)
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
+        self._cookie_learner = CookieLearner(self._store)
         self._forms = KeptForms(self._store, Sealer(settings.secrets), lifetimes_of(settings), settings.access.owners)
         self._pages = self._build_pages(settings, routes)
         reader = reader_of(settings, UnreadableHops(self._tally, lambda: self._clock.utc).note)
@@ -164,6 +167,7 @@ class Gateway:
             origins=own_origins(settings),
             steps=steps_of(paths_of(settings)),
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
+            learn_cookies=self._cookie_learner.note,
             late=LateForms(self._forms, reader, paths_of(settings)["form"], own_origins(settings)),
         )
         self._traffic = Traffic(self._tally, upstream)
@@ -224,6 +228,7 @@ class Gateway:
         self._chores = [
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
+            loop.create_task(self._every(COOKIE_SECONDS, self._cookie_learner.flush)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
             loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
@@ -261,6 +266,7 @@ class Gateway:
         with contextlib.suppress(StoreUnavailable):
             await self._lookup.flush(self._store)
             await self._keeper.settle(self._clock.utc, at_once=True)
+            await self._cookie_learner.flush()
         for upstream in self._upstreams:
             upstream.close()
         if self._runner is not None:

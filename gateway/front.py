@@ -72,6 +72,7 @@ class Front:
         steps: Mapping[Factor, str],
         forward_auth_path: str,
         late: LateForms,
+        learn_cookies: Callable[[Inbound, list[bytes]], None],
     ) -> None:
         self._lookup = lookup
         self._rules = rules
@@ -87,6 +88,7 @@ class Front:
         self._forward_auth_path = forward_auth_path
         self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
         self._late = late
+        self._learn_cookies = learn_cookies
         self._asking: set[asyncio.Task[None]] = set()
 
     def adopt(self, rules: Rules) -> None:
@@ -205,6 +207,8 @@ class Front:
     ) -> None:
         """`body` is that of a request which did not come just now."""
         exchange = Exchange(client, inbound, to, head, session)
+        if to is self._upstream:
+            exchange.learn = self._learn_cookies
         client.relay(exchange)
         if body:
             exchange.send_body(body, True)

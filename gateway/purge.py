@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, not_, or_, select, tu
 from gateway.accounts.imports import KEEP_SECONDS as IMPORT_SECONDS
 from gateway.accounts.links import LIFE_SECONDS as MAILED_LINK_SECONDS
 from gateway.attacks.rows import QUIET_SECONDS
+from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
 from gateway.factors.magic_link import LIFE_SECONDS as MAGIC_LINK_SECONDS
 from gateway.forms.record import KEEP_SECONDS as FORM_SECONDS
 from gateway.login.attempt import LIFE_SECONDS as ATTEMPT_SECONDS
@@ -26,6 +27,8 @@ from gateway.store.schema import (
     attempts,
     blocks,
     forgotten_devices,
+    browser_cookies,
+    browsers,
     import_rows,
     imports,
     kept_forms,
@@ -71,6 +74,8 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     yield import_rows, import_rows.c.import_id.in_(select(imports.c.id).where(is_old))
     yield imports, is_old
     yield kept_forms, kept_forms.c.kept_at < now - FORM_SECONDS
+    yield browsers, browsers.c.seen_at < now - BROWSER_SECONDS
+    yield browser_cookies, browser_cookies.c.browser.not_in(select(browsers.c.key))
     yield outbox, or_(outbox.c.sent_at < now - KEEP_MAIL_SECONDS, outbox.c.abandoned_at < now - KEEP_MAIL_SECONDS)
     # A session that is over still tells a known device from a new one, for as long as devices are known.
     is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest_session - DAY)

@@ -25,6 +25,7 @@ ROUTES = (
     Route("link", "/login/link", Need.NOBODY),
     Route("link_opened", "/login/link/{token}", Need.NOBODY),
     Route("form", "/login/form/{token}", Need.SESSION),
+    Route("clear", "/login/clear", Need.SESSION),
     Route("logout", "/logout", Need.NOBODY),
     Route("forgot", "/forgot-password", Need.NOBODY),
     Route("reset", "/reset-password/{token}", Need.NOBODY),

@@ -111,7 +111,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         backup_codes=backup_codes,
         magic_links=magic_links,
     )
-    answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path))
+    answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path), path["clear"])
     counts = SignInCounts(parts.count_sign_in)
     links = LinkPages(
         flow=flow,
@@ -238,6 +238,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         "form": {"GET": forms.show},
         "keep": {"POST": forms.keep},
         "keep_foreign": {"POST": forms.keep_foreign},
+        "clear": {"GET": login.clear},
         "logout": {"GET": login.confirm_sign_out, "POST": login.sign_out},
         "security": {"GET": security.show},
         "security_totp": {"GET": security.show_totp, "POST": security.submit_totp},

@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
         "sessions.pages",
     },
     {"desk", "forms.pages", "forms.service"},
-    {"login"},
+    {"login", "browsers.learning"},
     {"pages"},
     {"visit"},
     {"sessions.new_device", "sessions.service"},
@@ -76,10 +76,12 @@ LAYERS: list[set[str]] = [
         "audit.counting",
         "attacks.rows",
         "attacks.blocks",
+        "browsers.rows",
     },
     {"store"},
     {
         "sessions.device",
+        "browsers.record",
         "edge.inbound",
         "edge.names",
         "edge.cookies",
@@ -95,7 +97,7 @@ LAYERS: list[set[str]] = [
     },
     {"sessions.record"},
     {"accounts.record", "factors.record", "secret", "places"},
-    {"edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms", ""},
+    {"edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms", "browsers", ""},
 ]
 
 
@@ -107,7 +109,7 @@ def layer_of(module: str) -> int:
         for place, layer in enumerate(LAYERS):
             if name in layer and (
                 length == len(names)
-                or name not in ("edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms")
+                or name not in ("edge", "proxy", "accounts", "sessions", "audit", "attacks", "forms", "browsers")
             ):
                 return place
     raise AssertionError(f"{module} has no layer: give it one in LAYERS")

@@ -141,7 +141,7 @@ class PasswordPages:
         current, new = Secret(form.text("current")), Secret(form.text("password"))
         match await self._service.change(session, current, new, visit.inbound, now):
             case Set(token) if token is not None:
-                signed_in = SignedIn(token, session.is_owner, is_same_person=True)
+                signed_in = SignedIn(token, session.is_owner)
                 return self._answers.welcome(visit, signed_in, f"{self._paths.security}?done=password")
             case Unfit(why):
                 return self._page("password.html", request, status=422, problem="unfit", refusal=why, minutes=0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.edge.cookies import SENT_COOKIE
+from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
+from gateway.browsers.record import expiries, fitting, guess
+from gateway.browsers.rows import Arrival, Former
+from gateway.edge.cookies import BROWSER_COOKIE, SENT_COOKIE
 from gateway.edge.return_to import HOME, quote_way, safe_return, sent_value
 from gateway.factors.record import Factor
 from gateway.login import attempt
@@ -16,7 +19,7 @@ from gateway.secret import Secret
 from gateway.sessions.record import Lifetimes, digest
 from gateway.visit import Form, Visit
 
-MAX_EXPIRED = 200  # cookies
+CLEARING_ROUNDS = 12  # answers; browsers follow twenty redirects
 FLAGS = "Secure; HttpOnly; SameSite=Lax"
 
 
@@ -47,11 +50,15 @@ def only(targets: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`steps` are the paths of the page for each factor; `cookie` is the session cookie's name."""
+    """`steps` are the paths of the page for each factor; `cookie` is the session cookie's name.
+
+    `clear_path` is the page that takes away what did not fit into the answer which opens a session.
+    """
 
     cookie: str
     lifetimes: Lifetimes
     steps: Mapping[Factor, str]
+    clear_path: str
 
     def step(self, factor: Factor, wish: Wish) -> web.Response:
         """Send the browser to the page of `factor`."""
@@ -65,7 +72,17 @@ class Answers:
 
     def welcome(self, visit: Visit, signed_in: SignedIn, target: str) -> web.Response:
         """Send a person who is signed in now to where they wanted."""
-        return self.with_session(see_other(target), visit, signed_in, target)
+        return self.with_session(see_other(self.way_on(visit, signed_in, target)), visit, signed_in, target)
+
+    def way_on(self, visit: Visit, signed_in: SignedIn, target: str) -> str:
+        """Return where the answer that opens the session leads: to `target`, once the browser is cleared."""
+        lines = leftovers(visit, signed_in.arrival)
+        count = fitting(lines)
+        return target if count == len(lines) else self.clearing(target, count, CLEARING_ROUNDS)
+
+    def clearing(self, target: str, done: int, rounds: int) -> str:
+        """Return the address at which clearing goes on, when `done` cookies were named already."""
+        return f"{self.clear_path}?{Wish(target).query}&done={done}&rounds={rounds}"
 
     def with_session(
         self, response: web.Response, visit: Visit, signed_in: SignedIn, target: str = HOME
@@ -76,9 +93,27 @@ class Answers:
             expire(response, attempt.COOKIE)
         if visit.inbound.sent_key == digest(sent_value(target).encode("ascii")):
             expire(response, SENT_COOKIE.decode("ascii"))  # its way ends here; another tab's may not
-        if not signed_in.is_same_person:
-            expire_upstream_cookies(response, visit)
+        arrival = signed_in.arrival
+        if arrival is not None:
+            if arrival.former is Former.OTHER:
+                response.headers["Clear-Site-Data"] = '"cache", "storage"'
+            self.clear(response, leftovers(visit, arrival), arrival.token)
         return response
+
+    def clear(self, response: web.Response, lines: Sequence[str], browser: Secret[str] | None) -> None:
+        """Expire as many cookies as fit. Once none is left, the browser is another one, with another cookie."""
+        count = fitting(lines)
+        for line in lines[:count]:
+            response.headers.add("Set-Cookie", line)
+        if count == len(lines) and browser is not None:
+            set_cookie(response, BROWSER_COOKIE.decode("ascii"), browser, BROWSER_SECONDS)
+
+
+def leftovers(visit: Visit, arrival: Arrival | None) -> list[str]:
+    """Return the values of the Set-Cookie fields that take away what the application kept for who was here before."""
+    if arrival is None or arrival.former is Former.SAME:
+        return []
+    return expiries(arrival.learnt, visit.inbound.cookies, visit.inbound.host)
 
 
 def set_cookie(response: web.Response, name: str, value: Secret[str], seconds: int) -> None:
@@ -95,10 +130,10 @@ def see_other(target: str) -> web.Response:
 
 
 def expire_upstream_cookies(response: web.Response, visit: Visit) -> None:
-    """Expire what the app keeps in this browser: some apps go on with the first user they saw (pgAdmin, Airflow).
+    """Expire what the application keeps in this browser, as far as it is sent to us and fits.
 
-    Browsers hold fewer than `MAX_EXPIRED` for a site; who sends more would only make the answer too long to arrive.
+    Beside Clear-Site-Data, for browsers that do not know it; what is left then goes when another person signs in.
     """
-    for name in visit.inbound.cookies[:MAX_EXPIRED]:
-        if name.isascii() and name.isprintable() and not set(name) & set(' ";,='):
-            response.headers.add("Set-Cookie", f"{name}=; Path=/; Max-Age=0; Secure")
+    lines = [cookie.expiry for cookie in guess(visit.inbound.cookies, "")]
+    for line in lines[: fitting(lines)]:
+        response.headers.add("Set-Cookie", line)

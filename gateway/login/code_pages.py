@@ -59,8 +59,9 @@ class CodePages:
         outcome = await self._flow.enrol(visit, offered, code, again=wish.again, now=now)
         if isinstance(outcome, SignedIn) and outcome.backup_codes:
             self._counts.note(Factor.TOTP, outcome)
-            page = self._renderer.page("codes.html", None, codes=outcome.backup_codes, target=wish.target, count=None)
-            return self._answers.with_session(page, visit, outcome)
+            target = self._answers.way_on(visit, outcome, wish.target)
+            page = self._renderer.page("codes.html", None, codes=outcome.backup_codes, target=target, count=None)
+            return self._answers.with_session(page, visit, outcome, wish.target)
         return await self._answer(visit, wish, outcome, Factor.TOTP, now, offered)
 
     async def show_backup(self, request: web.Request) -> web.StreamResponse:

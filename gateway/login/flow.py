@@ -16,6 +16,9 @@ from gateway.accounts import rows as account_rows
 from gateway.accounts.record import Account
 from gateway.audit import rows as audit
 from gateway.audit.events import Event, entry_of
+from gateway.browsers import rows as browser_rows
+from gateway.browsers.record import AppCookie
+from gateway.browsers.rows import Arrival
 from gateway.edge.inbound import Inbound
 from gateway.factors import backup_code, magic_link, totp
 from gateway.factors.backup_code import BackupCodeFactor
@@ -158,7 +161,7 @@ class Flow:
                 return Refused(Wrong())
             outcome = await self._advance(tx, evidence, Proof(Factor.TOTP, now), visit.inbound, now)
             if isinstance(outcome, SignedIn):
-                return SignedIn(outcome.token, outcome.is_owner, outcome.is_same_person, tuple(codes))
+                return SignedIn(outcome.token, outcome.is_owner, outcome.arrival, tuple(codes))
             return outcome
 
     async def set_up(
@@ -207,6 +210,18 @@ class Flow:
         async with self._store.transaction(announce=False) as tx:
             await attempts.end_key(tx, visit.inbound.attempt_key, now)
 
+    async def left_behind(self, visit: Visit) -> tuple[AppCookie, ...] | None:
+        """Return the cookies that the application set for who was in this browser before; None for the same person."""
+        key, session = visit.inbound.browser_key, visit.session
+        async with self._store.reading() as tx:
+            last = await browser_rows.last_account(tx, key)
+            return None if session is None or last in (None, session.account) else await browser_rows.learnt(tx, key)
+
+    async def settle_in(self, session: Session, visit: Visit, now: int) -> Arrival:
+        """The browser is cleared: from now on it is that of `session`."""
+        async with self._store.transaction(announce=False) as tx:
+            return await browser_rows.arrive(tx, visit.inbound.browser_key, session.account, None, now)
+
     # What it leads to.
 
     async def _advance(self, tx: Transaction, evidence: Evidence, proof: Proof, inbound: Inbound, now: int) -> Outcome:
@@ -239,12 +254,13 @@ class Flow:
             return Gone()
         details = {"proved": proof.factor.value}
         await audit.record(tx, entry_of(Event.STEP_UP, account, inbound, now, details, session.id))
-        return SignedIn(token, session.is_owner, is_same_person=True)
+        return SignedIn(token, session.is_owner)
 
     async def _open(
         self, tx: Transaction, account: Account, proofs: tuple[Proof, ...], inbound: Inbound, now: int
     ) -> SignedIn:
-        is_same_person = await self._end_last(tx, account, inbound, now)
+        last = await self._end_last(tx, account, inbound, now)
+        arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
         is_known = await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now)
         token = session_rows.new_token()
         session = await session_rows.add(
@@ -260,18 +276,18 @@ class Flow:
         await audit.record(tx, entry_of(Event.LOGIN, account, inbound, now, details, session))
         if not is_known:
             await self._new_devices.tell(tx, account, session, inbound, now)
-        return SignedIn(token, account.identifier in self._owners, is_same_person)
+        return SignedIn(token, account.identifier in self._owners, arrival)
 
-    async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> bool:
-        """End the session that this browser came with. Returns whether it was of the same account."""
+    async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str | None:
+        """End the session that this browser came with. Returns whose it was."""
         if inbound.session_key is None:
-            return False
+            return None
         owner = await session_rows.account_of_key(tx, inbound.session_key)
         if await session_rows.end_key(tx, inbound.session_key, now):
             whose = account if owner == account.id else await account_rows.find(tx, owner or "")
             details = {"how": "signed in anew"}
             await audit.record(tx, entry_of(Event.LOGOUT, whose or account, inbound, now, details))
-        return owner == account.id
+        return owner
 
     async def _tell(self, tx: Transaction, factor: Factor, evidence: Evidence, inbound: Inbound, now: int) -> None:
         if factor is Factor.BACKUP_CODE:

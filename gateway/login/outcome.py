@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.accounts.record import Account
+from gateway.browsers.rows import Arrival
 from gateway.factors.contract import Wrong
 from gateway.factors.record import Factor
 from gateway.secret import Secret
@@ -12,11 +13,11 @@ from gateway.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`token` is the cookie's value. `is_same_person`: this browser's last session was of the same account."""
+    """`token` is the cookie's value. `arrival` says who was in this browser before; a session that goes on has none."""
 
     token: Secret[str]
     is_owner: bool
-    is_same_person: bool
+    arrival: Arrival | None = None
     backup_codes: tuple[Secret[str], ...] = ()
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.browsers.record import expiries, fitting
 from gateway.edge.cookies import SENT_COOKIE
 from gateway.edge.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
 from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.answers import (
+    CLEARING_ROUNDS,
     Answers,
     Wish,
     expire,
@@ -117,6 +119,23 @@ class LoginPages:
                 headers = {"Retry-After": str(RETRY_WHEN_BUSY)}
                 return self._form(visit, wish, email=email, problem="busy", status=503, headers=headers)
 
+    async def clear(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/clear: another person has signed in, and the application has more cookies than fit one answer."""
+        visit, wish, now = visit_of(request), wish_of_query(request), int(time.time())
+        done, rounds = count_in(request, "done"), count_in(request, "rounds")
+        learnt = await self._flow.left_behind(visit)
+        if visit.session is None or learnt is None:
+            return see_other(wish.target)
+        lines = expiries(learnt[done:], visit.inbound.cookies, visit.inbound.host)
+        count = fitting(lines)
+        if count < len(lines) and 0 < rounds <= CLEARING_ROUNDS:
+            response = see_other(self._answers.clearing(wish.target, done + min(count, len(learnt[done:])), rounds - 1))
+            self._answers.clear(response, lines, None)
+        else:
+            response = see_other(wish.target)
+            self._answers.clear(response, lines[:count], (await self._flow.settle_in(visit.session, visit, now)).token)
+        return response
+
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /logout: a question, since a link must not sign anybody out."""
         visit = visit_of(request)
@@ -168,6 +187,11 @@ class LoginPages:
             minutes=minutes,
             news=news,
         )
+
+
+def count_in(request: web.Request, name: str) -> int:
+    text = request.query.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 5 else 0
 
 
 def news_in(request: web.Request) -> str:

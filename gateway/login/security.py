@@ -98,7 +98,7 @@ class SecurityService:
                 tx, session.id, old_key=inbound.session_key, new_key=key_of(token), proofs=proofs
             ):
                 raise RuntimeError("a session ended under the lock of its account")
-            return Changed(SignedIn(token, session.is_owner, is_same_person=True), tuple(codes))
+            return Changed(SignedIn(token, session.is_owner), tuple(codes))
 
     async def regenerate(self, session: Session, inbound: Inbound, now: int) -> Changed | NotAllowed:
         """Make new backup codes; the old set is dead."""

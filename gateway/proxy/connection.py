@@ -197,6 +197,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._buffer = b""
             if answer.own_cookies:
                 log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
+            if answer.sets_cookies and exchange.learn is not None:
+                exchange.learn(exchange.inbound, lines)
             if answer.status >= 200:
                 self._begin_body(exchange, answer, lines, rest)
                 return

@@ -21,6 +21,7 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\
 VALIDATORS = frozenset((b"etag", b"last-modified"))
 PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
 WITHOUT_BODY = frozenset((204, 304))
+SET_COOKIE = b"set-cookie:"
 MEMO_LINES = 4_096
 MEMO_LINE_BYTES = 1_024
 
@@ -37,6 +38,7 @@ class Answer:
     is_reusable   whether the connection may carry another request after this answer
     own_cookies   how many Set-Cookie fields for one of the gateway's own names were taken out
     nominated     the names of the fields that Connection takes out
+    sets_cookies  whether there are Set-Cookie fields that pass
     passing       those of the lines that say something to us, and are the client's all the same
     """
 
@@ -51,6 +53,7 @@ class Answer:
     own_cookies: int
     nominated: frozenset[bytes]
     passing: frozenset[bytes]
+    sets_cookies: bool = False
 
 
 class AnswerReader:
@@ -128,6 +131,8 @@ class AnswerReader:
         if sum(map(len, left)) <= MEMO_LINE_BYTES:
             self._make_room()
             self._answers[left] = answer
+        if any(line[:11].lower() == SET_COOKIE for line in fresh):  # such a line is always fresh: none is remembered
+            answer = replace(answer, sets_cookies=True)
         return answer, kept
 
     def _make_room(self) -> None:
@@ -141,7 +146,7 @@ class AnswerReader:
 
     def _judge(self, line: bytes) -> tuple[int, bytes]:
         judged = self._judge_afresh(line)
-        if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != b"set-cookie:":
+        if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != SET_COOKIE:
             self._make_room()
             if judged[0] == KEEP:
                 self._passing.add(line)

@@ -19,6 +19,8 @@ from gateway.store.schema import (
     attempts,
     blocks,
     forgotten_devices,
+    browser_cookies,
+    browsers,
     import_rows,
     imports,
     kept_forms,
@@ -91,6 +93,8 @@ STALE: dict[Table, list[dict[str, object]]] = {
     mailed_links: [
         {**link("stale", NOW - 9 * DAY), "purpose": "reset", "identifier": "a@x.example", "content": b""}
     ],
+    browsers: [{"key": b"stale", "account": "acc_1", "seen_at": NOW - 401 * DAY}],
+    browser_cookies: [{"browser": b"stale", "name": "a", "domain": "", "path": "/x"}],
     kept_forms: [{**link("stale", 0), "browser_key": b"", "content": b"", "kept_at": NOW - 601}],
     outbox: [mail("stale", NOW - 31 * DAY)],
     sessions: [session("stale", LONG_AGO, LONG_AGO + 60), session("stale-open", LONG_AGO, None)],
@@ -110,6 +114,8 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     attempts: [{**link("fresh", 0), "proofs": "[]", "started_at": NOW - 60}],
     magic_links: [{**link("fresh", NOW - 60), "holder": "h", "target": "/"}],
     mailed_links: [{**link("fresh", NOW - 6 * DAY), "purpose": "invitation", "identifier": "a", "content": b""}],
+    browsers: [{"key": b"fresh", "account": "acc_1", "seen_at": NOW - 399 * DAY}],
+    browser_cookies: [{"browser": b"fresh", "name": "a", "domain": "", "path": "/x"}],
     kept_forms: [{**link("fresh", 0), "browser_key": b"", "content": b"", "kept_at": NOW - 60}],
     outbox: [mail("fresh", NOW - 29 * DAY), mail("waiting", None), mail("old-waiting", None, 1)],
     sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],

@@ -4,8 +4,8 @@ a browser. Those of before waited for ten minutes at most, and are let go."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

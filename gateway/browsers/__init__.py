@@ -1,0 +1,1 @@
+"""Browsers: who signed in last in each, and what the application keeps there."""

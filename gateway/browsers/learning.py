@@ -1,0 +1,69 @@
+"""Learns which cookies the application sets in which browser, from its answers as they pass.
+
+An answer does not wait until the store has it: that takes some milliseconds, and the next person at this browser
+longer. What a worker has seen before costs a look at a bounded memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.browsers import rows
+from gateway.browsers.record import AppCookie, read_set_cookie
+from gateway.edge.inbound import Inbound
+from gateway.logs import get_logger
+from gateway.store import Store, StoreUnavailable
+
+log = get_logger("browsers")
+
+MAX_REMEMBERED = 20_000
+MAX_WAITING = 2_000
+
+
+class CookieLearner:
+    """Of one worker."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: set[tuple[bytes, AppCookie]] = set()
+        self._waiting: dict[tuple[bytes, AppCookie], None] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, inbound: Inbound, lines: list[bytes]) -> None:
+        """Note what an answer to `inbound` sets; `lines` are all its field lines."""
+        if inbound.browser_key is None:
+            return
+        path = inbound.target.partition(b"?")[0].decode("ascii")
+        for line in lines:
+            cookie = read_set_cookie(line, path) if line[:11].lower() == b"set-cookie:" else None
+            if cookie is not None and (inbound.browser_key, cookie) not in self._known:
+                self._remember(inbound.browser_key, cookie)
+        if self._waiting and self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    def _remember(self, key: bytes, cookie: AppCookie) -> None:
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        self._known.add((key, cookie))
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting[key, cookie] = None
+
+    async def _write(self) -> None:
+        try:
+            await self.flush()
+        except StoreUnavailable as error:
+            log.warning("store_unavailable", reason=str(error))  # the next flush writes it
+        except Exception:
+            log.exception("cookies_not_noted")
+        finally:
+            self._writing = None
+
+    async def flush(self) -> None:
+        """Write what waits. Raises StoreUnavailable, and then it goes on waiting."""
+        while self._waiting:
+            key, _ = next(iter(self._waiting))
+            cookies = [cookie for of, cookie in self._waiting if of == key]
+            async with self._store.transaction(announce=False) as tx:
+                await rows.learn(tx, key, cookies)
+            for cookie in cookies:
+                self._waiting.pop((key, cookie), None)

@@ -1,0 +1,85 @@
+"""Browsers in the store: the SHA-256 of each one's cookie, who signed in there last, and what the application set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy import func, insert, select, update
+
+from gateway.browsers.record import AppCookie
+from gateway.secret import Secret
+from gateway.sessions.record import key_of
+from gateway.sessions.rows import new_token
+from gateway.store import Transaction
+from gateway.store.schema import browser_cookies, browsers
+from gateway.store.upsert import upsert
+
+MAX_COOKIES = 100  # of one browser
+
+
+class Former(Enum):
+    """Who had signed in before in a browser."""
+
+    SAME = "the same person"
+    OTHER = "another person"
+    UNKNOWN = "nobody, as far as is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Somebody has signed in. `token` is the cookie's value for a browser that gets a new one.
+
+    `learnt` are the cookies that the application had set for `former`, where that is another person.
+    """
+
+    former: Former
+    token: Secret[str] | None = None
+    learnt: tuple[AppCookie, ...] = ()
+
+
+async def arrive(tx: Transaction, key: bytes | None, account: str, last_session: str | None, now: int) -> Arrival:
+    """Note that `account` has signed in in the browser of `key`. `last_session` is whose session it came with.
+
+    A browser that changes hands becomes another one, with another cookie. If the answer never arrives, the browser is
+    still what it was, and the next sign-in finds it so.
+    """
+    last = await last_account(tx, key)
+    if key is not None and last == account:
+        await tx.execute(update(browsers).where(browsers.c.key == key).values(seen_at=now))
+        return Arrival(Former.SAME)
+    token = new_token()
+    await tx.execute(insert(browsers).values(key=key_of(token), account=account, seen_at=now))
+    known = last or last_session
+    if known is None:
+        return Arrival(Former.UNKNOWN, token)
+    if known == account:
+        return Arrival(Former.SAME, token)
+    return Arrival(Former.OTHER, token, await learnt(tx, key))
+
+
+async def last_account(tx: Transaction, key: bytes | None) -> str | None:
+    if key is None:
+        return None
+    return (await tx.execute(select(browsers.c.account).where(browsers.c.key == key))).scalar_one_or_none()
+
+
+async def learnt(tx: Transaction, key: bytes | None) -> tuple[AppCookie, ...]:
+    """Return the application's cookies in a browser, always in the same order."""
+    if key is None:
+        return ()
+    table = browser_cookies.c
+    query = select(table.name, table.domain, table.path).where(table.browser == key)
+    return tuple(AppCookie(*row) for row in await tx.execute(query.order_by(table.name, table.domain, table.path)))
+
+
+async def learn(tx: Transaction, key: bytes, cookies: Iterable[AppCookie]) -> None:
+    """Remember cookies of a known browser, as many as there is room for."""
+    if await last_account(tx, key) is None:
+        return
+    count = select(func.count()).where(browser_cookies.c.browser == key)
+    room = MAX_COOKIES - (await tx.execute(count)).scalar_one()
+    for cookie in list(cookies)[: max(0, room)]:
+        row = upsert(tx, browser_cookies).values(browser=key, **cookie._asdict())
+        await tx.execute(row.on_conflict_do_nothing())
