@@ -168,6 +168,7 @@ class Gateway:
             steps=steps_of(paths_of(settings)),
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
             learn_cookies=self._cookie_learner.note,
+            framed_page=self._renderer.framed_page,
             late=LateForms(self._forms, reader, paths_of(settings)["form"], own_origins(settings)),
         )
         self._traffic = Traffic(self._tally, upstream)
@@ -337,7 +338,7 @@ class Gateway:
         """Say what went wrong: a page to people, JSON to programs."""
         is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE, or unknown: nothing that a person sends
         lines = [ALLOW, *self._page_lines] if is_unserved else [*self._page_lines]
-        if inbound.is_navigation if inbound else not is_unserved:
+        if inbound.wants_html if inbound else not is_unserved:
             page = self._renderer.failure_page(failure, request_id, session)
             return [b"Content-Type: text/html; charset=utf-8", *lines], page
         told = failure.value

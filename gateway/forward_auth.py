@@ -106,9 +106,9 @@ class ForwardAuth:
         address = f"{self._entrance(original)}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
         location = b"Location: " + address.encode("ascii")
         if is_from_nginx(original):
-            status = b"303" if original.is_navigation else b"401"
+            status = b"303" if original.is_page else b"401"
             client.answer(401, (NO_STORE, location, b"X-Otium-Status: " + status, CHALLENGE), b"")
-        elif original.is_navigation:
+        elif original.is_page:
             client.answer(303, (NO_STORE, location), b"")
         else:
             error, message = told

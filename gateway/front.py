@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Protocol
 from urllib.parse import urlencode
 
 from gateway.deadlines import Deadlines
@@ -48,6 +49,12 @@ KEEP_PATH = b"/_gateway/keep"
 KEEP_FOREIGN_PATH = FOREIGN_FORM_PATH.encode("ascii")
 
 
+class FramedPage(Protocol):
+    """Makes the page that leads to `address` from within another (see Renderer.framed_page)."""
+
+    def __call__(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]: ...
+
+
 class Front:
     """`admit_page` makes the field line under which the pages find inbound and session (see desk.Desk).
 
@@ -73,6 +80,7 @@ class Front:
         forward_auth_path: str,
         late: LateForms,
         learn_cookies: Callable[[Inbound, list[bytes]], None],
+        framed_page: FramedPage,
     ) -> None:
         self._lookup = lookup
         self._rules = rules
@@ -89,6 +97,7 @@ class Front:
         self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
         self._late = late
         self._learn_cookies = learn_cookies
+        self._framed_page = framed_page
         self._asking: set[asyncio.Task[None]] = set()
 
     def adopt(self, rules: Rules) -> None:
@@ -229,18 +238,27 @@ class Front:
     def _send_away(
         self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str, *lines: bytes
     ) -> None:
-        """A person is taken to `address`, with further field lines; a program is told of it."""
-        if inbound.is_navigation:
-            lost = f"&{lost_query(inbound, self._origins)}" if self._late.is_lost(inbound) else ""
-            self._lead(client, 303, address + lost, *lines)
+        """A person is taken to `address`, with further field lines; a program is told of it.
+
+        What is shown within a page, or by a service worker, is a page that leads there by a link.
+        """
+        is_lost = self._late.is_lost(inbound)
+        told = f"{address}&{lost_query(inbound, self._origins)}" if is_lost else address
+        if inbound.is_page:
+            self._lead(client, 303, told, *lines)
             return
+        if inbound.wants_html:
+            fields, page = self._framed_page(told, is_lost=is_lost)
+            client.answer(401, (*fields, CHALLENGE, *lines), page)
+            return
+        redirect = (b"HX-Redirect: " + told.encode("ascii"), *lines) if inbound.is_htmx else ()
         body = {
             "error": error,
             "message": message,
             "sign_in": self._public_origin + address,
             "request_id": inbound.request_id,
         }
-        client.answer(401, (JSON, NO_STORE, CHALLENGE), json.dumps(body).encode())
+        client.answer(401, (JSON, NO_STORE, CHALLENGE, *redirect), json.dumps(body).encode())
 
     # Forms that came too late.
 

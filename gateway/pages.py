@@ -150,6 +150,14 @@ class Renderer:
         template = self._environment.get_template("failure.html")
         return template.render(session=known, here="", told=failure.value, request_id=request_id).encode()
 
+    def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
+        """Return the field lines and the text of a page that leads to `address`; one of this site may frame it."""
+        policy = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+        own = {**self._headers, "Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
+        lines = [f"{name}: {value}".encode() for name, value in own.items()]
+        text = self._environment.get_template("framed.html").render(address=address, is_lost=is_lost)
+        return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
+
     def translate(self, sentence: str) -> str:
         """Return a sentence of ours in the language of the pages."""
         return self._translations.gettext(sentence)

@@ -18,6 +18,9 @@ class Resource(NamedTuple):
     is_deep: bool
 
 
+FRAMES = (b"iframe", b"frame", b"object", b"embed")  # of Sec-Fetch-Dest (Fetch §2.2.7)
+
+
 class Inbound(NamedTuple):
     """A request whose head was judged and accepted. Nothing downstream parses the request again.
 
@@ -90,6 +93,30 @@ class Inbound(NamedTuple):
     @property
     def user_agent(self) -> str:
         return (self.value(b"user-agent") or b"").decode("utf-8", "replace")
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether a navigation takes place in a frame of another page."""
+        return self.value(b"sec-fetch-dest") in FRAMES
+
+    @property
+    def is_page(self) -> bool:
+        """Whether what answers a navigation is shown as the page of a window; a download and a frame are not.
+
+        Chromium says `empty` of a link with `download`: whatever comes with a good status is saved as the file.
+        """
+        return self.is_navigation and self.value(b"sec-fetch-dest") in (None, b"document")
+
+    @property
+    def is_htmx(self) -> bool:
+        return self.value(b"hx-request") == b"true"
+
+    @property
+    def wants_html(self) -> bool:
+        """Whether HTML is shown to a person, also by a service worker that fetched it, or by an older browser."""
+        if self.is_websocket or self.is_htmx or self.value(b"x-requested-with") is not None:
+            return False
+        return self.is_navigation or b"text/html" in (self.value(b"accept") or b"").lower()
 
     @property
     def is_navigation(self) -> bool:

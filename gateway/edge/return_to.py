@@ -18,6 +18,7 @@ OWN_FORM, FOREIGN_FORM = "1", "other-site"  # whose form it was
 MAX_LENGTH = 65_536  # characters; the settings let no request have a longer target
 MAX_QUOTED = 15_000  # characters of a target in a query; nginx.conf lets no request line be longer than 16 kB
 LONG = 4_096
+MACHINERY = ("/_gateway/static/", "/_gateway/auth", "/_gateway/password-hint")  # no pages
 PARAMETERS = re.compile(r";[^/]*")
 FRAGMENT = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*")
 
@@ -41,10 +42,13 @@ def safe_return(text: str | None) -> str:
 
 
 def is_dead_end(path: str) -> bool:
-    """Signing in must not end in signing out, nor at the sign-in page again. A form that was kept is an end."""
+    """Signing in should not end at a question to sign out, nor at the sign-in page. A form that was kept is an end.
+
+    Where the settings move these pages, it may: the one asks, and the other says who is signed in.
+    """
     if path.startswith("/login/form/"):
         return False
-    return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", "/_gateway/"))
+    return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", *MACHINERY))
 
 
 def sent_value(target: str) -> str:
@@ -75,12 +79,16 @@ def lost_query(inbound: Inbound, origins: Collection[str]) -> str:
 
 
 def way_back(inbound: Inbound, origins: Collection[str]) -> str:
-    """Return what was asked for; after a form that could not be sent, the page of ours that it stood on.
+    """Return what was asked for; after a form that could not be sent, the page of ours that it stood on,
+    and so for what is only a part of a page.
 
     `origins` are those of the site, like https://app.example.com.
     """
-    if inbound.method in ("GET", "HEAD"):
+    is_boosted = inbound.value(b"hx-boosted") == b"true"  # a link to a page, which htmx follows
+    is_part = inbound.is_framed or (inbound.is_htmx and not is_boosted)
+    if inbound.method in ("GET", "HEAD") and not is_part:
         return inbound.target.decode("ascii")
-    referer = (inbound.value(b"referer") or b"").decode("ascii", "replace")
+    page = inbound.value(b"hx-current-url") if inbound.is_htmx else None
+    referer = (page or inbound.value(b"referer") or b"").decode("ascii", "replace")
     pages = (referer.removeprefix(origin) for origin in origins if referer.startswith(f"{origin}/"))
     return next(pages, HOME)

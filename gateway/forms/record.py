@@ -93,7 +93,7 @@ def is_keepable(inbound: Inbound) -> bool:
     content_type = (inbound.value(b"content-type") or b"").partition(b";")[0].strip().lower().decode("ascii", "replace")
     return (
         inbound.method == "POST"
-        and inbound.is_navigation
+        and inbound.is_page
         and content_type in (URLENCODED, MULTIPART)
         and inbound.length <= MAX_BYTES
         and inbound.value(b"content-encoding") is None

@@ -26,6 +26,8 @@ from gateway.edge.return_to import safe_return
         "/x;jsessionid=1/y?z=%C3%A9",
         "/a?" + "q" * 8_000,
         "/caf%C3%A9",
+        "/_gateway/me/security",
+        "/_gateway/login/form/x",
         '/a?x={"b":[1]}',
     ],
 )

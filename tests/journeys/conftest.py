@@ -19,6 +19,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
 ]  # fmt: skip
 SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
+PAYMENT = '{ path = "/checkout/return", cross_site_post = true },'
 OWNERS = [f"crowd{n}@acme.example" for n in range(40, 50)]
 
 
@@ -38,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     app, address = servers.application(folder)
     mailbox = Mailbox(free_port()).start()
     more = ", ".join(f'"{email}"' for email in OWNERS)
-    access = DEMO_ACCESS.replace("owners = [", f"owners = [{more}, ")
+    access = DEMO_ACCESS.replace("owners = [", f"owners = [{more}, ").replace("rules = [", f"rules = [{PAYMENT}")
     gateway = Gateway(folder, address, access=access, mail_port=mailbox.port, changes=SIGNUP).seed().start()
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
     yield Site("https://app.example.com", port, gateway, mailbox)

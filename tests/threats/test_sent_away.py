@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from tests.support.gateway import ACCESS, HOST, PASSWORD, Gateway
+from tests.support.gateway import ACCESS, HOST, ORIGIN, PASSWORD, Gateway
 from tests.support.person import CHROME, Person
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
@@ -173,6 +173,73 @@ def test_who_signed_in_in_another_tab_goes_on_at_once(own: Gateway, upstream: Re
     went = person.open(second, follow=False)
     assert (went.status, went.get("location")) == (303, "/second?x=1")
     assert person.open(second, follow=False).status == 200  # once
+
+
+# What is no page of a window.
+
+
+def ask(own: Gateway, path: str, *lines: str, method: str = "GET") -> Response:
+    return own.exchange(get(path, "Sec-Fetch-Site: same-origin", f"Referer: {ORIGIN}/board?x=1", *lines, method=method))
+
+
+def test_a_download_without_a_session_saves_no_page_as_the_file(own: Gateway) -> None:
+    answer = ask(own, "/report.pdf", "Accept: text/html,*/*", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty")
+    assert answer.status == 401
+    assert answer.get("location") is None
+
+
+def test_what_a_service_worker_fetches_for_a_page_is_a_page(own: Gateway) -> None:
+    answer = ask(own, "/whoami", "Accept: text/html,*/*", "Sec-Fetch-Mode: same-origin", "Sec-Fetch-Dest: empty")
+    assert answer.status == 401
+    assert (answer.get("content-type") or "").startswith("text/html")
+    assert 'href="/login?next=/whoami"' in answer.body.decode()
+
+
+def test_a_failure_that_a_service_worker_shows_is_a_page(own: Gateway) -> None:
+    line = own.sign_in("manager")
+    answer = ask(own, "/admin", line, "Accept: text/html,*/*", "Sec-Fetch-Mode: same-origin", "Sec-Fetch-Dest: empty")
+    assert (answer.status, answer.get("content-type")) == (403, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("dest", ["iframe", "frame", "object", "embed"])
+def test_a_frame_of_this_site_shows_a_way_to_sign_in(own: Gateway, dest: str) -> None:
+    answer = ask(own, "/widget", "Accept: text/html", "Sec-Fetch-Mode: navigate", f"Sec-Fetch-Dest: {dest}")
+    assert answer.status == 401
+    assert "frame-ancestors 'self'" in (answer.get("content-security-policy") or "")
+    assert answer.all("x-frame-options") == ["SAMEORIGIN"]
+    assert 'href="/login?next=/board%3Fx%3D1" target="_top"' in answer.body.decode()  # the page around the frame
+
+
+def test_a_form_in_a_frame_is_not_kept_and_the_frame_says_so(own: Gateway) -> None:
+    person = Person(own)
+    person.sign_in()
+    assert own.cli("session", "revoke", "--email", person.email).returncode == 0
+    lines = ("Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Sec-Fetch-Site: same-origin")
+    answer = own.post("/widget", {"a": "1"}, person.cookie_line, f"Referer: {ORIGIN}/widget", *lines)
+    assert answer.status == 401
+    assert "we couldn’t save it" in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "lines", "way"),
+    [
+        ("GET", (f"HX-Current-URL: {ORIGIN}/board?x=1",), "/board%3Fx%3D1"),
+        ("POST", (f"HX-Current-URL: {ORIGIN}/board",), "/board&not-kept=1"),
+        ("GET", (f"HX-Current-URL: {ORIGIN}/board", "HX-Boosted: true"), "/part"),
+        ("GET", ("HX-Current-URL: https://evil.example/board",), "/"),
+        ("GET", (f"HX-Current-URL: {ORIGIN}//evil.example/board",), "//evil.example/board"),  # refused at the end
+    ],
+)
+def test_htmx_is_told_where_to_sign_in(own: Gateway, method: str, lines: tuple[str, ...], way: str) -> None:
+    answer = ask(own, "/part", "HX-Request: true", "Accept: */*", "Sec-Fetch-Mode: cors", *lines, method=method)
+    assert answer.status == 401
+    assert answer.all("hx-redirect") == [f"/login?next={way}"]
+
+
+def test_a_script_is_told_in_json_as_before(own: Gateway) -> None:
+    answer = ask(own, "/api", "Accept: application/json", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty")
+    assert (answer.status, answer.get("content-type")) == (401, "application/json")
+    assert answer.all("set-cookie") == answer.all("hx-redirect") == []
 
 
 # Deep links.
