@@ -80,7 +80,6 @@ log = get_logger("app")
 
 FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
-COOKIE_SECONDS = 60
 HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
@@ -229,7 +228,7 @@ class Gateway:
         self._chores = [
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
-            loop.create_task(self._every(COOKIE_SECONDS, self._cookie_learner.flush)),
+            loop.create_task(self._every(FLUSH_SECONDS, self._cookie_learner.flush)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
             loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
