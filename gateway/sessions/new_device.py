@@ -10,7 +10,7 @@ from gateway.mail.notices import Notices
 from gateway.sessions.revoke_link import RevokeLinks
 from gateway.store import Transaction
 
-MAILS = Limit(failures=10, window_seconds=3_600, lock_seconds=3_600)
+MAILS = Limit(failures=100, window_seconds=3_600, lock_seconds=3_600)
 
 
 class NewDevices:
@@ -24,7 +24,7 @@ class NewDevices:
     async def tell(self, tx: Transaction, account: Account, session_id: str, inbound: Inbound, now: int) -> None:
         """Put the mail into the outbox, in the transaction that opens the session.
 
-        Somebody who has the password could fill the mailbox with these. The first ten within an hour say enough.
+        Somebody who has the password could fill the mailbox with these. A hundred within an hour say enough.
         """
         if isinstance(await limits.reserve(tx, f"new-device:{account.id}", MAILS, now), Locked):
             return
