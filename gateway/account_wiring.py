@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.accounts.email_change import EmailChange, EmailPages, EmailPaths
+from gateway.accounts.email_change import Addresses, EmailChanges
+from gateway.accounts.email_pages import EmailPages, EmailPaths
 from gateway.accounts.import_pages import ImportPages
 from gateway.accounts.importer import Importer, Quota
 from gateway.accounts.invitations import Invitations
@@ -45,6 +46,7 @@ class Shared:
     outbox: Outbox
     notices: Notices
     invitations: Invitations
+    email_changes: EmailChanges
     password_limit: Limit
     paths: Mapping[str, str]
 
@@ -55,7 +57,7 @@ def account_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, 
     return {
         **password_handlers(settings, shared),
         **signup_handlers(settings, shared),
-        **email_handlers(settings, shared),
+        **email_handlers(shared),
         **people_handlers(settings, shared, importer, "accounts", is_owners=False),
         **people_handlers(settings, shared, importer, "ops_accounts", is_owners=True),
         **tenant_handlers(shared),
@@ -125,13 +127,31 @@ def signup_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, H
     }
 
 
-def email_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, Handler]]:
+def email_handlers(shared: Shared) -> dict[str, dict[str, Handler]]:
+    path = shared.paths
     pages = EmailPages(
-        change=EmailChange(shared.store, shared.sealer, shared.notices, settings.access.owners),
+        changes=shared.email_changes,
         renderer=shared.renderer,
-        paths=EmailPaths(shared.paths["login"], shared.paths["forgot"]),
+        answers=shared.answers,
+        paths=EmailPaths(
+            own=path["email"],
+            login=path["login"],
+            forgot=path["forgot"],
+            reset=path["reset"],
+            security=path["security"],
+        ),
     )
-    return {"email_confirm": {"GET": pages.show, "POST": pages.confirm}}
+    return {
+        "email": {"GET": pages.show_own, "POST": pages.ask},
+        "email_confirm": {"GET": pages.show, "POST": pages.confirm},
+        "email_old": {"GET": pages.show_old, "POST": pages.answer_old},
+        "email_undo": {"GET": pages.show_undo, "POST": pages.undo},
+    }
+
+
+def email_addresses(settings: Settings, path: Mapping[str, str]) -> Addresses:
+    """Return where the links about a change of email are opened."""
+    return Addresses(*(settings.public_url + path[name] for name in ("email_confirm", "email_old", "email_undo")))
 
 
 def people_handlers(
@@ -155,10 +175,8 @@ def people_handlers(
             store=shared.store,
             notices=shared.notices,
             invitations=shared.invitations,
-            outbox=shared.outbox,
-            sealer=shared.sealer,
+            email_changes=shared.email_changes,
             owners=owners,
-            confirm_address=settings.public_url + path["email_confirm"],
         ),
         renderer=shared.renderer,
         answers=shared.answers,

@@ -68,6 +68,7 @@ from gateway.wiring import (
     Parts,
     attacks_of,
     build_handlers,
+    email_changes_of,
     invitations_of,
     keeper_of,
     lifetimes_of,
@@ -125,6 +126,7 @@ class Gateway:
         self._sender = sender_of(settings, self._store)
         invitations = invitations_of(settings, paths_of(settings))
         self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
+        self._email_changes = email_changes_of(settings, self._store, self._hasher, paths_of(settings))
         self._keeper = keeper_of(settings, self._store)
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._cookie_learner = CookieLearner(self._store)
@@ -361,9 +363,10 @@ class Gateway:
         await self._sender.run_once(self._clock.utc)
 
     async def _watch(self) -> None:
-        """Write down what was counted; tell the owners of attacks; write a checkpoint when it is time for one."""
+        """Write down what was counted, tell owners of attacks, change emails whose time has come, sign checkpoints."""
         await self._keeper.settle(self._clock.utc)
         await self._attacks.watch(self._clock.utc)
+        await self._email_changes.run_due(self._clock.utc)
         try:
             await self._keeper.checkpoint(self._clock.utc)
         except OSError as error:

@@ -23,6 +23,8 @@ from sqlalchemy import delete, func, select, union, update
 from gateway import __version__
 from gateway.accounts import rows as account_rows
 from gateway.accounts.change import end_sessions
+from gateway.accounts.email_changes import is_open as email_change_is_open
+from gateway.accounts.links import Purpose
 from gateway.sealing import NAME_BYTES, key_names
 from gateway.settings import Settings
 from gateway.settings.load import (
@@ -37,7 +39,17 @@ from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VA
 from gateway.store import Transaction
 from gateway.store.copying import copy_to, sync
 from gateway.store.location import PostgreSQL, locate, open_private, without_password
-from gateway.store.schema import attempts, backup_codes, kept_forms, magic_links, mailed_links, outbox, sessions, totp
+from gateway.store.schema import (
+    attempts,
+    backup_codes,
+    email_changes,
+    kept_forms,
+    magic_links,
+    mailed_links,
+    outbox,
+    sessions,
+    totp,
+)
 from gateway.store.version import NEWEST, read_version
 
 MANIFEST = "manifest.json"
@@ -161,7 +173,10 @@ async def settle(tx: Transaction, by: str, now: int) -> int:
     for table in (attempts, magic_links, kept_forms):
         await tx.execute(delete(table))
     still_good = (mailed_links.c.used_at.is_(None), mailed_links.c.superseded_at.is_(None))
-    await tx.execute(update(mailed_links).where(*still_good).values(superseded_at=now))
+    # A former email can still be brought back: nobody else may be able to, and it gives nobody anything new.
+    is_undo = mailed_links.c.purpose == Purpose.EMAIL_UNDO.value
+    await tx.execute(update(mailed_links).where(*still_good, ~is_undo).values(superseded_at=now))
+    await tx.execute(update(email_changes).where(email_change_is_open).values(ended_at=now))
     waits = (outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
     await tx.execute(update(outbox).where(*waits).values(abandoned_at=now, trouble="it waited in a backup"))
     return ended

@@ -28,6 +28,7 @@ from gateway.store.schema import (
     blocks,
     browser_cookies,
     browsers,
+    email_changes,
     forgotten_devices,
     import_rows,
     imports,
@@ -43,7 +44,7 @@ from gateway.store.schema import (
 BATCH = 500  # rows of a transaction: some milliseconds
 PAUSE_SECONDS = 0.05
 DAY = 86_400
-LASTING_LIMITS = ("forgot", "link:", "new-device:", "signup")  # what is mailed is counted for up to a day
+LASTING_LIMITS = ("email-change:", "forgot", "link:", "mail-to:", "new-device:", "signup")  # mails: for up to a day
 KEEP_MAIL_SECONDS = 30 * DAY
 
 Stale = tuple[Table, ColumnElement[bool]]
@@ -67,6 +68,8 @@ def stale_rows(settings: Settings, now: int) -> Iterator[Stale]:
     yield magic_links, magic_links.c.created_at < now - MAGIC_LINK_SECONDS - DAY
     for purpose, life in MAILED_LINK_SECONDS.items():
         yield mailed_links, and_(mailed_links.c.purpose == purpose, mailed_links.c.created_at < now - life - DAY)
+    # Asked for, waited for and undone within seven days each; a day is added.
+    yield email_changes, email_changes.c.asked_at < now - 15 * DAY
     yield blocks, blocks.c.until <= now
     yield alarms, alarms.c.seen_at < now - QUIET_SECONDS - DAY
     is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway import keys
-from gateway.account_wiring import Shared, account_handlers
+from gateway.account_wiring import Shared, account_handlers, email_addresses
+from gateway.accounts.email_change import EmailChanges
 from gateway.accounts.invitations import Invitations
 from gateway.attacks.failed_passwords import FailedPasswords
 from gateway.attacks.pages import AttackPages
@@ -62,7 +63,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handlers = Mapping[str, Mapping[str, Handler]]  # by the route's name and the method
 
 # Where a blocked address is refused, unless somebody is signed in.
-SIGN_IN_PAGES = frozenset(("login", "totp", "backup", "link", "link_opened", "forgot", "reset", "signup", "invite"))
+SIGN_IN_PAGES = frozenset(
+    ("login", "totp", "backup", "link", "link_opened", "forgot", "reset", "signup", "invite", "email_confirm")
+)
 
 # Pages that need a mail server, and why.
 NEED_MAIL = {
@@ -138,9 +141,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         backup_path=path["backup"],
         enrol_path=path["security_totp"],
     )
-    password_limit = Limit(
-        configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds
-    )
+    password_limit = password_limit_of(settings)
     login = LoginPages(
         service=SignInService(
             store=parts.store,
@@ -175,6 +176,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
             others=path["sessions_others"],
             sessions=path["sessions"],
             password=path["password"],
+            email=path["email"],
         ),
     )
     attack_service = attacks_of(settings, parts.store, path)
@@ -225,6 +227,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         outbox=outbox_of(settings),
         notices=notices,
         invitations=invitations_of(settings, path),
+        email_changes=email_changes_of(settings, parts.store, parts.hasher, path),
         password_limit=password_limit,
         paths=path,
     )
@@ -324,6 +327,25 @@ def notices_of(settings: Settings, paths: Mapping[str, str]) -> Notices:
 
 def invitations_of(settings: Settings, paths: Mapping[str, str]) -> Invitations:
     return Invitations(outbox_of(settings), Sealer(settings.secrets), settings.public_url + paths["invite"])
+
+
+def password_limit_of(settings: Settings) -> Limit:
+    configured = settings.limits
+    return Limit(configured.password_failures, configured.password_window_seconds, configured.password_lock_seconds)
+
+
+def email_changes_of(settings: Settings, store: Store, hasher: Hasher, paths: Mapping[str, str]) -> EmailChanges:
+    sealer = Sealer(settings.secrets)
+    return EmailChanges(
+        store=store,
+        hasher=hasher,
+        sealer=sealer,
+        outbox=Outbox(composer_of(settings), sealer),
+        notices=notices_of(settings, paths),
+        owners=settings.access.owners,
+        limit=password_limit_of(settings),
+        addresses=email_addresses(settings, paths),
+    )
 
 
 def attacks_of(settings: Settings, store: Store, paths: Mapping[str, str]) -> AttackService:

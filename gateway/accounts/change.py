@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from gateway import limits, streaks
-from gateway.accounts import rows
+from gateway.accounts import email_changes, links, rows
 from gateway.accounts.bulk import Create
 from gateway.accounts.record import Account, Role, Status
 from gateway.audit import rows as audit
@@ -54,9 +54,11 @@ async def set_password(
     now: int,
     remarks: Mapping[str, str] = NOTHING,
 ) -> int:
-    """Set a password and sign the account out everywhere. Returns how many sessions were open."""
+    """Set a password, sign the account out everywhere and void what was mailed. Returns how many sessions were open."""
     await rows.set_password_hash(tx, account.id, password_hash)
     ended = await end_everything(tx, account, now)
+    await links.void_all(tx, account.id, now)
+    await email_changes.end_open(tx, account.id, now)
     await note(tx, Event.PASSWORD_CHANGED, account, by, now, {"sessions_ended": ended, **remarks})
     return ended
 

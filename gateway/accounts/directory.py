@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from gateway.accounts import rows
-from gateway.accounts.record import Account, Role, State, Status
+from gateway.accounts.record import Account, Role, State, Status, Unacceptable, normalise_identifier
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions, tenants, totp
 
@@ -120,6 +120,7 @@ def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnEleme
         words = wanted.words.lower()
         found.append(
             accounts.c.identifier.contains(words, autoescape=True)
+            | (accounts.c.identifier == as_identifier(wanted.words))
             | func.lower(accounts.c.name).contains(words, autoescape=True)
         )
     if wanted.role is not None:
@@ -133,6 +134,14 @@ def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnEleme
     if wanted.after:
         found.append(accounts.c.identifier > wanted.after)
     return found
+
+
+def as_identifier(words: str) -> str:
+    """Return the email that somebody typed whole, in its one spelling; "" for other words."""
+    try:
+        return normalise_identifier(words)
+    except Unacceptable:
+        return ""
 
 
 def in_tenant(tenant: str | None) -> list[ColumnElement[bool]]:

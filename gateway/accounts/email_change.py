@@ -1,98 +1,396 @@
-"""A new email for an account: confirmed by the new address, told to the old one."""
+"""Changing an account's email: one rule, whoever asks for it.
+
+Theory. An email is how an account is reached, so whoever can set it can take the account. Two agree therefore: the
+mailbox of the new email, by a link that is sent there, and the account itself, since that link is confirmed by whoever
+can sign in to the account (in a session of that browser, or with the password where that alone signs in). Without the
+first, people would take addresses of others; without the second, somebody could have a stranger's mailbox attached to
+an account that is open elsewhere.
+
+If somebody else asked (an administrator), the old address agrees as well, or has 72 hours to stop it. What is done ends
+all other sessions and is told to both addresses. The old one can take it back for seven days: it then stands on the
+account again, later changes are void, and a new password has to be chosen, for whoever changed the email knew the old
+one. Two-step verification stays as it is: no mailbox is a way around it.
+
+Nobody becomes a platform owner by a new email, and owners' emails are changed in the shell alone.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from aiohttp import web
-
-from gateway.accounts import links, rows
-from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway import limits
+from gateway.accounts import change as account_change
+from gateway.accounts import claims, email_changes, links, rows
+from gateway.accounts.email_changes import Change
+from gateway.accounts.email_outcome import (
+    Agreed,
+    Done,
+    Gone,
+    Open,
+    Overloaded,
+    Proof,
+    Refused,
+    Undone,
+    Waiting,
+)
+from gateway.accounts.invitations import TooManyMails, count_mail
+from gateway.accounts.links import LinkState, Purpose
+from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event, entry_of
+from gateway.audit.events import ACTOR, Details, Entry, Event, Outcome, entry_of
 from gateway.edge.inbound import Inbound
-from gateway.login.answers import see_other
-from gateway.mail.notices import Notices
-from gateway.pages import Renderer
+from gateway.factors import password as password_factor
+from gateway.factors import totp
+from gateway.hashing import Hasher, Verdict
+from gateway.limits import Limit, Locked
+from gateway.mail.notices import Notices, write_moment
+from gateway.mail.outbox import Outbox
 from gateway.sealing import Sealer
-from gateway.store import Store
-from gateway.visit import visit_of
+from gateway.secret import Secret
+from gateway.sessions.record import Session
+from gateway.store import Store, Transaction
+from gateway.throttle.client import client_of
+
+DAY = 86_400
+ASKED = Limit(failures=10, window_seconds=DAY, lock_seconds=DAY)
+AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class EmailPaths:
-    """Where the pages are."""
+class Addresses:
+    """Whole addresses of the links, each up to its token."""
 
-    login: str
-    forgot: str
+    confirm: str
+    old: str
+    undo: str
 
 
-class EmailChange:
-    """`owners` are normalised identifiers: nobody becomes one by a new email."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """From where something was done: a request, or, without one, the gateway by itself or an operator (`by`)."""
 
-    def __init__(self, store: Store, sealer: Sealer, notices: Notices, owners: frozenset[str]) -> None:
-        self._store = store
-        self._sealer = sealer
-        self._notices = notices
-        self._owners = owners
+    inbound: Inbound | None
+    by: str = ""
+    session: str | None = None
 
-    async def look(self, token: str, now: int) -> MailedLink | LinkState | None:
-        """Return a good link, or what has become of it. Changes nothing."""
-        async with self._store.reading() as tx:
-            link = await links.find(tx, self._sealer, Purpose.EMAIL_CHANGE, token)
-        if link is None or link.account is None:
-            return None
-        state = link.state(now)
-        return link if state is LinkState.GOOD else state
+    def entry(self, event: Event, account: Account, now: int, details: Details) -> Entry:
+        more = {**details, ACTOR: self.by} if self.by else details
+        if self.inbound is not None:
+            return entry_of(event, account, self.inbound, now, more, self.session)
+        return Entry(
+            event,
+            Outcome.SUCCESS,
+            now,
+            account.identifier,
+            tenant=account.tenant,
+            account=account.id,
+            request_id="cli" if self.by else "",
+            details=more,
+        )
 
-    async def confirm(self, token: str, inbound: Inbound, now: int) -> MailedLink | LinkState | None:
-        """Give the account its new email. Of any number of equal requests, one does."""
-        found = await self.look(token, now)
-        if not isinstance(found, MailedLink) or found.account is None:
+
+@dataclass(frozen=True, slots=True)
+class EmailChanges:
+    """`owners` are normalised identifiers, `limit` that of wrong passwords."""
+
+    store: Store
+    hasher: Hasher
+    sealer: Sealer
+    outbox: Outbox
+    notices: Notices
+    owners: frozenset[str]
+    limit: Limit
+    addresses: Addresses
+
+    # Asking.
+
+    async def find_open(self, account: str) -> Change | None:
+        async with self.store.reading() as tx:
+            return await email_changes.find_open(tx, account)
+
+    async def ask_own(self, session: Session, new: str, inbound: Inbound, now: int) -> bool:
+        """Mail a link to the new address. Returns False if this was asked for too often.
+
+        The asker sees the same for every email: one that can't be had is told so by a mail, and nobody else is.
+        """
+        try:
+            async with self.store.transaction() as tx:
+                account = await rows.find(tx, session.account, lock=True)
+                if account is None or account.identifier in self.owners:
+                    return True
+                if isinstance(await limits.reserve(tx, f"email-change:{account.id}", ASKED, now), Locked):
+                    return False
+                is_free = await claims.may_have(tx, account.tenant, new, self.owners, now, account=account.id)
+                await self.ask(tx, account, new, "", now, is_free=is_free)
+                seen = Seen(inbound, session=session.id)
+                await audit.record(tx, seen.entry(Event.EMAIL_CHANGE_REQUESTED, account, now, {"to": new}))
+        except TooManyMails:
+            return False
+        return True
+
+    async def ask(
+        self, tx: Transaction, account: Account, new: str, asked_by: str, now: int, *, is_free: bool = True
+    ) -> None:
+        """Note what is asked for and mail the links; until they are used, nothing changes.
+
+        `asked_by` is an administrator's name, "" for the person themselves. Nothing comes of an email that is not free.
+        Raises TooManyMails if the new address was mailed too often today.
+        """
+        await count_mail(tx, account.tenant, new, now)
+        changing = await email_changes.add(tx, account.id, account.identifier, new, asked_by, now)
+        company = await rows.find_tenant_name(tx, account.tenant)
+        about = {"asked_by": asked_by or account.name, "company": company, "old_email": account.identifier}
+        confirm = await self._link(tx, Purpose.EMAIL_CHANGE, changing, new, now)
+        link = f"{self.addresses.confirm}{confirm.reveal()}"
+        if is_free:
+            await self._mail(tx, "email_confirm", new, account, now, link=link, **about)
+        else:
+            await self.outbox.post(tx, "email_unavailable", new, account=None, now=now)
+        if asked_by:
+            old = await self._link(tx, Purpose.EMAIL_OLD, changing, account.identifier, now)
+            link, until = f"{self.addresses.old}{old.reveal()}", write_moment(changing.due_at)
+            await self._mail(
+                tx, "email_requested", account.identifier, account, now, link=link, new_email=new, until=until, **about
+            )
+
+    # The new address.
+
+    async def look(self, token: str, session: Session | None, now: int) -> Open | Gone:
+        """Return what the new address is asked to confirm. Changes nothing."""
+        async with self.store.reading() as tx:
+            opened = await self._find(tx, Purpose.EMAIL_CHANGE, token, now)
+            if isinstance(opened, Gone):
+                return opened
+            if opened.change.new_agreed_at is not None or not await self._is_possible(tx, opened.account):
+                return Gone()
+            return replace(opened, proof=await self._proof(tx, opened.account, session))
+
+    async def confirm(
+        self, token: str, password: Secret[str], session: Session | None, inbound: Inbound, now: int
+    ) -> Done | Waiting | Refused | Overloaded | Gone:
+        """Confirm the new email, as the account. Of any number of equal requests, one does."""
+        opened = await self.look(token, session, now)
+        if isinstance(opened, Gone):
+            return opened
+        if opened.proof is not Proof.SESSION:
+            refused = await self._compare(opened, password, inbound, now)
+            if refused is not None:
+                return refused
+        stays = session.id if session is not None and opened.proof is Proof.SESSION else None
+        async with self.store.transaction() as tx:
+            account = await rows.find(tx, opened.account.id, lock=True)
+            found = await self._find(tx, Purpose.EMAIL_CHANGE, token, now)
+            if isinstance(found, Gone):
+                return found
+            if account is None or account.password_hash != opened.account.password_hash:
+                return Gone()
+            if not await links.consume(tx, found.link, now) or not await email_changes.agree_new(
+                tx, found.change.id, now
+            ):
+                return Gone(LinkState.USED)
+            agreed = replace(found.change, new_agreed_at=now)
+            if not agreed.may_happen(now):
+                seen = Seen(inbound, session=stays)
+                await audit.record(tx, seen.entry(Event.EMAIL_CHANGE_CONFIRMED, account, now, {"to": agreed.new}))
+                return Waiting(agreed.due_at)
+            is_done = await self.complete(tx, account, agreed, Seen(inbound, session=stays), now)
+        return Done(is_signed_in=stays is not None) if is_done else Gone()
+
+    async def _proof(self, tx: Transaction, account: Account, session: Session | None) -> Proof:
+        if session is not None and session.account == account.id and session.missing is None:
+            return Proof.SESSION
+        enrolment = await totp.find_enrolment(tx, account.id)
+        needs_more = enrolment.is_enrolled or enrolment.is_demanded
+        return Proof.SIGN_IN if needs_more or account.password_hash is None else Proof.PASSWORD
+
+    async def _compare(
+        self, opened: Open, password: Secret[str], inbound: Inbound, now: int
+    ) -> Refused | Overloaded | None:
+        """Compare with the account's password, under the limit of signing in; None if it is right and enough."""
+        account = opened.account
+        if opened.proof is Proof.SIGN_IN:
+            return Refused(opened)
+        async with self.store.transaction(announce=False) as tx:
+            reserved = await password_factor.reserve_try(tx, account.identifier, account.id, inbound, self.limit, now)
+            if isinstance(reserved, Locked):
+                return Refused(opened, reserved.until)
+        verdict = await self.hasher.verify(password, account.password_hash, client_of(inbound.address))
+        async with self.store.transaction(announce=False) as tx:
+            if verdict is Verdict.BUSY:
+                await limits.give_back(tx, reserved.key, now)
+                return Overloaded()
+            if verdict is Verdict.RIGHT:
+                await password_factor.forgive_tries(tx, account.identifier, inbound.address)
+                return None
+            details = {"reason": "wrong", "where": "confirming an email"}
+            await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
+        return Refused(opened)
+
+    # The old address.
+
+    async def look_old(self, token: str, now: int) -> Open | Gone:
+        async with self.store.reading() as tx:
+            return await self._find(tx, Purpose.EMAIL_OLD, token, now)
+
+    async def agree(self, token: str, inbound: Inbound, now: int) -> Done | Agreed | Gone:
+        """The old address lets it happen, at once if the new one has confirmed."""
+        async with self.store.transaction() as tx:
+            found = await self._use(tx, Purpose.EMAIL_OLD, token, now)
+            if isinstance(found, Gone):
+                return found
+            await email_changes.agree_old(tx, found.change.id, now)
+            agreed = replace(found.change, old_agreed_at=now)
+            seen = Seen(inbound)
+            await audit.record(tx, seen.entry(Event.EMAIL_CHANGE_AGREED, found.account, now, {"to": agreed.new}))
+            if not agreed.may_happen(now):
+                return Agreed()
+            return Done() if await self.complete(tx, found.account, agreed, seen, now) else Gone()
+
+    async def stop(self, token: str, inbound: Inbound, now: int) -> Open | Gone:
+        """The old address stops it. That works for a disabled account as well: whoever asked may have disabled it."""
+        async with self.store.transaction() as tx:
+            found = await self._use(tx, Purpose.EMAIL_OLD, token, now)
+            if not isinstance(found, Gone):
+                await email_changes.end_open(tx, found.account.id, now)
+                details = {"to": found.change.new, "asked_by": found.change.asked_by}
+                await audit.record(tx, Seen(inbound).entry(Event.EMAIL_CHANGE_STOPPED, found.account, now, details))
             return found
-        async with self._store.transaction() as tx:
-            account = await rows.find(tx, found.account, lock=True)
-            if account is None or not await rows.is_welcome(tx, account):
-                return None
-            if {found.identifier, account.identifier} & self._owners:
-                return None
-            if not await links.consume(tx, found, now):
-                return LinkState.USED
-            if not await rows.set_identifier(tx, account.id, found.identifier):
-                return None
+
+    # The former address.
+
+    async def look_undo(self, token: str, now: int) -> Open | Gone:
+        async with self.store.reading() as tx:
+            return await self._find(tx, Purpose.EMAIL_UNDO, token, now)
+
+    async def undo(self, token: str, inbound: Inbound, now: int) -> Undone | Gone:
+        """Bring the former email back, end every session, and have a new password chosen."""
+        async with self.store.transaction() as tx:
+            found = await self._use(tx, Purpose.EMAIL_UNDO, token, now)
+            if isinstance(found, Gone):
+                return found
+            account, changed = found.account, found.change
+            if {changed.old, account.identifier} & self.owners:
+                return Gone()
+            if not await rows.set_identifier(tx, account.id, changed.old):
+                return Gone()
+            await email_changes.undo(tx, changed, now)
+            await rows.clear_password(tx, account.id)
             await links.void_all(tx, account.id, now)
-            details = {"from": account.identifier, "to": found.identifier}
-            await audit.record(tx, entry_of(Event.ACCOUNT_EMAIL_CHANGED, account, inbound, now, details))
-            await self._notices.send(tx, "email_changed", account, inbound, now, new_email=found.identifier)
-        return found
+            ended = await account_change.end_everything(tx, account, now)
+            details: Details = {"from": account.identifier, "to": changed.old, "sessions_ended": ended}
+            await audit.record(tx, Seen(inbound).entry(Event.EMAIL_CHANGE_UNDONE, account, now, details))
+            restored = replace(account, identifier=changed.old)
+            for told in (restored, account):
+                await self.notices.send(
+                    tx, "email_undone", told, inbound, now, email=changed.old, former_email=account.identifier
+                )
+            token_for_password = await links.issue(
+                tx, self.sealer, Purpose.RESET, account=account.id, identifier=changed.old, now=now
+            )
+        return Undone(token_for_password)
 
+    # Doing it.
 
-class EmailPages:
-    def __init__(self, *, change: EmailChange, renderer: Renderer, paths: EmailPaths) -> None:
-        self._change = change
-        self._renderer = renderer
-        self._paths = paths
+    async def run_due(self, now: int) -> int:
+        """Do what the new address has confirmed and the old one has not stopped in time. Returns how many."""
+        async with self.store.reading() as tx:
+            due = await email_changes.list_due(tx, now, AT_ONCE)
+        for waiting in due:
+            async with self.store.transaction() as tx:
+                account = await rows.find(tx, waiting.account, lock=True)
+                changing = await email_changes.find(tx, waiting.id)
+                if account is not None and changing is not None and changing.may_happen(now):
+                    await self.complete(tx, account, changing, Seen(None), now)
+        return len(due)
 
-    async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /me/email/{token}: a button, since mail scanners look at every link."""
-        found = await self._change.look(request.match_info["token"], int(time.time()))
-        if isinstance(found, MailedLink):
-            return self._page("email-confirm.html", request, who=found.identifier)
-        return self._dead(request, found)
+    async def set_now(self, tx: Transaction, account: Account, new: str, operator: str, now: int) -> bool:
+        """Change an email from the operator's shell, where owners' may be changed as well."""
+        changing = await email_changes.add(tx, account.id, account.identifier, new, operator, now)
+        agreed = replace(changing, old_agreed_at=now, new_agreed_at=now)
+        return await self.complete(tx, account, agreed, Seen(None, by=operator), now, may_be_owners=True)
 
-    async def confirm(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/email/{token}"""
-        inbound = visit_of(request).inbound
-        done = await self._change.confirm(request.match_info["token"], inbound, int(time.time()))
-        if isinstance(done, MailedLink):
-            return see_other(f"{self._paths.login}?email-changed=1")
-        return self._dead(request, done)
+    async def complete(
+        self,
+        tx: Transaction,
+        account: Account,
+        changing: Change,
+        seen: Seen,
+        now: int,
+        *,
+        may_be_owners: bool = False,
+    ) -> bool:
+        """Change the email of an account, which is locked. Returns False if that can't be, and ends the change then."""
+        owners = frozenset[str]() if may_be_owners else self.owners
+        is_possible = may_be_owners or await self._is_possible(tx, account)
+        if (
+            not is_possible
+            or account.identifier != changing.old
+            or not await claims.may_have(tx, account.tenant, changing.new, owners, now, account=account.id)
+            or not await rows.set_identifier(tx, account.id, changing.new)
+        ):
+            await email_changes.end_open(tx, account.id, now)
+            return False
+        await email_changes.finish(tx, changing, now)
+        await links.void_all(tx, account.id, now)
+        ended = await account_change.end_everything(tx, account, now, but=seen.session)
+        asked_by: Details = {"asked_by": changing.asked_by} if changing.asked_by else {}
+        details = {"from": changing.old, "to": changing.new, "sessions_ended": ended, **asked_by}
+        await audit.record(tx, seen.entry(Event.EMAIL_CHANGED, account, now, details))
+        await self._tell(tx, account, changing, seen, now)
+        return True
 
-    def _dead(self, request: web.Request, state: LinkState | None) -> web.Response:
-        told = state.value if state else "unknown"
-        return self._page("link-dead.html", request, status=410 if state else 404, purpose="email", state=told)
+    async def _tell(self, tx: Transaction, account: Account, done: Change, seen: Seen, now: int) -> None:
+        """Mail both addresses; the old one gets the link that takes it back, unless an owner is concerned."""
+        undo_link = ""
+        if not {done.old, done.new} & self.owners:
+            token = await self._link(tx, Purpose.EMAIL_UNDO, done, done.old, now)
+            undo_link = f"{self.addresses.undo}{token.reveal()}"
+        await self.notices.send(
+            tx, "email_changed", account, seen.inbound, now, new_email=done.new, undo_link=undo_link
+        )
+        changed = replace(account, identifier=done.new)
+        await self.notices.send(tx, "email_in_use", changed, seen.inbound, now, old_email=done.old)
 
-    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
-        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+    # Shared.
+
+    async def _find(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> Open | Gone:
+        """Return a good link with the change and the account that it is about, or what has become of it."""
+        link = await links.find(tx, self.sealer, purpose, token)
+        if link is None or link.account is None:
+            return Gone()
+        state = link.state(now)
+        if state is not LinkState.GOOD:
+            return Gone(state)
+        changing = await email_changes.find(tx, link.content.get("change", ""))
+        account = await rows.find(tx, link.account)
+        if changing is None or account is None:
+            return Gone()
+        is_good = changing.can_be_undone(now) if purpose is Purpose.EMAIL_UNDO else changing.is_open
+        if not is_good:
+            return Gone()
+        return Open(link, changing, account, await rows.find_tenant_name(tx, account.tenant))
+
+    async def _use(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> Open | Gone:
+        """Lock the account of a link and use the link up."""
+        found = await self._find(tx, purpose, token, now)
+        if isinstance(found, Gone):
+            return found
+        await rows.find(tx, found.account.id, lock=True)
+        found = await self._find(tx, purpose, token, now)
+        if isinstance(found, Gone) or await links.consume(tx, found.link, now):
+            return found
+        return Gone(LinkState.USED)
+
+    async def _is_possible(self, tx: Transaction, account: Account) -> bool:
+        return account.identifier not in self.owners and await rows.is_welcome(tx, account)
+
+    async def _link(self, tx: Transaction, purpose: Purpose, changing: Change, to: str, now: int) -> Secret[str]:
+        content = {"change": changing.id}
+        return await links.issue(
+            tx, self.sealer, purpose, account=changing.account, identifier=to, now=now, content=content
+        )
+
+    async def _mail(
+        self, tx: Transaction, template: str, to: str, account: Account, now: int, **context: str | int
+    ) -> None:
+        await self.outbox.post(tx, template, to, account=account.id, now=now, name=account.name, **context)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select, update
 
 from gateway.sealing import Place, Sealer
 from gateway.secret import Secret
@@ -37,14 +37,18 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
     RESET = "reset"
     SIGNUP = "signup"
-    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGE = "email_change"  # to the new address: confirms it
+    EMAIL_OLD = "email_old"  # to the old one: agrees, or stops it
+    EMAIL_UNDO = "email_undo"  # to the former one: takes the change back
 
 
 LIFE_SECONDS = {
     Purpose.INVITATION: 7 * DAY,
     Purpose.RESET: HOUR,
     Purpose.SIGNUP: DAY,
-    Purpose.EMAIL_CHANGE: DAY,
+    Purpose.EMAIL_CHANGE: 7 * DAY,
+    Purpose.EMAIL_OLD: 7 * DAY,
+    Purpose.EMAIL_UNDO: 7 * DAY,
 }
 
 
@@ -88,14 +92,16 @@ async def issue(
     now: int,
     content: Mapping[str, str] | None = None,
 ) -> Secret[str]:
-    """Return the token of a new link; older ones of the same purpose, person and address are superseded.
+    """Return the token of a new link; older ones of the same purpose and account (or address) are superseded.
+
+    Not so for taking back a change of email: the first of several changes can still be undone after the last.
 
     Not those of signups: anybody can sign up with somebody else's email, and must not make that person's link dead.
 
     For an email that nobody has, a reset is issued all the same, without an account: it costs what a real one costs,
     and nobody is ever given its token.
     """
-    if purpose is not Purpose.SIGNUP:
+    if purpose not in (Purpose.SIGNUP, Purpose.EMAIL_UNDO):
         await supersede(tx, purpose, account=account, identifier=identifier, now=now)
     token = Secret(secrets.token_urlsafe(32))
     link_id = f"mln_{secrets.token_hex(10)}"
@@ -114,9 +120,8 @@ async def issue(
 
 
 async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, identifier: str, now: int) -> int:
-    """Make open links of a purpose worthless, those of the account and those to the address. Returns how many."""
-    same = mailed_links.c.identifier == identifier
-    whose = or_(same, mailed_links.c.account == (account or ""))
+    """Make open links of a purpose worthless: those of the account, or those to the address where there is none."""
+    whose = mailed_links.c.identifier == identifier if account is None else mailed_links.c.account == account
     statement = update(mailed_links).where(
         mailed_links.c.purpose == purpose.value,
         whose,
@@ -127,9 +132,15 @@ async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, i
 
 
 async def void_all(tx: Transaction, account: str, now: int) -> int:
-    """Make every open link of an account worthless: its password has just been set. Returns how many."""
+    """Make every open link of an account worthless: its password has just been set. Returns how many.
+
+    But for taking back a change of email: whoever stole the account would set a password first of all.
+    """
     statement = update(mailed_links).where(
-        mailed_links.c.account == account, mailed_links.c.used_at.is_(None), mailed_links.c.superseded_at.is_(None)
+        mailed_links.c.account == account,
+        mailed_links.c.purpose != Purpose.EMAIL_UNDO.value,
+        mailed_links.c.used_at.is_(None),
+        mailed_links.c.superseded_at.is_(None),
     )
     return (await tx.execute(statement.values(superseded_at=now))).rowcount
 

@@ -13,7 +13,16 @@ from aiohttp import web
 from gateway.accounts.bulk import Create, Reject, judge
 from gateway.accounts.directory import Wanted
 from gateway.accounts.people import Actor, PeopleService, Result
-from gateway.accounts.record import Module, Role, State, Status, Unacceptable, check_name, normalise_identifier
+from gateway.accounts.record import (
+    Module,
+    Role,
+    State,
+    Status,
+    Unacceptable,
+    check_name,
+    is_respelled,
+    normalise_identifier,
+)
 from gateway.edge.inbound import Inbound
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
@@ -22,7 +31,19 @@ from gateway.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 UNSEEN_DAYS = (30, 90, 365)
 MAX_WORDS = 200  # characters of a search
-DONE = ("reset", "signed-out", "invited", "resent", "renamed", "role", "email", "disabled", "enabled", "proved")
+DONE = (
+    "reset",
+    "signed-out",
+    "invited",
+    "resent",
+    "renamed",
+    "role",
+    "email",
+    "disabled",
+    "enabled",
+    "removed",
+    "proved",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +84,7 @@ class AccountsPages:
             "email": self._set_email,
             "disabled": self._disable,
             "enabled": self._enable,
+            "removed": self._remove,
         }
 
     # The list.
@@ -106,17 +128,23 @@ class AccountsPages:
                 return stale
         try:
             result = await act(self._actor(request), account_id, form, visit_of(request).inbound, int(time.time()))
+        except Respelled as error:
+            return await self._show_member(request, account_id, problem="respelled", email=error.identifier)
         except Unacceptable as error:
             return await self._show_member(request, account_id, problem=str(error))
         match result:
+            case Result.DONE if what == "removed":
+                return see_other(f"{self._paths.overview}?done=removed")
             case Result.DONE:
                 return see_other(f"{self._paths.member}?{urlencode({'account': account_id, 'done': what})}")
             case Result.NOT_THERE:
                 raise web.HTTPNotFound
-            case Result.LAST_ADMIN | Result.TAKEN:
+            case _:
                 return await self._show_member(request, account_id, problem=result.value)
 
-    async def _show_member(self, request: web.Request, account_id: str, problem: str = "") -> web.Response:
+    async def _show_member(
+        self, request: web.Request, account_id: str, problem: str = "", email: str = ""
+    ) -> web.Response:
         actor = self._actor(request)
         member = await self._service.find(actor, account_id)
         if member is None:
@@ -124,10 +152,12 @@ class AccountsPages:
         return self._page(
             "member.html",
             request,
-            status=422 if problem else 200,
+            status=status_of(problem),
             member=member,
             may_change=self._service.may_change(actor, member.account),
             is_self=member.account.id == actor.session.account,
+            pending=await self._service.find_change(account_id),
+            email=email,
             roles=list(Role),
             modules=list(Module),
             problem=problem,
@@ -144,7 +174,7 @@ class AccountsPages:
         return await self._service.set_role(actor, account_id, role, modules, inbound, now)
 
     async def _set_email(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
-        identifier = normalise_identifier(form.text("email"))
+        identifier = as_shown(form.text("email"))
         return await self._service.ask_for_email(actor, account_id, identifier, inbound, now)
 
     async def _disable(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
@@ -152,6 +182,9 @@ class AccountsPages:
 
     async def _enable(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
         return await self._service.set_status(actor, account_id, Status.ACTIVE, inbound, now)
+
+    async def _remove(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+        return await self._service.remove(actor, account_id, inbound, now)
 
     # What is asked about first.
 
@@ -205,6 +238,8 @@ class AccountsPages:
         form, actor = await read_form(request), self._actor(request)
         wanted = self._read_invitation(form, actor)
         if isinstance(wanted, Create):
+            if is_respelled(form.text("email"), wanted.identifier):
+                return self._respelled(request, form, wanted.identifier)
             # Like giving the role to somebody: who found an open browser could else invite themselves to administer.
             stale = self._prove_first(request, self._paths.invite) if wanted.role is Role.ADMIN else None
             if stale is not None:
@@ -214,6 +249,10 @@ class AccountsPages:
                 return see_other(f"{self._paths.overview}?done=invited")
             return self._invite_form(request, form, problem=result.value)
         return self._invite_form(request, form, problem=wanted.reason)
+
+    def _respelled(self, request: web.Request, form: Form, identifier: str) -> web.Response:
+        """Show what an email becomes before anything is done with it."""
+        return self._invite_form(request, Form({**form.fields, "email": identifier}), problem="respelled")
 
     def _read_invitation(self, form: Form, actor: Actor) -> Create | Reject:
         row = {name: form.text(name) for name in ("email", "name", "role")}
@@ -225,7 +264,7 @@ class AccountsPages:
         return self._page(
             "invite.html",
             request,
-            status=422 if problem else 200,
+            status=status_of(problem),
             given={name: form.text(name)[:320] for name in ("email", "name", "role", "tenant")},
             chosen=modules_of(form),
             roles=list(Role),
@@ -251,6 +290,28 @@ class AccountsPages:
             "done": done if done in DONE else "",
         }
         return self._renderer.page(template, visit_of(request), status=status, **context)
+
+
+class Respelled(Unacceptable):
+    """An email becomes another one than was typed; it is shown first."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.identifier = identifier
+
+
+def as_shown(email: str) -> str:
+    """Return an email that is written as it will be kept. Raises Unacceptable, and Respelled if it is not."""
+    identifier = normalise_identifier(email)
+    if is_respelled(email, identifier):
+        raise Respelled(identifier)
+    return identifier
+
+
+def status_of(problem: str) -> int:
+    if problem == Result.TOO_MANY.value:
+        return 429
+    return 422 if problem else 200
 
 
 def actor_of(request: web.Request, *, is_owners: bool) -> Actor:

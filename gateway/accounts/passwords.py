@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway import limits
-from gateway.accounts import change, links
+from gateway.accounts import change, email_changes, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
 from gateway.accounts.record import Account, Status, Unacceptable, normalise_identifier
@@ -265,6 +265,7 @@ class PasswordService:
         await account_rows.set_password_hash(tx, account.id, hashed)
         ended = await change.end_everything(tx, account, now, but=but)
         await links.void_all(tx, account.id, now)
+        await email_changes.end_open(tx, account.id, now)
         await limits.clear_all(tx, password_factor.limit_prefix(account.identifier))
         details: dict[str, str | int | bool] = {"how": how, "sessions_ended": ended}
         if is_api_silent:

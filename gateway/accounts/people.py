@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.accounts import change, directory, links, rows
+from gateway.accounts import change, claims, directory, rows
 from gateway.accounts.bulk import Create
 from gateway.accounts.directory import Member, Wanted
-from gateway.accounts.invitations import Invitations
-from gateway.accounts.links import Purpose
+from gateway.accounts.email_change import EmailChanges
+from gateway.accounts.email_changes import Change
+from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.record import Account, Module, Role, Status
+from gateway.accounts.removal import remove_unused
 from gateway.audit import rows as audit
 from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
 from gateway.mail.notices import Notices
-from gateway.mail.outbox import Outbox
-from gateway.sealing import Sealer
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
 
@@ -38,11 +38,13 @@ class Result(Enum):
     DONE = "done"
     NOT_THERE = "not_there"  # or out of reach; nobody learns which
     LAST_ADMIN = "last_admin"
-    TAKEN = "taken"  # the email belongs to somebody
+    TAKEN = "taken"  # the tenant can't have the email, for whatever reason (see accounts.claims)
+    TOO_MANY = "too_many"  # the address was mailed too often today
+    NOT_USED = "not_used"  # nobody has signed in to the account yet
 
 
 class PeopleService:
-    """`owners` are normalised identifiers; `confirm_address` is where a new email is confirmed, up to the token."""
+    """`owners` are normalised identifiers."""
 
     def __init__(
         self,
@@ -50,18 +52,14 @@ class PeopleService:
         store: Store,
         notices: Notices,
         invitations: Invitations,
-        outbox: Outbox,
-        sealer: Sealer,
+        email_changes: EmailChanges,
         owners: frozenset[str],
-        confirm_address: str,
     ) -> None:
         self._store = store
         self._notices = notices
         self._invitations = invitations
-        self._outbox = outbox
-        self._sealer = sealer
+        self._email_changes = email_changes
         self._owners = owners
-        self._confirm_address = confirm_address
 
     # Looking.
 
@@ -74,6 +72,10 @@ class PeopleService:
         async with self._store.reading() as tx:
             return await directory.find_member(tx, actor.tenant, account_id)
 
+    async def find_change(self, account_id: str) -> Change | None:
+        """Return the change of email that is under way for an account that was found already."""
+        return await self._email_changes.find_open(account_id)
+
     def may_change(self, actor: Actor, account: Account) -> bool:
         """Whether this somebody is in reach for more than another name."""
         return account.id != actor.session.account and account.identifier not in self._owners
@@ -81,23 +83,30 @@ class PeopleService:
     # Inviting.
 
     async def invite(self, actor: Actor, wanted: Create, inbound: Inbound, now: int) -> Result:
-        if wanted.identifier in self._owners:
-            return Result.TAKEN
-        async with self._store.transaction() as tx:
-            account = await self._invitations.invite(tx, wanted, actor.session.name, now)
-            if account is None:
-                return Result.TAKEN
-            await note(tx, Event.ACCOUNT_INVITED, account, actor, inbound, now, {"role": account.role.value})
+        """Make an account for somebody who chooses a password by mail. One answer for every email that can't be had."""
+        try:
+            async with self._store.transaction() as tx:
+                if not await claims.may_have(tx, wanted.tenant, wanted.identifier, self._owners, now):
+                    return Result.TAKEN
+                account = await self._invitations.invite(tx, wanted, actor.session.name, now)
+                if account is None:
+                    return Result.TAKEN
+                await note(tx, Event.ACCOUNT_INVITED, account, actor, inbound, now, {"role": account.role.value})
+        except TooManyMails:
+            return Result.TOO_MANY
         return Result.DONE
 
     async def resend(self, actor: Actor, account_id: str, inbound: Inbound, now: int) -> Result:
         """Mail a fresh invitation to somebody who has no password yet."""
-        async with self._store.transaction() as tx:
-            account = await self._reach(tx, actor, account_id)
-            if account is None or account.password_hash is not None or account.status is not Status.ACTIVE:
-                return Result.NOT_THERE
-            await self._invitations.send(tx, account, actor.session.name, now)
-            await note(tx, Event.ACCOUNT_INVITED, account, actor, inbound, now, {"again": True})
+        try:
+            async with self._store.transaction() as tx:
+                account = await self._reach(tx, actor, account_id)
+                if account is None or account.password_hash is not None or account.status is not Status.ACTIVE:
+                    return Result.NOT_THERE
+                await self._invitations.send_again(tx, account, actor.session.name, now)
+                await note(tx, Event.ACCOUNT_INVITED, account, actor, inbound, now, {"again": True})
+        except TooManyMails:
+            return Result.TOO_MANY
         return Result.DONE
 
     # Changing.
@@ -168,21 +177,32 @@ class PeopleService:
         return Result.DONE
 
     async def ask_for_email(self, actor: Actor, account_id: str, identifier: str, inbound: Inbound, now: int) -> Result:
-        """Mail a link to the new address; until it is confirmed there, nothing changes."""
+        """Mail links to both addresses; until they agree, nothing changes (see accounts.email_change).
+
+        Whoever was never signed in has no way to agree: they are removed, and invited under the other email.
+        """
+        try:
+            async with self._store.transaction() as tx:
+                account = await self._reach(tx, actor, account_id)
+                if account is None:
+                    return Result.NOT_THERE
+                if account.password_hash is None:
+                    return Result.NOT_USED
+                if not await claims.may_have(tx, account.tenant, identifier, self._owners, now, account=account.id):
+                    return Result.TAKEN
+                await self._email_changes.ask(tx, account, identifier, actor.session.name, now)
+                await note(tx, Event.EMAIL_CHANGE_REQUESTED, account, actor, inbound, now, {"to": identifier})
+        except TooManyMails:
+            return Result.TOO_MANY
+        return Result.DONE
+
+    async def remove(self, actor: Actor, account_id: str, inbound: Inbound, now: int) -> Result:
+        """Remove an account that nobody ever used; its email is free again."""
         async with self._store.transaction() as tx:
             account = await self._reach(tx, actor, account_id)
-            if account is None:
+            if account is None or not await remove_unused(tx, account):
                 return Result.NOT_THERE
-            if identifier in self._owners or await rows.find_by_identifier(tx, identifier) is not None:
-                return Result.TAKEN
-            token = await links.issue(
-                tx, self._sealer, Purpose.EMAIL_CHANGE, account=account.id, identifier=identifier, now=now
-            )
-            link = f"{self._confirm_address}{token.reveal()}"
-            await self._outbox.post(
-                tx, "email_confirm", identifier, account=account.id, now=now, name=account.name, link=link
-            )
-            await note(tx, Event.ACCOUNT_EMAIL_CHANGE_ASKED, account, actor, inbound, now, {"to": identifier})
+            await note(tx, Event.ACCOUNT_REMOVED, account, actor, inbound, now, {"role": account.role.value})
         return Result.DONE
 
     async def _reach(

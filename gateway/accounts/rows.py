@@ -6,8 +6,9 @@ import secrets
 import string
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
 
+from gateway.accounts import claims
 from gateway.accounts.record import Account, Module, Role, Status
 from gateway.secret import Secret
 from gateway.store import Transaction
@@ -64,7 +65,13 @@ async def list_all(tx: Transaction, tenant: str | None = None) -> list[Account]:
 
 
 async def add(tx: Transaction, account: Account) -> bool:
-    """Add an account, and its tenant if that is new. Returns False if the identifier is taken."""
+    """Add an account, and its tenant if that is new.
+
+    Returns False if the tenant can't have the email: it is taken, or its domain is another tenant's, or it is kept for
+    an account that had it (see accounts.claims). Whatever makes accounts comes through here.
+    """
+    if not await claims.is_open_to(tx, account.tenant, account.identifier):
+        return False
     await tx.execute(
         upsert(tx, tenants)
         .values(slug=account.tenant, name=account.tenant, status="active")
@@ -85,7 +92,13 @@ async def add(tx: Transaction, account: Account) -> bool:
         )
         .on_conflict_do_nothing(index_elements=["identifier"])
     )
-    return result.rowcount == 1
+    if result.rowcount != 1:
+        return False
+    # Asked after the row is there: whoever gave the email up a moment ago held it until their commit.
+    if await claims.is_kept_for_another(tx, account.identifier, account.id, account.created_at):
+        await tx.execute(delete(accounts).where(accounts.c.id == account.id))
+        return False
+    return True
 
 
 async def set_password_hash(
@@ -108,6 +121,11 @@ async def list_hash_methods(tx: Transaction) -> list[str]:
         method = func.rtrim(method, ending)
     query = select(method).where(accounts.c.status == Status.ACTIVE.value, accounts.c.password_hash.is_not(None))
     return list((await tx.execute(query.distinct().limit(MOST_METHODS))).scalars())
+
+
+async def clear_password(tx: Transaction, account_id: str) -> None:
+    """Let nobody sign in until a new password is chosen."""
+    await tx.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=None))
 
 
 async def set_status(tx: Transaction, account_id: str, status: Status) -> bool:

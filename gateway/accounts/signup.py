@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway import limits
-from gateway.accounts import links
+from gateway.accounts import claims, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
 from gateway.accounts.record import Account, Role, Status, Unacceptable, check_name, normalise_identifier
@@ -116,6 +116,14 @@ class SignupService:
             case _:
                 return None
 
+    async def _find_tenant(self, identifier: str) -> str | None:
+        """Return the tenant that an email may sign up for, unless another one claims the email's domain."""
+        tenant = self.tenant_of(identifier)
+        if tenant is None:
+            return None
+        async with self._store.reading() as tx:
+            return tenant if await claims.is_open_to(tx, tenant, identifier) else None
+
     async def ask(
         self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int
     ) -> Asked | BadField | UnfitPassword | TooManySignups | Overloaded:
@@ -127,7 +135,7 @@ class SignupService:
             name = check_name(name)
         except Unacceptable as error:
             return BadField("name", str(error))
-        tenant = self.tenant_of(identifier)
+        tenant = await self._find_tenant(identifier)
         if tenant is None:
             return BadField("email", "This email can't sign up here. Ask your administrator for an invitation.")
         # Before anything that takes long: who asks all the time would else keep those waiting who sign in.

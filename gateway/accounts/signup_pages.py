@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.accounts.links import LinkState, MailedLink
+from gateway.accounts.record import Unacceptable, is_respelled, normalise_identifier
 from gateway.accounts.signup import (
     Asked,
     BadField,
@@ -52,6 +53,9 @@ class SignupPages:
         form, now = await read_form(request), int(time.time())
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
+        shown = spelling_of(email)
+        if shown:
+            return self._form(request, name, shown, status=422, field="respelled")
         match await self._service.ask(name, email, Secret(form.text("password")), inbound, now):
             case Asked():
                 return see_other(f"{self._paths.signup}?sent=1")
@@ -108,3 +112,12 @@ class SignupPages:
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+
+
+def spelling_of(email: str) -> str:
+    """Return what an email becomes, to be shown before it is used; "" where that is what was typed."""
+    try:
+        identifier = normalise_identifier(email)
+    except Unacceptable:  # which is said further on
+        return ""
+    return identifier if is_respelled(email, identifier) else ""

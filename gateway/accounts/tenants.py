@@ -1,4 +1,7 @@
-"""/ops/tenants: the owner makes, renames and suspends tenants. A suspended one's sessions end with it."""
+"""/ops/tenants: the owner makes, renames and suspends tenants, and grants them email domains.
+
+A suspended tenant's sessions end with it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.accounts import directory, rows
+from gateway.accounts import claims, directory, rows
+from gateway.accounts.claims import Claim, check_claim
 from gateway.accounts.directory import Tenant
 from gateway.accounts.record import Unacceptable, check_name, check_tenant
 from gateway.audit import rows as audit
@@ -22,7 +26,7 @@ from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
 from gateway.visit import Form, read_form, signed_in_of, visit_of
 
-DONE = ("added", "renamed", "suspended", "resumed", "proved")
+DONE = ("added", "renamed", "suspended", "resumed", "claimed", "released", "proved")
 
 
 class TenantResult(Enum):
@@ -30,28 +34,30 @@ class TenantResult(Enum):
     TAKEN = "taken"
     NOT_THERE = "not_there"
     OWN = "own"  # the owner would be out as well
+    CLAIMED = "claimed"  # another tenant has the domain
 
 
 class TenantService:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def list(self) -> list[Tenant]:
+    async def look(self) -> tuple[list[Tenant], list[Claim]]:
+        """Return the tenants, and the email domains that they have claimed."""
         async with self._store.reading() as tx:
-            return await directory.list_tenants(tx)
+            return await directory.list_tenants(tx), await claims.list_all(tx)
 
     async def add(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
         async with self._store.transaction() as tx:
             if not await rows.add_tenant(tx, slug, name):
                 return TenantResult.TAKEN
-            await note(tx, Event.TENANT_ADDED, owner, slug, inbound, now, name)
+            await note(tx, Event.TENANT_ADDED, owner, slug, inbound, now, name=name)
         return TenantResult.DONE
 
     async def rename(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
         async with self._store.transaction() as tx:
             if not await rows.rename_tenant(tx, slug, name):
                 return TenantResult.NOT_THERE
-            await note(tx, Event.TENANT_RENAMED, owner, slug, inbound, now, name)
+            await note(tx, Event.TENANT_RENAMED, owner, slug, inbound, now, name=name)
         return TenantResult.DONE
 
     async def suspend(self, owner: Session, slug: str, inbound: Inbound, now: int) -> TenantResult:
@@ -72,6 +78,23 @@ class TenantService:
             await note(tx, Event.TENANT_RESUMED, owner, slug, inbound, now)
         return TenantResult.DONE
 
+    async def claim(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
+        """Keep an email domain for a tenant: no other one gets accounts there. Those that it has already stay."""
+        async with self._store.transaction() as tx:
+            if not await rows.has_tenant(tx, claim.tenant):
+                return TenantResult.NOT_THERE
+            if await claims.add(tx, claim, owner.identifier, now) != claim:
+                return TenantResult.CLAIMED
+            await note(tx, Event.DOMAIN_CLAIMED, owner, claim.tenant, inbound, now, domain=claim.domain)
+        return TenantResult.DONE
+
+    async def release(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
+        async with self._store.transaction() as tx:
+            if not await claims.release(tx, claim):
+                return TenantResult.NOT_THERE
+            await note(tx, Event.DOMAIN_RELEASED, owner, claim.tenant, inbound, now, domain=claim.domain)
+        return TenantResult.DONE
+
 
 class TenantPages:
     """`path` is where the page is, `accounts_path` the list of people that it leads to."""
@@ -90,7 +113,7 @@ class TenantPages:
         return await self._page(request)
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops/tenants: `do` (added, renamed, suspended, resumed), `tenant`, `name`."""
+        """POST /ops/tenants: `do` (added, renamed, suspended, …, claimed, released), `tenant`, `name`, `domain`."""
         form, owner = await read_form(request), signed_in_of(request)
         stale = stale_factor(owner, int(time.time()))
         if stale is not None:
@@ -114,13 +137,20 @@ class TenantPages:
                 return await self._service.suspend(owner, slug, inbound, now)
             case "resumed":
                 return await self._service.resume(owner, slug, inbound, now)
+            case "claimed":
+                claim = Claim(check_claim(form.text("domain")), slug)
+                return await self._service.claim(owner, claim, inbound, now)
+            case "released":
+                return await self._service.release(owner, Claim(form.text("domain"), slug), inbound, now)
             case _:
                 raise web.HTTPBadRequest
 
     async def _page(self, request: web.Request, problem: str = "") -> web.Response:
+        tenants, claimed = await self._service.look()
         done = request.query.get("done", "")
         context: dict[str, Any] = {
-            "tenants": await self._service.list(),
+            "tenants": tenants,
+            "claims": claimed,
             "own": signed_in_of(request).tenant,
             "path": self._path,
             "accounts_path": self._accounts_path,
@@ -131,7 +161,7 @@ class TenantPages:
 
 
 async def note(
-    tx: Transaction, event: Event, owner: Session, slug: str, inbound: Inbound, now: int, name: str = ""
+    tx: Transaction, event: Event, owner: Session, slug: str, inbound: Inbound, now: int, **more: str
 ) -> None:
     entry = Entry(
         event,
@@ -140,6 +170,6 @@ async def note(
         owner.identifier,
         tenant=slug,
         account=owner.account,
-        details={"tenant": slug, **({"name": name} if name else {})},
+        details={"tenant": slug, **more},
     )
     await audit.record(tx, entry.seen_from(inbound, owner.id))

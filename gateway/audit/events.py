@@ -41,8 +41,15 @@ class Event(StrEnum):
     PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105 - an event's name
     ACCOUNT_INVITED = "account_invited"
     ACCOUNT_SIGNED_UP = "account_signed_up"
-    ACCOUNT_EMAIL_CHANGE_ASKED = "account_email_change_asked"
-    ACCOUNT_EMAIL_CHANGED = "account_email_changed"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGE_CONFIRMED = "email_change_confirmed"
+    EMAIL_CHANGE_AGREED = "email_change_agreed"
+    EMAIL_CHANGE_STOPPED = "email_change_stopped"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
+    ACCOUNT_EMAIL_CHANGE_ASKED = "account_email_change_asked"  # in rows of 0.1.0
+    ACCOUNT_EMAIL_CHANGED = "account_email_changed"  # in rows of 0.1.0
+    ACCOUNT_REMOVED = "account_removed"
     ACCOUNT_RENAMED = "account_renamed"
     ACCOUNT_ADDED = "account_added"
     ACCOUNT_ERASED = "account_erased"
@@ -55,6 +62,8 @@ class Event(StrEnum):
     TENANT_RENAMED = "tenant_renamed"
     TENANT_SUSPENDED = "tenant_suspended"
     TENANT_RESUMED = "tenant_resumed"
+    DOMAIN_CLAIMED = "domain_claimed"
+    DOMAIN_RELEASED = "domain_released"
 
 
 FAILURES = frozenset(

@@ -42,8 +42,15 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.PASSWORD_RESET_ASKED: _("New password asked for"),
         Event.ACCOUNT_INVITED: _("Invitation sent"),
         Event.ACCOUNT_SIGNED_UP: _("Signed up"),
-        Event.ACCOUNT_EMAIL_CHANGE_ASKED: _("New email asked for"),
-        Event.ACCOUNT_EMAIL_CHANGED: _("Email changed"),
+        Event.EMAIL_CHANGE_REQUESTED: _("Email change requested"),
+        Event.EMAIL_CHANGE_CONFIRMED: _("Email change confirmed by the new address"),
+        Event.EMAIL_CHANGE_AGREED: _("Email change approved by the old address"),
+        Event.EMAIL_CHANGE_STOPPED: _("Email change stopped by the old address"),
+        Event.EMAIL_CHANGED: _("Email changed"),
+        Event.EMAIL_CHANGE_UNDONE: _("Email change undone"),
+        Event.ACCOUNT_EMAIL_CHANGE_ASKED: _("Email change requested (before this version)"),
+        Event.ACCOUNT_EMAIL_CHANGED: _("Email changed (before this version)"),
+        Event.ACCOUNT_REMOVED: _("Unused account removed"),
         Event.ACCOUNT_RENAMED: _("Name changed"),
         Event.ACCOUNT_ADDED: _("Account added"),
         Event.ACCOUNT_ERASED: _("Person erased from the log"),
@@ -56,6 +63,8 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.TENANT_RENAMED: _("Tenant renamed"),
         Event.TENANT_SUSPENDED: _("Tenant suspended"),
         Event.TENANT_RESUMED: _("Tenant resumed"),
+        Event.DOMAIN_CLAIMED: _("Email domain claimed"),
+        Event.DOMAIN_RELEASED: _("Email domain released"),
     }
     return dict(sorted(labels.items(), key=lambda item: item[1].casefold()))
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions
+from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions, tenants
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -35,6 +35,7 @@ program = typer.Typer(
 )
 running.add_to(program)
 program.add_typer(accounts.program, name="account")
+program.add_typer(tenants.program, name="tenant")
 program.add_typer(sessions.program, name="session")
 program.add_typer(audit.program, name="audit")
 program.add_typer(blocks.program, name="block")

@@ -19,8 +19,11 @@ from gateway.cli.common import (
     operator,
     settings_of,
     show,
+    show_spelling,
+    why_not,
     with_store,
 )
+from gateway.cli.emails import remove_account, set_email
 from gateway.cli.passwords import accept, read_password
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ def add_account(
     wanted = judge(0, row)
     if isinstance(wanted, Reject):
         fail(wanted.reason)
+    show_spelling(email, wanted.identifier)
     password = read_password(password_stdin)
     person = Person(wanted.identifier, wanted.name, wanted.tenant, settings.pages.product)
 
@@ -62,10 +66,14 @@ def add_account(
         async with store.transaction() as tx:
             is_known = await rows.has_tenant(tx, added.tenant)
             if await create(tx, added, operator(), int(time.time()), accepted.remarks) is None:
-                fail(f"there is an account with the email {added.identifier} already")
+                fail(await why_not(tx, added.tenant, added.identifier))
             return "" if is_known else f"; its tenant {added.tenant} is new"
 
     typer.echo(f"added {wanted.identifier}{with_store(settings, change)}")
+
+
+program.command("set-email")(set_email)
+program.command("remove")(remove_account)
 
 
 @program.command("list")
@@ -156,13 +164,13 @@ def enable_account(email: Email, config: Config = None) -> None:
 def change_status(email: str, status: Any, config: Path | None) -> None:
     from gateway.accounts.change import set_status
 
-    async def change(store: Store) -> bool:
+    async def change(store: Store) -> str:
         account = await find_account(store, email)
         async with store.transaction() as tx:
-            return await set_status(tx, account, status, operator(), int(time.time()))
+            is_changed = await set_status(tx, account, status, operator(), int(time.time()))
+        return f"{account.identifier} {'is' if is_changed else 'was'} {status.value}{'' if is_changed else ' already'}"
 
-    is_changed = with_store(settings_of(config), change)
-    typer.echo(f"{email} is {status.value}" if is_changed else f"{email} was {status.value} already")
+    typer.echo(with_store(settings_of(config), change))
 
 
 @program.command("set-role")
@@ -177,13 +185,13 @@ def change_role(
 
     wanted = read_role(role)
 
-    async def change(store: Store) -> None:
+    async def change(store: Store) -> Account:
         account = await find_account(store, email)
         async with store.transaction() as tx:
             await set_role(tx, account, wanted, operator(), int(time.time()))
+        return account
 
-    with_store(settings_of(config), change)
-    typer.echo(f"{email} is {wanted.value}")
+    typer.echo(f"{with_store(settings_of(config), change).identifier} is {wanted.value}")
 
 
 @program.command("set-password")

@@ -6,12 +6,14 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from gateway.accounts import spelling
 from gateway.admin.board import Board
 from gateway.app import Gateway
 from gateway.settings import Settings
 from gateway.settings.mistakes import Said
 from gateway.store.location import SQLite, locate
 from gateway.store.migrate import migrate
+from gateway.store.readiness import open_ready
 from gateway.worker import look_at_store
 
 OLDEST = "0001"
@@ -29,6 +31,11 @@ async def build(settings: Settings) -> None:
     await Gateway(settings, board, board.lease()).drain()
 
 
+async def look_at_spellings(settings: Settings) -> list[Said]:
+    async with open_ready(settings.store.url) as store, store.reading() as tx:
+        return [("", reason) for reason in await spelling.advise(tx)]
+
+
 def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
     """Return one line on the store, and advice.
 
@@ -36,7 +43,7 @@ def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
     """
     steps = migrate(settings.store.url, dry_run=True)
     if not steps:
-        return "the store is up to date", look_at_store(folder, settings)
+        return "the store is up to date", [*look_at_store(folder, settings), *asyncio.run(look_at_spellings(settings))]
     if steps[0] != OLDEST:
         return f"the store needs {', '.join(steps)}; `serve` does that", []
     location = locate(settings.store.url)

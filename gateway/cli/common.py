@@ -28,7 +28,7 @@ Config = Annotated[
     typer.Option("--config", envvar="GATEWAY_CONFIG", help="The folder of gateway.toml and access.toml."),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Email = Annotated[str, typer.Argument(help="The account's email.")]
+Email = Annotated[str, typer.Argument(help="The account's email, or its id.")]
 
 
 class Failed(Exception):
@@ -79,12 +79,36 @@ def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -
 
 
 async def find_account(store: Store, email: str) -> Account:
+    """Return an account by its email or its id; or fail. An email that is spelled otherwise in the store is said."""
     from gateway.accounts import rows
     from gateway.accounts.record import normalise_identifier
 
     async with store.reading() as tx:
-        account = await rows.find_by_identifier(tx, normalise_identifier(email))
-    return account or fail(f"there is no account {email}")
+        if email.startswith("acc_") and "@" not in email:
+            return await rows.find(tx, email) or fail(f"there is no account {email}")
+        identifier = normalise_identifier(email)
+        show_spelling(email, identifier)
+        return await rows.find_by_identifier(tx, identifier) or fail(f"there is no account {identifier}")
+
+
+def show_spelling(email: str, identifier: str) -> None:
+    """Say on standard error what an email becomes, where that is more than another case."""
+    from gateway.accounts.record import is_respelled
+
+    if is_respelled(email, identifier):
+        sys.stderr.write(f"otium-gateway: {printable(email)} is kept as {identifier}\n")
+
+
+async def why_not(tx: Transaction, tenant: str, identifier: str) -> str:
+    """Say to the operator why a tenant can't have an account with an email."""
+    from gateway.accounts import claims, rows
+
+    claim = await claims.find(tx, identifier.rpartition("@")[2])
+    if claim is not None and claim.tenant != tenant:
+        return f"{claim.domain} belongs to {claim.tenant}; `otium-gateway tenant release {claim.tenant} {claim.domain}`"
+    if await rows.find_by_identifier(tx, identifier) is not None:
+        return f"there is an account with the email {identifier} already"
+    return f"another account had the email {identifier} until lately, and can still get it back"
 
 
 async def check_tenant(tx: Transaction, slug: str | None) -> None:

@@ -33,6 +33,7 @@ class SecurityPaths:
     others: str
     sessions: str
     password: str
+    email: str
 
 
 class SecurityPages:

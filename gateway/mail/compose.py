@@ -97,13 +97,13 @@ def paragraphs(text: str) -> str:
     return BLANK_LINES.sub("\n\n", lines) + "\n"
 
 
-ABOUT = {
+FACTS = {
     "name": "Erin Zoë",
     "device": "Chrome on Windows",
     "address": "203.0.113.7",
     "at": "14 March 2026, 09:26 UTC",
-    "security_link": "https://app.example.com/security",
 }
+ABOUT = {**FACTS, "security_link": "https://app.example.com/security"}
 
 # What each mail is shown with in previews and tests.
 SAMPLES: Mapping[str, Mapping[str, str | int]] = {
@@ -136,8 +136,30 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     },
     "signup_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/signup/Zm9yIHByZXZpZXdz"},
     "account_exists": {"name": "Erin Zoë", "link": "https://app.example.com/login"},
-    "email_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/me/email/Zm9yIHByZXZpZXdz"},
-    "email_changed": {**ABOUT, "new_email": "erin.zoe@example.com"},
+    "email_confirm": {
+        "name": "Erin Zoë",
+        "asked_by": "Adam Okoye",
+        "company": "Acme",
+        "old_email": "erin@example.com",
+        "link": "https://app.example.com/me/email/Zm9yIHByZXZpZXdz",
+    },
+    "email_unavailable": {},
+    "email_requested": {
+        "name": "Erin Zoë",
+        "asked_by": "Adam Okoye",
+        "company": "Acme",
+        "old_email": "erin@example.com",
+        "new_email": "erin.zoe@example.com",
+        "until": "17 March 2026, 09:26 UTC",
+        "link": "https://app.example.com/me/email-change/Zm9yIHByZXZpZXdz",
+    },
+    "email_changed": {
+        **FACTS,
+        "new_email": "erin.zoe@example.com",
+        "undo_link": "https://app.example.com/me/email-undo/Zm9yIHByZXZpZXdz",
+    },
+    "email_in_use": {**ABOUT, "old_email": "erin@example.com"},
+    "email_undone": {**FACTS, "email": "erin@example.com", "former_email": "erin.zoe@example.com"},
     "audit_checkpoint": {"number": 48211, "line": '{"kind": "checkpoint", "number": 48211}'},
     "login_spray": {
         "accounts": 40,

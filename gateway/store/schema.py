@@ -190,6 +190,31 @@ mailed_links = Table(
     Column("superseded_at", BigInteger),
 )
 
+domain_claims = Table(
+    "domain_claims",  # email domains that belong to a tenant
+    metadata,
+    Column("domain", String(253), primary_key=True),  # in its ASCII form
+    Column("tenant", String(63), ForeignKey("tenants.slug"), nullable=False, index=True),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("claimed_by", String(254), nullable=False),
+)
+
+email_changes = Table(
+    "email_changes",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("old", String(254), nullable=False, index=True),
+    Column("new", String(254), nullable=False),
+    Column("asked_by", String(200), nullable=False),  # the name of an administrator; "" for the person themselves
+    Column("asked_at", BigInteger, nullable=False, index=True),
+    Column("due_at", BigInteger, nullable=False),  # until then the old address has to agree
+    Column("old_agreed_at", BigInteger),
+    Column("new_agreed_at", BigInteger),
+    Column("done_at", BigInteger),
+    Column("ended_at", BigInteger),  # stopped, replaced by a later one, or undone
+)
+
 imports = Table(
     "imports",  # files of people; the counts are those of its rows that were worked through
     metadata,

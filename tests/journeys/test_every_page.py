@@ -21,6 +21,7 @@ from tests.journeys.conftest import OWNERS, Site
 from tests.journeys.test_factors import age, enrolled, owner, visitor
 from tests.support.gateway import PASSWORD, PEOPLE
 from tests.support.mail import links_in
+from tests.support.person import Person
 from tests.support.visitor import Visitor
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder for pictures of all pages, for somebody who looks at them
@@ -109,6 +110,19 @@ PAGES = {
     "sign up, confirm": Look("nobody", "{signup}"),
     "sign up, unknown": Look("nobody", "/signup/none"),
     "new email, unknown": Look("nobody", "/me/email/none"),
+    "email": Look("member", "/me/email"),
+    "email, sent": Look("member", "/me/email?done=sent"),
+    "email, refused": Look(
+        "member", "/me/email", {"New email address": PEOPLE["employee"][0]}, "Send confirmation link"
+    ),
+    "email, confirm": Look("nobody", "{new email}"),
+    "email, confirm as oneself": Look("phone", "{new email of phone}"),
+    "email, confirm by signing in": Look("nobody", "{new email of phone}"),
+    "email, wrong": Look("nobody", "{new email}", {"Password of this account": "wrong"}, "Confirm"),
+    "email, old": Look("nobody", "{old email}"),
+    "email, approved": Look("nobody", "{old email of phone}", {}, "Approve"),
+    "email, undo": Look("nobody", "{undo email}"),
+    "person, email waits": Look("admin", "{person with a change}"),
     "invitation": Look("nobody", "{invitation}"),
     "invitation, weak": Look("nobody", "{invitation}", {"New password": "passwordpassword"}, "Set the password"),
     "password": Look("member", "/me/password"),
@@ -129,7 +143,7 @@ PAGES = {
     "person, invited": Look("admin", "{invited}"),
     "person, owner": Look("admin", "{protected}"),
     "person, myself": Look("admin", "{myself}"),
-    "person, taken": Look("admin", "{person}", {"New email": "mara@acme.example"}, "Send the link to confirm it"),
+    "person, taken": Look("admin", "{person}", {"New email address": "mara@acme.example"}, "Send confirmation link"),
     "invite": Look("admin", "/admin/accounts/invite"),
     "invite, taken": Look(
         "admin", "/admin/accounts/invite", {"Name": "E", "Email": "erin@acme.example"}, "Send the invitation"
@@ -249,6 +263,7 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     invite(contexts["admin"], site, "ivo@acme.example")
     links["invitation"] = links_in(site.mailbox.wait_for("ivo@acme.example", "invites"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
+    change_emails(site, links)
     links["signup"] = sign_up(contexts["nobody"], site, "nora@acme.example")
     links["preview"] = upload(contexts["admin"], site)
     form = enter("form", "crowd13@acme.example")
@@ -294,6 +309,24 @@ def invite(context: BrowserContext, site: Site, email: str) -> None:
     page.get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_role("status")).to_be_visible()
     page.close()
+
+
+def change_emails(site: Site, links: dict[str, str]) -> None:
+    """Ask for new emails as an admin does, for one with a phone and one without; and change one altogether."""
+    admin = Person(site.gateway, "admin", source="127.0.0.12")
+    admin.sign_in()
+    for who, email in (("", "crowd12@acme.example"), (" of phone", "crowd10@acme.example")):
+        account = account_id(site, email)
+        admin.send("/admin/accounts/member", {"account": account, "do": "email", "email": f"new-{email}"})
+        links[f"new email{who}"] = links_in(site.mailbox.wait_for(f"new-{email}", "Confirm"))[0]
+        links[f"old email{who}"] = links_in(site.mailbox.wait_for(email, "is to be changed"))[0]
+    links["person with a change"] = f"/admin/accounts/member?account={account_id(site, 'crowd12@acme.example')}"
+    changed = Person(site.gateway, "crowd15@acme.example", source="127.0.0.12")
+    changed.sign_in()
+    changed.send("/me/email", {"email": "new15@acme.example"})
+    confirm = links_in(site.mailbox.wait_for("new15@acme.example", "Confirm"))[0]
+    changed.send(confirm.removeprefix(site.url), {})
+    links["undo email"] = links_in(site.mailbox.wait_for("crowd15@acme.example", "was changed"))[0]
 
 
 def sign_up(context: BrowserContext, site: Site, email: str) -> str:

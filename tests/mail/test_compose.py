@@ -18,7 +18,7 @@ from tests.mail.conftest import make_composer
 NOW = 1_800_000_000
 SVG = "<svg onload=alert(1)>"
 LOADING = {"src", "srcset", "background", "poster", "data", "action"}
-LINKS = {"link", "security_link", "revoke_link", "sessions_link"}
+LINKS = {"link", "security_link", "revoke_link", "sessions_link", "undo_link"}
 FRAMES = {"layout", "notice", "parts"}
 
 

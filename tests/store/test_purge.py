@@ -20,6 +20,7 @@ from gateway.store.schema import (
     blocks,
     browser_cookies,
     browsers,
+    email_changes,
     forgotten_devices,
     import_rows,
     imports,
@@ -38,7 +39,7 @@ NOW = 1_800_000_000
 DAY = 86_400
 # The audit log and the list of failed passwords forget by rules of their own (audit/keeping.py, attacks/).
 KEPT_FOR_EVER = {
-    "tenants", "accounts", "totp", "backup_codes", "imported", "audit", "audit_counts", "audit_head", "audit_marks", "failed_passwords",
+    "tenants", "accounts", "totp", "backup_codes", "imported", "domain_claims", "audit", "audit_counts", "audit_head", "audit_marks", "failed_passwords",
 }  # fmt: skip
 
 
@@ -82,12 +83,18 @@ def work_row(of: str) -> dict[str, object]:
     return {"import_id": of, "line": 2, "state": "waiting", **texts}
 
 
+def changed(name: str, asked: int) -> dict[str, object]:
+    return {"id": name, "account": "acc_1", "old": "a@x", "new": "b@x", "asked_by": "", "asked_at": asked, "due_at": 1}
+
+
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
     limits: [
         {"key": "stale", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000},
         {"key": "forgot:a@x.example", "failures": "", "locked_until": 0, "changed_at": NOW - 2 * DAY},
+        {"key": "mail-to:stale", "failures": "", "locked_until": 0, "changed_at": NOW - DAY - 1},
     ],
+    email_changes: [changed("stale", NOW - 16 * DAY)],
     attempts: [{**link("stale", NOW - DAY - 901), "proofs": "[]"} | {"started_at": NOW - DAY - 901}],
     magic_links: [{**link("stale", NOW - 2 * DAY), "holder": "h", "target": "/"}],
     mailed_links: [
@@ -106,8 +113,10 @@ STALE: dict[Table, list[dict[str, object]]] = {
     import_rows: [work_row("never started"), work_row("finished")],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
+    email_changes: [changed("fresh", NOW - 14 * DAY)],
     limits: [
         {"key": "fresh", "failures": "", "locked_until": 0, "changed_at": NOW - 60},
+        {"key": "mail-to:fresh", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000},
         {"key": "locked", "failures": "", "locked_until": NOW + 60, "changed_at": NOW - 5_000},
         {"key": "forgot:a@x.example|192.0.2.7", "failures": "", "locked_until": 0, "changed_at": NOW - 5_000},
     ],

@@ -1,0 +1,177 @@
+"""/me/email, and what the mailed links about it open: the new address confirms, the old one agrees, stops or undoes.
+
+Looking at a link changes nothing: mail scanners open every one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts.email_change import EmailChanges
+from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Refused, Undone, Waiting
+from gateway.accounts.record import Unacceptable, is_respelled, normalise_identifier
+from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.security import stale_factor
+from gateway.pages import Renderer
+from gateway.secret import Secret
+from gateway.visit import read_form, signed_in_of, visit_of
+
+MAX_EMAIL = 320  # characters shown again in the form
+DONE = ("sent", "changed", "proved")
+
+
+@dataclass(frozen=True, slots=True)
+class EmailPaths:
+    """Where the pages are; those of links up to the token."""
+
+    own: str
+    login: str
+    forgot: str
+    reset: str
+    security: str
+
+
+class EmailPages:
+    def __init__(self, *, changes: EmailChanges, renderer: Renderer, answers: Answers, paths: EmailPaths) -> None:
+        self._changes = changes
+        self._renderer = renderer
+        self._answers = answers
+        self._paths = paths
+
+    # One's own.
+
+    async def show_own(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/email"""
+        return self._prove_first(request) or await self._own(request)
+
+    async def ask(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/email: `email`. The answer is the same whether or not somebody has it."""
+        form = await read_form(request)
+        session, email = signed_in_of(request), form.text("email")
+        stale = self._prove_first(request)
+        if stale is not None:
+            return stale
+        try:
+            identifier = normalise_identifier(email)
+        except Unacceptable as error:
+            return await self._own(request, 422, email=email, problem=str(error))
+        if is_respelled(email, identifier):
+            return await self._own(request, 422, email=identifier, problem="respelled")
+        if session.is_owner or identifier == session.identifier:
+            return await self._own(request, 422, email=email, problem="same")
+        if not await self._changes.ask_own(session, identifier, visit_of(request).inbound, int(time.time())):
+            return await self._own(request, 429, email=email, problem="many")
+        return see_other(f"{self._paths.own}?done=sent")
+
+    async def _own(
+        self, request: web.Request, status: int = 200, *, email: str = "", problem: str = ""
+    ) -> web.Response:
+        pending = await self._changes.find_open(signed_in_of(request).account)
+        done = request.query.get("done", "")
+        return self._page(
+            "email.html",
+            request,
+            status=status,
+            email=email[:MAX_EMAIL],
+            problem=problem,
+            pending=pending,
+            done=done if done in DONE else "",
+        )
+
+    def _prove_first(self, request: web.Request) -> web.Response | None:
+        factor = stale_factor(signed_in_of(request), int(time.time()))
+        return self._answers.step(factor, Wish(f"{self._paths.own}?done=proved", again=True)) if factor else None
+
+    # The new address.
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/email/{token}"""
+        opened = await self._changes.look(token_of(request), visit_of(request).signed_in, int(time.time()))
+        return self._dead(request, opened) if isinstance(opened, Gone) else self._confirm_page(request, opened)
+
+    async def confirm(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/email/{token}: `password`, where this browser is not signed in to the account."""
+        password = Secret((await read_form(request)).text("password"))
+        visit, now = visit_of(request), int(time.time())
+        match await self._changes.confirm(token_of(request), password, visit.signed_in, visit.inbound, now):
+            case Done(is_signed_in=True):
+                return see_other(f"{self._paths.own}?done=changed")
+            case Done():
+                return see_other(f"{self._paths.login}?email-changed=1")
+            case Waiting(until):
+                return self._page("email-told.html", request, told="waiting", until=until)
+            case Refused(opened, until):
+                minutes = 0 if until is None else -(-max(1, until - now) // 60)
+                return self._confirm_page(request, opened, minutes=minutes, problem="locked" if minutes else "wrong")
+            case Overloaded():
+                return self._page("email-told.html", request, status=503, told="busy")
+            case Gone() as gone:
+                return self._dead(request, gone)
+
+    def _confirm_page(self, request: web.Request, opened: Open, *, problem: str = "", minutes: int = 0) -> web.Response:
+        status = 429 if minutes else 422 if problem else 200
+        return self._page("email-confirm.html", request, status=status, opened=opened, problem=problem, minutes=minutes)
+
+    # The old address.
+
+    async def show_old(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/email-change/{token}"""
+        opened = await self._changes.look_old(token_of(request), int(time.time()))
+        if isinstance(opened, Gone):
+            return self._dead(request, opened)
+        return self._page("email-old.html", request, opened=opened)
+
+    async def answer_old(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/email-change/{token}: `do` (agree, stop)."""
+        what = (await read_form(request)).text("do")
+        token, inbound, now = token_of(request), visit_of(request).inbound, int(time.time())
+        if what == "stop":
+            stopped = await self._changes.stop(token, inbound, now)
+            return self._told(request, stopped, "stopped")
+        if what == "agree":
+            match await self._changes.agree(token, inbound, now):
+                case Agreed():
+                    return self._page("email-told.html", request, told="agreed")
+                case result:
+                    return self._told(request, result, "changed")
+        raise web.HTTPBadRequest
+
+    # The former address.
+
+    async def show_undo(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/email-undo/{token}"""
+        opened = await self._changes.look_undo(token_of(request), int(time.time()))
+        if isinstance(opened, Gone):
+            return self._dead(request, opened)
+        return self._page("email-undo.html", request, opened=opened)
+
+    async def undo(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/email-undo/{token}"""
+        await read_form(request)
+        match await self._changes.undo(token_of(request), visit_of(request).inbound, int(time.time())):
+            case Undone(token):
+                return see_other(f"{self._paths.reset}{token.reveal()}")
+            case Gone() as gone:
+                return self._dead(request, gone)
+
+    # Shared.
+
+    def _told(self, request: web.Request, result: object, told: str) -> web.Response:
+        if isinstance(result, Gone):
+            return self._dead(request, result)
+        return self._page("email-told.html", request, told=told)
+
+    def _dead(self, request: web.Request, gone: Gone) -> web.Response:
+        told = gone.state.value if gone.state else "unknown"
+        return self._page("link-dead.html", request, status=410 if gone.state else 404, purpose="email", state=told)
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+
+
+def token_of(request: web.Request) -> str:
+    return request.match_info["token"]

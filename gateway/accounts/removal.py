@@ -1,0 +1,57 @@
+"""Removing accounts that nobody ever used, so that an address that was taken by an invitation is free again."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, select
+
+from gateway.accounts.record import Account
+from gateway.store import Transaction
+from gateway.store.schema import (
+    accounts,
+    attempts,
+    backup_codes,
+    email_changes,
+    imported,
+    kept_forms,
+    magic_links,
+    mailed_links,
+    sessions,
+    streaks,
+    totp,
+)
+
+BELOW = (
+    attempts,
+    backup_codes,
+    email_changes,
+    imported,
+    kept_forms,
+    magic_links,
+    mailed_links,
+    streaks,
+    totp,
+)
+
+
+async def remove_unused(tx: Transaction, account: Account) -> bool:
+    """Remove an account, which the caller has locked, if it never had a password and nobody ever signed in to it.
+
+    Returns whether it was removed. A password may also be gone because a change of email was taken back; whoever did
+    that has used the account.
+    """
+    if account.password_hash is not None or await was_used(tx, account.id):
+        return False
+    for table in BELOW:
+        await tx.execute(delete(table).where(table.c.account == account.id))
+    await tx.execute(delete(accounts).where(accounts.c.id == account.id))
+    return True
+
+
+async def was_used(tx: Transaction, account_id: str) -> bool:
+    query = select(
+        select(func.count()).where(sessions.c.account == account_id).scalar_subquery(),
+        select(func.count())
+        .where(email_changes.c.account == account_id, email_changes.c.done_at.is_not(None))
+        .scalar_subquery(),
+    )
+    return any((await tx.execute(query)).one())

@@ -1,0 +1,85 @@
+"""An account's email: changed by the operator, who answers for it; and the removal of accounts that nobody used."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import Config, Email, fail, find_account, operator, settings_of, show_spelling, with_store
+
+if TYPE_CHECKING:
+    from gateway.accounts.record import Account
+    from gateway.store import Store
+
+Confirm = Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")]
+UNDO_DAYS = 7
+
+
+def set_email(
+    email: Email,
+    new: Annotated[str, typer.Argument(help="The new email.")],
+    confirm: Confirm = False,
+    config: Config = None,
+) -> None:
+    """Give an account another email at once, without a word from either mailbox; both are told, and sessions end."""
+    from gateway.accounts.record import normalise_identifier
+
+    settings = settings_of(config)
+    identifier = normalise_identifier(new)
+    account = with_store(settings, lambda store: find_account(store, email))
+    is_owners = bool({account.identifier, identifier} & settings.access.owners)
+    if not confirm:
+        typer.echo(f"would change {account.identifier} of {account.tenant} to {identifier} and end every session")
+        if is_owners:
+            typer.echo("a platform owner is concerned: change `owners` in access.toml too; no mailbox can undo it")
+        else:
+            typer.echo(f"both are told, and {account.identifier} can undo it for {UNDO_DAYS} days")
+        typer.echo("nothing was changed; add --confirm to do it")
+        return
+    show_spelling(new, identifier)
+
+    async def change(store: Store) -> str:
+        from gateway.accounts import rows
+        from gateway.hashing import Hasher
+        from gateway.routes import paths_of
+        from gateway.wiring import email_changes_of
+
+        hasher = Hasher(method="pbkdf2:sha256:1", threads=1, queue=1)  # nothing is hashed here
+        try:
+            changes = email_changes_of(settings, store, hasher, paths_of(settings))
+            async with store.transaction() as tx:
+                found = await rows.find(tx, account.id, lock=True)
+                if found is None or not await changes.set_now(tx, found, identifier, operator(), int(time.time())):
+                    fail(f"{identifier} can't be used: another account or tenant has it, or had it a few days ago")
+        finally:
+            hasher.close()
+        return f"{account.identifier} is {identifier} now"
+
+    typer.echo(with_store(settings, change))
+
+
+def remove_account(email: Email, confirm: Confirm = False, config: Config = None) -> None:
+    """Remove an account that nobody ever used, so that its email is free again."""
+    settings = settings_of(config)
+    account = with_store(settings, lambda store: find_account(store, email))
+    if not confirm:
+        typer.echo(f"would remove {account.identifier} of {account.tenant}, if nobody ever signed in to it")
+        typer.echo("nothing was changed; add --confirm to do it")
+        return
+
+    async def change(store: Store) -> Account:
+        from gateway.accounts import rows
+        from gateway.accounts.change import note
+        from gateway.accounts.removal import remove_unused
+        from gateway.audit.events import Event
+
+        async with store.transaction() as tx:
+            found = await rows.find(tx, account.id, lock=True)
+            if found is None or not await remove_unused(tx, found):
+                fail(f"{account.identifier} has a password, or was used; `account disable` keeps people out")
+            await note(tx, Event.ACCOUNT_REMOVED, found, operator(), int(time.time()), {"role": found.role.value})
+            return found
+
+    typer.echo(f"removed {with_store(settings, change).identifier}")

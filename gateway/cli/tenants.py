@@ -1,0 +1,93 @@
+"""Customer companies, and the email domains that are theirs alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, check_tenant, fail, operator, settings_of, show, with_store
+
+if TYPE_CHECKING:
+    from gateway.accounts.claims import Claim
+    from gateway.audit.events import Event
+    from gateway.store import Store, Transaction
+
+program = typer.Typer(help="Customer companies and their email domains.", no_args_is_help=True)
+
+Slug = Annotated[str, typer.Argument(help="The tenant.")]
+Domain = Annotated[str, typer.Argument(help="What stands after the @, like acme.example.")]
+
+
+@program.command("list")
+def list_tenants(config: Config = None, as_json: AsJSON = False) -> None:
+    """List the tenants, with the email domains that each has claimed."""
+    from gateway.accounts import claims, directory
+
+    async def read(store: Store) -> list[dict[str, str]]:
+        async with store.reading() as tx:
+            claimed = await claims.list_all(tx)
+            return [
+                {
+                    "tenant": tenant.slug,
+                    "name": tenant.name,
+                    "status": "active" if tenant.is_active else "suspended",
+                    "people": str(tenant.count),
+                    "domains": ",".join(claim.domain for claim in claimed if claim.tenant == tenant.slug),
+                }
+                for tenant in await directory.list_tenants(tx)
+            ]
+
+    show(with_store(settings_of(config), read), as_json)
+
+
+@program.command("claim")
+def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
+    """Keep an email domain, with its subdomains, for one tenant: nobody else gets accounts there."""
+    from gateway.accounts import claims
+    from gateway.accounts.claims import Claim, check_claim
+    from gateway.audit.events import Event
+
+    claim = Claim(check_claim(domain), tenant)
+
+    async def change(store: Store) -> int:
+        async with store.transaction() as tx:
+            await check_tenant(tx, tenant)
+            held = await claims.add(tx, claim, operator(), int(time.time()))
+            if held != claim:
+                fail(f"{claim.domain} belongs to {held.tenant}; release it there first")
+            await note(tx, Event.DOMAIN_CLAIMED, claim)
+            return await claims.count_strangers(tx, claim)
+
+    strangers = with_store(settings_of(config), change)
+    more = f"; {strangers} accounts of other tenants have an email there, and stay" if strangers else ""
+    typer.echo(f"{claim.domain} is {tenant}'s{more}")
+
+
+@program.command("release")
+def release_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
+    """Let every tenant have accounts at an email domain again."""
+    from gateway.accounts import claims
+    from gateway.accounts.claims import Claim, check_claim
+    from gateway.audit.events import Event
+
+    claim = Claim(check_claim(domain), tenant)
+
+    async def change(store: Store) -> None:
+        async with store.transaction() as tx:
+            if not await claims.release(tx, claim):
+                fail(f"{tenant} has not claimed {claim.domain}")
+            await note(tx, Event.DOMAIN_RELEASED, claim)
+
+    with_store(settings_of(config), change)
+    typer.echo(f"{claim.domain} is nobody's")
+
+
+async def note(tx: Transaction, event: Event, claim: Claim) -> None:
+    from gateway.audit import rows as audit
+    from gateway.audit.events import ACTOR, Entry, Outcome
+
+    details = {ACTOR: operator(), "tenant": claim.tenant, "domain": claim.domain}
+    entry = Entry(event, Outcome.SUCCESS, int(time.time()), "", tenant=claim.tenant, request_id="cli", details=details)
+    await audit.record(tx, entry)
