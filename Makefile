@@ -7,7 +7,7 @@ messages: each sets up what it needs.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SYSTEM := chromium libatomic1 nginx caddy postgresql openssl curl wrk systemd prometheus
+SYSTEM := chromium libatomic1 nginx caddy postgresql openssl curl rclone cadaver wrk systemd prometheus
 
 .PHONY: run test lint bench bench-fair messages system
 

@@ -8,7 +8,7 @@ decides, wherever it stands in the file. What no rule admits is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from gateway.sessions.record import Session
 OPTIONS_BY = "no entry of public or machine lists OPTIONS among its methods for this path, and no rule admits it"
 MAX_REMEMBERED = 4_096  # places
 MAX_REMEMBERED_BYTES = 256  # of a target
+READING = frozenset(("PROPFIND", "REPORT", "SEARCH"))
 UNNAMED = "\x00"  # a segment that no path has, so that no entry names it
 
 
@@ -188,8 +189,11 @@ def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: i
     """Return why the request may not reach all that it reaches besides its target, or None if it may.
 
     Each further resource is decided about as if it had been asked for in the same way. A refusal goes before a proof
-    that is missing, because giving that would lead to the refusal.
+    that is missing, because giving that would lead to the refusal. What only reads reaches no page of ours: it is told
+    what the upstream has there. (Radicale's own page begins with a PROPFIND of `/` without Depth.)
     """
+    if inbound.method in READING:
+        rules = replace(rules, pages={}, page_parents={})
     found: Decision | None = None
     for target, readings in resources_in(inbound.reach, rules):
         further = inbound._replace(target=target, readings=readings, reach=())
