@@ -62,9 +62,7 @@ def probe_forwarded_for(settings: Settings) -> Iterator[Said]:
     """What the running gateway has met: a proxy that writes something else than addresses into X-Forwarded-For."""
     found = UNREADABLE.search(ask_running(settings, "/metrics"))
     if found is not None and (count := float(found[1])) > 0:
-        reason = (
-            f"for {count:.0f} requests a proxy in front wrote no address into X-Forwarded-For, so its own was taken"
-        )
+        reason = f"a proxy in front wrote no address into X-Forwarded-For ({count:.0f} times), so its own was taken"
         yield "listen.trusted_proxies", f"{reason}; the log says what it wrote (forwarded_for_unreadable)"
 
 

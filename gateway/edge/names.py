@@ -37,12 +37,6 @@ SAID_BY_PROXIES = frozenset(
         b"x-auth-request-redirect",
         b"cf-connecting-ip",
         b"true-client-ip",
-        b"x-azure-clientip",
-        b"x-azure-socketip",
-        b"fastly-client-ip",
-        b"fly-client-ip",
-        b"do-connecting-ip",
-        b"incap-client-ip",
     )
 )
 # What no proxy of ours says, and some server or application believes: forwarded from nobody.
