@@ -20,7 +20,7 @@ from gateway.accounts.passwords import (
 )
 from gateway.accounts.record import MAX_IDENTIFIER, MAX_NAME
 from gateway.factors.record import Factor
-from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.answers import Answers, Wish, see_other, sign_in_query
 from gateway.login.outcome import SignedIn
 from gateway.login.security import stale_factor
 from gateway.pages import Renderer
@@ -66,11 +66,16 @@ class PasswordPages:
 
     async def show_forgot(self, request: web.Request) -> web.StreamResponse:
         """GET /forgot-password"""
-        return self._page("forgot.html", request, sent="sent" in request.query)
+        return self._page("forgot.html", request, sent="sent" in request.query, email="")
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """POST /forgot-password: `email`. The answer is the same for everybody."""
+        """POST /forgot-password: `email`. The answer is the same for everybody.
+
+        With `prefill`, the email was typed on the sign-in page, and is to be seen here first.
+        """
         form = await read_form(request)
+        if form.text("prefill"):
+            return self._page("forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
         await self._service.ask(form.text("email"), visit_of(request).inbound, int(time.time()))
         return see_other(f"{self._paths.forgot}?sent=1")
 
@@ -102,8 +107,8 @@ class PasswordPages:
         token, now = request.match_info["token"], int(time.time())
         password = Secret((await read_form(request)).text("password"))
         match await self._service.set_by_link(purpose, token, password, visit_of(request).inbound, now):
-            case Set():
-                return see_other(f"{self._paths.login}?password-set=1")
+            case Set(_, email):
+                return see_other(f"{self._paths.login}?{sign_in_query('password-set', email)}")
             case Unfit(why):
                 found = await self._service.look(purpose, token, now)
                 if isinstance(found, Dead):

@@ -38,9 +38,10 @@ ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """The password is set. `token` is this browser's new session cookie, where it keeps one."""
+    """The password is set. `token` is this browser's new session cookie, where it keeps one; `email` whose it is."""
 
     token: Secret[str] | None = None
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class PasswordService:
             await self._store_password(tx, account, hashed, inbound, now, purpose.value, verdict.is_api_silent)
             if purpose is Purpose.RESET:
                 await self._notices.send(tx, "password_changed", account, inbound, now)
-        return Set()
+        return Set(email=account.identifier)
 
     # At /me/password.
 

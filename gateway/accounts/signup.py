@@ -18,6 +18,7 @@ from gateway.accounts.record import Account, Role, Status, Unacceptable, check_n
 from gateway.audit import rows as audit
 from gateway.audit.events import Event, entry_of
 from gateway.edge.inbound import Inbound
+from gateway.edge.return_to import HOME, quote_way
 from gateway.hashing import Hasher, Verdict
 from gateway.limits import Limit, Locked, address_bucket
 from gateway.mail.outbox import Outbox
@@ -30,6 +31,7 @@ from gateway.store import Store
 from gateway.throttle.client import client_of
 
 FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
+MAX_WAY = 1_000  # characters of the way back in a mailed link
 TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
 TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
@@ -75,7 +77,9 @@ class NotTheirs:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The account is there; its password signs in."""
+    """The account is there; its password signs in with `email`."""
+
+    email: str
 
 
 class SignupService:
@@ -125,7 +129,7 @@ class SignupService:
             return tenant if await claims.is_open_to(tx, tenant, identifier) else None
 
     async def ask(
-        self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int
+        self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int, target: str = HOME
     ) -> Asked | BadField | UnfitPassword | TooManySignups | Overloaded:
         try:
             identifier = normalise_identifier(email)
@@ -165,7 +169,7 @@ class SignupService:
             token = await links.issue(
                 tx, self._sealer, Purpose.SIGNUP, account=None, identifier=identifier, now=now, content=waiting
             )
-            link = f"{self._confirm_address}{token.reveal()}"
+            link = f"{self._confirm_address}{token.reveal()}{way_along(target)}"
             if known is not None:
                 await self._outbox.post(
                     tx, "account_exists", identifier, account=None, now=now, name=known.name, link=self._login_address
@@ -216,7 +220,7 @@ class SignupService:
                 return LinkState.USED
             details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}
             await audit.record(tx, entry_of(Event.ACCOUNT_SIGNED_UP, account, inbound, now, details))
-        return Confirmed()
+        return Confirmed(found.identifier)
 
     async def _compare(
         self, link: MailedLink, password: Secret[str], client: str, now: int
@@ -233,3 +237,9 @@ class SignupService:
                 async with self._store.transaction(announce=False) as tx:
                     await limits.give_back(tx, tries, now)
                 return Overloaded() if verdict is Verdict.BUSY else None
+
+
+def way_along(target: str) -> str:
+    """Return the query that carries `target` along in a mailed link; "" where it would make that too long."""
+    way = quote_way(target)
+    return f"?next={way}" if way != HOME and len(way) <= MAX_WAY else ""

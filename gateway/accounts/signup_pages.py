@@ -20,7 +20,7 @@ from gateway.accounts.signup import (
     TooManySignups,
     UnfitPassword,
 )
-from gateway.login.answers import see_other
+from gateway.login.answers import Wish, see_other, sign_in_query, wish_of_form, wish_of_query
 from gateway.pages import Renderer
 from gateway.secret import Secret
 from gateway.visit import read_form, visit_of
@@ -46,28 +46,29 @@ class SignupPages:
         """GET /signup"""
         if "sent" in request.query:
             return self._page("signup-sent.html", request)
-        return self._form(request)
+        return self._form(request, wish=wish_of_query(request))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /signup: `name`, `email`, `password`."""
         form, now = await read_form(request), int(time.time())
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
+        wish = wish_of_form(form)
         shown = spelling_of(email)
         if shown:
-            return self._form(request, name, shown, status=422, field="respelled")
-        match await self._service.ask(name, email, Secret(form.text("password")), inbound, now):
+            return self._form(request, name, shown, wish=wish, status=422, field="respelled")
+        match await self._service.ask(name, email, Secret(form.text("password")), inbound, now, wish.target):
             case Asked():
                 return see_other(f"{self._paths.signup}?sent=1")
             case BadField(field, why):
-                return self._form(request, name, email, status=422, field=field, problem=why)
+                return self._form(request, name, email, wish=wish, status=422, field=field, problem=why)
             case UnfitPassword(why):
-                return self._form(request, name, email, status=422, field="password", problem=why.sentence)
+                return self._form(request, name, email, wish=wish, status=422, field="password", problem=why.sentence)
             case TooManySignups(until):
                 minutes = -(-max(1, until - now) // 60)
-                return self._form(request, name, email, status=429, field="many", problem=str(minutes))
+                return self._form(request, name, email, wish=wish, status=429, field="many", problem=str(minutes))
             case Overloaded():
-                return self._form(request, name, email, status=503, field="busy")
+                return self._form(request, name, email, wish=wish, status=503, field="busy")
 
     async def show_confirm(self, request: web.Request) -> web.StreamResponse:
         """GET /signup/{token}: asks for the password that was chosen."""
@@ -81,8 +82,9 @@ class SignupPages:
         password = Secret((await read_form(request)).text("password"))
         inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
         match await self._service.confirm(token, password, inbound, now):
-            case Confirmed():
-                return see_other(f"{self._paths.login}?confirmed=1")
+            case Confirmed(email):
+                target = wish_of_query(request).target
+                return see_other(f"{self._paths.login}?{sign_in_query('confirmed', email, target)}")
             case NotTheirs(link, is_locked):
                 status, problem = (429, "locked") if is_locked else (422, "wrong")
                 return self._page("signup-confirm.html", request, status=status, who=link.identifier, problem=problem)
@@ -103,11 +105,12 @@ class SignupPages:
         name: str = "",
         email: str = "",
         *,
+        wish: Wish,
         status: int = 200,
         field: str = "",
         problem: str = "",
     ) -> web.Response:
-        context = {"name": name[:200], "email": email[:320], "field": field, "problem": problem}
+        context = {"wish": wish, "name": name[:200], "email": email[:320], "field": field, "problem": problem}
         return self._page("signup.html", request, status=status, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:

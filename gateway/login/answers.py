@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -41,6 +42,12 @@ def wish_of_query(request: web.Request) -> Wish:
 
 def wish_of_form(form: Form) -> Wish:
     return Wish(safe_return(form.text("next")), form.text("again") == "1")
+
+
+def sign_in_query(news: str, email: str, target: str = HOME) -> str:
+    """Return the query of the sign-in page after `news`, with the email filled in and the way back."""
+    told = urlencode({news: "1", "email": email})
+    return told if target == HOME else f"{told}&{Wish(target).query}"
 
 
 def only(targets: list[str]) -> str:

@@ -30,7 +30,7 @@ from gateway.login.service import SignInService
 from gateway.pages import Renderer
 from gateway.secret import Secret
 from gateway.sessions.record import digest
-from gateway.visit import Visit, read_form, visit_of
+from gateway.visit import Visit, asked_of, read_form, visit_of
 
 RETRY_WHEN_BUSY = 5  # seconds
 NEWS = (
@@ -77,7 +77,7 @@ class LoginPages:
         visit, wish = visit_of(request), wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
             return self._signed_in(visit, wish, news_in(request))
-        return self._form(visit, wish, news=news_in(request))
+        return self._form(visit, wish, email=asked_of(request, "email"), news=news_in(request))
 
     def _signed_in(self, visit: Visit, wish: Wish, news: str) -> web.Response:
         """Whom the gate sent here before they signed in (in another tab) goes on at once.

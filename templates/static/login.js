@@ -40,6 +40,29 @@ for (const form of document.querySelectorAll("[data-once]")) {
   });
 }
 
+// What was typed goes along to the page that a link leads to: in the body of a form, as addresses are kept in histories.
+for (const link of document.querySelectorAll("[data-carry]")) {
+  const field = document.getElementById(link.dataset.carry);
+  link.addEventListener("click", (event) => {
+    if (!field?.value || event.ctrlKey || event.metaKey || event.shiftKey) {
+      return;
+    }
+    event.preventDefault();
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = link.href;
+    for (const [name, value] of [[field.name, field.value], ["prefill", "1"]]) {
+      const input = document.createElement("input");
+      input.type = "hidden";
+      input.name = name;
+      input.value = value;
+      form.append(input);
+    }
+    document.body.append(form);
+    form.submit();
+  });
+}
+
 // The page that waits for the mailed link: ask now and then, and go on when the answer leads elsewhere.
 for (const form of document.querySelectorAll("[data-follow]")) {
   const address = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;

@@ -65,7 +65,8 @@ def test_a_forgotten_password_is_reset_by_mail_and_everything_else_ends(own: Gat
     link = path_in(mailbox, person.email, "password")
     assert "Choose a new password" in person.open(link).body.decode()
     done = person.send(link, {"password": NEW})
-    assert (done.status, done.get("location")) == (303, "/login?password-set=1")
+    assert (done.status, done.get("location")) == (303, "/login?password-set=1&email=erin%40acme.example")
+    assert 'name="email" type="email" value="erin@acme.example"' in person.open(str(done.get("location"))).body.decode()
     assert not elsewhere.is_signed_in
     mailbox.wait_for(person.email, "changed")
     assert person.give_password(password=PASSWORD).status == 422
@@ -249,6 +250,33 @@ def sign_up(person: Person, **fields: str) -> int:
     return person.submit("/signup", follow=False, **given).status
 
 
+def test_a_deep_link_and_the_email_are_carried_through_signing_up(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own, "deep@acme.example")
+    person.open("/timesheets?week=47")
+    assert 'href="/signup?next=/timesheets%3Fweek%3D47"' in (person.page.body.decode() if person.page else "")
+    person.open("/signup?next=/timesheets%3Fweek%3D47")
+    fields = {"name": "Deep", "email": person.email, "password": NEW}
+    assert person.submit("/signup", follow=False, **fields).status == 303
+    link = path_in(mailbox, person.email, "")
+    assert link.endswith("?next=/timesheets%3Fweek%3D47")
+    person.open(link)
+    done = person.send(link, {"password": NEW})
+    page = person.open(str(done.get("location"))).body.decode()
+    assert 'name="next" value="/timesheets?week=47"' in page
+    assert 'value="deep@acme.example"' in page
+
+
+def test_the_email_typed_before_forgetting_the_password_is_seen_and_not_used_yet(
+    own: Gateway, mailbox: Mailbox
+) -> None:
+    person = Person(own)
+    count = len(mailbox.mails)
+    page = person.send("/forgot-password", {"email": "erin@acme.example", "prefill": "1"})
+    assert page.status == 200
+    assert 'value="erin@acme.example"' in page.body.decode()
+    assert len(mailbox.mails) == count
+
+
 def test_who_signs_up_confirms_the_email_before_anything_can_be_used(own: Gateway, mailbox: Mailbox) -> None:
     person, scanner = Person(own, "nora@acme.example"), Person(own, source="127.0.0.7")
     assert sign_up(person) == 303
@@ -256,7 +284,7 @@ def test_who_signs_up_confirms_the_email_before_anything_can_be_used(own: Gatewa
     link = path_in(mailbox, person.email, "")
     assert scanner.open(link).status == 200
     assert person.give_password(password=NEW).status == 422
-    assert person.send(link, {"password": NEW}).get("location") == "/login?confirmed=1"
+    assert person.send(link, {"password": NEW}).get("location") == "/login?confirmed=1&email=nora%40acme.example"
     assert person.give_password(password=NEW).status == 200
     assert person.is_signed_in
     assert scanner.send(link, {"password": NEW}).status == 410
