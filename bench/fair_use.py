@@ -106,10 +106,12 @@ def report(way: str, quiet: Measured, attacked: Measured) -> None:
     for what, measured in (("quiet", quiet), ("attacked", attacked)):
         took = [seconds for seconds in measured.sign_ins if seconds is not None]
         slowest = f"{max(took):.2f} s" if took else "-"
+        failed = len(measured.sign_ins) - len(took)
         median = f"{statistics.median(measured.reads):.2f}"
         print(
             f"{way}, {what}: {measured.in_time} of {len(measured.sign_ins)} sign-ins within {IN_TIME:.0f} s, the"
-            f" slowest {slowest}; {len(measured.reads)} proxied requests, p50 {median} ms, p99 {measured.p99:.2f} ms"
+            f" slowest {slowest}, {failed} refused; {len(measured.reads)} proxied requests, p50 {median} ms,"
+            f" p99 {measured.p99:.2f} ms"
         )
     print(f"{way}: p99 attacked / quiet {attacked.p99 / quiet.p99:.2f}", flush=True)
 

@@ -36,7 +36,7 @@ MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
 PAUSE_SECONDS = 0.000_3
 BETWEEN_PAUSES_SECONDS = 0.005
 PATIENCE_SECONDS = 3.0
-SMALL_SHARE = 10  # a nice value: about a tenth of a core that somebody else wants, too
+SMALL_SHARE = 5  # a nice value: about a quarter of a core that one other thread wants, too
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
