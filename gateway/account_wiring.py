@@ -27,6 +27,7 @@ from gateway.mail.outbox import Outbox
 from gateway.pages import Renderer
 from gateway.passwords.service import PasswordChecker
 from gateway.sealing import Sealer
+from gateway.sessions.reach import Reaches
 from gateway.settings.record import Settings
 from gateway.store import Store
 
@@ -47,6 +48,7 @@ class Shared:
     notices: Notices
     invitations: Invitations
     email_changes: EmailChanges
+    reaches: Reaches
     password_limit: Limit
     paths: Mapping[str, str]
 
@@ -181,6 +183,7 @@ def people_handlers(
         renderer=shared.renderer,
         answers=shared.answers,
         paths=paths,
+        reaches=shared.reaches,
         is_owners=is_owners,
     )
     imports = ImportPages(
@@ -208,6 +211,7 @@ def quota_of(settings: Settings) -> Quota:
 def tenant_handlers(shared: Shared) -> dict[str, dict[str, Handler]]:
     pages = TenantPages(
         service=TenantService(shared.store),
+        reaches=shared.reaches,
         renderer=shared.renderer,
         answers=shared.answers,
         path=shared.paths["ops_tenants"],

@@ -56,6 +56,11 @@ class Form:
     def text(self, name: str) -> str:
         return self.fields.get(name, "")
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it comes from the page that asks before something reaches other people (confirm.html)."""
+        return self.text("confirmed") == "yes"
+
 
 async def read_form(request: web.Request) -> Form:
     """Read a urlencoded or multipart form of at most 64 kB. Raises HTTPBadRequest where it is broken."""

@@ -52,6 +52,7 @@ from gateway.sealing import Sealer
 from gateway.secret import Secret
 from gateway.sessions.new_device import NewDevices
 from gateway.sessions.pages import DevicePages, DevicePaths
+from gateway.sessions.reach import Reaches
 from gateway.sessions.record import Lifetime, Lifetimes
 from gateway.sessions.revoke_link import RevokeLinks
 from gateway.sessions.service import DeviceService
@@ -180,7 +181,14 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         ),
     )
     attack_service = attacks_of(settings, parts.store, path)
-    attacks = AttackPages(service=attack_service, renderer=parts.renderer, path=path["ops"])
+    reaches = Reaches(parts.store, settings.access.owners, lifetimes_of(settings))
+    attacks = AttackPages(
+        service=attack_service,
+        reaches=reaches,
+        renderer=parts.renderer,
+        path=path["ops"],
+        block_path=path["ops_block"],
+    )
     audit, ops_audit = (
         AuditPages(
             store=parts.store,
@@ -192,6 +200,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
     )
     devices = DevicePages(
         service=DeviceService(parts.store, notices, lifetimes_of(settings)),
+        reaches=reaches,
         attacks=attack_service,
         links=revoke_links,
         renderer=parts.renderer,
@@ -228,6 +237,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         notices=notices,
         invitations=invitations_of(settings, path),
         email_changes=email_changes_of(settings, parts.store, parts.hasher, path),
+        reaches=reaches,
         password_limit=password_limit,
         paths=path,
     )

@@ -64,7 +64,7 @@ def test_an_application_that_read_the_keys_a_step_ago_understands_every_assertio
             known = key_set(gateway)
             assert len(known["keys"]) == len(lines)
             if lines == [NEW, OLD]:
-                assert gateway.cli("keys", "rotate").returncode == 0
+                assert gateway.cli("keys", "rotate", "--confirm").returncode == 0
         assert signers[0] == signers[1] != signers[2] == signers[3]
     finally:
         gateway.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,8 +28,10 @@ from gateway.edge.inbound import Inbound
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
 from gateway.pages import Renderer
+from gateway.sessions.reach import Reaches
 from gateway.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 UNSEEN_DAYS = (30, 90, 365)
 MAX_WORDS = 200  # characters of a search
 DONE = (
@@ -70,9 +73,11 @@ class AccountsPages:
         renderer: Renderer,
         answers: Answers,
         paths: AccountsPaths,
+        reaches: Reaches,
         is_owners: bool,
     ) -> None:
         self._service = service
+        self._reaches = reaches
         self._renderer = renderer
         self._answers = answers
         self._paths = paths
@@ -114,12 +119,17 @@ class AccountsPages:
         return await self._show_member(request, asked_of(request, "account"))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/member: `account`, `do`, and what that needs: `name`, `role`, `module-…`, `email`."""
+        """POST /admin/accounts/member: `account`, `do`, and what that needs: `name`, `role`, `module-…`, `email`.
+
+        Disabling somebody asks first.
+        """
         form = await read_form(request)
         account_id, what = form.text("account"), form.text("do")
         act = self._changes.get(what)
         if act is None:
             raise web.HTTPBadRequest
+        if what == "disabled" and not form.is_confirmed:
+            return await self._ask("disabled", request, account_id, self._paths.member, {"do": what})
         if what in ("role", "email"):
             stale = self._prove_first(
                 request, f"{self._paths.member}?{urlencode({'account': account_id, 'done': 'proved'})}"
@@ -192,35 +202,53 @@ class AccountsPages:
         """GET /admin/accounts/reset-2fa?account=ID"""
         account_id = asked_of(request, "account")
         stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
-        return stale or await self._ask("reset-2fa.html", request, account_id)
+        return stale or await self._ask("reset", request, account_id, self._paths.reset)
 
     async def reset(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/reset-2fa: `account`."""
-        account_id = (await read_form(request)).text("account")
+        """POST /admin/accounts/reset-2fa: `account`, `confirmed`."""
+        form = await read_form(request)
+        account_id = form.text("account")
         stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
         if stale is not None:
             return stale
+        if not form.is_confirmed:
+            return await self._ask("reset", request, account_id, self._paths.reset)
         inbound, now = visit_of(request).inbound, int(time.time())
         result = await self._service.reset_two_factor(self._actor(request), account_id, inbound, now)
         return self._back(result, account_id, "reset")
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/sign-out?account=ID"""
-        return await self._ask("sign-out-member.html", request, asked_of(request, "account"))
+        return await self._ask("signed-out", request, asked_of(request, "account"), self._paths.sign_out)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/sign-out: `account`. It asks for no fresh proof: it only takes away."""
-        account_id = (await read_form(request)).text("account")
+        """POST /admin/accounts/sign-out: `account`, `confirmed`. It asks for no fresh proof: it only takes away."""
+        form = await read_form(request)
+        account_id = form.text("account")
+        if not form.is_confirmed:
+            return await self._ask("signed-out", request, account_id, self._paths.sign_out)
         inbound, now = visit_of(request).inbound, int(time.time())
         result = await self._service.sign_out(self._actor(request), account_id, inbound, now)
         return self._back(result, account_id, "signed-out")
 
-    async def _ask(self, template: str, request: web.Request, account_id: str) -> web.Response:
+    async def _ask(
+        self, kind: str, request: web.Request, account_id: str, action: str, more: Mapping[str, str] = NOTHING
+    ) -> web.Response:
+        """Ask before something is done to somebody, and say how many devices that reaches."""
         actor = self._actor(request)
         member = await self._service.find(actor, account_id)
         if member is None or not self._service.may_change(actor, member.account):
             raise web.HTTPNotFound
-        return self._page(template, request, member=member.account)
+        return self._page(
+            "confirm.html",
+            request,
+            kind=kind,
+            subject=member.account.name,
+            reach=await self._reaches.of_account(account_id, int(time.time())),
+            action=action,
+            fields={"account": account_id, **more},
+            back=f"{self._paths.member}?{urlencode({'account': account_id})}",
+        )
 
     def _back(self, result: Result, account_id: str, done: str) -> web.Response:
         if result is not Result.DONE:

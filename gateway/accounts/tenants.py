@@ -22,6 +22,7 @@ from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
 from gateway.pages import Renderer
 from gateway.sessions import rows as session_rows
+from gateway.sessions.reach import Reaches
 from gateway.sessions.record import Session
 from gateway.store import Store, Transaction
 from gateway.visit import Form, read_form, signed_in_of, visit_of
@@ -100,9 +101,17 @@ class TenantPages:
     """`path` is where the page is, `accounts_path` the list of people that it leads to."""
 
     def __init__(
-        self, *, service: TenantService, renderer: Renderer, answers: Answers, path: str, accounts_path: str
+        self,
+        *,
+        service: TenantService,
+        reaches: Reaches,
+        renderer: Renderer,
+        answers: Answers,
+        path: str,
+        accounts_path: str,
     ) -> None:
         self._service = service
+        self._reaches = reaches
         self._renderer = renderer
         self._answers = answers
         self._path = path
@@ -113,12 +122,17 @@ class TenantPages:
         return await self._page(request)
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops/tenants: `do` (added, renamed, suspended, …, claimed, released), `tenant`, `name`, `domain`."""
+        """POST /ops/tenants: `do` (added, renamed, suspended, …, claimed, released), `tenant`, `name`, `domain`.
+
+        Suspending asks first.
+        """
         form, owner = await read_form(request), signed_in_of(request)
         stale = stale_factor(owner, int(time.time()))
         if stale is not None:
             return self._answers.step(stale, Wish(f"{self._path}?done=proved", again=True))
         try:
+            if form.text("do") == "suspended" and not form.is_confirmed:
+                return await self._ask(request, check_tenant(form.text("tenant")))
             result = await self._change(owner, form, visit_of(request).inbound, int(time.time()))
         except Unacceptable as error:
             return await self._page(request, problem=str(error))
@@ -144,6 +158,24 @@ class TenantPages:
                 return await self._service.release(owner, Claim(form.text("domain"), slug), inbound, now)
             case _:
                 raise web.HTTPBadRequest
+
+    async def _ask(self, request: web.Request, slug: str) -> web.Response:
+        """Ask before a tenant is suspended, and say whom that reaches."""
+        if slug == signed_in_of(request).tenant:
+            return await self._page(request, problem=TenantResult.OWN.value)
+        tenants, _ = await self._service.look()
+        if all(tenant.slug != slug for tenant in tenants):
+            return await self._page(request, problem=TenantResult.NOT_THERE.value)
+        return self._renderer.page(
+            "confirm.html",
+            visit_of(request),
+            kind="suspended",
+            subject=slug,
+            reach=await self._reaches.of_tenant(slug, int(time.time())),
+            action=self._path,
+            fields={"do": "suspended", "tenant": slug},
+            back=self._path,
+        )
 
     async def _page(self, request: web.Request, problem: str = "") -> web.Response:
         tenants, claimed = await self._service.look()

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.attacks.blocks import Block
-from gateway.attacks.service import AttackService
+from gateway.attacks.service import AttackService, Unblockable
 from gateway.failures import Failure
 from gateway.login.answers import see_other
 from gateway.logs import get_logger
 from gateway.pages import Renderer
+from gateway.sessions.reach import Reaches
 from gateway.visit import read_form, signed_in_of, visit_of
 
 log = get_logger("attacks")
@@ -22,12 +23,16 @@ HOURS = (1, 24, 168)
 
 
 class AttackPages:
-    """`path` is where the owner's page is."""
+    """`path` is where the owner's page is, `block_path` where a network is blocked."""
 
-    def __init__(self, *, service: AttackService, renderer: Renderer, path: str) -> None:
+    def __init__(
+        self, *, service: AttackService, reaches: Reaches, renderer: Renderer, path: str, block_path: str
+    ) -> None:
         self._service = service
+        self._reaches = reaches
         self._renderer = renderer
         self._path = path
+        self._block_path = block_path
 
     async def unlock(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/unlock: `key`, of a lock that the page shows."""
@@ -37,14 +42,33 @@ class AttackPages:
         return see_other(f"{self._path}?done=unlocked" if is_done else self._path)
 
     async def block(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops/block: `network` (an address or a network) and `hours`."""
-        owner, inbound = signed_in_of(request), visit_of(request).inbound
+        """POST /ops/block: `network` (an address or a network) and `hours`. It asks first."""
         form = await read_form(request)
+        owner, inbound = signed_in_of(request), visit_of(request).inbound
         hours = int(form.text("hours")) if form.text("hours") in map(str, HOURS) else HOURS[0]
+        if not form.is_confirmed:
+            return await self._ask(request, form.text("network"), hours)
         done = await self._service.block(owner, form.text("network"), hours * 3_600, inbound, int(time.time()))
         if isinstance(done, Block):
             return see_other(f"{self._path}?done=blocked")
         return see_other(f"{self._path}?done={done.value}")
+
+    async def _ask(self, request: web.Request, text: str, hours: int) -> web.StreamResponse:
+        """Ask before a network is blocked, and say who is signed in from there."""
+        network = self._service.check_network(text, visit_of(request).inbound)
+        if isinstance(network, Unblockable):
+            return see_other(f"{self._path}?done={network.value}")
+        return self._renderer.page(
+            "confirm.html",
+            visit_of(request),
+            kind="blocked",
+            subject=str(network),
+            hours=hours,
+            reach=await self._reaches.of_network(network, int(time.time())),
+            action=self._block_path,
+            fields={"network": str(network), "hours": str(hours)},
+            back=self._path,
+        )
 
     async def unblock(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/unblock: `network`, as the page shows it."""

@@ -9,7 +9,7 @@ from enum import Enum
 
 from gateway import limits
 from gateway.attacks import blocks, failed_passwords, rows
-from gateway.attacks.blocks import Block
+from gateway.attacks.blocks import Block, Network
 from gateway.attacks.failed_passwords import Tried
 from gateway.attacks.rows import Lock, Pair
 from gateway.audit import rows as audit
@@ -99,13 +99,18 @@ class AttackService:
             await audit.record(tx, entry.seen_from(inbound, owner.id))
             return True
 
-    async def block(self, owner: Session, text: str, seconds: int, inbound: Inbound, now: int) -> Block | Unblockable:
-        """Refuse sign-ins from a network for a while. The owner's own is not blocked."""
+    def check_network(self, text: str, inbound: Inbound) -> Network | Unblockable:
+        """Return the network that a text means, unless who asks is in it."""
         network = blocks.read_network(text)
         if network is None:
             return Unblockable.NO_NETWORK
-        if blocks.is_within(inbound.address, network):
-            return Unblockable.OWN
+        return Unblockable.OWN if blocks.is_within(inbound.address, network) else network
+
+    async def block(self, owner: Session, text: str, seconds: int, inbound: Inbound, now: int) -> Block | Unblockable:
+        """Refuse sign-ins from a network for a while. The owner's own is not blocked."""
+        network = self.check_network(text, inbound)
+        if isinstance(network, Unblockable):
+            return network
         block = Block(str(network), now + seconds, now, owner.identifier)
         async with self._store.transaction(announce=False) as tx:
             await blocks.add(tx, block)

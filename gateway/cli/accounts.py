@@ -17,6 +17,7 @@ from gateway.cli.common import (
     fail,
     find_account,
     operator,
+    reaches_of,
     settings_of,
     show,
     show_spelling,
@@ -163,14 +164,20 @@ def enable_account(email: Email, config: Config = None) -> None:
 
 def change_status(email: str, status: Any, config: Path | None) -> None:
     from gateway.accounts.change import set_status
+    from gateway.accounts.record import Status
+
+    settings = settings_of(config)
 
     async def change(store: Store) -> str:
-        account = await find_account(store, email)
+        account, now = await find_account(store, email), int(time.time())
+        reach = await reaches_of(settings, store).of_account(account.id, now)
         async with store.transaction() as tx:
-            is_changed = await set_status(tx, account, status, operator(), int(time.time()))
-        return f"{account.identifier} {'is' if is_changed else 'was'} {status.value}{'' if is_changed else ' already'}"
+            if not await set_status(tx, account, status, operator(), now):
+                return f"{account.identifier} was {status.value} already"
+        signed_out = f"; signed out of {reach.sessions} devices" if status is Status.DISABLED else ""
+        return f"{account.identifier} is {status.value}{signed_out}"
 
-    typer.echo(with_store(settings_of(config), change))
+    typer.echo(with_store(settings, change))
 
 
 @program.command("set-role")

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, fail, moment, operator, settings_of, show, with_store
+from gateway.cli.common import (
+    AsJSON,
+    Config,
+    Confirm,
+    ask_first,
+    fail,
+    moment,
+    operator,
+    reaches_of,
+    settings_of,
+    show,
+    with_store,
+)
 
 if TYPE_CHECKING:
     from gateway.attacks.blocks import Block
@@ -43,12 +56,23 @@ def list_blocks(config: Config = None, as_json: AsJSON = False) -> None:
 def add_block(
     network: Network,
     hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="For how long.")] = 24,
+    confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Let nobody sign in from there for a while; who is signed in goes on working."""
+    """Let nobody sign in from there for a while; people who are signed in stay so. A network takes --confirm.
+
+    So does an address from which several people are signed in.
+    """
     from gateway.attacks.blocks import read_network
+    from gateway.limits import address_bucket
 
     found = read_network(network) or fail("that is no address, or a network wider than /16 (IPv6: /32)")
+    settings = settings_of(config)
+    reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, int(time.time())))
+    is_one = str(found) == str(ip_network(address_bucket(str(found.network_address)))) and reach.people <= 1
+    said = f"block {found} for {hours} hours; {reach.people} people are signed in from there, and stay so"
+    if not is_one and not ask_first(said, confirm):
+        return
     change(str(found), hours, config)
     typer.echo(f"{found} is blocked for {hours} hours")
 

@@ -16,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
+    from gateway.sessions.reach import Reaches
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
 
@@ -28,6 +29,7 @@ Config = Annotated[
     typer.Option("--config", envvar="GATEWAY_CONFIG", help="The folder of gateway.toml and access.toml."),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Confirm = Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")]
 Email = Annotated[str, typer.Argument(help="The account's email, or its id.")]
 
 
@@ -119,6 +121,22 @@ async def check_tenant(tx: Transaction, slug: str | None) -> None:
     if slug is not None and slug not in known:
         more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
         fail(f"there is no tenant {slug}; there are: {', '.join(known[:NAMED]) or 'none'}{more}")
+
+
+def ask_first(reach: str, confirm: bool) -> bool:
+    """Return whether to go on. Where it is not confirmed yet, say what it would do."""
+    if not confirm:
+        typer.echo(f"would {reach}")
+        typer.echo("nothing changed; add --confirm to apply")
+    return confirm
+
+
+def reaches_of(settings: Settings, store: Store) -> Reaches:
+    """Return what counts how many people and sessions an action reaches."""
+    from gateway.sessions.reach import Reaches
+    from gateway.wiring import lifetimes_of
+
+    return Reaches(store, settings.access.owners, lifetimes_of(settings))
 
 
 def operator() -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from gateway.cli.common import Config, settings_of, with_store
+from gateway.cli.common import Config, Confirm, settings_of, with_store
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -31,8 +31,8 @@ def create_key() -> None:
 
 @program.command("rotate")
 def rotate(
+    confirm: Confirm = False,
     config: Config = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much would be sealed anew.")] = False,
 ) -> None:
     """Seal what the store holds encrypted with the newest secret, so that older ones can be dropped.
 
@@ -44,13 +44,15 @@ def rotate(
     settings = settings_of(config)
 
     async def change(store: Store) -> Counts:
-        return await reseal(store, settings, dry_run=dry_run)
+        return await reseal(store, settings, dry_run=not confirm)
 
     counts = with_store(settings, change)
-    verb = "would be sealed" if dry_run else "sealed"
+    verb = "sealed" if confirm else "would be sealed"
     factors = f"{counts.totp} TOTP secrets, {counts.codes} backup codes"
     others = f"{counts.mails} waiting mails, {counts.links} mailed links and {counts.forms} kept forms"
     typer.echo(f"{factors}, {others} {verb} anew")
     typer.echo(f"{counts.checkpoints} checkpoints of the audit log {verb.replace('sealed', 'signed')} anew")
-    if not dry_run:
+    if confirm:
         typer.echo("older secrets seal nothing any more, and still sign links of the last seven days; then drop them")
+    else:
+        typer.echo("nothing changed; add --confirm to apply")

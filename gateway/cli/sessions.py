@@ -10,17 +10,21 @@ import typer
 from gateway.cli.common import (
     AsJSON,
     Config,
+    Confirm,
+    ask_first,
     check_tenant,
     fail,
     find_account,
     moment,
     operator,
+    reaches_of,
     settings_of,
     show,
     with_store,
 )
 
 if TYPE_CHECKING:
+    from gateway.settings import Settings
     from gateway.store import Store
 
 program = typer.Typer(help="Signed-in devices.", no_args_is_help=True)
@@ -64,14 +68,21 @@ def revoke_session(
     session_id: Annotated[str | None, typer.Argument(help="A session's id, from `session list`.")] = None,
     email: Annotated[str | None, typer.Option(help="All sessions of this account.")] = None,
     tenant: Annotated[str | None, typer.Option(help="All sessions of everybody in this tenant.")] = None,
+    confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """End one session, or all of an account or tenant; the very next request is refused."""
+    """End a session, or all sessions of an account or tenant, immediately. For a tenant it takes --confirm."""
     from gateway.accounts import rows
     from gateway.accounts.change import end_session, end_sessions
 
     if [session_id, email, tenant].count(None) != 2:
         fail("give a session's id, or --email for all of an account, or --tenant for all of a tenant")
+
+    settings = settings_of(config)
+    if tenant is not None:
+        reach = with_store(settings, lambda store: tell_reach(settings, store, tenant))
+        if not ask_first(reach, confirm):
+            return
 
     async def change(store: Store) -> int:
         account = await find_account(store, email) if email else None
@@ -84,7 +95,15 @@ def revoke_session(
                 return sum([await end_sessions(tx, member, operator(), int(time.time())) for member in members])
             return int(await end_session(tx, session_id or "", operator(), int(time.time())))
 
-    ended = with_store(settings_of(config), change)
+    ended = with_store(settings, change)
     if session_id and not ended:
         fail(f"there is no open session {session_id}")
     typer.echo(f"{ended} ended")
+
+
+async def tell_reach(settings: Settings, store: Store, tenant: str) -> str:
+    """Say what ending the sessions of a tenant would do."""
+    async with store.reading() as tx:
+        await check_tenant(tx, tenant)
+    reach = await reaches_of(settings, store).of_tenant(tenant, int(time.time()))
+    return f"end the sessions of {reach.people} people in {tenant}, who are signed in on {reach.sessions} devices"

@@ -13,6 +13,7 @@ from gateway.attacks.service import AttackService
 from gateway.login.answers import see_other
 from gateway.pages import Renderer
 from gateway.sessions.device import label
+from gateway.sessions.reach import Reaches
 from gateway.sessions.revoke_link import RevokeLinks
 from gateway.sessions.service import DeviceService
 from gateway.visit import read_form, signed_in_of, visit_of
@@ -43,12 +44,14 @@ class DevicePages:
         self,
         *,
         service: DeviceService,
+        reaches: Reaches,
         attacks: AttackService,
         links: RevokeLinks,
         renderer: Renderer,
         paths: DevicePaths,
     ) -> None:
         self._service = service
+        self._reaches = reaches
         self._attacks = attacks
         self._links = links
         self._renderer = renderer
@@ -102,11 +105,13 @@ class DevicePages:
         return await self._ops(request, done=request.query.get("done", ""))
 
     async def end_from_ops(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one."""
-        owner, inbound, now = signed_in_of(request), visit_of(request).inbound, int(time.time())
+        """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one. It asks first."""
         form = await read_form(request)
+        owner, inbound, now = signed_in_of(request), visit_of(request).inbound, int(time.time())
         email, tenant = form.text("email").strip(), form.text("tenant").strip()
         try:
+            if not form.is_confirmed:
+                return await self._ask(request, email, tenant, now)
             if email and not tenant:
                 ended = await self._service.end_anyone(owner, normalise_identifier(email), inbound, now)
             else:
@@ -116,6 +121,29 @@ class DevicePages:
         if ended is None:
             return await self._ops(request, status=422, problem="unknown")
         return await self._ops(request, ended=ended)
+
+    async def _ask(self, request: web.Request, email: str, tenant: str, now: int) -> web.Response:
+        """Ask before sessions are ended, and say how many. Raises Unacceptable for what is no email."""
+        this = signed_in_of(request).id
+        account = await self._service.find_anyone(normalise_identifier(email)) if email and not tenant else None
+        if account is not None:
+            kind, subject, fields = "signed-out", account.identifier, {"email": account.identifier}
+            reach = await self._reaches.of_account(account.id, now, but=this)
+        elif tenant and not email and await self._service.has_tenant(tenant):
+            kind, subject, fields = "tenant-out", tenant, {"tenant": tenant}
+            reach = await self._reaches.of_tenant(tenant, now, but=this)
+        else:
+            return await self._ops(request, status=422, problem="unknown")
+        return self._page(
+            "confirm.html",
+            request,
+            kind=kind,
+            subject=subject,
+            fields=fields,
+            reach=reach,
+            action=self._paths.ops,
+            back=self._paths.ops,
+        )
 
     async def _ops(
         self,

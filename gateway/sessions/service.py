@@ -94,6 +94,14 @@ class DeviceService:
         async with self._store.reading() as tx:
             return await rows.find_any(tx, session_id), await rows.is_open(tx, session_id)
 
+    async def find_anyone(self, identifier: str) -> Account | None:
+        async with self._store.reading() as tx:
+            return await account_rows.find_by_identifier(tx, identifier)
+
+    async def has_tenant(self, slug: str) -> bool:
+        async with self._store.reading() as tx:
+            return await account_rows.has_tenant(tx, slug)
+
     async def end_anyone(self, owner: Session, identifier: str, inbound: Inbound, now: int) -> int | None:
         """The owner signs somebody out everywhere; None if there is no such account."""
         async with self._store.transaction() as tx:

@@ -114,13 +114,16 @@ def test_rotating_the_secret_signs_the_checkpoints_anew(shell: Gateway) -> None:
     old = shell.environ["GATEWAY_SECRET"]
     new = base64.b64encode(os.urandom(48)).decode()
     shell.environ["GATEWAY_SECRET"] = f"{new}\n{old}"
-    assert "1 checkpoints of the audit log signed anew" in shell.cli("keys", "rotate").stdout
+    assert "1 checkpoints of the audit log signed anew" in shell.cli("keys", "rotate", "--confirm").stdout
     shell.environ["GATEWAY_SECRET"] = new
     assert shell.cli("audit", "verify").returncode == 0
 
 
 def test_a_network_is_blocked_and_let_in_again_from_the_shell(shell: Gateway) -> None:
-    assert "203.0.113.0/24 is blocked for 2 hours" in shell.cli("block", "add", "203.0.113.9/24", "--hours", "2").stdout
+    assert (
+        "203.0.113.0/24 is blocked for 2 hours"
+        in shell.cli("block", "add", "203.0.113.9/24", "--hours", "2", "--confirm").stdout
+    )
     (block,) = json.loads(shell.cli("block", "list", "--json").stdout)
     assert block["network"] == "203.0.113.0/24"
     assert shell.cli("block", "remove", "203.0.113.0/24").returncode == 0

@@ -195,12 +195,12 @@ def test_a_file_of_five_hundred_with_twenty_broken_rows(
     file.write_text("\n".join(["email,name,department,role", *rows]))
     sign_in(page, site, PEOPLE["admin"][0], target="/admin/accounts")
     page.get_by_role("link", name="Invite many from a file").click()
-    page.get_by_label("File").set_input_files(file)
-    page.get_by_role("button", name="Show what it would do").click()
-    expect(page.get_by_role("region", name="Refused").locator("tbody tr")).to_have_count(20)
+    page.get_by_label("CSV file").set_input_files(file)
+    page.get_by_role("button", name="Review import").click()
+    expect(page.get_by_role("region", name="Can’t be imported").locator("tbody tr")).to_have_count(20)
     page.get_by_role("button", name="Invite 480 people").click()
-    while not page.get_by_role("heading", name="All rows are done").is_visible():
-        look = page.get_by_role("link", name="Look again")
+    while not page.get_by_role("heading", name="Import complete").is_visible():
+        look = page.get_by_role("link", name="Refresh")
         if look.is_visible():
             look.click()
     expect(page.locator("dd").first).to_have_text("480")

@@ -159,8 +159,11 @@ PAGES = {
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
-    "operations, done": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "End their sessions"),
-    "operations, blocked": Look("owner", "/ops", {"Address or network": "203.0.113.7"}, "Block"),
+    "operations, sign out?": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "End their sessions"),
+    "operations, sign out all?": Look("owner", "/ops", {"Tenant": "acme"}, "End all its sessions"),
+    "operations, block?": Look("owner", "/ops", {"Address or network": "203.0.113.7"}, "Block"),
+    "tenants, suspend?": Look("owner", "/ops/tenants", {}, "Suspend beta"),
+    "person, disable?": Look("admin", "{person}", {}, "Disable"),
     "operations, unknown": Look("owner", "/ops", {"Tenant": "nobody-there"}, "End all its sessions"),
     "forbidden": Look("member", "/company"),
     "not found": Look("nobody", "/_gateway/static/none"),
@@ -360,10 +363,8 @@ def form_from_elsewhere(context: BrowserContext, site: Site) -> str:
 def upload(context: BrowserContext, site: Site) -> str:
     page = context.new_page()
     page.goto(f"{site.url}/admin/accounts/import")
-    rows = (
-        "email,name,department,role\np1@acme.example,P,hr,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
-    )
-    page.get_by_label("File").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+    rows = "email,name,department,role\np1@acme.example,P,Sales,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
+    page.get_by_label("CSV file").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": rows.encode()})
     page.get_by_role("button", name="Review import").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Review your import")
     where = page.url

@@ -204,7 +204,10 @@ def test_the_picture_stands_in_a_table_as_well_and_needs_no_script(admin: Person
 def test_a_blocked_address_can_not_sign_in_and_who_is_signed_in_goes_on(own: Gateway, owner: Person) -> None:
     inside = Person(own, "manager", source="127.0.7.1")
     inside.sign_in()
-    assert owner.send("/ops/block", {"network": "127.0.7.0/24", "hours": "1"}).get("location") == "/ops?done=blocked"
+    assert (
+        owner.send("/ops/block", {"network": "127.0.7.0/24", "hours": "1", "confirmed": "yes"}).get("location")
+        == "/ops?done=blocked"
+    )
     for n in range(6):  # whichever worker answers
         other = Person(own, "other", source=f"127.0.7.{n + 2}")
         refused = other.open("/login")

@@ -169,7 +169,7 @@ def test_the_shell_ends_a_whole_tenant(own: Gateway) -> None:
     member, other = Person(own), Person(own, "other")
     member.sign_in()
     other.sign_in()
-    assert own.cli("session", "revoke", "--tenant", "acme").returncode == 0
+    assert own.cli("session", "revoke", "--tenant", "acme", "--confirm").returncode == 0
     assert not member.is_signed_in
     assert other.is_signed_in
     assert own.cli("session", "revoke", "--tenant", "acme", "--email", member.email).returncode == 1

@@ -64,7 +64,8 @@ def audited(gateway: Gateway, event: str) -> list[dict[str, object]]:
 
 
 def change(person: Person, what: str, account: str, base: str = "/admin/accounts", **fields: str) -> int:
-    return person.send(f"{base}/member", {"account": account, "do": what, **fields}).status
+    """Return what becomes of a change, confirmed where that is asked for."""
+    return person.send(f"{base}/member", {"account": account, "do": what, "confirmed": "yes", **fields}).status
 
 
 # Finding people.
@@ -260,7 +261,9 @@ def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) ->
 def test_the_last_admin_stays(own: Gateway, owner: Person) -> None:
     account = id_of(own, "adam@acme.example")
     for what in ("role", "disabled"):
-        answer = owner.send("/ops/accounts/member", {"account": account, "do": what, "role": "employee"})
+        answer = owner.send(
+            "/ops/accounts/member", {"account": account, "do": what, "role": "employee", "confirmed": "yes"}
+        )
         assert answer.status == 422
         assert "last admin" in answer.body.decode()
     mara = id_of(own, "mara@acme.example")
@@ -460,7 +463,7 @@ def test_a_suspended_tenant_is_out_with_the_next_request(own: Gateway, owner: Pe
     member, other = Person(own), Person(own, "other")
     member.sign_in()
     other.sign_in()
-    assert owner.send("/ops/tenants", {"do": "suspended", "tenant": "acme"}).status == 303
+    assert owner.send("/ops/tenants", {"do": "suspended", "tenant": "acme", "confirmed": "yes"}).status == 303
     assert not member.is_signed_in
     assert other.is_signed_in
     assert member.give_password().status == 422

@@ -127,8 +127,8 @@ def test_keys_rotate_and_the_old_secret_can_go(own: Gateway, mailbox: Mailbox) -
     made = new_secret()
     own.stop()
     own.environ["GATEWAY_SECRET"] = f"{made}\n{SECRET}"
-    assert "1 TOTP secrets, 8 backup codes" in own.cli("keys", "rotate", "--dry-run").stdout
     assert "1 TOTP secrets, 8 backup codes" in own.cli("keys", "rotate").stdout
+    assert "1 TOTP secrets, 8 backup codes" in own.cli("keys", "rotate", "--confirm").stdout
     assert "0 TOTP secrets, 0 backup codes" in own.cli("keys", "rotate").stdout
     own.environ["GATEWAY_SECRET"] = made
     own.start()
