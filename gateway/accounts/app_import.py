@@ -22,7 +22,7 @@ from gateway.accounts.app_users import (
     is_admin,
     plan,
 )
-from gateway.accounts.bulk import Create, Skip
+from gateway.accounts.bulk import NOT_FREE, Create, Reject, Skip
 from gateway.accounts.record import Account, Status
 from gateway.audit.events import Event
 from gateway.store import Store, Transaction
@@ -81,7 +81,7 @@ class AppImport:
             case Create():
                 account = await change.create(tx, verdict, self._by, self._now)
                 if account is None:
-                    return Skip(verdict.line, verdict.identifier, MEANWHILE)
+                    return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
                 digest = digest_of(verdict.password_hash)
                 known = Known(account.id, verdict.identifier, digest, True, self._now, None, verdict.user_key)
                 await imported.remember(tx, self._source, known)

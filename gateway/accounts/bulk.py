@@ -34,6 +34,7 @@ MAX_ROW = 20_000  # characters, over all of its lines
 MAX_COLUMNS = 200
 MAX_CELL = 1_000  # characters of a cell that is ours: a password hash is the longest
 LINES_PER_ROW = 4  # in a file whose rows are counted: blank lines, and cells with line breaks
+NOT_FREE = "this tenant can't have an account with this email"
 Row = tuple[int, Mapping[str, str]]  # the line in the file, and its cells
 
 

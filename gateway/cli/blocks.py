@@ -70,7 +70,7 @@ def add_block(
     settings = settings_of(config)
     reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, int(time.time())))
     is_one = str(found) == str(ip_network(address_bucket(str(found.network_address)))) and reach.people <= 1
-    said = f"block {found} for {hours} hours; {reach.people} people are signed in from there, and stay so"
+    said = f"block {found} for {hours} hours; people signed in from there, who stay so: {reach.people}"
     if not is_one and not ask_first(said, confirm):
         return
     change(str(found), hours, config)

@@ -13,7 +13,7 @@ from gateway.accounts import app_database, rows
 from gateway.accounts.app_import import AppImport, changes_of
 from gateway.accounts.app_users import Disable, Follow, Keep, Wishes
 from gateway.accounts.app_users import Verdict as AppVerdict
-from gateway.accounts.bulk import Create, Reject, Skip, Verdict, plan, read_csv
+from gateway.accounts.bulk import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
 from gateway.accounts.change import create
 from gateway.accounts.record import Account, Module
 from gateway.cli.common import fail, operator, with_store
@@ -21,7 +21,7 @@ from gateway.routes import paths_of
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
-    from gateway.store import Store
+    from gateway.store import Store, Transaction
 
 MAX_SOURCE = 200
 
@@ -62,17 +62,20 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
         async with store.transaction() if apply else store.reading() as tx:
             existing = [account.identifier for account in await rows.list_all(tx)]
             verdicts = plan(given, existing, settings.access.owners)
-            if apply:
-                for wanted in verdicts:
-                    if isinstance(wanted, Create):
-                        await create(tx, wanted, operator(), int(time.time()))
-            return verdicts
+            return [await carry_out(tx, verdict) for verdict in verdicts] if apply else verdicts
 
     verdicts = with_store(settings, change)
     words = DONE if apply else PLANNED
     yield from (f"line {verdict.line}: {describe(verdict, words)}" for verdict in verdicts)
     yield f"{count(verdicts, (Word.CREATE, Word.SKIP, Word.REFUSE), words)}: {ending(apply)}"
     yield from say_how_they_enter(settings, verdicts)
+
+
+async def carry_out(tx: Transaction, verdict: Verdict) -> Verdict:
+    """Add the account, if that is what a row asks for; return what was done."""
+    if not isinstance(verdict, Create) or await create(tx, verdict, operator(), int(time.time())):
+        return verdict
+    return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
 
 
 def from_application(

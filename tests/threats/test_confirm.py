@@ -160,7 +160,7 @@ def test_a_network_is_blocked_after_it_was_said_who_is_there(own: Gateway, owner
 
 SHELL = [
     (("session", "revoke", "--tenant", "acme"), f"end the sessions of {MEMBERS} people in acme"),
-    (("block", "add", "127.0.8.0/24"), "1 people are signed in from there"),
+    (("block", "add", "127.0.8.0/24"), "people signed in from there, who stay so: 1"),
     (("keys", "rotate"), "would be sealed anew"),
 ]
 
