@@ -68,7 +68,7 @@ LAYERS: list[set[str]] = [
     {"forms.record"},
     {"factors", "hashing", "logs", "keys", "mail", "passwords", "sealed", "sealing", "sent", "throttle"},
     {"sessions.live"},
-    {"accounts.directory"},
+    {"accounts.directory", "sessions.reach"},
     {
         "limits",
         "streaks",
