@@ -39,7 +39,7 @@ def explain(
     one.
     """
     method = read_method(method)
-    host, target = read_url(url, urlsplit(settings.public_url).netloc)
+    host, target = read_url(url, settings.public_url)
     head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *fields))
     inbound = reader_of(settings).read(head.encode("utf-8", "replace"), "")
     if isinstance(inbound, Failure):
@@ -75,16 +75,16 @@ def read_method(text: str) -> str:
     return method
 
 
-def read_url(text: str, host: str) -> tuple[str, str]:
-    """Return (host, target) as a browser sends them for a path, or for a whole address; `host` is that of a path."""
+def read_url(text: str, public_url: str) -> tuple[str, str]:
+    """Return (host, target) as a browser sends them for a path, or for a whole address."""
     target = quote(text, safe=PRINTABLE, errors="surrogateescape")
     address = ADDRESS.fullmatch(target)
     if address is not None:
         rest = address[2]
         return address[1], rest if rest.startswith("/") else f"/{rest}"
     if not target.startswith(("/", "*")):
-        raise Unclear(f"{text!r} is no path; write /{text}, or a whole address like https://{host}/{text}")
-    return host, target
+        raise Unclear(f"{text!r} is no path; write /{text}, or a whole address like {public_url}/{text}")
+    return urlsplit(public_url).netloc, target
 
 
 def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -> Session:
