@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.edge.names import ASSERTED, FORGED, FORGED_PREFIXES
+from gateway.edge.names import ASSERTED, FORGED, FORGED_PREFIXES, SAID_BY_PROXIES
 from gateway.routes import ROUTES, Route
 from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support import servers
@@ -120,8 +120,8 @@ CLAIMS = (
     "X-HTTP-Method-Override", "X-Rewrite-URL", "X-Original-URL", "X-Script-Name", "X-Forwarded-User", "X-Forwarded-Prefix", "Forwarded",
     "X-Forwarded-Uri", "X-Forwarded-Method", "X-Original-URI", "X-Original-Method", "X-Auth-Request-User", "X-Auth-Request-Redirect",
     "SCRIPT_NAME", "X_Forwarded_User", "X_Http_Method_Override",
-    *(name.decode() for name in sorted(FORGED | ASSERTED)),
-    *(f"{prefix.decode().rstrip('-')}-any" for prefix in FORGED_PREFIXES),
+    *(name.decode() for name in sorted(FORGED | ASSERTED | SAID_BY_PROXIES)),
+    *(re.sub("^-", "$", prefix.decode()) + "any" for prefix in FORGED_PREFIXES),
 )  # fmt: skip
 
 
