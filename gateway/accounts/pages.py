@@ -121,14 +121,14 @@ class AccountsPages:
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/member: `account`, `do`, and what that needs: `name`, `role`, `module-…`, `email`.
 
-        Disabling somebody asks first.
+        Disabling or removing somebody asks first.
         """
         form = await read_form(request)
         account_id, what = form.text("account"), form.text("do")
         act = self._changes.get(what)
         if act is None:
             raise web.HTTPBadRequest
-        if what == "disabled" and not form.is_confirmed:
+        if what in ("disabled", "removed") and not form.is_confirmed:
             return await self._ask("disabled", request, account_id, self._paths.member, {"do": what})
         if what in ("role", "email"):
             stale = self._prove_first(
@@ -238,6 +238,8 @@ class AccountsPages:
         actor = self._actor(request)
         member = await self._service.find(actor, account_id)
         if member is None or not self._service.may_change(actor, member.account):
+            raise web.HTTPNotFound
+        if kind == "removed" and member.state is not State.INVITED:
             raise web.HTTPNotFound
         return self._page(
             "confirm.html",

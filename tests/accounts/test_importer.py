@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from gateway.accounts import imports, rows
+from gateway.accounts import claims, imports, rows
 from gateway.accounts.bulk import UnreadableFile
+from gateway.accounts.claims import Claim
 from gateway.accounts.importer import (
     MAX_ROWS,
     NOT_ANY_MORE,
@@ -163,15 +164,17 @@ async def test_an_admin_does_not_import_across_tenants(store: Store) -> None:
 
 
 async def test_addresses_outside_the_own_company_get_one_neutral_answer(store: Store) -> None:
-    """S12: an account elsewhere and a platform owner are refused in the same words."""
+    """S12: an account elsewhere, a platform owner and a domain of another company are refused in the same words."""
     admin = await an_admin(store)
     await add_person(store, person("olga@beta.example", tenant="beta"))
-    emails = ("olga@beta.example", OWNER_EMAIL, "adam@acme.example", "new@acme.example")
+    async with store.transaction() as tx:
+        await claims.add(tx, Claim("claimed.example", "beta"), OWNER_EMAIL, NOW)
+    emails = ("olga@beta.example", OWNER_EMAIL, "x@claimed.example", "adam@acme.example", "new@acme.example")
     import_id = await started(store, admin, content=file_of(*emails))
     await importer(store).run_once(lambda: NOW)
     found, left_out = await report(store, import_id)
-    assert [row.reason for row in left_out] == [NOT_INVITABLE, NOT_INVITABLE, HAS_ACCOUNT]
-    assert (found.invited, found.skipped, found.refused) == (1, 1, 2)
+    assert [row.reason for row in left_out] == [NOT_INVITABLE, NOT_INVITABLE, NOT_INVITABLE, HAS_ACCOUNT]
+    assert (found.invited, found.skipped, found.refused) == (1, 1, 3)
 
 
 async def test_the_owner_is_told_why_and_invites_nobody_into_a_suspended_company(store: Store) -> None:

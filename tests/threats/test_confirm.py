@@ -27,7 +27,7 @@ STATE = (
     "SELECT network FROM blocks",
     "SELECT account, secret FROM totp",
 )
-WHAT = ("", "disabled", "suspended", "resumed", "enabled", "role", "renamed")
+WHAT = ("", "disabled", "removed", "suspended", "resumed", "enabled", "role", "renamed")
 
 
 @pytest.fixture(scope="module")

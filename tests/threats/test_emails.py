@@ -76,7 +76,7 @@ def events_about(gateway: Gateway, account: str) -> list[str]:
 
 
 def change(admin: Person, what: str, account: str, base: str = "/admin/accounts", **fields: str) -> int:
-    return admin.send(f"{base}/member", {"account": account, "do": what, **fields}).status
+    return admin.send(f"{base}/member", {"account": account, "do": what, "confirmed": "yes", **fields}).status
 
 
 def new_address() -> str:
