@@ -60,6 +60,7 @@ from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
 from gateway.settings.record import Access, Settings
+from gateway.side_work import SideWork
 from gateway.store import Store, StoreUnavailable
 from gateway.throttle.refusals import Refusals, Scarce
 from gateway.throttle.turns import Tell
@@ -68,6 +69,7 @@ from gateway.wiring import (
     Parts,
     attacks_of,
     build_handlers,
+    composer_of,
     email_changes_of,
     invitations_of,
     keeper_of,
@@ -123,6 +125,7 @@ class Gateway:
             refused=self._tell_refused(Scarce.HASHING),
         )
         self._checker = checker_of(settings.passwords, self._tell_refused(Scarce.PASSWORDS))
+        self._side = SideWork()
         self._sender = sender_of(settings, self._store)
         invitations = invitations_of(settings, paths_of(settings))
         self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
@@ -241,6 +244,10 @@ class Gateway:
         if admin is not None:
             await self._admin.start(admin)
         self._pulse.start()
+        self._chores += [
+            loop.create_task(self._side.run(work))
+            for work in (self._renderer.warm_up, composer_of(self._settings).warm_up)
+        ]
 
     def adopt(self, access: Access) -> None:
         """Decide by this from now on, also about what is open."""
@@ -275,6 +282,7 @@ class Gateway:
             await self._runner.cleanup()
         self._hasher.close()
         self._checker.close()
+        self._side.close()
         await self._lookup.close()
         await self._store.close()
         if self._access_log is not None:
@@ -297,6 +305,7 @@ class Gateway:
             paths=paths,
             served=frozenset(routes),
             checker=self._checker,
+            side=self._side,
         )
         handlers = build_handlers(settings, parts)
         application = pages_application(self._renderer, self._desk, own_origins(settings), self._judge_page)

@@ -19,6 +19,7 @@ from gateway.failures import Failure
 from gateway.places import LOCALES, TEMPLATES
 from gateway.sessions.record import Session
 from gateway.settings.record import Pages
+from gateway.slices import Slices
 from gateway.visit import Visit
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -44,11 +45,22 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+RETRY_SECONDS = 5  # what is busy is so for a moment
 STRICT_TRANSPORT = {  # RFC 6797, for two years. Subdomains may belong to others, who do not have https.
     "off": {},
     "host": {"Strict-Transport-Security": "max-age=63072000"},
     "subdomains": {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"},
 }
+
+
+def seconds_until(until: int, now: int) -> int:
+    """Return how long somebody has to wait, at least a second."""
+    return max(1, until - now)
+
+
+def minutes_of(seconds: int) -> int:
+    """Return the minutes that a page speaks of, rounded up."""
+    return -(-seconds // 60)
 
 
 class Renderer:
@@ -121,14 +133,33 @@ class Renderer:
         visit: Visit | None = None,
         *,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        wait: int = 0,
         **context: object,
     ) -> web.Response:
-        """Return a page. The topbar shows who is signed in on `visit`."""
+        """Return a page. The topbar shows who is signed in on `visit`.
+
+        `wait` is in seconds. Whoever is told to come later is told when, so 429 and 503 without it get a few.
+        """
         text = self._environment.get_template(template).render(
             session=visit.signed_in if visit else None, here=visit.inbound.path if visit else "", **context
         )
+        headers = {"Retry-After": str(wait or RETRY_SECONDS)} if status in (429, 503) else None
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:
+        """Return a page as `page` does, made in slices: for a page that shows as many rows as there are."""
+        pieces, slices = list[str](), Slices()
+        values = {"session": visit.signed_in, "here": visit.inbound.path, **context}
+        for piece in self._environment.get_template(template).generate(values):
+            pieces.append(piece)
+            await slices.pause()
+        return web.Response(text="".join(pieces), status=status, content_type="text/html")
+
+    def warm_up(self) -> None:
+        """Compile every template, which takes up to 40 ms each. For a thread, before somebody asks for a page."""
+        for name in self._environment.list_templates(("html",)):
+            if not name.startswith("mail/"):
+                self._environment.get_template(name)
 
     def failure(
         self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""

@@ -57,6 +57,7 @@ from gateway.sessions.record import Lifetime, Lifetimes
 from gateway.sessions.revoke_link import RevokeLinks
 from gateway.sessions.service import DeviceService
 from gateway.settings.record import Lifespan, Settings
+from gateway.side_work import SideWork
 from gateway.store import Store
 from gateway.visit import visit_of
 
@@ -91,6 +92,7 @@ class Parts:
     paths: Mapping[str, str]  # by the route's name, without its variable
     served: frozenset[str]  # the names of the routes that are not switched off
     checker: PasswordChecker
+    side: SideWork
 
     def has(self, name: str) -> bool:
         return name in self.served
@@ -138,6 +140,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         answers=answers,
         totp=totp_factor,
         issuer=issuer,
+        side=parts.side,
         counts=counts,
         backup_path=path["backup"],
         enrol_path=path["security_totp"],
@@ -169,6 +172,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         answers=answers,
         factor=totp_factor,
         issuer=issuer,
+        side=parts.side,
         paths=SecurityPaths(
             overview=path["security"],
             totp=path["security_totp"],

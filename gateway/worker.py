@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load
 from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
 from gateway.settings.mistakes import Said
+from gateway.side_work import TURN_SECONDS
 from gateway.startup import advice_on, check_newest, problems_of
 from gateway.store.readiness import NotReady, open_ready
 
@@ -77,6 +79,7 @@ async def look(settings: Settings) -> list[Said]:
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
     """Serve until SIGTERM, or until the supervisor is gone. `reload` reads the settings as they are by then."""
     logs.configure(post.settings.listen.log_format)
+    sys.setswitchinterval(TURN_SECONDS)
     uvloop.run(work(post, reload))
 
 

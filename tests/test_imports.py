@@ -86,6 +86,8 @@ LAYERS: list[set[str]] = [
     {
         "sessions.device",
         "browsers.record",
+        "slices",
+        "side_work",
         "edge.inbound",
         "edge.names",
         "edge.cookies",

@@ -56,8 +56,7 @@ class ImportPages:
         except UnreadableFile as error:
             return self._page("import.html", request, status=422, problem=str(error))
         except OverQuota as error:
-            headers = {"Retry-After": str(error.seconds)}
-            return self._page("import.html", request, status=429, headers=headers, problem="quota")
+            return self._page("import.html", request, status=429, wait=error.seconds, problem="quota")
         return see_other(f"{self._paths.bulk}?id={import_id}")
 
     async def start(self, request: web.Request) -> web.StreamResponse:
@@ -80,8 +79,8 @@ class ImportPages:
         request: web.Request,
         *,
         status: int = 200,
-        headers: dict[str, str] | None = None,
+        wait: int = 0,
         **context: Any,
     ) -> web.Response:
         context |= {"paths": self._paths, "is_owners": self._is_owners}
-        return self._renderer.page(template, visit_of(request), status=status, headers=headers, **context)
+        return self._renderer.page(template, visit_of(request), status=status, wait=wait, **context)

@@ -99,7 +99,7 @@ class AccountsPages:
         wanted = wanted_of(request.query)
         members, after = await self._service.page(self._actor(request), wanted, int(time.time()))
         more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
-        return self._page(
+        return await self._page(
             "accounts.html",
             request,
             members=members,
@@ -159,7 +159,7 @@ class AccountsPages:
         member = await self._service.find(actor, account_id)
         if member is None:
             raise web.HTTPNotFound
-        return self._page(
+        return await self._page(
             "member.html",
             request,
             status=status_of(problem),
@@ -241,7 +241,7 @@ class AccountsPages:
             raise web.HTTPNotFound
         if kind == "removed" and member.state is not State.INVITED:
             raise web.HTTPNotFound
-        return self._page(
+        return await self._page(
             "confirm.html",
             request,
             kind=kind,
@@ -261,7 +261,7 @@ class AccountsPages:
 
     async def show_invite(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/invite"""
-        return self._invite_form(request, Form({}))
+        return await self._invite_form(request, Form({}))
 
     async def invite(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/invite: `email`, `name`, `role`, `module-…`; the owner gives `tenant` as well."""
@@ -269,7 +269,7 @@ class AccountsPages:
         wanted = self._read_invitation(form, actor)
         if isinstance(wanted, Create):
             if is_respelled(form.text("email"), wanted.identifier):
-                return self._respelled(request, form, wanted.identifier)
+                return await self._respelled(request, form, wanted.identifier)
             # Like giving the role to somebody: who found an open browser could else invite themselves to administer.
             stale = self._prove_first(request, self._paths.invite) if wanted.role is Role.ADMIN else None
             if stale is not None:
@@ -277,12 +277,12 @@ class AccountsPages:
             result = await self._service.invite(actor, wanted, visit_of(request).inbound, int(time.time()))
             if result is Result.DONE:
                 return see_other(f"{self._paths.overview}?done=invited")
-            return self._invite_form(request, form, problem=result.value)
-        return self._invite_form(request, form, problem=wanted.reason)
+            return await self._invite_form(request, form, problem=result.value)
+        return await self._invite_form(request, form, problem=wanted.reason)
 
-    def _respelled(self, request: web.Request, form: Form, identifier: str) -> web.Response:
+    async def _respelled(self, request: web.Request, form: Form, identifier: str) -> web.Response:
         """Show what an email becomes before anything is done with it."""
-        return self._invite_form(request, Form({**form.fields, "email": identifier}), problem="respelled")
+        return await self._invite_form(request, Form({**form.fields, "email": identifier}), problem="respelled")
 
     def _read_invitation(self, form: Form, actor: Actor) -> Create | Reject:
         row = {name: form.text(name) for name in ("email", "name", "role")}
@@ -290,8 +290,8 @@ class AccountsPages:
         verdict = judge(0, row)
         return verdict if isinstance(verdict, Reject) else replace(verdict, modules=modules_of(form))
 
-    def _invite_form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:
-        return self._page(
+    async def _invite_form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:
+        return await self._page(
             "invite.html",
             request,
             status=status_of(problem),
@@ -311,7 +311,7 @@ class AccountsPages:
         factor = stale_factor(signed_in_of(request), int(time.time()))
         return self._answers.step(factor, Wish(back, again=True)) if factor else None
 
-    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+    async def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         done = request.query.get("done", "")
         context |= {
             "paths": self._paths,
@@ -319,7 +319,7 @@ class AccountsPages:
             "tenant": signed_in_of(request).tenant,
             "done": done if done in DONE else "",
         }
-        return self._renderer.page(template, visit_of(request), status=status, **context)
+        return await self._renderer.long_page(template, visit_of(request), status=status, **context)
 
 
 class Respelled(Unacceptable):

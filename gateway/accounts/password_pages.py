@@ -23,7 +23,7 @@ from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other, sign_in_query
 from gateway.login.outcome import SignedIn
 from gateway.login.security import stale_factor
-from gateway.pages import Renderer
+from gateway.pages import Renderer, minutes_of, seconds_until
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.secret import Secret
@@ -151,8 +151,16 @@ class PasswordPages:
             case Unfit(why):
                 return self._page("password.html", request, status=422, problem="unfit", refusal=why, minutes=0)
             case TooOften(until):
-                minutes = -(-max(1, until - now) // 60)
-                return self._page("password.html", request, status=429, problem="locked", refusal=None, minutes=minutes)
+                wait = seconds_until(until, now)
+                return self._page(
+                    "password.html",
+                    request,
+                    status=429,
+                    wait=wait,
+                    problem="locked",
+                    refusal=None,
+                    minutes=minutes_of(wait),
+                )
             case Overloaded():
                 return self._page("password.html", request, status=503, problem="busy", refusal=None, minutes=0)
             case WrongCurrent() | Set():

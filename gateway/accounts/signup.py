@@ -69,10 +69,10 @@ class Overloaded:
 
 @dataclass(frozen=True, slots=True)
 class NotTheirs:
-    """The password is not the one that was chosen with this link. `is_locked`: it was not even compared."""
+    """The password is not the one that was chosen with this link; until `locked_until` none is even compared."""
 
     link: MailedLink
-    is_locked: bool = False
+    locked_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +228,9 @@ class SignupService:
         """Compare with the password that was chosen; None if it is the same."""
         tries = f"signup-confirm:{link.id}"
         async with self._store.transaction(announce=False) as tx:
-            if isinstance(await limits.reserve(tx, tries, CONFIRMING, now), Locked):
-                return NotTheirs(link, is_locked=True)
+            reserved = await limits.reserve(tx, tries, CONFIRMING, now)
+            if isinstance(reserved, Locked):
+                return NotTheirs(link, reserved.until)
         match await self._hasher.verify(password, Secret(link.content["password_hash"]), client):
             case Verdict.WRONG:
                 return NotTheirs(link)

@@ -21,7 +21,7 @@ from gateway.accounts.signup import (
     UnfitPassword,
 )
 from gateway.login.answers import Wish, see_other, sign_in_query, wish_of_form, wish_of_query
-from gateway.pages import Renderer
+from gateway.pages import Renderer, minutes_of, seconds_until
 from gateway.secret import Secret
 from gateway.visit import read_form, visit_of
 
@@ -65,8 +65,9 @@ class SignupPages:
             case UnfitPassword(why):
                 return self._form(request, name, email, wish=wish, status=422, field="password", problem=why.sentence)
             case TooManySignups(until):
-                minutes = -(-max(1, until - now) // 60)
-                return self._form(request, name, email, wish=wish, status=429, field="many", problem=str(minutes))
+                wait = seconds_until(until, now)
+                problem = str(minutes_of(wait))
+                return self._form(request, name, email, wish=wish, status=429, field="many", problem=problem, wait=wait)
             case Overloaded():
                 return self._form(request, name, email, wish=wish, status=503, field="busy")
 
@@ -85,9 +86,10 @@ class SignupPages:
             case Confirmed(email):
                 target = wish_of_query(request).target
                 return see_other(f"{self._paths.login}?{sign_in_query('confirmed', email, target)}")
-            case NotTheirs(link, is_locked):
-                status, problem = (429, "locked") if is_locked else (422, "wrong")
-                return self._page("signup-confirm.html", request, status=status, who=link.identifier, problem=problem)
+            case NotTheirs(link, until):
+                status, problem = (422, "wrong") if until is None else (429, "locked")
+                wait, who = seconds_until(until or now, now), link.identifier
+                return self._page("signup-confirm.html", request, status=status, wait=wait, who=who, problem=problem)
             case Overloaded():
                 return self._page("signup-confirm.html", request, status=503, who="", problem="busy")
             case LinkState() as state:
@@ -107,11 +109,12 @@ class SignupPages:
         *,
         wish: Wish,
         status: int = 200,
+        wait: int = 0,
         field: str = "",
         problem: str = "",
     ) -> web.Response:
         context = {"wish": wish, "name": name[:200], "email": email[:320], "field": field, "problem": problem}
-        return self._page("signup.html", request, status=status, **context)
+        return self._page("signup.html", request, status=status, wait=wait, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)

@@ -189,7 +189,9 @@ class TenantPages:
             "done": done if done in DONE else "",
             "problem": problem,
         }
-        return self._renderer.page("tenants.html", visit_of(request), status=422 if problem else 200, **context)
+        return await self._renderer.long_page(
+            "tenants.html", visit_of(request), status=422 if problem else 200, **context
+        )
 
 
 async def note(

@@ -13,7 +13,8 @@ from gateway.audit import rows
 from gateway.audit.chain import Row
 from gateway.audit.events import Entry
 from gateway.audit.search import Filter, find_all
-from gateway.sessions.device import label
+from gateway.sessions.device import label_all
+from gateway.slices import Slices
 from gateway.store import Store
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
@@ -72,13 +73,20 @@ async def as_bytes(store: Store, wanted: Filter, form: Format) -> AsyncIterator[
     if form is Format.CSV:
         yield csv_lines([COLUMNS])
     async for found in find_all(store, wanted):
-        if form is Format.CSV:
-            yield csv_lines([tuple(cell(value) for value in shown(row).values()) for row in found])
-        else:
-            yield "".join(f"{json.dumps(shown(row), ensure_ascii=False)}\n" for row in found).encode()
+        names, slices, lines = await label_all(row.user_agent for row in found), Slices(), list[bytes]()
+        for row in found:
+            lines.append(line_of(form, shown(row, names[row.user_agent] if row.user_agent else "")))
+            await slices.pause()
+        yield b"".join(lines)
 
 
-def shown(row: Row) -> Mapping[str, object]:
+def line_of(form: Format, values: Mapping[str, object]) -> bytes:
+    if form is Format.CSV:
+        return csv_lines([tuple(cell(value) for value in values.values())])
+    return f"{json.dumps(values, ensure_ascii=False)}\n".encode()
+
+
+def shown(row: Row, device: str) -> Mapping[str, object]:
     """Return a row under the names of COLUMNS; `at` is ISO 8601 in UTC."""
     values = (
         row.id,
@@ -89,7 +97,7 @@ def shown(row: Row) -> Mapping[str, object]:
         row.account,
         row.identifier,
         row.address,
-        label(row.user_agent) if row.user_agent else "",
+        device,
         row.user_agent,
         row.session,
         row.request_id,

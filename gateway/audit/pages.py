@@ -17,7 +17,7 @@ from gateway.audit.export import Format, as_bytes, note_export
 from gateway.audit.labels import label_events, label_outcomes
 from gateway.logs import get_logger
 from gateway.pages import Renderer
-from gateway.sessions.device import label
+from gateway.sessions.device import label, label_all
 from gateway.sessions.record import Session
 from gateway.store import Store, StoreUnavailable
 from gateway.visit import read_form, signed_in_of, visit_of
@@ -57,11 +57,12 @@ class AuditPages:
         """GET: `event`, `outcome`, `person`, `address`, `since`, `until`, `words`, `tenant`, and `before`, a place."""
         asked = self._asked(request.query, signed_in_of(request))
         if asked.wrong:
-            return self._page(request, asked, None, None, status=422)
+            return await self._page(request, asked, None, None, status=422)
         async with self._store.reading() as tx:
             found = await search.find(tx, asked.wanted, asked.before, ROWS_A_PAGE)
             drawn = await picture.draw(tx, asked.wanted, int(time.time()))
-        return self._page(request, asked, found, drawn)
+        await label_all(row.user_agent for row in found.rows)
+        return await self._page(request, asked, found, drawn)
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """POST: the same fields, and `format`: the whole of what they ask for, streamed."""
@@ -69,7 +70,7 @@ class AuditPages:
         form = await read_form(request)
         asked = self._asked(form.fields, session)
         if asked.wrong:
-            return self._page(request, asked, None, None, status=422)
+            return await self._page(request, asked, None, None, status=422)
         kind = Format.CSV if form.text("format") == Format.CSV.value else Format.JSON_LINES
         entry = Entry(
             Event.AUDIT_EXPORTED,
@@ -105,7 +106,7 @@ class AuditPages:
             log.info("export_broken_off", reason="the client left")
         return response
 
-    def _page(
+    async def _page(
         self,
         request: web.Request,
         asked: Asked,
@@ -115,7 +116,7 @@ class AuditPages:
         status: int = 200,
     ) -> web.Response:
         lines = [line_of(row) for row in found.rows] if found else []
-        return self._renderer.page(
+        return await self._renderer.long_page(
             "audit.html",
             visit_of(request),
             status=status,

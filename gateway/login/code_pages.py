@@ -19,8 +19,9 @@ from gateway.login.flow import Flow, Outcome
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.login.qr import draw
-from gateway.pages import Renderer
+from gateway.pages import Renderer, minutes_of, seconds_until
 from gateway.secret import Secret
+from gateway.side_work import SideWork
 from gateway.visit import Visit, read_form, visit_of
 
 
@@ -29,6 +30,7 @@ class CodePages:
 
     def __init__(
         self, *, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, totp: TOTPFactor, issuer: str,
+        side: SideWork,
         counts: SignInCounts,
         backup_path: str,
         enrol_path: str,
@@ -39,6 +41,7 @@ class CodePages:
         self._answers = answers
         self._totp = totp
         self._issuer = issuer
+        self._side = side
         self._counts = counts
         self._backup_path = backup_path
         self._enrol_path = enrol_path
@@ -87,7 +90,7 @@ class CodePages:
             return self._nothing_to_prove(visit, wish)
         if evidence.next not in (Factor.TOTP, None) or (evidence.next is None and not wish.again):
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
-        return self._page(visit, evidence, wish, factor, now, is_lost=NOT_KEPT in request.query)
+        return await self._page(visit, evidence, wish, factor, now, is_lost=NOT_KEPT in request.query)
 
     def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
         """Who is signed in goes on; everybody else begins at the beginning."""
@@ -95,7 +98,7 @@ class CodePages:
             return see_other(wish.target)
         return self._answers.step(Factor.PASSWORD, Wish(wish.target))
 
-    def _page(
+    async def _page(
         self,
         visit: Visit,
         evidence: Evidence,
@@ -109,13 +112,13 @@ class CodePages:
         if factor is Factor.TOTP and not evidence.has_totp:
             if evidence.next is not Factor.TOTP:  # a page wants a factor that the account need not have
                 return see_other(f"{self._enrol_path}?{Wish(wish.target).query}")
-            return self._enrolment(evidence, wish, now, problem, offered)
-        status, headers, minutes = judge(problem, now)
+            return await self._enrolment(evidence, wish, now, problem, offered)
+        status, wait, minutes = judge(problem, now)
         return self._renderer.page(
             "totp.html" if factor is Factor.TOTP else "backup.html",
             visit if evidence.session else None,
             status=status,
-            headers=headers,
+            wait=wait,
             action=self._answers.steps[factor],
             other=f"{self._backup_path if factor is Factor.TOTP else self._answers.steps[Factor.TOTP]}?{wish.query}",
             start_over=self._answers.steps[Factor.PASSWORD],
@@ -129,7 +132,7 @@ class CodePages:
             is_lost=is_lost,
         )
 
-    def _enrolment(
+    async def _enrolment(
         self, evidence: Evidence, wish: Wish, now: int, problem: Wrong | LockedOut | Blocked | None, offered: str
     ) -> web.Response:
         """Show the secret that was offered already (a wrong code does not change it), or a new one."""
@@ -138,12 +141,12 @@ class CodePages:
         if secret is None:
             secret, offered = self._totp.offer(account.id, now)
         uri = provisioning_uri(secret, account.identifier, self._issuer)
-        status, headers, minutes = judge(problem, now)
+        status, wait, minutes = judge(problem, now)
         return self._renderer.page(
             "enrol.html",
             None,
             status=status,
-            headers=headers,
+            wait=wait,
             action=self._answers.steps[Factor.TOTP],
             start_over=self._answers.steps[Factor.PASSWORD],
             who=account.identifier,
@@ -152,7 +155,7 @@ class CodePages:
             offered=offered,
             uri=uri,
             key=grouped(write_key(secret)),
-            picture=draw(uri),
+            picture=await self._side.run(draw, uri),
             problem=name_of(problem),
             minutes=minutes,
         )
@@ -181,7 +184,7 @@ class CodePages:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)
-        return self._page(visit, evidence, wish, factor, now, problem, offered)
+        return await self._page(visit, evidence, wish, factor, now, problem, offered)
 
 
 def helper_of(evidence: Evidence) -> str:
@@ -191,18 +194,18 @@ def helper_of(evidence: Evidence) -> str:
     return "other admin" if evidence.account.role is Role.ADMIN else "admin"
 
 
-def judge(problem: Wrong | LockedOut | Blocked | None, now: int) -> tuple[int, dict[str, str], int]:
-    """Return status, headers, and the minutes that the page speaks of."""
+def judge(problem: Wrong | LockedOut | Blocked | None, now: int) -> tuple[int, int, int]:
+    """Return status, the seconds to wait, and the minutes that the page speaks of."""
     match problem:
         case None:
-            return 200, {}, 0
+            return 200, 0, 0
         case LockedOut(until):
-            seconds = max(1, until - now)
-            return 429, {"Retry-After": str(seconds)}, -(-seconds // 60)
+            wait = seconds_until(until, now)
+            return 429, wait, minutes_of(wait)
         case Blocked():
-            return 403, {}, 0
+            return 403, 0, 0
         case Wrong(_, minutes):
-            return 422, {}, minutes
+            return 422, 0, minutes
 
 
 def name_of(problem: Wrong | LockedOut | Blocked | None) -> str:

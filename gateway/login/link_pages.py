@@ -19,7 +19,7 @@ from gateway.login.flow import Flow, Opened
 from gateway.login.links import LinkSender, NoServer, TooMany
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.outbox import MailState
-from gateway.pages import Renderer
+from gateway.pages import Renderer, minutes_of, seconds_until
 from gateway.secret import Secret
 from gateway.visit import Visit, read_form, visit_of
 
@@ -141,12 +141,12 @@ class LinkPages:
         is_unopened: bool = False,
     ) -> web.Response:
         """Show the page that waits for `link`; where there is none that could come, it offers to send one."""
-        status, minutes, name = 200, 0, ""
+        status, wait, name = 200, 0, ""
         match problem:
             case Refused(why):
                 status, name = 422, why.reason.value
             case LockedOut(until):
-                status, minutes, name = 429, -(-max(1, until - now) // 60), "locked"
+                status, wait, name = 429, seconds_until(until, now), "locked"
             case Blocked():
                 status, name = 403, "blocked"
         is_good = link is not None and link.state(now) is State.GOOD
@@ -165,7 +165,8 @@ class LinkPages:
             has_server=self._sender.has_server,
             minutes_left=-(-(link.created_at + magic_link.LIFE_SECONDS - now) // 60) if link and is_good else 0,
             command=unlock_command(evidence.account.identifier, "--one-time-link"),
-            minutes=minutes,
+            wait=wait,
+            minutes=minutes_of(wait),
             life=magic_link.LIFE_SECONDS // 60,
             problem=name,
         )

@@ -27,12 +27,11 @@ from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
-from gateway.pages import Renderer
+from gateway.pages import Renderer, minutes_of, seconds_until
 from gateway.secret import Secret
 from gateway.sessions.record import digest
 from gateway.visit import Visit, asked_of, read_form, visit_of
 
-RETRY_WHEN_BUSY = 5  # seconds
 NEWS = (
     "signed-out",
     "password-set",
@@ -109,15 +108,11 @@ class LoginPages:
             case WrongPassword():
                 return self._form(visit, wish, email=email, problem="wrong", status=422)
             case LockedOut(until):
-                seconds = max(1, until - now)
-                headers = {"Retry-After": str(seconds)}
-                minutes = -(-seconds // 60)
                 return self._form(
-                    visit, wish, email=email, problem="locked", minutes=minutes, status=429, headers=headers
+                    visit, wish, email=email, problem="locked", status=429, wait=seconds_until(until, now)
                 )
             case Busy():
-                headers = {"Retry-After": str(RETRY_WHEN_BUSY)}
-                return self._form(visit, wish, email=email, problem="busy", status=503, headers=headers)
+                return self._form(visit, wish, email=email, problem="busy", status=503)
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
         """GET /login/clear: another person has signed in, and the application has more cookies than fit one answer."""
@@ -167,10 +162,9 @@ class LoginPages:
         *,
         email: str = "",
         problem: str = "",
-        minutes: int = 0,
+        wait: int = 0,
         news: str = "",
         status: int = 200,
-        headers: dict[str, str] | None = None,
     ) -> web.Response:
         """Show the form. Who is asked again is known: only the password is missing."""
         known = visit.session if wish.again else None
@@ -178,13 +172,13 @@ class LoginPages:
             "login.html",
             visit if known else None,
             status=status,
-            headers=headers,
+            wait=wait,
             paths=self._paths,
             wish=wish,
             email=known.identifier if known else email[:MAX_EMAIL],
             known=known,
             problem=problem,
-            minutes=minutes,
+            minutes=minutes_of(wait),
             news=news,
         )
 

@@ -17,6 +17,7 @@ from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCo
 from gateway.pages import Renderer
 from gateway.secret import Secret
 from gateway.sessions.record import Session
+from gateway.side_work import SideWork
 from gateway.visit import Visit, read_form, signed_in_of, visit_of
 
 DONE = ("enabled", "disabled", "regenerated", "password")
@@ -45,6 +46,7 @@ class SecurityPages:
         answers: Answers,
         factor: TOTPFactor,
         issuer: str,
+        side: SideWork,
         paths: SecurityPaths,
     ) -> None:
         self._service = service
@@ -52,6 +54,7 @@ class SecurityPages:
         self._answers = answers
         self._factor = factor
         self._issuer = issuer
+        self._side = side
         self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -73,7 +76,7 @@ class SecurityPages:
         visit, session = visit_of(request), signed_in_of(request)
         wish = Wish(only(request.query.getall("next", [])))
         is_needed = "next" in request.query
-        return self._prove_first(session, self._back(wish, is_needed)) or self._enrolment(
+        return self._prove_first(session, self._back(wish, is_needed)) or await self._enrolment(
             visit, session, wish, is_needed
         )
 
@@ -89,7 +92,7 @@ class SecurityPages:
         code = Secret(form.text("code"))
         match await self._service.enrol(session, offered, code, visit.inbound, int(time.time())):
             case WrongCode():
-                return self._enrolment(visit, session, wish, is_needed, offered, status=422)
+                return await self._enrolment(visit, session, wish, is_needed, offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
                 # By way of the overview, which offers to sign out everywhere else.
                 target = f"{self._paths.overview}?done=enabled&{wish.query}"
@@ -141,7 +144,7 @@ class SecurityPages:
         """Return the address of the set-up; it says so if the page that is wished for needs it."""
         return f"{self._paths.totp}?{wish.query}" if is_needed else self._paths.totp
 
-    def _enrolment(
+    async def _enrolment(
         self, visit: Visit, session: Session, wish: Wish, is_needed: bool, offered: str = "", status: int = 200
     ) -> web.Response:
         """`is_needed`: a page that somebody asked for is only for who has this."""
@@ -162,7 +165,7 @@ class SecurityPages:
             offered=offered,
             uri=uri,
             key=grouped(write_key(secret)),
-            picture=draw(uri),
+            picture=await self._side.run(draw, uri),
             problem="" if status == 200 else "wrong",
             minutes=0,
         )

@@ -62,7 +62,13 @@ class DevicePages:
         session = signed_in_of(request)
         devices = await self._service.list(session, int(time.time()))
         done = request.query.get("done", "")
-        return self._page("sessions.html", request, devices=devices, done=done if done in DONE else "")
+        return await self._renderer.long_page(
+            "sessions.html",
+            visit_of(request),
+            paths=self._paths,
+            devices=devices,
+            done=done if done in DONE else "",
+        )
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
         """POST /me/sessions/revoke: `session`. It asks for nothing more: it only takes away."""
@@ -157,7 +163,9 @@ class DevicePages:
         now = int(time.time())
         attacks = await self._attacks.picture(now)
         context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
-        return self._page("ops.html", request, status=status, **context)
+        return await self._renderer.long_page(
+            "ops.html", visit_of(request), status=status, paths=self._paths, **context
+        )
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)

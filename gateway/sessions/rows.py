@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, sele
 from gateway.factors.record import Factor, Proof
 from gateway.limits import address_bucket
 from gateway.secret import Secret
-from gateway.sessions.device import label
+from gateway.sessions.device import label, label_all
 from gateway.sessions.record import Lifetime, Lifetimes
 from gateway.store import Transaction
 from gateway.store.schema import accounts, forgotten_devices, sessions
@@ -119,7 +119,8 @@ async def list_devices(tx: Transaction, account_id: str, since: int) -> list[tup
     """Return id and device of the latest sessions that began since then, open or not."""
     query = select(sessions.c.id, sessions.c.address, sessions.c.user_agent)
     query = query.where(sessions.c.account == account_id, sessions.c.started_at >= since)
-    found = await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))
+    found = (await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))).all()
+    await label_all(row.user_agent for row in found)
     return [(row.id, device_key(row.address, row.user_agent)) for row in found]
 
 
@@ -238,7 +239,7 @@ def still_within(lifetime: Lifetime, now: int) -> tuple[ColumnElement[bool], Col
     return sessions.c.seen_at > now - lifetime.idle, sessions.c.started_at > now - lifetime.absolute
 
 
-async def list_open(tx: Transaction, account_id: str | None = None) -> list[SessionRow]:
+async def list_open(tx: Transaction, account_id: str | None = None, limit: int | None = None) -> list[SessionRow]:
     """Return the sessions that nobody has ended, the latest first. Some may have expired by now."""
     query = (
         select(*COLUMNS)
@@ -248,7 +249,7 @@ async def list_open(tx: Transaction, account_id: str | None = None) -> list[Sess
     )
     if account_id is not None:
         query = query.where(sessions.c.account == account_id)
-    return [read(row) for row in await tx.execute(query)]
+    return [read(row) for row in await tx.execute(query.limit(limit))]
 
 
 async def find_open(tx: Transaction, session_id: str, account_id: str | None = None) -> SessionRow | None:

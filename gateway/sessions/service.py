@@ -13,7 +13,7 @@ from gateway.edge.inbound import Inbound
 from gateway.factors.record import Factor
 from gateway.mail.notices import Notices
 from gateway.sessions import rows
-from gateway.sessions.device import label
+from gateway.sessions.device import label, label_all
 from gateway.sessions.record import Lifetimes, Session, has_outlived
 from gateway.sessions.rows import SessionRow
 from gateway.store import Store, Transaction
@@ -39,11 +39,12 @@ class DeviceService:
         self._lifetimes = lifetimes
 
     async def list(self, session: Session, now: int) -> list[Device]:
-        """Return the devices of the account that are signed in at this moment, this one first."""
+        """Return the devices of the account that are signed in now, this one first: the latest two hundred."""
         async with self._store.reading() as tx:
-            found = await rows.list_open(tx, session.account)
+            found = await rows.list_open(tx, session.account, rows.MAX_DEVICES)
         lifetime = self._lifetimes.of(is_owner=session.is_owner)
         alive = [row for row in found if not has_outlived(row.started_at, row.seen_at, lifetime, now)]
+        await label_all(row.user_agent for row in alive)
         devices = [device_of(row, session, now) for row in alive]
         return sorted(devices, key=lambda device: (not device.is_this, -device.seen_at))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.desk import MAX_WAITING, Desk
 from gateway.edge.inbound import Inbound
 from gateway.failures import Failure
-from gateway.pages import Renderer, readable_on, relative_luminance
+from gateway.pages import RETRY_SECONDS, Renderer, readable_on, relative_luminance
 from gateway.settings.record import Pages
 from gateway.visit import Visit
 
@@ -117,3 +117,14 @@ def test_tickets_of_clients_that_left_do_not_pile_up() -> None:
     for _ in range(MAX_WAITING):
         desk.hand_over(visit())
     assert desk.take(first) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "wait", "said"),
+    [(200, 0, None), (422, 0, None), (429, 70, "70"), (429, 0, str(RETRY_SECONDS)), (503, 0, str(RETRY_SECONDS))],
+)
+def test_whoever_is_told_to_come_later_is_told_when(
+    renderer: Renderer, status: int, wait: int, said: str | None
+) -> None:
+    page = renderer.page("logout.html", visit(), status=status, wait=wait, name="Erin")
+    assert page.headers.get("Retry-After") == said

@@ -192,11 +192,13 @@ def test_changing_the_password_keeps_this_device_and_ends_the_others(own: Gatewa
 def test_the_current_password_is_needed_and_limited(own: Gateway) -> None:
     person = Person(own)
     person.sign_in()
-    statuses = []
+    answers = []
     for _ in range(6):
         person.open("/me/password")
-        statuses.append(person.submit("/me/password", current="wrong wrong wrong", password=NEW).status)
-    assert statuses == [422] * 5 + [429]
+        answers.append(person.submit("/me/password", current="wrong wrong wrong", password=NEW))
+    assert [answer.status for answer in answers] == [422] * 5 + [429]
+    assert 800 < int(answers[-1].get("retry-after") or 0) <= 900
+    assert answers[0].get("retry-after") is None
     assert person.is_signed_in
 
 
@@ -306,7 +308,9 @@ def test_nobody_is_let_in_by_somebody_else_who_presses_a_button(own: Gateway, ma
     assert Person(own, person.email, source="127.0.0.9").give_password(password=theirs).status == 422
     for _ in range(3):
         assert person.send(link, {"password": NEW}).status == 422
-    assert person.send(link, {"password": theirs}).status == 429
+    locked = person.send(link, {"password": theirs})
+    assert locked.status == 429
+    assert 800 < int(locked.get("retry-after") or 0) <= 900
     with database(own) as connection:
         assert connection.execute("SELECT count(*) FROM accounts WHERE identifier LIKE 'nora@%'").fetchone() == (0,)
 
@@ -327,8 +331,9 @@ def test_signing_up_all_the_time_keeps_nobody_from_signing_in(own: Gateway) -> N
         bad = {"name": "N", "email": f"n{n}@acme.example", "password": "short"}
         assert own.post("/signup", bad, source="127.0.0.11").status == 422
     fields = [{"name": "N", "email": f"n{n}@acme.example", "password": NEW} for n in range(25)]
-    done = [own.post("/signup", each, source="127.0.0.11").status for each in fields]
-    assert done == [303] * 20 + [429] * 5
+    done = [own.post("/signup", each, source="127.0.0.11") for each in fields]
+    assert [answer.status for answer in done] == [303] * 20 + [429] * 5
+    assert all(3_500 < int(answer.get("retry-after") or 0) <= 3_600 for answer in done[20:])
 
 
 def test_a_signup_link_dies_after_a_day(own: Gateway, mailbox: Mailbox) -> None:
