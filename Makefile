@@ -1,8 +1,4 @@
-# make run | test | lint | bench | # Attackers at one address, and people beside them: see bench/README.md.
-bench-fair: $(READY) system
-	$(PYTHON) bench/fair_use.py $(ARGS)
-
-messages: each sets up what it needs.
+# make run | test | lint | bench | bench-fair | messages: each sets up what it needs.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -27,6 +23,10 @@ bench: $(READY) system
 	$(PYTHON) bench/session_check.py
 	$(PYTHON) bench/breach_list.py
 	$(PYTHON) bench/sign_ins.py
+
+# Attackers at one address, and people beside them: see bench/README.md.
+bench-fair: $(READY) system
+	$(PYTHON) bench/fair_use.py $(ARGS)
 
 messages: $(READY)
 	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 -k because:2 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from gateway.store import Store
@@ -17,6 +18,10 @@ from gateway.store.migrate import migrate
 from tests.support import postgres
 from tests.support.gateway import Gateway
 from tests.support.upstream import RecordingUpstream
+
+# A machine that does other things as well may take its time over any example.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ENGINES = ("sqlite", "postgresql")
 numbers = itertools.count(1)
