@@ -30,6 +30,8 @@ LISTED_IN_ALL = 3_000
 SETTLED_AT_ONCE = 500
 # Refusals that cost the sender no try, so that no limit ends them.
 ENDLESS = frozenset(("locked", "blocked", "used", "expired", "superseded", "changed"))
+# Counted whatever became of it: the time that this takes would tell whether an email has an account.
+ALIKE = frozenset((Event.PASSWORD_RESET_ASKED,))
 STEPS_LISTED = 10  # in a minute, of one account at one address: who knows the password can repeat the first step
 
 
@@ -38,12 +40,12 @@ async def is_listed(tx: Transaction, entry: Entry) -> bool:
     free = listed_in_a_minute(entry)
     if free is not None and await add_one(tx, key_of(entry), minute_of(entry), entry, begin=1 - free) > 0:
         return False
-    if entry.outcome is Outcome.SUCCESS:
+    if entry.outcome is Outcome.SUCCESS and entry.event not in ALIKE:
         return True
     event, address, hour = entry.event.value, address_bucket(entry.address), entry.at // HOUR * HOUR
     of_address = await add_one(tx, digest(event, address), hour)
     of_all = await add_one(tx, digest(event), hour)
-    if of_address <= LISTED_FROM_ADDRESS and of_all <= LISTED_IN_ALL:
+    if entry.outcome is Outcome.SUCCESS or (of_address <= LISTED_FROM_ADDRESS and of_all <= LISTED_IN_ALL):
         return True
     where = address if of_all <= LISTED_IN_ALL else ""
     anybody = replace(entry, identifier="", tenant=None, account=None, address=where, details={})

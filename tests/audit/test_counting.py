@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from gateway.attacks import rows as attack_rows
 from gateway.audit import counting, rows
@@ -48,6 +48,31 @@ async def told(store: Store) -> list[tuple[str, str, str, int]]:
 async def counts(store: Store) -> int:
     async with store.reading() as tx:
         return int((await tx.execute(select(func.count()).select_from(audit_counts))).scalar_one())
+
+
+async def statements(store: Store, entry: Entry) -> list[str]:
+    """Return what the store is asked in order to record `entry`."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    engine = store._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await fail(store, entry)
+    event.remove(engine, "before_cursor_execute", note)
+    return asked
+
+
+async def test_a_reset_that_is_asked_for_costs_the_same_whether_or_not_there_is_an_account(store: Store) -> None:
+    """The time of the answer would tell."""
+    known = replace(LOCKED, event=Event.PASSWORD_RESET_ASKED, outcome=Outcome.SUCCESS, details={})
+    unknown = replace(
+        known, outcome=Outcome.FAILURE, tenant=None, account=None, details={"reason": "nobody has this email"}
+    )
+    found = await statements(store, known)
+    assert len(found) > 4
+    assert found == await statements(store, unknown)
 
 
 async def test_the_first_of_a_minute_is_written_at_once_and_the_others_are_one_row(store: Store) -> None:
