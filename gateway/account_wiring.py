@@ -121,6 +121,7 @@ def signup_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, H
             login_address=settings.public_url + path["login"],
         ),
         renderer=shared.renderer,
+        answers=shared.answers,
         paths=SignupPaths(path["signup"], path["signup_confirm"], path["login"], path["password_hint"]),
     )
     return {

@@ -37,6 +37,7 @@ from gateway.edge.cookies import OTHER_COOKIES
 from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
+from gateway.edge.return_to import DeadEnds
 from gateway.failures import Failure
 from gateway.forms.late import LateForms
 from gateway.forms.service import KeptForms
@@ -55,7 +56,7 @@ from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Patience, Upstream
 from gateway.purge import Purge
 from gateway.revocation import Revocation
-from gateway.routes import Route, paths_of, routes_of, rules_of, secret_parents
+from gateway.routes import Route, dead_ends_of, paths_of, routes_of, rules_of, secret_parents
 from gateway.sealing import Sealer
 from gateway.sessions.live import open_lookup
 from gateway.sessions.record import Session
@@ -134,7 +135,8 @@ class Gateway:
         self._attacks = attacks_of(settings, self._store, paths_of(settings))
         self._cookie_learner = CookieLearner(self._store)
         self._forms = KeptForms(self._store, Sealer(settings.secrets), lifetimes_of(settings), settings.access.owners)
-        self._pages = self._build_pages(settings, routes)
+        dead_ends = dead_ends_of(settings)
+        self._pages = self._build_pages(settings, routes, dead_ends)
         reader = reader_of(settings, UnreadableHops(self._tally, lambda: self._clock.utc).note)
         own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
         own_cookies = frozenset((*own_names, *OTHER_COOKIES))
@@ -170,6 +172,7 @@ class Gateway:
             public_origin=origin,
             origins=own_origins(settings),
             steps=steps_of(paths_of(settings)),
+            dead_ends=dead_ends,
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
             learn_cookies=self._cookie_learner.note,
             framed_page=self._renderer.framed_page,
@@ -293,7 +296,7 @@ class Gateway:
 
     # Parts.
 
-    def _build_pages(self, settings: Settings, routes: dict[str, Route]) -> web.Application:
+    def _build_pages(self, settings: Settings, routes: dict[str, Route], dead_ends: DeadEnds) -> web.Application:
         """Make the pages' application."""
         paths = paths_of(settings)
         parts = Parts(
@@ -304,6 +307,7 @@ class Gateway:
             count_sign_in=self._tally.count_sign_in,
             paths=paths,
             served=frozenset(routes),
+            dead_ends=dead_ends,
             checker=self._checker,
             side=self._side,
         )

@@ -20,7 +20,7 @@ from gateway.edge.inbound import NOTHING, Inbound
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
 from gateway.edge.request_line import SERVER_ITSELF
-from gateway.edge.return_to import lost_query, safe_return, sent_value, way_back, way_query
+from gateway.edge.return_to import DeadEnds, lost_query, safe_return, sent_value, way_back, way_query
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
@@ -59,7 +59,7 @@ class Front:
     """`admit_page` makes the field line under which the pages find inbound and session (see desk.Desk).
 
     `public_origin` is where absolute links lead; forms and WebSockets may come from any of `origins`. `steps` are the
-    paths of the pages where each factor is proved.
+    paths of the pages where each factor is proved; at `dead_ends` nobody ends after signing in.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Front:
         public_origin: str,
         origins: Collection[str],
         steps: Mapping[Factor, str],
+        dead_ends: DeadEnds,
         forward_auth_path: str,
         late: LateForms,
         learn_cookies: Callable[[Inbound, list[bytes]], None],
@@ -93,6 +94,7 @@ class Front:
         self._public_origin = public_origin
         self._origins = origins
         self._steps = steps
+        self._dead_ends = dead_ends
         self._forward_auth_path = forward_auth_path
         self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
         self._late = late
@@ -226,7 +228,7 @@ class Front:
 
     def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
         address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._origins)}"
-        sent = sent_value(safe_return(way_back(inbound, self._origins)))
+        sent = sent_value(safe_return(way_back(inbound, self._origins), self._dead_ends))
         cookie = f"Set-Cookie: {SENT_COOKIE.decode()}={sent}; Path=/; Max-Age={SENT_SECONDS}; {FLAGS}".encode("ascii")
         self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.", cookie)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from gateway.edge.return_to import DeadEnds
 from gateway.gate import Need, Rules
 from gateway.settings.record import Settings
 
@@ -80,6 +81,9 @@ ROUTES = (
 
 FIXED = ("/_gateway/", "/.well-known/")
 SIGNUP = ("signup", "signup_confirm")
+NO_PAGES = ("static", "auth", "password_hint")
+# The routes of signing in, but for the page of a kept form, which people sign in to see.
+SIGN_IN = tuple(route.name for route in ROUTES if f"{route.path}/".startswith("/login/") and route.name != "form")
 
 
 def routes_of(settings: Settings) -> dict[str, Route]:
@@ -100,6 +104,17 @@ def paths_of(settings: Settings) -> dict[str, str]:
     """Return every route's path, up to its variable; that of a page that is switched off is where it would be."""
     routes = {route.name: route for route in placed(settings)} | routes_of(settings)
     return {name: route.path.partition("{")[0] for name, route in routes.items()}
+
+
+def dead_ends_of(settings: Settings) -> DeadEnds:
+    """Return at which paths signing in should not end, by where the pages are."""
+    routes = routes_of(settings)
+    paths = [routes[name].path for name in (*SIGN_IN, "logout", *NO_PAGES) if name in routes]
+    below = [path.partition("{")[0] for path in paths if "{" in path]
+    if "login" not in settings.pages.paths:  # below an address that the operator chose, the application may have pages
+        below.append(f"{routes['login'].path}/")
+    pages = frozenset(path for path in paths if "{" not in path)
+    return DeadEnds(pages, tuple(below), paths_of(settings)["form"])
 
 
 def secret_parents(routes: Iterable[Route]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
 from gateway.audit.pages import AuditPages, AuditPaths
 from gateway.edge.origin import origins_of
+from gateway.edge.return_to import DeadEnds
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.record import Factor
@@ -91,6 +92,7 @@ class Parts:
     count_sign_in: Count
     paths: Mapping[str, str]  # by the route's name, without its variable
     served: frozenset[str]  # the names of the routes that are not switched off
+    dead_ends: DeadEnds
     checker: PasswordChecker
     side: SideWork
 
@@ -117,7 +119,7 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         backup_codes=backup_codes,
         magic_links=magic_links,
     )
-    answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path), path["clear"])
+    answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path), path["clear"], parts.dead_ends)
     counts = SignInCounts(parts.count_sign_in)
     links = LinkPages(
         flow=flow,

@@ -20,7 +20,7 @@ from gateway.accounts.signup import (
     TooManySignups,
     UnfitPassword,
 )
-from gateway.login.answers import Wish, see_other, sign_in_query, wish_of_form, wish_of_query
+from gateway.login.answers import Answers, Wish, see_other, sign_in_query
 from gateway.pages import Renderer, minutes_of, seconds_until
 from gateway.secret import Secret
 from gateway.visit import read_form, visit_of
@@ -37,23 +37,24 @@ class SignupPaths:
 
 
 class SignupPages:
-    def __init__(self, *, service: SignupService, renderer: Renderer, paths: SignupPaths) -> None:
+    def __init__(self, *, service: SignupService, renderer: Renderer, answers: Answers, paths: SignupPaths) -> None:
         self._service = service
         self._renderer = renderer
+        self._answers = answers
         self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /signup"""
         if "sent" in request.query:
             return self._page("signup-sent.html", request)
-        return self._form(request, wish=wish_of_query(request))
+        return self._form(request, wish=self._answers.wish_of_query(request))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /signup: `name`, `email`, `password`."""
         form, now = await read_form(request), int(time.time())
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
-        wish = wish_of_form(form)
+        wish = self._answers.wish_of_form(form)
         shown = spelling_of(email)
         if shown:
             return self._form(request, name, shown, wish=wish, status=422, field="respelled")
@@ -84,7 +85,7 @@ class SignupPages:
         inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
         match await self._service.confirm(token, password, inbound, now):
             case Confirmed(email):
-                target = wish_of_query(request).target
+                target = self._answers.wish_of_query(request).target
                 return see_other(f"{self._paths.login}?{sign_in_query('confirmed', email, target)}")
             case NotTheirs(link, until):
                 status, problem = (422, "wrong") if until is None else (429, "locked")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Collection
+from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
@@ -18,16 +19,35 @@ OWN_FORM, FOREIGN_FORM = "1", "other-site"  # whose form it was
 MAX_LENGTH = 65_536  # characters; the settings let no request have a longer target
 MAX_QUOTED = 15_000  # characters of a target in a query; nginx.conf lets no request line be longer than 16 kB
 LONG = 4_096
-MACHINERY = ("/_gateway/static/", "/_gateway/auth", "/_gateway/password-hint")  # no pages
 PARAMETERS = re.compile(r";[^/]*")
 FRAGMENT = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*")
 
 
-def safe_return(text: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class DeadEnds:
+    """The paths at which signing in should not end: pages that ask to sign in or out again, and what is no page.
+
+    `pages` are whole paths, without a final slash. A path that begins with one of `below` is a dead end as well,
+    unless it begins with `forms`: a form that was kept is shown there, and people sign in to send it.
+    """
+
+    pages: frozenset[str]
+    below: tuple[str, ...]
+    forms: str
+
+    def has(self, path: str) -> bool:
+        """Return whether `path`, one reading of it, is a dead end."""
+        if path.startswith(self.forms):
+            return False
+        return path.rstrip("/") in self.pages or path.startswith(self.below)
+
+
+def safe_return(text: str | None, dead_ends: DeadEnds) -> str:
     """Return `text` if it is a plain path of this site, with query and fragment; "/" for anything doubtful.
 
     The path must pass the same judgement as a request's. Browsers strip tabs and turn backslashes around before they
     look for a second slash, and some servers take out what follows a semicolon: nothing of that kind may begin it.
+    None of its readings may be a dead end.
     """
     if not text or len(text) > MAX_LENGTH or not text.isascii():
         return HOME
@@ -38,17 +58,7 @@ def safe_return(text: str | None) -> str:
         return HOME
     if PARAMETERS.sub("", unquote(path)).startswith("//"):
         return HOME
-    return HOME if any(map(is_dead_end, readings)) else text
-
-
-def is_dead_end(path: str) -> bool:
-    """Signing in should not end at a question to sign out, nor at the sign-in page. A form that was kept is an end.
-
-    Where the settings move these pages, it may: the one asks, and the other says who is signed in.
-    """
-    if path.startswith("/login/form/"):
-        return False
-    return path.rstrip("/") in ("/login", "/logout") or path.startswith(("/login/", *MACHINERY))
+    return HOME if any(map(dead_ends.has, readings)) else text
 
 
 def sent_value(target: str) -> str:

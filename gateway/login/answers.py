@@ -12,7 +12,7 @@ from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
 from gateway.browsers.record import expiries, fitting, guess
 from gateway.browsers.rows import Arrival, Former
 from gateway.edge.cookies import BROWSER_COOKIE, SENT_COOKIE
-from gateway.edge.return_to import HOME, quote_way, safe_return, sent_value
+from gateway.edge.return_to import HOME, DeadEnds, quote_way, safe_return, sent_value
 from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.outcome import GoOn, SignedIn
@@ -36,23 +36,10 @@ class Wish:
         return f"next={quote_way(self.target)}{'&again=1' if self.again else ''}"
 
 
-def wish_of_query(request: web.Request) -> Wish:
-    return Wish(only(request.query.getall("next", [])), request.query.get("again") == "1")
-
-
-def wish_of_form(form: Form) -> Wish:
-    return Wish(safe_return(form.text("next")), form.text("again") == "1")
-
-
 def sign_in_query(news: str, email: str, target: str = HOME) -> str:
     """Return the query of the sign-in page after `news`, with the email filled in and the way back."""
     told = urlencode({news: "1", "email": email})
     return told if target == HOME else f"{told}&{Wish(target).query}"
-
-
-def only(targets: list[str]) -> str:
-    """A target that is given twice is none: two readers could take different ones."""
-    return safe_return(targets[0] if len(targets) == 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +47,24 @@ class Answers:
     """`steps` are the paths of the page for each factor; `cookie` is the session cookie's name.
 
     `clear_path` is the page that takes away what did not fit into the answer which opens a session.
+    At `dead_ends` nobody ends after signing in.
     """
 
     cookie: str
     lifetimes: Lifetimes
     steps: Mapping[Factor, str]
     clear_path: str
+    dead_ends: DeadEnds
+
+    def wish_of_query(self, request: web.Request) -> Wish:
+        return Wish(self.only(request.query.getall("next", [])), request.query.get("again") == "1")
+
+    def wish_of_form(self, form: Form) -> Wish:
+        return Wish(self.only([form.text("next")]), form.text("again") == "1")
+
+    def only(self, targets: list[str]) -> str:
+        """A target that is given twice is none: two readers could take different ones."""
+        return safe_return(targets[0] if len(targets) == 1 else None, self.dead_ends)
 
     def step(self, factor: Factor, wish: Wish) -> web.Response:
         """Send the browser to the page of `factor`."""

@@ -11,7 +11,7 @@ from gateway.edge.return_to import NOT_KEPT
 from gateway.factors.contract import Wrong
 from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
-from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
@@ -54,7 +54,7 @@ class CodePages:
         """POST /login/totp: `code`, `next`; `offered` where it is being set up."""
         visit = visit_of(request)
         form = await read_form(request)
-        wish, now = wish_of_form(form), int(time.time())
+        wish, now = self._answers.wish_of_form(form), int(time.time())
         offered, code = form.text("offered"), Secret(form.text("code"))
         if not offered:
             outcome = await self._flow.prove(visit, Factor.TOTP, code, again=wish.again, now=now)
@@ -75,7 +75,7 @@ class CodePages:
         """POST /login/backup: `code`, `next`."""
         visit = visit_of(request)
         form = await read_form(request)
-        wish, now = wish_of_form(form), int(time.time())
+        wish, now = self._answers.wish_of_form(form), int(time.time())
         outcome = await self._flow.prove(
             visit, Factor.BACKUP_CODE, Secret(form.text("code")), again=wish.again, now=now
         )
@@ -84,7 +84,7 @@ class CodePages:
     # Showing.
 
     async def _show(self, request: web.Request, factor: Factor) -> web.StreamResponse:
-        visit, wish, now = visit_of(request), wish_of_query(request), int(time.time())
+        visit, wish, now = visit_of(request), self._answers.wish_of_query(request), int(time.time())
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)

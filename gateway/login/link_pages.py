@@ -11,7 +11,7 @@ from gateway.factors import magic_link
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
 from gateway.factors.record import Factor
-from gateway.login.answers import Answers, Wish, see_other, wish_of_form, wish_of_query
+from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
@@ -50,7 +50,7 @@ class LinkPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link: what to do with the mail; a script asks now and then whether it was done."""
-        visit, wish, now = visit_of(request), wish_of_query(request), int(time.time())
+        visit, wish, now = visit_of(request), self._answers.wish_of_query(request), int(time.time())
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)
@@ -67,7 +67,7 @@ class LinkPages:
         """POST /login/link: the `code` that another browser showed; or `resend`."""
         visit = visit_of(request)
         form = await read_form(request)
-        wish, now = wish_of_form(form), int(time.time())
+        wish, now = self._answers.wish_of_form(form), int(time.time())
         if form.text("resend"):
             return await self._resend(visit, wish, now)
         outcome = await self._flow.prove(visit, Factor.MAGIC_LINK, Secret(form.text("code")), again=wish.again, now=now)

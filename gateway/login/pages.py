@@ -12,16 +12,7 @@ from gateway.edge.cookies import SENT_COOKIE
 from gateway.edge.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
 from gateway.factors.record import Factor
 from gateway.login import attempt
-from gateway.login.answers import (
-    CLEARING_ROUNDS,
-    Answers,
-    Wish,
-    expire,
-    expire_upstream_cookies,
-    see_other,
-    wish_of_form,
-    wish_of_query,
-)
+from gateway.login.answers import CLEARING_ROUNDS, Answers, Wish, expire, expire_upstream_cookies, see_other
 from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
@@ -73,7 +64,7 @@ class LoginPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login: the form, unless somebody is signed in and the password is not wanted again."""
-        visit, wish = visit_of(request), wish_of_query(request)
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
             return self._signed_in(visit, wish, news_in(request))
         return self._form(visit, wish, email=asked_of(request, "email"), news=news_in(request))
@@ -94,7 +85,7 @@ class LoginPages:
         """POST /login: `email`, `password`, `next`; or `start-over`."""
         visit = visit_of(request)
         form = await read_form(request)
-        email, wish = form.text("email"), wish_of_form(form)
+        email, wish = form.text("email"), self._answers.wish_of_form(form)
         now = int(time.time())
         if form.text("start-over"):
             return await self._start_over(visit, wish, now)
@@ -116,7 +107,7 @@ class LoginPages:
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
         """GET /login/clear: another person has signed in, and the application has more cookies than fit one answer."""
-        visit, wish, now = visit_of(request), wish_of_query(request), int(time.time())
+        visit, wish, now = visit_of(request), self._answers.wish_of_query(request), int(time.time())
         done, rounds = count_in(request, "done"), count_in(request, "rounds")
         learnt = await self._flow.left_behind(visit)
         if visit.session is None or learnt is None:

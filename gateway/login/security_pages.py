@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.factors.backup_code import FEW
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
-from gateway.login.answers import Answers, Wish, only, see_other
+from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.code_pages import grouped
 from gateway.login.qr import draw
 from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode, stale_factor
@@ -68,13 +68,13 @@ class SecurityPages:
             overview=overview,
             few=FEW,
             done=done if done in DONE else "",
-            target=only(request.query.getall("next", [])),
+            target=self._answers.only(request.query.getall("next", [])),
         )
 
     async def show_totp(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/totp: the QR code of a new secret."""
         visit, session = visit_of(request), signed_in_of(request)
-        wish = Wish(only(request.query.getall("next", [])))
+        wish = Wish(self._answers.only(request.query.getall("next", [])))
         is_needed = "next" in request.query
         return self._prove_first(session, self._back(wish, is_needed)) or await self._enrolment(
             visit, session, wish, is_needed
@@ -84,7 +84,7 @@ class SecurityPages:
         """POST /me/security/totp: `offered`, `code`; `next` where a page needs it."""
         visit, session = visit_of(request), signed_in_of(request)
         form = await read_form(request)
-        wish, is_needed = Wish(only([form.text("next")])), bool(form.text("next"))
+        wish, is_needed = Wish(self._answers.only([form.text("next")])), bool(form.text("next"))
         stale = self._prove_first(session, self._back(wish, is_needed))
         if stale is not None:
             return stale

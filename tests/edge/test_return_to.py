@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.edge.return_to import safe_return
+from gateway.routes import ROUTES, Route, dead_ends_of
+from gateway.settings.record import Pages, Settings
+
+DEFAULT = dead_ends_of(Settings())
+MOVED = dead_ends_of(
+    Settings(
+        pages=Pages(
+            paths={
+                "login": "/account",
+                "logout": "/account/leave",
+                "link_opened": "/account/open/{token}",
+                "form": "/account/forms/{token}",
+                "auth": "/check",
+            }
+        )
+    )
+)
+BELOW = dead_ends_of(Settings(pages=Pages(prefix="/_gateway")))
+DEAD = ("login", "totp", "backup", "link", "link_opened", "clear", "logout", "static", "auth", "password_hint")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +53,7 @@ from gateway.edge.return_to import safe_return
     ],
 )
 def test_a_plain_path_of_this_site_is_kept(text: str) -> None:
-    assert safe_return(text) == text
+    assert safe_return(text, DEFAULT) == text
 
 
 @pytest.mark.parametrize(
@@ -47,12 +68,65 @@ def test_a_plain_path_of_this_site_is_kept(text: str) -> None:
     ],
 )  # fmt: skip
 def test_everything_doubtful_leads_home(text: str | None) -> None:
-    assert safe_return(text) == "/"
+    assert safe_return(text, DEFAULT) == "/"
 
 
 @given(st.text(max_size=40))
 def test_no_text_leads_to_another_site(text: str) -> None:
-    target = safe_return("/" + text)
+    target = safe_return("/" + text, DEFAULT)
     assert target.startswith("/")
     assert not target.startswith(("//", "/\\"))
     assert target.isprintable()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_of_our_own_pages_those_of_signing_in_and_out_and_no_others_are_dead_ends(route: Route) -> None:
+    path = re.sub(r"\{\w+\}", "x", route.path)
+    assert safe_return(path, DEFAULT) == ("/" if route.name in DEAD else path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/account", "/account/", "/account?next=/x", "/%61ccount", "/account;x=1", "/account/leave", "/account%2Fleave",
+        "/account/open/x", "/account/open%2Fx", "/login/totp", "/login/backup/", "/login/link", "/login/clear", "/check",
+        "/_gateway/static/gateway.css", "/_gateway/password-hint",
+    ],
+)  # fmt: skip
+def test_a_page_to_sign_in_or_out_is_a_dead_end_where_the_settings_moved_it(text: str) -> None:
+    assert safe_return(text, MOVED) == "/"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/login", "/login/", "/login?next=/x", "/login/help", "/login/link/x", "/login/form/x", "/logout", "/_gateway/auth",
+        "/account/orders", "/account/open", "/account/forms/x", "/accounts", "/checkout", "/me/security",
+    ],
+)  # fmt: skip
+def test_what_the_application_has_where_a_page_was_or_beside_it_comes_back(text: str) -> None:
+    assert safe_return(text, MOVED) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/_gateway/login", "/_gateway/login/totp", "/_gateway/login/link/x", "/_gateway/logout", "/_gateway//login",
+     "/_gateway%2Flogout", "/_gateway/auth", "/_gateway/static/gateway.css"],
+)  # fmt: skip
+def test_a_page_to_sign_in_or_out_below_a_prefix_is_a_dead_end(text: str) -> None:
+    assert safe_return(text, BELOW) == "/"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/login", "/login/totp", "/logout", "/_gateway/me/security", "/_gateway/login/form/x", "/_gateway/ops",
+     "/_gateway/authors"],
+)  # fmt: skip
+def test_everything_else_comes_back_where_the_pages_are_below_a_prefix(text: str) -> None:
+    assert safe_return(text, BELOW) == text
+
+
+def test_an_address_whose_page_is_switched_off_is_the_applications() -> None:
+    off = dead_ends_of(Settings(pages=Pages(paths={"auth": "", "form": ""})))
+    for path in ("/_gateway/auth", "/login/form/x"):
+        assert safe_return(path, off) == path

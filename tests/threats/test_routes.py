@@ -109,5 +109,14 @@ def test_all_pages_below_a_prefix_and_their_old_addresses_the_applications(
         assert {link for link in links if not link.startswith("/_gateway/")} <= {"/"}
         for path in ("/login", "/me/security", "/ops"):
             assert own.exchange(get(path, cookie)).body == b"ok"
+        for target, way in (
+            ("/_gateway/login", "/"),
+            ("/_gateway/login/totp", "/"),
+            ("/_gateway/logout", "/"),
+            ("/_gateway/me/security", "/_gateway/me/security"),
+            ("/login", "/login"),
+        ):
+            fields = {"email": PEOPLE["employee"][0], "password": PASSWORD, "next": target}
+            assert own.post("/_gateway/login", fields).get("location") == way
     finally:
         own.stop()

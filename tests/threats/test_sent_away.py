@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from tests.support.gateway import ACCESS, HOST, ORIGIN, PASSWORD, Gateway
+from tests.support.gateway import ACCESS, HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
 from tests.support.person import CHROME, Person
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
@@ -173,6 +173,29 @@ def test_who_signed_in_in_another_tab_goes_on_at_once(own: Gateway, upstream: Re
     went = person.open(second, follow=False)
     assert (went.status, went.get("location")) == (303, "/second?x=1")
     assert person.open(second, follow=False).status == 200  # once
+
+
+def test_an_application_keeps_its_own_sign_in_page_where_ours_was_moved(
+    upstream: RecordingUpstream, tmp_path: Path
+) -> None:
+    moved = {"PAGES__PATHS": '{ login = "/sign-in", logout = "/sign-out" }'}
+    own = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes=moved).seed().start()
+    try:
+        for target, way in (
+            ("/login", "/login"), ("/logout?all=1", "/logout?all=1"), ("/me/security", "/me/security"),
+            ("/sign-in?next=/x", "/"), ("/sign-out", "/"), ("/login/totp", "/"),
+        ):  # fmt: skip
+            fields = {"email": PEOPLE["employee"][0], "password": PASSWORD, "next": target}
+            assert own.post("/sign-in", fields).get("location") == way
+        # The gate notes the same way as the page: who signed in meanwhile, in another tab, goes on at once.
+        person = Person(own)
+        sent = person.open("/login", follow=False).get("location") or ""
+        assert sent == "/sign-in?next=/login"
+        person.open("/sign-in?next=/x")
+        person.submit("/sign-in", email=person.email, password=PASSWORD)
+        assert person.open(sent, follow=False).get("location") == "/login"
+    finally:
+        own.stop()
 
 
 # What is no page of a window.
