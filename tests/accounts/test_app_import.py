@@ -296,7 +296,7 @@ def test_the_shell_shows_first_and_does_it_when_asked(shell: Gateway, users: Pat
     ]
     assert (shell.cli("account", "list").stdout, shell.cli("audit", "list").stdout) == before
     assert "refused 1: done" in shell.cli(*source, "--apply").stdout
-    assert "row 1: same ann@acme.example\n" in shell.cli(*source).stdout
+    assert "row 1: unchanged ann@acme.example\n" in shell.cli(*source).stdout
     with contextlib.closing(sqlite3.connect(users, isolation_level=None)) as connection:
         connection.execute(
             "UPDATE users SET full_name = 'Ann B', pw = 'pbkdf2:sha256:1$c$d', is_boss = FALSE WHERE id = 1"
@@ -304,12 +304,12 @@ def test_the_shell_shows_first_and_does_it_when_asked(shell: Gateway, users: Pat
         connection.execute("DELETE FROM users WHERE id = 5")
     lines = shell.cli(*source, "--disable-missing", "--adopt", "--apply").stdout.splitlines()
     assert lines[0] == (
-        "row 1: update ann@acme.example: name: Ann Ö. -> Ann B; the password of the application; "
+        "row 1: updated ann@acme.example: name: Ann Ö. -> Ann B; the password of the application; "
         "stays admin: the last admin of default, until there is another one"
     )
-    assert lines[1].startswith("row 2: update erin@acme.example: name: Erin Zoë -> Erin")
+    assert lines[1].startswith("row 2: updated erin@acme.example: name: Erin Zoë -> Erin")
     assert lines[3:] == [
-        "gone: disable gil@acme.example",
+        "gone: disabled gil@acme.example",
         "created 0, updated 2, unchanged 0, disabled 1, skipped 0, refused 1: done",
     ]
     events = [entry["event"] for entry in json.loads(shell.cli("audit", "list", "--json").stdout)]
@@ -363,7 +363,7 @@ async def test_postgresql_is_read_into_postgresql(
     shell = Gateway(tmp_path, "127.0.0.1:1", store_url=postgres_url)
     source = ("account", "import", "--from-sql", app.url, "--query-file", str(tmp_path / "users.sql"), "--apply")
     assert "created 1, " in shell.cli(*source).stdout
-    assert "1 the same" in shell.cli(*source).stdout
+    assert "unchanged 1" in shell.cli(*source).stdout
 
 
 def test_an_imported_person_signs_in_and_is_refused_when_gone(tmp_path: Path, users: Path) -> None:

@@ -189,7 +189,8 @@ def test_ready_says_yes_and_why(own: Gateway) -> None:
     answer = own.ask_admin("/ready")
     assert answer.status == 200
     assert json.loads(answer.body) == {
-        "ready": True, "store": "ok", "schema": "ok", "outbox": {"waiting": 0, "oldest_seconds": 0}, "upstream": "ok",
+        "ready": True, "store": "ok", "schema": "ok", "mail": "ok", "upstream": "ok",
+        "outbox": {"waiting": 0, "oldest_seconds": 0},
     }  # fmt: skip
     assert own.ask_admin("/alive").status == 200
 

@@ -214,7 +214,7 @@ def test_an_administrator_with_every_power_does_not_become_the_member(
     account, mine = id_of(own, member.email), new_address()
     assert change(admin, "email", account, email=mine) == 303
     link = path_in(mailbox, mine, "Confirm")
-    assert admin.send("/admin/accounts/reset-2fa", {"account": account}).status == 303
+    assert admin.send("/admin/accounts/reset-2fa", {"account": account, "confirmed": "yes"}).status == 303
     assert (
         admin.send(link, {"password": PASSWORD}).status == 422
     )  # two-step is demanded now: the password is not enough
