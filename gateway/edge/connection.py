@@ -413,6 +413,7 @@ class ClientConnection(asyncio.Protocol):
         if inbound.expects_continue and not self._body_bytes:
             self._transport.write(CONTINUE)
         self._set_deadline()
+        self._read_on()  # it may have stopped while this request was behind another one, or the store was asked
 
     def _gather(self, body: Body) -> bool:
         """Take what has come of the body. Returns whether that is enough; where it is malformed, it is refused."""
@@ -450,17 +451,15 @@ class ClientConnection(asyncio.Protocol):
         """Let `exchange` carry the request; what came of its body goes along."""
         inbound = self.inbound
         self.exchange = exchange
+        if self._body is not None:
+            self._set_deadline()  # before the exchange is told: while there is no connection, it sets none
         gathered = self._gathered
         if gathered or (inbound is not None and inbound.length and self._body is None):
             self._gathered = bytearray()
             exchange.send_body(bytes(gathered), self._body is None)
-        if self._body is not None:
-            if inbound is not None and inbound.expects_continue and not self._buffer and not self._body_bytes:
-                self._transport.write(CONTINUE)
-            self._set_deadline()
+        if self._body is not None and self._buffer:
             received, self._buffer = self._buffer, b""
-            if received:
-                self._take_body(exchange, self._body, received)
+            self._take_body(exchange, self._body, received)
 
     def answer(self, status: int, lines: Iterable[bytes], body: bytes, *, closes: bool = False) -> None:
         """Answer in full, here and now. `lines` are field lines without framing."""

@@ -159,6 +159,31 @@ def test_tiny_chunks_do_not_hold_up_the_others(gateway: Gateway, upstream: Recor
     assert slowest[0] < 3.0
 
 
+def test_a_body_that_was_behind_another_request_is_read_to_its_end(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    """So much of it waits that the reading stopped, and it is still too little to be passed on."""
+    seen = threading.Event()
+
+    def wait(talk: Talk, _: Recorded) -> None:
+        assert seen.wait(10)
+        talk.send(OK)
+
+    upstream.scripts["/first"] = wait
+    with gateway.connect() as connection:
+        connection.send(get("/first", employee))
+        connection.send(get("/x", employee, "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 25_000)
+        assert gateway.exchange(get("/x", employee)).status == 200  # by now the gateway has read what it reads
+        seen.set()
+        first = connection.response()
+        connection.send(b"0\r\n\r\n")
+        second = connection.response()
+    assert first is not None
+    assert second is not None
+    assert (first.status, second.status) == (200, 200)
+    assert upstream.requests[-1].body == b"%x\r\n%b\r\n0\r\n\r\n" % (25_000, b"x" * 25_000)
+
+
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 def test_an_answer_without_a_body_has_none(
     gateway: Gateway, upstream: RecordingUpstream, employee: str, status: str
