@@ -12,7 +12,6 @@ that trickles) leaves some for the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.deadlines import Deadlines
@@ -23,7 +22,7 @@ from gateway.proxy.connection import UpstreamConnection
 from gateway.proxy.dial import Dial
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
-from gateway.throttle.shares import GRANTED, Queued, Shares
+from gateway.throttle.shares import Queued, Refused, Shares
 from gateway.throttle.turns import Tell
 
 log = get_logger("proxy")
@@ -74,16 +73,15 @@ class Upstream:
 
     def send(self, exchange: Exchange) -> None:
         """Carry the exchange as soon as its client may have a slot."""
-        if self._slots.take(exchange.party):
-            self._start(exchange)
-            return
-        outcome = self._slots.ask(exchange.party, exchange)
-        if isinstance(outcome, Queued):
-            asyncio.get_running_loop().call_later(self.patience.connect, self._give_up, exchange)
-            if outcome.dislodged is not None:
-                self._refuse(outcome.dislodged[1], is_own=True)
-        elif outcome is not GRANTED:
-            self._refuse(exchange, is_own=self._slots.has(exchange.party))
+        match self._slots.ask(exchange.party, exchange):
+            case Refused(is_own):
+                self._refuse(exchange, is_own=is_own)
+            case Queued(dislodged):
+                asyncio.get_running_loop().call_later(self.patience.connect, self._give_up, exchange)
+                if dislodged is not None:
+                    self._refuse(dislodged[1], is_own=True)
+            case _:
+                self._start(exchange)
 
     def connect(self, exchange: Exchange) -> None:
         """Carry an exchange, which has its slot, on a new connection."""
@@ -96,14 +94,14 @@ class Upstream:
 
     def free(self, exchange: Exchange) -> None:
         """Take the exchange's slot back. Whoever's turn it is has it at once."""
-        self._start_all(self._slots.release(exchange.party))
+        for following in self._slots.release(exchange.party):
+            self._start(following)
 
     def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
         """Put a connection back, and take the slot of what it carried."""
         connection.rest(self.deadlines.now + self.patience.keepalive)
         self._idle.append(connection)
-        if following := self._slots.release(exchange.party):
-            self._start_all(following)
+        self.free(exchange)
 
     def forget(self, connection: UpstreamConnection) -> None:
         self.deadlines.forget(connection)
@@ -120,10 +118,6 @@ class Upstream:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
-
-    def _start_all(self, exchanges: Iterable[Exchange]) -> None:
-        for exchange in exchanges:
-            self._start(exchange)
 
     def _start(self, exchange: Exchange) -> None:
         """Carry the exchange on the connection used last, or on a new one."""
@@ -150,7 +144,7 @@ class Upstream:
             self.free(exchange)
             exchange.fail(Failure.UPSTREAM_AWAY)
             return
-        if exchange.is_over:
+        if connection.is_usable and exchange.is_over:
             self.keep(connection, exchange)
         elif connection.is_usable:
             connection.carry(exchange)
