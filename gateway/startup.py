@@ -119,7 +119,7 @@ def check_checkpoint_file(file: Path) -> Iterator[Said]:
 
 def check_without_mail(settings: Settings) -> Iterator[Said]:
     """What does not work without a mail server."""
-    reason = "there is no mail server, so nobody is told by mail, invited, or sent a link for a new password"
+    reason = "there is no mail server, so nobody is told by mail, invited, or sent a link for another password or email"
     owners = "owners sign in with `otium-gateway account unlock --email EMAIL --one-time-link --confirm`"
     yield "mail.host", f"{reason}; {owners}"
     if settings.signup.mode != "off":

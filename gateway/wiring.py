@@ -74,6 +74,7 @@ SIGN_IN_PAGES = frozenset(
 NEED_MAIL = {
     "forgot": "password",
     "signup": "signup",
+    "email": "email",
     **dict.fromkeys(
         (f"{pages}_{name}" for pages in ("accounts", "ops_accounts") for name in ("invite", "import", "import_start")),
         "invitation",
@@ -351,12 +352,11 @@ def password_limit_of(settings: Settings) -> Limit:
 
 
 def email_changes_of(settings: Settings, store: Store, hasher: Hasher, paths: Mapping[str, str]) -> EmailChanges:
-    sealer = Sealer(settings.secrets)
     return EmailChanges(
         store=store,
         hasher=hasher,
-        sealer=sealer,
-        outbox=Outbox(composer_of(settings), sealer),
+        sealer=Sealer(settings.secrets),
+        outbox=outbox_of(settings),
         notices=notices_of(settings, paths),
         owners=settings.access.owners,
         limit=password_limit_of(settings),

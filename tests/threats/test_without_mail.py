@@ -44,6 +44,25 @@ def test_an_admin_is_told_that_nobody_can_be_invited(own: Gateway) -> None:
         assert "no mail server" in admin.open(path).body.decode()
 
 
+def test_an_email_that_can_not_be_confirmed_is_not_asked_for(own: Gateway) -> None:
+    person = Person(own, "manager", source="127.0.0.10")
+    person.sign_in()
+    page = person.open("/me/email")
+    assert (page.status, "no mail server" in page.body.decode()) == (200, True)
+    assert person.send("/me/email", {"email": "other@acme.example"}).status == 503
+
+
+def test_nothing_is_kept_of_a_change_that_an_admin_asks_for(own: Gateway) -> None:
+    admin, person = Person(own, "admin"), Person(own, "manager")
+    admin.sign_in()
+    with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+        query = "SELECT id FROM accounts WHERE identifier = ?"
+        (account,) = connection.execute(query, (person.email,)).fetchone()
+        admin.send("/admin/accounts/member", {"account": account, "do": "email", "email": "other@acme.example"})
+        assert connection.execute("SELECT count(*) FROM email_changes").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
+
+
 def test_an_owner_goes_on_with_the_link_from_the_shell(own: Gateway) -> None:
     owner = Person(own, "owner")
     page = owner.give_password("/platform").body.decode()
