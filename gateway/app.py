@@ -239,6 +239,7 @@ class Gateway:
             loop.create_task(self._every(FLUSH_SECONDS, self._cookie_learner.flush)),
             loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
+            loop.create_task(self._every(WATCH_SECONDS, lambda: self._email_changes.run_due(self._clock.utc))),
             loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
             loop.create_task(self._every(HASHES_SECONDS, self._look_at_hashes, at_once=True)),
         ]
@@ -260,6 +261,7 @@ class Gateway:
         self._front.adopt(rules)
         self._revocation.adopt(rules)
         self._importer.adopt(access.owners)
+        self._email_changes = replace(self._email_changes, owners=access.owners)
 
     async def drain(self) -> None:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
@@ -376,10 +378,9 @@ class Gateway:
         await self._sender.run_once(self._clock.utc)
 
     async def _watch(self) -> None:
-        """Write down what was counted, tell owners of attacks, change emails whose time has come, sign checkpoints."""
+        """Write down what was counted, tell owners of attacks, sign checkpoints."""
         await self._keeper.settle(self._clock.utc)
         await self._attacks.watch(self._clock.utc)
-        await self._email_changes.run_due(self._clock.utc)
         try:
             await self._keeper.checkpoint(self._clock.utc)
         except OSError as error:
