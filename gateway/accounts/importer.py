@@ -16,7 +16,7 @@ from gateway.accounts import directory, imports
 from gateway.accounts import rows as account_rows
 from gateway.accounts.bulk import Create, Reject, Row, UnreadableFile, find_duplicates, judge, read_csv
 from gateway.accounts.imports import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, Listing, Preview, RowState
-from gateway.accounts.invitations import Invitations
+from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.people import Actor
 from gateway.accounts.record import Account, Role
 from gateway.audit import rows as audit
@@ -162,7 +162,7 @@ class Importer:
             return replace(row, state=RowState.SKIPPED, reason=HAS_ACCOUNT)
         try:
             account = await self._invitations.invite(tx, row.wanted(), asked.name, now)
-        except ValueError as error:  # an address that no mail can be sent to
+        except TooManyMails as error:
             return replace(row, state=RowState.REFUSED, reason=str(error))
         if account is None:  # taken at this very moment
             return replace(row, state=RowState.REFUSED, reason=NOT_INVITABLE)
