@@ -34,6 +34,7 @@ from gateway.sessions.record import Session
 log = get_logger("front")
 
 NO_STORE = b"Cache-Control: no-store"
+JSON = b"Content-Type: application/json"
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
@@ -113,8 +114,7 @@ class ForwardAuth:
         else:
             error, message = told
             body = {"error": error, "message": message, "sign_in": address, "request_id": original.request_id}
-            lines = (NO_STORE, CHALLENGE, b"Content-Type: application/json")
-            client.answer(401, lines, json.dumps(body).encode())
+            client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
 
     def _entrance(self, original: Inbound) -> str:
         """Return the origin under which to sign in: the one that was asked for, as a session's cookie is of one host.
@@ -167,8 +167,7 @@ def refuse_options(client: ClientConnection, inbound: Inbound) -> None:
     """Refuse an OPTIONS that no entry lists. To sign in would change nothing, so nobody is asked to."""
     error, message = OPTIONS
     body = {"error": error, "message": message, "request_id": inbound.request_id}
-    lines = (NO_STORE, CHALLENGE, b"Content-Type: application/json")
-    client.answer(401, lines, json.dumps(body).encode())
+    client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
 
 
 def is_from_nginx(inbound: Inbound) -> bool:

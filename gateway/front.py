@@ -24,7 +24,7 @@ from gateway.edge.return_to import DeadEnds, lost_query, safe_return, sent_value
 from gateway.factors.record import Factor
 from gateway.failures import Failure
 from gateway.forms.late import Foreign, LateForms, PressThere, Send, Show
-from gateway.forward_auth import CHALLENGE, ForwardAuth, refuse_options
+from gateway.forward_auth import CHALLENGE, JSON, NO_STORE, ForwardAuth, refuse_options
 from gateway.gate import Decision, Forward, Page, Refuse, Rules, SignIn, StepUp, decide, find_page, takes_foreign_form
 from gateway.http1 import ALLOW
 from gateway.login.answers import FLAGS
@@ -40,8 +40,6 @@ from gateway.store import StoreUnavailable
 
 log = get_logger("front")
 
-NO_STORE = b"Cache-Control: no-store"
-JSON = b"Content-Type: application/json"
 NO_IDENTITY = b""
 SENT_SECONDS = 3_600  # for which a page to sign in may stay open in another tab
 # Among the pages, and not among the routes: only the front hands requests to them.
