@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.accounts.record import Account
-from gateway.browsers.rows import Arrival, Former
+from gateway.browsers.rows import Arrival
 from gateway.factors.contract import Wrong
 from gateway.factors.record import Factor
 from gateway.secret import Secret
@@ -19,10 +19,6 @@ class SignedIn:
     is_owner: bool
     arrival: Arrival | None = None
     backup_codes: tuple[Secret[str], ...] = ()
-
-    @property
-    def is_same_person(self) -> bool:
-        return self.arrival is None or self.arrival.former is Former.SAME
 
 
 @dataclass(frozen=True, slots=True)

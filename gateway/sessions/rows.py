@@ -190,10 +190,6 @@ async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
     return (await tx.execute(statement)).rowcount
 
 
-async def account_of(tx: Transaction, session_id: str) -> str | None:
-    return (await tx.execute(select(sessions.c.account).where(sessions.c.id == session_id))).scalar_one_or_none()
-
-
 async def account_of_key(tx: Transaction, token_key: bytes) -> str | None:
     """Return whose session a cookie named, also if it has ended."""
     query = select(sessions.c.account).where(sessions.c.token_key == token_key)

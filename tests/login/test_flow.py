@@ -13,6 +13,7 @@ from sqlalchemy import select, text, update
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
 from gateway.accounts.record import Account, Status
+from gateway.browsers.rows import Former
 from gateway.factors import backup_code, totp
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import State
@@ -156,7 +157,8 @@ async def test_who_signs_in_anew_loses_the_session_that_the_browser_had(world: W
     await world.begin(browser, ann)
     outcome = await world.begin(browser, bob)
     assert isinstance(outcome, SignedIn)
-    assert not outcome.is_same_person
+    assert outcome.arrival is not None
+    assert outcome.arrival.former is Former.OTHER
     assert await world.open_sessions(ann) == 0
     assert await world.open_sessions(bob) == 1
 
@@ -532,7 +534,7 @@ async def test_a_password_given_again_renews_the_session_too(world: World) -> No
     assert before is not None
     outcome = await world.begin(browser, member, NOW + 300)
     assert isinstance(outcome, SignedIn)
-    assert outcome.is_same_person
+    assert outcome.arrival is None
     assert browser.session is not None
     assert browser.session.id == before.id
     assert set(browser.session.proofs) == {Proof(Factor.TOTP, NOW), Proof(Factor.PASSWORD, NOW + 300)}

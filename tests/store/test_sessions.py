@@ -63,7 +63,6 @@ async def test_the_owner_of_a_cookie_is_known_after_its_session_ended(store: Sto
     async with store.transaction() as tx:
         await rows.end(tx, session_id, NOW)
         assert await rows.account_of_key(tx, key) == account.id
-        assert await rows.account_of(tx, session_id) == account.id
         assert await rows.account_of_key(tx, b"\0" * 32) is None
 
 
