@@ -12,7 +12,9 @@ import typer
 from gateway.cli.common import (
     AsJSON,
     Config,
+    Confirm,
     Email,
+    ask_first,
     check_tenant,
     fail,
     find_account,
@@ -239,7 +241,7 @@ def unlock_account(
         bool,
         typer.Option("--one-time-link", help="Print the link that the mail would bring."),
     ] = False,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")] = False,
+    confirm: Confirm = False,
     config: Config = None,
 ) -> None:
     """Let somebody in again who locked themselves out: forgive failures, and what else is asked for."""
@@ -249,9 +251,8 @@ def unlock_account(
     wanted = Wanted(reset_2fa, reset_password, one_time_link)
     if not confirm:
         account = with_store(settings, lambda store: find_account(store, email))
-        for line in describe(account, wanted):
-            typer.echo(f"would {line}")
-        typer.echo("nothing was changed; add --confirm to do it")
+        first, *more = describe(account, wanted)
+        ask_first(first, confirm, *more)
         return
     for line in with_store(settings, lambda store: recover(store, settings, email, wanted)):
         typer.echo(line)

@@ -13,7 +13,9 @@ import typer
 from gateway.cli.common import (
     AsJSON,
     Config,
+    Confirm,
     Email,
+    ask_first,
     check_tenant,
     fail,
     moment,
@@ -195,7 +197,7 @@ def export(
 @program.command("erase")
 def erase(
     email: Email,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only said.")] = False,
+    confirm: Confirm = False,
     config: Config = None,
 ) -> None:
     """Take email, addresses, browsers and names of a person out of the log; the chain stays whole."""
@@ -215,9 +217,7 @@ def erase(
             return account
 
     account = with_store(settings, find)
-    if not confirm:
-        typer.echo(f"would take everything personal about {identifier} out of the audit log, for ever")
-        typer.echo("nothing was changed; add --confirm to do it")
+    if not ask_first(f"take everything personal about {identifier} out of the audit log, for ever", confirm):
         return
 
     async def change(store: Store) -> str:

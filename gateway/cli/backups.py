@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import Config, fail, find_config, operator, settings_of, with_store
+from gateway.cli.common import Config, Confirm, ask_first, fail, find_config, operator, settings_of, with_store
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -42,7 +42,7 @@ def backup(
 
 def restore(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A backup's folder.")],
-    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")] = False,
+    confirm: Confirm = False,
     config: Config = None,
 ) -> None:
     """Put a backup's store in the place of this one. Everybody signs in anew, and mails that waited are held back."""
@@ -57,10 +57,8 @@ def restore(
         manifest = read(folder.absolute(), settings)
     except Unusable as error:
         fail(str(error))
-    if not confirm:
-        typer.echo(f"would replace the store by that of {manifest.made_at}, schema {manifest.schema}")
-        typer.echo("would end every session and link in it, and hold back its waiting mails")
-        typer.echo("nothing was changed; add --confirm to do it")
+    replace_it = f"replace the store by that of {manifest.made_at}, schema {manifest.schema}"
+    if not ask_first(replace_it, confirm, "end every session and link in it, and hold back its waiting mails"):
         return
     now = int(time.time())
     location = locate(settings.store.url)

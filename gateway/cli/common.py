@@ -123,10 +123,11 @@ async def check_tenant(tx: Transaction, slug: str | None) -> None:
         fail(f"there is no tenant {slug}; there are: {', '.join(known[:NAMED]) or 'none'}{more}")
 
 
-def ask_first(reach: str, confirm: bool) -> bool:
-    """Return whether to go on. Where it is not confirmed yet, say what it would do."""
+def ask_first(reach: str, confirm: bool, *more: str) -> bool:
+    """Return whether to go on. Where it is not confirmed yet, say what it would do, in a line each."""
     if not confirm:
-        typer.echo(f"would {reach}")
+        for step in (reach, *more):
+            typer.echo(f"would {step}")
         typer.echo("nothing changed; add --confirm to apply")
     return confirm
 

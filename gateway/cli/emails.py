@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import Config, Email, fail, find_account, operator, settings_of, show_spelling, with_store
+from gateway.cli.common import (
+    Config,
+    Confirm,
+    Email,
+    ask_first,
+    fail,
+    find_account,
+    operator,
+    settings_of,
+    show_spelling,
+    with_store,
+)
 
 if TYPE_CHECKING:
     from gateway.accounts.record import Account
     from gateway.store import Store
-
-Confirm = Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")]
-UNDO_DAYS = 7
 
 
 def set_email(
@@ -24,19 +32,18 @@ def set_email(
     config: Config = None,
 ) -> None:
     """Give an account another email at once, without a word from either mailbox; both are told, and sessions end."""
+    from gateway.accounts.claims import UNDO_SECONDS
     from gateway.accounts.record import normalise_identifier
 
     settings = settings_of(config)
     identifier = normalise_identifier(new)
     account = with_store(settings, lambda store: find_account(store, email))
-    is_owners = bool({account.identifier, identifier} & settings.access.owners)
-    if not confirm:
-        typer.echo(f"would change {account.identifier} of {account.tenant} to {identifier} and end every session")
-        if is_owners:
-            typer.echo("a platform owner is concerned: change `owners` in access.toml too; no mailbox can undo it")
-        else:
-            typer.echo(f"both are told, and {account.identifier} can undo it for {UNDO_DAYS} days")
-        typer.echo("nothing was changed; add --confirm to do it")
+    if {account.identifier, identifier} & settings.access.owners:
+        undo = "give nobody a way to undo it: a platform owner is concerned, so change `owners` in access.toml too"
+    else:
+        undo = f"tell both addresses, and let {account.identifier} undo it for {UNDO_SECONDS // 86_400} days"
+    change_it = f"change {account.identifier} of {account.tenant} to {identifier} and end every session"
+    if not ask_first(change_it, confirm, undo):
         return
     show_spelling(new, identifier)
 
@@ -64,9 +71,7 @@ def remove_account(email: Email, confirm: Confirm = False, config: Config = None
     """Remove an account that nobody ever used, so that its email is free again."""
     settings = settings_of(config)
     account = with_store(settings, lambda store: find_account(store, email))
-    if not confirm:
-        typer.echo(f"would remove {account.identifier} of {account.tenant}, if nobody ever signed in to it")
-        typer.echo("nothing was changed; add --confirm to do it")
+    if not ask_first(f"remove {account.identifier} of {account.tenant}, if nobody ever signed in to it", confirm):
         return
 
     async def change(store: Store) -> Account:

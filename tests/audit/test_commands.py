@@ -100,7 +100,7 @@ def test_the_log_is_exported_and_that_is_in_the_log(shell: Gateway) -> None:
 
 
 def test_a_person_is_erased_only_when_that_is_confirmed(shell: Gateway) -> None:
-    assert "nothing was changed" in shell.cli("audit", "erase", "Erin@acme.example").stdout
+    assert "nothing changed; add --confirm" in shell.cli("audit", "erase", "Erin@acme.example").stdout
     assert "erin@" in shell.cli("audit", "list").stdout
     result = shell.cli("audit", "erase", "Erin@acme.example", "--confirm")
     assert result.stdout == "erased: 2 rows about the person, and the name in 0 rows about others\n"

@@ -76,7 +76,7 @@ def test_a_backup_under_load_restores_to_working_sign_ins_and_what_was_revoked_s
     assert refused.returncode == 1
     assert "stop the gateway first" in refused.stderr
     assert own.stop() == 0
-    assert "nothing was changed" in own.cli("restore", str(folder)).stdout
+    assert "nothing changed; add --confirm" in own.cli("restore", str(folder)).stdout
     done = own.cli("restore", str(folder), "--confirm")
     assert done.returncode == 0, done.stderr
     own.start()

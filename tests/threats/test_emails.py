@@ -319,7 +319,7 @@ def test_the_shell_claims_domains_and_changes_emails(own: Gateway, member: Perso
     assert own.cli("tenant", "release", "acme", "straße.example").returncode == 0
     old, new = member.email, new_address()
     shown = own.cli("account", "set-email", old, new)
-    assert "nothing was changed" in shown.stdout
+    assert "nothing changed; add --confirm" in shown.stdout
     done = own.cli("account", "set-email", id_of(own, old), new, "--confirm")
     assert (done.returncode, done.stdout) == (0, f"{old} is {new} now\n"), done.stderr
     assert not member.is_signed_in

@@ -91,7 +91,7 @@ def test_unlock_shows_first_and_does_it_when_confirmed(own: Gateway) -> None:
         answer = person.send("/login", {"email": person.email, "password": "wrong", "next": "/"})
     assert answer.status == 429
     shown = own.cli("account", "unlock", "--email", person.email)
-    assert "nothing was changed" in shown.stdout
+    assert "nothing changed; add --confirm" in shown.stdout
     assert person.send("/login", {"email": person.email, "password": "x", "next": "/"}).status == 429
     assert own.cli("account", "unlock", "--email", person.email, "--confirm").returncode == 0
     person.sign_in()
