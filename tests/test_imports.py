@@ -61,6 +61,7 @@ LAYERS: list[set[str]] = [
         "proxy.upstream",
     },
     {"edge.connection", "edge.field_lines", "edge.request", "edge.reach", "edge.origin", "edge.return_to"},
+    {"edge.incoming"},
     {"startup"},
     {"settings"},
     {"gate"},

@@ -3,8 +3,8 @@
     waiting for a head -> (edge.request) Inbound -> handed to `Edge.handle`, which calls `answer`, or `relay` with
     an exchange -> body relayed as it comes -> `finish` -> waiting for the next head
 
-What is to be relayed is gathered first, up to GATHER_BYTES (`has_enough`): until then a request takes nothing of an
-upstream, however slowly it comes, and `Edge.handle` decides again by what is true once it is here.
+What is to be relayed is gathered first (`has_enough`, edge.incoming), and `Edge.handle` decides again by what is true
+once it is here.
 
 Requests that arrive before their turn stay in the buffer, and a full buffer stops the reading, so that
 pipelining costs neither order nor memory. After an answer that ends the connection the client's last bytes are
@@ -28,9 +28,10 @@ from typing import Protocol, cast
 
 from gateway.deadlines import NEVER, Deadlines
 from gateway.edge.inbound import CHUNKED, Inbound
+from gateway.edge.incoming import IncomingBody
 from gateway.edge.request import Reader
 from gateway.failures import Failure
-from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody
+from gateway.http1 import HEAD_END, BadBody
 from gateway.sessions.record import Session
 from gateway.throttle.client import client_of
 from gateway.throttle.refusals import Scarce
@@ -40,8 +41,6 @@ PIPELINE_BYTES = 65_536  # kept of requests whose turn has not come
 WRITE_HIGH = 262_144  # bytes waiting to be written before the upstream is slowed down
 LINGER_SECONDS = 2.0
 DRAIN_IDLE_SECONDS = 1.0  # a connection that is just about to be used again gets its answer
-GATHER_BYTES = 65_536  # of a body that are received before an upstream is asked
-PROGRESS_BYTES = 1_024  # a body that brings less than this within its deadline is not coming at all
 HEAD_METHOD = re.compile(rb"HEAD(?![!#$%&'*+\-.^_`|~0-9A-Za-z])")  # as a whole word, whatever follows it
 LONE_CR_OR_LF = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")
 TOO_MANY = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -145,12 +144,9 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_advancing",
         "_body",
-        "_body_began",
-        "_body_bytes",
         "_buffer",
         "_closes_after",
         "_edge",
-        "_gathered",
         "_has_eof",
         "_has_sent",
         "_holds",
@@ -160,7 +156,6 @@ class ClientConnection(asyncio.Protocol):
         "_is_gathering",
         "_is_judging",
         "_is_paused",
-        "_progress",
         "_taken",
         "_transport",
         "_unsent",
@@ -178,12 +173,8 @@ class ClientConnection(asyncio.Protocol):
         self._edge = edge
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._buffer = b""
-        self._body: Body | None = None  # of the current request, while it is not complete
-        self._gathered = bytearray()  # of the body, before there is an exchange
+        self._body: IncomingBody | None = None  # of the current request, if it has one
         self._is_gathering = False
-        self._progress = 0  # bytes of the body since its deadline was set
-        self._body_began = 0.0  # when the client's rate began to be measured
-        self._body_bytes = 0  # received since then
         self._unsent = 0  # bytes of the last answer that were not taken when we last looked
         self._taken = 0  # bytes of the answer that were taken when we last looked
         self._has_sent = False  # something of a body or a tunnel, since we last looked
@@ -234,13 +225,13 @@ class ClientConnection(asyncio.Protocol):
             self._buffer = self._buffer + received if self._buffer else received
             if self.inbound is None:
                 self._advance()
-            elif self._is_judging:
-                self._judge_first_chunk(self.inbound)
+            elif self._is_judging and self._body is not None:
+                self._judge_first_chunk(self.inbound, self._body)
             elif self._is_gathering and self._body is not None:
                 self._gather_more(self.inbound, self._body)
             if self._buffer:
                 self._limit_buffer()
-        elif self._body is not None:
+        elif self._body is not None and not self._body.is_whole:
             self._take_body(exchange, self._body, received)
         elif exchange.is_tunnel:
             self._has_sent = self._has_sent or not is_heartbeat(received)
@@ -251,7 +242,8 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A client may end its side and still wait for the answer; a tunnel ends with either side."""
-        is_answer_due = self.inbound is not None and self._body is None and not self._is_closing
+        is_whole = self._body is None or self._body.is_whole
+        is_answer_due = self.inbound is not None and is_whole and not self._is_closing
         is_tunnel = self.exchange is not None and self.exchange.is_tunnel
         self._has_eof = self._closes_after = True
         return is_answer_due and not is_tunnel
@@ -338,8 +330,6 @@ class ClientConnection(asyncio.Protocol):
         edge = self._edge
         self.started = perf_counter_ns()
         self.account = ""
-        if self._gathered:
-            self._gathered = bytearray()  # of a request that was answered here: it must not go with this one
         if len(head) > edge.max_head_bytes:
             self._refuse_unread(Failure.HEAD_TOO_LARGE, head)
             return
@@ -357,35 +347,25 @@ class ClientConnection(asyncio.Protocol):
             edge.handle(self, inbound)
 
     def _begin_body(self, inbound: Inbound) -> None:
-        self._progress = 0
-        self._body_began = self._edge.deadlines.now
-        self._body_bytes = 0
-        if inbound.length != CHUNKED:
-            self._body = LengthBody(inbound.length)
+        body = self._body = IncomingBody(inbound.length, self._edge.deadlines.now)
+        if inbound.length == CHUNKED and not inbound.expects_continue:
+            self._is_judging = True
+            self._set_deadline()
+            self._judge_first_chunk(inbound, body)
         else:
-            self._body = ChunkedBody()
-            if not inbound.expects_continue:
-                self._is_judging = True
-                self._set_deadline()
-                self._judge_first_chunk(inbound)
-                return
-        self._edge.handle(self, inbound)
+            self._edge.handle(self, inbound)
 
-    def _judge_first_chunk(self, inbound: Inbound) -> None:
+    def _judge_first_chunk(self, inbound: Inbound, body: IncomingBody) -> None:
         """Nothing of a chunked request leaves before its framing has shown that it makes sense."""
-        if self._body is None or not self._buffer:
+        if not self._buffer:
             return
         try:
-            payload, rest = self._body.feed(self._buffer)
+            self._buffer = body.gather(self._buffer)
         except BadBody:
             self.refuse(Failure.BAD_REQUEST)
             return
-        self._buffer = rest or b""
-        if payload or rest is not None:
+        if body.gathered or body.is_whole:
             self._is_judging = False
-            self._gathered += payload
-            if rest is not None:
-                self._body = None
             self.deadline = NEVER
             self._edge.handle(self, inbound)
 
@@ -396,45 +376,41 @@ class ClientConnection(asyncio.Protocol):
 
         If not, it is waited for and `Edge.handle` is called again, or the request is refused: there is no more to do.
         """
-        inbound = self.inbound
-        if self._body is None or inbound is None or self._gather(self._body):
+        inbound, body = self.inbound, self._body
+        if inbound is None or body is None or body.is_whole or self._gather(body):
             return True
         if self.inbound is inbound:
-            self._begin_gathering(inbound)
+            self._begin_gathering(inbound, body)
         return False
 
-    def _begin_gathering(self, inbound: Inbound) -> None:
+    def _begin_gathering(self, inbound: Inbound, body: IncomingBody) -> None:
         bodies, client = self._edge.bodies, client_of(inbound.address)
         if not bodies.take(client):
             self._edge.refused(Scarce.BODIES, client, bodies.has(client))
             self.refuse(Failure.TOO_MANY)
             return
         self._is_gathering = True
-        if inbound.expects_continue and not self._body_bytes:
+        if inbound.expects_continue and not body.received:
             self._transport.write(CONTINUE)
         self._set_deadline()
         self._read_on()  # it may have stopped while this request was behind another one, or the store was asked
 
-    def _gather(self, body: Body) -> bool:
+    def _gather(self, body: IncomingBody) -> bool:
         """Take what has come of the body. Returns whether that is enough; where it is malformed, it is refused."""
         received, self._buffer = self._buffer, b""
         if received:
-            self._note_progress(len(received))
+            self._note_progress(body, len(received))
             try:
-                payload, rest = body.feed(received)
+                self._buffer = body.gather(received)
             except BadBody:
                 self.refuse(Failure.BAD_REQUEST)
                 return False
-            self._gathered += payload
-            if rest is not None:
-                self._body = None
-                self._buffer = rest
-        if self._body is not None and len(self._gathered) < GATHER_BYTES:
+        if not body.has_enough:
             return False
         self.deadline = NEVER
         return True
 
-    def _gather_more(self, inbound: Inbound, body: Body) -> None:
+    def _gather_more(self, inbound: Inbound, body: IncomingBody) -> None:
         if self._gather(body):
             self._stop_gathering()
             self.started = perf_counter_ns()  # until now it was the client who took the time
@@ -449,17 +425,16 @@ class ClientConnection(asyncio.Protocol):
 
     def relay(self, exchange: Exchange) -> None:
         """Let `exchange` carry the request; what came of its body goes along."""
-        inbound = self.inbound
         self.exchange = exchange
-        if self._body is not None:
-            self._set_deadline()  # before the exchange is told: while there is no connection, it sets none
-        gathered = self._gathered
-        if gathered or (inbound is not None and inbound.length and self._body is None):
-            self._gathered = bytearray()
-            exchange.send_body(bytes(gathered), self._body is None)
-        if self._body is not None and self._buffer:
+        body = self._body
+        if body is None:
+            return
+        self._set_deadline()  # before the exchange is told: while it has no connection, nothing has to come
+        if body.gathered or body.is_whole:
+            exchange.send_body(body.release(), body.is_whole)
+        if self._buffer and not body.is_whole:
             received, self._buffer = self._buffer, b""
-            self._take_body(exchange, self._body, received)
+            self._take_body(exchange, body, received)
 
     def answer(self, status: int, lines: Iterable[bytes], body: bytes, *, closes: bool = False) -> None:
         """Answer in full, here and now. `lines` are field lines without framing."""
@@ -501,7 +476,8 @@ class ClientConnection(asyncio.Protocol):
         self._stop_reading()
 
     def resume(self) -> None:
-        self._body_began, self._body_bytes = self._edge.deadlines.now, 0  # it was not the client who was slow
+        if self._body is not None:
+            self._body.measure_anew(self._edge.deadlines.now)
         self._set_deadline()
         self._read_on()
 
@@ -509,7 +485,7 @@ class ClientConnection(asyncio.Protocol):
         self._closes_after = True
 
     def will_close(self) -> bool:
-        if self._body is not None:
+        if self._body is not None and not self._body.is_whole:
             self._closes_after = True  # what is left of it would be taken for the next request
         return self._closes_after
 
@@ -528,6 +504,7 @@ class ClientConnection(asyncio.Protocol):
         if self.will_close():
             self._shut_down()
             return
+        self._body = None
         self.deadline = edge.deadlines.now + edge.patience.idle
         if self._buffer or self._is_paused:
             self._advance()
@@ -634,25 +611,20 @@ class ClientConnection(asyncio.Protocol):
 
     # The request's body.
 
-    def _take_body(self, exchange: Exchange, body: Body, received: bytes) -> None:
+    def _take_body(self, exchange: Exchange, body: IncomingBody, received: bytes) -> None:
         try:
-            payload, rest = body.feed(received)
+            payload, self._buffer = body.take(received)
         except BadBody:
             exchange.fail(Failure.BAD_REQUEST)
             return
-        self._note_progress(len(received))
-        if rest is not None:
-            self._body = None
-            self._buffer = rest
+        self._note_progress(body, len(received))
+        if body.is_whole:
             self.deadline = NEVER
-        exchange.send_body(payload, rest is not None)
+        exchange.send_body(payload, body.is_whole)
 
-    def _note_progress(self, size: int) -> None:
+    def _note_progress(self, body: IncomingBody, size: int) -> None:
         self._has_sent = True
-        self._progress += size
-        self._body_bytes += size
-        if self._progress >= PROGRESS_BYTES:
-            self._progress = 0
+        if body.note_progress(size):
             self._set_deadline()
 
     def _limit_buffer(self) -> None:
@@ -672,9 +644,8 @@ class ClientConnection(asyncio.Protocol):
     def _set_deadline(self) -> None:
         """Whose turn is it? With a body to come or no request begun, it is the client's; else nobody waits here."""
         patience = self._edge.patience
-        if self._body is not None:
-            by_rate = self._body_began + self._body_bytes / patience.rate
-            self.deadline = min(self._edge.deadlines.now, by_rate) + patience.body
+        if self._body is not None and not self._body.is_whole:
+            self.deadline = self._body.deadline(self._edge.deadlines.now, patience.body, patience.rate)
         elif self.inbound is None:
             self.deadline = self._edge.deadlines.now + patience.idle
         else:
