@@ -36,6 +36,7 @@ log = get_logger("front")
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
+HANDSHAKE = (b"sec-websocket-key", b"sec-websocket-version")
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
 OPTIONS = (
@@ -149,7 +150,7 @@ class ForwardAuth:
             target=original.target,
             readings=original.readings,
             host=original.host,
-            is_websocket=inbound.is_websocket and original.method == "GET",
+            is_websocket=opens_websocket(inbound) and original.method == "GET",
             reach=original.reach,
         )
 
@@ -168,6 +169,15 @@ def refuse_options(client: ClientConnection, inbound: Inbound) -> None:
     error, message = OPTIONS
     body = {"error": error, "message": message, "request_id": inbound.request_id}
     client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
+
+
+def opens_websocket(inbound: Inbound) -> bool:
+    """Whether the request that is asked about opens a WebSocket.
+
+    Traefik and ingress-nginx keep Connection and Upgrade to themselves when they ask. What a browser says besides
+    (RFC 6455 §4.1) is passed on, and no page can add or leave out any of it.
+    """
+    return inbound.is_websocket or any(inbound.value(name) is not None for name in HANDSHAKE)
 
 
 def is_from_nginx(inbound: Inbound) -> bool:

@@ -169,6 +169,20 @@ def test_what_the_method_reaches_is_asked_for_as_well(gateway: Gateway, employee
     assert ask(gateway, proxy, employee, "Depth: 1", method="PROPFIND", path="/").status == 204
 
 
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_websocket_of_another_sites_page_is_refused_also_where_the_proxy_keeps_upgrade_to_itself(
+    gateway: Gateway, employee: str, proxy: str
+) -> None:
+    key, version = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket")
+    for origin in ("https://evil.example", f"https://other.{HOST}", "null"):
+        for lines in ((key, version), (key,), (version,), (*upgrade, key, version)):
+            assert ask(gateway, proxy, employee, *lines, f"Origin: {origin}").status == 403, (origin, lines)
+    for lines in ((key, version), (*upgrade, key, version)):
+        assert ask(gateway, proxy, employee, *lines, f"Origin: {ORIGIN}").status == 204
+        assert ask(gateway, proxy, employee, *lines).status == 204  # no browser, and so no page of another site
+
+
 def test_another_name_is_ours_only_to_a_proxy_that_asks(gateway: Gateway, employee: str) -> None:
     at, lines = question("traefik")
     assert gateway.exchange(get("/_gateway/auth", employee, *lines, host=at)).status == 421
