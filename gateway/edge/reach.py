@@ -108,7 +108,7 @@ class ReachReader:
         if at is None or readings is None or not is_safe_query(query[1:]):
             raise Unreadable(reference)
         uri = b"%b://%b%b%b" % (self._scheme, at.encode("ascii"), path, query)
-        return Resource(path, with_cut(readings), False), uri
+        return Resource(path, readings, False), uri
 
 
 def names_anything(method: str, has_body: bool, lines: Iterable[bytes]) -> bool:
@@ -116,9 +116,3 @@ def names_anything(method: str, has_body: bool, lines: Iterable[bytes]) -> bool:
     if method in NAMED_IN_LINK:
         return has_body or any(line.partition(b":")[0].lower() == LINK for line in lines)
     return has_body and method in NAMED_IN_BODY
-
-
-def with_cut(readings: tuple[str, ...]) -> tuple[str, ...]:
-    """Add what a server finds that decodes a reference before it looks for a query or fragment in it."""
-    cut = (re.split("[?#]", reading)[0] or "/" for reading in readings)
-    return tuple(dict.fromkeys((*readings, *cut)))

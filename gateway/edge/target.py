@@ -2,7 +2,8 @@
 
 A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: a lenient server folds, cuts and decodes them, a
 literal one does not. An escape inside an escape (`/a%252fb`, a file called `C%2523.pdf`) adds what a server finds that
-decodes twice. All readings are given, and policy must hold for each of them. Refused is what no honest client sends and
+decodes twice. An escaped `?` or `#` adds what a server finds that decodes before it looks for the path's end: to it
+`/admin%3fx` is `/admin`. All readings are given, and policy must hold for each of them. Refused is what no honest client sends and
 more readings could not cover: dot segments, a backslash, a control character, a third layer of escapes, and a path that
 begins with two slashes. A server that takes the target for a URL reference finds a host between those (RFC 3986 §4.2,
 a network-path reference): `//x/admin` would be `/admin` to it. The class of CVE-2025-54576, CVE-2026-33494 and
@@ -21,6 +22,7 @@ BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 PARAMETERS = re.compile(r";[^/]*")
 DOT_SEGMENT = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
+CUT = re.compile(r"[?#]")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 
 
@@ -46,7 +48,8 @@ def read_unusual_path(path: str) -> tuple[str, ...] | None:
         return None
     readings = [lenient(once), literal(path)]
     for reading in readings:  # it grows meanwhile: some server goes on from each of them, and decodes again
-        readings += [more for more in (lenient(decode(reading)), literal(reading)) if more not in readings]
+        further = lenient(decode(reading)), literal(reading), CUT.split(reading, maxsplit=1)[0]
+        readings += [more for more in further if more not in readings]
     return tuple(dict.fromkeys(readings))
 
 
