@@ -28,6 +28,7 @@ STORED = {
     "scrypt": generate_password_hash(PASSWORD, "scrypt:1024:8:1"),
     "argon2id": PasswordHasher(time_cost=1, memory_cost=1_024, parallelism=4).hash(PASSWORD),
     "malformed": "pbkdf2:sha256:many$salt$00",
+    "a dollar too many": "pbkdf2:sha256:6000$salt$00$00",
     "unknown kind": "sha1$salt$00",
     "an hour": "pbkdf2:sha256:999999999999$salt$00",
     "all memory": "scrypt:1073741824:8:1$salt$00",
@@ -85,6 +86,14 @@ def test_a_hash_that_would_take_an_hour_makes_nobody_wait() -> None:
     assert not work.compare(STORED["an hour"], PASSWORD)
     assert not work.compare(STORED["all memory"], PASSWORD)
     assert work.rounds == 1_000
+
+
+@pytest.mark.parametrize("stored", ["pbkdf2:sha256:1000$salt$00$00", "pbkdf2:sha256:1000$$$$", "pbkdf2:sha256$salt$00$00"])
+def test_a_hash_with_a_dollar_too_many_is_wrong_and_keeps_no_other_cost_from_being_known(stored: str) -> None:
+    work = ConstantWork(1_000)
+    assert not work.compare(stored, PASSWORD)
+    work.expect([hashes.method_of(stored), hashes.method_of(STORED["more rounds"])])
+    assert work.rounds >= 60_000
 
 
 @pytest.mark.parametrize("name", ["the same rounds", "fewer rounds", "more rounds", *FOREIGN])
