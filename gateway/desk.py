@@ -95,6 +95,8 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
         return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
     except web.HTTPForbidden:
         return renderer.failure(Failure.FORBIDDEN, request_id)
+    except ConnectionResetError:  # who asked has left before all of it was here, and nobody is told
+        return renderer.failure(Failure.BAD_REQUEST, request_id, session)
     except web.HTTPException as error:
         failure = Failure.BAD_REQUEST if error.status < 500 else Failure.INTERNAL
         return renderer.failure(failure, request_id, session)

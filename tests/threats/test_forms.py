@@ -211,3 +211,13 @@ def test_a_mailed_link_is_in_no_log_and_in_no_referer(own: Gateway, mailbox: Mai
         assert answer.get("referrer-policy") == "strict-origin"
     own.wait_for('"path":"/reset-password/\\u2026"', since=mark)
     assert link.rpartition("/")[2] not in own.logged()
+
+
+def test_who_leaves_in_the_middle_of_a_form_is_no_failure_of_ours(own: Gateway) -> None:
+    """The fixture looks for failures in the log. Anybody could fill it with them otherwise."""
+    given = (f"Origin: {ORIGIN}", f"Content-Type: {URLENCODED}", "Content-Length: 70000")
+    for path in ("/login", "/signup", "/forgot-password"):
+        for _ in range(4):
+            with own.connect() as connection:
+                connection.send(get(path, *given, method="POST") + b"x" * 65_536)
+            assert own.exchange(get("/login")).status == 200
