@@ -102,6 +102,11 @@ class Rules:
     """Pages whose last segment is a variable, like /invite/{token}, by the path above it."""
     places: dict[tuple[str, bytes, tuple[str, ...]], Place] = field(init=False, repr=False, default_factory=dict)
     """What `find_place` found before: a bounded memo, which changes nothing but time."""
+    depth: int = field(init=False, repr=False, default=0)
+    """How many segments the deepest entry has."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", max((path.count("/") for path in entries_of(self)), default=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +243,11 @@ def complete(session: Session | None) -> Session | None:
 
 
 def find_place(inbound: Inbound, rules: Rules) -> Place:
-    found = [find_rule(reading, rules.rules) for reading in inbound.readings]
+    found = [find_rule(reading, rules) for reading in inbound.readings]
     place = Place(
         page=find_page(inbound, rules),
-        machine=find_open(inbound, rules.machine),
-        public=find_open(inbound, rules.public),
+        machine=find_open(inbound, rules.machine, rules.depth),
+        public=find_open(inbound, rules.public, rules.depth),
         rules=() if None in found else tuple(rule for rule in found if rule is not None),
     )
     if len(inbound.target) <= MAX_REMEMBERED_BYTES:
@@ -288,18 +293,18 @@ def decide_page(need: Need, path: str, session: Session | None) -> Decision:
             return Page(session, by) if session.is_owner else Refuse(session, by)
 
 
-def find_open(inbound: Inbound, entries: Mapping[str, OpenPath]) -> OpenPath | None:
+def find_open(inbound: Inbound, entries: Mapping[str, OpenPath], depth: int) -> OpenPath | None:
     found = None
     for reading in inbound.readings if entries else ():
-        found = find_entry(reading, inbound.method, entries)
+        found = find_entry(reading, inbound.method, entries, depth)
         if found is None:
             return None
     return found
 
 
-def find_entry(path: str, method: str, entries: Mapping[str, OpenPath]) -> OpenPath | None:
+def find_entry(path: str, method: str, entries: Mapping[str, OpenPath], depth: int) -> OpenPath | None:
     own = path.rstrip("/")
-    for prefix in walk_up(path):
+    for prefix in walk_up(path, depth):
         entry = entries.get(prefix)
         if entry is not None and (entry.is_prefix or prefix == own) and entry.admits(method):
             return entry
@@ -322,14 +327,20 @@ def decide_rules(rules: tuple[Rule, ...], session: Session, now: int) -> Decisio
     return Forward(session, rules[-1]) if rules else Refuse(session, "no rule admits this path")
 
 
-def find_rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
-    return next((rules[prefix] for prefix in walk_up(path) if prefix in rules), None)
+def find_rule(path: str, rules: Rules) -> Rule | None:
+    return next((rules.rules[prefix] for prefix in walk_up(path, rules.depth) if prefix in rules.rules), None)
 
 
-def walk_up(path: str) -> list[str]:
-    """Return `path` without its final slashes, then each path of whole segments above it, down to ""."""
+def walk_up(path: str, depth: int) -> list[str]:
+    """Return `path` without its final slashes, then each path of whole segments above it, down to "".
+
+    What has more than `depth` segments is left out: no entry is called so, and a path can have thousands.
+    """
     found = []
-    end = len(path.rstrip("/"))
+    path = path.rstrip("/")
+    if path.count("/") > depth:
+        path = "/".join(path.split("/", depth + 1)[: depth + 1])
+    end = len(path)
     while end > 0:
         found.append(path[:end])
         end = path.rfind("/", 0, end)

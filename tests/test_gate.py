@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -270,3 +271,24 @@ def test_a_page_is_for_those_it_needs(need: Need, session: Session | None, expec
 def test_a_page_is_one_only_where_it_is_spelled_exactly_so(path: str, readings: tuple[str, ...], is_page: bool) -> None:
     world = Rules(pages={"/me/sessions": Need.NOBODY}, page_parents={"/invite": Need.NOBODY})
     assert isinstance(ask(world, path, None, "GET", *readings), Page) == is_page
+
+
+def test_a_path_of_thousands_of_segments_is_decided_about_like_a_short_one_and_as_quickly() -> None:
+    rules = Rules(
+        public={"/open": OpenPath("/open", True)},
+        rules={"": Rule(""), "/a/b": Rule("/a/b", frozenset((Role.ADMIN,))), "/a/b/c": Rule("/a/b/c")},
+    )
+    deep = "/x" * 30_000
+    began = time.thread_time()
+    for top, expected in (
+        ("/a/b", Refuse),
+        ("/a/b/", Refuse),
+        ("/a/b/c", Forward),
+        ("/a", Forward),
+        ("/open", Forward),
+    ):
+        for path in (f"{top}{deep}", f"{top}{deep}//"):
+            assert isinstance(ask(rules, path, person(role=Role.EMPLOYEE)), expected), top
+    assert isinstance(ask(rules, f"/open{deep}"), Forward)
+    assert isinstance(ask(rules, f"/opens{deep}"), SignIn)
+    assert time.thread_time() - began < 0.5

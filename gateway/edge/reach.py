@@ -4,7 +4,7 @@
 must be allowed like the target itself, so each becomes a `Resource` of the Inbound. The fields are taken whatever the
 method is: an application may read them where no standard says so. They go on in one spelling of ours, with scheme and
 host as the upstream is told them, so that nothing is left for it to read in another way; what can't be read for certain
-is refused.
+is refused, and so is what names more, or at greater length, than any client does: a field can be as long as the head.
 
 Bodies are not read here. A method whose body names resources anywhere on the site therefore reaches all of it, and
 REPORT and UNBIND, whose bodies name what lies in the collection that is asked (RFC 4791 §7.9, RFC 5842 §5), reach all
@@ -35,6 +35,9 @@ NAMING = frozenset(method.encode("ascii") for method in NAMED_IN_BODY | NAMED_IN
 REACHING = TO_DESTINATION | UNLESS_SHALLOW | ALL_BELOW | NAMED_IN_BODY | NAMED_IN_LINK
 
 SITE = Resource(b"/", ("/",), True)
+
+MOST_NAMED = 20  # by one If field; a client names the locks that it holds there
+LONGEST_REFERENCE = 8_192  # bytes, as many as a target may have
 
 REFERENCE = re.compile(rb"(?:https?://([^/?#]+))?(/(?!/)[^?#]*)?(\?[^#]*)?", re.IGNORECASE)
 STATE = rb'(?:<[^<>()\[\]"\s]+>|\[(?:W/)?"[^"<>()\[\]\\]*"\])'
@@ -87,7 +90,7 @@ class ReachReader:
 
     def _read_conditions(self, value: bytes, host: str, reached: list[Resource]) -> bytes:
         """Return an If field (RFC 4918 §10.4) with the resources that it names spelled our way, and note these."""
-        if CONDITIONS.fullmatch(value) is None:
+        if CONDITIONS.fullmatch(value) is None or len(TAG.findall(value)) > MOST_NAMED:
             raise Unreadable(b"if")
 
         def rewrite(tag: re.Match[bytes]) -> bytes:
@@ -100,7 +103,7 @@ class ReachReader:
     def _find(self, reference: bytes, host: str) -> tuple[Resource, bytes]:
         """Return the resource of this site that a Simple-ref (RFC 4918 §8.3) names, and its absolute URI."""
         match = REFERENCE.fullmatch(reference)
-        if not reference or match is None:
+        if not reference or match is None or len(reference) > LONGEST_REFERENCE:
             raise Unreadable(reference)
         authority, path, query = match[1], match[2] or b"/", match[3] or b""
         at = host if authority is None else self._hosts.get(read_authority(authority) or "")

@@ -3,11 +3,11 @@
 A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: a lenient server folds, cuts and decodes them, a
 literal one does not. An escape inside an escape (`/a%252fb`, a file called `C%2523.pdf`) adds what a server finds that
 decodes twice. An escaped `?` or `#` adds what a server finds that decodes before it looks for the path's end: to it
-`/admin%3fx` is `/admin`. All readings are given, and policy must hold for each of them. Refused is what no honest client sends and
-more readings could not cover: dot segments, a backslash, a control character, a third layer of escapes, and a path that
-begins with two slashes. A server that takes the target for a URL reference finds a host between those (RFC 3986 §4.2,
-a network-path reference): `//x/admin` would be `/admin` to it. The class of CVE-2025-54576, CVE-2026-33494 and
-CVE-2026-40575.
+`/admin%3fx` is `/admin`. All readings are given, and policy must hold for each of them. Refused is what no honest
+client sends and more readings could not cover: dot segments, a backslash, a control character, a third layer of
+escapes, and a path that begins with two slashes. A server that takes the target for a URL reference finds a host
+between those (RFC 3986 §4.2, a network-path reference): `//x/admin` would be `/admin` to it. The class of
+CVE-2025-54576, CVE-2026-33494 and CVE-2026-40575.
 """
 
 from __future__ import annotations

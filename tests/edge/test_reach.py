@@ -184,3 +184,14 @@ def test_a_long_condition_takes_no_time_to_refuse() -> None:
 def test_most_requests_reach_nothing_else() -> None:
     for method in METHODS - {"COPY", "MOVE", "DELETE", "PROPFIND", "LOCK", "REPORT", "UNBIND"}:
         assert reach(method, "Depth: 1") == ()
+
+
+def test_what_names_more_or_at_greater_length_than_any_client_does_is_refused() -> None:
+    """Else one head of 30 kB holds the event loop for most of a second."""
+    tags = [f"</a%252f;b{number}> (<urn:1>)" for number in range(21)]
+    assert len(reach("PUT", f"If: {' '.join(tags[:20])}")) == 20
+    assert read("PUT", f"If: {' '.join(tags)}") is Failure.BAD_REQUEST
+    long = "/a;b" * 2_048
+    assert len(reach("PUT", f"Destination: {long}")) == 1
+    assert read("PUT", f"Destination: {long}c") is Failure.BAD_REQUEST
+    assert read("PUT", f"If: <{long}c> (<urn:1>)") is Failure.BAD_REQUEST

@@ -88,7 +88,9 @@ def test_a_hash_that_would_take_an_hour_makes_nobody_wait() -> None:
     assert work.rounds == 1_000
 
 
-@pytest.mark.parametrize("stored", ["pbkdf2:sha256:1000$salt$00$00", "pbkdf2:sha256:1000$$$$", "pbkdf2:sha256$salt$00$00"])
+@pytest.mark.parametrize(
+    "stored", ["pbkdf2:sha256:1000$salt$00$00", "pbkdf2:sha256:1000$$$$", "pbkdf2:sha256$salt$00$00"]
+)
 def test_a_hash_with_a_dollar_too_many_is_wrong_and_keeps_no_other_cost_from_being_known(stored: str) -> None:
     work = ConstantWork(1_000)
     assert not work.compare(stored, PASSWORD)
