@@ -129,7 +129,7 @@ class AccountsPages:
         if act is None:
             raise web.HTTPBadRequest
         if what in ("disabled", "removed") and not form.is_confirmed:
-            return await self._ask("disabled", request, account_id, self._paths.member, {"do": what})
+            return await self._ask(what, request, account_id, self._paths.member, {"do": what})
         if what in ("role", "email"):
             stale = self._prove_first(
                 request, f"{self._paths.member}?{urlencode({'account': account_id, 'done': 'proved'})}"

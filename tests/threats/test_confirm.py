@@ -117,6 +117,27 @@ SWEEPS: list[tuple[str, Callable[[str], Fields], list[int], str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "heading", "button"),
+    [
+        ("/ops/accounts/sign-out", {}, "Sign NAME out of all devices?", "Sign out"),
+        ("/ops/accounts/member", {"do": "disabled"}, "Disable the account of NAME?", "Disable account"),
+        ("/ops", {"tenant": "acme"}, "Sign out everyone in acme?", "Sign out everyone"),
+        ("/ops/tenants", {"tenant": "acme", "do": "suspended"}, "Suspend acme?", "Suspend"),
+        ("/ops/block", {"network": "127.0.8.0/24", "hours": "1"}, "Block 127.0.8.0/24?", "Block"),
+    ],
+)
+def test_the_page_that_asks_names_what_its_button_does(
+    own: Gateway, owner: Person, member: Person, path: str, fields: Fields, heading: str, button: str
+) -> None:
+    with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+        query = "SELECT id, name FROM accounts WHERE identifier = ?"
+        account, name = connection.execute(query, (member.email,)).fetchone()
+    page = owner.send(path, {"account": account, **fields}).body.decode()
+    assert f"<h1>{heading.replace('NAME', name)}</h1>" in page
+    assert re.findall(r'<button type="submit">\s*([^<]*?)\s*</button>', page)[-1:] == [button]
+
+
 @pytest.mark.parametrize(("path", "fields", "reached", "what"), SWEEPS)
 def test_it_says_how_many_it_reaches_and_then_does_it(
     own: Gateway,

@@ -245,6 +245,9 @@ def test_an_invited_account_that_nobody_used_is_removed_and_the_address_free(
     page = admin.open(f"/admin/accounts/member?account={account}").body.decode()
     assert "Remove account" in page
     link = path_in(mailbox, fields["email"], "invites")
+    asked = admin.send("/admin/accounts/member", {"account": account, "do": "removed"}).body.decode()
+    assert "Remove the account of Nina?" in asked
+    assert "Disable" not in asked
     assert change(admin, "removed", account) == 303
     assert Person(own).open(link).status == 404
     assert admin.send("/admin/accounts/invite", fields).status == 303
