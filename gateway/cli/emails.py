@@ -31,7 +31,7 @@ def set_email(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Give an account another email at once, without a word from either mailbox; both are told, and sessions end."""
+    """Change an account's email at once, without confirmation; both addresses are notified, and its sessions end."""
     from gateway.accounts.claims import UNDO_SECONDS
     from gateway.accounts.record import normalise_identifier
 
@@ -39,9 +39,9 @@ def set_email(
     identifier = normalise_identifier(new)
     account = with_store(settings, lambda store: find_account(store, email))
     if {account.identifier, identifier} & settings.access.owners:
-        undo = "give nobody a way to undo it: a platform owner is concerned, so change `owners` in access.toml too"
+        undo = "leave no way to undo it, for a platform owner; change `owners` in access.toml too"
     else:
-        undo = f"tell both addresses, and let {account.identifier} undo it for {UNDO_SECONDS // 86_400} days"
+        undo = f"notify both addresses, and let {account.identifier} undo it for {UNDO_SECONDS // 86_400} days"
     change_it = f"change {account.identifier} of {account.tenant} to {identifier} and end every session"
     if not ask_first(change_it, confirm, undo):
         return
@@ -68,10 +68,10 @@ def set_email(
 
 
 def remove_account(email: Email, confirm: Confirm = False, config: Config = None) -> None:
-    """Remove an account that nobody ever used, so that its email is free again."""
+    """Remove an account that was never used, so that its email is free again."""
     settings = settings_of(config)
     account = with_store(settings, lambda store: find_account(store, email))
-    if not ask_first(f"remove {account.identifier} of {account.tenant}, if nobody ever signed in to it", confirm):
+    if not ask_first(f"remove {account.identifier} of {account.tenant}, if it was never used", confirm):
         return
 
     async def change(store: Store) -> Account:

@@ -44,7 +44,7 @@ def list_tenants(config: Config = None, as_json: AsJSON = False) -> None:
 
 @program.command("claim")
 def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
-    """Keep an email domain, with its subdomains, for one tenant: nobody else gets accounts there."""
+    """Reserve an email domain and its subdomains for one tenant: no other tenant gets new accounts there."""
     from gateway.accounts import claims
     from gateway.accounts.claims import Claim, check_claim
     from gateway.audit.events import Event
@@ -67,7 +67,7 @@ def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
 
 @program.command("release")
 def release_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
-    """Let every tenant have accounts at an email domain again."""
+    """Let every tenant use addresses at an email domain again."""
     from gateway.accounts import claims
     from gateway.accounts.claims import Claim, check_claim
     from gateway.audit.events import Event
