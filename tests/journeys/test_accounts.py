@@ -197,7 +197,7 @@ def test_a_file_of_five_hundred_with_twenty_broken_rows(
     file = tmp_path / "people.csv"
     file.write_text("\n".join(["email,name,department,role", *rows]))
     sign_in(page, site, PEOPLE["admin"][0], target="/admin/accounts")
-    page.get_by_role("link", name="Invite many from a file").click()
+    page.get_by_role("link", name="Invite from CSV").click()
     page.get_by_label("CSV file").set_input_files(file)
     page.get_by_role("button", name="Review import").click()
     expect(page.get_by_role("region", name="Can’t be imported").locator("tbody tr")).to_have_count(20)

@@ -288,7 +288,7 @@ def test_the_shell_gives_the_link_when_no_mail_can_be_sent(site: Site, profile: 
     try:
         person = visitor(site, profile(), OWNERS[5])
         person.give_password("/platform")
-        expect(person.page.get_by_role("alert")).to_contain_text("The mail could not be sent")
+        expect(person.page.get_by_role("alert")).to_contain_text("We couldn’t send the email")
         made = site.gateway.cli("account", "unlock", "--email", person.email, "--one-time-link", "--confirm")
         person.page.goto(re.findall(r"https://\S+", made.stdout)[0])
         person.press("Yes, sign me in")

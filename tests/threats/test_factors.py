@@ -169,7 +169,7 @@ def test_a_mail_that_can_not_be_sent_is_said_at_once(own: Gateway, mailbox: Mail
     try:
         owner = Person(own, "owner")
         page = owner.give_password("/platform")
-        assert "could not be sent" in page.body.decode()
+        assert "couldn’t send the email" in page.body.decode()
         assert "link_unsent" in own.logged()
         assert "login_link_unsent" in audited(own)
         made = own.cli("account", "unlock", "--email", owner.email, "--one-time-link", "--confirm")

@@ -47,11 +47,11 @@ def test_a_link_that_is_put_off_is_tried_again_and_the_page_says_so(own: Gateway
     server.refusals[OWNER] = "450 4.2.0 Greylisted, try again later"
     owner = Person(own, "owner")
     page = owner.give_password("/platform").body.decode()
-    assert "could not be sent yet" in page
+    assert "couldn’t send the email yet" in page
     assert "more minutes" in page
     ((tries, due),) = store(own, "SELECT tries, due_at - created_at FROM outbox")
     assert (tries, 30 <= due <= 60) == (1, True)  # type: ignore[operator]
-    assert "could not be sent yet" in owner.open("/login/link?next=/platform").body.decode()
+    assert "couldn’t send the email yet" in owner.open("/login/link?next=/platform").body.decode()
     server.refusals.clear()
     with server.arrival():
         store(own, "UPDATE outbox SET due_at = 0")
@@ -66,8 +66,8 @@ def test_a_link_that_is_put_off_is_tried_again_and_the_page_says_so(own: Gateway
 def test_a_link_that_is_refused_for_good_is_not_tried_again(own: Gateway, server: SMTPServer) -> None:
     server.refusals[OWNER] = "550 5.1.1 No such mailbox"
     page = Person(own, "owner").give_password("/platform").body.decode()
-    assert "could not be sent" in page
-    assert "We keep trying" not in page
+    assert "couldn’t send the email" in page
+    assert "We’ll keep trying" not in page
     assert store(own, "SELECT abandoned_at IS NOT NULL FROM outbox") == [(1,)]
 
 

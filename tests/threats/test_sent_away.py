@@ -139,7 +139,7 @@ def test_whom_the_application_sends_to_sign_in_is_asked_and_never_goes_in_a_circ
     page = person.open("/app")  # follows until there is a page
     assert page.status == 200
     text = page.body.decode()
-    assert "The application sent you to the sign-in page." in text
+    assert "Continue, or sign out to use a different account." in text
     assert person.email in text
     assert 'href="/app"' in text
     assert 'action="/logout"' in text
@@ -151,7 +151,7 @@ def test_nobody_goes_in_a_circle_right_after_signing_in(own: Gateway, upstream: 
     person = Person(own)
     person.open("/app")
     page = person.submit("/login", email=person.email, password=PASSWORD)
-    assert "The application sent you to the sign-in page." in page.body.decode()
+    assert "Continue, or sign out to use a different account." in page.body.decode()
     assert [request.target for request in upstream.requests] == ["/app"]
 
 
