@@ -198,7 +198,11 @@ def test_everyone_printed_can_sign_in_unless_they_are_said_not_to(demo: Demo) ->
 
 def test_ctrl_c_ends_everything_even_with_a_stream_open(demo: Demo) -> None:
     demo.wait()
-    assert len(demo.pids) >= 6  # gunicorn and its worker, the mail catcher, the gateway and its two workers
+    until = time.monotonic() + 30
+    while len(demo.pids) < 6:  # gunicorn and its worker, the mail catcher, the gateway and its two workers
+        assert time.monotonic() < until, demo.pids
+        time.sleep(0.05)
+        demo.pids = descendants(demo.process.pid)
     cookie = demo.cookie_of_erin()
     with Connection(demo.port) as stream:
         stream.send(get("/live/stream", f"Cookie: {cookie}", host=f"localhost:{demo.port}"))

@@ -331,6 +331,7 @@ def test_a_form_that_was_sent_too_late_arrives(site: Site, profile: MakeContext,
     person.open("/timesheets")
     person.page.get_by_label("Project").fill("Acme <rollout>")
     person.page.get_by_label("Hours").fill("6½")
+    forget_who_was_seen(site)
     age(
         site,
         "UPDATE sessions SET seen_at = seen_at - 7 * 86400 - 60 WHERE account = "
@@ -344,16 +345,26 @@ def test_a_form_that_was_sent_too_late_arrives(site: Site, profile: MakeContext,
     person.page.get_by_label("Password").fill(PASSWORD)
     person.press("Sign in")
     person.give_code()
-    person.has_heading("Your form is still here")
+    person.has_heading("We saved your form")
     for shown in ("Acme <rollout>", "6½"):
         expect(person.page.get_by_text(shown)).to_be_visible()
-    person.press("Send it now")
+    person.press("Send")
     expect(person.page.locator("#received")).to_contain_text("Received 6½ hours on Acme <rollout>")
     expect(person.page).to_have_url(f"{site.url}/timesheets")
     person.page.get_by_label("Project").fill("The next")
     person.page.get_by_label("Hours").fill("2")
     person.press("Send")
     expect(person.page.locator("#received")).to_contain_text("Received 2 hours on The next")
+
+
+def forget_who_was_seen(site: Site) -> None:
+    """Have other workers serve: these remember that the session was in use, whatever the store is changed to."""
+    before = set(site.gateway.workers())
+    site.gateway.reload("public = [", "public = [")
+    until = time.monotonic() + 60
+    while before & set(site.gateway.workers()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def scan(site: Site, browser: Browser, link: str) -> None:
