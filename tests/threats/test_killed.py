@@ -52,6 +52,7 @@ def keep_doing(stop: threading.Event, turns: Callable[[int], None]) -> None:
             turns(turn)
 
 
+@pytest.mark.timeout(300)
 def test_no_action_without_its_row_and_no_row_without_its_action(own: Gateway) -> None:
     accepted, stop = Accepted(), threading.Event()
 
@@ -82,7 +83,7 @@ def test_no_action_without_its_row_and_no_row_without_its_action(own: Gateway) -
         victims = own.workers()
         os.kill(victims[0], signal.SIGKILL)  # the oldest: children are listed in the order of their birth
         while victims[0] in own.workers() or len(own.workers()) < WORKERS:
-            assert time.monotonic() - began < 100, own.logged().count('"worker_died"')
+            assert time.monotonic() - began < 250, own.logged().count('"worker_died"')
             time.sleep(0.01)
         stop.wait(ALIVE_SECONDS)
     stop.set()
