@@ -172,6 +172,7 @@ class Gateway:
             public_origin=origin,
             origins=own_origins(settings),
             steps=steps_of(paths_of(settings)),
+            is_hashing_full=self._hasher.is_full_for,
             dead_ends=dead_ends,
             forward_auth_path=routes["auth"].path if "auth" in routes else "",
             learn_cookies=self._cookie_learner.note,

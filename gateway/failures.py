@@ -52,6 +52,9 @@ class Failure(Enum):
     NOT_IMPLEMENTED = Told(501, "not_implemented", "This kind of transfer is not accepted here.", True)
     UPSTREAM_BROKEN = Told(502, "upstream_broken", "The application gave no proper answer. Please try again.")
     UPSTREAM_AWAY = Told(502, "upstream_unreachable", "The application can't be reached right now. Please try again.")
+    SIGN_IN_BUSY = Told(
+        503, "sign_in_busy", "Sign-in is very busy right now. Please try again in a few seconds.", retry_after=5
+    )
     UPSTREAM_BUSY = Told(
         503, "upstream_busy", "The application is very busy right now. Please try again in a moment.", retry_after=5
     )

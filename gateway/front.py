@@ -37,6 +37,7 @@ from gateway.sealing import Unopenable
 from gateway.sessions.live import Lookup, Pending
 from gateway.sessions.record import Session
 from gateway.store import StoreUnavailable
+from gateway.throttle.client import client_of
 
 log = get_logger("front")
 
@@ -57,7 +58,8 @@ class Front:
     """`admit_page` makes the field line under which the pages find inbound and session (see desk.Desk).
 
     `public_origin` is where absolute links lead; forms and WebSockets may come from any of `origins`. `steps` are the
-    paths of the pages where each factor is proved; at `dead_ends` nobody ends after signing in.
+    paths of the pages where each factor is proved; at `dead_ends` nobody ends after signing in. `is_hashing_full` says
+    whether a client's password would not be checked now: to find that out by a page costs ten times as much.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Front:
         public_origin: str,
         origins: Collection[str],
         steps: Mapping[Factor, str],
+        is_hashing_full: Callable[[str], bool],
         dead_ends: DeadEnds,
         forward_auth_path: str,
         late: LateForms,
@@ -92,6 +95,7 @@ class Front:
         self._public_origin = public_origin
         self._origins = origins
         self._steps = steps
+        self._is_hashing_full = is_hashing_full
         self._dead_ends = dead_ends
         self._forward_auth_path = forward_auth_path
         self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
@@ -190,12 +194,20 @@ class Front:
         if inbound.path == self._forward_auth_path:
             self._forward_auth.answer(client, inbound, session)
             return
+        if self._is_hopeless_sign_in(inbound):
+            client.refuse(Failure.SIGN_IN_BUSY, session)
+            return
         if inbound.length and not client.has_enough():
             return
         if session is not None and self._late.is_page(inbound):
             self._begin(client, inbound, self._answer_late(client, inbound, session))
             return
         self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
+
+    def _is_hopeless_sign_in(self, inbound: Inbound) -> bool:
+        """Whether this is a password that would not be checked now, because too many wait."""
+        is_sign_in = inbound.method == "POST" and inbound.path == self._steps[Factor.PASSWORD]
+        return is_sign_in and self._is_hashing_full(client_of(inbound.address))
 
     def _page_head(self, inbound: Inbound, session: Session | None, target: bytes = b"") -> bytes:
         """Return the head for the pages: of all that was sent they read what kind of body it is, and have the rest

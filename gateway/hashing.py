@@ -5,10 +5,13 @@ requests on the same core go first; the hash functions let go of the interpreter
 them (throttle.shares): whoever floods the queue waits behind themselves. Beyond a bounded queue the answer is "busy",
 because a sign-in that waits for a minute helps nobody and a thousand waiting ones help an attacker.
 
-Idle threads get nothing while the event loop keeps their core full. While somebody waits for a hash, it therefore
-pauses for a moment every few milliseconds: that is theirs, and a request that comes meanwhile is not late by more than
-the moment. Where others keep the core full, that does not help. Once nothing was finished for some seconds, one
-more thread works for those who wait, with its small share whatever else goes on.
+Where the kernel preempts lazily (Linux 6.13 and later), a thread that is woken from another core interrupts even an
+idle one only at the next interrupt of its own core, which may be milliseconds away. While a hash is computed, the event loop
+therefore sets a timer for every millisecond.
+
+Idle threads get nothing while others keep their core full. If one has not finished a hash in time, a steady thread,
+which has its small share whatever else goes on, computes this one and all others for a few seconds. Each is computed
+by one thread only: a core that is full has nothing to give away.
 
 Every email costs the same, known or not, whatever kind of hash is stored (passwords/constant_work.py); and both
 spellings of a password are compared with nothing, too, where there is nothing.
@@ -17,9 +20,9 @@ spellings of a password are compared with nothing, too, where there is nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
-import time
 import unicodedata
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +36,9 @@ from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody
 
 MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
-PAUSE_SECONDS = 0.000_3
-BETWEEN_PAUSES_SECONDS = 0.005
 PATIENCE_SECONDS = 3.0
+TIMER_SECONDS = 0.001
+STEADY_SECONDS = 5.0  # before the idle threads are tried again
 SMALL_SHARE = 5  # a nice value: about a quarter of a core that one other thread wants, too
 
 Given = TypeVarTuple("Given")
@@ -51,7 +54,7 @@ class Verdict(Enum):
 class Hasher:
     """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait.
 
-    `patience` is in seconds: so long a hash may take before the steady thread is called upon. `refused` is told of each
+    `patience` is in seconds: so long a hash may take in an idle thread. `refused` is told of each
     client that gets no turn, and whether it has others. Clients are those of `client_of`; "" is this machine's shell.
     """
 
@@ -67,8 +70,8 @@ class Hasher:
         self._method = method
         self._turns = Turns(Shares(threads, queue, reserve=0), refused)
         self._patience = patience
-        self._is_stuck = False  # the idle threads got nowhere the last time
-        self._pause: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._steady_until = 0.0  # the loop's time; until then the idle threads get nowhere
         self._work = ConstantWork(hashes.pbkdf2_parameters(method)[1])
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
         self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
@@ -98,36 +101,24 @@ class Hasher:
         async with self._turns.turn(client) as is_ours:
             if not is_ours:
                 return None
-            if self._pause is None:
-                self._pause = asyncio.get_running_loop().call_later(BETWEEN_PAUSES_SECONDS, self._leave_room)
-            return await self._race(work, *given)
+            return await self._compute(work, *given)
 
-    def _leave_room(self) -> None:
-        """Let idle threads run for a moment, and again soon, as long as anybody waits."""
-        if self._turns.is_idle:
-            self._pause = None
-            return
-        time.sleep(PAUSE_SECONDS)
-        self._pause = asyncio.get_running_loop().call_later(BETWEEN_PAUSES_SECONDS, self._leave_room)
-
-    async def _race(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
-        """Return what an idle thread makes of it; or the steady one, if the idle ones get nowhere."""
+    async def _compute(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
+        """Return what an idle thread makes of it; or the steady one, while the idle ones get nowhere."""
         loop = asyncio.get_running_loop()
-        idle = loop.run_in_executor(self._threads, work, *given)
-        racing, done = {idle}, set[asyncio.Future[Result]]()
-        try:
-            while not done:
-                patience = 0 if self._is_stuck and len(racing) == 1 else self._patience
-                done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                if not done and len(racing) == 1:
-                    self._is_stuck = True
-                    racing.add(loop.run_in_executor(self._steady_thread, work, *given))
-            if idle in done:
-                self._is_stuck = False
-            return done.pop().result()
-        finally:
-            for future in racing:
-                future.cancel()
+        if loop.time() >= self._steady_until:
+            if self._timer is None:
+                self._set_timer()
+            idle = loop.run_in_executor(self._threads, work, *given)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(idle, self._patience)
+            self._steady_until = loop.time() + STEADY_SECONDS
+        return await loop.run_in_executor(self._steady_thread, work, *given)
+
+    def _set_timer(self) -> None:
+        """Interrupt this core soon, and again as long as hashes are computed."""
+        is_needed = not self._turns.is_idle
+        self._timer = asyncio.get_running_loop().call_later(TIMER_SECONDS, self._set_timer) if is_needed else None
 
     def hash_now(self, password: Secret[str]) -> str:
         return hashes.make(self._method, unicodedata.normalize("NFC", password.reveal()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http1 import ChunkedBody
-from tests.support.gateway import PASSWORD, PEOPLE, PROXY, Gateway, cookie_of, form
+from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, PROXY, Gateway, cookie_of, form
 from tests.support.raw import Connection, get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
@@ -109,6 +110,41 @@ def test_ever_new_emails_from_one_client_keep_nobody_else_from_signing_in(
     assert all(answer.get("retry-after") for answer in busy)
     assert refused(scarce, "hashing") > before + 10
     assert '"what": "hashing"' in scarce.logged()
+
+
+def test_a_client_that_fills_the_queue_is_refused_before_its_next_form_is_read(scarce: Gateway) -> None:
+    enough = threading.Event()
+
+    def flood(thread: int) -> None:
+        with scarce.connect(source=FLOOD) as connection:
+            for number in itertools.count():
+                if enough.is_set():
+                    return
+                fields = {"email": f"more{number}of{thread}@acme.example", "password": PASSWORD}
+                connection.send(form("/login", fields))
+                connection.response()
+
+    def is_refused_unread() -> bool:
+        with scarce.connect(source=FLOOD, timeout=0.5) as connection:
+            connection.send(get("/login", f"Origin: {ORIGIN}", "Content-Length: 60", method="POST"))
+            try:
+                answer = connection.response()
+            except TimeoutError:  # there was room at that moment, and the form is waited for
+                return False
+        assert answer is not None
+        assert (answer.status, answer.get("retry-after")) == (503, "5")
+        return b"Sign-in is very busy" in answer.body
+
+    threads = [threading.Thread(target=flood, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(is_refused_unread)
+        assert sign_in(scarce) < SOON
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
 
 
 HALF_A_POST = [get(path, "Content-Length: 60000", method="POST") + b"7 bytes" for path in ("/login", "/public/form")]
