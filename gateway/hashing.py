@@ -6,8 +6,8 @@ them (throttle.shares): whoever floods the queue waits behind themselves. Beyond
 because a sign-in that waits for a minute helps nobody and a thousand waiting ones help an attacker.
 
 Where the kernel preempts lazily (Linux 6.13 and later), a thread that is woken from another core interrupts even an
-idle one only at the next interrupt of its own core, which may be milliseconds away. While a hash is computed, the event loop
-therefore sets a timer for every millisecond.
+idle one only at the next interrupt of its own core, which may be milliseconds away. While a hash is computed, the event
+loop therefore sets a timer for every millisecond.
 
 Idle threads get nothing while others keep their core full. If one has not finished a hash in time, a steady thread,
 which has its small share whatever else goes on, computes this one and all others for a few seconds. Each is computed

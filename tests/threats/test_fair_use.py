@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http1 import ChunkedBody
 from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, PROXY, Gateway, cookie_of, form
-from tests.support.raw import Connection, get
+from tests.support.raw import ANSWER_TIMEOUT, Connection, get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
 # The addresses of clients.
@@ -116,11 +116,11 @@ def test_a_client_that_fills_the_queue_is_refused_before_its_next_form_is_read(s
     enough = threading.Event()
 
     def flood(thread: int) -> None:
-        with scarce.connect(source=FLOOD) as connection:
-            for number in itertools.count():
-                if enough.is_set():
-                    return
-                fields = {"email": f"more{number}of{thread}@acme.example", "password": PASSWORD}
+        for number in itertools.count():
+            if enough.is_set():
+                return
+            fields = {"email": f"more{number}of{thread}@acme.example", "password": PASSWORD}
+            with scarce.connect(source=FLOOD, timeout=ANSWER_TIMEOUT) as connection:
                 connection.send(form("/login", fields))
                 connection.response()
 
@@ -132,7 +132,7 @@ def test_a_client_that_fills_the_queue_is_refused_before_its_next_form_is_read(s
             except TimeoutError:  # there was room at that moment, and the form is waited for
                 return False
         assert answer is not None
-        assert (answer.status, answer.get("retry-after")) == (503, "5")
+        assert (answer.status, answer.get("retry-after"), answer.get("connection")) == (503, "5", "close")
         return b"Sign-in is very busy" in answer.body
 
     threads = [threading.Thread(target=flood, args=(number,)) for number in range(30)]
