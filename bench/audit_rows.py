@@ -23,12 +23,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from gateway.audit import picture, search
 from gateway.audit.chain import Head, Row, extend
-from gateway.audit.events import FAILURES, Entry, Event, Outcome
 from gateway.audit.export import Format, as_bytes
 from gateway.audit.marks import Signer
 from gateway.audit.search import Filter
 from gateway.audit.verify import Verifier, Whole
-from gateway.secret import Secret
+from gateway.model.event import FAILURES, Entry, Event, Outcome
+from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.migrate import migrate
 

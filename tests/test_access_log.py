@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.access_log import hide
-from gateway.routes import ROUTES, secret_parents
+from gateway.observe.access_log import hide
+from gateway.web.routes import ROUTES, secret_parents
 
 SECRET_BELOW = secret_parents(ROUTES)
 

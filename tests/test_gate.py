@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.accounts.record import Role
-from gateway.edge.inbound import Resource
-from gateway.factors.record import Factor, Proof
-from gateway.gate import (
+from gateway.model.account import Role
+from gateway.model.factor import Factor, Proof
+from gateway.model.inbound import Resource
+from gateway.model.session import Session
+from gateway.policy.decision import (
     MAX_REMEMBERED,
     Decision,
     Forward,
@@ -29,7 +30,6 @@ from gateway.gate import (
     StepUp,
     decide,
 )
-from gateway.sessions.record import Session
 from tests.login.people import inbound_of
 
 NOW = 1_800_000_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http1 import BadBody, ChunkedBody, LengthBody, chunk, read_length, split_field
+from gateway.wire.http1 import BadBody, ChunkedBody, LengthBody, chunk, read_length, split_field
 
 
 def feed_all(body: ChunkedBody | LengthBody, pieces: list[bytes]) -> tuple[bytes, bytes | None]:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.admin.board import Board
-from gateway.admin.exposition import write
-from gateway.admin.families import PLACES
-from gateway.admin.figures import Figures
-from gateway.admin.tally import Tally
+from gateway.observe.board import Board
+from gateway.observe.exposition import write
+from gateway.observe.families import PLACES
+from gateway.observe.figures import Figures
+from gateway.observe.tally import Tally
 
 CONFIG = Path(__file__).parent.parent / "config"
 ALERTS = CONFIG / "prometheus-alerts.yml"

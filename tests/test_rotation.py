@@ -12,10 +12,10 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from gateway.devices.revoke_link import RevokeLinks
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import MagicLinkFactor, find, issue
-from gateway.secret import Secret
-from gateway.sessions.revoke_link import RevokeLinks
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.store.people import NOW, add_person
 from tests.support.gateway import Gateway

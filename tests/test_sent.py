@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.sent import MAX_FIELDS, READ_AT_ONCE, read_urlencoded
+from gateway.web.form_data import MAX_FIELDS, READ_AT_ONCE, read_urlencoded
 
 PIECES = st.sampled_from(["%41", "%C3%9F", "%e2%82%ac", "%", "%%", "%4", "%zz", "+", "a", "ß", "=", "&", ";", "%00"])
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gateway import limits, streaks
 from gateway.accounts import email_changes, links, rows
-from gateway.accounts.bulk import Create
-from gateway.accounts.record import Account, Role, Status
+from gateway.accounts.csv_import.reading import Create
 from gateway.audit import rows as audit
-from gateway.audit.events import Entry, Event, Outcome
+from gateway.devices import rows as session_rows
 from gateway.factors import backup_code, password, totp
 from gateway.login import attempt as attempts
-from gateway.secret import Secret
-from gateway.sessions import rows as session_rows
+from gateway.model.account import Account, Role, Status
+from gateway.model.event import Entry, Event, Outcome
+from gateway.model.secret import Secret
 from gateway.store import Transaction
+from gateway.throttle import limits, streaks
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 

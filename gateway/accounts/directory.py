@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from gateway.accounts import rows
-from gateway.accounts.record import Account, Role, State, Status, Unacceptable, normalise_identifier
+from gateway.model.account import Account, Role, State, Status, Unacceptable, normalise_identifier
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions, tenants, totp
 

@@ -7,8 +7,8 @@ from enum import Enum
 
 from gateway.accounts.email_changes import Change
 from gateway.accounts.links import LinkState, MailedLink
-from gateway.accounts.record import Account
-from gateway.secret import Secret
+from gateway.model.account import Account
+from gateway.model.secret import Secret
 
 
 class Proof(Enum):

@@ -13,12 +13,12 @@ from aiohttp import web
 
 from gateway.accounts.email_change import EmailChanges
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Refused, Undone, Waiting
-from gateway.accounts.record import Unacceptable, is_respelled, normalise_identifier
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.security import stale_factor
-from gateway.pages import Renderer
-from gateway.secret import Secret
-from gateway.visit import read_form, signed_in_of, visit_of
+from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
+from gateway.model.secret import Secret
+from gateway.web.rendering import Renderer
+from gateway.web.visit import read_form, signed_in_of, visit_of
 
 MAX_EMAIL = 320  # characters shown again in the form
 DONE = ("sent", "changed", "proved")

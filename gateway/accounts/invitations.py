@@ -5,16 +5,16 @@ Whoever may invite could flood a stranger's mailbox. So an address is mailed a f
 
 from __future__ import annotations
 
-from gateway import limits
 from gateway.accounts import links
 from gateway.accounts import rows as account_rows
-from gateway.accounts.bulk import Create
+from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.links import Purpose
-from gateway.accounts.record import Account
-from gateway.limits import Limit, Locked
+from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
-from gateway.sealing import Sealer
+from gateway.model.account import Account
 from gateway.store import Transaction
+from gateway.throttle import limits
+from gateway.throttle.limits import Limit, Locked
 
 DAY = 86_400
 FROM_TENANT = Limit(failures=5, window_seconds=DAY, lock_seconds=DAY)

@@ -14,9 +14,9 @@ from enum import Enum, StrEnum
 
 from sqlalchemy import insert, select, update
 
-from gateway.sealing import Place, Sealer
-from gateway.secret import Secret
-from gateway.sessions.record import digest
+from gateway.crypto.sealing import Place, Sealer
+from gateway.model.secret import Secret
+from gateway.model.session import digest
 from gateway.store import Transaction
 from gateway.store.schema import mailed_links
 

@@ -11,10 +11,13 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.accounts.bulk import Create, Reject, judge
+from gateway.accounts.csv_import.reading import Create, Reject, judge
 from gateway.accounts.directory import Wanted
 from gateway.accounts.people import Actor, PeopleService, Result
-from gateway.accounts.record import (
+from gateway.devices.reach import Reaches
+from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.security import stale_factor
+from gateway.model.account import (
     Module,
     Role,
     State,
@@ -24,12 +27,9 @@ from gateway.accounts.record import (
     is_respelled,
     normalise_identifier,
 )
-from gateway.edge.inbound import Inbound
-from gateway.login.answers import Answers, Wish, see_other
-from gateway.login.security import stale_factor
-from gateway.pages import Renderer
-from gateway.sessions.reach import Reaches
-from gateway.visit import Form, asked_of, read_form, signed_in_of, visit_of
+from gateway.model.inbound import Inbound
+from gateway.web.rendering import Renderer
+from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 UNSEEN_DAYS = (30, 90, 365)

@@ -10,20 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.accounts import change, claims, directory, rows
-from gateway.accounts.bulk import Create
+from gateway.accounts import change, directory, rows
+from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.directory import Member, Wanted
 from gateway.accounts.email_change import EmailChanges
 from gateway.accounts.email_changes import Change
 from gateway.accounts.invitations import Invitations, TooManyMails
-from gateway.accounts.record import Account, Module, Role, Status
 from gateway.accounts.removal import remove_unused
 from gateway.audit import rows as audit
-from gateway.audit.events import Event, entry_of
-from gateway.edge.inbound import Inbound
 from gateway.mail.notices import Notices
-from gateway.sessions.record import Session
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.event import Event, entry_of
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
 from gateway.store import Store, Transaction
+from gateway.tenants import claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Result(Enum):
     DONE = "done"
     NOT_THERE = "not_there"  # or out of reach; nobody learns which
     LAST_ADMIN = "last_admin"
-    TAKEN = "taken"  # the tenant can't have the email, for whatever reason (see accounts.claims)
+    TAKEN = "taken"  # the tenant can't have the email, for whatever reason (see tenants.claims)
     TOO_MANY = "too_many"  # the address was mailed too often today
     NOT_USED = "not_used"  # nobody has signed in to the account yet
 

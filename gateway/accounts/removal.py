@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, func, select
 
-from gateway.accounts.record import Account
+from gateway.model.account import Account
 from gateway.store import Transaction
 from gateway.store.schema import (
     accounts,

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
 
-from gateway.accounts import claims
-from gateway.accounts.record import Account, Module, Role, Status
-from gateway.secret import Secret
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
 from gateway.store.upsert import upsert
+from gateway.tenants import claims
 
 BASE64 = string.ascii_letters + string.digits + "+/"
 MOST_METHODS = 100
@@ -52,7 +52,7 @@ async def find_in_tenant(tx: Transaction, account_id: str, tenant: str, *, lock:
 
 
 async def find_by_identifier(tx: Transaction, identifier: str) -> Account | None:
-    """`identifier` is normalised (see accounts.record)."""
+    """`identifier` is normalised (see model.account)."""
     return await find_one(tx, select(*COLUMNS).where(accounts.c.identifier == identifier))
 
 
@@ -68,7 +68,7 @@ async def add(tx: Transaction, account: Account) -> bool:
     """Add an account, and its tenant if that is new.
 
     Returns False if the tenant can't have the email: it is taken, or its domain is another tenant's, or it is kept for
-    an account that had it (see accounts.claims). Whatever makes accounts comes through here.
+    an account that had it (see tenants.claims). Whatever makes accounts comes through here.
     """
     if not await claims.is_open_to(tx, account.tenant, account.identifier):
         return False

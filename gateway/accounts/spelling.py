@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy import select
 
-from gateway.accounts.record import Unacceptable, normalise_identifier
+from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.store import Transaction
 from gateway.store.schema import accounts
 

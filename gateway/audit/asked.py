@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from gateway.accounts.record import Unacceptable, normalise_identifier
-from gateway.audit.events import Event, Outcome
 from gateway.audit.search import Filter, Place, read_place
+from gateway.model.account import Unacceptable, normalise_identifier
+from gateway.model.event import Event, Outcome
 
 Member = TypeVar("Member", Event, Outcome)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
-from gateway.audit.events import Entry
+from gateway.model.event import Entry
 
 GENESIS = bytes(32)  # what stands for the hash before the first row
 SALT_BYTES = 16

@@ -18,11 +18,11 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 
-from gateway.audit.events import Entry, Event, Outcome
-from gateway.limits import address_bucket
+from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Transaction
 from gateway.store.schema import audit_counts
 from gateway.store.upsert import upsert
+from gateway.throttle.limits import address_bucket
 
 MINUTE, HOUR = 60, 3_600
 LISTED_FROM_ADDRESS = 120  # rows of one event in an hour

@@ -11,11 +11,11 @@ from enum import StrEnum
 
 from gateway.audit import rows
 from gateway.audit.chain import Row
-from gateway.audit.events import Entry
 from gateway.audit.search import Filter, find_all
-from gateway.sessions.device import label_all
-from gateway.slices import Slices
+from gateway.devices.device import label_all
+from gateway.model.event import Entry
 from gateway.store import Store
+from gateway.throttle.slices import Slices
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from gateway.audit import counting, marks, rows
 from gateway.audit.chain import Head, is_whole
-from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.marks import Kind, Mark, Signer
-from gateway.logs import get_logger
 from gateway.mail.outbox import Outbox
+from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
 
 log = get_logger("audit")

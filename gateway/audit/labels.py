@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gateway.audit.events import Event, Outcome
+from gateway.model.event import Event, Outcome
 
 Labels = Mapping[str, str]
 

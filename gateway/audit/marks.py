@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import delete, select, update
 
 from gateway.audit.chain import Head
-from gateway.keys import checkpoint_key
-from gateway.secret import Secret
+from gateway.crypto.keys import checkpoint_key
+from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import audit_marks
 from gateway.store.upsert import upsert

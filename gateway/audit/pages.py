@@ -12,15 +12,15 @@ from gateway.audit import asked as asking
 from gateway.audit import picture, rows, search
 from gateway.audit.asked import Asked
 from gateway.audit.chain import Row
-from gateway.audit.events import ACTOR, Entry, Event, Outcome
 from gateway.audit.export import Format, as_bytes, note_export
 from gateway.audit.labels import label_events, label_outcomes
-from gateway.logs import get_logger
-from gateway.pages import Renderer
-from gateway.sessions.device import label, label_all
-from gateway.sessions.record import Session
+from gateway.devices.device import label, label_all
+from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.model.session import Session
+from gateway.observe.logs import get_logger
 from gateway.store import Store, StoreUnavailable
-from gateway.visit import read_form, signed_in_of, visit_of
+from gateway.web.rendering import Renderer
+from gateway.web.visit import read_form, signed_in_of, visit_of
 
 log = get_logger("audit")
 

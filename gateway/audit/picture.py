@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, column, func, select, values
 
-from gateway.audit.events import Event
 from gateway.audit.rows import Repeated, repeated
 from gateway.audit.search import Filter, is_of
+from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import audit
 

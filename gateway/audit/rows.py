@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from gateway.audit import counting
 from gateway.audit.chain import MAX_USER_AGENT, SALT_BYTES, Head, Row, extend
-from gateway.audit.events import ACTOR, Entry, Event, Outcome
+from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.store import Transaction
 from gateway.store.schema import audit, audit_head
 

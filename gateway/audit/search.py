@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union
 
 from gateway.audit.chain import Row
-from gateway.audit.events import Event, Outcome
+from gateway.model.event import Event, Outcome
 from gateway.store import Store, Transaction
 from gateway.store.schema import audit
 

@@ -12,8 +12,8 @@ from enum import Enum
 
 from gateway.audit import marks, rows
 from gateway.audit.chain import Head, Row, is_committed, link
-from gateway.audit.events import Event
 from gateway.audit.marks import Kind, Mark, Signer
+from gateway.model.event import Event
 from gateway.store import Store
 
 PIECE = 2_000  # rows read at once

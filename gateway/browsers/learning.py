@@ -10,8 +10,8 @@ import asyncio
 
 from gateway.browsers import rows
 from gateway.browsers.record import AppCookie, read_set_cookie
-from gateway.edge.inbound import Inbound
-from gateway.logs import get_logger
+from gateway.model.inbound import Inbound
+from gateway.observe.logs import get_logger
 from gateway.store import Store, StoreUnavailable
 
 log = get_logger("browsers")

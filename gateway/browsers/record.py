@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from gateway.edge.authority import read_authority
+from gateway.wire.authority import read_authority
 
 MAX_BYTES = 1_500  # of an answer
 MAX_WORD = 256  # characters of a name, a domain or a path

@@ -30,7 +30,7 @@ from gateway.cli.emails import remove_account, set_email
 from gateway.cli.passwords import accept, read_password
 
 if TYPE_CHECKING:
-    from gateway.accounts.record import Account
+    from gateway.model.account import Account
     from gateway.store import Store
 
 program = typer.Typer(help="Who may sign in.", no_args_is_help=True)
@@ -50,8 +50,8 @@ def add_account(
 ) -> None:
     """Add an account and set its password."""
     from gateway.accounts import rows
-    from gateway.accounts.bulk import Reject, judge
     from gateway.accounts.change import create
+    from gateway.accounts.csv_import.reading import Reject, judge
     from gateway.passwords.policy import Person
 
     settings = settings_of(config)
@@ -134,7 +134,7 @@ def import_accounts(
     config: Config = None,
 ) -> None:
     """Show what a CSV, or the application's database, would change, row by row; with --apply, do it."""
-    from gateway.accounts.app_users import Wishes
+    from gateway.accounts.app_sync.plan import Wishes
     from gateway.cli.imports import from_application, from_file
 
     settings = settings_of(config)
@@ -151,7 +151,7 @@ def import_accounts(
 @program.command("disable")
 def disable_account(email: Email, config: Config = None) -> None:
     """Refuse an account from now on, and end its sessions."""
-    from gateway.accounts.record import Status
+    from gateway.model.account import Status
 
     change_status(email, Status.DISABLED, config)
 
@@ -159,14 +159,14 @@ def disable_account(email: Email, config: Config = None) -> None:
 @program.command("enable")
 def enable_account(email: Email, config: Config = None) -> None:
     """Let a disabled account sign in again."""
-    from gateway.accounts.record import Status
+    from gateway.model.account import Status
 
     change_status(email, Status.ACTIVE, config)
 
 
 def change_status(email: str, status: Any, config: Path | None) -> None:
     from gateway.accounts.change import set_status
-    from gateway.accounts.record import Status
+    from gateway.model.account import Status
 
     settings = settings_of(config)
 
@@ -189,8 +189,8 @@ def change_role(
     config: Config = None,
 ) -> None:
     """Give an account another role; it holds from its next request on."""
-    from gateway.accounts.bulk import read_role
     from gateway.accounts.change import set_role
+    from gateway.accounts.csv_import.reading import read_role
 
     wanted = read_role(role)
 

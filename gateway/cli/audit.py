@@ -28,9 +28,9 @@ from gateway.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.accounts.record import Account
-    from gateway.audit.events import Entry
     from gateway.audit.marks import Mark
+    from gateway.model.account import Account
+    from gateway.model.event import Entry
     from gateway.store import Store
 
 program = typer.Typer(help="What happened.", no_args_is_help=True)
@@ -137,9 +137,9 @@ def checkpoint_now(
     config: Config = None,
 ) -> None:
     """Sign how far the log goes now, and print that; the workers do so once an hour."""
+    from gateway.app.wiring import keeper_of
     from gateway.audit import marks
     from gateway.audit.marks import Kind, Signer
-    from gateway.wiring import keeper_of
 
     settings = settings_of(config)
     if key:
@@ -165,9 +165,9 @@ def export(
     config: Config = None,
 ) -> None:
     """Write the log to standard output, the newest first. That it was taken out is in the log."""
-    from gateway.audit.events import ACTOR, Entry, Event, Outcome
     from gateway.audit.export import Format, as_bytes, note_export
     from gateway.audit.search import Filter
+    from gateway.model.event import ACTOR, Entry, Event, Outcome
 
     if form not in [known.value for known in Format]:
         fail("a format is jsonl or csv")
@@ -202,9 +202,9 @@ def erase(
 ) -> None:
     """Take email, addresses, browsers and names of a person out of the log; the chain stays whole."""
     from gateway.accounts import rows as account_rows
-    from gateway.accounts.record import normalise_identifier
+    from gateway.app.wiring import keeper_of
     from gateway.audit import search
-    from gateway.wiring import keeper_of
+    from gateway.model.account import normalise_identifier
 
     settings = settings_of(config)
     identifier = normalise_identifier(email)

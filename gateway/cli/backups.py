@@ -21,7 +21,7 @@ def backup(
     config: Config = None,
 ) -> None:
     """Copy the store, as it is at one moment, and the settings into a new folder. The gateway goes on serving."""
-    from gateway.backup import Facts, look, make
+    from gateway.app.backup import Facts, look, make
 
     settings = settings_of(config)
     if folder.exists():
@@ -46,7 +46,7 @@ def restore(
     config: Config = None,
 ) -> None:
     """Put a backup's store in the place of this one. Everybody signs in anew, and mails that waited are held back."""
-    from gateway.backup import Unusable, read, settle
+    from gateway.app.backup import Unusable, read, settle
     from gateway.store import Store, StoreUnavailable
     from gateway.store.copying import InUse, put_in_place, stage
     from gateway.store.location import locate

@@ -23,7 +23,7 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from gateway.attacks.blocks import Block
+    from gateway.ops.blocks import Block
     from gateway.store import Store
 
 Network = Annotated[str, typer.Argument(help="An address, or a network like 203.0.113.0/24.")]
@@ -39,7 +39,7 @@ def group() -> None:
 @program.command("list")
 def list_blocks(config: Config = None, as_json: AsJSON = False) -> None:
     """List what is blocked."""
-    from gateway.attacks import blocks
+    from gateway.ops import blocks
 
     async def read(store: Store) -> list[Block]:
         async with store.reading() as tx:
@@ -63,8 +63,8 @@ def add_block(
 
     So does an address from which several people are signed in.
     """
-    from gateway.attacks.blocks import read_network
-    from gateway.limits import address_bucket
+    from gateway.ops.blocks import read_network
+    from gateway.throttle.limits import address_bucket
 
     found = read_network(network) or fail("that is no address, or a network wider than /16 (IPv6: /32)")
     settings = settings_of(config)
@@ -80,7 +80,7 @@ def add_block(
 @program.command("remove")
 def remove_block(network: Network, config: Config = None) -> None:
     """End a block."""
-    from gateway.attacks.blocks import read_network
+    from gateway.ops.blocks import read_network
 
     found = read_network(network)
     if found is None or not change(str(found), 0, config):
@@ -90,10 +90,10 @@ def remove_block(network: Network, config: Config = None) -> None:
 
 def change(network: str, hours: int, config: Config) -> bool:
     """Block for so many hours, or end the block where that is 0. Returns whether anything changed."""
-    from gateway.attacks import blocks
-    from gateway.attacks.blocks import Block
     from gateway.audit import rows as audit
-    from gateway.audit.events import ACTOR, Entry, Event, Outcome
+    from gateway.model.event import ACTOR, Entry, Event, Outcome
+    from gateway.ops import blocks
+    from gateway.ops.blocks import Block
 
     now, by = int(time.time()), operator()
 

@@ -7,14 +7,14 @@ import tempfile
 from pathlib import Path
 
 from gateway.accounts import spelling
-from gateway.admin.board import Board
-from gateway.app import Gateway
+from gateway.app.gateway import Gateway
+from gateway.observe.board import Board
+from gateway.process.worker import look_at_store
 from gateway.settings import Settings
 from gateway.settings.mistakes import Said
 from gateway.store.location import SQLite, locate
 from gateway.store.migrate import migrate
 from gateway.store.readiness import open_ready
-from gateway.worker import look_at_store
 
 OLDEST = "0001"
 

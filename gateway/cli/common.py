@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from gateway.accounts.record import Account
-    from gateway.sessions.reach import Reaches
+    from gateway.devices.reach import Reaches
+    from gateway.model.account import Account
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
 
@@ -83,7 +83,7 @@ def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -
 async def find_account(store: Store, email: str) -> Account:
     """Return an account by its email or its id; or fail. An email that is spelled otherwise in the store is said."""
     from gateway.accounts import rows
-    from gateway.accounts.record import normalise_identifier
+    from gateway.model.account import normalise_identifier
 
     async with store.reading() as tx:
         if email.startswith("acc_") and "@" not in email:
@@ -95,7 +95,7 @@ async def find_account(store: Store, email: str) -> Account:
 
 def show_spelling(email: str, identifier: str) -> None:
     """Say on standard error what an email becomes, where that is more than another case."""
-    from gateway.accounts.record import is_respelled
+    from gateway.model.account import is_respelled
 
     if is_respelled(email, identifier):
         sys.stderr.write(f"otium-gateway: {printable(email)} is kept as {identifier}\n")
@@ -103,7 +103,8 @@ def show_spelling(email: str, identifier: str) -> None:
 
 async def why_not(tx: Transaction, tenant: str, identifier: str) -> str:
     """Say to the operator why a tenant can't have an account with an email."""
-    from gateway.accounts import claims, rows
+    from gateway.accounts import rows
+    from gateway.tenants import claims
 
     claim = await claims.find(tx, identifier.rpartition("@")[2])
     if claim is not None and claim.tenant != tenant:
@@ -134,8 +135,8 @@ def ask_first(reach: str, confirm: bool, *more: str) -> bool:
 
 def reaches_of(settings: Settings, store: Store) -> Reaches:
     """Return what counts how many people and sessions an action reaches."""
-    from gateway.sessions.reach import Reaches
-    from gateway.wiring import lifetimes_of
+    from gateway.app.wiring import lifetimes_of
+    from gateway.devices.reach import Reaches
 
     return Reaches(store, settings.access.owners, lifetimes_of(settings))
 

@@ -21,7 +21,7 @@ from gateway.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from gateway.accounts.record import Account
+    from gateway.model.account import Account
     from gateway.store import Store
 
 
@@ -32,8 +32,8 @@ def set_email(
     config: Config = None,
 ) -> None:
     """Change an account's email at once, without confirmation; both addresses are notified, and its sessions end."""
-    from gateway.accounts.claims import UNDO_SECONDS
-    from gateway.accounts.record import normalise_identifier
+    from gateway.model.account import normalise_identifier
+    from gateway.tenants.claims import UNDO_SECONDS
 
     settings = settings_of(config)
     identifier = normalise_identifier(new)
@@ -49,9 +49,9 @@ def set_email(
 
     async def change(store: Store) -> str:
         from gateway.accounts import rows
-        from gateway.hashing import Hasher
-        from gateway.routes import paths_of
-        from gateway.wiring import email_changes_of
+        from gateway.app.wiring import email_changes_of
+        from gateway.passwords.hashing import Hasher
+        from gateway.web.routes import paths_of
 
         hasher = Hasher(method="pbkdf2:sha256:1", threads=1, queue=1)  # nothing is hashed here
         try:
@@ -78,7 +78,7 @@ def remove_account(email: Email, confirm: Confirm = False, config: Config = None
         from gateway.accounts import rows
         from gateway.accounts.change import note
         from gateway.accounts.removal import remove_unused
-        from gateway.audit.events import Event
+        from gateway.model.event import Event
 
         async with store.transaction() as tx:
             found = await rows.find(tx, account.id, lock=True)

@@ -9,15 +9,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.accounts import app_database, rows
-from gateway.accounts.app_import import AppImport, changes_of
-from gateway.accounts.app_users import Disable, Follow, Keep, Wishes
-from gateway.accounts.app_users import Verdict as AppVerdict
-from gateway.accounts.bulk import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
+from gateway.accounts import rows
+from gateway.accounts.app_sync import database as app_database
+from gateway.accounts.app_sync.plan import Disable, Follow, Keep, Wishes
+from gateway.accounts.app_sync.plan import Verdict as AppVerdict
+from gateway.accounts.app_sync.service import AppImport, changes_of
 from gateway.accounts.change import create
-from gateway.accounts.record import Account, Module
+from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
 from gateway.cli.common import fail, operator, with_store
-from gateway.routes import paths_of
+from gateway.model.account import Account, Module
+from gateway.web.routes import paths_of
 
 if TYPE_CHECKING:
     from gateway.settings import Settings

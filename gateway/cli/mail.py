@@ -53,8 +53,8 @@ def send_test(
     config: Config = None,
 ) -> None:
     """Send a test mail now, past everything that waits, and say what the server answered."""
-    from gateway.accounts.record import normalise_identifier
-    from gateway.wiring import composer_of, mailer_of
+    from gateway.app.wiring import composer_of, mailer_of
+    from gateway.model.account import normalise_identifier
 
     settings = settings_of(config)
     if not settings.mail.is_on:
@@ -89,8 +89,8 @@ def preview(
     config: Config = None,
 ) -> None:
     """Show a mail with made-up content."""
+    from gateway.app.wiring import composer_of
     from gateway.mail.compose import SAMPLES
-    from gateway.wiring import composer_of
 
     if name not in SAMPLES:
         fail(f"there is no mail {name!r}; there are {', '.join(SAMPLES)}")

@@ -37,7 +37,7 @@ def caddy(config: Config = None) -> None:
 
 def log_map(settings: Settings) -> str:
     """Return nginx's map from the address that was asked for to what the log may show of it."""
-    from gateway.routes import routes_of, secret_parents
+    from gateway.web.routes import routes_of, secret_parents
 
     parents = "|".join(escape(parent.strip("/")) for parent in secret_parents(routes_of(settings).values()))
     return (
@@ -63,7 +63,7 @@ def page_roots(settings: Settings) -> list[str]:
 
     What lies there and is no page, the gateway judges like any other request.
     """
-    from gateway.routes import routes_of
+    from gateway.web.routes import routes_of
 
     paths = {route.path.partition("/{")[0] for name, route in routes_of(settings).items() if name != "auth"}
     return sorted(path for path in paths if not any(path.startswith(f"{other}/") for other in paths))

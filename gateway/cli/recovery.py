@@ -11,7 +11,7 @@ from gateway.cli.common import fail, find_account, operator
 from gateway.cli.passwords import accept, new_password
 
 if TYPE_CHECKING:
-    from gateway.accounts.record import Account
+    from gateway.model.account import Account
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
 
@@ -59,9 +59,9 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
 
 async def reset_two_factor(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> None:
     from gateway.accounts.change import reset_two_factor as reset
+    from gateway.app.wiring import notices_of
     from gateway.audit import rows as audit
-    from gateway.routes import paths_of
-    from gateway.wiring import notices_of
+    from gateway.web.routes import paths_of
 
     is_owner = account.identifier in settings.access.owners
     await audit.record(tx, await reset(tx, account, by, now, is_owner=is_owner))
@@ -71,12 +71,12 @@ async def reset_two_factor(tx: Transaction, settings: Settings, account: Account
 async def make_link(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> str:
     """Return the link for the sign-in of the account that has come furthest."""
     from gateway.accounts.change import note
-    from gateway.audit.events import Event
+    from gateway.app.wiring import link_address
     from gateway.factors import magic_link
     from gateway.factors.contract import Asked
     from gateway.login import attempt
-    from gateway.routes import paths_of
-    from gateway.wiring import link_address
+    from gateway.model.event import Event
+    from gateway.web.routes import paths_of
 
     found = await attempt.furthest(tx, account.id, now)
     if found is None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from gateway.accounts import links
 from gateway.audit import marks
 from gateway.audit import rows as audit
-from gateway.audit.events import Entry, Event, Outcome
 from gateway.audit.marks import Signer
+from gateway.crypto.sealing import Sealer
+from gateway.dispatch.forms import rows as form_rows
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.totp import TOTPFactor
-from gateway.forms import rows as form_rows
 from gateway.mail import outbox
-from gateway.sealing import Sealer
+from gateway.model.event import Entry, Event, Outcome
 from gateway.settings import Settings
 from gateway.store import Store
 

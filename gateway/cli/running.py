@@ -15,7 +15,7 @@ from gateway import __version__
 from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
 
 if TYPE_CHECKING:
-    from gateway.accounts.record import Account
+    from gateway.model.account import Account
     from gateway.store import Store
 
 
@@ -45,8 +45,9 @@ def options(
 
 def serve(config: Config = None) -> int:
     """Serve until told to stop. SIGHUP reads the settings anew, SIGTERM drains and ends."""
-    from gateway import logs, worker
-    from gateway.serve import run as run_supervisor
+    from gateway.observe import logs
+    from gateway.process import worker
+    from gateway.process.supervisor import run as run_supervisor
     from gateway.settings import Settings
 
     folder = find_config(config)
@@ -74,12 +75,12 @@ def demo(
 
 def check_config(config: Config = None) -> None:
     """Do all that `serve` does before it serves, without changing anything, and say everything that is wrong."""
+    from gateway.app.wiring import mailer_of
     from gateway.cli.checking import check_store, try_to_build
     from gateway.cli.probes import probe
+    from gateway.process.preflight import advice_on
+    from gateway.process.worker import load_checked
     from gateway.settings.load import SETTINGS_FILE
-    from gateway.startup import advice_on
-    from gateway.wiring import mailer_of
-    from gateway.worker import load_checked
 
     folder = find_config(config)
     settings = settings_of(config, load_checked)
@@ -103,8 +104,8 @@ def explain(
     as_json: AsJSON = False,
 ) -> None:
     """Say what would become of a request and by which rule, with the code that decides."""
-    from gateway.explain import Unclear
-    from gateway.explain import explain as explain_request
+    from gateway.app.explain import Unclear
+    from gateway.app.explain import explain as explain_request
 
     settings = settings_of(config)
     account, has_totp = with_store(settings, lambda store: find_who(store, email)) if email else (None, False)

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from gateway.accounts import rows
-from gateway.accounts.record import Account, Module, Role, Status
-from gateway.hashing import Hasher
-from gateway.secret import Secret
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.secret import Secret
+from gateway.passwords.hashing import Hasher
 from gateway.settings.record import Limits
 from gateway.store import Store
 

@@ -26,16 +26,16 @@ from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Protocol, cast
 
-from gateway.deadlines import NEVER, Deadlines
-from gateway.edge.inbound import CHUNKED, Inbound
 from gateway.edge.incoming import IncomingBody
 from gateway.edge.request import Reader
-from gateway.failures import Failure
-from gateway.http1 import HEAD_END, BadBody
-from gateway.sessions.record import Session
+from gateway.model.inbound import CHUNKED, Inbound
+from gateway.model.session import Session
+from gateway.observe.refusals import Scarce
 from gateway.throttle.client import client_of
-from gateway.throttle.refusals import Scarce
 from gateway.throttle.shares import Shares
+from gateway.wire.deadlines import NEVER, Deadlines
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import HEAD_END, BadBody
 
 PIPELINE_BYTES = 65_536  # kept of requests whose turn has not come
 WRITE_HIGH = 262_144  # bytes waiting to be written before the upstream is slowed down

@@ -11,12 +11,12 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from gateway.edge import reach
-from gateway.edge.authority import read_authority
-from gateway.edge.cookies import NO_COOKIES, Cookies, split_cookies
-from gateway.edge.inbound import CHUNKED, NOTHING
-from gateway.edge.names import ASSERTED, FORGED, FORGED_PREFIXES, FRAMING, HINTS, fold
-from gateway.failures import Failure
-from gateway.http1 import HOP_BY_HOP, nominated, read_length, split_field, tokens
+from gateway.model.inbound import CHUNKED, NOTHING
+from gateway.wire.authority import read_authority
+from gateway.wire.cookies import NO_COOKIES, Cookies, split_cookies
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import HOP_BY_HOP, nominated, read_length, split_field, tokens
+from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, FRAMING, HINTS, fold
 
 
 class Kind(IntEnum):

@@ -7,8 +7,8 @@ next to nothing.
 
 from __future__ import annotations
 
-from gateway.edge.inbound import CHUNKED
-from gateway.http1 import NO_BODY, Body, ChunkedBody, LengthBody
+from gateway.model.inbound import CHUNKED
+from gateway.wire.http1 import NO_BODY, Body, ChunkedBody, LengthBody
 
 GATHER_BYTES = 65_536  # of a body that are received before an upstream is asked
 PROGRESS_BYTES = 1_024  # a body that brings less than this within its deadline is not coming at all

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
-from gateway.edge.authority import read_authority
-from gateway.edge.inbound import Inbound
+from gateway.model.inbound import Inbound
+from gateway.wire.authority import read_authority
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address

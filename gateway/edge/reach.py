@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from gateway.edge.authority import read_authority
-from gateway.edge.inbound import Resource
-from gateway.edge.target import is_safe_query, read_path
+from gateway.model.inbound import Resource
+from gateway.wire.authority import read_authority
+from gateway.wire.target import is_safe_query, read_path
 
 NAMES = frozenset((b"destination", b"depth", b"if"))
 LINK = b"link"

@@ -19,12 +19,12 @@ from itertools import count
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gateway.edge.field_lines import BAD, CONNECTION, HINT, KEEP, UNFRAMING, FieldRules, Line, Special
-from gateway.edge.inbound import CHUNKED, Inbound, Resource
 from gateway.edge.origin import TrustedProxies, canonical_hosts
 from gateway.edge.reach import REACHING, SITE, ReachReader, Unreadable, names_anything
 from gateway.edge.request_line import RequestLine, read_request_line
-from gateway.failures import Failure
-from gateway.http1 import HEAD_END, following
+from gateway.model.inbound import CHUNKED, Inbound, Resource
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import HEAD_END, following
 
 NO_HINTS: Mapping[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"

@@ -10,10 +10,10 @@ import re
 from collections.abc import Container
 from typing import NamedTuple
 
-from gateway.edge.authority import read_authority
-from gateway.edge.target import is_safe_query, read_path
-from gateway.failures import Failure
-from gateway.http1 import METHODS
+from gateway.wire.authority import read_authority
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import METHODS
+from gateway.wire.target import is_safe_query, read_path
 
 METHOD = re.compile(rb"[A-Z]{2,}(?:-[A-Z]{2,})*")  # what may be a method that is not served
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -23,7 +23,7 @@ METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 
 
 class RequestLine(NamedTuple):
-    """A request line that is served; `readings` are None where the target is to be refused (see edge.target).
+    """A request line that is served; `readings` are None where the target is to be refused (see wire.target).
 
     `host` is the name in a target in absolute form, "" in others.
     """

@@ -13,11 +13,11 @@ from hashlib import sha256
 
 from sqlalchemy import delete, func, insert, select, update
 
+from gateway.crypto.sealing import Place, Sealer
 from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.factors.record import Factor
 from gateway.factors.typed import read_code
-from gateway.sealing import Place, Sealer
-from gateway.secret import Secret
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import backup_codes
 

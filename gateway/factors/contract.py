@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.factors.record import Factor
-from gateway.secret import Secret
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
 from gateway.store import Transaction
 
 

@@ -20,10 +20,10 @@ from sqlalchemy import insert, select, update
 
 from gateway.factors.backup_code import ALPHABET
 from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.factors.record import Factor
 from gateway.factors.typed import read_code
-from gateway.secret import Secret
-from gateway.sessions.record import digest
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.model.session import digest
 from gateway.store import Transaction
 from gateway.store.schema import magic_links
 
@@ -77,7 +77,7 @@ class Link:
 
 
 class MagicLinkFactor:
-    """`key` makes the codes (see keys.derive); those that one of `older` made are taken still."""
+    """`key` makes the codes (see crypto.keys.derive); those that one of `older` made are taken still."""
 
     factor = Factor.MAGIC_LINK
 

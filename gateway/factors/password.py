@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway import limits
-from gateway.edge.inbound import Inbound
-from gateway.limits import Limit, Locked, address_bucket, for_known
-from gateway.sessions import rows as session_rows
+from gateway.devices import rows as session_rows
+from gateway.model.inbound import Inbound
 from gateway.store import Transaction
+from gateway.throttle import limits
+from gateway.throttle.limits import Limit, Locked, address_bucket, for_known
 
 
 @dataclass(frozen=True, slots=True)

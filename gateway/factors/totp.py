@@ -23,12 +23,12 @@ from enum import StrEnum
 import pyotp
 from sqlalchemy import delete, or_, select, update
 
+from gateway.crypto.sealing import Place, Sealer, Unopenable
 from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.factors.record import Factor
 from gateway.factors.typed import read_digits
-from gateway.logs import get_logger
-from gateway.sealing import Place, Sealer, Unopenable
-from gateway.secret import Secret
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.observe.logs import get_logger
 from gateway.store import Transaction
 from gateway.store.schema import totp
 from gateway.store.upsert import upsert

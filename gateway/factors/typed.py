@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 
 MOST_CHARACTERS = 200  # longer than any code, whatever stands between its characters
 

@@ -11,14 +11,14 @@ from aiohttp import web
 from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
 from gateway.browsers.record import expiries, fitting, guess
 from gateway.browsers.rows import Arrival, Former
-from gateway.edge.cookies import BROWSER_COOKIE, SENT_COOKIE
-from gateway.edge.return_to import HOME, DeadEnds, quote_way, safe_return, sent_value
-from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.outcome import GoOn, SignedIn
-from gateway.secret import Secret
-from gateway.sessions.record import Lifetimes, digest
-from gateway.visit import Form, Visit
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.model.session import Lifetimes, digest
+from gateway.web.return_to import HOME, DeadEnds, quote_way, safe_return, sent_value
+from gateway.web.visit import Form, Visit
+from gateway.wire.cookies import BROWSER_COOKIE, SENT_COOKIE
 
 CLEARING_ROUNDS = 12  # answers; browsers follow twenty redirects
 FLAGS = "Secure; HttpOnly; SameSite=Lax"

@@ -6,10 +6,7 @@ import time
 
 from aiohttp import web
 
-from gateway.accounts.record import Role
-from gateway.edge.return_to import NOT_KEPT
 from gateway.factors.contract import Wrong
-from gateway.factors.record import Factor
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.commands import unlock_command
@@ -19,10 +16,13 @@ from gateway.login.flow import Flow, Outcome
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.login.qr import draw
-from gateway.pages import Renderer, minutes_of, seconds_until
-from gateway.secret import Secret
-from gateway.side_work import SideWork
-from gateway.visit import Visit, read_form, visit_of
+from gateway.model.account import Role
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.throttle.side_work import SideWork
+from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.return_to import NOT_KEPT
+from gateway.web.visit import Visit, read_form, visit_of
 
 
 class CodePages:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from gateway.factors.record import Factor
 from gateway.login.outcome import Blocked, Busy, Gone, GoOn, LockedOut, Refused, SignedIn, WrongPassword
+from gateway.model.factor import Factor
 
 Outcome = SignedIn | GoOn | Refused | WrongPassword | LockedOut | Blocked | Busy | Gone
 Count = Callable[[Factor, "Result"], None]

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
-from gateway.accounts.record import Account
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
 from gateway.factors import totp
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import Link
-from gateway.factors.record import STANDS_FOR, Factor, Proof, first_missing, required_factors
 from gateway.factors.totp import Enrolment
 from gateway.login import attempt as attempts
 from gateway.login.attempt import Attempt
-from gateway.sessions import rows as session_rows
-from gateway.sessions.record import Session
+from gateway.model.account import Account
+from gateway.model.factor import STANDS_FOR, Factor, Proof, first_missing, required_factors
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
 from gateway.store import Transaction
-from gateway.visit import Visit
+from gateway.web.visit import Visit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,32 +11,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway import streaks
 from gateway.accounts import rows as account_rows
-from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event, entry_of
 from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
+from gateway.devices.new_device import NewDevices
 from gateway.factors import backup_code, magic_link, totp
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.contract import Verifier, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor
-from gateway.factors.record import Factor, Proof, first_missing, method_of, with_proof
 from gateway.factors.totp import TOTPFactor
 from gateway.login import attempt as attempts
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.notices import Notices
-from gateway.secret import Secret
-from gateway.sessions import rows as session_rows
-from gateway.sessions.new_device import NewDevices
-from gateway.sessions.record import Session, key_of
+from gateway.model.account import Account
+from gateway.model.event import Event, entry_of
+from gateway.model.factor import Factor, Proof, first_missing, method_of, with_proof
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session, key_of
 from gateway.store import Store, Transaction
-from gateway.visit import Visit
+from gateway.throttle import streaks
+from gateway.web.visit import Visit
 
 Outcome = SignedIn | GoOn | Refused | LockedOut | Blocked | Gone
 

@@ -15,17 +15,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway import limits, streaks
-from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event, entry_of
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
 from gateway.factors.contract import Reason, Wrong
-from gateway.factors.record import Factor
-from gateway.limits import Limit, Locked, address_bucket, for_known
 from gateway.login.outcome import Blocked, LockedOut
-from gateway.sessions import rows as session_rows
+from gateway.model.account import Account
+from gateway.model.event import Event, entry_of
+from gateway.model.factor import Factor
+from gateway.model.inbound import Inbound
 from gateway.store import Transaction
+from gateway.throttle import limits, streaks
+from gateway.throttle.limits import Limit, Locked, address_bucket, for_known
 
 ADDRESS_FACTOR = 10  # an office has one address and many people
 FREE_FAILURES = 4

@@ -10,7 +10,6 @@ from aiohttp import web
 from gateway.factors import magic_link
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
-from gateway.factors.record import Factor
 from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
@@ -19,9 +18,10 @@ from gateway.login.flow import Flow, Opened
 from gateway.login.links import LinkSender, NoServer, TooMany
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.outbox import MailState
-from gateway.pages import Renderer, minutes_of, seconds_until
-from gateway.secret import Secret
-from gateway.visit import Visit, read_form, visit_of
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.visit import Visit, read_form, visit_of
 
 NOTES = ("again", "many")
 STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSEDED: State.SUPERSEDED}

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway import limits
-from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event, entry_of
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
+from gateway.devices.device import label
 from gateway.factors import magic_link
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import Link
-from gateway.limits import Limit, Locked, Open, address_bucket, for_known
-from gateway.logs import get_logger
 from gateway.mail.outbox import MailState, Outbox, state_of, withdraw
 from gateway.mail.sender import Sender
-from gateway.secret import Secret
-from gateway.sessions import rows as session_rows
-from gateway.sessions.device import label
+from gateway.model.account import Account
+from gateway.model.event import Event, entry_of
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
+from gateway.throttle import limits
+from gateway.throttle.limits import Limit, Locked, Open, address_bucket, for_known
 
 log = get_logger("mail")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.accounts.record import Account
 from gateway.browsers.rows import Arrival
 from gateway.factors.contract import Wrong
-from gateway.factors.record import Factor
-from gateway.secret import Secret
+from gateway.model.account import Account
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.browsers.record import expiries, fitting
-from gateway.edge.cookies import SENT_COOKIE
-from gateway.edge.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
-from gateway.factors.record import Factor
 from gateway.login import attempt
 from gateway.login.answers import CLEARING_ROUNDS, Answers, Wish, expire, expire_upstream_cookies, see_other
 from gateway.login.counting import SignInCounts
@@ -18,10 +15,13 @@ from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
-from gateway.pages import Renderer, minutes_of, seconds_until
-from gateway.secret import Secret
-from gateway.sessions.record import digest
-from gateway.visit import Visit, asked_of, read_form, visit_of
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.model.session import digest
+from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
+from gateway.web.visit import Visit, asked_of, read_form, visit_of
+from gateway.wire.cookies import SENT_COOKIE
 
 NEWS = (
     "signed-out",

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway import streaks
 from gateway.accounts import rows as account_rows
-from gateway.accounts.record import Account
 from gateway.audit import rows as audit
-from gateway.audit.events import Event, entry_of
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
 from gateway.factors import backup_code, totp
 from gateway.factors.backup_code import BackupCodeFactor, Left
-from gateway.factors.record import Factor, Proof, first_missing, with_proof
 from gateway.factors.totp import Enrolment
 from gateway.login.flow import Flow
 from gateway.login.outcome import SignedIn
 from gateway.mail.notices import Notices
-from gateway.secret import Secret
-from gateway.sessions import rows as session_rows
-from gateway.sessions.record import Session, key_of
+from gateway.model.account import Account
+from gateway.model.event import Event, entry_of
+from gateway.model.factor import Factor, Proof, first_missing, with_proof
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session, key_of
 from gateway.store import Store, Transaction
+from gateway.throttle import streaks
 
 FRESH_SECONDS = 600
 

@@ -14,11 +14,11 @@ from gateway.login.answers import Answers, Wish, see_other
 from gateway.login.code_pages import grouped
 from gateway.login.qr import draw
 from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode, stale_factor
-from gateway.pages import Renderer
-from gateway.secret import Secret
-from gateway.sessions.record import Session
-from gateway.side_work import SideWork
-from gateway.visit import Visit, read_form, signed_in_of, visit_of
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.throttle.side_work import SideWork
+from gateway.web.rendering import Renderer
+from gateway.web.visit import Visit, read_form, signed_in_of, visit_of
 
 DONE = ("enabled", "disabled", "regenerated", "password")
 

@@ -2,8 +2,8 @@
 
     reserve a try -> compare the password, beside the event loop -> open the session and write the audit row
 
-The first transaction counts the failure before there is one (see limits). The last one reads the account again:
-whatever changed while the hash was computed (disabled, another password) decides.
+The first transaction counts the failure before there is one (see throttle.limits). The last one reads the account
+again: whatever changed while the hash was computed (disabled, another password) decides.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from gateway import limits
 from gateway.accounts import rows as account_rows
-from gateway.accounts.record import Account, Status, Unacceptable, normalise_identifier
-from gateway.attacks.failed_passwords import FailedPasswords
 from gateway.audit import rows as audit
-from gateway.audit.events import Entry, Event, Outcome
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
 from gateway.factors import password as password_factor
-from gateway.hashing import Hasher, Verdict
-from gateway.limits import Limit, Locked
 from gateway.login.flow import Flow
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
-from gateway.secret import Secret
-from gateway.sessions import rows as session_rows
-from gateway.sessions.record import Session
+from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
+from gateway.model.event import Entry, Event, Outcome
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.ops.failed_passwords import FailedPasswords
+from gateway.passwords.hashing import Hasher, Verdict
 from gateway.store import Store, Transaction
+from gateway.throttle import limits
 from gateway.throttle.client import client_of
-from gateway.visit import Visit
+from gateway.throttle.limits import Limit, Locked
+from gateway.web.visit import Visit
 
 Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
 

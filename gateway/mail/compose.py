@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from gateway.places import LOCALES, TEMPLATES
+from gateway.settings.places import LOCALES, TEMPLATES
 
 MAX_SUBJECT = 150  # characters
 ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\"(),:;<>@\[\\\]]+@[A-Za-z0-9.-]+")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from gateway.accounts.record import Account
-from gateway.edge.inbound import Inbound
+from gateway.devices.device import label
 from gateway.mail.outbox import Outbox
-from gateway.sessions.device import label
+from gateway.model.account import Account
+from gateway.model.inbound import Inbound
 from gateway.store import Transaction
 
 

@@ -24,8 +24,8 @@ from enum import Enum
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
+from gateway.crypto.sealing import Place, Sealer
 from gateway.mail.compose import Composer
-from gateway.sealing import Place, Sealer
 from gateway.store import Transaction
 from gateway.store.schema import outbox
 

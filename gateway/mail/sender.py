@@ -9,11 +9,11 @@ import math
 from email.message import EmailMessage
 
 from gateway.audit import rows as audit
-from gateway.audit.events import Entry, Event, Outcome
-from gateway.logs import get_logger
+from gateway.crypto.sealing import Sealer, Unopenable
 from gateway.mail.outbox import Claimed, MailState, claim, mark_failed, mark_sent, place_of, remove_pretended
 from gateway.mail.smtp import Mailer, MailUnsent
-from gateway.sealing import Sealer, Unopenable
+from gateway.model.event import Entry, Event, Outcome
+from gateway.observe.logs import get_logger
 from gateway.store import Store
 
 log = get_logger("mail")

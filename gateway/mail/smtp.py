@@ -17,7 +17,7 @@ import aiosmtplib
 from aiosmtplib import SMTPException
 
 from gateway.mail.compose import one_line
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 
 STEPS = 6  # connect, TLS, name, mail, recipient, content
 MAX_REASON = 300  # characters

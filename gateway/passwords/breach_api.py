@@ -6,7 +6,7 @@ import re
 
 import aiohttp
 
-from gateway.logs import get_logger
+from gateway.observe.logs import get_logger
 from gateway.passwords.breaches import is_listed, split
 
 log = get_logger("passwords")

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable
 from statistics import median
 
-from gateway.logs import get_logger
+from gateway.observe.logs import get_logger
 from gateway.passwords import hashes
 
 log = get_logger("hashing")

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from werkzeug.security import DEFAULT_PBKDF2_ITERATIONS, check_password_hash, gen_salt
 
-from gateway.logs import get_logger
+from gateway.observe.logs import get_logger
 
 log = get_logger("hashing")
 

@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from gateway.deadlines import NEVER
 from gateway.edge.connection import set_no_delay
-from gateway.failures import Failure
-from gateway.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
-from gateway.logs import get_logger
+from gateway.observe.logs import get_logger
 from gateway.proxy import response
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import UNTIL_CLOSE, Answer
+from gateway.wire.deadlines import NEVER
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
 
 if TYPE_CHECKING:
     from gateway.proxy.upstream import Upstream

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.edge.inbound import CHUNKED, Inbound
-from gateway.failures import Failure
-from gateway.http1 import IDEMPOTENT, LAST_CHUNK, chunk
+from gateway.model.inbound import CHUNKED, Inbound
+from gateway.model.session import Session
 from gateway.proxy.response import Answer
-from gateway.sessions.record import Session
 from gateway.throttle.client import client_of
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import IDEMPOTENT, LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
     from gateway.proxy.connection import UpstreamConnection

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
-from gateway.secret import Secret
-from gateway.sessions.record import Session
+from gateway.model.secret import Secret
+from gateway.model.session import Session
 from gateway.settings.header_template import HeaderTemplate
 
 ASSERTION_SECONDS = 60

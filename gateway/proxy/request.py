@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.edge.inbound import CHUNKED, Inbound
-from gateway.http1 import leave_out
+from gateway.model.inbound import CHUNKED, Inbound
+from gateway.wire.http1 import leave_out
 
 MAX_CACHED = 10_000
 WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # the others tell a length of 0 as well, RFC 9110 §8.6

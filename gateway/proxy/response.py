@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.edge.cookies import likely_name
-from gateway.http1 import HEAD_END, HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
+from gateway.wire.cookies import likely_name
+from gateway.wire.http1 import HEAD_END, HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
 
 CHUNKED = -1
 UNTIL_CLOSE = -2

@@ -14,16 +14,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from gateway.deadlines import Deadlines
-from gateway.failures import Failure
-from gateway.http1 import IDEMPOTENT
-from gateway.logs import get_logger
+from gateway.observe.logs import get_logger
 from gateway.proxy.connection import UpstreamConnection
 from gateway.proxy.dial import Dial
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
 from gateway.throttle.shares import Queued, Refused, Shares
 from gateway.throttle.turns import Tell
+from gateway.wire.deadlines import Deadlines
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import IDEMPOTENT
 
 log = get_logger("proxy")
 

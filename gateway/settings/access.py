@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.accounts.record import Role, Unacceptable, check_tenant, normalise_identifier
-from gateway.edge.target import read_path
-from gateway.factors.record import Factor
-from gateway.gate import OpenPath, Rule, Rules
-from gateway.http1 import METHODS
+from gateway.model.account import Role, Unacceptable, check_tenant, normalise_identifier
+from gateway.model.factor import Factor
+from gateway.policy.decision import OpenPath, Rule, Rules
 from gateway.settings.mistakes import Said, explain, key_of
 from gateway.settings.record import Access
+from gateway.wire.http1 import METHODS
+from gateway.wire.target import read_path
 
 
 def check_path(text: str) -> str:

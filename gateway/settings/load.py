@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.settings.access import check_owner, read_access
 from gateway.settings.mistakes import BadSettings, Place, Problem, Said, explain, is_within, key_of
 from gateway.settings.record import FROM_ELSEWHERE, Settings

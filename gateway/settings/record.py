@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.accounts.record import check_tenant
-from gateway.gate import Rules
-from gateway.secret import Secret
+from gateway.model.account import check_tenant
+from gateway.model.secret import Secret
+from gateway.policy.decision import Rules
 from gateway.settings.header_template import HeaderTemplate, read_template
 from gateway.settings.values import (
     COLOUR,

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from gateway.accounts.record import normalise_domain
-from gateway.edge.authority import read_authority
-from gateway.edge.names import FORGED, HINTS
-from gateway.http1 import HOP_BY_HOP
+from gateway.model.account import normalise_domain
 from gateway.passwords.breaches import open_list
 from gateway.store.location import locate
+from gateway.wire.authority import read_authority
+from gateway.wire.http1 import HOP_BY_HOP
+from gateway.wire.names import FORGED, HINTS
 
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")

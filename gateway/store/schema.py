@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-from gateway.accounts.record import Role, Status
+from gateway.model.account import Role, Status
 
 metadata = MetaData(
     naming_convention={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.limits import address_bucket
+from gateway.throttle.limits import address_bucket
 
 MAX_REMEMBERED = 10_000
 

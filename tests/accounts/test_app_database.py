@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.accounts.app_database import UnreadableSource, name_of, read
+from gateway.accounts.app_sync.database import UnreadableSource, name_of, read
 from tests.support import postgres
 
 TABLE = (

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.accounts import change, imported, rows
-from gateway.accounts.app_import import MEANWHILE, AppImport
-from gateway.accounts.app_users import Disable, Follow, Keep, Row, Verdict, Wishes
-from gateway.accounts.record import Account, Module, Role, Status
+from gateway.accounts import change, rows
+from gateway.accounts.app_sync import rows as imported
+from gateway.accounts.app_sync.plan import Disable, Follow, Keep, Row, Verdict, Wishes
+from gateway.accounts.app_sync.service import MEANWHILE, AppImport
 from gateway.audit import rows as audit
-from gateway.audit.events import Entry, Event
-from gateway.secret import Secret
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.event import Entry, Event
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.accounts.test_app_database import ANN, QUERY, TABLE, AppDatabase, run
 from tests.store.people import add_session, look, person, worker

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.accounts.app_users import (
+from gateway.accounts.app_sync.plan import (
     BY_HAND,
     FOREIGN,
     MOVED,
@@ -25,9 +25,9 @@ from gateway.accounts.app_users import (
     digest_of,
     plan,
 )
-from gateway.accounts.bulk import Create, Reject, Skip
-from gateway.accounts.record import Account, Module, Role, Status
-from gateway.secret import Secret
+from gateway.accounts.csv_import.reading import Create, Reject, Skip
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.secret import Secret
 
 OLD, NEW, OURS = (Secret(f"pbkdf2:sha256:1000${name}$00") for name in ("old", "new", "ours"))
 ROW = {"email": "ann@acme.example", "name": "Ann", "department": "", "role": "employee"}

@@ -10,13 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.accounts.record import (
-    MAX_IDENTIFIER,
-    Unacceptable,
-    is_respelled,
-    normalise_domain,
-    normalise_identifier,
-)
+from gateway.model.account import MAX_IDENTIFIER, Unacceptable, is_respelled, normalise_domain, normalise_identifier
 
 DOTS = st.sampled_from([".", "\u3002", "\uff0e", "\uff61"])
 LOCAL = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from gateway.accounts import claims, imports, rows
-from gateway.accounts.bulk import UnreadableFile
-from gateway.accounts.claims import Claim
-from gateway.accounts.importer import (
+from gateway.accounts import rows
+from gateway.accounts.csv_import import rows as imports
+from gateway.accounts.csv_import.importer import (
     MAX_ROWS,
     NOT_ANY_MORE,
     NOT_INVITABLE,
@@ -22,16 +21,19 @@ from gateway.accounts.importer import (
     Quota,
     judge_file,
 )
-from gateway.accounts.imports import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
+from gateway.accounts.csv_import.reading import UnreadableFile
+from gateway.accounts.csv_import.rows import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.people import Actor
-from gateway.accounts.record import Account, Role, Status
+from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
-from gateway.sealing import Sealer
-from gateway.secret import Secret
-from gateway.sessions.record import Session
+from gateway.model.account import Account, Role, Status
+from gateway.model.secret import Secret
+from gateway.model.session import Session
 from gateway.store import Store
 from gateway.store.schema import accounts, audit, import_rows
+from gateway.tenants import claims
+from gateway.tenants.claims import Claim
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, person
 

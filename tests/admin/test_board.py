@@ -7,15 +7,15 @@ import os
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.admin.board import HEAD, IS_TAKEN, REGION, REGIONS, Board, Ended
-from gateway.admin.exposition import write
-from gateway.admin.families import COUNT, FAMILIES, GATE_BOUNDS, PLACES, Kind
-from gateway.admin.figures import Figures
-from gateway.admin.tally import Tally
-from gateway.admin.traffic import outcome_of
-from gateway.factors.record import Factor
-from gateway.failures import Failure
 from gateway.login.counting import Result
+from gateway.model.factor import Factor
+from gateway.observe.board import HEAD, IS_TAKEN, REGION, REGIONS, Board, Ended
+from gateway.observe.exposition import write
+from gateway.observe.families import COUNT, FAMILIES, GATE_BOUNDS, PLACES, Kind
+from gateway.observe.figures import Figures
+from gateway.observe.tally import Tally
+from gateway.observe.traffic import outcome_of
+from gateway.wire.failures import Failure
 
 FIGURES = Figures(members=7, owners=1, waiting=2, abandoned=3, oldest_seconds=40)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from gateway.admin.board import Board
-from gateway.admin.families import LAG_BOUNDS, NANO, PLACES
-from gateway.admin.lag import LoopLag
-from gateway.admin.tally import Tally
+from gateway.observe.board import Board
+from gateway.observe.families import LAG_BOUNDS, NANO, PLACES
+from gateway.observe.lag import LoopLag
+from gateway.observe.tally import Tally
 
 HOLD = 0.2
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from gateway.attacks import blocks, failed_passwords
-from gateway.attacks.blocks import Block, find_block, read_network
-from gateway.attacks.failed_passwords import HOUR, FailedPasswords
-from gateway.attacks.service import AttackService
+from gateway.app.retention import Purge
 from gateway.audit import rows as audit_rows
-from gateway.audit.events import Entry, Event, Outcome
+from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
-from gateway.purge import Purge
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.model.event import Entry, Event, Outcome
+from gateway.model.secret import Secret
+from gateway.ops import blocks, failed_passwords
+from gateway.ops.blocks import Block, find_block, read_network
+from gateway.ops.failed_passwords import HOUR, FailedPasswords
+from gateway.ops.service import AttackService
 from gateway.settings import Settings
 from gateway.store import Store
 from tests.audit.log import write

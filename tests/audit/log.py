@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import text
 
 from gateway.audit import rows
-from gateway.audit.events import Entry, Event, Outcome
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Mark, Signer
 from gateway.audit.verify import Broken, Verifier, Whole
+from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.model.event import Entry, Event, Outcome
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW

@@ -14,10 +14,10 @@ from sqlalchemy import text
 
 from gateway.audit import marks, rows
 from gateway.audit.chain import GENESIS, Head, Row, extend, is_intact
-from gateway.audit.events import Event
 from gateway.audit.marks import Kind, Signer, read_lines
 from gateway.audit.verify import Broken, Whole, Wrong
-from gateway.secret import Secret
+from gateway.model.event import Event
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.audit.log import ENTRY, SECRET, keeper, meddle, verify, write, write_many
 from tests.store.people import NOW

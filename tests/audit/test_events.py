@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.audit import rows
-from gateway.audit.events import FACTS, Entry, Event, Outcome
-from gateway.factors.record import Factor
+from gateway.crypto.sealing import Sealer
 from gateway.login.outcome import LockedOut, Refused
 from gateway.mail import outbox
 from gateway.mail.sender import Sender
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.model.event import FACTS, Entry, Event, Outcome
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
 from tests.login.people import Browser
 from tests.login.world import World, code, running
 from tests.mail.conftest import mailer_to

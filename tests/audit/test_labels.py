@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.audit.events import Event, Outcome
 from gateway.audit.labels import label_events, label_outcomes
+from gateway.model.event import Event, Outcome
 
 
 def test_every_event_has_a_sentence_of_its_own() -> None:

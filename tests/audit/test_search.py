@@ -10,9 +10,9 @@ import pytest
 
 from gateway.audit import asked, picture, search
 from gateway.audit.chain import Row
-from gateway.audit.events import Entry, Event, Outcome
 from gateway.audit.export import Format, as_bytes, cell
 from gateway.audit.search import Filter, Place
+from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Store
 from tests.audit.log import ENTRY, write
 from tests.store.people import NOW

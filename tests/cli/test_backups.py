@@ -279,7 +279,7 @@ def test_an_interrupted_restore_brings_no_ended_session_back(
 
 
 INTERRUPTED = 9
-HOMES = {"settle": "gateway.backup", "put_in_place": "gateway.store.copying"}
+HOMES = {"settle": "gateway.app.backup", "put_in_place": "gateway.store.copying"}
 
 
 def write_interrupted(folder: Path, step: str) -> Path:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.cli.probes import probe
 from gateway.mail.smtp import Mailer
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.settings import Settings
 from gateway.settings.record import Access, Admin, Listen, Mail, Upstream
 from tests.mail.conftest import mailer_to

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.proxies import log_map, pages_location, pages_matcher
-from gateway.routes import routes_of
 from gateway.settings import Settings
 from gateway.settings.record import Pages, Signup
+from gateway.web.routes import routes_of
 from tests.support.gateway import Gateway
 
 CONFIG = Path(__file__).parent.parent.parent / "config"

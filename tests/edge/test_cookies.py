@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from gateway.edge.cookies import OTHER_COOKIES, split_cookies
+from gateway.wire.cookies import OTHER_COOKIES, split_cookies
 
 NAME = b"__Host-otium_session"
 ATTEMPT = b"__Host-otium_attempt"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.edge.authority import read_authority
 from gateway.edge.origin import TrustedProxies
+from gateway.wire.authority import read_authority
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.edge.inbound import Inbound, Resource
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.reach import SITE
 from gateway.edge.request import Reader
-from gateway.failures import Failure
-from gateway.http1 import METHODS
+from gateway.model.inbound import Inbound, Resource
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import METHODS
 
 HERE = Resource(b"/a", ("/a",), True)
 READER = Reader(

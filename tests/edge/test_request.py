@@ -6,10 +6,10 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.edge.inbound import Inbound
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
-from gateway.failures import Failure
+from gateway.model.inbound import Inbound
+from gateway.wire.failures import Failure
 
 REQUEST_LINES = (
     b"GET / HTTP/1.1",

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.edge.return_to import safe_return
-from gateway.routes import ROUTES, Route, dead_ends_of
 from gateway.settings.record import Pages, Settings
+from gateway.web.return_to import safe_return
+from gateway.web.routes import ROUTES, Route, dead_ends_of
 
 DEFAULT = dead_ends_of(Settings())
 MOVED = dead_ends_of(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.edge.target import read_path
+from gateway.wire.target import read_path
 
 
 @pytest.mark.parametrize(

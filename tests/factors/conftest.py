@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.crypto.sealing import Sealer
+from gateway.model.secret import Secret
 from gateway.store import Store
 
 

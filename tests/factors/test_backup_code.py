@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from gateway.crypto.sealing import Sealer, Unopenable
 from gateway.factors import backup_code as rows
 from gateway.factors.backup_code import ALPHABET, COUNT, BackupCodeFactor, Left, count_left, digest, new_code
 from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.sealing import Sealer, Unopenable
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.schema import backup_codes as table
 from tests.factors.conftest import sealer_of

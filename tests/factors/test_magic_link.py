@@ -13,7 +13,7 @@ from gateway.factors import magic_link as rows
 from gateway.factors.backup_code import ALPHABET
 from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.magic_link import LIFE_SECONDS, Link, MagicLinkFactor, State
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.schema import magic_links as table
 from tests.store.people import NOW, add_person, person

@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.factors.record import (
-    STANDS_FOR,
-    Factor,
-    Proof,
-    first_missing,
-    method_of,
-    required_factors,
-    with_proof,
-)
+from gateway.model.factor import STANDS_FOR, Factor, Proof, first_missing, method_of, required_factors, with_proof
 
 PASSWORD, TOTP, BACKUP, LINK = Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK
 MEMBER = (PASSWORD,)

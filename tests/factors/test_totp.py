@@ -10,6 +10,7 @@ import pyotp
 import pytest
 from sqlalchemy import insert, select, update
 
+from gateway.crypto.sealing import Sealer, Unopenable
 from gateway.factors import totp as rows
 from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.totp import (
@@ -26,8 +27,7 @@ from gateway.factors.totp import (
     next_drift,
     provisioning_uri,
 )
-from gateway.sealing import Sealer, Unopenable
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.schema import totp as table
 from tests.factors.conftest import sealer_of

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.factors import backup_code
 from gateway.factors.typed import read_code, read_digits
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.edge.names import ASSERTED, FORGED, FORGED_PREFIXES, SAID_BY_PROXIES
-from gateway.routes import ROUTES, Route
+from gateway.web.routes import ROUTES, Route
+from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, SAID_BY_PROXIES
 from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support import servers
 from tests.support.gateway import COOKIE, ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.edge.inbound import NOTHING, Inbound
-from gateway.secret import Secret
-from gateway.sessions.record import Session, digest
-from gateway.visit import Visit
+from gateway.model.inbound import NOTHING, Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session, digest
+from gateway.web.visit import Visit
 
 HOME = "192.0.2.7"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

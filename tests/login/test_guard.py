@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from gateway import streaks
-from gateway.accounts.record import Account
-from gateway.edge.inbound import Inbound
+from gateway.devices import rows as session_rows
 from gateway.factors.contract import Reason, Wrong
-from gateway.factors.record import Factor, Proof
-from gateway.limits import Limit
 from gateway.login.guard import MOST_FAILURES, Admitted, Guard, wait_after
 from gateway.login.outcome import Blocked, LockedOut
-from gateway.sessions import rows as session_rows
+from gateway.model.account import Account
+from gateway.model.factor import Factor, Proof
+from gateway.model.inbound import Inbound
 from gateway.store import Store
 from gateway.store.schema import audit
+from gateway.throttle import streaks
+from gateway.throttle.limits import Limit
 from tests.login.people import BROWSER, HOME, inbound_of
 from tests.store.people import NOW, add_person, person
 

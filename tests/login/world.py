@@ -8,27 +8,27 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from gateway.accounts.record import Account
+from gateway.crypto.sealing import Sealer
+from gateway.devices.live import Lookup
+from gateway.devices.new_device import NewDevices
+from gateway.devices.revoke_link import RevokeLinks
 from gateway.factors import magic_link
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import Link, MagicLinkFactor
-from gateway.factors.record import Factor
 from gateway.factors.totp import Enrolment, TOTPFactor, code_at, find_enrolment
-from gateway.limits import Limit
 from gateway.login.flow import Flow, Outcome
 from gateway.login.guard import Guard
 from gateway.login.outcome import GoOn, SignedIn
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
-from gateway.sealing import Sealer
-from gateway.secret import Secret
-from gateway.sessions.live import Lookup
-from gateway.sessions.new_device import NewDevices
-from gateway.sessions.record import Session
-from gateway.sessions.revoke_link import RevokeLinks
+from gateway.model.account import Account
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.model.session import Session
 from gateway.store import Store
 from gateway.store.schema import audit, outbox, sessions
+from gateway.throttle.limits import Limit
 from tests.login.people import Browser, key_of
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, look, person, worker

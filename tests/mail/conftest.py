@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.crypto.sealing import Sealer
 from gateway.mail.compose import Composer
 from gateway.mail.outbox import Outbox
 from gateway.mail.smtp import Mailer
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from tests.support.smtp import Authority, SMTPServer, make_authority
 
 SENDER = "OtiumWork <no-reply@otium.example>"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.crypto.sealing import Sealer
 from gateway.mail import outbox as rows
 from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.mail.conftest import make_composer
 from tests.support.gateway import SECRET, Gateway, free_port

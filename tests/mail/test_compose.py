@@ -12,7 +12,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from gateway.mail.compose import SAMPLES, Composer, one_line
-from gateway.places import TEMPLATES
+from gateway.settings.places import TEMPLATES
 from tests.mail.conftest import make_composer
 
 NOW = 1_800_000_000

@@ -9,10 +9,10 @@ import itertools
 import pytest
 from sqlalchemy import select
 
+from gateway.crypto.sealing import Sealer
 from gateway.mail import outbox as rows
 from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Claimed, Outbox, Status, place_of, wait_seconds
-from gateway.sealing import Sealer
 from gateway.store import Store
 from gateway.store.schema import outbox as table
 from tests.store.people import NOW

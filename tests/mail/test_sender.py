@@ -7,12 +7,12 @@ import hashlib
 import pytest
 import structlog
 
+from gateway.crypto.sealing import Sealer
 from gateway.mail import outbox as rows
 from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
 from gateway.mail.sender import AT_ONCE, Sender
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from gateway.store import Store, StoreUnavailable
 from tests.mail.conftest import mailer_to, make_composer
 from tests.store.people import NOW

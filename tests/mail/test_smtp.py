@@ -10,7 +10,7 @@ import pytest
 
 from gateway.mail.compose import Composer
 from gateway.mail.smtp import Mailer, MailUnsent
-from gateway.secret import Secret
+from gateway.model.secret import Secret
 from tests.mail.conftest import mailer_to, make_composer
 from tests.support.gateway import free_port
 from tests.support.smtp import Authority, SMTPServer

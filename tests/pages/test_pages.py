@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk import MAX_WAITING, Desk
-from gateway.edge.inbound import Inbound
-from gateway.failures import Failure
-from gateway.pages import RETRY_SECONDS, Renderer, readable_on, relative_luminance
+from gateway.model.inbound import Inbound
 from gateway.settings.record import Pages
-from gateway.visit import Visit
+from gateway.web.application import MAX_WAITING, Desk
+from gateway.web.rendering import RETRY_SECONDS, Renderer, readable_on, relative_luminance
+from gateway.web.visit import Visit
+from gateway.wire.failures import Failure
 
 ROOT = Path(__file__).parent.parent.parent
 

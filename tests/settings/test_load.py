@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from gateway.accounts.record import Role
-from gateway.edge.names import FORGED, HINTS
-from gateway.http1 import HOP_BY_HOP
-from gateway.secret import Secret
+from gateway.model.account import Role
+from gateway.model.secret import Secret
 from gateway.settings import BadSettings, Settings, load
 from gateway.settings.load import MIN_SECRET_BYTES
 from gateway.settings.record import FROM_ELSEWHERE, Lifespan
+from gateway.wire.http1 import HOP_BY_HOP
+from gateway.wire.names import FORGED, HINTS
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 SECRET = base64.b64encode(hashlib.sha384(b"test").digest()).decode()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.routes import ROUTES
+from gateway.process.preflight import RELEASED_AT, advice_on, check_newest, problems_of
+from gateway.process.worker import load_checked
 from gateway.settings import BadSettings, Settings
 from gateway.settings.record import Admin, AuditSettings, Listen, Mail, Pages, StoreSettings
-from gateway.startup import RELEASED_AT, advice_on, check_newest, problems_of
-from gateway.worker import load_checked
+from gateway.web.routes import ROUTES
 from tests.settings.test_load import SECRET, problems
 from tests.support.gateway import Gateway
 from tests.support.raw import get

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.audit import rows
-from gateway.audit.events import Entry, Event, Outcome
+from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Store
 from tests.store.people import NOW
 

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.accounts import directory, imports, links, rows
+from gateway.accounts import directory, links, rows
+from gateway.accounts.csv_import import rows as imports
+from gateway.accounts.csv_import.rows import Asked, Departments, ImportRow, Listing, RowState, Usage
 from gateway.accounts.directory import PAGE_SIZE, Wanted
-from gateway.accounts.imports import Asked, Departments, ImportRow, Listing, RowState, Usage
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
-from gateway.accounts.record import Module, Role, State, Status
+from gateway.crypto.sealing import Sealer
+from gateway.devices import rows as session_rows
 from gateway.factors import totp
-from gateway.sealing import Sealer
-from gateway.secret import Secret
-from gateway.sessions import rows as session_rows
+from gateway.model.account import Module, Role, State, Status
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.store.people import NOW, add_person, add_session, person
 

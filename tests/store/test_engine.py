@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import rows
-from gateway.accounts.record import Status
+from gateway.model.account import Status
 from gateway.store import Store, StoreUnavailable
 from gateway.store.generation import Generation
 from gateway.store.location import SQLite, locate
@@ -220,10 +220,10 @@ async def test_a_file_that_is_no_database_is_an_unavailable_store(tmp_path: Path
 def test_who_runs_on_sqlite_carries_nothing_of_postgresql_or_alembic(sqlite_url: str) -> None:
     program = """
 import asyncio, sys
-from gateway import limits
+from gateway.throttle import limits
 from gateway.accounts import rows
-from gateway.sessions.live import open_lookup
-from gateway.sessions.record import Lifetime, Lifetimes
+from gateway.devices.live import open_lookup
+from gateway.model.session import Lifetime, Lifetimes
 from gateway.store import Store
 
 async def main(url):

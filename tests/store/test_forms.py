@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.forms import rows
-from gateway.forms.record import Form
-from gateway.sealing import Sealer
-from gateway.secret import Secret
+from gateway.crypto.sealing import Sealer
+from gateway.dispatch.forms import rows
+from gateway.dispatch.forms.record import Form
+from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.store.people import NOW, add_person, person
 

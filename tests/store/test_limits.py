@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import limits
-from gateway.limits import Bucket, Limit, Locked, Open, add_failure, address_bucket, take_back
 from gateway.store import Store
+from gateway.throttle import limits
+from gateway.throttle.limits import Bucket, Limit, Locked, Open, add_failure, address_bucket, take_back
 from tests.store.people import NOW
 
 FIVE = Limit(failures=5, window_seconds=900, lock_seconds=900)
@@ -199,7 +199,7 @@ async def test_reserving_and_clearing_at_once_goes_well(store: Store) -> None:
 
 TRY = """
 import asyncio, sys
-from gateway import limits
+from gateway.throttle import limits
 from gateway.store import Store
 
 async def main(url, now):

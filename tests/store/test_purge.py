@@ -8,9 +8,9 @@ import time
 import pytest
 from sqlalchemy import Table, func, insert, select
 
-from gateway import purge
-from gateway.purge import Purge, stale_rows
-from gateway.sessions.rows import KNOWN_SECONDS
+from gateway.app import retention as purge
+from gateway.app.retention import Purge, stale_rows
+from gateway.devices.rows import KNOWN_SECONDS
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.schema import (

@@ -20,8 +20,8 @@ from urllib.parse import urlencode
 from werkzeug.security import generate_password_hash
 
 from gateway.accounts import rows
-from gateway.accounts.record import Account, Module, Role, Status
-from gateway.secret import Secret
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.migrate import migrate
 from tests.support.raw import Connection, Response, exchange

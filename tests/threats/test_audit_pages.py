@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 
 from gateway.audit import rows
-from gateway.audit.events import Entry, Event, Outcome
+from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Store
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox

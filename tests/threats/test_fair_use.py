@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.http1 import ChunkedBody
+from gateway.wire.http1 import ChunkedBody
 from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, PROXY, Gateway, cookie_of, form
 from tests.support.raw import ANSWER_TIMEOUT, Connection, get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from gateway.edge.names import FORGED, SAID_BY_PROXIES
+from gateway.wire.names import FORGED, SAID_BY_PROXIES
 from tests.support.gateway import HOST, ORIGIN, PROXY, Gateway
 from tests.support.raw import Response, get
 

@@ -17,11 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
 
 from gateway.accounts import rows as account_rows
-from gateway.admin.pulse import BEAT_SECONDS
 from gateway.audit import rows as audit_rows
-from gateway.audit.events import Entry, Event, Outcome
-from gateway.factors.record import Factor, Proof
-from gateway.sessions import rows as session_rows
+from gateway.devices import rows as session_rows
+from gateway.model.event import Entry, Event, Outcome
+from gateway.model.factor import Factor, Proof
+from gateway.observe.pulse import BEAT_SECONDS
 from gateway.store import Store
 from gateway.store.schema import sessions
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
@@ -29,7 +29,7 @@ from tests.support.person import NAVIGATION, Person
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
-# Of a hold up to 10 ms are not seen: the loop is looked at that often (admin.lag). 5 ms are what a hold may take on a
+# Of a hold up to 10 ms are not seen: the loop is looked at that often (observe.lag). 5 ms are what a hold may take on a
 # quiet machine. A core that is shared takes twice as long for the same work.
 MOST_SECONDS = 0.01
 TIMES, TRIALS = 4, 3

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.edge.cookies import SENT_COOKIE
-from gateway.gate import Need
-from gateway.routes import ROUTES
+from gateway.policy.decision import Need
+from gateway.web.routes import ROUTES
+from gateway.wire.cookies import SENT_COOKIE
 from tests.support.gateway import COOKIE, ORIGIN, PROXY, Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import owner_before_link

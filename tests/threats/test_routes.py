@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.gate import Need
-from gateway.routes import ROUTES, Route
+from gateway.policy.decision import Need
+from gateway.web.routes import ROUTES, Route
 from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.person import Person
 from tests.support.raw import Response, get

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.http1 import METHODS
-from gateway.routes import ROUTES, Route
+from gateway.web.routes import ROUTES, Route
+from gateway.wire.http1 import METHODS
 from tests.support import servers
 from tests.support.gateway import ORIGIN, Gateway
 from tests.support.raw import Connection, Response, get

@@ -1,0 +1,1 @@
+"""Importing the users of the application from its database."""

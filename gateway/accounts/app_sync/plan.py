@@ -1,0 +1,311 @@
+"""Accounts that follow the users of an unmodified application: what an import would make of each row, pure.
+
+The application says who there is, their name, role, tenant and modules; at each import an account follows what is said
+there. Two things can be changed on either side, and the later change should win:
+
+- The password. A hash is taken over only if it is another one than at the last import. If the password was changed in
+  the gateway since then as well, nobody can tell which change came later; the gateway's stays, because it is where
+  people sign in, and whoever had to change it there in a hurry must not get the old one back.
+- Whether somebody may sign in. Who is gone from the application is disabled, and enabled when they come back; who was
+  disabled in the gateway stays so.
+
+An account is found by the email that it had in the application at the last import, so an email that was changed in the
+gateway makes neither a second account nor a missing one. An account that was there before follows the application
+only if that is asked for, a platform owner never, and no tenant loses its last admin.
+
+Two users of the application whose emails become one identifier here are two people: the second one would get the first
+one's account, and sign in to it with their own password. Within one import all rows of such an email are refused.
+Between imports the key of the user is compared: the column `id` if the query gives it, else the email as it is
+spelled there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gateway.accounts.csv_import import reading as bulk
+from gateway.accounts.csv_import.reading import Create, Reject, Skip
+from gateway.model.account import Account, Module, Role, Status, Unacceptable
+from gateway.model.secret import Secret
+
+COLUMNS = (*bulk.REQUIRED, *bulk.OPTIONAL, "modules", "id")
+MAX_KEY = 320  # characters
+BY_ID, BY_SPELLING = "id:", "email:"
+BY_HAND = "a platform owner is only changed by hand"
+LAST_ADMIN = "the last admin of {}, until there is another one"
+FOREIGN = "there is an account with this email that this source did not make; --adopt lets it follow"
+TWICE = "row {} has the same email"
+OTHER_USER = "at the last import another user of the application had this email; --adopt gives this one the account"
+MOVED = "this user had the email {} at the last import; change it in the gateway first"
+PASSWORD_STAYS = "the password was changed in the gateway as well, and stays"  # noqa: S105 - a remark
+Row = tuple[int, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last import from this source saw: `identifier`, `hash_digest` and `user_key` are the application's.
+
+    `disabled_at` is set if an import disabled the account, `was_created` if one made it.
+    """
+
+    account: str
+    identifier: str
+    hash_digest: bytes | None
+    was_created: bool
+    imported_at: int
+    disabled_at: int | None
+    user_key: str | None = None
+
+    def is_another_user(self, row: Wanted) -> bool:
+        """Whether it was another user who had the row's email. An import of before, or by another query, can't tell."""
+        was, now = self.user_key, row.create.user_key
+        if was is None or was == now:
+            return False
+        if was.startswith(BY_ID):
+            return now.startswith(BY_ID)
+        return now.startswith(BY_SPELLING) and self.identifier == row.identifier
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What there is. `repassworded`: whose password was changed in the gateway since the last import."""
+
+    accounts: tuple[Account, ...]
+    known: tuple[Known, ...]
+    repassworded: frozenset[str]
+    owners: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """`adopt` lets accounts follow that were there before; `disable_missing` disables who is gone."""
+
+    adopt: bool = False
+    disable_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row that can be read. Where it `names_tenant` not, an account keeps its own."""
+
+    create: Create
+    names_tenant: bool
+
+    @property
+    def identifier(self) -> str:
+        return self.create.identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """`after` is what the account becomes, perhaps what it is. `hash_digest` is what to remember of the row's hash."""
+
+    line: int
+    identifier: str
+    account: Account
+    after: Account
+    known: Known | None
+    hash_digest: bytes | None
+    remarks: tuple[str, ...] = ()
+    user_key: str = ""
+
+    @property
+    def brings_nothing(self) -> bool:
+        """Whether neither the account changes nor what is remembered of it, but for the time."""
+        before = self.known
+        return (
+            before is not None
+            and self.after == self.account
+            and before
+            == replace(
+                before,
+                identifier=self.identifier,
+                hash_digest=self.hash_digest,
+                disabled_at=None,
+                user_key=self.user_key,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Disable:
+    """An account whose person is gone."""
+
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The same, but it stays as it is."""
+
+    account: Account
+    reason: str
+
+
+Verdict = Create | Follow | Skip | Reject | Disable | Keep
+
+
+def plan(rows: Iterable[Row], state: State, wishes: Wishes) -> list[Verdict]:
+    """Return what would become of each row, in their order, and then of each account that is gone."""
+    read = [read_row(line, row) for line, row in rows]
+    return Planner(state, wishes, read).plan()
+
+
+def read_row(line: int, row: Mapping[str, str]) -> Wanted | Reject:
+    judged = bulk.judge(line, row)
+    if isinstance(judged, Reject):
+        return judged
+    try:
+        modules = read_modules(row["modules"]) if "modules" in row else judged.modules
+    except Unacceptable as error:
+        return Reject(line, judged.identifier, str(error), judged.identifier)
+    department = "" if "modules" in row else judged.unknown_department
+    wanted = replace(judged, modules=modules, unknown_department=department, user_key=user_key_of(row))
+    return Wanted(wanted, bool(row.get("tenant")))
+
+
+def user_key_of(row: Mapping[str, str]) -> str:
+    """Return what tells this user of the application from all others there."""
+    key = f"{BY_ID}{row['id']}" if row.get("id") else f"{BY_SPELLING}{row.get('email', '')}"
+    return key.replace("\0", "\ufffd")[:MAX_KEY]  # PostgreSQL takes no NUL
+
+
+def read_modules(text: str) -> frozenset[Module]:
+    """Read names with commas between them, in the words of the table: `hr,legal`."""
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    if not set(names) <= set(Module):
+        raise Unacceptable(f"Modules are {', '.join(Module)}, with commas between them.")
+    return frozenset(Module(name) for name in names)
+
+
+def digest_of(password_hash: Secret[str] | None) -> bytes | None:
+    """Return what is remembered of a hash in the application."""
+    return hashlib.sha256(password_hash.reveal().encode("utf-8")).digest() if password_hash else None
+
+
+class Planner:
+    """Looks things up; `admins` are the active ones that each tenant would be left with."""
+
+    def __init__(self, state: State, wishes: Wishes, rows: list[Wanted | Reject]) -> None:
+        self._state = state
+        self._wishes = wishes
+        self._rows = rows
+        self._duplicates = bulk.find_duplicates(row.create if isinstance(row, Wanted) else row for row in rows)
+        self._by_id = {account.id: account for account in state.accounts}
+        self._by_identifier = {account.identifier: account for account in state.accounts}
+        self._known = {known.identifier: known for known in state.known}
+        self._known_by_account = {known.account: known for known in state.known}
+        self._known_by_id = {
+            known.user_key: known for known in state.known if known.user_key and known.user_key.startswith(BY_ID)
+        }
+        # Whom a row is about, even if it is refused: that person is not gone.
+        self._present = {row.identifier for row in rows} | {
+            self._known_by_id[row.create.user_key].identifier
+            for row in rows
+            if isinstance(row, Wanted) and row.create.user_key in self._known_by_id
+        }
+        self._admins = Counter(account.tenant for account in state.accounts if is_admin(account))
+
+    def plan(self) -> list[Verdict]:
+        followed: set[str] = set()
+        verdicts: list[Verdict] = []
+        for row in self._rows:
+            if isinstance(row, Reject):
+                verdicts.append(row)
+                continue
+            verdict = self._judge(row)
+            if isinstance(verdict, Follow):
+                followed.add(verdict.account.id)
+            verdicts.append(verdict)
+        return [*verdicts, *self._judge_gone(followed)]
+
+    def _judge(self, row: Wanted) -> Create | Follow | Skip | Reject:
+        line, identifier = row.create.line, row.identifier
+        if line in self._duplicates:
+            return Reject(line, identifier, TWICE.format(self._duplicates[line]), identifier)
+        account, known = self._find(identifier)
+        if identifier in self._state.owners or (account and account.identifier in self._state.owners):
+            return Skip(line, identifier, BY_HAND)
+        moved = self._known_by_id.get(row.create.user_key)
+        if moved is not None and (account is None or account.id != moved.account):
+            return Skip(line, identifier, MOVED.format(moved.identifier))
+        if account is None:
+            return row.create
+        if known is None:
+            return self._follow(row, account, None) if self._wishes.adopt else Skip(line, identifier, FOREIGN)
+        if moved is None and known.identifier != identifier and known.identifier in self._present:
+            return Skip(line, identifier, f"the account with this email is {known.identifier} in the application")
+        if known.is_another_user(row) and not self._wishes.adopt:
+            return Reject(line, identifier, OTHER_USER, identifier)
+        return self._follow(row, account, known)
+
+    def _find(self, identifier: str) -> tuple[Account | None, Known | None]:
+        """By the email at the last import; else by the account's own, which may have been changed on both sides."""
+        known = self._known.get(identifier)
+        if known is not None:
+            return self._by_id[known.account], known
+        account = self._by_identifier.get(identifier)
+        return account, self._known_by_account.get(account.id) if account else None
+
+    def _follow(self, row: Wanted, account: Account, known: Known | None) -> Follow:
+        wanted, remarks = row.create, []
+        new_hash = wanted.password_hash if self._is_news(account, known, wanted.password_hash) else None
+        if new_hash is not None and account.id in self._state.repassworded:
+            new_hash = None
+            remarks.append(PASSWORD_STAYS)
+        is_back = account.status is Status.DISABLED and known is not None and known.disabled_at is not None
+        after = replace(
+            account,
+            name=wanted.name,
+            role=wanted.role,
+            tenant=wanted.tenant if row.names_tenant else account.tenant,
+            modules=wanted.modules,
+            status=Status.ACTIVE if is_back else account.status,
+            password_hash=new_hash or account.password_hash,
+        )
+        if self._would_leave_none(account, after):
+            after = replace(after, role=account.role, tenant=account.tenant)
+            remarks.append(f"stays admin: {LAST_ADMIN.format(account.tenant)}")
+        digest = digest_of(wanted.password_hash) or (known.hash_digest if known else None)
+        return Follow(wanted.line, row.identifier, account, after, known, digest, tuple(remarks), wanted.user_key)
+
+    def _is_news(self, account: Account, known: Known | None, given: Secret[str] | None) -> bool:
+        """Whether the application has another password than at the last import, or the gateway has none."""
+        if given is None or account.password_hash is None:
+            return given is not None
+        return known is not None and digest_of(given) != known.hash_digest
+
+    def _judge_gone(self, followed: set[str]) -> Iterator[Disable | Keep]:
+        for known in sorted(self._state.known, key=lambda known: known.identifier):
+            account = self._by_id[known.account]
+            is_here = known.identifier in self._present or account.id in followed
+            if known.was_created and not is_here and account.status is Status.ACTIVE:
+                yield self._miss(account)
+
+    def _miss(self, account: Account) -> Disable | Keep:
+        if account.identifier in self._state.owners:
+            return Keep(account, BY_HAND)
+        if not self._wishes.disable_missing:
+            return Keep(account, "--disable-missing would disable it")
+        if self._would_leave_none(account, replace(account, status=Status.DISABLED)):
+            return Keep(account, LAST_ADMIN.format(account.tenant))
+        return Disable(account)
+
+    def _would_leave_none(self, before: Account, after: Account) -> bool:
+        """Whether the tenant would lose its last admin; if it loses another one, that is counted.
+
+        Admins who are only now added don't count, so that a row that comes to nothing takes nobody's place.
+        """
+        if not is_admin(before) or (is_admin(after) and after.tenant == before.tenant):
+            return False
+        if self._admins[before.tenant] <= 1:
+            return True
+        self._admins[before.tenant] -= 1
+        return False
+
+
+def is_admin(account: Account) -> bool:
+    return account.role is Role.ADMIN and account.status is Status.ACTIVE

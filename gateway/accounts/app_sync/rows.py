@@ -1,0 +1,106 @@
+"""What the last import saw of accounts that follow the application's users: one row for an account and a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select, update
+
+from gateway.accounts.app_sync.plan import Known
+from gateway.model.account import Account, Role, Status
+from gateway.model.event import Event
+from gateway.store import Transaction
+from gateway.store.schema import accounts, audit, imported, tenants
+from gateway.store.upsert import upsert
+
+
+async def list_known(tx: Transaction, source: str) -> list[Known]:
+    query = select(
+        imported.c.account,
+        imported.c.identifier,
+        imported.c.hash_digest,
+        imported.c.was_created,
+        imported.c.imported_at,
+        imported.c.disabled_at,
+        imported.c.user_key,
+    ).where(imported.c.source == source)
+    return [Known(*row) for row in await tx.execute(query)]
+
+
+async def list_repassworded(tx: Transaction, source: str) -> set[str]:
+    """Return the accounts whose password was changed in the gateway since the last import."""
+    query = (
+        select(imported.c.account)
+        .join(audit, audit.c.account == imported.c.account)
+        .where(
+            imported.c.source == source,
+            audit.c.event == Event.PASSWORD_CHANGED.value,
+            audit.c.at > imported.c.imported_at,
+        )
+        .distinct()
+    )
+    return set((await tx.execute(query)).scalars())
+
+
+async def remember(tx: Transaction, source: str, known: Known) -> None:
+    """Keep what was seen now. Whether an import made the account was settled by the first one."""
+    seen = {
+        "identifier": known.identifier,
+        "hash_digest": known.hash_digest,
+        "imported_at": known.imported_at,
+        "disabled_at": known.disabled_at,
+        "user_key": known.user_key,
+    }
+    await tx.execute(
+        upsert(tx, imported)
+        .values(account=known.account, source=source, was_created=known.was_created, **seen)
+        .on_conflict_do_update(index_elements=["account", "source"], set_=seen)
+    )
+
+
+async def touch(tx: Transaction, source: str, account_ids: Sequence[str], now: int) -> None:
+    """Note that these were seen again, and nothing about them was new."""
+    if account_ids:
+        statement = (
+            update(imported)
+            .where(imported.c.source == source, imported.c.account == bindparam("seen"))
+            .values(imported_at=now)
+        )
+        await tx.execute(statement, [{"seen": account_id} for account_id in account_ids])
+
+
+async def has_other_admin(tx: Transaction, account: Account) -> bool:
+    """Whether the account's tenant has another active admin."""
+    query = (
+        select(accounts.c.id)
+        .where(
+            accounts.c.tenant == account.tenant,
+            accounts.c.role == Role.ADMIN.value,
+            accounts.c.status == Status.ACTIVE.value,
+            accounts.c.id != account.id,
+        )
+        .limit(1)
+    )
+    return (await tx.execute(query)).one_or_none() is not None
+
+
+async def mark_disabled(tx: Transaction, source: str, account_id: str, now: int) -> None:
+    statement = (
+        update(imported).where(imported.c.account == account_id, imported.c.source == source).values(disabled_at=now)
+    )
+    await tx.execute(statement)
+
+
+async def set_profile(tx: Transaction, account: Account) -> None:
+    """Store name, tenant and modules; a tenant that is new is added."""
+    await tx.execute(
+        upsert(tx, tenants)
+        .values(slug=account.tenant, name=account.tenant, status="active")
+        .on_conflict_do_nothing(index_elements=["slug"])
+    )
+    statement = (
+        update(accounts)
+        .where(accounts.c.id == account.id)
+        .values(name=account.name, tenant=account.tenant, modules=",".join(sorted(account.modules)))
+    )
+    await tx.execute(statement)

@@ -1,0 +1,141 @@
+"""Carries out what app_users.py plans: each change with its audit row, a hundred accounts in a transaction.
+
+So people can sign in meanwhile, on SQLite too. What somebody else changes between plan and transaction is left alone.
+If an import breaks off, the next one goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.accounts import change, rows
+from gateway.accounts.app_sync import rows as imported
+from gateway.accounts.app_sync.plan import (
+    Disable,
+    Follow,
+    Keep,
+    Known,
+    Row,
+    State,
+    Verdict,
+    Wishes,
+    digest_of,
+    is_admin,
+    plan,
+)
+from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip
+from gateway.model.account import Account, Status
+from gateway.model.event import Event
+from gateway.store import Store, Transaction
+
+BATCH = 100
+MEANWHILE = "it was changed at this very moment; import again"
+
+
+class AppImport:
+    """`source` names the application's database, `by` the operator; `now` is when the database was read, before it."""
+
+    def __init__(self, store: Store, *, source: str, owners: frozenset[str], by: str, now: int) -> None:
+        self._store = store
+        self._source = source
+        self._owners = owners
+        self._by = f"{by}, import from {source}"
+        self._now = now
+
+    async def show(self, given: list[Row], wishes: Wishes) -> list[Verdict]:
+        """Say what would become of the rows."""
+        async with self._store.reading() as tx:
+            return await self._plan(tx, given, wishes)
+
+    async def apply(self, given: list[Row], wishes: Wishes) -> list[Verdict]:
+        """Do it; return what was done."""
+        return await self.carry_out(await self.show(given, wishes))
+
+    async def carry_out(self, planned: list[Verdict]) -> list[Verdict]:
+        """Do what was shown, as far as it still holds; return what was done."""
+        seen = [verdict.account.id for verdict in planned if isinstance(verdict, Follow) and verdict.brings_nothing]
+        async with self._store.transaction(announce=False) as tx:
+            await imported.touch(tx, self._source, seen, self._now)
+        done: list[Verdict] = []
+        for start in range(0, len(planned), BATCH):
+            done += await self._carry_out_all(planned[start : start + BATCH])
+        return done
+
+    async def _carry_out_all(self, planned: list[Verdict]) -> list[Verdict]:
+        """A batch without any change needs no transaction."""
+        if not any(is_change(verdict) for verdict in planned):
+            return planned
+        async with self._store.transaction() as tx:
+            return [await self._carry_out(tx, verdict) if is_change(verdict) else verdict for verdict in planned]
+
+    async def _plan(self, tx: Transaction, given: list[Row], wishes: Wishes) -> list[Verdict]:
+        state = State(
+            accounts=tuple(await rows.list_all(tx)),
+            known=tuple(await imported.list_known(tx, self._source)),
+            repassworded=frozenset(await imported.list_repassworded(tx, self._source)),
+            owners=self._owners,
+        )
+        return plan(given, state, wishes)
+
+    async def _carry_out(self, tx: Transaction, verdict: Verdict) -> Verdict:
+        match verdict:
+            case Create():
+                account = await change.create(tx, verdict, self._by, self._now)
+                if account is None:
+                    return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
+                digest = digest_of(verdict.password_hash)
+                known = Known(account.id, verdict.identifier, digest, True, self._now, None, verdict.user_key)
+                await imported.remember(tx, self._source, known)
+            case Follow():
+                if not await self._still_holds(tx, verdict.account, verdict.after):
+                    return Skip(verdict.line, verdict.identifier, MEANWHILE)
+                await self._change(tx, verdict.account, verdict.after)
+                known = Known(
+                    verdict.account.id,
+                    verdict.identifier,
+                    verdict.hash_digest,
+                    False,
+                    self._now,
+                    None,
+                    verdict.user_key,
+                )
+                await imported.remember(tx, self._source, known)
+            case Disable(account):
+                if not await self._still_holds(tx, account, replace(account, status=Status.DISABLED)):
+                    return Keep(account, MEANWHILE)
+                await change.set_status(tx, account, Status.DISABLED, self._by, self._now)
+                await imported.mark_disabled(tx, self._source, account.id, self._now)
+        return verdict
+
+    async def _still_holds(self, tx: Transaction, before: Account, after: Account) -> bool:
+        """Whether the account is what the plan went by, and its tenant would still keep an admin."""
+        if await rows.find(tx, before.id, lock=True) != before:
+            return False
+        stays = not is_admin(before) or (is_admin(after) and after.tenant == before.tenant)
+        return stays or await imported.has_other_admin(tx, before)
+
+    async def _change(self, tx: Transaction, before: Account, after: Account) -> None:
+        changes = changes_of(before, after)
+        if changes:
+            await imported.set_profile(tx, after)
+            await change.note(tx, Event.ACCOUNT_UPDATED, after, self._by, self._now, changes)
+        if after.role is not before.role:
+            await change.set_role(tx, before, after.role, self._by, self._now)
+        if after.password_hash is not None and after.password_hash != before.password_hash:
+            await change.set_password(tx, after, after.password_hash, self._by, self._now)
+        if after.status is not before.status:
+            await change.set_status(tx, after, after.status, self._by, self._now)
+
+
+def is_change(verdict: Verdict) -> bool:
+    return isinstance(verdict, Create | Disable) or (isinstance(verdict, Follow) and not verdict.brings_nothing)
+
+
+def changes_of(before: Account, after: Account) -> dict[str, str]:
+    """Return what changes of name, tenant and modules, in words."""
+    said = {
+        "name": (before.name, after.name),
+        "tenant": (before.tenant, after.tenant),
+        "modules": (",".join(sorted(before.modules)) or "none", ",".join(sorted(after.modules)) or "none"),
+    }
+    return {key: f"{old} -> {new}" for key, (old, new) in said.items() if old != new}

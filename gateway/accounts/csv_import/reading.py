@@ -1,0 +1,242 @@
+"""Accounts from a CSV file: what each row would become, decided before anything is done.
+
+The columns are OtiumWork's: `email,name,department,role`, and optionally `tenant` and `password_hash`. A
+department that is called like a module (finance, hr, legal) gives that module.
+
+A file may be made to cost as much as it can, so each step here is short: no line, cell or header is read beyond its
+bound, and rows come one by one, so that whoever reads them can pause in between.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.model.account import (
+    DEFAULT_TENANT,
+    Account,
+    Module,
+    Role,
+    Status,
+    Unacceptable,
+    check_name,
+    check_tenant,
+    normalise_identifier,
+)
+from gateway.model.secret import Secret
+from gateway.passwords.hashes import is_known, is_usable
+
+REQUIRED = ("email", "name", "department", "role")
+OPTIONAL = ("tenant", "password_hash")
+MAX_ROW = 20_000  # characters, over all of its lines
+MAX_COLUMNS = 200
+MAX_CELL = 1_000  # characters of a cell that is ours: a password hash is the longest
+LINES_PER_ROW = 4  # in a file whose rows are counted: blank lines, and cells with line breaks
+NOT_FREE = "this tenant can't have an account with this email"
+Row = tuple[int, Mapping[str, str]]  # the line in the file, and its cells
+
+
+class UnreadableFile(ValueError):
+    """The file is no CSV of accounts; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The account that a row would become. `unknown_department` is one that gives no module.
+
+    `user_key` is the application's name for its user (see app_sync.plan), "" where there is none.
+    """
+
+    line: int
+    identifier: str
+    name: str
+    tenant: str
+    role: Role
+    modules: frozenset[Module]
+    password_hash: Secret[str] | None
+    unknown_department: str = ""
+    user_key: str = field(default="", compare=False)
+
+    def account(self, account_id: str, now: int, *, is_invited: bool = False) -> Account:
+        """Return the account; whoever is invited chooses the password, whatever the row says."""
+        return Account(
+            id=account_id,
+            identifier=self.identifier,
+            name=self.name,
+            tenant=self.tenant,
+            role=self.role,
+            modules=self.modules,
+            status=Status.ACTIVE,
+            password_hash=None if is_invited else self.password_hash,
+            created_at=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    line: int
+    identifier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """`email` is as it stood in the file, `identifier` what it becomes ("" if it is no address)."""
+
+    line: int
+    email: str
+    reason: str
+    identifier: str = ""
+
+
+Verdict = Create | Skip | Reject
+
+
+def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
+    """Yield each row: its cells under the columns that are ours. Others are left out.
+
+    Takes what Excel writes: a BOM, CRLF, semicolons. Raises UnreadableFile, perhaps after some rows, where the header
+    lacks a column, the text is not UTF-8, a row is longer than MAX_ROW, or there are more than `max_rows`.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile("the file is not UTF-8; save it as 'CSV UTF-8'") from error
+    first = text[:MAX_ROW].partition("\n")[0]
+    lines = Lines(text, None if max_rows is None else (max_rows + 1) * LINES_PER_ROW)
+    reader = csv.reader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
+    count = 0
+    try:
+        places = places_of(next(reader, []))
+        lines.begin_row()
+        for cells in reader:
+            lines.begin_row()
+            if cells:
+                count += 1
+                if max_rows is not None and count > max_rows:
+                    raise UnreadableFile(f"the file has too many rows; split it into files of at most {max_rows}")
+                yield reader.line_num, {name: cells[at].strip() for name, at in places.items() if at < len(cells)}
+    except csv.Error as error:
+        raise UnreadableFile(f"line {reader.line_num + 1} is no row of a CSV file: {error}") from error
+
+
+class Lines:
+    """The lines of a text for csv.reader, which otherwise takes a row of any length in one step."""
+
+    def __init__(self, text: str, max_lines: int | None) -> None:
+        self._file = io.StringIO(text, newline="")
+        self._max_lines = max_lines
+        self._count = 0
+        self._length = 0  # of the row that is being read
+
+    def begin_row(self) -> None:
+        self._length = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_ROW + 1)
+        if not line:
+            raise StopIteration
+        self._count += 1
+        self._length += len(line)
+        if self._length > MAX_ROW:
+            raise UnreadableFile(f"line {self._count} is no row of a CSV file: it is longer than {MAX_ROW} characters")
+        if self._max_lines is not None and self._count > self._max_lines:
+            raise UnreadableFile(f"the file has more than {self._max_lines} lines; split it into several")
+        return line
+
+
+def places_of(header: list[str]) -> Mapping[str, int]:
+    """Return where the cells of each of our columns are. Raises UnreadableFile if one is missing."""
+    if len(header) > MAX_COLUMNS:
+        raise UnreadableFile(f"the first line names more than {MAX_COLUMNS} columns")
+    columns = [name.strip().lower() for name in header]
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise UnreadableFile(
+            f"the first line must name the columns {', '.join(REQUIRED)}, with commas or semicolons between them; "
+            f"{missing[0]} is missing"
+        )
+    twice = [name for name in (*REQUIRED, *OPTIONAL) if columns.count(name) > 1]
+    if twice:
+        raise UnreadableFile(f"the first line names the column {twice[0]} twice")
+    return {name: columns.index(name) for name in (*REQUIRED, *OPTIONAL) if name in columns}
+
+
+def plan(rows: Iterable[Row], existing: Iterable[str], owners: frozenset[str]) -> list[Verdict]:
+    """Return what would become of each row; `existing` are the identifiers that are taken."""
+    judged = [judge(line, row) for line, row in rows]
+    duplicates, taken = find_duplicates(judged), set(existing)
+    return [settle(verdict, duplicates, taken, owners) for verdict in judged]
+
+
+def settle(verdict: Create | Reject, duplicates: Mapping[int, int], taken: set[str], owners: frozenset[str]) -> Verdict:
+    if isinstance(verdict, Reject):
+        return verdict
+    line, identifier = verdict.line, verdict.identifier
+    if line in duplicates:
+        return Reject(line, identifier, f"duplicate of line {duplicates[line]}", identifier)
+    if identifier in owners:
+        return Reject(line, identifier, "platform owners are not imported; add them by hand", identifier)
+    if identifier in taken:
+        return Skip(line, identifier, "this person already has an account")
+    return verdict
+
+
+def find_duplicates(judged: Iterable[Create | Reject]) -> dict[int, int]:
+    """Return each line whose identifier stands in another line too, with that line: the first one, or the second.
+
+    Nobody can tell which of them is meant, so all are refused. A row that is refused for another reason counts: in an
+    application where `Wanda@` and `wanda@` are two users, the one that can be read may be the wrong one.
+    """
+    lines: dict[str, list[int]] = {}
+    for verdict in judged:
+        if verdict.identifier:
+            lines.setdefault(verdict.identifier, []).append(verdict.line)
+    several = [found for found in lines.values() if len(found) > 1]
+    return {line: found[1] if line == found[0] else found[0] for found in several for line in found}
+
+
+def judge(line: int, row: Mapping[str, str]) -> Create | Reject:
+    """Return what a row would become by what stands in it alone."""
+    email = row.get("email", "")
+    identifier = ""
+    try:
+        if any(len(cell) > MAX_CELL for cell in row.values()):
+            raise Unacceptable(f"A cell has at most {MAX_CELL} characters.")
+        identifier = normalise_identifier(email)
+        department = row.get("department", "").lower()
+        is_module = department in set(Module)
+        return Create(
+            line=line,
+            identifier=identifier,
+            name=check_name(row.get("name", "")),
+            tenant=check_tenant(row.get("tenant") or DEFAULT_TENANT),
+            role=read_role(row.get("role", "")),
+            modules=frozenset([Module(department)]) if is_module else frozenset(),
+            password_hash=read_hash(row.get("password_hash", "")),
+            unknown_department="" if is_module else department,
+        )
+    except Unacceptable as error:
+        return Reject(line, email, str(error), identifier)
+
+
+def read_role(text: str) -> Role:
+    try:
+        return Role(text.lower())
+    except ValueError:
+        raise Unacceptable(f"A role is one of {', '.join(Role)}.") from None
+
+
+def read_hash(text: str) -> Secret[str] | None:
+    if not text:
+        return None
+    if not is_known(text):
+        raise Unacceptable("A password hash is Werkzeug's pbkdf2 or scrypt, or argon2id.")
+    if not is_usable(text):
+        raise Unacceptable("This password hash takes too long, or too much memory, to compare with. Leave it out.")
+    return Secret(text)

@@ -1,0 +1,1 @@
+"""The composition root: makes every object and gives each what it uses."""

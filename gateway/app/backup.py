@@ -1,0 +1,195 @@
+"""A backup: a folder with the store as it was at one moment, the settings, and a manifest that names all of it.
+
+Secrets are never in it. The manifest names those that are needed to use it, and holds the public names of the keys
+that sealed what is in the store, so that a wrong secret is noticed before anything is replaced.
+
+A restore can bring back what was undone since: sessions that were ended, links that were used. It therefore ends every
+session and every link, and holds back the mails that waited then. What else is older, like roles and used backup
+codes, cannot be known; docs/operations.md says what to look at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import delete, func, select, union, update
+
+from gateway import __version__
+from gateway.accounts import rows as account_rows
+from gateway.accounts.change import end_sessions
+from gateway.accounts.email_changes import is_open as email_change_is_open
+from gateway.accounts.links import Purpose
+from gateway.crypto.sealing import NAME_BYTES, key_names
+from gateway.settings import Settings
+from gateway.settings.load import (
+    ACCESS_FILE,
+    OWNERS_VARIABLE,
+    SECRET_CREDENTIAL,
+    SECRET_VARIABLE,
+    SETTINGS_FILE,
+    is_setting,
+)
+from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE
+from gateway.store import Transaction
+from gateway.store.copying import copy_to, sync
+from gateway.store.location import PostgreSQL, locate, open_private, without_password
+from gateway.store.schema import (
+    attempts,
+    backup_codes,
+    email_changes,
+    kept_forms,
+    magic_links,
+    mailed_links,
+    outbox,
+    sessions,
+    totp,
+)
+from gateway.store.version import NEWEST, read_version
+
+MANIFEST = "manifest.json"
+SUMS = "SHA256SUMS"
+FORMAT = 1
+CHUNK = 1_048_576
+
+
+class Unusable(Exception):
+    """The folder holds no backup that can be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`files` are SHA-256 sums by name; `secrets` and `environment` are names of what is needed and not here."""
+
+    format: int
+    version: str
+    made_at: str
+    schema: str
+    secrets: list[str]
+    keys: list[str]
+    environment: list[str]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is to be known of a store before it is copied: its schema, and the names of the keys in use, in hex."""
+
+    schema: str
+    keys: list[str]
+
+
+async def look(tx: Transaction) -> Facts:
+    sealed = (
+        select(func.substr(totp.c.secret, 1, NAME_BYTES)).where(totp.c.secret.is_not(None)),
+        select(func.substr(backup_codes.c.digest, 1, NAME_BYTES)),
+        select(func.substr(outbox.c.content, 1, NAME_BYTES)).where(outbox.c.sent_at.is_(None)),
+    )
+    names = (await tx.execute(union(*sealed))).scalars().all()
+    return Facts(await read_version(tx), sorted(bytes(name).hex() for name in names))
+
+
+def make(
+    settings: Settings, config: Path, folder: Path, facts: Facts, environ: Mapping[str, str], now: int
+) -> Manifest:
+    """Make a backup in the new folder `folder`; its manifest is written last. Raises StoreUnavailable, OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=False)
+    location = locate(settings.store.url)
+    files = [copy_to(location, folder), *copy_settings(location, config, folder)]
+    manifest = Manifest(
+        format=FORMAT,
+        version=__version__,
+        made_at=datetime.fromtimestamp(now, UTC).isoformat(),
+        schema=facts.schema,
+        secrets=list(needed_secrets(settings)),
+        keys=facts.keys,
+        environment=sorted(name for name in environ if name == OWNERS_VARIABLE or is_setting(name)),
+        files={file.name: sum_of(file) for file in files},
+    )
+    write_private(folder / SUMS, "".join(f"{total}  {name}\n" for name, total in manifest.files.items()))
+    write_private(folder / MANIFEST, json.dumps(asdict(manifest), indent=2) + "\n")
+    for file in folder.iterdir():
+        sync(file)
+    sync(folder)
+    return manifest
+
+
+def copy_settings(location: object, config: Path, folder: Path) -> list[Path]:
+    """Copy the files of settings. A password in the database's address is left out."""
+    copied = []
+    for name in (SETTINGS_FILE, ACCESS_FILE):
+        if (config / name).exists():
+            text = (config / name).read_text("utf-8")
+            if isinstance(location, PostgreSQL):
+                plain, password = without_password(location.dsn)
+                text = text.replace(location.dsn, plain) if password else text
+            write_private(folder / name, text)
+            copied.append(folder / name)
+    return copied
+
+
+def needed_secrets(settings: Settings) -> list[str]:
+    named = [f"{SECRET_VARIABLE}, or the credential {SECRET_CREDENTIAL}"]
+    if settings.mail_password is not None:
+        named.append(f"{MAIL_PASSWORD_VARIABLE}, or the credential {MAIL_PASSWORD_CREDENTIAL}")
+    named += [f"the credential {name}, or its variable" for name in sorted(settings.credentials)]
+    location = locate(settings.store.url)
+    if isinstance(location, PostgreSQL) and without_password(location.dsn)[1]:
+        named.append("the password in store.url")
+    return named
+
+
+def read(folder: Path, settings: Settings) -> Manifest:
+    """Return the manifest of a backup that is whole and can be used with `settings`. Raises Unusable."""
+    try:
+        manifest = Manifest(**json.loads((folder / MANIFEST).read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise Unusable(f"{folder} holds no backup: {MANIFEST} is missing or can't be read") from error
+    for name, total in manifest.files.items():
+        if not (folder / name).is_file() or sum_of(folder / name) != total:
+            raise Unusable(f"{folder / name} is not what was backed up: it was changed, or is incomplete")
+    if manifest.format != FORMAT or manifest.schema > NEWEST:
+        raise Unusable(f"the backup was made by version {manifest.version}; install that version, or a later one")
+    given = {name.hex() for name in key_names(settings.secrets)}
+    if not given.issuperset(manifest.keys):
+        reason = "the backup was made with another secret; without it nobody's TOTP can be read"
+        raise Unusable(f"{reason}. Give it as one more line of {SECRET_VARIABLE}, below the one in use")
+    return manifest
+
+
+async def settle(tx: Transaction, by: str, now: int) -> int:
+    """End what may have been ended since the backup. Returns how many sessions there were."""
+    ended = 0
+    signed_in = select(sessions.c.account).where(sessions.c.ended_at.is_(None)).distinct()
+    for account_id in (await tx.execute(signed_in)).scalars().all():
+        account = await account_rows.find(tx, account_id)
+        if account is not None:
+            ended += await end_sessions(tx, account, by, now)
+    for table in (attempts, magic_links, kept_forms):
+        await tx.execute(delete(table))
+    still_good = (mailed_links.c.used_at.is_(None), mailed_links.c.superseded_at.is_(None))
+    # A former email can still be brought back: nobody else may be able to, and it gives nobody anything new.
+    is_undo = mailed_links.c.purpose == Purpose.EMAIL_UNDO.value
+    await tx.execute(update(mailed_links).where(*still_good, ~is_undo).values(superseded_at=now))
+    await tx.execute(update(email_changes).where(email_change_is_open).values(ended_at=now))
+    waits = (outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
+    await tx.execute(update(outbox).where(*waits).values(abandoned_at=now, trouble="it waited in a backup"))
+    return ended
+
+
+def sum_of(file: Path) -> str:
+    total = hashlib.sha256()
+    with file.open("rb") as content:
+        while chunk := content.read(CHUNK):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def write_private(file: Path, text: str) -> None:
+    with os.fdopen(open_private(file), "w", encoding="utf-8") as writer:
+        writer.write(text)

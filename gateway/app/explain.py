@@ -1,0 +1,131 @@
+"""Why a request would be forwarded or not: by the code that decides, fed with a request made up for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, urlsplit
+
+from gateway.app.gateway import identities_of, reader_of
+from gateway.edge.request_line import SERVER_ITSELF
+from gateway.model.account import Account, Status
+from gateway.model.factor import Proof, required_factors
+from gateway.model.inbound import Inbound, Resource
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.policy.decision import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
+from gateway.settings import Settings
+from gateway.web.routes import rules_of
+from gateway.wire.failures import Failure
+
+ADDRESS = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+METHOD = re.compile(r"[A-Z][A-Z-]*")
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+def explain(
+    settings: Settings,
+    method: str,
+    url: str,
+    account: Account | None,
+    has_totp: bool,
+    now: int,
+    fields: Iterable[str] = (),
+) -> dict[str, str]:
+    """Return the decision, what made it, and the identity that would be sent, as label and text.
+
+    The session is as fresh as one can be; `has_totp` says whether the account has set TOTP up. `fields` are further
+    lines of the request's head, like `Depth: 0`. Raises Unclear where `method` or `url` is none, and can't be taken for
+    one.
+    """
+    method = read_method(method)
+    host, target = read_url(url, settings.public_url)
+    head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *fields))
+    inbound = reader_of(settings).read(head.encode("utf-8", "replace"), "")
+    if isinstance(inbound, Failure):
+        return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
+    if account is not None and account.status is not Status.ACTIVE:
+        account = None
+    session = session_of(settings, account, has_totp, now) if account else None
+    decision = decide(inbound, session, rules_of(settings), now)
+    explanation = {
+        "decision": describe(decision, inbound),
+        "because": str(decision.by),
+        "path": " and ".join(inbound.readings),
+    }
+    if inbound.reach:
+        explanation["reaches"] = "; ".join(describe_resource(resource) for resource in inbound.reach)
+    if isinstance(decision, Forward) and decision.session:
+        hidden = {name: Secret("…") for name in settings.credentials}
+        told = identities_of(settings.model_copy(update={"credentials": hidden})).fields(decision.session, now)
+        explanation["identity"] = "; ".join(
+            f"{name}: {value}" for name, value in told if not name.endswith("Assertion")
+        )
+    return explanation
+
+
+class Unclear(ValueError):
+    """What was asked about is no request; says what to write instead."""
+
+
+def read_method(text: str) -> str:
+    method = text.upper()
+    if not METHOD.fullmatch(method):
+        raise Unclear(f"{text!r} is no method; write one like GET, and behind it the path")
+    return method
+
+
+def read_url(text: str, public_url: str) -> tuple[str, str]:
+    """Return (host, target) as a browser sends them for a path, or for a whole address."""
+    target = quote(text, safe=PRINTABLE, errors="surrogateescape")
+    address = ADDRESS.fullmatch(target)
+    if address is not None:
+        rest = address[2]
+        return address[1], rest if rest.startswith("/") else f"/{rest}"
+    if not target.startswith(("/", "*")):
+        raise Unclear(f"{text!r} is no path; write /{text}, or a whole address like {public_url}/{text}")
+    return urlsplit(public_url).netloc, target
+
+
+def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -> Session:
+    """Return the session that a sign-in of `account` would open."""
+    is_owner = account.identifier in settings.access.owners
+    required = required_factors(is_owner=is_owner, has_totp=has_totp)
+    return Session(
+        id="ses_explained",
+        account=account.id,
+        identifier=account.identifier,
+        name=account.name,
+        tenant=account.tenant,
+        role=account.role,
+        modules=account.modules,
+        is_owner=is_owner,
+        proofs=tuple(Proof(factor, now) for factor in required),
+        started_at=now,
+        seen_at=now,
+        has_totp=has_totp,
+    )
+
+
+def describe_resource(resource: Resource) -> str:
+    return " and ".join(resource.readings) + (", with everything below" if resource.is_deep else "")
+
+
+def describe(decision: Decision, inbound: Inbound) -> str:
+    match decision:
+        case Forward(None):
+            return "forwarded without identity"
+        case Forward():
+            return "forwarded with identity"
+        case Page():
+            return "answered by one of the gateway's own pages"
+        case SignIn() if inbound.target == SERVER_ITSELF:
+            return "answered by the gateway itself"
+        case SignIn() if inbound.method == "OPTIONS":
+            return "refused with 401"
+        case SignIn():
+            return "asked to sign in"
+        case StepUp():
+            return f"asked to prove {decision.factor}"
+        case Refuse():
+            return "refused with 403"

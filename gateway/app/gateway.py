@@ -1,0 +1,462 @@
+"""The composition root: builds every object of a worker.
+
+Settings enter here and nowhere else: each object below receives exactly what it uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.accounts import rows as account_rows
+from gateway.accounts.csv_import.importer import Importer
+from gateway.app.account_wiring import quota_of
+from gateway.app.retention import Purge
+from gateway.app.wiring import (
+    Parts,
+    attacks_of,
+    build_handlers,
+    composer_of,
+    email_changes_of,
+    invitations_of,
+    keeper_of,
+    lifetimes_of,
+    own_origins,
+    sender_of,
+    steps_of,
+)
+from gateway.browsers.learning import CookieLearner
+from gateway.crypto import keys
+from gateway.crypto.sealing import Sealer
+from gateway.devices.live import open_lookup
+from gateway.dispatch.dispatcher import KEEP_PATH, Front
+from gateway.dispatch.forms.late import LateForms
+from gateway.dispatch.forms.service import KeptForms
+from gateway.dispatch.reauthorisation import Revocation
+from gateway.edge.connection import ClientConnection, Edge
+from gateway.edge.connection import Patience as ClientPatience
+from gateway.edge.origin import TrustedProxies
+from gateway.edge.request import Reader
+from gateway.login import attempt
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.observe.access_log import AccessLog
+from gateway.observe.board import Board
+from gateway.observe.figures import StoreFigures
+from gateway.observe.health import HealthCheck
+from gateway.observe.listener import AdminListener
+from gateway.observe.logs import get_logger
+from gateway.observe.pulse import Pulse
+from gateway.observe.refusals import Refusals, Scarce
+from gateway.observe.tally import Tally
+from gateway.observe.traffic import Traffic, UnreadableHops
+from gateway.passwords.hashing import Hasher
+from gateway.passwords.service import checker_of
+from gateway.policy.decision import Page
+from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
+from gateway.proxy.identity import Assertions, Identities
+from gateway.proxy.request import RequestWriter
+from gateway.proxy.response import AnswerReader
+from gateway.proxy.upstream import Patience, Upstream
+from gateway.settings.record import Access, Settings
+from gateway.store import Store, StoreUnavailable
+from gateway.throttle.side_work import SideWork
+from gateway.throttle.turns import Tell
+from gateway.web.application import FOREIGN_FORM_PATH, Desk, pages_application
+from gateway.web.rendering import Renderer
+from gateway.web.return_to import DeadEnds
+from gateway.web.routes import Route, dead_ends_of, paths_of, routes_of, rules_of, secret_parents
+from gateway.web.visit import Visit
+from gateway.wire.cookies import OTHER_COOKIES
+from gateway.wire.deadlines import Deadlines
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import ALLOW
+
+log = get_logger("app")
+
+FLUSH_SECONDS = 60
+PURGE_SECONDS = 3_600
+HASHES_SECONDS = 300.0
+SWEEP_SECONDS = 1.0
+MAIL_SECONDS = 2.0
+IMPORT_SECONDS = 2.0
+WATCH_SECONDS = 20.0
+STANDARD_OUTPUT = 1
+
+
+class Gateway:
+    """One worker's objects, wired. `serve` starts them on listening sockets, `drain` ends them in order."""
+
+    def __init__(self, settings: Settings, board: Board, region: int) -> None:
+        loop = asyncio.get_running_loop()
+        routes = routes_of(settings)
+        origin = settings.public_url.rstrip("/")
+        self._settings = settings
+        self._clock = Deadlines(loop)
+        self._store = Store.open(settings.store.url)
+        self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
+        self._access_log = None
+        if settings.listen.access_log:
+            self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(routes.values()))
+        self._tally = Tally(board, region)
+        self._refusals = Refusals(self._tally.count_refusal)
+        self._desk = Desk()
+        self._renderer = Renderer(
+            settings.pages,
+            is_https=origin.startswith("https:"),
+            sign_out_path=routes["logout"].path,
+            security_path=paths_of(settings)["security"],
+            people_path=paths_of(settings)["accounts"],
+            operations_path=paths_of(settings)["ops"],
+            static_path=routes["static"].path.removesuffix("{name}"),
+        )
+        self._page_lines = [f"{name}: {value}".encode() for name, value in self._renderer.headers.items()]
+        self._hasher = Hasher(
+            method=f"{settings.limits.hashing_method}:{settings.limits.hashing_iterations}",
+            threads=settings.limits.hashing_threads,
+            queue=settings.limits.hashing_queue,
+            refused=self._tell_refused(Scarce.HASHING),
+        )
+        self._checker = checker_of(settings.passwords, self._tell_refused(Scarce.PASSWORDS))
+        self._side = SideWork()
+        self._sender = sender_of(settings, self._store)
+        invitations = invitations_of(settings, paths_of(settings))
+        self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
+        self._email_changes = email_changes_of(settings, self._store, self._hasher, paths_of(settings))
+        self._keeper = keeper_of(settings, self._store)
+        self._attacks = attacks_of(settings, self._store, paths_of(settings))
+        self._cookie_learner = CookieLearner(self._store)
+        self._forms = KeptForms(self._store, Sealer(settings.secrets), lifetimes_of(settings), settings.access.owners)
+        dead_ends = dead_ends_of(settings)
+        self._pages = self._build_pages(settings, routes, dead_ends)
+        reader = reader_of(settings, UnreadableHops(self._tally, lambda: self._clock.utc).note)
+        own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
+        own_cookies = frozenset((*own_names, *OTHER_COOKIES))
+        address = settings.upstream.address
+        upstream = self._connect(
+            settings,
+            address,
+            dial_to(address),
+            AnswerReader(own_cookies),
+            settings.upstream.max_connections,
+            Scarce.APPLICATION,
+        )
+        pages = self._connect(
+            settings,
+            "pages",
+            dial_inside(self._serve_page),
+            AnswerReader(frozenset()),
+            settings.listen.max_pages,
+            Scarce.PAGES,
+        )
+        self._upstreams = (upstream, pages)
+        identities = identities_of(settings)
+        self._front = Front(
+            lookup=self._lookup,
+            rules=rules_of(settings),
+            clock=self._clock,
+            reader=reader,
+            upstream=upstream,
+            pages=pages,
+            writer=RequestWriter(urlsplit(origin).scheme, identities.fixed_lines),
+            identities=identities,
+            admit_page=self._admit_page,
+            public_origin=origin,
+            origins=own_origins(settings),
+            steps=steps_of(paths_of(settings)),
+            is_hashing_full=self._hasher.is_full_for,
+            dead_ends=dead_ends,
+            forward_auth_path=routes["auth"].path if "auth" in routes else "",
+            learn_cookies=self._cookie_learner.note,
+            framed_page=self._renderer.framed_page,
+            late=LateForms(self._forms, reader, paths_of(settings)["form"], own_origins(settings)),
+        )
+        self._traffic = Traffic(self._tally, upstream)
+        pulse = Pulse(self._tally, self._measure)
+        self._pulse = pulse
+        self._admin = AdminListener(
+            board=board,
+            pulse=pulse,
+            figures=StoreFigures(self._store, settings.access.owners, lifetimes_of(settings)),
+            health=HealthCheck(
+                self._store,
+                address,
+                settings.admin.ready_outbox_seconds,
+                has_mail_server=settings.mail.is_on,
+            ),
+        )
+        self._purge = Purge(self._store, settings)
+        self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
+        listen = settings.listen
+        self.edge = Edge(
+            reader=reader,
+            deadlines=self._clock,
+            patience=ClientPatience(
+                listen.head_seconds, listen.body_seconds, listen.idle_seconds, listen.min_bytes_per_second
+            ),
+            max_head_bytes=listen.max_head_bytes,
+            max_connections=listen.max_connections,
+            max_bodies=listen.max_bodies,
+            is_proxy=TrustedProxies(listen.trusted_proxies).trusts,
+            refused=self._refusals.note,
+            handle=self._front.handle,
+            tell=self._tell,
+            record=self._record if self._access_log else self._traffic.record,
+        )
+        self._page_server: web.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self._servers: list[asyncio.Server] = []
+        self._chores: list[asyncio.Task[None]] = []
+
+    async def serve(self, sockets: Sequence[socket.socket], admin: socket.socket | None) -> None:
+        """Start everything; when this returns, requests are answered."""
+        await self._lookup.start()
+        # What a form's body says is read as it came: a small body that unpacks to gigabytes stays small.
+        self._runner = web.AppRunner(
+            self._pages,
+            access_log=None,
+            keepalive_timeout=75,
+            auto_decompress=False,
+            max_line_size=self._settings.listen.max_head_bytes,  # the edge has judged how long a line may be
+            max_field_size=self._settings.listen.max_head_bytes,
+        )
+        await self._runner.setup()
+        self._page_server = self._runner.server
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+            self._servers.append(await make(lambda: ClientConnection(self.edge), sock=sock))
+        self._chores = [
+            loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
+            loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
+            loop.create_task(self._every(FLUSH_SECONDS, self._cookie_learner.flush)),
+            loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
+            loop.create_task(self._every(WATCH_SECONDS, self._watch)),
+            loop.create_task(self._every(WATCH_SECONDS, lambda: self._email_changes.run_due(self._clock.utc))),
+            loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
+            loop.create_task(self._every(HASHES_SECONDS, self._look_at_hashes, at_once=True)),
+        ]
+        if self._settings.mail.is_on:
+            self._chores.append(loop.create_task(self._every(MAIL_SECONDS, self._send_mail)))
+        if admin is not None:
+            await self._admin.start(admin)
+        self._pulse.start()
+        self._chores += [
+            loop.create_task(self._side.run(work))
+            for work in (self._renderer.warm_up, composer_of(self._settings).warm_up)
+        ]
+
+    def adopt(self, access: Access) -> None:
+        """Decide by this from now on, also about what is open."""
+        own = rules_of(self._settings)
+        rules = replace(access.rules, pages=own.pages, page_parents=own.page_parents)
+        self._lookup.adopt(access.owners)
+        self._front.adopt(rules)
+        self._revocation.adopt(rules)
+        self._importer.adopt(access.owners)
+        self._email_changes = replace(self._email_changes, owners=access.owners)
+
+    async def drain(self) -> None:
+        """Accept no more, let what is under way end within the time to drain, then close everything."""
+        for server in self._servers:
+            server.close()
+        self._tally.leave()
+        self.edge.drain()
+        await self._admin.stop()
+        until = asyncio.get_running_loop().time() + self._settings.listen.drain_seconds
+        while self.edge.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - polled once
+            await asyncio.sleep(0.05)
+        for connection in list(self.edge.connections):
+            connection.abort()
+        for chore in self._chores:
+            chore.cancel()
+        with contextlib.suppress(StoreUnavailable):
+            await self._lookup.flush(self._store)
+            await self._keeper.settle(self._clock.utc, at_once=True)
+            await self._cookie_learner.flush()
+        for upstream in self._upstreams:
+            upstream.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._hasher.close()
+        self._checker.close()
+        self._side.close()
+        await self._lookup.close()
+        await self._store.close()
+        if self._access_log is not None:
+            self._access_log.flush()
+        self._pulse.show()
+        self._pulse.stop()
+        self._clock.stop()
+
+    # Parts.
+
+    def _build_pages(self, settings: Settings, routes: dict[str, Route], dead_ends: DeadEnds) -> web.Application:
+        """Make the pages' application."""
+        paths = paths_of(settings)
+        parts = Parts(
+            store=self._store,
+            hasher=self._hasher,
+            renderer=self._renderer,
+            forms=self._forms,
+            count_sign_in=self._tally.count_sign_in,
+            paths=paths,
+            served=frozenset(routes),
+            dead_ends=dead_ends,
+            checker=self._checker,
+            side=self._side,
+        )
+        handlers = build_handlers(settings, parts)
+        application = pages_application(self._renderer, self._desk, own_origins(settings), self._judge_page)
+        for name, by_method in handlers.items():
+            if name in routes:
+                for method, handler in by_method.items():
+                    for served in ("GET", "HEAD") if method == "GET" else (method,):
+                        application.router.add_route(served, routes[name].path, handler)
+        application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
+        application.router.add_route("POST", FOREIGN_FORM_PATH, handlers["keep_foreign"]["POST"])
+        return application
+
+    def _tell_refused(self, scarce: Scarce) -> Tell:
+        return partial(self._refusals.note, scarce)
+
+    def _connect(
+        self, settings: Settings, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce
+    ) -> Upstream:
+        upstream = settings.upstream
+        patience = Patience(
+            upstream.connect_seconds, upstream.head_seconds, upstream.idle_seconds, upstream.keepalive_seconds
+        )
+        return Upstream(name, dial, reader, patience, limit, self._clock, self._tell_refused(scarce))
+
+    def _serve_page(self) -> asyncio.BaseProtocol:
+        if self._page_server is None:
+            raise RuntimeError("the pages are not being served yet")
+        return self._page_server()
+
+    def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
+        return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
+
+    async def _judge_page(self, inbound: Inbound) -> Visit | None:
+        decision = await self._front.judge_again(inbound)
+        return Visit(inbound, decision.session) if isinstance(decision, Page) else None
+
+    def _tell(
+        self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
+    ) -> tuple[list[bytes], bytes]:
+        """Say what went wrong: a page to people, JSON to programs."""
+        is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE, or unknown: nothing that a person sends
+        lines = [ALLOW, *self._page_lines] if is_unserved else [*self._page_lines]
+        if inbound.wants_html if inbound else not is_unserved:
+            page = self._renderer.failure_page(failure, request_id, session)
+            return [b"Content-Type: text/html; charset=utf-8", *lines], page
+        told = failure.value
+        answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
+        return [b"Content-Type: application/json", *lines], json.dumps(answer).encode()
+
+    def _record(self, connection: ClientConnection, status: int, sent: int) -> None:
+        self._traffic.record(connection, status, sent)
+        if self._access_log is not None:
+            self._access_log.record(connection, status, sent)
+
+    def _measure(self, tally: Tally) -> None:
+        """Note what is open."""
+        is_open, idle, waiting = self._upstreams[0].load
+        tally.set(len(self.edge.connections), "connections")
+        tally.set(is_open, "upstream_connections", "open")
+        tally.set(idle, "upstream_connections", "idle")
+        tally.set(waiting, "upstream_waiting")
+
+    async def _send_mail(self) -> None:
+        await self._sender.run_once(self._clock.utc)
+
+    async def _watch(self) -> None:
+        """Write down what was counted, tell owners of attacks, sign checkpoints."""
+        await self._keeper.settle(self._clock.utc)
+        await self._attacks.watch(self._clock.utc)
+        try:
+            await self._keeper.checkpoint(self._clock.utc)
+        except OSError as error:
+            log.error("checkpoint_not_in_its_file", reason=error.strerror)
+
+    async def _clean_up(self) -> None:
+        """Forget what counts no more, and the part of the audit log that is older than it is kept."""
+        await self._purge.run(self._clock.utc)
+        await self._keeper.trim(self._clock.utc)
+
+    async def _look_at_hashes(self) -> None:
+        """Have every comparison of a password cost what the dearest stored hash costs."""
+        async with self._store.reading() as tx:
+            methods = await account_rows.list_hash_methods(tx)
+        await self._hasher.expect(methods)
+
+    async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool = False) -> None:
+        """Do a chore for ever; what goes wrong once may go right the next time."""
+        while True:
+            await asyncio.sleep(0 if at_once else seconds)
+            at_once = False
+            try:
+                await chore()
+            except StoreUnavailable as error:
+                log.warning("store_unavailable", reason=str(error))
+            except Exception:
+                log.exception("chore_failed")
+
+
+def flush_seconds_of(settings: Settings) -> float:
+    """Return how often the use of sessions is told to the other workers: well within the shortest idle limit."""
+    shortest = min(settings.sessions.members.idle_seconds, settings.sessions.owners.idle_seconds)
+    return min(FLUSH_SECONDS, max(1.0, shortest / 4))
+
+
+def reader_of(settings: Settings, on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None) -> Reader:
+    """Return what judges request heads; also for those that `explain` makes up.
+
+    `on_unreadable` is told of proxies that write no address into X-Forwarded-For (see Reader).
+    """
+    public = urlsplit(settings.public_url)
+    forward_auth = routes_of(settings).get("auth")
+    return Reader(
+        scheme=public.scheme,
+        authorities=(public.netloc, *settings.hosts),
+        proxies=TrustedProxies(settings.listen.trusted_proxies),
+        session_cookie=settings.sessions.cookie,
+        attempt_cookie=attempt.COOKIE,
+        identity_names=(*settings.identity.names.values(), *settings.identity.headers, *settings.identity.strip),
+        max_fields=settings.listen.max_fields,
+        max_target_bytes=settings.listen.max_target_bytes,
+        question_path=forward_auth.path if forward_auth else "",
+        on_unreadable=on_unreadable,
+        carriers=steps_of(paths_of(settings)).values(),
+    )
+
+
+def identities_of(settings: Settings) -> Identities:
+    assertions = Assertions(
+        key=keys.assertion_key(settings.secrets[0]),
+        issuer=settings.public_url.rstrip("/"),
+        audience=settings.upstream.audience,
+    )
+    return Identities(
+        settings.identity.names,
+        settings.identity.user == "email",
+        assertions,
+        settings.identity.headers,
+        settings.credentials,
+    )
+
+
+def dial_to(address: str) -> Dial:
+    """Return how to connect to `host:port`, `[v6]:port` or `unix:/path`."""
+    if address.startswith("unix:"):
+        return dial_unix(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return dial_tcp(host.strip("[]"), int(port))

@@ -1,0 +1,74 @@
+"""Encrypts what the store must hold but not show: AES-256-GCM with a key of the gateway's secret.
+
+A sealed value is bound to its place: table, column and row are associated data, so a value copied to another row is
+not opened there. It begins with the name of the key that sealed it: the newest secret seals, each older one still
+opens, and `is_current` tells what is left to seal anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.crypto.keys import derive
+from gateway.model.secret import Secret
+
+NAME_BYTES = 8
+NONCE_BYTES = 12  # random; below 2**32 messages a key, NIST SP 800-38D §8.3
+
+
+class Unopenable(Exception):
+    """A sealed value was changed, belongs elsewhere, or its secret is no longer among the secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed value stands."""
+
+    table: str
+    column: str
+    row: str
+
+    def encode(self) -> bytes:
+        return "\x1f".join((self.table, self.column, self.row)).encode()
+
+
+def key_names(secrets: Sequence[Secret[bytes]]) -> list[bytes]:
+    """Return the names of the keys; they tell nothing about the keys, and stand before each sealed value."""
+    return [derive(secret, "seal/name", NAME_BYTES) for secret in secrets]
+
+
+class Sealer:
+    """Seals with the first of `secrets`, opens with any."""
+
+    def __init__(self, secrets: Sequence[Secret[bytes]]) -> None:
+        self._keys: dict[bytes, AESGCM] = {}
+        for name, secret in zip(key_names(secrets), secrets, strict=True):
+            self._keys.setdefault(name, AESGCM(derive(secret, "seal/aes-256-gcm", 32)))
+        self._current = next(iter(self._keys))
+
+    def seal(self, content: bytes, place: Place) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return self._current + nonce + self._keys[self._current].encrypt(nonce, content, place.encode())
+
+    def open(self, sealed: bytes, place: Place) -> bytes:
+        """Return what was sealed for `place`. Raises Unopenable."""
+        key = self._keys.get(sealed[:NAME_BYTES])
+        nonce, content = sealed[NAME_BYTES : NAME_BYTES + NONCE_BYTES], sealed[NAME_BYTES + NONCE_BYTES :]
+        if key is None:
+            raise Unopenable(
+                f"a value in {place.table}.{place.column} was sealed with a secret that is not given any more"
+            )
+        try:
+            return key.decrypt(nonce, content, place.encode())
+        except (InvalidTag, ValueError) as error:
+            raise Unopenable(
+                f"a value in {place.table}.{place.column} was changed or belongs to another row"
+            ) from error
+
+    def is_current(self, sealed: bytes) -> bool:
+        return sealed[:NAME_BYTES] == self._current

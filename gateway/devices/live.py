@@ -1,0 +1,300 @@
+"""The session behind a cookie, as it is at this very moment.
+
+Right before fast: a session that was ended, by whomever, is not found by the next request on any worker. What
+differs between the two stores is only how that is known.
+
+On SQLite every worker remembers the sessions that it found, and forgets them all as soon as anything was
+announced (store.generation): one comparison of eight bytes a request. It looks at the generation before it asks
+the database, so what it remembers is never older than the generation it remembers it under. Once a second it
+also asks the database itself whether anybody else has written (`PRAGMA data_version`): that catches a writer
+that died between its commit and its announcement, and one who used another program.
+
+On PostgreSQL every request asks the database, one indexed read. Other machines may write there, and a
+notification can arrive after the next request; only asking is exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.accounts.rows import read_modules
+from gateway.devices import rows
+from gateway.devices.rows import read_proofs
+from gateway.model.account import Role
+from gateway.model.factor import first_missing, required_factors
+from gateway.model.session import Lifetimes, Session, end_of, has_outlived
+from gateway.store import Store, StoreUnavailable
+from gateway.store.engine import broken_store
+from gateway.store.generation import Generation
+from gateway.store.location import PostgreSQL, SQLite, locate
+
+if TYPE_CHECKING:
+    import asyncpg
+
+MAX_REMEMBERED = 50_000
+# Readers wait only while somebody repairs the database after a crash; then the whole worker waits with them.
+BUSY_SECONDS = 0.1
+ASK_SECONDS = 2.0  # for a connection and its answer
+POOL_SIZE = 8
+
+# The same statement on both, but for the mark of its one parameter.
+QUERY = """
+SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
+       f.secret IS NOT NULL, f.demanded_at IS NOT NULL
+  FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
+  LEFT JOIN totp f ON f.account = a.id
+ WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
+"""
+
+
+class Pending(Enum):
+    """What `find` says where only `fetch` can tell."""
+
+    ASK = "ask the database"
+
+
+class Lookup(Protocol):
+    """Finds live sessions by the SHA-256 of their cookie. `now` is UTC seconds.
+
+    Raises StoreUnavailable whenever it can't be sure. `is_use=False` looks without counting as a request.
+    """
+
+    async def start(self) -> None: ...
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending | None: ...
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None: ...
+    async def flush(self, store: Store) -> None:
+        """Write when sessions were last used. Called about once a minute, so that no request has to."""
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        """Whether a session has been idle for too long, or is too old, as far as this worker knows. Asks nobody."""
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        """The list of owners is another one from now on."""
+
+    async def close(self) -> None: ...
+
+
+class Seen:
+    """When each session was last used, as far as this worker knows and the store may not yet."""
+
+    __slots__ = ("_times", "_written", "lifetimes")
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self.lifetimes = lifetimes
+        self._times: dict[bytes, int] = {}
+        self._written: dict[bytes, int] = {}  # what the last flush took: a remembered Session may be older
+
+    def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
+        """Return `session` unless it has expired, and note its use."""
+        if now >= session.alive_until and self.has_expired(key, session, now):
+            return None
+        if is_use:
+            self._times[key] = now
+        return session
+
+    def has_expired(self, key: bytes, session: Session, now: int) -> bool:
+        seen_at = max(self._times.get(key, 0), self._written.get(key, 0), session.seen_at)
+        return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
+
+    async def flush(self, store: Store) -> None:
+        if not self._times:
+            return
+        times, self._times = self._times, {}
+        self._written = times
+        try:
+            async with store.transaction(announce=False) as tx:
+                await rows.touch(tx, times)
+        except BaseException:  # also when this is cancelled: the next flush then writes them
+            self._times = times | self._times
+            raise
+
+
+def open_lookup(store_url: str, owners: frozenset[str], lifetimes: Lifetimes) -> Lookup:
+    """Return the lookup for the store at `store_url`; `owners` are normalised identifiers."""
+    match locate(store_url):
+        case SQLite() as location:
+            return SQLiteLookup(location, owners, Seen(lifetimes))
+        case PostgreSQL() as location:
+            return PostgreSQLLookup(location, owners, Seen(lifetimes))
+
+
+class SQLiteLookup:
+    """Sessions from a private read-only connection, remembered while nothing changes."""
+
+    def __init__(self, location: SQLite, owners: frozenset[str], seen: Seen) -> None:
+        self._location = location
+        self._owners = owners
+        self._seen = seen
+        self._known: dict[bytes, Session] = {}
+        self._generation: Generation | None = None
+        self._under = b""  # the generation that `_known` belongs to
+        self._checked_at = -1
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._version = -1
+
+    async def start(self) -> None:
+        with self._asking():
+            self._generation = Generation(self._location.generation_path)
+            self._connect()
+
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        generation = self._generation
+        if generation is None:
+            raise StoreUnavailable("the session lookup is not open")
+        if now != self._checked_at or generation.current() != self._under:
+            self._catch_up(generation, now)
+        session = self._known.get(key) or self._select(key)
+        return self._seen.judge(key, session, now, is_use) if session else None
+
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        return self.find(key, now, is_use=is_use)
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        self._owners = owners
+        self._known.clear()
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        return self._seen.has_expired(key, session, now)
+
+    async def flush(self, store: Store) -> None:
+        await self._seen.flush(store)
+
+    async def close(self) -> None:
+        self._disconnect()
+        if self._generation is not None:
+            self._generation.close()
+            self._generation = None
+
+    def _catch_up(self, generation: Generation, now: int) -> None:
+        """Forget everything if anything has changed. The generation is read before the database is."""
+        if now != self._checked_at:
+            self._ask_for_changes(generation)
+            self._checked_at = now
+        current = generation.current()
+        if current != self._under:
+            self._under = current
+            self._known.clear()
+
+    def _ask_for_changes(self, generation: Generation) -> None:
+        """Once a second: see what was changed and not announced, and that the files are still the same."""
+        with self._asking():
+            generation.follow()
+            if self._location.identity() != self._file:
+                self._disconnect()
+            version = self._connected().execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._known.clear()
+
+    def _select(self, key: bytes) -> Session | None:
+        with self._asking():
+            found = self._connected().execute(QUERY.format("?"), (key,)).fetchall()
+        if not found:
+            return None
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        session = self._known[key] = read(found[0], self._owners, self._seen.lifetimes)
+        return session
+
+    def _connected(self) -> sqlite3.Connection:
+        return self._connection or self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        self._file = self._location.identity()
+        # Read-only, and without transactions of its own: a read that stayed open would see yesterday for ever.
+        self._connection = sqlite3.connect(
+            self._location.read_only_uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS
+        )
+        return self._connection
+
+    def _disconnect(self) -> None:
+        """What was remembered goes with the connection: `data_version` means nothing to another one."""
+        self._known.clear()
+        self._version = -1
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Whatever goes wrong, say that the store is away, and try again from the beginning next time."""
+        try:
+            with broken_store():
+                yield
+        except StoreUnavailable:
+            self._disconnect()
+            self._checked_at = -1
+            raise
+
+
+class PostgreSQLLookup:
+    """Sessions from the database, asked for each request through a few connections of its own."""
+
+    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen) -> None:
+        self._location = location
+        self._owners = owners
+        self._seen = seen
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        """Connections are made when first needed, so that a worker can start while the database is away."""
+        import asyncpg  # only here, so that who runs on SQLite does not carry it
+
+        self._pool = await asyncpg.create_pool(self._location.dsn, min_size=0, max_size=POOL_SIZE)
+
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Pending:
+        return Pending.ASK
+
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        row = await self._select(key)
+        return self._seen.judge(key, read(row, self._owners, self._seen.lifetimes), now, is_use) if row else None
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        self._owners = owners
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        return self._seen.has_expired(key, session, now)
+
+    async def flush(self, store: Store) -> None:
+        await self._seen.flush(store)
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def _select(self, key: bytes) -> asyncpg.Record | None:
+        if self._pool is None:
+            raise StoreUnavailable("the session lookup is not open")
+        with broken_store():
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self._pool.fetchrow(QUERY.format("$1"), key)
+
+
+def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes) -> Session:
+    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, totp, demanded = row
+    proofs = read_proofs(written)
+    is_owner = identifier in owners
+    required = required_factors(is_owner=is_owner, has_totp=bool(totp), must_enrol=bool(demanded))
+    return Session(
+        id=session_id,
+        account=account,
+        identifier=identifier,
+        name=name,
+        tenant=tenant,
+        role=Role(role),
+        modules=read_modules(modules),
+        is_owner=is_owner,
+        proofs=proofs,
+        started_at=started_at,
+        seen_at=seen_at,
+        has_totp=bool(totp),
+        missing=first_missing(required, proofs),
+        alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
+    )

@@ -1,0 +1,82 @@
+"""How many people and signed-in devices an action reaches, said before it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+
+from gateway.devices.rows import still_within
+from gateway.model.account import Status
+from gateway.model.session import Lifetimes
+from gateway.ops.blocks import Network, is_within
+from gateway.store import Store, Transaction
+from gateway.store.schema import accounts, sessions
+
+ADDRESSES_AT_ONCE = 500  # are compared before others get their turn on the loop
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`sessions` are those that are live, as far as the last use is written."""
+
+    people: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reaches:
+    """Counts what is reached. `owners` are normalised identifiers; their sessions live shorter."""
+
+    store: Store
+    owners: frozenset[str]
+    lifetimes: Lifetimes
+
+    async def of_account(self, account_id: str, now: int, *, but: str = "") -> Reach:
+        """Count one person, and their sessions without the one with the id `but`."""
+        async with self.store.reading() as tx:
+            mine = (sessions.c.account == account_id, sessions.c.id != but)
+            return Reach(1, await self._count(tx, now, *mine))
+
+    async def of_tenant(self, tenant: str, now: int, *, but: str = "") -> Reach:
+        """Count the people of a tenant who may sign in, and their sessions without the one with the id `but`."""
+        async with self.store.reading() as tx:
+            people = select(func.count()).where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value)
+            count = (await tx.execute(people)).scalar_one()
+            return Reach(count, await self._count(tx, now, accounts.c.tenant == tenant, sessions.c.id != but))
+
+    async def of_network(self, network: Network, now: int) -> Reach:
+        """Count who is signed in from a network."""
+        query = (
+            select(sessions.c.address, sessions.c.account, func.count())
+            .join(accounts, accounts.c.id == sessions.c.account)
+            .where(sessions.c.ended_at.is_(None), self._is_live(now))
+            .group_by(sessions.c.address, sessions.c.account)
+        )
+        async with self.store.reading() as tx:
+            found = (await tx.execute(query)).all()
+        people, count = set(), 0
+        for at, (address, account, of_them) in enumerate(found):
+            if at % ADDRESSES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if is_within(address, network):
+                people.add(account)
+                count += of_them
+        return Reach(len(people), count)
+
+    async def _count(self, tx: Transaction, now: int, *wanted: ColumnElement[bool]) -> int:
+        query = (
+            select(func.count())
+            .select_from(sessions)
+            .join(accounts, accounts.c.id == sessions.c.account)
+            .where(sessions.c.ended_at.is_(None), self._is_live(now), *wanted)
+        )
+        return int((await tx.execute(query)).scalar_one())
+
+    def _is_live(self, now: int) -> ColumnElement[bool]:
+        is_owner = accounts.c.identifier.in_(sorted(self.owners))
+        return or_(
+            and_(~is_owner, *still_within(self.lifetimes.members, now)),
+            and_(is_owner, *still_within(self.lifetimes.owners, now)),
+        )

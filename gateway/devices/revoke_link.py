@@ -1,0 +1,37 @@
+"""The link in a new-device mail: signed, good for seven days, and for ending one session.
+
+It needs no row: it is used up when that session is ended, by whomever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from gateway.crypto.keys import derive
+from gateway.model.secret import Secret
+
+LIFE_SECONDS = 7 * 86_400
+PURPOSE = "device-revoke"
+
+
+class RevokeLinks:
+    """Signs with the first of `secrets`, reads what any of them signed. `address` is the link's, up to the token."""
+
+    def __init__(self, secrets: Sequence[Secret[bytes]], address: str) -> None:
+        keys = [derive(secret, PURPOSE, 32) for secret in reversed(secrets)]  # the last of them signs
+        self._serializer = URLSafeTimedSerializer(keys, salt=PURPOSE)
+        self._address = address
+
+    def address_for(self, session_id: str) -> str:
+        token = self._serializer.dumps(session_id)
+        return self._address + (token if isinstance(token, str) else token.decode("ascii"))
+
+    def read(self, token: str) -> str | None:
+        """Return the session's id, or None for a token that is too old or not ours."""
+        try:
+            session_id = self._serializer.loads(token, max_age=LIFE_SECONDS)
+        except BadData:
+            return None
+        return session_id if isinstance(session_id, str) else None

@@ -1,0 +1,300 @@
+"""Sessions in the store. A session's cookie is never there, only its SHA-256."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, select, update
+
+from gateway.devices.device import label, label_all
+from gateway.model.factor import Factor, Proof
+from gateway.model.secret import Secret
+from gateway.model.session import Lifetime, Lifetimes
+from gateway.store import Transaction
+from gateway.store.schema import accounts, forgotten_devices, sessions
+from gateway.store.upsert import upsert
+from gateway.throttle.limits import address_bucket
+
+TOKEN_BYTES = 32
+MAX_USER_AGENT = 512
+KNOWN_SECONDS = 90 * 86_400
+MAX_DEVICES = 200  # looked at to tell a known one from a new one
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as it is shown to people and operators."""
+
+    id: str
+    account: str
+    identifier: str
+    address: str
+    user_agent: str
+    started_at: int
+    seen_at: int
+    proofs: tuple[Proof, ...]
+
+    @property
+    def device(self) -> str:
+        return device_key(self.address, self.user_agent)
+
+
+COLUMNS = (
+    sessions.c.id,
+    sessions.c.account,
+    accounts.c.identifier,
+    sessions.c.address,
+    sessions.c.user_agent,
+    sessions.c.started_at,
+    sessions.c.seen_at,
+    sessions.c.proofs,
+)
+
+
+def new_token() -> Secret[str]:
+    """Return the value of a new session cookie: 256 random bits in 43 characters."""
+    return Secret(secrets.token_urlsafe(TOKEN_BYTES))
+
+
+async def add(
+    tx: Transaction,
+    *,
+    token_key: bytes,
+    account_id: str,
+    proofs: Sequence[Proof],
+    address: str,
+    user_agent: str,
+    now: int,
+) -> str:
+    """Open a session and return its public id. `token_key` is the SHA-256 of its cookie."""
+    session_id = f"ses_{secrets.token_hex(10)}"
+    await tx.execute(
+        insert(sessions).values(
+            id=session_id,
+            token_key=token_key,
+            account=account_id,
+            proofs=write_proofs(proofs),
+            address=address,
+            user_agent=user_agent[:MAX_USER_AGENT],
+            started_at=now,
+            seen_at=now,
+        )
+    )
+    return session_id
+
+
+async def renew(tx: Transaction, session_id: str, *, old_key: bytes, new_key: bytes, proofs: Sequence[Proof]) -> bool:
+    """Give a session another cookie and more proofs; the old cookie is dead. Returns whether it was still open."""
+    statement = update(sessions).where(
+        sessions.c.id == session_id, sessions.c.token_key == old_key, sessions.c.ended_at.is_(None)
+    )
+    return (await tx.execute(statement.values(token_key=new_key, proofs=write_proofs(proofs)))).rowcount == 1
+
+
+async def is_open(tx: Transaction, session_id: str) -> bool:
+    """Whether nobody has ended it. It may have expired."""
+    query = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+    return (await tx.execute(query)).one_or_none() is not None
+
+
+async def is_known_device(tx: Transaction, account_id: str, address: str, user_agent: str, now: int) -> bool:
+    """Whether the account has signed in from this address and browser: within 90 days, and since it was revoked.
+
+    Whoever holds a device that was revoked is treated as a stranger, and told about.
+    """
+    device = device_key(address, user_agent)
+    of_account = forgotten_devices.c.account == account_id
+    query = select(forgotten_devices.c.at).where(of_account, forgotten_devices.c.device == device)
+    forgotten_at = (await tx.execute(query)).scalar_one_or_none() or 0
+    latest = await list_devices(tx, account_id, max(now - KNOWN_SECONDS, forgotten_at + 1))
+    return any(found == device for _, found in latest)
+
+
+async def list_devices(tx: Transaction, account_id: str, since: int) -> list[tuple[str, str]]:
+    """Return id and device of the latest sessions that began since then, open or not."""
+    query = select(sessions.c.id, sessions.c.address, sessions.c.user_agent)
+    query = query.where(sessions.c.account == account_id, sessions.c.started_at >= since)
+    found = (await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))).all()
+    await label_all(row.user_agent for row in found)
+    return [(row.id, device_key(row.address, row.user_agent)) for row in found]
+
+
+async def forget_device(tx: Transaction, account_id: str, device: str, now: int) -> None:
+    """The device was revoked: no session that began until now makes it a known one."""
+    statement = upsert(tx, forgotten_devices).values(account=account_id, device=device, at=now)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["account", "device"], set_={"at": now}))
+
+
+async def forget_devices(tx: Transaction, account_id: str, now: int, but: str | None = None) -> None:
+    """Every device of an account was revoked, but for that of the session with the id `but`."""
+    latest = await list_devices(tx, account_id, now - KNOWN_SECONDS)
+    kept = {device for session, device in latest if session == but}
+    for device in sorted({device for _, device in latest} - kept):
+        await forget_device(tx, account_id, device, now)
+
+
+def device_key(address: str, user_agent: str) -> str:
+    """Return what stands for a browser at an address (a /64 of IPv6 is one), in 64 characters."""
+    return sha256(f"{address_bucket(address)}|{label(user_agent)}".encode()).hexdigest()
+
+
+def in_order(query: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Lock rows in the order in which `touch` takes them.
+
+    On PostgreSQL, two that lock the same rows in different orders would wait for each other.
+    """
+    return query.order_by(sessions.c.token_key).with_for_update(of=sessions)
+
+
+async def last_proofs(tx: Transaction, account_id: str) -> dict[Factor, int]:
+    """Return when each factor was proved last, on whatever device of the account, in UTC seconds."""
+    query = select(sessions.c.proofs).where(sessions.c.account == account_id).order_by(sessions.c.started_at.desc())
+    found: dict[Factor, int] = {}
+    for written in (await tx.execute(query.limit(MAX_DEVICES))).scalars():
+        for proof in read_proofs(written):
+            found[proof.factor] = max(proof.at, found.get(proof.factor, 0))
+    return found
+
+
+async def end(tx: Transaction, session_id: str, now: int) -> bool:
+    """Return whether it was open."""
+    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
+
+
+async def end_key(tx: Transaction, token_key: bytes, now: int) -> bool:
+    """End the session of a cookie. Returns whether it was open."""
+    statement = update(sessions).where(sessions.c.token_key == token_key, sessions.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
+
+
+async def end_all(tx: Transaction, account_id: str, now: int, but: str | None = None) -> int:
+    """End every session of an account, except the one with the id `but`. Returns how many were open."""
+    still_open = select(sessions.c.id).where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
+    if but is not None:
+        still_open = still_open.where(sessions.c.id != but)
+    statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
+    return (await tx.execute(statement)).rowcount
+
+
+async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
+    """End every session of a tenant's people. Returns how many were open."""
+    of_tenant = select(sessions.c.id).join(accounts, accounts.c.id == sessions.c.account)
+    still_open = of_tenant.where(accounts.c.tenant == tenant, sessions.c.ended_at.is_(None))
+    statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
+    return (await tx.execute(statement)).rowcount
+
+
+async def account_of_key(tx: Transaction, token_key: bytes) -> str | None:
+    """Return whose session a cookie named, also if it has ended."""
+    query = select(sessions.c.account).where(sessions.c.token_key == token_key)
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
+    """Return whose session a cookie names, if nobody has ended it; it may have expired."""
+    query = select(sessions.c.account).where(sessions.c.token_key == token_key, sessions.c.ended_at.is_(None))
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def find_unended(tx: Transaction, token_key: bytes) -> tuple[str, int, int] | None:
+    """Return account, beginning and last use of a cookie's session, if nobody has ended it; it may have expired."""
+    query = select(sessions.c.account, sessions.c.started_at, sessions.c.seen_at).where(
+        sessions.c.token_key == token_key, sessions.c.ended_at.is_(None)
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return (row.account, row.started_at, row.seen_at) if row else None
+
+
+async def newest(tx: Transaction) -> int | None:
+    """Return when a session was last opened or used, as far as that is written."""
+    seen_at: int | None = (await tx.execute(select(func.max(sessions.c.seen_at)))).scalar_one()
+    return seen_at
+
+
+async def count_live(tx: Transaction, owners: frozenset[str], lifetimes: Lifetimes, now: int) -> tuple[int, int]:
+    """Return how many sessions of members and of owners are live, as far as the last use is written."""
+    is_owner = accounts.c.identifier.in_(sorted(owners))
+    query = select(
+        func.count().filter(~is_owner, *still_within(lifetimes.members, now)),
+        func.count().filter(is_owner, *still_within(lifetimes.owners, now)),
+    )
+    query = query.join_from(sessions, accounts, accounts.c.id == sessions.c.account).where(
+        sessions.c.ended_at.is_(None)
+    )
+    members, of_owners = (await tx.execute(query)).one()
+    return members, of_owners
+
+
+def still_within(lifetime: Lifetime, now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return sessions.c.seen_at > now - lifetime.idle, sessions.c.started_at > now - lifetime.absolute
+
+
+async def list_open(tx: Transaction, account_id: str | None = None, limit: int | None = None) -> list[SessionRow]:
+    """Return the sessions that nobody has ended, the latest first. Some may have expired by now."""
+    query = (
+        select(*COLUMNS)
+        .join(accounts, accounts.c.id == sessions.c.account)
+        .where(sessions.c.ended_at.is_(None))
+        .order_by(sessions.c.seen_at.desc(), sessions.c.id)
+    )
+    if account_id is not None:
+        query = query.where(sessions.c.account == account_id)
+    return [read(row) for row in await tx.execute(query.limit(limit))]
+
+
+async def find_open(tx: Transaction, session_id: str, account_id: str | None = None) -> SessionRow | None:
+    """Return a session that nobody has ended; of this account, if one is given."""
+    query = find_query(session_id).where(sessions.c.ended_at.is_(None))
+    if account_id is not None:
+        query = query.where(sessions.c.account == account_id)
+    row = (await tx.execute(query)).one_or_none()
+    return read(row) if row else None
+
+
+async def find_any(tx: Transaction, session_id: str) -> SessionRow | None:
+    """Return a session, whatever has become of it."""
+    row = (await tx.execute(find_query(session_id))).one_or_none()
+    return read(row) if row else None
+
+
+def find_query(session_id: str) -> Select[Any]:
+    return select(*COLUMNS).join(accounts, accounts.c.id == sessions.c.account).where(sessions.c.id == session_id)
+
+
+def read(row: Row[*tuple[Any, ...]]) -> SessionRow:
+    return SessionRow(
+        row.id,
+        row.account,
+        row.identifier,
+        row.address,
+        row.user_agent,
+        row.started_at,
+        row.seen_at,
+        read_proofs(row.proofs),
+    )
+
+
+async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
+    """Note when sessions were last used, by their cookie's SHA-256; what is stored never goes back."""
+    if not seen:
+        return
+    statement = (
+        update(sessions)
+        .where(sessions.c.token_key == bindparam("at_key"), sessions.c.seen_at < bindparam("at"))
+        .values(seen_at=bindparam("at"))
+    )
+    await tx.execute(statement, [{"at_key": key, "at": at} for key, at in sorted(seen.items())])
+
+
+def write_proofs(proofs: Sequence[Proof]) -> str:
+    return json.dumps([[proof.factor.value, proof.at] for proof in proofs], separators=(",", ":"))
+
+
+def read_proofs(text: str) -> tuple[Proof, ...]:
+    return tuple(Proof(Factor(factor), at) for factor, at in json.loads(text))

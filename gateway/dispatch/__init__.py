@@ -1,0 +1,1 @@
+"""What becomes of a request: pages, the upstream, forward-auth, and forms that came too late."""

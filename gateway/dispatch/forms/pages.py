@@ -1,0 +1,86 @@
+"""The page that shows a kept form and asks whether to send it. Sending it is the front's part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from aiohttp import web
+
+from gateway.dispatch.forms.record import MAX_BYTES, describe, read_form
+from gateway.dispatch.forms.service import KeptForms, Receipt
+from gateway.login.answers import see_other, set_cookie
+from gateway.web.rendering import Renderer
+from gateway.web.return_to import lost_query, way_query
+from gateway.web.visit import Visit, visit_of
+from gateway.wire.cookies import FORM_COOKIE
+
+COOKIE_SECONDS = 30 * 86_400  # longer than any form is kept: those of several tabs share it
+
+
+class FormPages:
+    """`path` is where a kept form is shown, up to its token; `origins` are those of the site."""
+
+    def __init__(
+        self, *, forms: KeptForms, renderer: Renderer, path: str, sign_in_path: str, origins: Collection[str]
+    ) -> None:
+        self._forms = forms
+        self._renderer = renderer
+        self._path = path
+        self._sign_in_path = sign_in_path
+        self._origins = origins
+
+    async def keep(self, request: web.Request) -> web.StreamResponse:
+        """A form that can't be forwarded now (handed over by the front): keep it, and ask to sign in."""
+        visit, now = visit_of(request), int(time.time())
+        account = await self._forms.whose(visit.inbound, visit.session, now)
+        body = await read_body(request) if account else None
+        if account is None or body is None:
+            return self._not_kept(visit)
+        form = read_form(visit.inbound, body)
+        receipt = await self._forms.keep(account, form, visit.inbound, now) if describe(form) else None
+        return self._kept(receipt) if receipt else self._not_kept(visit)
+
+    async def keep_foreign(self, request: web.Request) -> web.StreamResponse:
+        """The same of a form that another site sent, where the access file lets it (handed over by the front)."""
+        visit, now = visit_of(request), int(time.time())
+        body = await read_body(request)
+        form = read_form(visit.inbound, body, is_foreign=True) if body is not None else None
+        is_shown = form is not None and describe(form) is not None
+        receipt = await self._forms.keep_foreign(form, visit.inbound, now) if form and is_shown else None
+        return self._kept(receipt) if receipt else self._not_kept(visit)
+
+    def _kept(self, receipt: Receipt) -> web.Response:
+        response = see_other(f"{self._path}{receipt.token.reveal()}")
+        if receipt.browser is not None:
+            set_cookie(response, FORM_COOKIE.decode("ascii"), receipt.browser, COOKIE_SECONDS)
+        return response
+
+    def _not_kept(self, visit: Visit) -> web.Response:
+        way, lost = way_query(visit.inbound, self._origins), lost_query(visit.inbound, self._origins)
+        return see_other(f"{self._sign_in_path}?{way}&{lost}")
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/form/{token}; `show=1` unmasks what looks like a secret."""
+        visit, now = visit_of(request), int(time.time())
+        if visit.signed_in is None:
+            raise web.HTTPForbidden
+        kept = await self._forms.find(request.match_info["token"], visit.signed_in.account, visit.inbound, now)
+        shown = describe(kept.form) if kept else None
+        if kept is None or shown is None:
+            return self._renderer.page("form-gone.html", visit, status=410)
+        is_unmasked = request.query.get("show") == "1"
+        response = self._renderer.page("form-kept.html", visit, form=kept.form, shown=shown, is_unmasked=is_unmasked)
+        response.headers["Referrer-Policy"] = "same-origin"  # its button says so which form is meant (see late.py)
+        return response
+
+
+async def read_body(request: web.Request) -> bytes | None:
+    """Return the whole body, or None if it is larger than what is kept."""
+    parts, size = [], 0
+    async for part in request.content.iter_any():
+        size += len(part)
+        if size > MAX_BYTES:
+            return None
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,132 @@
+"""Kept forms in the store: sealed, for ten minutes, each sent once."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, or_, select, update
+
+from gateway.crypto.sealing import Place, Sealer
+from gateway.dispatch.forms.record import KEEP_SECONDS, Form
+from gateway.model.secret import Secret
+from gateway.model.session import digest
+from gateway.store import Transaction
+from gateway.store.schema import kept_forms
+
+MAX_KEPT = 5  # of one account
+MAX_FOREIGN = 500  # sent by other sites
+MAX_OF_SOURCE = 10  # of these, from one address
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`kept_at` is UTC seconds."""
+
+    id: str
+    form: Form
+    kept_at: int
+
+
+async def keep(tx: Transaction, sealer: Sealer, account: str, browser_key: bytes, form: Form, now: int) -> Secret[str]:
+    """Return the token under which the form is found again in its browser. Of too many, the oldest go."""
+    form_id, token = await add(tx, sealer, form, now, account=account, browser_key=browser_key)
+    newest = select(kept_forms.c.id).where(kept_forms.c.account == account).order_by(kept_forms.c.kept_at.desc())
+    keeping = list((await tx.execute(newest.limit(MAX_KEPT))).scalars())
+    if form_id not in keeping:
+        keeping.append(form_id)
+    await tx.execute(delete(kept_forms).where(kept_forms.c.account == account, kept_forms.c.id.not_in(keeping)))
+    return token
+
+
+async def keep_foreign(
+    tx: Transaction, sealer: Sealer, source: str, browser_key: bytes, form: Form, now: int
+) -> Secret[str] | None:
+    """The same of a form that another site sent, whoever will sign in; None if too many wait already.
+
+    `source` is the client's address, or network: anybody can send such forms, so there is a bound for each and for all.
+    """
+    waiting = select(
+        func.count(), func.count().filter(kept_forms.c.source == source)
+    ).where(kept_forms.c.account.is_(None), kept_forms.c.kept_at > now - KEEP_SECONDS)  # fmt: skip
+    of_all, of_source = (await tx.execute(waiting)).one()
+    if of_all >= MAX_FOREIGN or of_source >= MAX_OF_SOURCE:
+        return None
+    return (await add(tx, sealer, form, now, source=source, browser_key=browser_key))[1]
+
+
+async def add(
+    tx: Transaction,
+    sealer: Sealer,
+    form: Form,
+    now: int,
+    *,
+    browser_key: bytes,
+    account: str | None = None,
+    source: str | None = None,
+) -> tuple[str, Secret[str]]:
+    """Return the new row's id, and its token."""
+    token = Secret(secrets.token_urlsafe(32))
+    form_id = f"frm_{secrets.token_hex(10)}"
+    await tx.execute(
+        insert(kept_forms).values(
+            id=form_id,
+            token_key=digest(token.reveal().encode("ascii")),
+            account=account,
+            source=source,
+            browser_key=browser_key,
+            content=sealer.seal(form.encode(), place(form_id)),
+            kept_at=now,
+        )
+    )
+    return form_id, token
+
+
+async def find(
+    tx: Transaction, sealer: Sealer, token: str, account: str, browser_key: bytes | None, now: int
+) -> Kept | None:
+    """Return the form if it is of this account (or of none) and this browser, not sent yet, and not too old."""
+    key = digest(token.encode("ascii", "replace"))
+    if key is None or browser_key is None:
+        return None
+    query = select(kept_forms.c.id, kept_forms.c.content, kept_forms.c.kept_at).where(
+        kept_forms.c.token_key == key,
+        or_(kept_forms.c.account == account, kept_forms.c.account.is_(None)),
+        kept_forms.c.browser_key == browser_key,
+        kept_forms.c.sent_at.is_(None),
+        kept_forms.c.kept_at > now - KEEP_SECONDS,
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return Kept(row.id, Form.decode(sealer.open(row.content, place(row.id))), row.kept_at) if row else None
+
+
+async def consume(tx: Transaction, form_id: str, now: int) -> bool:
+    """Return whether it is ours to send: of any number of equal requests, one is told so."""
+    statement = update(kept_forms).where(
+        kept_forms.c.id == form_id, kept_forms.c.sent_at.is_(None), kept_forms.c.kept_at > now - KEEP_SECONDS
+    )
+    return (await tx.execute(statement.values(sent_at=now, content=b""))).rowcount == 1
+
+
+async def give_back(tx: Transaction, sealer: Sealer, kept: Kept) -> bool:
+    """Keep a form that was consumed and could not be sent, for as long as it would have been kept.
+
+    Returns whether it is: of too many, it may have gone meanwhile.
+    """
+    content = sealer.seal(kept.form.encode(), place(kept.id))
+    statement = update(kept_forms).where(kept_forms.c.id == kept.id, kept_forms.c.sent_at.is_not(None))
+    return (await tx.execute(statement.values(sent_at=None, content=content))).rowcount == 1
+
+
+async def reseal(tx: Transaction, sealer: Sealer) -> int:
+    """Seal every kept form with the newest key. Returns how many were sealed with another."""
+    query = select(kept_forms.c.id, kept_forms.c.content).where(kept_forms.c.sent_at.is_(None))
+    stale = [row for row in (await tx.execute(query)).all() if not sealer.is_current(row.content)]
+    for row in stale:
+        fresh = sealer.seal(sealer.open(row.content, place(row.id)), place(row.id))
+        await tx.execute(update(kept_forms).where(kept_forms.c.id == row.id).values(content=fresh))
+    return len(stale)
+
+
+def place(form_id: str) -> Place:
+    return Place("kept_forms", "content", form_id)

@@ -1,0 +1,1 @@
+"""Pure records that every other package may import."""

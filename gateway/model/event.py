@@ -1,0 +1,182 @@
+"""What is worth remembering: every action that concerns who may do what, in words that people can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from gateway.model.account import Account
+from gateway.model.inbound import Inbound
+
+
+class Event(StrEnum):
+    LOGIN = "login"
+    LOGIN_FAILED = "login_failed"
+    LOGIN_LOCKOUT = "login_lockout"
+    LOGIN_STEP = "login_step"
+    LOGIN_2FA_FAILED = "login_2fa_failed"
+    LOGIN_LINK_SENT = "login_link_sent"
+    LOGIN_LINK_UNSENT = "login_link_unsent"
+    STEP_UP = "step_up"
+    LOGOUT = "logout"
+    TWO_FACTOR_ENABLED = "2fa_enabled"
+    TWO_FACTOR_DISABLED = "2fa_disabled"
+    TWO_FACTOR_RESET = "2fa_reset"
+    TWO_FACTOR_CODES_REGENERATED = "2fa_codes_regenerated"
+    TWO_FACTOR_CODE_USED = "2fa_code_used"
+    FORM_KEPT = "form_kept"
+    FORM_SENT = "form_sent"
+    KEYS_ROTATED = "keys_rotated"
+    MAIL_ABANDONED = "mail_abandoned"
+    AUDIT_EXPORTED = "audit_exported"
+    AUDIT_TRIMMED = "audit_trimmed"
+    LOGIN_SPRAY_SEEN = "login_spray_seen"
+    REPEATED = "repeated"
+    ADDRESS_BLOCKED = "address_blocked"
+    ADDRESS_UNBLOCKED = "address_unblocked"
+    ACCOUNT_UNLOCKED = "account_unlocked"
+    SESSION_REVOKED = "session_revoked"
+    SESSION_REVOKED_ALL = "session_revoked_all"
+    PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105 - an event's name
+    ACCOUNT_INVITED = "account_invited"
+    ACCOUNT_SIGNED_UP = "account_signed_up"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGE_CONFIRMED = "email_change_confirmed"
+    EMAIL_CHANGE_AGREED = "email_change_agreed"
+    EMAIL_CHANGE_STOPPED = "email_change_stopped"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
+    ACCOUNT_EMAIL_CHANGE_ASKED = "account_email_change_asked"  # in rows of 0.1.0
+    ACCOUNT_EMAIL_CHANGED = "account_email_changed"  # in rows of 0.1.0
+    ACCOUNT_REMOVED = "account_removed"
+    ACCOUNT_RENAMED = "account_renamed"
+    ACCOUNT_ADDED = "account_added"
+    ACCOUNT_ERASED = "account_erased"
+    ACCOUNT_DISABLED = "account_disabled"
+    ACCOUNT_ENABLED = "account_enabled"
+    ACCOUNT_ROLE_CHANGED = "account_role_changed"
+    ACCOUNT_UPDATED = "account_updated"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event's name
+    TENANT_ADDED = "tenant_added"
+    TENANT_RENAMED = "tenant_renamed"
+    TENANT_SUSPENDED = "tenant_suspended"
+    TENANT_RESUMED = "tenant_resumed"
+    DOMAIN_CLAIMED = "domain_claimed"
+    DOMAIN_RELEASED = "domain_released"
+
+
+FAILURES = frozenset(
+    (
+        Event.LOGIN_FAILED,
+        Event.LOGIN_LOCKOUT,
+        Event.LOGIN_2FA_FAILED,
+        Event.LOGIN_LINK_UNSENT,
+        Event.MAIL_ABANDONED,
+        Event.LOGIN_SPRAY_SEEN,
+    )
+)
+
+ACTOR = "by"  # the detail that names who did it, where that is somebody else
+# Details that say nothing about a person and outlive the erasure of one. What is not named here is erased: a new detail
+# is then rather lost than kept.
+FACTS = frozenset(
+    (
+        "method",
+        "reason",
+        "factor",
+        "proved",
+        "next",
+        "role",
+        "how",
+        "where",
+        "breach_api",
+        "failures",
+        "template",
+        "format",
+        "filters",
+        "kind",
+        "of",
+    )
+)
+
+
+class Outcome(StrEnum):
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+Details = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the audit log. `at` is UTC seconds; `details` hold no secret, ever."""
+
+    event: Event
+    outcome: Outcome
+    at: int
+    identifier: str
+    tenant: str | None = None
+    account: str | None = None
+    address: str = ""
+    user_agent: str = ""
+    session: str | None = None
+    request_id: str = ""
+    details: Details = field(default_factory=dict)
+
+    @property
+    def actor(self) -> str:
+        """Who did it, if that is not whom it is about."""
+        return str(self.details.get(ACTOR, ""))
+
+    @property
+    def facts(self) -> Details:
+        """The details that tell nothing about a person: numbers, and the words of FACTS."""
+        return {name: value for name, value in self.details.items() if name != ACTOR and is_fact(name, value)}
+
+    @property
+    def personal(self) -> Details:
+        """The other details."""
+        return {name: value for name, value in self.details.items() if name != ACTOR and not is_fact(name, value)}
+
+    def with_details(self, more: Details) -> Entry:
+        return replace(self, details={**self.details, **more})
+
+    def seen_from(self, inbound: Inbound, session: str) -> Entry:
+        """Return the same with what is known of the request in which it was done, and of the session that did it."""
+        return replace(
+            self,
+            address=inbound.address,
+            user_agent=inbound.user_agent,
+            request_id=inbound.request_id,
+            session=session,
+        )
+
+
+def is_fact(name: str, value: str | int | bool) -> bool:
+    return name in FACTS or not isinstance(value, str)
+
+
+def entry_of(
+    event: Event,
+    account: Account,
+    inbound: Inbound,
+    now: int,
+    details: Details | Mapping[str, str] | Mapping[str, int] | None = None,
+    session: str | None = None,
+) -> Entry:
+    """Return the row of something that a person did, or tried, in a request."""
+    return Entry(
+        event,
+        Outcome.FAILURE if event in FAILURES else Outcome.SUCCESS,
+        now,
+        account.identifier,
+        tenant=account.tenant,
+        account=account.id,
+        address=inbound.address,
+        user_agent=inbound.user_agent,
+        session=session,
+        request_id=inbound.request_id,
+        details=dict(details or {}),
+    )

@@ -1,0 +1,132 @@
+"""Everything that is counted, in one table: its name for Prometheus, its labels, and its place among the numbers.
+
+Numbers are unsigned integers of 64 bits; durations are counted in nanoseconds and shown in seconds. The labels of a
+family are known beforehand, so each number has a place that never changes while the gateway runs, and counting is an
+addition to a list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.login.counting import Result
+from gateway.model.factor import Factor
+from gateway.observe.refusals import Reason, Scarce
+
+NANO = 1_000_000_000
+GATE_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+UPSTREAM_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Kind(Enum):
+    """How the numbers of several workers become one, and what Prometheus takes it for."""
+
+    COUNTER = "counter"  # those of workers that are gone count on
+    SUM = "the sum over the workers that live"
+    LARGEST = "the largest of the workers that live"
+    HISTOGRAM = "histogram"
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    FORWARDED = "forwarded"  # the application answered
+    PAGE = "page"  # one of the gateway's own
+    AUTHORISED = "authorised"  # forward-auth said yes
+    SIGN_IN = "sign_in"  # asked to sign in, or to prove more
+    FORBIDDEN = "forbidden"
+    REJECTED = "rejected"  # malformed, too large, too slow, for another host
+    UPSTREAM_FAILED = "upstream_failed"  # the application gave no answer, or a broken one
+    UNAVAILABLE = "unavailable"  # without the store, or by a mistake of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`series` are the values of `labels`; `is_sparse` shows only those of them that were counted."""
+
+    name: str
+    help: str
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    series: tuple[tuple[str, ...], ...] = ((),)
+    bounds: tuple[float, ...] = ()
+    is_sparse: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many numbers a series has: a histogram one for each bucket, one above all bounds, and the sum."""
+        return len(self.bounds) + 2 if self.kind is Kind.HISTOGRAM else 1
+
+
+def each(*values: str) -> tuple[tuple[str, ...], ...]:
+    return tuple((value,) for value in values)
+
+
+FACTORS = tuple(factor.value for factor in Factor)
+
+FAMILIES = (
+    Family(
+        "requests", "Requests by what became of them.", Kind.COUNTER,
+        ("outcome",), each(*(outcome.value for outcome in Outcome)),
+    ),
+    Family(
+        "responses", "Answers by status.", Kind.COUNTER,
+        ("status",), each(*map(str, range(600))), is_sparse=True,
+    ),
+    Family(
+        "gate_seconds", "From the head of a request to its bytes on their way to the application, or to our answer.",
+        Kind.HISTOGRAM, bounds=GATE_BOUNDS,
+    ),
+    Family(
+        "upstream_seconds", "From a request's bytes on their way to the head of the answer.",
+        Kind.HISTOGRAM, ("upstream",), each("application", "pages"), UPSTREAM_BOUNDS,
+    ),
+    Family(
+        "sign_ins", "Proofs that were given, by factor and by what came of it.", Kind.COUNTER,
+        ("factor", "outcome"), tuple((factor, result.value) for factor in FACTORS for result in Result),
+    ),
+    Family(
+        "limits_hit", "Proofs that were not even checked, by the limit in the way.", Kind.COUNTER,
+        ("limit",), each("locked", "blocked", "busy"),
+    ),
+    Family(
+        "shares_refused", "What was refused so that all get a share: the client had some already, or none was left.",
+        Kind.COUNTER,
+        ("of", "reason"), tuple((scarce.value, reason.value) for scarce in Scarce for reason in Reason),
+    ),
+    Family(
+        "forwarded_for_unreadable", "Requests for which a trusted proxy wrote no address into X-Forwarded-For.",
+        Kind.COUNTER,
+    ),
+    Family("connections", "Open connections from clients.", Kind.SUM),
+    Family(
+        "upstream_connections", "Connections to the application: open, and of these unused.", Kind.SUM,
+        ("state",), each("open", "idle"),
+    ),
+    Family("upstream_waiting", "Requests that wait for a connection to the application.", Kind.SUM),
+    Family(
+        "loop_lag_seconds", "How late the event loop was, measured every 10 ms.",
+        Kind.HISTOGRAM, bounds=LAG_BOUNDS,
+    ),
+    Family(
+        "loop_held_seconds", "The part of it for which the loop's own thread was at work, and not waiting for a core.",
+        Kind.HISTOGRAM, bounds=LAG_BOUNDS,
+    ),
+    Family("loop_lag_max_seconds", "The largest lag of the last one to two minutes, of all workers.", Kind.LARGEST),
+)  # fmt: skip
+
+
+def place_all() -> tuple[dict[tuple[str, ...], int], int]:
+    """Return where each series begins, by name and labels, and how many numbers there are."""
+    places: dict[tuple[str, ...], int] = {}
+    end = 0
+    for family in FAMILIES:
+        for labels in family.series:
+            places[(family.name, *labels)] = end
+            end += family.width
+    return places, end
+
+
+PLACES, COUNT = place_all()

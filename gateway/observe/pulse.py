@@ -1,0 +1,43 @@
+"""Twice a second: how much is open, and a sign of life on the board; and all the time, how late the event loop is.
+
+A worker whose loop is stuck shows none any more. The supervisor notices that, ends it and starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from gateway.observe.lag import LoopLag
+from gateway.observe.tally import Tally
+
+BEAT_SECONDS = 0.5
+
+
+class Pulse:
+    """`measure` notes on the tally what is open just now."""
+
+    def __init__(self, tally: Tally, measure: Callable[[Tally], None]) -> None:
+        self._tally = tally
+        self._measure = measure
+        self._lag = LoopLag(tally)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._lag.start()
+        self._beat()
+
+    def stop(self) -> None:
+        self._lag.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def show(self) -> None:
+        """Bring the board up to date now."""
+        self._measure(self._tally)
+        self._tally.write(time.monotonic())
+
+    def _beat(self) -> None:
+        self.show()
+        self._timer = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)

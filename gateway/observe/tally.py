@@ -1,0 +1,50 @@
+"""What one worker counts: plain integers in a list, written to the board twice a second."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from gateway.login.counting import Result
+from gateway.model.factor import Factor
+from gateway.observe.board import Board
+from gateway.observe.families import FAMILIES, NANO, PLACES
+from gateway.observe.refusals import Reason, Scarce
+
+BOUNDS = {family.name: family.bounds for family in FAMILIES}
+LIMITS = (Result.LOCKED, Result.BLOCKED, Result.BUSY)
+
+
+class Tally:
+    """`numbers` are laid out as families.PLACES says."""
+
+    __slots__ = ("_board", "_region", "numbers")
+
+    def __init__(self, board: Board, region: int) -> None:
+        self._board = board
+        self._region = region
+        self.numbers = board.resume(region)
+
+    def count_sign_in(self, factor: Factor, result: Result) -> None:
+        self.numbers[PLACES["sign_ins", factor.value, result.value]] += 1
+        if result in LIMITS:
+            self.numbers[PLACES["limits_hit", result.value]] += 1
+
+    def count_refusal(self, scarce: Scarce, reason: Reason) -> None:
+        self.numbers[PLACES["shares_refused", scarce.value, reason.value]] += 1
+
+    def set(self, value: int, *series: str) -> None:
+        self.numbers[PLACES[series]] = value
+
+    def observe(self, seconds: float, *series: str) -> None:
+        """Add to a histogram."""
+        bounds, place = BOUNDS[series[0]], PLACES[series]
+        self.numbers[place + bisect_left(bounds, seconds)] += 1
+        self.numbers[place + len(bounds) + 1] += int(seconds * NANO)
+
+    def leave(self) -> None:
+        """This worker takes no connection any more."""
+        self._board.leave(self._region)
+
+    def write(self, now: float) -> None:
+        """Show what was counted to the others. `now` is the monotonic clock's."""
+        self._board.write(self._region, self.numbers, now)

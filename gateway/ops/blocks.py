@@ -1,0 +1,71 @@
+"""Addresses from which nobody may sign in for a while. One list for all workers and machines: the store's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from sqlalchemy import delete, select
+
+from gateway.store import Transaction
+from gateway.store.schema import blocks
+from gateway.store.upsert import upsert
+from gateway.throttle.limits import address_bucket
+
+Network = IPv4Network | IPv6Network
+WIDEST = {4: 16, 6: 32}  # bits: a slip of the pen should not shut everybody out
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`until` and `created_at` are UTC seconds."""
+
+    network: str
+    until: int
+    created_at: int
+    created_by: str
+
+
+def read_network(text: str) -> Network | None:
+    """Return the network, or that of what counts as one address; None for what is none or too wide."""
+    try:
+        network = ip_network(text.strip(), strict=False)
+        if network.num_addresses == 1:
+            network = ip_network(address_bucket(str(network.network_address)))
+    except ValueError:
+        return None
+    return network if network.prefixlen >= WIDEST[network.version] else None
+
+
+def is_within(address: str, network: Network) -> bool:
+    """Whether a client's address lies in `network`. An address that is none lies nowhere."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)  # what a dual-stack socket writes for an IPv4 client
+    return (mapped or parsed) in network
+
+
+def find_block(address: str, blocked: Iterable[Block]) -> Block | None:
+    """Return the block that holds longest for `address`."""
+    holding = [block for block in blocked if is_within(address, ip_network(block.network))]
+    return max(holding, key=lambda block: block.until, default=None)
+
+
+async def add(tx: Transaction, block: Block) -> None:
+    """Block a network; one that is blocked already is now blocked until then."""
+    values = {"until": block.until, "created_at": block.created_at, "created_by": block.created_by}
+    statement = upsert(tx, blocks).values(network=block.network, **values)
+    await tx.execute(statement.on_conflict_do_update(index_elements=["network"], set_=values))
+
+
+async def remove(tx: Transaction, network: str) -> bool:
+    """Return whether it was blocked."""
+    return (await tx.execute(delete(blocks).where(blocks.c.network == network))).rowcount == 1
+
+
+async def list_active(tx: Transaction, now: int) -> list[Block]:
+    query = select(blocks.c.network, blocks.c.until, blocks.c.created_at, blocks.c.created_by)
+    return [Block(*row) for row in await tx.execute(query.where(blocks.c.until > now).order_by(blocks.c.until.desc()))]

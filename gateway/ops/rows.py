@@ -1,0 +1,97 @@
+"""What the store says of attacks under way: locked pairs, recent failures, and which alarms were raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, or_, select, update
+
+from gateway.audit import rows as audit_rows
+from gateway.model.event import Event
+from gateway.store import Transaction
+from gateway.store.schema import accounts, alarms, audit, limits
+from gateway.store.upsert import upsert
+from gateway.throttle.limits import KNOWN
+
+MOST_PAIRS = 20_000
+QUIET_SECONDS = 6 * 3_600  # after so long without it, an attack is another one
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A bucket of `limits` that lets nobody try. `who` is an email, "" if it is the address alone."""
+
+    key: str
+    kind: str
+    who: str
+    address: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """How often one email was refused at one address; `last` is UTC seconds."""
+
+    identifier: str
+    address: str
+    failures: int
+    last: int
+
+
+async def list_locks(tx: Transaction, now: int, limit: int) -> list[Lock]:
+    """Return what is locked for passwords and codes, what was locked last first."""
+    kinds = or_(limits.c.key.startswith("password:"), limits.c.key.startswith("code:"))
+    query = select(limits.c.key, limits.c.locked_until).where(limits.c.locked_until > now, kinds)
+    found = (await tx.execute(query.order_by(limits.c.locked_until.desc(), limits.c.key).limit(limit))).all()
+    locks = [read_lock(row.key, row.locked_until) for row in found]
+    names = await emails_of(tx, {lock.who for lock in locks if lock.kind == "code" and lock.who})
+    return [Lock(lock.key, lock.kind, names.get(lock.who, lock.who), lock.address, lock.until) for lock in locks]
+
+
+def read_lock(key: str, until: int) -> Lock:
+    kind, _, rest = key.partition(":")
+    who, _, address = rest.rpartition("|")
+    return Lock(key, kind, who, address.removesuffix(KNOWN), until)
+
+
+async def emails_of(tx: Transaction, ids: set[str]) -> dict[str, str]:
+    query = select(accounts.c.id, accounts.c.identifier).where(accounts.c.id.in_(sorted(ids)))
+    return {row.id: row.identifier for row in await tx.execute(query)}
+
+
+async def list_failures(tx: Transaction, since: int) -> list[Pair]:
+    """Return who was refused where since then: the pairs with most failures first, then what was only counted.
+
+    A pair can be there more than once. Where there were too many to list, it has no email, or neither.
+    """
+    times = func.count()
+    query = (
+        select(audit.c.identifier, audit.c.address, times, func.max(audit.c.at))
+        .where(audit.c.event == Event.LOGIN_FAILED.value, audit.c.at >= since)
+        .group_by(audit.c.identifier, audit.c.address)
+        .order_by(times.desc())
+        .limit(MOST_PAIRS)
+    )
+    listed = [Pair(*row) for row in await tx.execute(query)]
+    counted = await audit_rows.repeated(tx, audit.c.at >= since)
+    return listed + [
+        Pair(row.identifier, row.address, row.times, row.at) for row in counted if row.of is Event.LOGIN_FAILED
+    ]
+
+
+async def raise_alarm(tx: Transaction, key: str, now: int) -> bool:
+    """Note that an attack is under way; returns whether it is a new one: of any number of workers, one learns so."""
+    begun_again = update(alarms).where(alarms.c.key == key, alarms.c.seen_at < now - QUIET_SECONDS)
+    if (await tx.execute(begun_again.values(seen_at=now))).rowcount == 1:
+        return True
+    first = upsert(tx, alarms).values(key=key, seen_at=now).on_conflict_do_nothing(index_elements=["key"])
+    if (await tx.execute(first)).rowcount == 1:
+        return True
+    await tx.execute(update(alarms).where(alarms.c.key == key, alarms.c.seen_at < now).values(seen_at=now))
+    return False
+
+
+async def is_alarm_known(tx: Transaction, key: str, now: int) -> bool:
+    """Whether the alarm was raised within the last minute, so that there is nothing to write."""
+    query = select(alarms.c.key).where(alarms.c.key == key, alarms.c.seen_at > now - 60)
+    return (await tx.execute(query)).first() is not None

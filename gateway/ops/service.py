@@ -1,0 +1,211 @@
+"""The attack picture of the platform: what is under way, what the owner does about it, and the mail about a spray."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.audit import rows as audit
+from gateway.mail.notices import write_moment
+from gateway.mail.outbox import Outbox
+from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.ops import blocks, failed_passwords, rows
+from gateway.ops.blocks import Block, Network
+from gateway.ops.failed_passwords import Tried
+from gateway.ops.rows import Lock, Pair
+from gateway.store import Store, Transaction
+from gateway.throttle import limits
+from gateway.throttle.limits import address_bucket
+
+LOOK_BACK_SECONDS = 3_600
+MANY_ADDRESSES = 5
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An address (a /64 of IPv6 is one) that was refused for many accounts."""
+
+    address: str
+    accounts: int
+    failures: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An account that was refused at many addresses."""
+
+    identifier: str
+    addresses: int
+    failures: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is under way; the worst of each first."""
+
+    locks: tuple[Lock, ...] = ()
+    sources: tuple[Source, ...] = ()
+    targets: tuple[Target, ...] = ()
+    passwords: tuple[Tried, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+class Unblockable(Enum):
+    """Why a network is not blocked."""
+
+    NO_NETWORK = "network"
+    OWN = "own"
+
+
+class AttackService:
+    """`many` accounts within an hour are a spray. `owners` are mailed; `ops_link` is the address of their page."""
+
+    def __init__(self, *, store: Store, outbox: Outbox, owners: frozenset[str], many: int, ops_link: str) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._owners = owners
+        self._many = many
+        self._ops_link = ops_link
+
+    async def picture(self, now: int) -> Picture:
+        async with self._store.reading() as tx:
+            pairs = await rows.list_failures(tx, now - LOOK_BACK_SECONDS)
+            return Picture(
+                tuple(await rows.list_locks(tx, now, SHOWN)),
+                sources_of(pairs, self._many)[:SHOWN],
+                targets_of(pairs)[:SHOWN],
+                tuple(await failed_passwords.most_tried(tx, now, self._many))[:SHOWN],
+                tuple(await blocks.list_active(tx, now)),
+            )
+
+    # What the owner does.
+
+    async def unlock(self, owner: Session, key: str, inbound: Inbound, now: int) -> bool:
+        """Let a locked pair try again; returns whether it was locked."""
+        async with self._store.transaction(announce=False) as tx:
+            lock = next((lock for lock in await rows.list_locks(tx, now, 10_000) if lock.key == key), None)
+            if lock is None:
+                return False
+            await limits.clear(tx, key)
+            details = {ACTOR: owner.identifier, "kind": lock.kind, "pair": lock.address}
+            entry = Entry(Event.ACCOUNT_UNLOCKED, Outcome.SUCCESS, now, lock.who, details=details)
+            await audit.record(tx, entry.seen_from(inbound, owner.id))
+            return True
+
+    def check_network(self, text: str, inbound: Inbound) -> Network | Unblockable:
+        """Return the network that a text means, unless who asks is in it."""
+        network = blocks.read_network(text)
+        if network is None:
+            return Unblockable.NO_NETWORK
+        return Unblockable.OWN if blocks.is_within(inbound.address, network) else network
+
+    async def block(self, owner: Session, text: str, seconds: int, inbound: Inbound, now: int) -> Block | Unblockable:
+        """Refuse sign-ins from a network for a while. The owner's own is not blocked."""
+        network = self.check_network(text, inbound)
+        if isinstance(network, Unblockable):
+            return network
+        block = Block(str(network), now + seconds, now, owner.identifier)
+        async with self._store.transaction(announce=False) as tx:
+            await blocks.add(tx, block)
+            details: dict[str, str | int] = {"network": block.network, "seconds": seconds}
+            await self._note(tx, Event.ADDRESS_BLOCKED, owner, inbound, now, details)
+        return block
+
+    async def unblock(self, owner: Session, network: str, inbound: Inbound, now: int) -> bool:
+        async with self._store.transaction(announce=False) as tx:
+            if not await blocks.remove(tx, network):
+                return False
+            await self._note(tx, Event.ADDRESS_UNBLOCKED, owner, inbound, now, {"network": network})
+            return True
+
+    async def find_block(self, address: str, now: int) -> Block | None:
+        """Return what keeps `address` from signing in."""
+        async with self._store.reading() as tx:
+            return blocks.find_block(address, await blocks.list_active(tx, now))
+
+    async def _note(
+        self, tx: Transaction, event: Event, owner: Session, inbound: Inbound, now: int, details: dict[str, str | int]
+    ) -> None:
+        entry = Entry(
+            event, Outcome.SUCCESS, now, owner.identifier, tenant=owner.tenant, account=owner.account, details=details
+        )
+        await audit.record(tx, entry.seen_from(inbound, owner.id))
+
+    # The chore.
+
+    async def watch(self, now: int) -> None:
+        """Tell the owners of a spray, once for each; forget what counts no more."""
+        async with self._store.reading() as tx:
+            sources = sources_of(await rows.list_failures(tx, now - LOOK_BACK_SECONDS), self._many)
+            tried = await failed_passwords.most_tried(tx, now, self._many)
+            seen = {f"address:{source.address}": (source.accounts, source.address) for source in sources[:SHOWN]}
+            if tried and tried[0].accounts > max((source.accounts for source in sources), default=0):
+                seen["password"] = (tried[0].accounts, "")  # else it may be what one of those addresses tries
+            fresh = {key: told for key, told in seen.items() if not await rows.is_alarm_known(tx, key, now)}
+            has_old = await failed_passwords.has_old(tx, now)
+        if fresh or has_old:
+            async with self._store.transaction(announce=False) as tx:
+                await failed_passwords.forget_old(tx, now)
+                for key, (accounts, address) in sorted(fresh.items()):
+                    if await rows.raise_alarm(tx, key, now):
+                        await self._tell(tx, accounts, address, now)
+
+    async def _tell(self, tx: Transaction, accounts: int, address: str, now: int) -> None:
+        details = {"accounts": accounts, "kind": "address" if address else "password"}
+        place = address.partition("/")[0]
+        await audit.record(tx, Entry(Event.LOGIN_SPRAY_SEEN, Outcome.FAILURE, now, "", address=place, details=details))
+        for owner in sorted(self._owners):
+            await self._outbox.post(
+                tx,
+                "login_spray",
+                owner,
+                account=None,
+                now=now,
+                accounts=accounts,
+                where=address,
+                at=write_moment(now - LOOK_BACK_SECONDS),
+                ops_link=self._ops_link,
+            )
+
+
+def sources_of(pairs: Iterable[Pair], many: int) -> tuple[Source, ...]:
+    """Return the addresses that tried `many` accounts or more."""
+    by_address: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_address[address_bucket(pair.address)].append(pair)
+    sources = [
+        Source(
+            address,
+            len({pair.identifier for pair in found if pair.identifier}),
+            sum(pair.failures for pair in found),
+            max(pair.last for pair in found),
+        )
+        for address, found in by_address.items()
+        if address
+    ]
+    return tuple(sorted((s for s in sources if s.accounts >= many), key=lambda source: -source.accounts))
+
+
+def targets_of(pairs: Iterable[Pair]) -> tuple[Target, ...]:
+    """Return the accounts that were tried from many addresses."""
+    by_account: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_account[pair.identifier].append(pair)
+    targets = [
+        Target(
+            identifier,
+            len({address_bucket(pair.address) for pair in found if pair.address}),
+            sum(pair.failures for pair in found),
+            max(pair.last for pair in found),
+        )
+        for identifier, found in by_account.items()
+        if identifier
+    ]
+    return tuple(sorted((t for t in targets if t.addresses >= MANY_ADDRESSES), key=lambda target: -target.addresses))

@@ -1,0 +1,300 @@
+"""Setting passwords: by a mailed link (forgotten, invited) or at /me/password; always through the one policy.
+
+Asking for a link says the same, and does the same work, whether or not there is such an account: for an email that
+nobody has, a link is made that stands for nothing and a mail that is never sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.accounts import change, email_changes, links
+from gateway.accounts import rows as account_rows
+from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway.audit import rows as audit
+from gateway.crypto.sealing import Sealer
+from gateway.devices import rows as session_rows
+from gateway.factors import password as password_factor
+from gateway.mail.notices import Notices
+from gateway.mail.outbox import NOBODY, Outbox
+from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
+from gateway.model.event import Entry, Event, Outcome, entry_of
+from gateway.model.factor import Factor, Proof, with_proof
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session, digest
+from gateway.passwords.hashing import Hasher, Verdict
+from gateway.passwords.policy import Person, Refusal
+from gateway.passwords.service import PasswordChecker
+from gateway.store import Store, Transaction
+from gateway.throttle import limits
+from gateway.throttle.client import client_of
+from gateway.throttle.limits import Limit, Locked, Open, address_bucket, for_known
+
+ASKED = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
+ASKED_IN_A_DAY = Limit(failures=10, window_seconds=86_400, lock_seconds=86_400)
+ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600)
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """The password is set. `token` is this browser's new session cookie, where it keeps one; `email` whose it is."""
+
+    token: Secret[str] | None = None
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The policy refuses the password."""
+
+    why: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The link is not good, or not any more."""
+
+    state: LinkState | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCurrent:
+    """The current password was not right."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooOften:
+    """Too many wrong ones; `until` is UTC seconds."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """Too many are signing in; nothing was checked."""
+
+
+class PasswordService:
+    """`reset_address` and `login_address` are whole addresses; the first one up to the token."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hasher: Hasher,
+        checker: PasswordChecker,
+        sealer: Sealer,
+        outbox: Outbox,
+        notices: Notices,
+        limit: Limit,
+        product: str,
+        reset_address: str,
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._checker = checker
+        self._sealer = sealer
+        self._outbox = outbox
+        self._notices = notices
+        self._limit = limit
+        self._product = product
+        self._reset_address = reset_address
+
+    # Forgotten.
+
+    async def ask(self, email: str, inbound: Inbound, now: int) -> None:
+        """Mail a link to set a new password, if there is somebody to mail it to. Nobody learns whether."""
+        identifier = identify(email)
+        async with self._store.transaction(announce=False) as tx:
+            account = await account_rows.find_by_identifier(tx, identifier)
+            if not await self._may_ask(tx, identifier, account, inbound, now):
+                return
+            # Asked in both cases, for the time that it takes.
+            is_active = await account_rows.is_tenant_active(tx, account.tenant if account else "")
+            whose = account if account and account.status is Status.ACTIVE and is_active else None
+            token = await links.issue(
+                tx, self._sealer, Purpose.RESET, account=whose.id if whose else None, identifier=identifier, now=now
+            )
+            link = f"{self._reset_address}{token.reveal()}"
+            if whose is not None:
+                await self._outbox.post(
+                    tx, "password_reset", identifier, account=whose.id, now=now, name=whose.name, link=link
+                )
+            else:
+                await self._outbox.pretend(tx, "password_reset", now=now, name="nobody", link=link)
+            await audit.record_or_count(tx, asked_entry(identifier, whose, inbound, now))
+
+    async def _may_ask(
+        self, tx: Transaction, identifier: str, account: Account | None, inbound: Inbound, now: int
+    ) -> bool:
+        """Count a mail: for the email from this address, for the address, and for the email from all addresses.
+
+        Whoever is kept out by the last of these has a good link in the mailbox: its lock lasts no longer than a link.
+        A device that signed in before has mails of its own.
+        """
+        here = address_bucket(inbound.address)
+        pair, pair_in_a_day = f"forgot:{identifier}|{here}", f"forgot-day:{identifier}|{here}"
+        if await session_rows.is_known_device(
+            tx, account.id if account else "", inbound.address, inbound.user_agent, now
+        ):
+            buckets = [(for_known(pair), ASKED), (for_known(pair_in_a_day), ASKED_IN_A_DAY)]
+        else:
+            buckets = [
+                (pair, ASKED),
+                (pair_in_a_day, ASKED_IN_A_DAY),
+                (f"forgot:|{here}", ASKED_FROM_ADDRESS),
+                (f"forgot:{identifier}", ASKED),
+            ]
+        return isinstance(await limits.reserve_all(tx, buckets, now), Open)
+
+    # By a mailed link.
+
+    async def look(self, purpose: Purpose, token: str, now: int) -> tuple[MailedLink, Account] | Dead:
+        """Return a good link and whose it is. Changes nothing."""
+        async with self._store.reading() as tx:
+            return await self._find(tx, purpose, token, now)
+
+    async def set_by_link(
+        self, purpose: Purpose, token: str, password: Secret[str], inbound: Inbound, now: int
+    ) -> Set | Unfit | Dead | Overloaded:
+        """Set a password and use the link up. Every session ends; what else has to be proved stays as it is."""
+        found = await self.look(purpose, token, now)
+        if isinstance(found, Dead):
+            return found
+        verdict = await self._checker.check(password, self._person(found[1]), client_of(inbound.address))
+        if verdict.refusal is not None:
+            return Unfit(verdict.refusal)
+        hashed = await self._hasher.hash(password, client_of(inbound.address))
+        if hashed is None:
+            return Overloaded()
+        async with self._store.transaction() as tx:
+            account = await account_rows.find(tx, found[1].id, lock=True)
+            if account is None or not await account_rows.is_welcome(tx, account):
+                return Dead(None)
+            if not await links.consume(tx, found[0], now):
+                return Dead(LinkState.USED)
+            await self._store_password(tx, account, hashed, inbound, now, purpose.value, verdict.is_api_silent)
+            if purpose is Purpose.RESET:
+                await self._notices.send(tx, "password_changed", account, inbound, now)
+        return Set(email=account.identifier)
+
+    # At /me/password.
+
+    async def change(
+        self, session: Session, current: Secret[str], new: Secret[str], inbound: Inbound, now: int
+    ) -> Set | Unfit | WrongCurrent | TooOften | Overloaded:
+        """Set another password; this session goes on under another cookie, all others end."""
+        checked = await self._check_current(session, current, inbound, now)
+        if not isinstance(checked, Account):
+            return checked
+        verdict = await self._checker.check(new, self._person(checked), client_of(inbound.address))
+        if verdict.refusal is not None:
+            return Unfit(verdict.refusal)
+        hashed = await self._hasher.hash(new, client_of(inbound.address))
+        if hashed is None:
+            return Overloaded()
+        async with self._store.transaction() as tx:
+            account = await account_rows.find(tx, session.account, lock=True)
+            if account is None or account.password_hash != checked.password_hash:
+                return WrongCurrent()
+            token = session_rows.new_token()
+            key = digest(token.reveal().encode("ascii"))
+            proofs = with_proof(session.proofs, Proof(Factor.PASSWORD, now))
+            if (
+                key is None
+                or inbound.session_key is None
+                or not await session_rows.renew(tx, session.id, old_key=inbound.session_key, new_key=key, proofs=proofs)
+            ):
+                return WrongCurrent()
+            await self._store_password(
+                tx, account, hashed, inbound, now, "changed", verdict.is_api_silent, but=session.id
+            )
+            await self._notices.send(tx, "password_changed", account, inbound, now)
+        return Set(token)
+
+    async def _check_current(
+        self, session: Session, current: Secret[str], inbound: Inbound, now: int
+    ) -> Account | WrongCurrent | TooOften | Overloaded:
+        """Compare with the stored hash, under the same limit as at the sign-in."""
+        async with self._store.transaction(announce=False) as tx:
+            account = await account_rows.find(tx, session.account)
+            reserved = await password_factor.reserve_try(
+                tx, session.identifier, session.account, inbound, self._limit, now
+            )
+            if isinstance(reserved, Locked):
+                return TooOften(reserved.until)
+        stored = account.password_hash if account else None
+        verdict = await self._hasher.verify(current, stored, client_of(inbound.address))
+        async with self._store.transaction(announce=False) as tx:
+            if verdict is Verdict.BUSY:
+                await limits.give_back(tx, reserved.key, now)
+                return Overloaded()
+            if verdict is Verdict.RIGHT and account is not None:
+                await password_factor.forgive_tries(tx, session.identifier, inbound.address)
+                return account
+            if account is not None:
+                details = {"reason": "wrong", "where": "changing the password"}
+                await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
+            return WrongCurrent()
+
+    # Shared.
+
+    async def _find(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> tuple[MailedLink, Account] | Dead:
+        link = await links.find(tx, self._sealer, purpose, token)
+        if link is None or link.account is None:
+            return Dead(None)
+        account = await account_rows.find(tx, link.account)
+        state = link.state(now)
+        if state is not LinkState.GOOD:
+            return Dead(state)
+        if account is None or not await account_rows.is_welcome(tx, account):
+            return Dead(None)
+        return link, account
+
+    async def _store_password(
+        self,
+        tx: Transaction,
+        account: Account,
+        hashed: Secret[str],
+        inbound: Inbound,
+        now: int,
+        how: str,
+        is_api_silent: bool,
+        but: str | None = None,
+    ) -> None:
+        await account_rows.set_password_hash(tx, account.id, hashed)
+        ended = await change.end_everything(tx, account, now, but=but)
+        await links.void_all(tx, account.id, now)
+        await email_changes.end_open(tx, account.id, now)
+        await limits.clear_all(tx, password_factor.limit_prefix(account.identifier))
+        details: dict[str, str | int | bool] = {"how": how, "sessions_ended": ended}
+        if is_api_silent:
+            details["breach_api"] = "did not answer"
+        await audit.record(tx, entry_of(Event.PASSWORD_CHANGED, account, inbound, now, details))
+
+    def _person(self, account: Account) -> Person:
+        return Person(account.identifier, account.name, account.tenant, self._product)
+
+
+def identify(email: str) -> str:
+    """Return the normalised email; for what is none, an address that nobody has, so that it costs the same."""
+    try:
+        return normalise_identifier(email)
+    except Unacceptable:
+        return NOBODY
+
+
+def asked_entry(identifier: str, account: Account | None, inbound: Inbound, now: int) -> Entry:
+    if account is not None:
+        return entry_of(Event.PASSWORD_RESET_ASKED, account, inbound, now)
+    return Entry(
+        Event.PASSWORD_RESET_ASKED,
+        Outcome.FAILURE,
+        now,
+        identifier,
+        address=inbound.address,
+        user_agent=inbound.user_agent,
+        request_id=inbound.request_id,
+        details={"reason": "nobody has this email"},
+    )

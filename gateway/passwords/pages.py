@@ -1,0 +1,197 @@
+"""/forgot-password, /reset-password, /invite and /me/password; and the hint while somebody types a new one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts.links import LinkState, Purpose
+from gateway.login.answers import Answers, Wish, see_other, sign_in_query
+from gateway.login.outcome import SignedIn
+from gateway.login.security import stale_factor
+from gateway.model.account import MAX_IDENTIFIER, MAX_NAME
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.passwords.changes import Dead, Overloaded, PasswordService, Set, TooOften, Unfit, WrongCurrent
+from gateway.passwords.policy import Person, Refusal
+from gateway.passwords.service import PasswordChecker
+from gateway.throttle.client import client_of
+from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.visit import read_form, signed_in_of, visit_of
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPaths:
+    """Where the pages are; those of links up to the token."""
+
+    forgot: str
+    reset: str
+    invite: str
+    change: str
+    hint: str
+    login: str
+    security: str
+
+
+class PasswordPages:
+    def __init__(
+        self,
+        *,
+        service: PasswordService,
+        checker: PasswordChecker,
+        renderer: Renderer,
+        answers: Answers,
+        paths: PasswordPaths,
+        product: str,
+    ) -> None:
+        self._service = service
+        self._checker = checker
+        self._renderer = renderer
+        self._answers = answers
+        self._paths = paths
+        self._product = product
+
+    # Forgotten.
+
+    async def show_forgot(self, request: web.Request) -> web.StreamResponse:
+        """GET /forgot-password"""
+        return self._page("forgot.html", request, sent="sent" in request.query, email="")
+
+    async def ask(self, request: web.Request) -> web.StreamResponse:
+        """POST /forgot-password: `email`. The answer is the same for everybody.
+
+        With `prefill`, the email was typed on the sign-in page, and is to be seen here first.
+        """
+        form = await read_form(request)
+        if form.text("prefill"):
+            return self._page("forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
+        await self._service.ask(form.text("email"), visit_of(request).inbound, int(time.time()))
+        return see_other(f"{self._paths.forgot}?sent=1")
+
+    # By a mailed link.
+
+    async def show_reset(self, request: web.Request) -> web.StreamResponse:
+        """GET /reset-password/{token}"""
+        return await self._show(request, Purpose.RESET)
+
+    async def reset(self, request: web.Request) -> web.StreamResponse:
+        """POST /reset-password/{token}: `password`."""
+        return await self._set(request, Purpose.RESET)
+
+    async def show_invite(self, request: web.Request) -> web.StreamResponse:
+        """GET /invite/{token}"""
+        return await self._show(request, Purpose.INVITATION)
+
+    async def accept(self, request: web.Request) -> web.StreamResponse:
+        """POST /invite/{token}: `password`."""
+        return await self._set(request, Purpose.INVITATION)
+
+    async def _show(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
+        found = await self._service.look(purpose, request.match_info["token"], int(time.time()))
+        if isinstance(found, Dead):
+            return self._dead(request, purpose, found.state)
+        return self._page("set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem="")
+
+    async def _set(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
+        token, now = request.match_info["token"], int(time.time())
+        password = Secret((await read_form(request)).text("password"))
+        match await self._service.set_by_link(purpose, token, password, visit_of(request).inbound, now):
+            case Set(_, email):
+                return see_other(f"{self._paths.login}?{sign_in_query('password-set', email)}")
+            case Unfit(why):
+                found = await self._service.look(purpose, token, now)
+                if isinstance(found, Dead):
+                    return self._dead(request, purpose, found.state)
+                who = found[1].identifier
+                return self._page(
+                    "set-password.html", request, status=422, purpose=purpose.value, who=who, problem=why.sentence
+                )
+            case Overloaded():
+                return self._page(
+                    "set-password.html", request, status=503, purpose=purpose.value, who="", problem="busy"
+                )
+            case Dead(state):
+                return self._dead(request, purpose, state)
+
+    def _dead(self, request: web.Request, purpose: Purpose, state: LinkState | None) -> web.Response:
+        status = 404 if state is None else 410
+        return self._page(
+            "link-dead.html", request, status=status, purpose=purpose.value, state=state.value if state else "unknown"
+        )
+
+    # One's own.
+
+    async def show_change(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/password"""
+        return self._prove_first(request) or self._page("password.html", request, problem="", refusal=None, minutes=0)
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/password: `current`, `password`."""
+        stale = self._prove_first(request)
+        if stale is not None:
+            return stale
+        form, visit, session = await read_form(request), visit_of(request), signed_in_of(request)
+        now = int(time.time())
+        current, new = Secret(form.text("current")), Secret(form.text("password"))
+        match await self._service.change(session, current, new, visit.inbound, now):
+            case Set(token) if token is not None:
+                signed_in = SignedIn(token, session.is_owner)
+                return self._answers.welcome(visit, signed_in, f"{self._paths.security}?done=password")
+            case Unfit(why):
+                return self._page("password.html", request, status=422, problem="unfit", refusal=why, minutes=0)
+            case TooOften(until):
+                wait = seconds_until(until, now)
+                return self._page(
+                    "password.html",
+                    request,
+                    status=429,
+                    wait=wait,
+                    problem="locked",
+                    refusal=None,
+                    minutes=minutes_of(wait),
+                )
+            case Overloaded():
+                return self._page("password.html", request, status=503, problem="busy", refusal=None, minutes=0)
+            case WrongCurrent() | Set():
+                return self._page("password.html", request, status=422, problem="wrong", refusal=None, minutes=0)
+
+    async def well_known(self, request: web.Request) -> web.StreamResponse:
+        """GET /.well-known/change-password (W3C): where password managers send people."""
+        return web.Response(status=302, headers={"Location": self._paths.change})
+
+    async def not_there(self, request: web.Request) -> web.StreamResponse:
+        """The probe by which password managers tell whether unknown addresses are really not found."""
+        raise web.HTTPNotFound
+
+    async def hint(self, request: web.Request) -> web.StreamResponse:
+        """POST /_gateway/password-hint: `password`, `email`, `name`. Stores nothing, logs nothing, asks nobody else."""
+        form = await read_form(request)
+        session = visit_of(request).signed_in
+        person = Person(
+            session.identifier if session else form.text("email")[:MAX_IDENTIFIER],
+            session.name if session else form.text("name")[:MAX_NAME],
+            session.tenant if session else "",
+            self._product,
+        )
+        client = client_of(visit_of(request).inbound.address)
+        verdict = await self._checker.check_here(Secret(form.text("password")), person, client)
+        if verdict is Refusal.BUSY:
+            return web.json_response({"is_good": None, "hint": ""})
+        return web.json_response({"is_good": verdict is None, "hint": self.words(verdict) if verdict else ""})
+
+    def words(self, refusal: Refusal) -> str:
+        """Return the sentence for a refusal, as the pages say it."""
+        return self._renderer.translate(refusal.sentence)
+
+    def _prove_first(self, request: web.Request) -> web.Response | None:
+        """The current password is asked for by the form itself; TOTP has its own page."""
+        session = signed_in_of(request)
+        if stale_factor(session, int(time.time()), (Factor.TOTP,)) is None:
+            return None
+        return self._answers.step(Factor.TOTP, Wish(self._paths.change, again=True))
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)

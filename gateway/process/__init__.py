@@ -1,0 +1,1 @@
+"""Processes: supervisor, workers, their sockets, and the checks before anything serves."""

@@ -1,0 +1,158 @@
+"""What is looked at before anything serves: this machine, and whether the settings fit it and each other.
+
+`problems_of` stops a start or a reload, `advice_on` is only said. Both are asked by `serve` and by `check-config`, so
+that what the one refuses the other has told before.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+from gateway.settings.load import SECRET_CREDENTIAL, SECRET_VARIABLE
+from gateway.settings.mistakes import Said, key_of
+from gateway.settings.places import TEMPLATES
+from gateway.settings.record import Settings
+from gateway.settings.together import is_local
+from gateway.store.location import SQLite, locate
+from gateway.store.readiness import NotReady, check_file
+
+RELEASED_AT = 1_767_225_600  # UTC seconds; no clock is right that says earlier
+CLOCK_SECONDS = 300
+NEEDED_PAGES = ("login", "totp", "link", "link_opened", "logout", "static")
+
+
+def problems_of(settings: Settings, pages: Collection[str], now: int) -> Iterator[Said]:
+    """Yield everything for which the gateway can't serve. `pages` are the names of all pages."""
+    yield from check_machine(now)
+    yield from check_pages(settings, pages)
+    for number, address in enumerate(settings.listen.addresses):
+        yield from check_address(key_of(("listen", "addresses", number)), address)
+    if settings.admin.listen:
+        yield from check_address("admin.listen", settings.admin.listen)
+    yield from check_files(settings)
+
+
+def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
+    """Yield what can be meant, and most often is a mistake; and what can't, but is no reason to keep everybody out."""
+    yield from check_public_url(settings)
+    if not settings.mail.is_on:
+        yield from check_without_mail(settings)
+    if settings.audit.checkpoint_file:
+        yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
+    credential = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / SECRET_CREDENTIAL
+    if environ.get("CREDENTIALS_DIRECTORY") and credential.exists() and credential.stat().st_mode & stat.S_IROTH:
+        yield SECRET_VARIABLE, f"everybody on this machine can read {credential}; chmod 0400 it"
+
+
+def check_machine(now: int) -> Iterator[Said]:
+    if HttpRequestParser is HttpRequestParserPy:
+        # The one in Python accepts requests that the other refuses.
+        yield "", "aiohttp lacks its parser in C; install it from a wheel for this platform"
+    if importlib.util.find_spec("httptools.parser.parser") is None:
+        yield "", "httptools lacks its parser in C; install it from a wheel for this platform"
+    if now < RELEASED_AT:
+        yield "", "the clock of this machine is years behind; set it (timedatectl), or start after time is synchronised"
+    if not (TEMPLATES / "frame.html").is_file():
+        yield "", f"the pages' templates are missing in {TEMPLATES}; install the package anew"
+
+
+def check_pages(settings: Settings, pages: Collection[str]) -> Iterator[Said]:
+    for name, path in settings.pages.paths.items():
+        if name not in pages:
+            yield f"pages.paths.{name}", f"there is no such page; there are {', '.join(sorted(pages))}"
+        elif not path and name in NEEDED_PAGES:
+            yield f"pages.paths.{name}", "nobody can sign in without this page; it can be moved, and not switched off"
+
+
+def check_address(key: str, address: str) -> Iterator[Said]:
+    """Whether this machine has the address. One that is taken already may be taken by us."""
+    if address.startswith("unix:"):
+        folder = Path(address.removeprefix("unix:")).parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            yield key, f"no socket can be made in {folder}; make the folder, and let this user write there"
+        return
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, int(port)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                yield key, f"this machine can't listen there: {error.strerror}; take an address and port that it has"
+
+
+def check_files(settings: Settings) -> Iterator[Said]:
+    if settings.mail.ca_file:
+        try:
+            ssl.create_default_context(cafile=settings.mail.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            yield "mail.ca_file", f"it holds no certificates that can be read (PEM): {error.strerror or error}"
+    location = locate(settings.store.url)
+    if isinstance(location, SQLite):
+        try:
+            check_file(location)
+        except NotReady as error:
+            yield "store.url", str(error)
+
+
+def check_checkpoint_file(file: Path) -> Iterator[Said]:
+    """Whether lines can be added; nobody would miss them before the day on which they are needed."""
+    if os.path.exists(file):
+        if os.path.isdir(file) or not os.access(file, os.W_OK):
+            yield "audit.checkpoint_file", f"this user can't write to {file}; give it the file, or take another one"
+    elif not os.access(file.parent, os.W_OK | os.X_OK):
+        reason = f"no file can be made in {file.parent}; make the folder, and let this user write there"
+        yield "audit.checkpoint_file", reason
+
+
+def check_without_mail(settings: Settings) -> Iterator[Said]:
+    """What does not work without a mail server."""
+    reason = "there is no mail server, so nobody is told by mail, invited, or sent a link for another password or email"
+    owners = "owners sign in with `otium-gateway account unlock --email EMAIL --one-time-link --confirm`"
+    yield "mail.host", f"{reason}; {owners}"
+    if settings.signup.mode != "off":
+        yield (
+            "signup.mode",
+            "signups are confirmed by mail, and there is no mail server (mail.host): nobody can sign up",
+        )
+    if settings.audit.checkpoint_mail:
+        yield "audit.checkpoint_mail", "no checkpoint gets there: there is no mail server (mail.host)"
+
+
+def check_public_url(settings: Settings) -> Iterator[Said]:
+    """Whether public_url, TLS and the proxies in front make one picture."""
+    listen = settings.listen
+    is_https = urlsplit(settings.public_url).scheme == "https"
+    elsewhere = [address for address in listen.addresses if not is_local(address)]
+    if is_https and not listen.trusted_proxies:
+        reason = "public_url is https, so a proxy in front ends TLS, and it is not named here"
+        yield "listen.trusted_proxies", f"{reason}: everybody would come from its address and share its limits"
+    if not is_https and elsewhere:
+        reason = f"public_url is for this machine alone, and other machines reach {elsewhere[0]} without TLS"
+        yield "listen.addresses", f"{reason}: listen on 127.0.0.1, or put a proxy with TLS in front"
+    has_unix = any(address.startswith("unix:") for address in listen.addresses)
+    if is_https and has_unix and "unix" not in listen.trusted_proxies:
+        yield "listen.trusted_proxies", 'who connects to our Unix socket has no address; add "unix" for the proxy'
+    for network in listen.trusted_proxies:
+        if network != "unix" and ip_network(network).prefixlen < 8:
+            yield "listen.trusted_proxies", f"{network} is half the world: each of them could say to be anybody else"
+
+
+def check_newest(newest: int | None, now: int) -> Iterator[Said]:
+    """`newest` is when the store was last written to, in UTC seconds."""
+    if newest is not None and newest > now + CLOCK_SECONDS:
+        ahead = newest - now
+        reason = f"the store was written to {ahead} seconds after what this clock says; is it behind?"
+        yield "", f"{reason} Codes and sessions go by it; set it (timedatectl)"

@@ -1,0 +1,54 @@
+"""Whether the secrets that are given open what people sign in with.
+
+A secret that went missing is noticed here, before anything serves: otherwise it would be by everybody who has TOTP,
+one by one. Nothing serves if not one of them could sign in. Where others can, a few whose secret is gone are no reason
+to keep everybody out. Waiting mails and links don't count, since they are given up by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, union
+
+from gateway.crypto.sealing import NAME_BYTES, key_names
+from gateway.model.secret import Secret
+from gateway.store import Transaction
+from gateway.store.schema import accounts, backup_codes, totp
+
+NAMED = 3
+
+
+class SecretMissing(Exception):
+    """Something was sealed with a secret that is not given; the message says whose, and what to do."""
+
+
+async def check_secrets(tx: Transaction, secrets: Sequence[Secret[bytes]]) -> list[str]:
+    """Return what is to be said of TOTP secrets and backup codes that none of `secrets` opens.
+
+    Raises SecretMissing if nobody's TOTP can be read.
+    """
+    given = key_names(secrets)
+    lost = union(
+        *(
+            select(sealed.table.c.account).where(func.substr(sealed, 1, NAME_BYTES).not_in(given))
+            for sealed in (totp.c.secret, backup_codes.c.digest)
+        )
+    )
+    query = select(accounts.c.identifier).where(accounts.c.id.in_(lost)).order_by(accounts.c.identifier)
+    people = (await tx.execute(query)).scalars().all()
+    if not people:
+        return []
+    readable = select(func.count()).where(func.substr(totp.c.secret, 1, NAME_BYTES).in_(given))
+    if not (await tx.execute(readable)).scalar_one():
+        raise SecretMissing(describe(people))
+    return [describe(people)]
+
+
+def describe(people: Sequence[str]) -> str:
+    more = f" and {len(people) - NAMED} more" if len(people) > NAMED else ""
+    return (
+        f"the TOTP of {', '.join(people[:NAMED])}{more} was sealed with a secret that is not given. Give the former "
+        "secret as one more line, below the one in use (see Rotate secrets in docs/operations.md). If it is lost for "
+        "good, `otium-gateway account unlock --email EMAIL --reset-2fa --confirm` lets each of them set TOTP up again"
+    )

@@ -1,0 +1,102 @@
+"""What the processes of a gateway do: check and read the settings, prepare the store, serve until told to stop.
+
+`serve` calls these, the last two in children of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import uvloop
+
+from gateway.app.gateway import Gateway
+from gateway.devices import rows as session_rows
+from gateway.observe import logs
+from gateway.observe.logs import get_logger
+from gateway.process.preflight import advice_on, check_newest, problems_of
+from gateway.process.secrets import SecretMissing, check_secrets
+from gateway.process.supervisor import Post
+from gateway.settings import BadSettings, Problem, Settings, load
+from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
+from gateway.settings.mistakes import Said
+from gateway.store.readiness import NotReady, open_ready
+from gateway.throttle.side_work import TURN_SECONDS
+from gateway.web.routes import ROUTES
+
+log = get_logger("worker")
+
+
+def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """Return settings that can be served with on this machine. Raises BadSettings with every problem found."""
+    names = {route.name for route in ROUTES}
+    return load(folder, environ, lambda settings: problems_of(settings, names, int(time.time())))
+
+
+def prepare(folder: Path, settings: Settings) -> None:
+    """Create the store, or bring its schema up to this version, and check it.
+
+    Raises SchemaTooNew and what `check` raises.
+    """
+    from gateway.store.migrate import migrate  # Alembic is needed here only, and large
+
+    migrate(settings.store.url)
+    check(folder, settings)
+
+
+def check(folder: Path, settings: Settings) -> None:
+    """Log advice. Raises what `look_at_store` raises.
+
+    A reload does no more than this, and migrates nothing: a store that is new has nobody in it, and the schema is
+    not to change under workers that run.
+    """
+    for key, reason in (*advice_on(settings, os.environ), *look_at_store(folder, settings)):
+        log.warning("advice", key=key, reason=reason)
+
+
+def look_at_store(folder: Path, settings: Settings) -> list[Said]:
+    """Return advice on the store. Raises BadSettings if nobody could sign in with it, and StoreUnavailable."""
+    try:
+        return asyncio.run(look(settings))
+    except NotReady as error:
+        raise BadSettings([Problem(str(folder / SETTINGS_FILE), "store.url", str(error))]) from error
+    except SecretMissing as error:
+        raise BadSettings([Problem(SECRET_VARIABLE, "", str(error))]) from error
+
+
+async def look(settings: Settings) -> list[Said]:
+    async with open_ready(settings.store.url) as store, store.reading() as tx:
+        advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
+        return [*advice, *check_newest(await session_rows.newest(tx), int(time.time()))]
+
+
+def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone. `reload` reads the settings as they are by then."""
+    logs.configure(post.settings.listen.log_format)
+    sys.setswitchinterval(TURN_SECONDS)
+    uvloop.run(work(post, reload))
+
+
+async def work(post: Post, reload: Callable[[], Settings]) -> None:
+    loop = asyncio.get_running_loop()
+    told_to_stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    loop.add_reader(post.lifeline, told_to_stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    gateway = Gateway(post.settings, post.board, post.region)
+    await gateway.serve(post.sockets, post.admin)
+    os.write(post.ready, b"1")
+    os.close(post.ready)
+    await told_to_stop.wait()
+    loop.remove_reader(post.lifeline)
+    # Others serve by new settings already. What is still open here is not to go on by who was an owner before.
+    with contextlib.suppress(BadSettings):
+        gateway.adopt(reload().access)
+    log.info("draining", connections=len(gateway.edge.connections))
+    await gateway.drain()

@@ -1,0 +1,130 @@
+"""/signup: the form, the answer that is the same for everybody, and the link that confirms the email."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts.links import LinkState, MailedLink
+from gateway.login.answers import Answers, Wish, see_other, sign_in_query
+from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
+from gateway.model.secret import Secret
+from gateway.signup.service import (
+    Asked,
+    BadField,
+    Confirmed,
+    NotTheirs,
+    Overloaded,
+    SignupService,
+    TooManySignups,
+    UnfitPassword,
+)
+from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.visit import read_form, visit_of
+
+
+@dataclass(frozen=True, slots=True)
+class SignupPaths:
+    """Where the pages are; that of the link up to its token."""
+
+    signup: str
+    confirm: str
+    login: str
+    hint: str
+
+
+class SignupPages:
+    def __init__(self, *, service: SignupService, renderer: Renderer, answers: Answers, paths: SignupPaths) -> None:
+        self._service = service
+        self._renderer = renderer
+        self._answers = answers
+        self._paths = paths
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /signup"""
+        if "sent" in request.query:
+            return self._page("signup-sent.html", request)
+        return self._form(request, wish=self._answers.wish_of_query(request))
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST /signup: `name`, `email`, `password`."""
+        form, now = await read_form(request), int(time.time())
+        name, email = form.text("name"), form.text("email")
+        inbound = visit_of(request).inbound
+        wish = self._answers.wish_of_form(form)
+        shown = spelling_of(email)
+        if shown:
+            return self._form(request, name, shown, wish=wish, status=422, field="respelled")
+        match await self._service.ask(name, email, Secret(form.text("password")), inbound, now, wish.target):
+            case Asked():
+                return see_other(f"{self._paths.signup}?sent=1")
+            case BadField(field, why):
+                return self._form(request, name, email, wish=wish, status=422, field=field, problem=why)
+            case UnfitPassword(why):
+                return self._form(request, name, email, wish=wish, status=422, field="password", problem=why.sentence)
+            case TooManySignups(until):
+                wait = seconds_until(until, now)
+                problem = str(minutes_of(wait))
+                return self._form(request, name, email, wish=wish, status=429, field="many", problem=problem, wait=wait)
+            case Overloaded():
+                return self._form(request, name, email, wish=wish, status=503, field="busy")
+
+    async def show_confirm(self, request: web.Request) -> web.StreamResponse:
+        """GET /signup/{token}: asks for the password that was chosen."""
+        found = await self._service.look(request.match_info["token"], int(time.time()))
+        if isinstance(found, MailedLink):
+            return self._page("signup-confirm.html", request, who=found.identifier, problem="")
+        return self._dead(request, found.value if found else "unknown")
+
+    async def confirm(self, request: web.Request) -> web.StreamResponse:
+        """POST /signup/{token}: `password`."""
+        password = Secret((await read_form(request)).text("password"))
+        inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
+        match await self._service.confirm(token, password, inbound, now):
+            case Confirmed(email):
+                target = self._answers.wish_of_query(request).target
+                return see_other(f"{self._paths.login}?{sign_in_query('confirmed', email, target)}")
+            case NotTheirs(link, until):
+                status, problem = (422, "wrong") if until is None else (429, "locked")
+                wait, who = seconds_until(until or now, now), link.identifier
+                return self._page("signup-confirm.html", request, status=status, wait=wait, who=who, problem=problem)
+            case Overloaded():
+                return self._page("signup-confirm.html", request, status=503, who="", problem="busy")
+            case LinkState() as state:
+                return self._dead(request, state.value)
+            case None:
+                return self._dead(request, "unknown")
+
+    def _dead(self, request: web.Request, state: str) -> web.Response:
+        status = 404 if state == "unknown" else 410
+        return self._page("link-dead.html", request, status=status, purpose="signup", state=state)
+
+    def _form(
+        self,
+        request: web.Request,
+        name: str = "",
+        email: str = "",
+        *,
+        wish: Wish,
+        status: int = 200,
+        wait: int = 0,
+        field: str = "",
+        problem: str = "",
+    ) -> web.Response:
+        context = {"wish": wish, "name": name[:200], "email": email[:320], "field": field, "problem": problem}
+        return self._page("signup.html", request, status=status, wait=wait, **context)
+
+    def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
+        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+
+
+def spelling_of(email: str) -> str:
+    """Return what an email becomes, to be shown before it is used; "" where that is what was typed."""
+    try:
+        identifier = normalise_identifier(email)
+    except Unacceptable:  # which is said further on
+        return ""
+    return identifier if is_respelled(email, identifier) else ""

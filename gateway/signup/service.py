@@ -1,0 +1,247 @@
+"""Signing up by oneself: off, open, or for the email domains that belong to a tenant.
+
+Nothing can be used before the email is confirmed: name, tenant and password hash wait sealed in the link's row. It is
+confirmed with the password that was chosen, because anybody can sign up with the email of somebody else, who would
+only have to press a button to let them in. Whether an email has an account already is said to that email only; here it
+takes the same answer and the same work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.accounts import links
+from gateway.accounts import rows as account_rows
+from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway.audit import rows as audit
+from gateway.crypto.sealing import Sealer
+from gateway.mail.outbox import Outbox
+from gateway.model.account import Account, Role, Status, Unacceptable, check_name, normalise_identifier
+from gateway.model.event import Event, entry_of
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.passwords.hashing import Hasher, Verdict
+from gateway.passwords.policy import Person, Refusal
+from gateway.passwords.service import PasswordChecker
+from gateway.settings.record import Signup
+from gateway.store import Store
+from gateway.tenants import claims
+from gateway.throttle import limits
+from gateway.throttle.client import client_of
+from gateway.throttle.limits import Limit, Locked, address_bucket
+from gateway.web.return_to import HOME, quote_way
+
+FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
+MAX_WAY = 1_000  # characters of the way back in a mailed link
+TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
+TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
+CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whatever is true of this email, its owner has a mail about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadField:
+    """`field` can't be taken; `why` says what would do."""
+
+    field: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfitPassword:
+    why: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class TooManySignups:
+    """`until` is UTC seconds."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """Too many passwords are being hashed; nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTheirs:
+    """The password is not the one that was chosen with this link; until `locked_until` none is even compared."""
+
+    link: MailedLink
+    locked_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The account is there; its password signs in with `email`."""
+
+    email: str
+
+
+class SignupService:
+    """`confirm_address` is the whole address of the link, up to its token; `login_address` that of the sign-in page."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hasher: Hasher,
+        checker: PasswordChecker,
+        sealer: Sealer,
+        outbox: Outbox,
+        settings: Signup,
+        owners: frozenset[str],
+        product: str,
+        confirm_address: str,
+        login_address: str,
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._checker = checker
+        self._sealer = sealer
+        self._outbox = outbox
+        self._settings = settings
+        self._owners = owners
+        self._product = product
+        self._confirm_address = confirm_address
+        self._login_address = login_address
+
+    def tenant_of(self, identifier: str) -> str | None:
+        """Return the tenant that an email may sign up for, None if it may not."""
+        match self._settings.mode:
+            case "open":
+                return self._settings.tenant
+            case "domains":
+                return self._settings.domains.get(identifier.rpartition("@")[2])
+            case _:
+                return None
+
+    async def _find_tenant(self, identifier: str) -> str | None:
+        """Return the tenant that an email may sign up for, unless another one claims the email's domain."""
+        tenant = self.tenant_of(identifier)
+        if tenant is None:
+            return None
+        async with self._store.reading() as tx:
+            return tenant if await claims.is_open_to(tx, tenant, identifier) else None
+
+    async def ask(
+        self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int, target: str = HOME
+    ) -> Asked | BadField | UnfitPassword | TooManySignups | Overloaded:
+        try:
+            identifier = normalise_identifier(email)
+        except Unacceptable as error:
+            return BadField("email", str(error))
+        try:
+            name = check_name(name)
+        except Unacceptable as error:
+            return BadField("name", str(error))
+        tenant = await self._find_tenant(identifier)
+        if tenant is None:
+            return BadField("email", "This email can't sign up here. Ask your administrator for an invitation.")
+        # Before anything that takes long: who asks all the time would else keep those waiting who sign in.
+        from_here = f"signup:|{address_bucket(inbound.address)}"
+        async with self._store.transaction(announce=False) as tx:
+            reserved = await limits.reserve(tx, from_here, FROM_ADDRESS, now)
+        if isinstance(reserved, Locked):
+            return TooManySignups(reserved.until)
+        client = client_of(inbound.address)
+        verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product), client)
+        hashed = await self._hasher.hash(password, client) if verdict.refusal is None else None
+        if hashed is None:
+            async with self._store.transaction(announce=False) as tx:
+                await limits.give_back(tx, from_here, now)
+            return Overloaded() if verdict.refusal is None else UnfitPassword(verdict.refusal)
+        waiting = {"name": name, "tenant": tenant, "password_hash": hashed.reveal()}
+        if verdict.is_api_silent:
+            waiting["breach_api"] = "did not answer"
+        async with self._store.transaction(announce=False) as tx:
+            to_there = (
+                (f"signup:{identifier}|{address_bucket(inbound.address)}", TO_EMAIL),
+                (f"signup:{identifier}", TO_EMAIL_FROM_ANYWHERE),
+            )
+            if isinstance(await limits.reserve_all(tx, to_there, now), Locked):
+                return Asked()
+            known = await account_rows.find_by_identifier(tx, identifier)
+            token = await links.issue(
+                tx, self._sealer, Purpose.SIGNUP, account=None, identifier=identifier, now=now, content=waiting
+            )
+            link = f"{self._confirm_address}{token.reveal()}{way_along(target)}"
+            if known is not None:
+                await self._outbox.post(
+                    tx, "account_exists", identifier, account=None, now=now, name=known.name, link=self._login_address
+                )
+            elif identifier in self._owners:  # an owner is added in the shell alone, and nobody learns who is one
+                await self._outbox.pretend(tx, "signup_confirm", now=now, name=name, link=link)
+            else:
+                await self._outbox.post(tx, "signup_confirm", identifier, account=None, now=now, name=name, link=link)
+        return Asked()
+
+    async def look(self, token: str, now: int) -> MailedLink | LinkState | None:
+        """Return a good link, or what has become of it. Changes nothing."""
+        async with self._store.reading() as tx:
+            link = await links.find(tx, self._sealer, Purpose.SIGNUP, token)
+        if link is None:
+            return None
+        state = link.state(now)
+        return link if state is LinkState.GOOD else state
+
+    async def confirm(
+        self, token: str, password: Secret[str], inbound: Inbound, now: int
+    ) -> Confirmed | NotTheirs | Overloaded | LinkState | None:
+        """Make the account, if it is confirmed by who chose the password. Of any number of equal requests, one does."""
+        found = await self.look(token, now)
+        if not isinstance(found, MailedLink):
+            return found
+        refused = await self._compare(found, password, client_of(inbound.address), now)
+        if refused is not None:
+            return refused
+        waiting = found.content
+        account = Account(
+            account_rows.new_account_id(),
+            found.identifier,
+            waiting["name"],
+            waiting["tenant"],
+            Role.EMPLOYEE,
+            frozenset(),
+            Status.ACTIVE,
+            Secret(waiting["password_hash"]),
+            now,
+        )
+        async with self._store.transaction() as tx:
+            may_sign_up = found.identifier not in self._owners and self.tenant_of(found.identifier) is not None
+            if not may_sign_up or not await links.consume(tx, found, now):
+                return LinkState.USED
+            await links.supersede(tx, Purpose.SIGNUP, account=None, identifier=found.identifier, now=now)
+            if not await account_rows.add(tx, account):
+                return LinkState.USED
+            details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}
+            await audit.record(tx, entry_of(Event.ACCOUNT_SIGNED_UP, account, inbound, now, details))
+        return Confirmed(found.identifier)
+
+    async def _compare(
+        self, link: MailedLink, password: Secret[str], client: str, now: int
+    ) -> NotTheirs | Overloaded | None:
+        """Compare with the password that was chosen; None if it is the same."""
+        tries = f"signup-confirm:{link.id}"
+        async with self._store.transaction(announce=False) as tx:
+            reserved = await limits.reserve(tx, tries, CONFIRMING, now)
+            if isinstance(reserved, Locked):
+                return NotTheirs(link, reserved.until)
+        match await self._hasher.verify(password, Secret(link.content["password_hash"]), client):
+            case Verdict.WRONG:
+                return NotTheirs(link)
+            case verdict:
+                async with self._store.transaction(announce=False) as tx:
+                    await limits.give_back(tx, tries, now)
+                return Overloaded() if verdict is Verdict.BUSY else None
+
+
+def way_along(target: str) -> str:
+    """Return the query that carries `target` along in a mailed link; "" where it would make that too long."""
+    way = quote_way(target)
+    return f"?next={way}" if way != HOME and len(way) <= MAX_WAY else ""

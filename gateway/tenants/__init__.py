@@ -1,0 +1,1 @@
+"""Tenants, and which emails a tenant may have."""

@@ -1,0 +1,210 @@
+"""/ops/tenants: the owner makes, renames and suspends tenants, and grants them email domains.
+
+A suspended tenant's sessions end with it.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import Any
+
+from aiohttp import web
+
+from gateway.accounts import directory, rows
+from gateway.accounts.directory import Tenant
+from gateway.audit import rows as audit
+from gateway.devices import rows as session_rows
+from gateway.devices.reach import Reaches
+from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.security import stale_factor
+from gateway.model.account import Unacceptable, check_name, check_tenant
+from gateway.model.event import Entry, Event, Outcome
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.store import Store, Transaction
+from gateway.tenants import claims
+from gateway.tenants.claims import Claim, check_claim
+from gateway.web.rendering import Renderer
+from gateway.web.visit import Form, read_form, signed_in_of, visit_of
+
+DONE = ("added", "renamed", "suspended", "resumed", "claimed", "released", "proved")
+
+
+class TenantResult(Enum):
+    DONE = "done"
+    TAKEN = "taken"
+    NOT_THERE = "not_there"
+    OWN = "own"  # the owner would be out as well
+    CLAIMED = "claimed"  # another tenant has the domain
+
+
+class TenantService:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def look(self) -> tuple[list[Tenant], list[Claim]]:
+        """Return the tenants, and the email domains that they have claimed."""
+        async with self._store.reading() as tx:
+            return await directory.list_tenants(tx), await claims.list_all(tx)
+
+    async def add(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
+        async with self._store.transaction() as tx:
+            if not await rows.add_tenant(tx, slug, name):
+                return TenantResult.TAKEN
+            await note(tx, Event.TENANT_ADDED, owner, slug, inbound, now, name=name)
+        return TenantResult.DONE
+
+    async def rename(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
+        async with self._store.transaction() as tx:
+            if not await rows.rename_tenant(tx, slug, name):
+                return TenantResult.NOT_THERE
+            await note(tx, Event.TENANT_RENAMED, owner, slug, inbound, now, name=name)
+        return TenantResult.DONE
+
+    async def suspend(self, owner: Session, slug: str, inbound: Inbound, now: int) -> TenantResult:
+        """Nobody of it signs in any more, and everybody is out with the next request."""
+        if slug == owner.tenant:
+            return TenantResult.OWN
+        async with self._store.transaction() as tx:
+            if not await rows.set_tenant_status(tx, slug, is_active=False):
+                return TenantResult.NOT_THERE
+            await session_rows.end_tenant(tx, slug, now)
+            await note(tx, Event.TENANT_SUSPENDED, owner, slug, inbound, now)
+        return TenantResult.DONE
+
+    async def resume(self, owner: Session, slug: str, inbound: Inbound, now: int) -> TenantResult:
+        async with self._store.transaction() as tx:
+            if not await rows.set_tenant_status(tx, slug, is_active=True):
+                return TenantResult.NOT_THERE
+            await note(tx, Event.TENANT_RESUMED, owner, slug, inbound, now)
+        return TenantResult.DONE
+
+    async def claim(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
+        """Keep an email domain for a tenant: no other one gets accounts there. Those that it has already stay."""
+        async with self._store.transaction() as tx:
+            if not await rows.has_tenant(tx, claim.tenant):
+                return TenantResult.NOT_THERE
+            if await claims.add(tx, claim, owner.identifier, now) != claim:
+                return TenantResult.CLAIMED
+            await note(tx, Event.DOMAIN_CLAIMED, owner, claim.tenant, inbound, now, domain=claim.domain)
+        return TenantResult.DONE
+
+    async def release(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
+        async with self._store.transaction() as tx:
+            if not await claims.release(tx, claim):
+                return TenantResult.NOT_THERE
+            await note(tx, Event.DOMAIN_RELEASED, owner, claim.tenant, inbound, now, domain=claim.domain)
+        return TenantResult.DONE
+
+
+class TenantPages:
+    """`path` is where the page is, `accounts_path` the list of people that it leads to."""
+
+    def __init__(
+        self,
+        *,
+        service: TenantService,
+        reaches: Reaches,
+        renderer: Renderer,
+        answers: Answers,
+        path: str,
+        accounts_path: str,
+    ) -> None:
+        self._service = service
+        self._reaches = reaches
+        self._renderer = renderer
+        self._answers = answers
+        self._path = path
+        self._accounts_path = accounts_path
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /ops/tenants"""
+        return await self._page(request)
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        """POST /ops/tenants: `do` (added, renamed, suspended, …, claimed, released), `tenant`, `name`, `domain`.
+
+        Suspending asks first.
+        """
+        form, owner = await read_form(request), signed_in_of(request)
+        stale = stale_factor(owner, int(time.time()))
+        if stale is not None:
+            return self._answers.step(stale, Wish(f"{self._path}?done=proved", again=True))
+        try:
+            if form.text("do") == "suspended" and not form.is_confirmed:
+                return await self._ask(request, check_tenant(form.text("tenant")))
+            result = await self._change(owner, form, visit_of(request).inbound, int(time.time()))
+        except Unacceptable as error:
+            return await self._page(request, problem=str(error))
+        if result is TenantResult.DONE:
+            return see_other(f"{self._path}?done={form.text('do')}")
+        return await self._page(request, problem=result.value)
+
+    async def _change(self, owner: Session, form: Form, inbound: Inbound, now: int) -> TenantResult:
+        slug = check_tenant(form.text("tenant"))
+        match form.text("do"):
+            case "added":
+                return await self._service.add(owner, slug, check_name(form.text("name")), inbound, now)
+            case "renamed":
+                return await self._service.rename(owner, slug, check_name(form.text("name")), inbound, now)
+            case "suspended":
+                return await self._service.suspend(owner, slug, inbound, now)
+            case "resumed":
+                return await self._service.resume(owner, slug, inbound, now)
+            case "claimed":
+                claim = Claim(check_claim(form.text("domain")), slug)
+                return await self._service.claim(owner, claim, inbound, now)
+            case "released":
+                return await self._service.release(owner, Claim(form.text("domain"), slug), inbound, now)
+            case _:
+                raise web.HTTPBadRequest
+
+    async def _ask(self, request: web.Request, slug: str) -> web.Response:
+        """Ask before a tenant is suspended, and say whom that reaches."""
+        if slug == signed_in_of(request).tenant:
+            return await self._page(request, problem=TenantResult.OWN.value)
+        tenants, _ = await self._service.look()
+        if all(tenant.slug != slug for tenant in tenants):
+            return await self._page(request, problem=TenantResult.NOT_THERE.value)
+        return self._renderer.page(
+            "confirm.html",
+            visit_of(request),
+            kind="suspended",
+            subject=slug,
+            reach=await self._reaches.of_tenant(slug, int(time.time())),
+            action=self._path,
+            fields={"do": "suspended", "tenant": slug},
+            back=self._path,
+        )
+
+    async def _page(self, request: web.Request, problem: str = "") -> web.Response:
+        tenants, claimed = await self._service.look()
+        done = request.query.get("done", "")
+        context: dict[str, Any] = {
+            "tenants": tenants,
+            "claims": claimed,
+            "own": signed_in_of(request).tenant,
+            "path": self._path,
+            "accounts_path": self._accounts_path,
+            "done": done if done in DONE else "",
+            "problem": problem,
+        }
+        return await self._renderer.long_page(
+            "tenants.html", visit_of(request), status=422 if problem else 200, **context
+        )
+
+
+async def note(
+    tx: Transaction, event: Event, owner: Session, slug: str, inbound: Inbound, now: int, **more: str
+) -> None:
+    entry = Entry(
+        event,
+        Outcome.SUCCESS,
+        now,
+        owner.identifier,
+        tenant=slug,
+        account=owner.account,
+        details={"tenant": slug, **more},
+    )
+    await audit.record(tx, entry.seen_from(inbound, owner.id))

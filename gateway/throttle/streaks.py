@@ -1,0 +1,41 @@
+"""Failures in a row: of one factor of an account, from a known device or from everywhere else."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+
+from gateway.model.factor import Factor
+from gateway.store import Transaction
+from gateway.store.schema import streaks
+from gateway.store.upsert import upsert
+
+
+async def read(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:
+    """Return the failures in a row, and until when nobody may try."""
+    query = select(streaks.c.failures, streaks.c.wait_until).where(
+        streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return (row.failures, row.wait_until) if row else (0, 0)
+
+
+async def write(tx: Transaction, account: str, factor: Factor, origin: str, failures: int, wait_until: int) -> None:
+    values = {"failures": failures, "wait_until": wait_until}
+    await tx.execute(
+        upsert(tx, streaks)
+        .values(account=account, factor=factor.value, origin=origin, **values)
+        .on_conflict_do_update(index_elements=["account", "factor", "origin"], set_=values)
+    )
+
+
+async def reset(tx: Transaction, account: str, factor: Factor, origin: str) -> None:
+    await tx.execute(
+        delete(streaks).where(
+            streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
+        )
+    )
+
+
+async def reset_all(tx: Transaction, account: str) -> int:
+    """The factor is a new one, or an operator vouches: forget every count. Returns how many there were."""
+    return (await tx.execute(delete(streaks).where(streaks.c.account == account))).rowcount

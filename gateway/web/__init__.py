@@ -1,0 +1,1 @@
+"""The framework of our own pages: routes, application, visit, form data, rendering, ways back."""

@@ -1,0 +1,117 @@
+"""The way a request gets to the pages.
+
+Their application runs behind the same front connection as everything else. What the edge found out about a request is
+not parsed again: it stays on the `Desk`, and the request carries only the ticket for it, which the edge sets and takes
+away from everybody else. Every form is refused here unless one of our own pages sent it, so that no page can forget
+to ask.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+
+from aiohttp import web
+
+from gateway.crypto.sealing import Unopenable
+from gateway.edge.origin import is_own_post
+from gateway.observe.logs import get_logger
+from gateway.store import StoreUnavailable
+from gateway.web.rendering import Renderer
+from gateway.web.visit import JUDGE, VISIT, Judge, Visit
+from gateway.wire.failures import Failure
+
+log = get_logger("pages")
+
+MAX_FORM_BYTES = 65_536
+FOREIGN_FORM_PATH = "/_gateway/keep-foreign"  # the one page that takes forms of other sites, and only to show them
+MAX_WAITING = 20_000  # tickets; more than there can be requests at once
+TICKET = "Gateway-Ticket"
+SERVER = "otium-gateway"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Desk:
+    """Holds visits between the edge and the pages. A ticket is good once and can't be guessed."""
+
+    def __init__(self) -> None:
+        self._visits: dict[str, Visit] = {}
+
+    def hand_over(self, visit: Visit) -> bytes:
+        while len(self._visits) >= MAX_WAITING:
+            del self._visits[next(iter(self._visits))]  # of a client that left before its page was asked
+        ticket = secrets.token_urlsafe(16)
+        self._visits[ticket] = visit
+        return ticket.encode("ascii")
+
+    def take(self, ticket: str) -> Visit | None:
+        return self._visits.pop(ticket, None)
+
+
+def pages_application(renderer: Renderer, desk: Desk, origins: Collection[str], judge: Judge) -> web.Application:
+    """Return an application without routes, in which every request is known and every form is our own.
+
+    `origins` are those of the site. `judge` says who a request is from by now, or None if its page is no more for them.
+    """
+
+    @web.middleware
+    async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
+        visit = desk.take(request.headers.get(TICKET, ""))
+        if visit is None:
+            log.error("page_without_ticket", page=page_of(request))
+            return renderer.failure(Failure.INTERNAL, "unknown")
+        request[VISIT] = visit
+        request[JUDGE] = judge
+        is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
+        is_own = request.path == FOREIGN_FORM_PATH or is_own_post(visit.inbound, origins)
+        if is_taken and request.method not in ("GET", "HEAD") and not is_own:
+            return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
+        return await answer(request, handler, renderer, visit)
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        if "token" in request.match_info:  # the address is a secret, and the application keeps the Referers it is sent
+            response.headers.setdefault("Referrer-Policy", "strict-origin")
+        for name, value in renderer.headers.items():
+            response.headers.setdefault(name, value)
+        response.headers["Server"] = SERVER
+
+    application = web.Application(middlewares=[frame], client_max_size=MAX_FORM_BYTES)
+    application.on_response_prepare.append(add_headers)
+    return application
+
+
+async def answer(request: web.Request, handler: Handler, renderer: Renderer, visit: Visit) -> web.StreamResponse:
+    """Call the handler; translate what it raises, once, into pages."""
+    request_id, session = visit.inbound.request_id, visit.session
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return renderer.failure(Failure.NOT_FOUND, request_id, session)
+    except web.HTTPMethodNotAllowed as error:
+        allow = ", ".join(sorted(error.allowed_methods))
+        return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id, session, allow=allow)
+    except web.HTTPRequestEntityTooLarge:
+        return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
+    except web.HTTPForbidden:
+        return renderer.failure(Failure.FORBIDDEN, request_id)
+    except ConnectionResetError:  # who asked has left before all of it was here, and nobody is told
+        return renderer.failure(Failure.BAD_REQUEST, request_id, session)
+    except web.HTTPException as error:
+        failure = Failure.BAD_REQUEST if error.status < 500 else Failure.INTERNAL
+        return renderer.failure(failure, request_id, session)
+    except StoreUnavailable as error:
+        log.error("store_unavailable", reason=str(error), request_id=request_id)
+        return renderer.failure(Failure.STORE_AWAY, request_id, session)
+    except Unopenable as error:
+        log.error("secret_missing", reason=str(error), page=page_of(request), request_id=request_id)
+        return renderer.failure(Failure.STORE_AWAY, request_id, session)
+    except Exception:
+        log.exception("page_failed", page=page_of(request), request_id=request_id)
+        return renderer.failure(Failure.INTERNAL, request_id, session)
+
+
+def page_of(request: web.Request) -> str:
+    """Return the page's path without what is variable in it: that may be the token of a link."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "none"

@@ -1,0 +1,251 @@
+"""Pages: templates rendered, with the headers that every one of them has."""
+
+from __future__ import annotations
+
+import gettext
+import mimetypes
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import jinja2
+import jinja2.ext
+from aiohttp import web
+from markupsafe import Markup
+
+from gateway.model.account import Module, Role, State
+from gateway.model.factor import Factor
+from gateway.model.session import Session
+from gateway.settings.places import LOCALES, TEMPLATES
+from gateway.settings.record import Pages
+from gateway.throttle.slices import Slices
+from gateway.web.visit import Visit
+from gateway.wire.failures import Failure
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+# Not "no-referrer": with it browsers send `Origin: null` with our own forms, and these are refused then.
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+}
+RETRY_SECONDS = 5  # what is busy is so for a moment
+STRICT_TRANSPORT = {  # RFC 6797, for two years. Subdomains may belong to others, who do not have https.
+    "off": {},
+    "host": {"Strict-Transport-Security": "max-age=63072000"},
+    "subdomains": {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"},
+}
+
+
+def seconds_until(until: int, now: int) -> int:
+    """Return how long somebody has to wait, at least a second."""
+    return max(1, until - now)
+
+
+def minutes_of(seconds: int) -> int:
+    """Return the minutes that a page speaks of, rounded up."""
+    return -(-seconds // 60)
+
+
+class Renderer:
+    """Renders templates and serves the few static files, which lie below `static_path`.
+
+    `is_https`: whether browsers may insist on it.
+    """
+
+    def __init__(
+        self,
+        settings: Pages,
+        *,
+        is_https: bool,
+        sign_out_path: str,
+        security_path: str,
+        people_path: str,
+        operations_path: str,
+        static_path: str,
+    ) -> None:
+        self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            extensions=[jinja2.ext.i18n],
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["moment"] = write_moment
+        self._environment.filters["stamp"] = write_stamp
+        self._environment.filters["stamp_text"] = stamp_text
+        translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
+        self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+        self._static = self._load_static(settings)
+        self._translations = translations
+        # For sentences that a template is given; `_()` is for those that stand in it, and takes them for markup.
+        self._environment.filters["translated"] = self.translate
+        _ = translations.gettext
+        self._environment.globals.update(
+            factor_names={
+                Factor.PASSWORD: _("password"),
+                Factor.TOTP: _("authenticator code"),
+                Factor.BACKUP_CODE: _("backup code"),
+                Factor.MAGIC_LINK: _("mailed link"),
+            },
+            words={
+                Role.EMPLOYEE: _("employee"),
+                Role.MANAGER: _("manager"),
+                Role.ADMIN: _("admin"),
+                Module.FINANCE: _("finance"),
+                Module.HR: _("HR"),
+                Module.LEGAL: _("legal"),
+                State.ACTIVE: _("active"),
+                State.INVITED: _("invited"),
+                State.DISABLED: _("disabled"),
+            },
+            brand=settings,
+            sign_out_path=sign_out_path,
+            security_path=security_path,
+            people_path=people_path,
+            operations_path=operations_path,
+            static=static_path,
+            language=settings.language,
+            version=sha256(b"".join(content for content, _ in self._static.values())).hexdigest()[:12],
+        )
+
+    def page(
+        self,
+        template: str,
+        visit: Visit | None = None,
+        *,
+        status: int = 200,
+        wait: int = 0,
+        **context: object,
+    ) -> web.Response:
+        """Return a page. The topbar shows who is signed in on `visit`.
+
+        `wait` is in seconds. Whoever is told to come later is told when, so 429 and 503 without it get a few.
+        """
+        text = self._environment.get_template(template).render(
+            session=visit.signed_in if visit else None, here=visit.inbound.path if visit else "", **context
+        )
+        headers = {"Retry-After": str(wait or RETRY_SECONDS)} if status in (429, 503) else None
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:
+        """Return a page as `page` does, made in slices: for a page that shows as many rows as there are."""
+        pieces, slices = list[str](), Slices()
+        values = {"session": visit.signed_in, "here": visit.inbound.path, **context}
+        for piece in self._environment.get_template(template).generate(values):
+            pieces.append(piece)
+            await slices.pause()
+        return web.Response(text="".join(pieces), status=status, content_type="text/html")
+
+    def warm_up(self) -> None:
+        """Compile every template, which takes up to 40 ms each. For a thread, before somebody asks for a page."""
+        for name in self._environment.list_templates(("html",)):
+            if not name.startswith("mail/"):
+                self._environment.get_template(name)
+
+    def failure(
+        self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""
+    ) -> web.Response:
+        """`allow` are the methods that the page takes, where it was asked with another (RFC 9110 §15.5.6)."""
+        body = self.failure_page(failure, request_id, session)
+        headers = {"X-Request-Id": request_id} | ({"Allow": allow} if allow else {})
+        if failure.value.retry_after:
+            headers["Retry-After"] = str(failure.value.retry_after)
+        status = failure.value.status
+        return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+    def failure_page(self, failure: Failure, request_id: str, session: Session | None = None) -> bytes:
+        """Return a whole page that says what went wrong, in one sentence, with the request id.
+
+        The topbar shows whose `session` it is, unless it lacks a factor.
+        """
+        known = session if session and session.missing is None else None
+        template = self._environment.get_template("failure.html")
+        return template.render(session=known, here="", told=failure.value, request_id=request_id).encode()
+
+    def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
+        """Return the field lines and the text of a page that leads to `address`; one of this site may frame it."""
+        policy = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+        own = {**self._headers, "Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
+        lines = [f"{name}: {value}".encode() for name, value in own.items()]
+        text = self._environment.get_template("framed.html").render(address=address, is_lost=is_lost)
+        return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
+
+    def translate(self, sentence: str) -> str:
+        """Return a sentence of ours in the language of the pages."""
+        return self._translations.gettext(sentence)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of every page, for answers that the edge makes itself."""
+        return self._headers
+
+    async def static(self, request: web.Request) -> web.StreamResponse:
+        """Serve one of the files read at the start: there is no path to walk out of."""
+        found = self._static.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        content, content_type = found
+        headers = {"Cache-Control": "public, max-age=86400"}
+        return web.Response(body=content, content_type=content_type, charset="utf-8", headers=headers)
+
+    def _load_static(self, settings: Pages) -> dict[str, tuple[bytes, str]]:
+        files = {
+            path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+            for path in sorted((TEMPLATES / "static").iterdir())
+        }
+        # The colours come from the settings, and the policy allows no style within a page.
+        brand = self._environment.get_template("brand.css").render(
+            accent=settings.accent, ink=readable_on(settings.accent)
+        )
+        return {**files, "brand.css": (brand.encode(), "text/css")}
+
+
+def write_moment(at: int | None) -> Markup:
+    """Return a time (UTC seconds) as people read it, in UTC as on every page; a script may tell their own zone."""
+    if at is None:
+        return Markup("–")
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
+    )
+
+
+def write_stamp(at: int) -> Markup:
+    """Return a time (UTC seconds) to the second."""
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
+
+
+def stamp_text(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
+
+
+def readable_on(colour: str) -> str:
+    """Return the text colour, black or white, with the higher contrast on `colour` (WCAG 2.2, relative luminance)."""
+    luminance = relative_luminance(colour)
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
+
+
+def relative_luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
