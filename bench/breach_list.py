@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from gateway.passwords.breaches import BreachList, digest_of, open_list
+from gateway.breaches.lists import BreachList, digest_of, open_list
 
 LINES = 10_000_000
 CHUNK = 100_000

@@ -20,11 +20,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from gateway.accounts import rows as account_rows
-from gateway.devices import rows as session_rows
-from gateway.devices.live import Lookup, open_lookup
 from gateway.model.account import Account, Role, Status
 from gateway.model.factor import Factor, Proof
 from gateway.model.session import Lifetime, Lifetimes
+from gateway.sessions import rows as session_rows
+from gateway.sessions.live import Lookup, open_lookup
 from gateway.store import Store
 from gateway.store.migrate import migrate
 from tests.support import postgres

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.crypto.hashing import SMALL_SHARE, Hasher, Verdict
 from gateway.model.secret import Secret
-from gateway.passwords.hashing import SMALL_SHARE, Hasher, Verdict
 
 PASSWORD, WRONG = Secret("correct horse battery staple"), Secret("nearly the right one")
 

@@ -1,8 +1,9 @@
-"""Imports point one way: from what composes down to what is composed, never up."""
+"""Imports point one way: a package imports from those above it in one list, never the reverse."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,218 +11,80 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "gateway"
 
-# From the top down; a module may import from its own layer and from those below it.
-LAYERS: list[set[str]] = [
-    {"__main__", "app.explain", "cli", "demo"},
-    {"process.worker"},
-    {"app.gateway"},
-    {"app.wiring"},
-    {"app.account_wiring"},
-    {"web.routes"},
-    {
-        "app.backup",
-        "app.retention",
-        "dispatch.dispatcher",
-        "dispatch.forms.late",
-        "dispatch.forward_auth",
-        "dispatch.reauthorisation",
-        "observe.access_log",
-        "process.children",
-        "process.supervisor",
-    },
-    {
-        "observe",
-        "observe.board",
-        "observe.exposition",
-        "observe.families",
-        "observe.figures",
-        "observe.health",
-        "observe.lag",
-        "observe.listener",
-        "observe.pulse",
-        "observe.tally",
-        "observe.traffic",
-    },
-    {"audit.pages", "ops.pages"},
-    {
-        "accounts.csv_import.pages",
-        "accounts.email_pages",
-        "accounts.pages",
-        "devices.pages",
-        "passwords.pages",
-        "signup.pages",
-        "tenants.pages",
-    },
-    {"dispatch.forms.pages", "dispatch.forms.service", "web.application"},
-    {
-        "browsers.learning",
-        "login",
-        "login.answers",
-        "login.code_pages",
-        "login.commands",
-        "login.counting",
-        "login.evidence",
-        "login.flow",
-        "login.guard",
-        "login.link_pages",
-        "login.links",
-        "login.outcome",
-        "login.pages",
-        "login.qr",
-        "login.security",
-        "login.security_pages",
-        "login.service",
-    },
-    {"web.rendering"},
-    {"web.visit"},
-    {"devices.new_device", "devices.service"},
-    {"devices.revoke_link"},
-    {"accounts.csv_import.importer"},
-    {"accounts.people", "passwords.changes", "signup.service"},
-    {"accounts.email_change"},
-    {"accounts.csv_import.rows", "accounts.invitations"},
-    {"accounts.app_sync.database", "accounts.app_sync.service"},
-    {"accounts.app_sync.rows"},
-    {"accounts.app_sync.plan"},
-    {"accounts.change", "accounts.csv_import.reading"},
-    {"accounts.email_outcome"},
-    {"accounts.email_changes", "accounts.removal", "accounts.spelling"},
-    {"ops.service"},
-    {"audit.asked", "audit.export", "audit.labels"},
-    {"audit.keeping", "audit.verify"},
-    {"audit.marks", "audit.picture", "ops.failed_passwords"},
-    {"audit.search"},
-    {"proxy"},
-    {"edge.connection", "edge.field_lines", "edge.origin", "edge.reach", "edge.request", "web.return_to"},
-    {"edge.incoming"},
-    {"process.preflight"},
-    {
-        "settings",
-        "settings.access",
-        "settings.header_template",
-        "settings.load",
-        "settings.mistakes",
-        "settings.record",
-        "settings.together",
-        "settings.values",
-    },
-    {"policy"},
-    {"accounts.links", "dispatch.forms.rows"},
-    {"dispatch.forms.record"},
-    {
-        "crypto",
-        "factors",
-        "mail",
-        "observe.logs",
-        "observe.refusals",
-        "passwords",
-        "passwords.breach_api",
-        "passwords.breaches",
-        "passwords.constant_work",
-        "passwords.guesses",
-        "passwords.hashes",
-        "passwords.hashing",
-        "passwords.policy",
-        "passwords.service",
-        "process.secrets",
-        "throttle",
-        "throttle.client",
-        "throttle.shares",
-        "throttle.turns",
-        "web.form_data",
-    },
-    {"devices.live"},
-    {"accounts.directory", "devices.reach"},
-    {
-        "accounts.rows",
-        "audit.counting",
-        "audit.rows",
-        "browsers.rows",
-        "devices.rows",
-        "login.attempt",
-        "ops.blocks",
-        "ops.rows",
-        "tenants.claims",
-        "throttle.limits",
-        "throttle.streaks",
-    },
-    {"store"},
-    {
-        "audit.chain",
-        "browsers.record",
-        "devices.device",
-        "edge.request_line",
-        "model.event",
-        "model.inbound",
-        "process.sockets",
-        "throttle.side_work",
-        "throttle.slices",
-        "wire",
-    },
-    {"model.session"},
-    {"model.account", "model.factor", "model.secret", "settings.places"},
-    {
-        "",
-        "accounts",
-        "accounts.app_sync",
-        "accounts.csv_import",
-        "app",
-        "audit",
-        "browsers",
-        "devices",
-        "dispatch",
-        "dispatch.forms",
-        "edge",
-        "model",
-        "ops",
-        "process",
-        "signup",
-        "tenants",
-        "web",
-    },
+# Each may import from those before it, and from nothing else of ours.
+PACKAGES = [
+    "model",
+    "wire",
+    "policy",
+    "store",
+    "throttle",
+    "observe",
+    "crypto",
+    "breaches",
+    "settings",
+    "edge",
+    "proxy",
+    "web",
+    "audit",
+    "mail",
+    "sessions",
+    "browsers",
+    "factors",
+    "accounts",
+    "ops",
+    "devices",
+    "login",
+    "passwords",
+    "signup",
+    "tenants",
+    "dispatch",
+    "app",
+    "process",
+    "demo",
+    "cli",
 ]
-
-PACKAGES = LAYERS[-1]  # themselves: nothing but what they are for
-
-
-def layer_of(module: str) -> int:
-    """Return the place of the longest name that `module` (without "gateway.") is or lies under."""
-    names = module.split(".")
-    for length in range(len(names), 0, -1):
-        name = ".".join(names[:length])
-        for place, layer in enumerate(LAYERS):
-            if name in layer and (length == len(names) or name not in PACKAGES):
-                return place
-    raise AssertionError(f"{module} has no layer: give it one in LAYERS")
+TOP = ("__init__", "__main__")  # the only modules that are in no package
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if "versions" in parts or "migrations" in parts:
-            continue
-        yield ".".join(part for part in parts if part != "__init__"), path
+def modules() -> dict[str, Path]:
+    """Return every module by its name, without "gateway."; a package's own is its `__init__`."""
+    paths = (path for path in ROOT.rglob("*.py") if "migrations" not in path.parts)
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(paths)}
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, int]]:
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "gateway":
+MODULES = modules()
+
+
+def imports_of(name: str) -> Iterator[str]:
+    """Yield the modules that one imports, wherever in its file: for type checkers and inside functions as well."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] == "gateway":
+            package = node.module.removeprefix("gateway").removeprefix(".")
             for alias in node.names:
-                name = f"{node.module}.{alias.name}".removeprefix("gateway").removeprefix(".")
-                is_module = (ROOT / name.replace(".", "/")).with_suffix(".py").exists() or (
-                    ROOT / name.replace(".", "/")
-                ).is_dir()
-                yield name if is_module else node.module.removeprefix("gateway").removeprefix("."), node.lineno
+                below = f"{package}.{alias.name}" if package else alias.name
+                yield next(
+                    found
+                    for found in (below, f"{below}.__init__", package, f"{package}.__init__", "__init__")
+                    if found in MODULES
+                )
 
 
-@pytest.mark.parametrize(
-    ("module", "path"), [m for m in modules() if m[0]], ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_a_module_imports_from_its_own_layer_or_from_below(module: str, path: Path) -> None:
-    here = layer_of(module)
-    upward = [f"{path.name}:{line} imports {name}" for name, line in imports_of(path) if name and layer_of(name) < here]
-    assert upward == []
+def test_every_package_has_its_place_in_the_list() -> None:
+    found = {path.name for path in ROOT.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert len(set(PACKAGES)) == len(PACKAGES)
+    assert found == set(PACKAGES)
+    assert {path.stem for path in ROOT.glob("*.py")} == set(TOP)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in TOP])
+def test_a_module_imports_from_its_own_package_or_from_those_before_it(name: str) -> None:
+    allowed = {*PACKAGES[: PACKAGES.index(name.split(".")[0]) + 1], "__init__"}
+    assert [found for found in imports_of(name) if found.split(".")[0] not in allowed] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    order = graphlib.TopologicalSorter({name: set(imports_of(name)) - {name} for name in MODULES}).static_order()
+    assert set(order) == set(MODULES)
 
 
 def test_the_pure_modules_touch_no_clock_no_chance_no_network() -> None:

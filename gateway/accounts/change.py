@@ -8,12 +8,12 @@ from types import MappingProxyType
 from gateway.accounts import email_changes, links, rows
 from gateway.accounts.csv_import.reading import Create
 from gateway.audit import rows as audit
-from gateway.devices import rows as session_rows
 from gateway.factors import backup_code, password, totp
-from gateway.login import attempt as attempts
 from gateway.model.account import Account, Role, Status
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.secret import Secret
+from gateway.sessions import attempt as attempts
+from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
 from gateway.throttle import limits, streaks
 

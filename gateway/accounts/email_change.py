@@ -19,12 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gateway.accounts import change as account_change
-from gateway.accounts import email_changes, links, rows
+from gateway.accounts import claims, email_changes, links, rows
 from gateway.accounts.email_changes import Change
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Proof, Refused, Undone, Waiting
 from gateway.accounts.invitations import TooManyMails, count_mail
 from gateway.accounts.links import LinkState, Purpose
 from gateway.audit import rows as audit
+from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import password as password_factor
 from gateway.factors import totp
@@ -35,9 +36,7 @@ from gateway.model.event import ACTOR, Details, Entry, Event, Outcome, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
-from gateway.passwords.hashing import Hasher, Verdict
 from gateway.store import Store, Transaction
-from gateway.tenants import claims
 from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked

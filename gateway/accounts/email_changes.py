@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 
+from gateway.accounts.claims import UNDO_SECONDS
 from gateway.store import Transaction
 from gateway.store.schema import email_changes
-from gateway.tenants.claims import UNDO_SECONDS
 
 WAIT_SECONDS = 72 * 3_600  # how long the old address has to stop what somebody else asked for
 COLUMNS = (

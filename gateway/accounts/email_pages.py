@@ -13,10 +13,10 @@ from aiohttp import web
 
 from gateway.accounts.email_change import EmailChanges
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Refused, Undone, Waiting
-from gateway.login.answers import Answers, Wish, see_other
-from gateway.login.security import stale_factor
 from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
 from gateway.model.secret import Secret
+from gateway.policy.freshness import stale_factor
+from gateway.web.redirects import Steps, Wish, see_other
 from gateway.web.rendering import Renderer
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
@@ -36,10 +36,10 @@ class EmailPaths:
 
 
 class EmailPages:
-    def __init__(self, *, changes: EmailChanges, renderer: Renderer, answers: Answers, paths: EmailPaths) -> None:
+    def __init__(self, *, changes: EmailChanges, renderer: Renderer, steps: Steps, paths: EmailPaths) -> None:
         self._changes = changes
         self._renderer = renderer
-        self._answers = answers
+        self._steps = steps
         self._paths = paths
 
     # One's own.
@@ -84,7 +84,7 @@ class EmailPages:
 
     def _prove_first(self, request: web.Request) -> web.Response | None:
         factor = stale_factor(signed_in_of(request), int(time.time()))
-        return self._answers.step(factor, Wish(f"{self._paths.own}?done=proved", again=True)) if factor else None
+        return self._steps.step(factor, Wish(f"{self._paths.own}?done=proved", again=True)) if factor else None
 
     # The new address.
 

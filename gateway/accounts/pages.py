@@ -14,9 +14,6 @@ from aiohttp import web
 from gateway.accounts.csv_import.reading import Create, Reject, judge
 from gateway.accounts.directory import Wanted
 from gateway.accounts.people import Actor, PeopleService, Result
-from gateway.devices.reach import Reaches
-from gateway.login.answers import Answers, Wish, see_other
-from gateway.login.security import stale_factor
 from gateway.model.account import (
     Module,
     Role,
@@ -28,6 +25,9 @@ from gateway.model.account import (
     normalise_identifier,
 )
 from gateway.model.inbound import Inbound
+from gateway.policy.freshness import stale_factor
+from gateway.sessions.reach import Reaches
+from gateway.web.redirects import Steps, Wish, see_other
 from gateway.web.rendering import Renderer
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
@@ -71,7 +71,7 @@ class AccountsPages:
         *,
         service: PeopleService,
         renderer: Renderer,
-        answers: Answers,
+        steps: Steps,
         paths: AccountsPaths,
         reaches: Reaches,
         is_owners: bool,
@@ -79,7 +79,7 @@ class AccountsPages:
         self._service = service
         self._reaches = reaches
         self._renderer = renderer
-        self._answers = answers
+        self._steps = steps
         self._paths = paths
         self._is_owners = is_owners
         self._changes: Mapping[str, Callable[[Actor, str, Form, Inbound, int], Awaitable[Result]]] = {
@@ -309,7 +309,7 @@ class AccountsPages:
 
     def _prove_first(self, request: web.Request, back: str) -> web.Response | None:
         factor = stale_factor(signed_in_of(request), int(time.time()))
-        return self._answers.step(factor, Wish(back, again=True)) if factor else None
+        return self._steps.step(factor, Wish(back, again=True)) if factor else None
 
     async def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         done = request.query.get("done", "")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.accounts import change, directory, rows
+from gateway.accounts import change, claims, directory, rows
 from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.directory import Member, Wanted
 from gateway.accounts.email_change import EmailChanges
@@ -24,7 +24,6 @@ from gateway.model.event import Event, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.store import Store, Transaction
-from gateway.tenants import claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Result(Enum):
     DONE = "done"
     NOT_THERE = "not_there"  # or out of reach; nobody learns which
     LAST_ADMIN = "last_admin"
-    TAKEN = "taken"  # the tenant can't have the email, for whatever reason (see tenants.claims)
+    TAKEN = "taken"  # the tenant can't have the email, for whatever reason (see accounts.claims)
     TOO_MANY = "too_many"  # the address was mailed too often today
     NOT_USED = "not_used"  # nobody has signed in to the account yet
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
 
-from gateway.model.account import Account, Module, Role, Status
+from gateway.accounts import claims
+from gateway.model.account import Account, Module, Role, Status, read_modules
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
 from gateway.store.upsert import upsert
-from gateway.tenants import claims
 
 BASE64 = string.ascii_letters + string.digits + "+/"
 MOST_METHODS = 100
@@ -68,7 +68,7 @@ async def add(tx: Transaction, account: Account) -> bool:
     """Add an account, and its tenant if that is new.
 
     Returns False if the tenant can't have the email: it is taken, or its domain is another tenant's, or it is kept for
-    an account that had it (see tenants.claims). Whatever makes accounts comes through here.
+    an account that had it (see accounts.claims). Whatever makes accounts comes through here.
     """
     if not await claims.is_open_to(tx, account.tenant, account.identifier):
         return False
@@ -237,7 +237,3 @@ def read(row: Row[*tuple[Any, ...]]) -> Account:
         password_hash=Secret(row.password_hash) if row.password_hash else None,
         created_at=row.created_at,
     )
-
-
-def read_modules(text: str) -> frozenset[Module]:
-    return frozenset(Module(name) for name in text.split(",") if name)

@@ -14,15 +14,15 @@ from gateway.accounts.email_pages import EmailPages, EmailPaths
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.pages import AccountsPages, AccountsPaths
 from gateway.accounts.people import PeopleService
+from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
-from gateway.devices.reach import Reaches
 from gateway.login.answers import Answers
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.passwords.changes import PasswordService
-from gateway.passwords.hashing import Hasher
 from gateway.passwords.pages import PasswordPages, PasswordPaths
 from gateway.passwords.service import PasswordChecker
+from gateway.sessions.reach import Reaches
 from gateway.settings.record import Settings
 from gateway.signup.pages import SignupPages, SignupPaths
 from gateway.signup.service import SignupService
@@ -121,7 +121,7 @@ def signup_handlers(settings: Settings, shared: Shared) -> dict[str, dict[str, H
             login_address=settings.public_url + path["login"],
         ),
         renderer=shared.renderer,
-        answers=shared.answers,
+        steps=shared.answers,
         paths=SignupPaths(path["signup"], path["signup_confirm"], path["login"], path["password_hint"]),
     )
     return {
@@ -135,7 +135,7 @@ def email_handlers(shared: Shared) -> dict[str, dict[str, Handler]]:
     pages = EmailPages(
         changes=shared.email_changes,
         renderer=shared.renderer,
-        answers=shared.answers,
+        steps=shared.answers,
         paths=EmailPaths(
             own=path["email"],
             login=path["login"],
@@ -182,7 +182,7 @@ def people_handlers(
             owners=owners,
         ),
         renderer=shared.renderer,
-        answers=shared.answers,
+        steps=shared.answers,
         paths=paths,
         reaches=shared.reaches,
         is_owners=is_owners,
@@ -190,7 +190,7 @@ def people_handlers(
     imports = ImportPages(
         importer=importer,
         renderer=shared.renderer,
-        answers=shared.answers,
+        steps=shared.answers,
         paths=paths,
         is_owners=is_owners,
     )
@@ -214,7 +214,7 @@ def tenant_handlers(shared: Shared) -> dict[str, dict[str, Handler]]:
         service=TenantService(shared.store),
         reaches=shared.reaches,
         renderer=shared.renderer,
-        answers=shared.answers,
+        steps=shared.answers,
         path=shared.paths["ops_tenants"],
         accounts_path=shared.paths["ops_accounts"],
     )

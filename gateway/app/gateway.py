@@ -35,8 +35,8 @@ from gateway.app.wiring import (
 )
 from gateway.browsers.learning import CookieLearner
 from gateway.crypto import keys
+from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
-from gateway.devices.live import open_lookup
 from gateway.dispatch.dispatcher import KEEP_PATH, Front
 from gateway.dispatch.forms.late import LateForms
 from gateway.dispatch.forms.service import KeptForms
@@ -45,27 +45,28 @@ from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
-from gateway.login import attempt
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.observe.access_log import AccessLog
 from gateway.observe.board import Board
-from gateway.observe.figures import StoreFigures
-from gateway.observe.health import HealthCheck
 from gateway.observe.listener import AdminListener
 from gateway.observe.logs import get_logger
 from gateway.observe.pulse import Pulse
 from gateway.observe.refusals import Refusals, Scarce
 from gateway.observe.tally import Tally
 from gateway.observe.traffic import Traffic, UnreadableHops
-from gateway.passwords.hashing import Hasher
+from gateway.ops.figures import StoreFigures
+from gateway.ops.health import HealthCheck
 from gateway.passwords.service import checker_of
 from gateway.policy.decision import Page
+from gateway.proxy.connection import Patience
 from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
 from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
-from gateway.proxy.upstream import Patience, Upstream
+from gateway.proxy.upstream import Upstream
+from gateway.sessions import attempt
+from gateway.sessions.live import open_lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import Store, StoreUnavailable
 from gateway.throttle.side_work import SideWork

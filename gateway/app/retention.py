@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, Table, and_, delete, not_, or_, select, tu
 from gateway.accounts.csv_import.rows import KEEP_SECONDS as IMPORT_SECONDS
 from gateway.accounts.links import LIFE_SECONDS as MAILED_LINK_SECONDS
 from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
-from gateway.devices.rows import KNOWN_SECONDS
 from gateway.dispatch.forms.record import KEEP_SECONDS as FORM_SECONDS
 from gateway.factors.magic_link import LIFE_SECONDS as MAGIC_LINK_SECONDS
-from gateway.login.attempt import LIFE_SECONDS as ATTEMPT_SECONDS
 from gateway.ops.rows import QUIET_SECONDS
+from gateway.sessions.attempt import LIFE_SECONDS as ATTEMPT_SECONDS
+from gateway.sessions.rows import KNOWN_SECONDS
 from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
 from gateway.store.schema import (

@@ -18,10 +18,10 @@ from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
 from gateway.audit.pages import AuditPages, AuditPaths
 from gateway.crypto import keys
+from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
 from gateway.devices.new_device import NewDevices
 from gateway.devices.pages import DevicePages, DevicePaths
-from gateway.devices.reach import Reaches
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.devices.service import DeviceService
 from gateway.dispatch.forms.pages import FormPages
@@ -52,8 +52,8 @@ from gateway.model.session import Lifetime, Lifetimes
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.pages import AttackPages
 from gateway.ops.service import AttackService
-from gateway.passwords.hashing import Hasher
 from gateway.passwords.service import PasswordChecker
+from gateway.sessions.reach import Reaches
 from gateway.settings.record import Lifespan, Settings
 from gateway.store import Store
 from gateway.throttle.limits import Limit
@@ -120,7 +120,13 @@ def build_handlers(settings: Settings, parts: Parts) -> Handlers:
         backup_codes=backup_codes,
         magic_links=magic_links,
     )
-    answers = Answers(settings.sessions.cookie, lifetimes_of(settings), steps_of(path), path["clear"], parts.dead_ends)
+    answers = Answers(
+        steps=steps_of(path),
+        dead_ends=parts.dead_ends,
+        cookie=settings.sessions.cookie,
+        lifetimes=lifetimes_of(settings),
+        clear_path=path["clear"],
+    )
     counts = SignInCounts(parts.count_sign_in)
     links = LinkPages(
         flow=flow,

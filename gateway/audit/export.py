@@ -12,10 +12,10 @@ from enum import StrEnum
 from gateway.audit import rows
 from gateway.audit.chain import Row
 from gateway.audit.search import Filter, find_all
-from gateway.devices.device import label_all
 from gateway.model.event import Entry
 from gateway.store import Store
 from gateway.throttle.slices import Slices
+from gateway.web.user_agents import label_all
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.audit import counting, marks, rows
 from gateway.audit.chain import Head, is_whole
 from gateway.audit.marks import Kind, Mark, Signer
-from gateway.mail.outbox import Outbox
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
@@ -27,6 +27,21 @@ class Erased:
     by: int
 
 
+class PostsMail(Protocol):
+    """The outbox: composes a mail and stores it in the transaction."""
+
+    async def post(
+        self,
+        tx: Transaction,
+        template: str,
+        recipient: str,
+        *,
+        account: str | None,
+        now: int,
+        **context: str | int,
+    ) -> str: ...
+
+
 class Keeper:
     """`checkpoint_file` and `checkpoint_mail` say where else checkpoints go; "" is nowhere. `keep_days` 0: for ever."""
 
@@ -35,7 +50,7 @@ class Keeper:
         *,
         store: Store,
         signer: Signer,
-        outbox: Outbox,
+        outbox: PostsMail,
         checkpoint_file: str,
         checkpoint_mail: str,
         keep_days: int,

@@ -14,12 +14,12 @@ from gateway.audit.asked import Asked
 from gateway.audit.chain import Row
 from gateway.audit.export import Format, as_bytes, note_export
 from gateway.audit.labels import label_events, label_outcomes
-from gateway.devices.device import label, label_all
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.store import Store, StoreUnavailable
 from gateway.web.rendering import Renderer
+from gateway.web.user_agents import label, label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 log = get_logger("audit")

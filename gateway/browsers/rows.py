@@ -9,9 +9,9 @@ from enum import Enum
 from sqlalchemy import func, insert, select, update
 
 from gateway.browsers.record import AppCookie
-from gateway.devices.rows import new_token
 from gateway.model.secret import Secret
 from gateway.model.session import key_of
+from gateway.sessions.rows import new_token
 from gateway.store import Transaction
 from gateway.store.schema import browser_cookies, browsers
 from gateway.store.upsert import upsert

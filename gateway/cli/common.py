@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from gateway.devices.reach import Reaches
     from gateway.model.account import Account
+    from gateway.sessions.reach import Reaches
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
 
@@ -103,8 +103,7 @@ def show_spelling(email: str, identifier: str) -> None:
 
 async def why_not(tx: Transaction, tenant: str, identifier: str) -> str:
     """Say to the operator why a tenant can't have an account with an email."""
-    from gateway.accounts import rows
-    from gateway.tenants import claims
+    from gateway.accounts import claims, rows
 
     claim = await claims.find(tx, identifier.rpartition("@")[2])
     if claim is not None and claim.tenant != tenant:
@@ -136,7 +135,7 @@ def ask_first(reach: str, confirm: bool, *more: str) -> bool:
 def reaches_of(settings: Settings, store: Store) -> Reaches:
     """Return what counts how many people and sessions an action reaches."""
     from gateway.app.wiring import lifetimes_of
-    from gateway.devices.reach import Reaches
+    from gateway.sessions.reach import Reaches
 
     return Reaches(store, settings.access.owners, lifetimes_of(settings))
 

@@ -32,8 +32,8 @@ def set_email(
     config: Config = None,
 ) -> None:
     """Change an account's email at once, without confirmation; both addresses are notified, and its sessions end."""
+    from gateway.accounts.claims import UNDO_SECONDS
     from gateway.model.account import normalise_identifier
-    from gateway.tenants.claims import UNDO_SECONDS
 
     settings = settings_of(config)
     identifier = normalise_identifier(new)
@@ -50,7 +50,7 @@ def set_email(
     async def change(store: Store) -> str:
         from gateway.accounts import rows
         from gateway.app.wiring import email_changes_of
-        from gateway.passwords.hashing import Hasher
+        from gateway.crypto.hashing import Hasher
         from gateway.web.routes import paths_of
 
         hasher = Hasher(method="pbkdf2:sha256:1", threads=1, queue=1)  # nothing is hashed here

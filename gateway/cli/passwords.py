@@ -46,8 +46,8 @@ def new_password() -> Secret[str]:
 
 async def accept(settings: Settings, password: Secret[str], person: Person) -> Accepted:
     """Hash a password if the policy takes it; fail with the reason otherwise."""
+    from gateway.crypto.hashing import Hasher
     from gateway.observe import logs
-    from gateway.passwords.hashing import Hasher
     from gateway.passwords.service import checker_of
 
     logs.configure("console")  # what goes wrong with a list belongs on standard error

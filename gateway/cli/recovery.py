@@ -74,8 +74,8 @@ async def make_link(tx: Transaction, settings: Settings, account: Account, by: s
     from gateway.app.wiring import link_address
     from gateway.factors import magic_link
     from gateway.factors.contract import Asked
-    from gateway.login import attempt
     from gateway.model.event import Event
+    from gateway.sessions import attempt
     from gateway.web.routes import paths_of
 
     found = await attempt.furthest(tx, account.id, now)

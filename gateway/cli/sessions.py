@@ -42,7 +42,7 @@ def list_sessions(
     as_json: AsJSON = False,
 ) -> None:
     """List the sessions that nobody has ended."""
-    from gateway.devices import rows
+    from gateway.sessions import rows
 
     async def read(store: Store) -> list[rows.SessionRow]:
         account = await find_account(store, email) if email else None

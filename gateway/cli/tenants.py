@@ -10,9 +10,9 @@ import typer
 from gateway.cli.common import AsJSON, Config, check_tenant, fail, operator, settings_of, show, with_store
 
 if TYPE_CHECKING:
+    from gateway.accounts.claims import Claim
     from gateway.model.event import Event
     from gateway.store import Store, Transaction
-    from gateway.tenants.claims import Claim
 
 program = typer.Typer(help="Customer companies and their email domains.", no_args_is_help=True)
 
@@ -23,8 +23,7 @@ Domain = Annotated[str, typer.Argument(help="What stands after the @, like acme.
 @program.command("list")
 def list_tenants(config: Config = None, as_json: AsJSON = False) -> None:
     """List the tenants, with the email domains that each has claimed."""
-    from gateway.accounts import directory
-    from gateway.tenants import claims
+    from gateway.accounts import claims, directory
 
     async def read(store: Store) -> list[dict[str, str]]:
         async with store.reading() as tx:
@@ -46,9 +45,9 @@ def list_tenants(config: Config = None, as_json: AsJSON = False) -> None:
 @program.command("claim")
 def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
     """Reserve an email domain and its subdomains for one tenant: no other tenant gets new accounts there."""
+    from gateway.accounts import claims
+    from gateway.accounts.claims import Claim, check_claim
     from gateway.model.event import Event
-    from gateway.tenants import claims
-    from gateway.tenants.claims import Claim, check_claim
 
     claim = Claim(check_claim(domain), tenant)
 
@@ -69,9 +68,9 @@ def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
 @program.command("release")
 def release_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
     """Let every tenant use addresses at an email domain again."""
+    from gateway.accounts import claims
+    from gateway.accounts.claims import Claim, check_claim
     from gateway.model.event import Event
-    from gateway.tenants import claims
-    from gateway.tenants.claims import Claim, check_claim
 
     claim = Claim(check_claim(domain), tenant)
 

@@ -1,1 +1,1 @@
-"""Keys and sealing."""
+"""Keys, sealing and password hashes."""

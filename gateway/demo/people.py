@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from gateway.accounts import rows
+from gateway.crypto.hashing import Hasher
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.secret import Secret
-from gateway.passwords.hashing import Hasher
 from gateway.settings.record import Limits
 from gateway.store import Store
 

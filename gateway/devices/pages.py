@@ -8,14 +8,14 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.devices.device import label
-from gateway.devices.reach import Reaches
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.devices.service import DeviceService
-from gateway.login.answers import see_other
 from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.ops.service import AttackService
+from gateway.sessions.reach import Reaches
+from gateway.web.redirects import see_other
 from gateway.web.rendering import Renderer
+from gateway.web.user_agents import label
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "others")

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
-from gateway.devices import rows
-from gateway.devices.device import label, label_all
-from gateway.devices.rows import SessionRow
 from gateway.mail.notices import Notices
 from gateway.model.account import Account
 from gateway.model.event import Event, entry_of
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Lifetimes, Session, has_outlived
+from gateway.sessions import rows
+from gateway.sessions.rows import SessionRow
 from gateway.store import Store, Transaction
+from gateway.web.user_agents import label, label_all
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,12 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from gateway.crypto.sealing import Unopenable
-from gateway.devices.live import Lookup, Pending
 from gateway.dispatch.forms.late import Foreign, LateForms, PressThere, Send, Show
 from gateway.dispatch.forward_auth import CHALLENGE, JSON, NO_STORE, ForwardAuth, refuse_options
 from gateway.edge.connection import ClientConnection
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
 from gateway.edge.request_line import SERVER_ITSELF
-from gateway.login.answers import FLAGS
 from gateway.model.factor import Factor
 from gateway.model.inbound import NOTHING, Inbound
 from gateway.model.session import Session
@@ -41,9 +39,11 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.upstream import Upstream
+from gateway.sessions.live import Lookup, Pending
 from gateway.store import StoreUnavailable
 from gateway.throttle.client import client_of
 from gateway.web.application import FOREIGN_FORM_PATH
+from gateway.web.redirects import FLAGS
 from gateway.web.return_to import DeadEnds, lost_query, safe_return, sent_value, way_back, way_query
 from gateway.wire.cookies import SENT_COOKIE
 from gateway.wire.deadlines import Deadlines

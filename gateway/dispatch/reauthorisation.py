@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.devices.live import Lookup, Pending
 from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.policy.decision import Decision, Forward, Rules, StepUp, decide
 from gateway.proxy.exchange import Exchange
+from gateway.sessions.live import Lookup, Pending
 from gateway.wire.deadlines import Deadlines
 
 log = get_logger("front")

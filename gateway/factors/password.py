@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.devices import rows as session_rows
 from gateway.model.inbound import Inbound
+from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import Limit, Locked, address_bucket, for_known

@@ -2,73 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
 from gateway.browsers.record import expiries, fitting, guess
 from gateway.browsers.rows import Arrival, Former
-from gateway.login import attempt
 from gateway.login.outcome import GoOn, SignedIn
-from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetimes, digest
-from gateway.web.return_to import HOME, DeadEnds, quote_way, safe_return, sent_value
-from gateway.web.visit import Form, Visit
+from gateway.sessions import attempt
+from gateway.web.redirects import Steps, Wish, expire, see_other, set_cookie
+from gateway.web.return_to import HOME, sent_value
+from gateway.web.visit import Visit
 from gateway.wire.cookies import BROWSER_COOKIE, SENT_COOKIE
 
 CLEARING_ROUNDS = 12  # answers; browsers follow twenty redirects
-FLAGS = "Secure; HttpOnly; SameSite=Lax"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Where somebody wants to go, and whether that place asks for a proof `again` of who is signed in."""
-
-    target: str
-    again: bool = False
-
-    @property
-    def query(self) -> str:
-        return f"next={quote_way(self.target)}{'&again=1' if self.again else ''}"
-
-
-def sign_in_query(news: str, email: str, target: str = HOME) -> str:
-    """Return the query of the sign-in page after `news`, with the email filled in and the way back."""
-    told = urlencode({news: "1", "email": email})
-    return told if target == HOME else f"{told}&{Wish(target).query}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """`steps` are the paths of the page for each factor; `cookie` is the session cookie's name.
+class Answers(Steps):
+    """`cookie` is the session cookie's name.
 
     `clear_path` is the page that takes away what did not fit into the answer which opens a session.
-    At `dead_ends` nobody ends after signing in.
     """
 
     cookie: str
     lifetimes: Lifetimes
-    steps: Mapping[Factor, str]
     clear_path: str
-    dead_ends: DeadEnds
-
-    def wish_of_query(self, request: web.Request) -> Wish:
-        return Wish(self.only(request.query.getall("next", [])), request.query.get("again") == "1")
-
-    def wish_of_form(self, form: Form) -> Wish:
-        return Wish(self.only([form.text("next")]), form.text("again") == "1")
-
-    def only(self, targets: list[str]) -> str:
-        """A target that is given twice is none: two readers could take different ones."""
-        return safe_return(targets[0] if len(targets) == 1 else None, self.dead_ends)
-
-    def step(self, factor: Factor, wish: Wish) -> web.Response:
-        """Send the browser to the page of `factor`."""
-        return see_other(f"{self.steps[factor]}?{wish.query}")
 
     def go_on(self, outcome: GoOn, wish: Wish) -> web.Response:
         response = self.step(outcome.factor, Wish(wish.target))
@@ -120,19 +83,6 @@ def leftovers(visit: Visit, arrival: Arrival | None) -> list[str]:
     if arrival is None or arrival.former is Former.SAME:
         return []
     return expiries(arrival.learnt, visit.inbound.cookies, visit.inbound.host)
-
-
-def set_cookie(response: web.Response, name: str, value: Secret[str], seconds: int) -> None:
-    response.headers.add("Set-Cookie", f"{name}={value.reveal()}; Path=/; Max-Age={seconds}; {FLAGS}")
-
-
-def expire(response: web.Response, name: str) -> None:
-    response.headers.add("Set-Cookie", f"{name}=; Path=/; Max-Age=0; {FLAGS}")
-
-
-def see_other(target: str) -> web.Response:
-    """POST, then 303: going back or reloading sends nothing twice."""
-    return web.Response(status=303, headers={"Location": target})
 
 
 def expire_upstream_cookies(response: web.Response, visit: Visit) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.factors.contract import Wrong
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
-from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.answers import Answers
 from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
@@ -20,6 +20,7 @@ from gateway.model.account import Role
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.throttle.side_work import SideWork
+from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import Renderer, minutes_of, seconds_until
 from gateway.web.return_to import NOT_KEPT
 from gateway.web.visit import Visit, read_form, visit_of

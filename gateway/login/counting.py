@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from gateway.login.outcome import Blocked, Busy, Gone, GoOn, LockedOut, Refused, SignedIn, WrongPassword
 from gateway.model.factor import Factor
+from gateway.observe.families import Result
 
 Outcome = SignedIn | GoOn | Refused | WrongPassword | LockedOut | Blocked | Busy | Gone
-Count = Callable[[Factor, "Result"], None]
-
-
-class Result(Enum):
-    SIGNED_IN = "signed_in"
-    NEXT_FACTOR = "next_factor"
-    WRONG = "wrong"
-    LOCKED = "locked"
-    BLOCKED = "blocked"
-    BUSY = "busy"
-    GONE = "gone"
+Count = Callable[[Factor, Result], None]
 
 
 class SignInCounts:

@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
-from gateway.devices import rows as session_rows
 from gateway.factors import totp
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import Link
 from gateway.factors.totp import Enrolment
-from gateway.login import attempt as attempts
-from gateway.login.attempt import Attempt
 from gateway.model.account import Account
 from gateway.model.factor import STANDS_FOR, Factor, Proof, first_missing, required_factors
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
+from gateway.sessions import attempt as attempts
+from gateway.sessions import rows as session_rows
+from gateway.sessions.attempt import Attempt
 from gateway.store import Transaction
 from gateway.web.visit import Visit
 

@@ -16,14 +16,12 @@ from gateway.audit import rows as audit
 from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
-from gateway.devices import rows as session_rows
 from gateway.devices.new_device import NewDevices
 from gateway.factors import backup_code, magic_link, totp
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.contract import Verifier, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor
 from gateway.factors.totp import TOTPFactor
-from gateway.login import attempt as attempts
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
@@ -34,6 +32,8 @@ from gateway.model.factor import Factor, Proof, first_missing, method_of, with_p
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session, key_of
+from gateway.sessions import attempt as attempts
+from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import streaks
 from gateway.web.visit import Visit

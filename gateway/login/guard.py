@@ -16,13 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.audit import rows as audit
-from gateway.devices import rows as session_rows
 from gateway.factors.contract import Reason, Wrong
 from gateway.login.outcome import Blocked, LockedOut
 from gateway.model.account import Account
 from gateway.model.event import Event, entry_of
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
+from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
 from gateway.throttle import limits, streaks
 from gateway.throttle.limits import Limit, Locked, address_bucket, for_known

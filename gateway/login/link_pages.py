@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.factors import magic_link
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import Link, MagicLinkFactor, State
-from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.answers import Answers
 from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
@@ -20,6 +20,7 @@ from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, Signe
 from gateway.mail.outbox import MailState
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import Renderer, minutes_of, seconds_until
 from gateway.web.visit import Visit, read_form, visit_of
 

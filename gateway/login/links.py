@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.audit import rows as audit
-from gateway.devices import rows as session_rows
-from gateway.devices.device import label
 from gateway.factors import magic_link
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import Link
@@ -22,9 +20,11 @@ from gateway.model.event import Event, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.observe.logs import get_logger
+from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import Limit, Locked, Open, address_bucket, for_known
+from gateway.web.user_agents import label
 
 log = get_logger("mail")
 

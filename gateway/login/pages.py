@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.browsers.record import expiries, fitting
-from gateway.login import attempt
-from gateway.login.answers import CLEARING_ROUNDS, Answers, Wish, expire, expire_upstream_cookies, see_other
+from gateway.login.answers import CLEARING_ROUNDS, Answers, expire_upstream_cookies
 from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.link_pages import LinkPages
@@ -18,6 +17,8 @@ from gateway.login.service import SignInService
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.session import digest
+from gateway.sessions import attempt
+from gateway.web.redirects import Wish, expire, see_other
 from gateway.web.rendering import Renderer, minutes_of, seconds_until
 from gateway.web.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
 from gateway.web.visit import Visit, asked_of, read_form, visit_of

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
-from gateway.devices import rows as session_rows
 from gateway.factors import backup_code, totp
 from gateway.factors.backup_code import BackupCodeFactor, Left
 from gateway.factors.totp import Enrolment
@@ -16,14 +15,13 @@ from gateway.login.outcome import SignedIn
 from gateway.mail.notices import Notices
 from gateway.model.account import Account
 from gateway.model.event import Event, entry_of
-from gateway.model.factor import Factor, Proof, first_missing, with_proof
+from gateway.model.factor import Factor, Proof, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session, key_of
+from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import streaks
-
-FRESH_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +51,8 @@ class WrongCode:
     """The code did not belong to the secret that was offered."""
 
 
-def stale_factor(
-    session: Session, now: int, wanted: Iterable[Factor] = (Factor.PASSWORD, Factor.TOTP)
-) -> Factor | None:
-    """Return what of `wanted` has to be proved again before something is changed, or None if all of it is fresh.
-
-    TOTP is wanted only of who has set it up.
-    """
-    required = [factor for factor in wanted if factor is not Factor.TOTP or session.has_totp]
-    return first_missing(required, session.proofs, since=now - FRESH_SECONDS)
-
-
 class SecurityService:
-    """Every change here is for who holds a session with fresh proofs (see `stale_factor`)."""
+    """Every change here is for who holds a session with fresh proofs (see policy.freshness)."""
 
     def __init__(self, *, store: Store, flow: Flow, backup_codes: BackupCodeFactor, notices: Notices) -> None:
         self._store = store

@@ -10,13 +10,15 @@ from aiohttp import web
 
 from gateway.factors.backup_code import FEW
 from gateway.factors.totp import TOTPFactor, provisioning_uri, write_key
-from gateway.login.answers import Answers, Wish, see_other
+from gateway.login.answers import Answers
 from gateway.login.code_pages import grouped
 from gateway.login.qr import draw
-from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode, stale_factor
+from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode
 from gateway.model.secret import Secret
 from gateway.model.session import Session
+from gateway.policy.freshness import stale_factor
 from gateway.throttle.side_work import SideWork
+from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import Renderer
 from gateway.web.visit import Visit, read_form, signed_in_of, visit_of
 

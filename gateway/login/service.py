@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
-from gateway.devices import rows as session_rows
+from gateway.crypto.hashing import Hasher, Verdict
 from gateway.factors import password as password_factor
 from gateway.login.flow import Flow
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
@@ -25,7 +25,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.ops.failed_passwords import FailedPasswords
-from gateway.passwords.hashing import Hasher, Verdict
+from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.client import client_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from gateway.devices.device import label
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
 from gateway.model.inbound import Inbound
 from gateway.store import Transaction
+from gateway.web.user_agents import label
 
 
 class Notices:

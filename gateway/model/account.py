@@ -145,3 +145,8 @@ def check_tenant(text: str) -> str:
     if slug.startswith("-") or slug.endswith("-"):
         raise Unacceptable("A tenant neither begins nor ends with -.")
     return slug
+
+
+def read_modules(text: str) -> frozenset[Module]:
+    """Read the text of a column, names with commas between them."""
+    return frozenset(Module(name) for name in text.split(",") if name)

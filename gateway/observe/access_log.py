@@ -14,7 +14,7 @@ import os
 import time
 from time import perf_counter_ns
 
-from gateway.edge.connection import ClientConnection
+from gateway.observe.served import Served
 from gateway.wire.deadlines import NEVER, Deadlines
 
 FLUSH_LINES = 512
@@ -37,7 +37,7 @@ class AccessLog:
         self.deadline = NEVER
         deadlines.watch(self)
 
-    def record(self, connection: ClientConnection, status: int, sent: int) -> None:
+    def record(self, connection: Served, status: int, sent: int) -> None:
         """Note the request that ends; it is written within half a second or so."""
         inbound = connection.inbound
         at = self._deadlines.utc

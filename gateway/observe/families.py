@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.login.counting import Result
 from gateway.model.factor import Factor
 from gateway.observe.refusals import Reason, Scarce
 
@@ -40,6 +39,18 @@ class Outcome(Enum):
     REJECTED = "rejected"  # malformed, too large, too slow, for another host
     UPSTREAM_FAILED = "upstream_failed"  # the application gave no answer, or a broken one
     UNAVAILABLE = "unavailable"  # without the store, or by a mistake of ours
+
+
+class Result(Enum):
+    """What came of a proof."""
+
+    SIGNED_IN = "signed_in"
+    NEXT_FACTOR = "next_factor"
+    WRONG = "wrong"
+    LOCKED = "locked"
+    BLOCKED = "blocked"
+    BUSY = "busy"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,14 @@
-"""What only the store knows: open sessions, and mails that wait. Asked seldom, however often somebody looks."""
+"""What the listener shows besides what the workers count."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-
-from gateway.devices import rows as session_rows
-from gateway.mail import outbox
-from gateway.model.session import Lifetimes
-from gateway.store import Store, StoreUnavailable
-
-KEEP_SECONDS = 5.0
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`oldest_seconds` is how long the oldest mail has been waiting, None where none is."""
+    """What only the store knows. `oldest_seconds` is how long the oldest mail has been waiting, None where none is."""
 
     members: int
     owners: int
@@ -24,28 +17,18 @@ class Figures:
     oldest_seconds: int | None
 
 
-class StoreFigures:
-    """`owners` are normalised identifiers."""
-
-    def __init__(self, store: Store, owners: frozenset[str], lifetimes: Lifetimes) -> None:
-        self._store = store
-        self._owners = owners
-        self._lifetimes = lifetimes
-        self._known: Figures | None = None
-        self._asked_at = -KEEP_SECONDS
-
+class ReadsFigures(Protocol):
     async def read(self) -> Figures | None:
-        """Return them as they were within the last seconds; None if the store does not answer."""
-        if time.monotonic() - self._asked_at >= KEEP_SECONDS:
-            self._asked_at = time.monotonic()
-            try:
-                self._known = await self._ask(int(time.time()))
-            except StoreUnavailable:
-                self._known = None
-        return self._known
+        """Return them; None if the store does not answer."""
 
-    async def _ask(self, now: int) -> Figures:
-        async with self._store.reading() as tx:
-            members, owners = await session_rows.count_live(tx, self._owners, self._lifetimes, now)
-            mails = await outbox.status(tx, now)
-        return Figures(members, owners, mails.waiting, mails.abandoned, mails.oldest_seconds)
+
+class Health(Protocol):
+    @property
+    def is_ready(self) -> bool: ...
+
+    def describe(self) -> dict[str, object]:
+        """Return what is well and what is wrong, for JSON."""
+
+
+class ChecksHealth(Protocol):
+    async def look(self) -> Health: ...

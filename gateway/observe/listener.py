@@ -12,8 +12,7 @@ from aiohttp import web
 
 from gateway.observe import exposition
 from gateway.observe.board import Board
-from gateway.observe.figures import StoreFigures
-from gateway.observe.health import HealthCheck
+from gateway.observe.figures import ChecksHealth, ReadsFigures
 from gateway.observe.pulse import Pulse
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -21,7 +20,7 @@ END_SECONDS = 1.0
 
 
 class AdminListener:
-    def __init__(self, *, board: Board, pulse: Pulse, figures: StoreFigures, health: HealthCheck) -> None:
+    def __init__(self, *, board: Board, pulse: Pulse, figures: ReadsFigures, health: ChecksHealth) -> None:
         self._board = board
         self._pulse = pulse
         self._figures = figures

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from gateway.login.counting import Result
 from gateway.model.factor import Factor
 from gateway.observe.board import Board
-from gateway.observe.families import FAMILIES, NANO, PLACES
+from gateway.observe.families import FAMILIES, NANO, PLACES, Result
 from gateway.observe.refusals import Reason, Scarce
 
 BOUNDS = {family.name: family.bounds for family in FAMILIES}

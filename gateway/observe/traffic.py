@@ -6,11 +6,10 @@ from bisect import bisect_left
 from collections.abc import Callable
 from time import perf_counter_ns
 
-from gateway.edge.connection import ClientConnection
 from gateway.observe.families import GATE_BOUNDS, NANO, PLACES, UPSTREAM_BOUNDS, Outcome
 from gateway.observe.logs import get_logger
+from gateway.observe.served import Served
 from gateway.observe.tally import Tally
-from gateway.proxy.upstream import Upstream
 
 log = get_logger("edge")
 
@@ -55,11 +54,11 @@ class Traffic:
 
     __slots__ = ("_application", "_numbers")
 
-    def __init__(self, tally: Tally, application: Upstream) -> None:
+    def __init__(self, tally: Tally, application: object) -> None:
         self._numbers = tally.numbers
         self._application = application
 
-    def record(self, connection: ClientConnection, status: int, _sent: int) -> None:
+    def record(self, connection: Served, status: int, _sent: int) -> None:
         numbers = self._numbers
         exchange = connection.exchange
         numbers[STATUS + status] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 
 from sqlalchemy import delete, select
 
@@ -12,8 +12,8 @@ from gateway.store import Transaction
 from gateway.store.schema import blocks
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
+from gateway.wire.networks import Network, is_within
 
-Network = IPv4Network | IPv6Network
 WIDEST = {4: 16, 6: 32}  # bits: a slip of the pen should not shut everybody out
 
 
@@ -36,16 +36,6 @@ def read_network(text: str) -> Network | None:
     except ValueError:
         return None
     return network if network.prefixlen >= WIDEST[network.version] else None
-
-
-def is_within(address: str, network: Network) -> bool:
-    """Whether a client's address lies in `network`. An address that is none lies nowhere."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)  # what a dual-stack socket writes for an IPv4 client
-    return (mapped or parsed) in network
 
 
 def find_block(address: str, blocked: Iterable[Block]) -> Block | None:

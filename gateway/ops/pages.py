@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from gateway.devices.reach import Reaches
-from gateway.login.answers import see_other
 from gateway.observe.logs import get_logger
 from gateway.ops.blocks import Block
 from gateway.ops.service import AttackService, Unblockable
+from gateway.sessions.reach import Reaches
+from gateway.web.redirects import see_other
 from gateway.web.rendering import Renderer
 from gateway.web.visit import read_form, signed_in_of, visit_of
 from gateway.wire.failures import Failure

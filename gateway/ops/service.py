@@ -14,12 +14,13 @@ from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.ops import blocks, failed_passwords, rows
-from gateway.ops.blocks import Block, Network
+from gateway.ops.blocks import Block
 from gateway.ops.failed_passwords import Tried
 from gateway.ops.rows import Lock, Pair
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import address_bucket
+from gateway.wire.networks import Network, is_within
 
 LOOK_BACK_SECONDS = 3_600
 MANY_ADDRESSES = 5
@@ -104,7 +105,7 @@ class AttackService:
         network = blocks.read_network(text)
         if network is None:
             return Unblockable.NO_NETWORK
-        return Unblockable.OWN if blocks.is_within(inbound.address, network) else network
+        return Unblockable.OWN if is_within(inbound.address, network) else network
 
     async def block(self, owner: Session, text: str, seconds: int, inbound: Inbound, now: int) -> Block | Unblockable:
         """Refuse sign-ins from a network for a while. The owner's own is not blocked."""

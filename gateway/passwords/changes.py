@@ -12,8 +12,8 @@ from gateway.accounts import change, email_changes, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
 from gateway.audit import rows as audit
+from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
-from gateway.devices import rows as session_rows
 from gateway.factors import password as password_factor
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import NOBODY, Outbox
@@ -23,9 +23,9 @@ from gateway.model.factor import Factor, Proof, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session, digest
-from gateway.passwords.hashing import Hasher, Verdict
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
+from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.client import client_of

@@ -9,16 +9,17 @@ from typing import Any
 from aiohttp import web
 
 from gateway.accounts.links import LinkState, Purpose
-from gateway.login.answers import Answers, Wish, see_other, sign_in_query
+from gateway.login.answers import Answers
 from gateway.login.outcome import SignedIn
-from gateway.login.security import stale_factor
 from gateway.model.account import MAX_IDENTIFIER, MAX_NAME
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.passwords.changes import Dead, Overloaded, PasswordService, Set, TooOften, Unfit, WrongCurrent
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
+from gateway.policy.freshness import stale_factor
 from gateway.throttle.client import client_of
+from gateway.web.redirects import Wish, see_other, sign_in_query
 from gateway.web.rendering import Renderer, minutes_of, seconds_until
 from gateway.web.visit import read_form, signed_in_of, visit_of
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.breaches.lists import BreachList, digest_of, open_list
+from gateway.breaches.range_api import BreachAPI
 from gateway.model.secret import Secret
 from gateway.observe.logs import get_logger
-from gateway.passwords.breach_api import BreachAPI
-from gateway.passwords.breaches import BreachList, digest_of, open_list
 from gateway.passwords.policy import Person, Refusal, judge
 from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody

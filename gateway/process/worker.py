@@ -17,12 +17,12 @@ from pathlib import Path
 import uvloop
 
 from gateway.app.gateway import Gateway
-from gateway.devices import rows as session_rows
 from gateway.observe import logs
 from gateway.observe.logs import get_logger
 from gateway.process.preflight import advice_on, check_newest, problems_of
 from gateway.process.secrets import SecretMissing, check_secrets
 from gateway.process.supervisor import Post
+from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load
 from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
 from gateway.settings.mistakes import Said

@@ -11,19 +11,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 from gateway.edge.connection import set_no_delay
 from gateway.observe.logs import get_logger
 from gateway.proxy import response
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.response import UNTIL_CLOSE, Answer
-from gateway.wire.deadlines import NEVER
+from gateway.proxy.response import UNTIL_CLOSE, Answer, AnswerReader
+from gateway.wire.deadlines import NEVER, Deadlines
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
-
-if TYPE_CHECKING:
-    from gateway.proxy.upstream import Upstream
 
 log = get_logger("proxy")
 
@@ -31,6 +29,38 @@ MAX_HEAD = 65_536  # bytes of an answer's head
 STATUS_START = b"HTTP/1."
 LONE_LF = re.compile(rb"(?<!\r)\n")
 WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: to connect, for the head of an answer, without a byte of its body, and kept unused."""
+
+    connect: float
+    head: float
+    idle: float
+    keepalive: float
+
+
+class Owner(Protocol):
+    """What a connection needs of the pool that it belongs to."""
+
+    @property
+    def reader(self) -> AnswerReader: ...
+
+    @property
+    def patience(self) -> Patience: ...
+
+    @property
+    def deadlines(self) -> Deadlines: ...
+
+    def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
+        """Put a connection back, and take the slot of what it carried."""
+
+    def free(self, exchange: Exchange) -> None:
+        """Take the slot of an exchange back whose connection is not to be used again."""
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection is lost."""
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -50,7 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Owner) -> None:
         self._upstream = upstream
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None

@@ -13,18 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway.model.inbound import CHUNKED, Inbound
 from gateway.model.session import Session
-from gateway.proxy.response import Answer
+from gateway.proxy.response import Answer, AnswerReader
 from gateway.throttle.client import client_of
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import IDEMPOTENT, LAST_CHUNK, chunk
-
-if TYPE_CHECKING:
-    from gateway.proxy.connection import UpstreamConnection
-    from gateway.proxy.upstream import Upstream
 
 NOT_KEPT = b"Cache-Control: private, no-store"  # no shared cache, and no back button, may show it to somebody else
 ASK_AGAIN = b"Cache-Control: private, no-cache"
@@ -54,6 +50,35 @@ class Client(Protocol):
 
     def cut(self, status: int, sent: int) -> None:
         """Break the connection, so that a truncated answer is never taken for a whole one."""
+
+
+class Carrier(Protocol):
+    """What an exchange needs of the connection to the upstream that carries it."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
+
+    def expect_answer(self) -> None:
+        """The whole request was written: from now on the upstream is the one who keeps us waiting."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Pool(Protocol):
+    """What an exchange needs of the connections to its upstream."""
+
+    @property
+    def reader(self) -> AnswerReader: ...
+
+    def connect(self, exchange: Exchange) -> None:
+        """Carry an exchange, which has its slot, on a new connection."""
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """The exchange's client is gone; it need not wait any longer."""
 
 
 class Exchange:
@@ -86,15 +111,13 @@ class Exchange:
         "upstream",
     )
 
-    def __init__(
-        self, client: Client, inbound: Inbound, upstream: Upstream, head: bytes, session: Session | None
-    ) -> None:
+    def __init__(self, client: Client, inbound: Inbound, upstream: Pool, head: bytes, session: Session | None) -> None:
         self.client = client
         self.inbound = inbound
         self.party = client_of(inbound.address)
         self.upstream = upstream
         self.head = head
-        self.connection: UpstreamConnection | None = None
+        self.connection: Carrier | None = None
         self.is_request_complete = inbound.length == 0
         self.is_tunnel = False
         self.is_over = False
@@ -158,7 +181,7 @@ class Exchange:
 
     # From the upstream.
 
-    def begin(self, connection: UpstreamConnection) -> None:
+    def begin(self, connection: Carrier) -> None:
         """A connection is there: write the head, and what came of the body meanwhile."""
         self.connection = connection
         self.began_at = perf_counter_ns()

@@ -12,10 +12,9 @@ that trickles) leaves some for the others.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from gateway.observe.logs import get_logger
-from gateway.proxy.connection import UpstreamConnection
+from gateway.proxy.connection import Patience, UpstreamConnection
 from gateway.proxy.dial import Dial
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
@@ -26,16 +25,6 @@ from gateway.wire.failures import Failure
 from gateway.wire.http1 import IDEMPOTENT
 
 log = get_logger("proxy")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds: to connect, for the head of an answer, without a byte of its body, and kept unused."""
-
-    connect: float
-    head: float
-    idle: float
-    keepalive: float
 
 
 class Upstream:

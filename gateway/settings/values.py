@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from gateway.breaches.lists import open_list
 from gateway.model.account import normalise_domain
-from gateway.passwords.breaches import open_list
 from gateway.store.location import locate
 from gateway.wire.authority import read_authority
 from gateway.wire.http1 import HOP_BY_HOP

@@ -9,7 +9,6 @@ from typing import Any
 from aiohttp import web
 
 from gateway.accounts.links import LinkState, MailedLink
-from gateway.login.answers import Answers, Wish, see_other, sign_in_query
 from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
 from gateway.model.secret import Secret
 from gateway.signup.service import (
@@ -22,6 +21,7 @@ from gateway.signup.service import (
     TooManySignups,
     UnfitPassword,
 )
+from gateway.web.redirects import Steps, Wish, see_other, sign_in_query
 from gateway.web.rendering import Renderer, minutes_of, seconds_until
 from gateway.web.visit import read_form, visit_of
 
@@ -37,24 +37,24 @@ class SignupPaths:
 
 
 class SignupPages:
-    def __init__(self, *, service: SignupService, renderer: Renderer, answers: Answers, paths: SignupPaths) -> None:
+    def __init__(self, *, service: SignupService, renderer: Renderer, steps: Steps, paths: SignupPaths) -> None:
         self._service = service
         self._renderer = renderer
-        self._answers = answers
+        self._steps = steps
         self._paths = paths
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /signup"""
         if "sent" in request.query:
             return self._page("signup-sent.html", request)
-        return self._form(request, wish=self._answers.wish_of_query(request))
+        return self._form(request, wish=self._steps.wish_of_query(request))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /signup: `name`, `email`, `password`."""
         form, now = await read_form(request), int(time.time())
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
-        wish = self._answers.wish_of_form(form)
+        wish = self._steps.wish_of_form(form)
         shown = spelling_of(email)
         if shown:
             return self._form(request, name, shown, wish=wish, status=422, field="respelled")
@@ -85,7 +85,7 @@ class SignupPages:
         inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
         match await self._service.confirm(token, password, inbound, now):
             case Confirmed(email):
-                target = self._answers.wish_of_query(request).target
+                target = self._steps.wish_of_query(request).target
                 return see_other(f"{self._paths.login}?{sign_in_query('confirmed', email, target)}")
             case NotTheirs(link, until):
                 status, problem = (422, "wrong") if until is None else (429, "locked")

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.accounts import links
+from gateway.accounts import claims, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
 from gateway.audit import rows as audit
+from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account, Role, Status, Unacceptable, check_name, normalise_identifier
 from gateway.model.event import Event, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
-from gateway.passwords.hashing import Hasher, Verdict
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.settings.record import Signup
 from gateway.store import Store
-from gateway.tenants import claims
 from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked, address_bucket

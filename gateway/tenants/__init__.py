@@ -1,1 +1,1 @@
-"""Tenants, and which emails a tenant may have."""
+"""Tenants."""

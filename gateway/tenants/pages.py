@@ -11,20 +11,19 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.accounts import directory, rows
+from gateway.accounts import claims, directory, rows
+from gateway.accounts.claims import Claim, check_claim
 from gateway.accounts.directory import Tenant
 from gateway.audit import rows as audit
-from gateway.devices import rows as session_rows
-from gateway.devices.reach import Reaches
-from gateway.login.answers import Answers, Wish, see_other
-from gateway.login.security import stale_factor
 from gateway.model.account import Unacceptable, check_name, check_tenant
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
+from gateway.policy.freshness import stale_factor
+from gateway.sessions import rows as session_rows
+from gateway.sessions.reach import Reaches
 from gateway.store import Store, Transaction
-from gateway.tenants import claims
-from gateway.tenants.claims import Claim, check_claim
+from gateway.web.redirects import Steps, Wish, see_other
 from gateway.web.rendering import Renderer
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
 
@@ -107,14 +106,14 @@ class TenantPages:
         service: TenantService,
         reaches: Reaches,
         renderer: Renderer,
-        answers: Answers,
+        steps: Steps,
         path: str,
         accounts_path: str,
     ) -> None:
         self._service = service
         self._reaches = reaches
         self._renderer = renderer
-        self._answers = answers
+        self._steps = steps
         self._path = path
         self._accounts_path = accounts_path
 
@@ -130,7 +129,7 @@ class TenantPages:
         form, owner = await read_form(request), signed_in_of(request)
         stale = stale_factor(owner, int(time.time()))
         if stale is not None:
-            return self._answers.step(stale, Wish(f"{self._path}?done=proved", again=True))
+            return self._steps.step(stale, Wish(f"{self._path}?done=proved", again=True))
         try:
             if form.text("do") == "suspended" and not form.is_confirmed:
                 return await self._ask(request, check_tenant(form.text("tenant")))

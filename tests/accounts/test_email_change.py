@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
-from gateway.accounts import email_changes, links, rows
+from gateway.accounts import claims, email_changes, links, rows
+from gateway.accounts.claims import UNDO_SECONDS, Claim
 from gateway.accounts.email_change import Addresses, EmailChanges
 from gateway.accounts.email_changes import WAIT_SECONDS
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Proof, Refused, Undone, Waiting
@@ -21,19 +22,17 @@ from gateway.accounts.invitations import TooManyMails
 from gateway.accounts.links import LinkState, Purpose
 from gateway.accounts.removal import remove_unused
 from gateway.app.backup import settle
+from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
-from gateway.devices import rows as session_rows
 from gateway.factors import totp
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox, place_of
 from gateway.model.account import Account, Status
 from gateway.model.secret import Secret
 from gateway.model.session import Session
-from gateway.passwords.hashing import Hasher
+from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from gateway.store.schema import audit, outbox
-from gateway.tenants import claims
-from gateway.tenants.claims import UNDO_SECONDS, Claim
 from gateway.throttle.limits import Limit
 from tests.login.people import inbound_of
 from tests.mail.conftest import make_composer

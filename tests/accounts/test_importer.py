@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from gateway.accounts import rows
+from gateway.accounts import claims, rows
+from gateway.accounts.claims import Claim
 from gateway.accounts.csv_import import rows as imports
 from gateway.accounts.csv_import.importer import (
     MAX_ROWS,
@@ -32,8 +33,6 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.store import Store
 from gateway.store.schema import accounts, audit, import_rows
-from gateway.tenants import claims
-from gateway.tenants.claims import Claim
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, person
 

@@ -7,11 +7,10 @@ import os
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.login.counting import Result
 from gateway.model.factor import Factor
 from gateway.observe.board import HEAD, IS_TAKEN, REGION, REGIONS, Board, Ended
 from gateway.observe.exposition import write
-from gateway.observe.families import COUNT, FAMILIES, GATE_BOUNDS, PLACES, Kind
+from gateway.observe.families import COUNT, FAMILIES, GATE_BOUNDS, PLACES, Kind, Result
 from gateway.observe.figures import Figures
 from gateway.observe.tally import Tally
 from gateway.observe.traffic import outcome_of

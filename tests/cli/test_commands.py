@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
-from gateway.passwords.breaches import digest_of
+from gateway.breaches.lists import digest_of
 from tests.support.gateway import PASSWORD, Gateway, free_port
 
 

@@ -13,16 +13,16 @@ from sqlalchemy import select, text, update
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
 from gateway.browsers.rows import Former
-from gateway.devices import rows as session_rows
 from gateway.factors import backup_code, totp
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.magic_link import State
 from gateway.factors.totp import NOT_ENROLLED, code_at
-from gateway.login import attempt as attempts
 from gateway.login.outcome import Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.model.account import Account, Status
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
+from gateway.sessions import attempt as attempts
+from gateway.sessions import rows as session_rows
 from gateway.store import StoreUnavailable
 from gateway.store.schema import audit, sessions, tenants
 from tests.login.people import Browser, key_of

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from gateway.devices import rows as session_rows
 from gateway.factors.contract import Reason, Wrong
 from gateway.login.guard import MOST_FAILURES, Admitted, Guard, wait_after
 from gateway.login.outcome import Blocked, LockedOut
 from gateway.model.account import Account
 from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound
+from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from gateway.store.schema import audit
 from gateway.throttle import streaks

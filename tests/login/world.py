@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from gateway.crypto.sealing import Sealer
-from gateway.devices.live import Lookup
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.factors import magic_link
@@ -26,6 +25,7 @@ from gateway.model.account import Account
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.session import Session
+from gateway.sessions.live import Lookup
 from gateway.store import Store
 from gateway.store.schema import audit, outbox, sessions
 from gateway.throttle.limits import Limit

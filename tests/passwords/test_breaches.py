@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.passwords.breaches import BreachFile, BreachFolder, NoBreachList, digest_of, open_list
+from gateway.breaches.lists import BreachFile, BreachFolder, NoBreachList, digest_of, open_list
 
 MANY = sorted(digest_of(f"password {n}") for n in range(20_000))
 FORMS: dict[str, Callable[[list[str]], bytes]] = {

@@ -12,10 +12,10 @@ import pytest
 from argon2 import PasswordHasher
 from werkzeug.security import generate_password_hash
 
+from gateway.crypto import hashes
+from gateway.crypto.constant_work import ConstantWork
+from gateway.crypto.hashing import MAX_PASSWORD_BYTES, Hasher
 from gateway.model.secret import Secret
-from gateway.passwords import hashes
-from gateway.passwords.constant_work import ConstantWork
-from gateway.passwords.hashing import MAX_PASSWORD_BYTES, Hasher
 
 ROUNDS = 40_000
 PASSWORD, WRONG = "correct horse battery staple", "nearly the right one"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from gateway.passwords import hashes
+from gateway.crypto import hashes
 
 PASSWORD, WRONG = "correct horse bättery", "correct horse battery"
 PBKDF2 = [f"pbkdf2:{digest}:3" for digest in sorted(hashlib.algorithms_guaranteed) if not digest.startswith("shake")]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gateway.crypto.hashing import Hasher, Verdict
 from gateway.model.secret import Secret
 from gateway.passwords.guesses import SEEN_AT_LEAST, SEEN_AT_ONCE, window
-from gateway.passwords.hashing import Hasher, Verdict
 from gateway.passwords.policy import MAX_BYTES, Person, Refusal, is_email, judge
 
 ERIN = Person("erin.novak@acme.example", "Erin Novák", "acme-hr", "OtiumWork")

@@ -14,9 +14,9 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from gateway.breaches.lists import NoBreachList, digest_of
+from gateway.breaches.range_api import MAX_RANGE_BYTES, BreachAPI
 from gateway.model.secret import Secret
-from gateway.passwords.breach_api import MAX_RANGE_BYTES, BreachAPI
-from gateway.passwords.breaches import NoBreachList, digest_of
 from gateway.passwords.policy import Person, Refusal, judge
 from gateway.passwords.service import Judgement, PasswordChecker, checker_of
 from gateway.settings.record import Passwords

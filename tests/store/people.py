@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from gateway.accounts import rows as account_rows
-from gateway.devices import rows as session_rows
-from gateway.devices.live import Lookup, Pending, open_lookup
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes, Session, digest
+from gateway.sessions import rows as session_rows
+from gateway.sessions.live import Lookup, Pending, open_lookup
 from gateway.store import Store, Transaction
 
 NOW = 1_800_000_000

@@ -9,9 +9,9 @@ from argon2 import PasswordHasher
 from werkzeug.security import generate_password_hash
 
 from gateway.accounts import rows
+from gateway.crypto.hashes import method_of
 from gateway.model.account import Role, Status
 from gateway.model.secret import Secret
-from gateway.passwords.hashes import method_of
 from gateway.store import Store
 from tests.store.people import add_person, person
 

@@ -13,10 +13,10 @@ from gateway.accounts.csv_import.rows import Asked, Departments, ImportRow, List
 from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
 from gateway.crypto.sealing import Sealer
-from gateway.devices import rows as session_rows
 from gateway.factors import totp
 from gateway.model.account import Module, Role, State, Status
 from gateway.model.secret import Secret
+from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from tests.store.people import NOW, add_person, add_session, person
 

@@ -222,7 +222,7 @@ def test_who_runs_on_sqlite_carries_nothing_of_postgresql_or_alembic(sqlite_url:
 import asyncio, sys
 from gateway.throttle import limits
 from gateway.accounts import rows
-from gateway.devices.live import open_lookup
+from gateway.sessions.live import open_lookup
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.store import Store
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gateway.accounts import rows as account_rows
-from gateway.devices import rows as session_rows
-from gateway.devices.live import Lookup, Pending, open_lookup
 from gateway.model.account import Account, Role, Status
+from gateway.sessions import rows as session_rows
+from gateway.sessions.live import Lookup, Pending, open_lookup
 from gateway.store import Store, StoreUnavailable, Transaction
 from tests.store.people import LIFETIMES, NOW, add_person, add_session, look, person, worker
 
@@ -128,7 +128,7 @@ async def test_a_person_who_is_let_in_again_is_found_again(store: Store, lookup:
 
 END = """
 import asyncio, sys
-from gateway.devices import rows
+from gateway.sessions import rows
 from gateway.store import Store
 
 async def main(url):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gateway.accounts import rows as account_rows
-from gateway.devices import live
-from gateway.devices import rows as session_rows
-from gateway.devices.live import Lookup
 from gateway.model.secret import Secret
+from gateway.sessions import live
+from gateway.sessions import rows as session_rows
+from gateway.sessions.live import Lookup
 from gateway.store import Store, StoreUnavailable
 from tests.store.people import NOW, add_person, add_session, look, worker
 from tests.support import postgres

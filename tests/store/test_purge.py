@@ -10,7 +10,7 @@ from sqlalchemy import Table, func, insert, select
 
 from gateway.app import retention as purge
 from gateway.app.retention import Purge, stale_rows
-from gateway.devices.rows import KNOWN_SECONDS
+from gateway.sessions.rows import KNOWN_SECONDS
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.schema import (

@@ -6,9 +6,9 @@ import asyncio
 
 from sqlalchemy import select
 
-from gateway.devices import rows
 from gateway.model.factor import Factor, Proof
 from gateway.model.session import TOKEN, digest
+from gateway.sessions import rows
 from gateway.store import Store
 from gateway.store.schema import sessions
 from tests.store.people import NOW, add_person, add_session, person

@@ -18,10 +18,10 @@ from sqlalchemy import insert
 
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit_rows
-from gateway.devices import rows as session_rows
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.factor import Factor, Proof
 from gateway.observe.pulse import BEAT_SECONDS
+from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from gateway.store.schema import sessions
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway

@@ -12,9 +12,9 @@ from gateway.accounts.csv_import.reading import UnreadableFile
 from gateway.accounts.csv_import.rows import Preview
 from gateway.accounts.pages import AccountsPaths, actor_of
 from gateway.accounts.people import Actor
-from gateway.login.answers import Answers, Wish, see_other
-from gateway.login.security import stale_factor
 from gateway.model.account import Module
+from gateway.policy.freshness import stale_factor
+from gateway.web.redirects import Steps, Wish, see_other
 from gateway.web.rendering import Renderer
 from gateway.web.visit import asked_of, read_file, read_form, signed_in_of, visit_of
 
@@ -25,11 +25,11 @@ class ImportPages:
     """`is_owners`: these are the owner's pages, where each row names its tenant."""
 
     def __init__(
-        self, *, importer: Importer, renderer: Renderer, answers: Answers, paths: AccountsPaths, is_owners: bool
+        self, *, importer: Importer, renderer: Renderer, steps: Steps, paths: AccountsPaths, is_owners: bool
     ) -> None:
         self._importer = importer
         self._renderer = renderer
-        self._answers = answers
+        self._steps = steps
         self._paths = paths
         self._is_owners = is_owners
 
@@ -64,7 +64,7 @@ class ImportPages:
         import_id = (await read_form(request)).text("id")
         stale = stale_factor(signed_in_of(request), int(time.time()))
         if stale is not None:
-            return self._answers.step(stale, Wish(f"{self._paths.bulk}?id={import_id}", again=True))
+            return self._steps.step(stale, Wish(f"{self._paths.bulk}?id={import_id}", again=True))
         inbound = visit_of(request).inbound
         if not await self._importer.start(self._actor(request), import_id, inbound, int(time.time())):
             raise web.HTTPNotFound

@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from gateway.crypto.hashes import is_known, is_usable
 from gateway.model.account import (
     DEFAULT_TENANT,
     Account,
@@ -26,7 +27,6 @@ from gateway.model.account import (
     normalise_identifier,
 )
 from gateway.model.secret import Secret
-from gateway.passwords.hashes import is_known, is_usable
 
 REQUIRED = ("email", "name", "department", "role")
 OPTIONAL = ("tenant", "password_hash")

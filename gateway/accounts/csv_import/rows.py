@@ -17,8 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, literal, select, update
 
 from gateway.accounts.csv_import.reading import Create
-from gateway.accounts.rows import read_modules
-from gateway.model.account import Role
+from gateway.model.account import Role, read_modules
 from gateway.store import Transaction
 from gateway.store.schema import accounts, import_rows, imports
 

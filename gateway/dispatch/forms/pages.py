@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.dispatch.forms.record import MAX_BYTES, describe, read_form
 from gateway.dispatch.forms.service import KeptForms, Receipt
-from gateway.login.answers import see_other, set_cookie
+from gateway.web.redirects import see_other, set_cookie
 from gateway.web.rendering import Renderer
 from gateway.web.return_to import lost_query, way_query
 from gateway.web.visit import Visit, visit_of

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
 from gateway.crypto.sealing import Sealer
-from gateway.devices import rows as session_rows
 from gateway.dispatch.forms import rows
 from gateway.dispatch.forms.record import IDLE_SECONDS, Form
 from gateway.dispatch.forms.rows import Kept
@@ -15,6 +14,7 @@ from gateway.model.event import Event, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetimes, Session, has_idled_lately, key_of
+from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from gateway.throttle.limits import address_bucket
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from gateway.devices.rows import still_within
 from gateway.model.account import Status
 from gateway.model.session import Lifetimes
-from gateway.ops.blocks import Network, is_within
+from gateway.sessions.rows import still_within
 from gateway.store import Store, Transaction
 from gateway.store.schema import accounts, sessions
+from gateway.wire.networks import Network, is_within
 
 ADDRESSES_AT_ONCE = 500  # are compared before others get their turn on the loop
 

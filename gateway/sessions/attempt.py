@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 
-from gateway.devices.rows import read_proofs, write_proofs
 from gateway.model.factor import Proof
 from gateway.model.secret import Secret
 from gateway.model.session import digest
+from gateway.sessions.rows import read_proofs, write_proofs
 from gateway.store import Transaction
 from gateway.store.schema import attempts
 

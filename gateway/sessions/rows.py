@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, select, update
 
-from gateway.devices.device import label, label_all
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes
@@ -19,6 +18,7 @@ from gateway.store import Transaction
 from gateway.store.schema import accounts, forgotten_devices, sessions
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
+from gateway.web.user_agents import label, label_all
 
 TOKEN_BYTES = 32
 MAX_USER_AGENT = 512

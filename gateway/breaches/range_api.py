@@ -6,8 +6,8 @@ import re
 
 import aiohttp
 
+from gateway.breaches.lists import is_listed, split
 from gateway.observe.logs import get_logger
-from gateway.passwords.breaches import is_listed, split
 
 log = get_logger("passwords")
 

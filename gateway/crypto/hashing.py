@@ -13,7 +13,7 @@ Idle threads get nothing while others keep their core full. If one has not finis
 which has its small share whatever else goes on, computes this one and all others for a few seconds. Each is computed
 by one thread only: a core that is full has nothing to give away.
 
-Every email costs the same, known or not, whatever kind of hash is stored (passwords/constant_work.py); and both
+Every email costs the same, known or not, whatever kind of hash is stored (crypto/constant_work.py); and both
 spellings of a password are compared with nothing, too, where there is nothing.
 """
 
@@ -29,9 +29,9 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar, TypeVarTuple
 
+from gateway.crypto import hashes
+from gateway.crypto.constant_work import ConstantWork
 from gateway.model.secret import Secret
-from gateway.passwords import hashes
-from gateway.passwords.constant_work import ConstantWork
 from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody
 

@@ -21,8 +21,8 @@ import time
 from collections.abc import Iterable
 from statistics import median
 
+from gateway.crypto import hashes
 from gateway.observe.logs import get_logger
-from gateway.passwords import hashes
 
 log = get_logger("hashing")
 

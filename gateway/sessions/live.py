@@ -22,12 +22,11 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gateway.accounts.rows import read_modules
-from gateway.devices import rows
-from gateway.devices.rows import read_proofs
-from gateway.model.account import Role
+from gateway.model.account import Role, read_modules
 from gateway.model.factor import first_missing, required_factors
 from gateway.model.session import Lifetimes, Session, end_of, has_outlived
+from gateway.sessions import rows
+from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
 from gateway.store.engine import broken_store
 from gateway.store.generation import Generation

@@ -1,0 +1,1 @@
+"""Breached passwords: lists in files, and the range API."""

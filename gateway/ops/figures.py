@@ -1,0 +1,40 @@
+"""What only the store knows: open sessions, and mails that wait. Asked seldom, however often somebody looks."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.mail import outbox
+from gateway.model.session import Lifetimes
+from gateway.observe.figures import Figures
+from gateway.sessions import rows as session_rows
+from gateway.store import Store, StoreUnavailable
+
+KEEP_SECONDS = 5.0
+
+
+class StoreFigures:
+    """`owners` are normalised identifiers."""
+
+    def __init__(self, store: Store, owners: frozenset[str], lifetimes: Lifetimes) -> None:
+        self._store = store
+        self._owners = owners
+        self._lifetimes = lifetimes
+        self._known: Figures | None = None
+        self._asked_at = -KEEP_SECONDS
+
+    async def read(self) -> Figures | None:
+        """Return them as they were within the last seconds; None if the store does not answer."""
+        if time.monotonic() - self._asked_at >= KEEP_SECONDS:
+            self._asked_at = time.monotonic()
+            try:
+                self._known = await self._ask(int(time.time()))
+            except StoreUnavailable:
+                self._known = None
+        return self._known
+
+    async def _ask(self, now: int) -> Figures:
+        async with self._store.reading() as tx:
+            members, owners = await session_rows.count_live(tx, self._owners, self._lifetimes, now)
+            mails = await outbox.status(tx, now)
+        return Figures(members, owners, mails.waiting, mails.abandoned, mails.oldest_seconds)
