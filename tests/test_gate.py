@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.model.account import Role
@@ -131,6 +131,9 @@ def test_whatever_is_granted_is_granted_to_each_reading(
     st.sampled_from(PATHS),
     st.sampled_from(("DELETE", "COPY", "POST", "PROPFIND")),
 )
+@example(
+    {}, {}, {"/b": OpenPath("/b", is_prefix=False)}, "/b", "/b", "DELETE"
+)  # one segment below is a page, and two are nothing
 def test_what_covers_everything_below_is_granted_only_what_each_path_there_is(
     rules: dict[str, Rule],
     public: dict[str, OpenPath],

@@ -215,7 +215,8 @@ def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: i
 def resources_in(reach: tuple[Resource, ...], rules: Rules) -> Iterator[tuple[bytes, tuple[str, ...]]]:
     """Yield target and readings of what stands for all that is reached: where it is deep, of each entry below too.
 
-    An entry's own path and one below it that nothing names can be decided about differently; both are asked for.
+    An entry's own path and those below it that nothing names can be decided about differently, and a page with a
+    variable segment takes one segment more and not two: each is asked for.
     """
     for resource in reach:
         yield resource.target, resource.readings
@@ -223,7 +224,7 @@ def resources_in(reach: tuple[Resource, ...], rules: Rules) -> Iterator[tuple[by
             top = path.rstrip("/")
             below = (entry for entry in entries_of(rules) if entry.startswith(f"{top}/"))
             for reached in (top, *below):
-                for place in (reached or "/", f"{reached}/{UNNAMED}"):
+                for place in (reached or "/", f"{reached}/{UNNAMED}", f"{reached}/{UNNAMED}/{UNNAMED}"):
                     yield place.encode(), (place,)
 
 
