@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
-from gateway.app.gateway import identities_of, reader_of
+from gateway.app.services import Services
 from gateway.edge.request_line import SERVER_ITSELF
 from gateway.model.account import Account, Status
 from gateway.model.factor import Proof, required_factors
@@ -15,7 +15,6 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.policy.decision import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
 from gateway.settings import Settings
-from gateway.web.routes import rules_of
 from gateway.wire.failures import Failure
 
 ADDRESS = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -41,13 +40,15 @@ def explain(
     method = read_method(method)
     host, target = read_url(url, settings.public_url)
     head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *fields))
-    inbound = reader_of(settings).read(head.encode("utf-8", "replace"), "")
+    hidden = {name: Secret("…") for name in settings.credentials}
+    services = Services(settings.model_copy(update={"credentials": hidden}))
+    inbound = services.reader().read(head.encode("utf-8", "replace"), "")
     if isinstance(inbound, Failure):
         return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
     if account is not None and account.status is not Status.ACTIVE:
         account = None
     session = session_of(settings, account, has_totp, now) if account else None
-    decision = decide(inbound, session, rules_of(settings), now)
+    decision = decide(inbound, session, services.rules, now)
     explanation = {
         "decision": describe(decision, inbound),
         "because": str(decision.by),
@@ -56,8 +57,7 @@ def explain(
     if inbound.reach:
         explanation["reaches"] = "; ".join(describe_resource(resource) for resource in inbound.reach)
     if isinstance(decision, Forward) and decision.session:
-        hidden = {name: Secret("…") for name in settings.credentials}
-        told = identities_of(settings.model_copy(update={"credentials": hidden})).fields(decision.session, now)
+        told = services.identities.fields(decision.session, now)
         explanation["identity"] = "; ".join(
             f"{name}: {value}" for name, value in told if not name.endswith("Assertion")
         )

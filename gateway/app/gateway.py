@@ -1,7 +1,4 @@
-"""The composition root: builds every object of a worker.
-
-Settings enter here and nowhere else: each object below receives exactly what it uses.
-"""
+"""A worker's life: what it serves, its chores, and how it ends. Its objects are made in app/services.py."""
 
 from __future__ import annotations
 
@@ -17,34 +14,16 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.accounts import rows as account_rows
-from gateway.accounts.csv_import.importer import Importer
-from gateway.app.account_wiring import quota_of
+from gateway.app.handlers import build_handlers
 from gateway.app.retention import Purge
-from gateway.app.wiring import (
-    Parts,
-    attacks_of,
-    build_handlers,
-    composer_of,
-    email_changes_of,
-    invitations_of,
-    keeper_of,
-    lifetimes_of,
-    own_origins,
-    sender_of,
-    steps_of,
-)
+from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
-from gateway.crypto import keys
-from gateway.crypto.hashing import Hasher
-from gateway.crypto.sealing import Sealer
 from gateway.dispatch.dispatcher import KEEP_PATH, Front
 from gateway.dispatch.forms.late import LateForms
-from gateway.dispatch.forms.service import KeptForms
 from gateway.dispatch.reauthorisation import Revocation
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.origin import TrustedProxies
-from gateway.edge.request import Reader
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.observe.access_log import AccessLog
@@ -57,24 +36,19 @@ from gateway.observe.tally import Tally
 from gateway.observe.traffic import Traffic, UnreadableHops
 from gateway.ops.figures import StoreFigures
 from gateway.ops.health import HealthCheck
-from gateway.passwords.service import checker_of
 from gateway.policy.decision import Page
 from gateway.proxy.connection import Patience
 from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
-from gateway.proxy.identity import Assertions, Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Upstream
 from gateway.sessions import attempt
 from gateway.sessions.live import open_lookup
 from gateway.settings.record import Access, Settings
-from gateway.store import Store, StoreUnavailable
-from gateway.throttle.side_work import SideWork
+from gateway.store import StoreUnavailable
 from gateway.throttle.turns import Tell
 from gateway.web.application import FOREIGN_FORM_PATH, Desk, pages_application
-from gateway.web.rendering import Renderer
-from gateway.web.return_to import DeadEnds
-from gateway.web.routes import Route, dead_ends_of, paths_of, routes_of, rules_of, secret_parents
+from gateway.web.routes import secret_parents
 from gateway.web.visit import Visit
 from gateway.wire.cookies import OTHER_COOKIES
 from gateway.wire.deadlines import Deadlines
@@ -98,47 +72,24 @@ class Gateway:
 
     def __init__(self, settings: Settings, board: Board, region: int) -> None:
         loop = asyncio.get_running_loop()
-        routes = routes_of(settings)
         origin = settings.public_url.rstrip("/")
         self._settings = settings
         self._clock = Deadlines(loop)
-        self._store = Store.open(settings.store.url)
-        self._lookup = open_lookup(settings.store.url, settings.access.owners, lifetimes_of(settings))
-        self._access_log = None
-        if settings.listen.access_log:
-            self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(routes.values()))
         self._tally = Tally(board, region)
         self._refusals = Refusals(self._tally.count_refusal)
+        self._services = services = Services(settings, refused=self._refusals.note)
+        self._store = services.store
+        self._lookup = open_lookup(settings.store.url, settings.access.owners, services.lifetimes)
+        self._access_log = None
+        if settings.listen.access_log:
+            self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(services.routes.values()))
         self._desk = Desk()
-        self._renderer = Renderer(
-            settings.pages,
-            is_https=origin.startswith("https:"),
-            sign_out_path=routes["logout"].path,
-            security_path=paths_of(settings)["security"],
-            people_path=paths_of(settings)["accounts"],
-            operations_path=paths_of(settings)["ops"],
-            static_path=routes["static"].path.removesuffix("{name}"),
-        )
+        self._renderer = services.renderer
         self._page_lines = [f"{name}: {value}".encode() for name, value in self._renderer.headers.items()]
-        self._hasher = Hasher(
-            method=f"{settings.limits.hashing_method}:{settings.limits.hashing_iterations}",
-            threads=settings.limits.hashing_threads,
-            queue=settings.limits.hashing_queue,
-            refused=self._tell_refused(Scarce.HASHING),
-        )
-        self._checker = checker_of(settings.passwords, self._tell_refused(Scarce.PASSWORDS))
-        self._side = SideWork()
-        self._sender = sender_of(settings, self._store)
-        invitations = invitations_of(settings, paths_of(settings))
-        self._importer = Importer(self._store, invitations, settings.access.owners, quota_of(settings))
-        self._email_changes = email_changes_of(settings, self._store, self._hasher, paths_of(settings))
-        self._keeper = keeper_of(settings, self._store)
-        self._attacks = attacks_of(settings, self._store, paths_of(settings))
+        self._email_changes = services.email_changes
         self._cookie_learner = CookieLearner(self._store)
-        self._forms = KeptForms(self._store, Sealer(settings.secrets), lifetimes_of(settings), settings.access.owners)
-        dead_ends = dead_ends_of(settings)
-        self._pages = self._build_pages(settings, routes, dead_ends)
-        reader = reader_of(settings, UnreadableHops(self._tally, lambda: self._clock.utc).note)
+        self._pages = self._build_pages()
+        reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note)
         own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
         own_cookies = frozenset((*own_names, *OTHER_COOKIES))
         address = settings.upstream.address
@@ -159,10 +110,10 @@ class Gateway:
             Scarce.PAGES,
         )
         self._upstreams = (upstream, pages)
-        identities = identities_of(settings)
+        identities = services.identities
         self._front = Front(
             lookup=self._lookup,
-            rules=rules_of(settings),
+            rules=services.rules,
             clock=self._clock,
             reader=reader,
             upstream=upstream,
@@ -171,14 +122,14 @@ class Gateway:
             identities=identities,
             admit_page=self._admit_page,
             public_origin=origin,
-            origins=own_origins(settings),
-            steps=steps_of(paths_of(settings)),
-            is_hashing_full=self._hasher.is_full_for,
-            dead_ends=dead_ends,
-            forward_auth_path=routes["auth"].path if "auth" in routes else "",
+            origins=services.origins,
+            steps=services.steps,
+            is_hashing_full=services.hasher.is_full_for,
+            dead_ends=services.dead_ends,
+            forward_auth_path=services.routes["auth"].path if "auth" in services.routes else "",
             learn_cookies=self._cookie_learner.note,
             framed_page=self._renderer.framed_page,
-            late=LateForms(self._forms, reader, paths_of(settings)["form"], own_origins(settings)),
+            late=LateForms(services.kept_forms, reader, services.paths["form"], services.origins),
         )
         self._traffic = Traffic(self._tally, upstream)
         pulse = Pulse(self._tally, self._measure)
@@ -186,7 +137,7 @@ class Gateway:
         self._admin = AdminListener(
             board=board,
             pulse=pulse,
-            figures=StoreFigures(self._store, settings.access.owners, lifetimes_of(settings)),
+            figures=StoreFigures(self._store, settings.access.owners, services.lifetimes),
             health=HealthCheck(
                 self._store,
                 address,
@@ -195,7 +146,7 @@ class Gateway:
             ),
         )
         self._purge = Purge(self._store, settings)
-        self._revocation = Revocation(self._lookup, rules_of(settings), self._clock)
+        self._revocation = Revocation(self._lookup, services.rules, self._clock)
         listen = settings.listen
         self.edge = Edge(
             reader=reader,
@@ -239,7 +190,9 @@ class Gateway:
             loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
             loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
             loop.create_task(self._every(FLUSH_SECONDS, self._cookie_learner.flush)),
-            loop.create_task(self._every(IMPORT_SECONDS, lambda: self._importer.run_once(lambda: self._clock.utc))),
+            loop.create_task(
+                self._every(IMPORT_SECONDS, lambda: self._services.importer.run_once(lambda: self._clock.utc))
+            ),
             loop.create_task(self._every(WATCH_SECONDS, self._watch)),
             loop.create_task(self._every(WATCH_SECONDS, lambda: self._email_changes.run_due(self._clock.utc))),
             loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
@@ -251,18 +204,18 @@ class Gateway:
             await self._admin.start(admin)
         self._pulse.start()
         self._chores += [
-            loop.create_task(self._side.run(work))
-            for work in (self._renderer.warm_up, composer_of(self._settings).warm_up)
+            loop.create_task(self._services.side.run(work))
+            for work in (self._renderer.warm_up, self._services.composer.warm_up)
         ]
 
     def adopt(self, access: Access) -> None:
         """Decide by this from now on, also about what is open."""
-        own = rules_of(self._settings)
+        own = self._services.rules
         rules = replace(access.rules, pages=own.pages, page_parents=own.page_parents)
         self._lookup.adopt(access.owners)
         self._front.adopt(rules)
         self._revocation.adopt(rules)
-        self._importer.adopt(access.owners)
+        self._services.importer.adopt(access.owners)
         self._email_changes = replace(self._email_changes, owners=access.owners)
 
     async def drain(self) -> None:
@@ -281,15 +234,15 @@ class Gateway:
             chore.cancel()
         with contextlib.suppress(StoreUnavailable):
             await self._lookup.flush(self._store)
-            await self._keeper.settle(self._clock.utc, at_once=True)
+            await self._services.keeper.settle(self._clock.utc, at_once=True)
             await self._cookie_learner.flush()
         for upstream in self._upstreams:
             upstream.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        self._hasher.close()
-        self._checker.close()
-        self._side.close()
+        self._services.hasher.close()
+        self._services.checker.close()
+        self._services.side.close()
         await self._lookup.close()
         await self._store.close()
         if self._access_log is not None:
@@ -300,28 +253,16 @@ class Gateway:
 
     # Parts.
 
-    def _build_pages(self, settings: Settings, routes: dict[str, Route], dead_ends: DeadEnds) -> web.Application:
+    def _build_pages(self) -> web.Application:
         """Make the pages' application."""
-        paths = paths_of(settings)
-        parts = Parts(
-            store=self._store,
-            hasher=self._hasher,
-            renderer=self._renderer,
-            forms=self._forms,
-            count_sign_in=self._tally.count_sign_in,
-            paths=paths,
-            served=frozenset(routes),
-            dead_ends=dead_ends,
-            checker=self._checker,
-            side=self._side,
-        )
-        handlers = build_handlers(settings, parts)
-        application = pages_application(self._renderer, self._desk, own_origins(settings), self._judge_page)
+        services = self._services
+        handlers = build_handlers(services, self._tally.count_sign_in)
+        application = pages_application(self._renderer, self._desk, services.origins, self._judge_page)
         for name, by_method in handlers.items():
-            if name in routes:
+            if name in services.routes:
                 for method, handler in by_method.items():
                     for served in ("GET", "HEAD") if method == "GET" else (method,):
-                        application.router.add_route(served, routes[name].path, handler)
+                        application.router.add_route(served, services.routes[name].path, handler)
         application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
         application.router.add_route("POST", FOREIGN_FORM_PATH, handlers["keep_foreign"]["POST"])
         return application
@@ -376,28 +317,31 @@ class Gateway:
         tally.set(idle, "upstream_connections", "idle")
         tally.set(waiting, "upstream_waiting")
 
+    async def _work_on_imports(self) -> None:
+        await self._services.importer.run_once(lambda: self._clock.utc)
+
     async def _send_mail(self) -> None:
-        await self._sender.run_once(self._clock.utc)
+        await self._services.sender.run_once(self._clock.utc)
 
     async def _watch(self) -> None:
         """Write down what was counted, tell owners of attacks, sign checkpoints."""
-        await self._keeper.settle(self._clock.utc)
-        await self._attacks.watch(self._clock.utc)
+        await self._services.keeper.settle(self._clock.utc)
+        await self._services.attacks.watch(self._clock.utc)
         try:
-            await self._keeper.checkpoint(self._clock.utc)
+            await self._services.keeper.checkpoint(self._clock.utc)
         except OSError as error:
             log.error("checkpoint_not_in_its_file", reason=error.strerror)
 
     async def _clean_up(self) -> None:
         """Forget what counts no more, and the part of the audit log that is older than it is kept."""
         await self._purge.run(self._clock.utc)
-        await self._keeper.trim(self._clock.utc)
+        await self._services.keeper.trim(self._clock.utc)
 
     async def _look_at_hashes(self) -> None:
         """Have every comparison of a password cost what the dearest stored hash costs."""
         async with self._store.reading() as tx:
             methods = await account_rows.list_hash_methods(tx)
-        await self._hasher.expect(methods)
+        await self._services.hasher.expect(methods)
 
     async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool = False) -> None:
         """Do a chore for ever; what goes wrong once may go right the next time."""
@@ -416,43 +360,6 @@ def flush_seconds_of(settings: Settings) -> float:
     """Return how often the use of sessions is told to the other workers: well within the shortest idle limit."""
     shortest = min(settings.sessions.members.idle_seconds, settings.sessions.owners.idle_seconds)
     return min(FLUSH_SECONDS, max(1.0, shortest / 4))
-
-
-def reader_of(settings: Settings, on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None) -> Reader:
-    """Return what judges request heads; also for those that `explain` makes up.
-
-    `on_unreadable` is told of proxies that write no address into X-Forwarded-For (see Reader).
-    """
-    public = urlsplit(settings.public_url)
-    forward_auth = routes_of(settings).get("auth")
-    return Reader(
-        scheme=public.scheme,
-        authorities=(public.netloc, *settings.hosts),
-        proxies=TrustedProxies(settings.listen.trusted_proxies),
-        session_cookie=settings.sessions.cookie,
-        attempt_cookie=attempt.COOKIE,
-        identity_names=(*settings.identity.names.values(), *settings.identity.headers, *settings.identity.strip),
-        max_fields=settings.listen.max_fields,
-        max_target_bytes=settings.listen.max_target_bytes,
-        question_path=forward_auth.path if forward_auth else "",
-        on_unreadable=on_unreadable,
-        carriers=steps_of(paths_of(settings)).values(),
-    )
-
-
-def identities_of(settings: Settings) -> Identities:
-    assertions = Assertions(
-        key=keys.assertion_key(settings.secrets[0]),
-        issuer=settings.public_url.rstrip("/"),
-        audience=settings.upstream.audience,
-    )
-    return Identities(
-        settings.identity.names,
-        settings.identity.user == "email",
-        assertions,
-        settings.identity.headers,
-        settings.credentials,
-    )
 
 
 def dial_to(address: str) -> Dial:

@@ -137,7 +137,7 @@ def checkpoint_now(
     config: Config = None,
 ) -> None:
     """Sign how far the log goes now, and print that; the workers do so once an hour."""
-    from gateway.app.wiring import keeper_of
+    from gateway.app.services import Services
     from gateway.audit import marks
     from gateway.audit.marks import Kind, Signer
 
@@ -147,7 +147,7 @@ def checkpoint_now(
         return
 
     async def sign(store: Store) -> Mark | None:
-        await keeper_of(settings, store).checkpoint(int(time.time()), at_once=True)
+        await Services(settings, store).keeper.checkpoint(int(time.time()), at_once=True)
         async with store.reading() as tx:
             return await marks.latest(tx, Kind.CHECKPOINT)
 
@@ -202,7 +202,7 @@ def erase(
 ) -> None:
     """Take email, addresses, browsers and names of a person out of the log; the chain stays whole."""
     from gateway.accounts import rows as account_rows
-    from gateway.app.wiring import keeper_of
+    from gateway.app.services import Services
     from gateway.audit import search
     from gateway.model.account import normalise_identifier
 
@@ -221,7 +221,7 @@ def erase(
         return
 
     async def change(store: Store) -> str:
-        keeper = keeper_of(settings, store)
+        keeper = Services(settings, store).keeper
         done = await keeper.erase(identifier, account.id if account else None, operator(), int(time.time()))
         return f"erased: {done.about} rows about the person, and the name in {done.by} rows about others"
 

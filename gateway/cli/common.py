@@ -134,10 +134,9 @@ def ask_first(reach: str, confirm: bool, *more: str) -> bool:
 
 def reaches_of(settings: Settings, store: Store) -> Reaches:
     """Return what counts how many people and sessions an action reaches."""
-    from gateway.app.wiring import lifetimes_of
-    from gateway.sessions.reach import Reaches
+    from gateway.app.services import Services
 
-    return Reaches(store, settings.access.owners, lifetimes_of(settings))
+    return Services(settings, store).reaches
 
 
 def operator() -> str:

@@ -49,19 +49,18 @@ def set_email(
 
     async def change(store: Store) -> str:
         from gateway.accounts import rows
-        from gateway.app.wiring import email_changes_of
-        from gateway.crypto.hashing import Hasher
-        from gateway.web.routes import paths_of
+        from gateway.app.services import Services
 
-        hasher = Hasher(method="pbkdf2:sha256:1", threads=1, queue=1)  # nothing is hashed here
+        services = Services(settings, store)
         try:
-            changes = email_changes_of(settings, store, hasher, paths_of(settings))
             async with store.transaction() as tx:
                 found = await rows.find(tx, account.id, lock=True)
-                if found is None or not await changes.set_now(tx, found, identifier, operator(), int(time.time())):
+                if found is None or not await services.email_changes.set_now(
+                    tx, found, identifier, operator(), int(time.time())
+                ):
                     fail(f"{identifier} can't be used: another account or tenant has it, or had it a few days ago")
         finally:
-            hasher.close()
+            services.hasher.close()
         return f"{account.identifier} is {identifier} now"
 
     typer.echo(with_store(settings, change))

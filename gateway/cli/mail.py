@@ -53,20 +53,21 @@ def send_test(
     config: Config = None,
 ) -> None:
     """Send a test mail now, past everything that waits, and say what the server answered."""
-    from gateway.app.wiring import composer_of, mailer_of
+    from gateway.app.services import Services
     from gateway.model.account import normalise_identifier
 
     settings = settings_of(config)
     if not settings.mail.is_on:
         fail(NO_SERVER)
-    composer = composer_of(settings)
+    services = Services(settings)
+    composer = services.composer
     message = composer.compose(
         "test",
         normalise_identifier(address),
         message_id=composer.message_id(f"test_{secrets.token_hex(10)}"),
         now=int(time.time()),
     )
-    answer = asyncio.run(mailer_of(settings).send(message))
+    answer = asyncio.run(services.mailer.send(message))
     typer.echo(f"{settings.mail.host}:{settings.mail.port} took it: {printable(answer)}")
 
 
@@ -89,12 +90,12 @@ def preview(
     config: Config = None,
 ) -> None:
     """Show a mail with made-up content."""
-    from gateway.app.wiring import composer_of
+    from gateway.app.services import Services
     from gateway.mail.compose import SAMPLES
 
     if name not in SAMPLES:
         fail(f"there is no mail {name!r}; there are {', '.join(SAMPLES)}")
-    composer = composer_of(settings_of(config))
+    composer = Services(settings_of(config)).composer
     message = composer.compose(
         name, "erin@example.com", message_id=composer.message_id("preview"), now=int(time.time()), **SAMPLES[name]
     )

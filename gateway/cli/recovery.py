@@ -59,24 +59,22 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
 
 async def reset_two_factor(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> None:
     from gateway.accounts.change import reset_two_factor as reset
-    from gateway.app.wiring import notices_of
+    from gateway.app.services import Services
     from gateway.audit import rows as audit
-    from gateway.web.routes import paths_of
 
     is_owner = account.identifier in settings.access.owners
     await audit.record(tx, await reset(tx, account, by, now, is_owner=is_owner))
-    await notices_of(settings, paths_of(settings)).send(tx, "totp_reset", account, None, now, by=f"the operator ({by})")
+    await Services(settings).notices.send(tx, "totp_reset", account, None, now, by=f"the operator ({by})")
 
 
 async def make_link(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> str:
     """Return the link for the sign-in of the account that has come furthest."""
     from gateway.accounts.change import note
-    from gateway.app.wiring import link_address
+    from gateway.app.services import Services
     from gateway.factors import magic_link
     from gateway.factors.contract import Asked
     from gateway.model.event import Event
     from gateway.sessions import attempt
-    from gateway.web.routes import paths_of
 
     found = await attempt.furthest(tx, account.id, now)
     if found is None:
@@ -84,5 +82,5 @@ async def make_link(tx: Transaction, settings: Settings, account: Account, by: s
     last = await magic_link.latest(tx, found.id)
     token = await magic_link.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
     await note(tx, Event.LOGIN_LINK_SENT, account, by, now, {"how": "printed in the shell"})
-    link = link_address(settings, paths_of(settings)) + token.reveal()
+    link = Services(settings).address("link_opened") + token.reveal()
     return f"open within ten minutes, in the browser that is signing in:\n{link}"

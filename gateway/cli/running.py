@@ -75,7 +75,7 @@ def demo(
 
 def check_config(config: Config = None) -> None:
     """Do all that `serve` does before it serves, without changing anything, and say everything that is wrong."""
-    from gateway.app.wiring import mailer_of
+    from gateway.app.services import Services
     from gateway.cli.checking import check_store, try_to_build
     from gateway.cli.probes import probe
     from gateway.process.preflight import advice_on
@@ -86,7 +86,7 @@ def check_config(config: Config = None) -> None:
     settings = settings_of(config, load_checked)
     try_to_build(settings)
     store, advice = check_store(folder, settings)
-    for key, reason in (*advice_on(settings, os.environ), *advice, *probe(settings, mailer_of(settings))):
+    for key, reason in (*advice_on(settings, os.environ), *advice, *probe(settings, Services(settings).mailer)):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     if not (folder / SETTINGS_FILE).exists():
         typer.echo(f"there is no {SETTINGS_FILE} in {folder}; the defaults hold, and what the environment says")
