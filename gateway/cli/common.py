@@ -51,11 +51,12 @@ def find_config(given: Path | None) -> Path:
 
 
 def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], Settings] | None = None) -> Settings:
-    """Return the settings, read by `read` in place of settings.load; or fail with a line for each problem."""
-    from gateway.settings import BadSettings, load
+    """Return the settings, read by `read` in place of load_for_command; or fail with a line for each problem."""
+    from gateway.settings import BadSettings
+    from gateway.settings.load import load_for_command
 
     try:
-        return (read or load)(find_config(config), os.environ)
+        return (read or load_for_command)(find_config(config), os.environ)
     except BadSettings as error:
         for problem in error.problems[:-1]:
             sys.stderr.write(f"otium-gateway: {problem}\n")

@@ -55,8 +55,9 @@ def send_test(
     """Send a test mail now, past everything that waits, and say what the server answered."""
     from gateway.app.services import Services
     from gateway.model.account import normalise_identifier
+    from gateway.settings import load
 
-    settings = settings_of(config)
+    settings = settings_of(config, load)
     if not settings.mail.is_on:
         fail(NO_SERVER)
     services = Services(settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from gateway.settings.together import (
     MAIL_PASSWORD_CREDENTIAL,
     MAIL_PASSWORD_VARIABLE,
     check_addresses,
+    check_mail_password,
     check_together,
 )
 
@@ -40,13 +41,36 @@ MIN_SECRET_BYTES = 32
 def load(
     config_dir: Path, environ: Mapping[str, str], look_further: Callable[[Settings], Iterable[Said]] = lambda _: ()
 ) -> Settings:
-    """Return the settings of `config_dir` and `environ`. `look_further` yields what else is wrong with them.
+    """Return the settings of `config_dir` and `environ`, with everything that serving takes.
+
+    `look_further` yields what else is wrong with them. Raises as `load_for_command`.
+    """
+
+    def look(settings: Settings) -> Iterator[Said]:
+        yield from check_mail_password(settings)
+        yield from look_further(settings)
+
+    return _load(config_dir, environ, look, is_serving=True)
+
+
+def load_for_command(config_dir: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings for a command that neither serves nor sends a mail: it needs no secret but the gateway's.
 
     Without gateway.toml the defaults hold. Without access.toml nothing does: a list of owners that went missing
     would turn owners into people who need one factor instead of three.
 
     Raises BadSettings with every problem found.
     """
+    return _load(config_dir, environ, lambda _: (), is_serving=False)
+
+
+def _load(
+    config_dir: Path,
+    environ: Mapping[str, str],
+    look_further: Callable[[Settings], Iterable[Said]],
+    *,
+    is_serving: bool,
+) -> Settings:
     problems: list[Problem] = []
     access_file = config_dir / ACCESS_FILE
     if not is_there(access_file):
@@ -60,7 +84,9 @@ def load(
     given = in_file or {}
     variables = overlay(given, environ)
     settings, mistakes = validate(given, elsewhere)
-    settings = settings.model_copy(update={"credentials": read_credentials(settings, environ, problems)})
+    settings = settings.model_copy(
+        update={"credentials": read_credentials(settings, environ, problems if is_serving else [])}
+    )
     said = [(key_of(place), reason) for place, reason in mistakes]
     if in_file is not None:
         said += look_closer(settings, [key_of(setting_at(place)) for place, _ in mistakes], look_further)

@@ -13,15 +13,19 @@ MAIL_PASSWORD_CREDENTIAL = "gateway-mail-password"  # noqa: S105
 COMPARED = ("listen.addresses", "upstream.address", "admin.listen", "admin.allow_elsewhere")
 
 
+def check_mail_password(settings: Settings) -> Iterator[Said]:
+    """Yield that a password is missing, which only those need who send mails."""
+    if settings.mail.username and settings.mail_password is None:
+        where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
+        yield "mail.username", f"there is no password for it; give it in {where}"
+
+
 def check_together(settings: Settings) -> Iterator[Said]:
     """Yield what is wrong within sections that are good key by key."""
     for who in ("members", "owners"):
         lifespan = getattr(settings.sessions, who)
         if lifespan.idle_seconds > lifespan.absolute_seconds:
             yield f"sessions.{who}", "idle_seconds is longer than absolute_seconds, so it would never count"
-    if settings.mail.username and settings.mail_password is None:
-        where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
-        yield "mail.username", f"there is no password for it; give it in {where}"
     told = {name.lower() for name in settings.identity.names.values()}
     for name in settings.identity.headers:
         if name.lower() in told:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from gateway.model.account import Role
 from gateway.model.secret import Secret
 from gateway.settings import BadSettings, Settings, load
-from gateway.settings.load import MIN_SECRET_BYTES
+from gateway.settings.load import MIN_SECRET_BYTES, load_for_command
 from gateway.settings.record import FROM_ELSEWHERE, Lifespan
 from gateway.wire.http1 import HOP_BY_HOP
 from gateway.wire.names import FORGED, HINTS
@@ -347,6 +347,21 @@ def test_nothing_is_said_about_a_default_that_stands_in_for_a_mistake(tmp_path: 
 
 def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
     assert len(problems(tmp_path, "[listen]\nworkers = 0\nx = 1\n", 'owners = ["x"]', GATEWAY_SECRET="short")) == 4
+
+
+def test_a_command_needs_no_secret_of_a_server_that_it_does_not_talk_to(tmp_path: Path) -> None:
+    (tmp_path / "access.toml").write_text("")
+    (tmp_path / "gateway.toml").write_text(
+        '[mail]\nhost = "mail.example.com"\nusername = "gateway"\n'
+        '[identity.headers]\n"X-App" = "{credential:app-token}"\n'
+    )
+    settings = load_for_command(tmp_path, {"GATEWAY_SECRET": SECRET})
+    assert (settings.mail.username, settings.mail_password) == ("gateway", None)
+    with pytest.raises(BadSettings) as wrong:
+        load(tmp_path, {"GATEWAY_SECRET": SECRET})
+    assert len(wrong.value.problems) == 2
+    with pytest.raises(BadSettings, match="GATEWAY_SECRET"):
+        load_for_command(tmp_path, {})
 
 
 def test_without_an_access_file_nothing_starts(tmp_path: Path) -> None:
