@@ -77,6 +77,18 @@ def test_whose_secret_is_lost_for_good_sets_totp_up_again(own: tuple[Gateway, st
     assert gateway.cli("check-config").returncode == 0
 
 
+def test_waiting_mails_that_no_secret_opens_are_told_of(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed().start()
+    gateway.post("/forgot-password", {"email": "erin@acme.example"})
+    gateway.stop()
+    gateway.environ["GATEWAY_SECRET"] = FRESH
+    result = gateway.cli("check-config")
+    assert result.returncode == 0
+    assert "advice: GATEWAY_SECRET: 1 waiting mail was sealed with a secret that is not given" in result.stdout
+    gateway.environ["GATEWAY_SECRET"] = SECRET
+    assert "waiting mail" not in gateway.cli("check-config").stdout
+
+
 def test_a_few_whose_secret_is_lost_keep_nobody_else_out(own: tuple[Gateway, str]) -> None:
     gateway, key = own
     other = Person(gateway, "manager")

@@ -2,19 +2,19 @@
 
 A secret that went missing is noticed here, before anything serves: otherwise it would be by everybody who has TOTP,
 one by one. Nothing serves if not one of them could sign in. Where others can, a few whose secret is gone are no reason
-to keep everybody out. Waiting mails and links don't count, since they are given up by themselves.
+to keep everybody out. Mails that wait are counted and no reason either; without the secret, they are given up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, union
+from sqlalchemy import and_, func, select, union
 
 from gateway.crypto.sealing import NAME_BYTES, key_names
 from gateway.model.secret import Secret
 from gateway.store import Transaction
-from gateway.store.schema import accounts, backup_codes, totp
+from gateway.store.schema import accounts, backup_codes, outbox, totp
 
 NAMED = 3
 
@@ -24,7 +24,7 @@ class SecretMissing(Exception):
 
 
 async def check_secrets(tx: Transaction, secrets: Sequence[Secret[bytes]]) -> list[str]:
-    """Return what is to be said of TOTP secrets and backup codes that none of `secrets` opens.
+    """Return what is to be said of TOTP secrets, backup codes and waiting mails that none of `secrets` opens.
 
     Raises SecretMissing if nobody's TOTP can be read.
     """
@@ -37,12 +37,27 @@ async def check_secrets(tx: Transaction, secrets: Sequence[Secret[bytes]]) -> li
     )
     query = select(accounts.c.identifier).where(accounts.c.id.in_(lost)).order_by(accounts.c.identifier)
     people = (await tx.execute(query)).scalars().all()
+    mails = await count_lost_mails(tx, given)
     if not people:
-        return []
+        return mails
     readable = select(func.count()).where(func.substr(totp.c.secret, 1, NAME_BYTES).in_(given))
     if not (await tx.execute(readable)).scalar_one():
         raise SecretMissing(describe(people))
-    return [describe(people)]
+    return [describe(people), *mails]
+
+
+async def count_lost_mails(tx: Transaction, given: Sequence[bytes]) -> list[str]:
+    """Return a sentence about the waiting mails that can't be opened, if there are any."""
+    is_waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
+    is_lost = func.substr(outbox.c.content, 1, NAME_BYTES).not_in(given)
+    count = (await tx.execute(select(func.count()).where(is_waiting, is_lost))).scalar_one()
+    if not count:
+        return []
+    return [
+        f"{count} waiting mail{'s were' if count > 1 else ' was'} sealed with a secret that is not given, and will be "
+        "given up. Give the former secret as one more line, below the one in use; `otium-gateway mail retry` then "
+        "sends what was given up"
+    ]
 
 
 def describe(people: Sequence[str]) -> str:

@@ -22,7 +22,10 @@ def open_sockets(addresses: Sequence[str], open_ones: dict[str, socket.socket]) 
             found[address] = open_ones.get(address) or listen(address)
     except OSError as error:
         close_all(found, but=open_ones)
-        raise CannotServe(f"can't listen on {address}: {error.strerror}; is something else there?") from error
+        raise CannotServe(
+            f"can't listen on {address} (listen.addresses or admin.listen): {error.strerror}. Stop what listens there, "
+            "or take another address"
+        ) from error
     return found
 
 
