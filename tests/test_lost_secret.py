@@ -43,7 +43,7 @@ def give(gateway: Gateway, *secrets: str) -> None:
     file.chmod(0o400)
 
 
-SAID = "GATEWAY_SECRET: the TOTP of erin@acme.example was sealed with a secret that is not given. Give the former"
+SAID = "GATEWAY_SECRET: the TOTP of erin@acme.example was encrypted with a secret that is missing. Give the former"
 
 
 @pytest.mark.parametrize("command", ["check-config", "serve"])
@@ -99,7 +99,7 @@ def test_a_few_whose_secret_is_lost_keep_nobody_else_out(own: tuple[Gateway, str
         theirs = "account = (SELECT id FROM accounts WHERE identifier = ?)"
         for statement in ("UPDATE totp SET secret = zeroblob(60) WHERE ", "DELETE FROM backup_codes WHERE "):
             connection.execute(statement + theirs, (other.email,))
-    said = f"the TOTP of {other.email} was sealed with a secret that is not given"
+    said = f"the TOTP of {other.email} was encrypted with a secret that is missing"
     result = gateway.cli("check-config")
     assert result.returncode == 0, result.stderr
     assert f"advice: GATEWAY_SECRET: {said}" in result.stdout
@@ -135,11 +135,11 @@ def test_a_secret_that_goes_missing_later_closes_and_is_named_in_the_log(own: tu
     person.give_password()
     answer = person.send(f"/login/{factor}", {"code": "123456" if factor == "totp" else "WRNGG-CDDE7", "next": "/"})
     assert answer.status == 503
-    assert b"not possible right now" in answer.body
+    assert b"temporarily unavailable" in answer.body
     assert not person.is_signed_in
     (line,) = [line for line in gateway.logged().splitlines() if "secret_missing" in line]
     assert '"level": "error"' in line
-    assert "was sealed with a secret that is not given any more" in line
+    assert "was encrypted with a secret that is missing" in line
     assert "Traceback" not in gateway.logged()
 
 
@@ -164,7 +164,7 @@ def test_a_reload_onto_a_store_that_is_not_ready_is_refused(
     assert gateway.process is not None
     gateway.process.send_signal(signal.SIGHUP)
     gateway.wait_for("reload_refused")
-    said = {"no database": "is no SQLite database", "older": "has an older schema"}.get(kind, "there is no store at")
+    said = {"no database": "isn't a SQLite database", "older": "has an older schema"}.get(kind, "there is no store at")
     assert f"{settings}: store.url: " in gateway.logged()
     assert said in gateway.logged()
     assert gateway.workers() == before

@@ -369,7 +369,7 @@ def role_of(form: Form) -> Role:
     try:
         return Role(form.text("role"))
     except ValueError:
-        raise Unacceptable("Choose one of the roles.") from None
+        raise Unacceptable("Choose a role.") from None
 
 
 def modules_of(form: Form) -> frozenset[Module]:

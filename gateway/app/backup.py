@@ -149,15 +149,15 @@ def read(folder: Path, settings: Settings) -> Manifest:
     try:
         manifest = Manifest(**json.loads((folder / MANIFEST).read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise Unusable(f"{folder} holds no backup: {MANIFEST} is missing or can't be read") from error
+        raise Unusable(f"{folder} isn't a complete backup: {MANIFEST} is missing or unreadable") from error
     for name, total in manifest.files.items():
         if not (folder / name).is_file() or sum_of(folder / name) != total:
-            raise Unusable(f"{folder / name} is not what was backed up: it was changed, or is incomplete")
+            raise Unusable(f"{folder / name} has been changed or is incomplete")
     if manifest.format != FORMAT or manifest.schema > NEWEST:
         raise Unusable(f"the backup was made by version {manifest.version}; install that version, or a later one")
     given = {name.hex() for name in key_names(settings.secrets)}
     if not given.issuperset(manifest.keys):
-        reason = "the backup was made with another secret; without it nobody's TOTP can be read"
+        reason = "this backup was made with a different secret, which is needed to read TOTP secrets"
         raise Unusable(f"{reason}. Give it as one more line of {SECRET_VARIABLE}, below the one in use")
     return manifest
 

@@ -1,4 +1,4 @@
-"""Who may sign in."""
+"""Manage accounts."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from gateway.model.account import Account
     from gateway.store import Store
 
-program = typer.Typer(help="Who may sign in.", no_args_is_help=True)
+program = typer.Typer(help="Manage accounts.", no_args_is_help=True)
 
 
 @program.command("add")
 def add_account(
     email: Email,
-    name: Annotated[str, typer.Option(help="The person's name.")],
+    name: Annotated[str, typer.Option(help="Full name.")],
     role: Annotated[str, typer.Option(help="employee, manager or admin.")] = "employee",
-    tenant: Annotated[str, typer.Option(help="The customer company.")] = "default",
-    department: Annotated[str, typer.Option(help="finance, hr or legal give that module.")] = "",
+    tenant: Annotated[str, typer.Option(help="Tenant (company).")] = "default",
+    department: Annotated[str, typer.Option(help="Department: finance, hr or legal also grants that module.")] = "",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """Add an account and set its password."""
+    """Create an account and set its password (asked for, or from --password-stdin)."""
     from gateway.accounts import rows
     from gateway.accounts.change import create
     from gateway.accounts.csv_import.reading import Reject, judge
@@ -81,11 +81,11 @@ program.command("remove")(remove_account)
 
 @program.command("list")
 def list_accounts(
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List the accounts."""
+    """List accounts."""
     from gateway.accounts import rows
 
     async def read(store: Store) -> list[Account]:
@@ -112,28 +112,31 @@ def list_accounts(
 @program.command("import")
 def import_accounts(
     file: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="A CSV with email,name,department,role.")
+        Path | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="CSV file with the columns email,name,department,role[,tenant,password_hash].",
+        ),
     ] = None,
     from_sql: Annotated[
         str | None,
-        typer.Option(help="In place of a CSV, the application's own database: sqlite:///… or postgresql://…"),
+        typer.Option(help="Import from the app's own database instead of a CSV file: sqlite:///… or postgresql://…"),
     ] = None,
     query_file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Its SELECT, with the columns of the CSV.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File with a SELECT that returns the CSV columns.")
     ] = None,
     source: Annotated[
-        str, typer.Option(help="What is remembered of an import is kept under this name; the database's, if none.")
+        str, typer.Option(help="Name under which this import source is remembered. Default: the database address.")
     ] = "",
-    adopt: Annotated[
-        bool, typer.Option("--adopt", help="Let accounts follow the application that were there before.")
-    ] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Also link existing accounts to the app's users.")] = False,
     disable_missing: Annotated[
-        bool, typer.Option("--disable-missing", help="Disable whom an import made and who is gone now.")
+        bool, typer.Option("--disable-missing", help="Disable imported accounts that are missing from this import.")
     ] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the changes. Without this, only show them.")] = False,
     config: Config = None,
 ) -> None:
-    """Show what a CSV, or the application's database, would change, row by row; with --apply, do it."""
+    """Import accounts from a CSV file or the app's database. Shows the changes; --apply makes them."""
     from gateway.accounts.app_sync.plan import Wishes
     from gateway.cli.imports import from_application, from_file
 
@@ -143,14 +146,17 @@ def import_accounts(
     elif file is None and from_sql is not None and query_file is not None:
         lines = from_application(settings, from_sql, query_file, source, Wishes(adopt, disable_missing), apply)
     else:
-        fail("give a CSV file, or --from-sql with --query-file; the other options are for the latter")
+        fail(
+            "give a CSV file, or --from-sql together with --query-file "
+            "(--adopt, --disable-missing and --source only work with --from-sql)"
+        )
     for line in lines:
         typer.echo(line)
 
 
 @program.command("disable")
 def disable_account(email: Email, config: Config = None) -> None:
-    """Refuse an account from now on, and end its sessions."""
+    """Disable an account and sign it out everywhere."""
     from gateway.model.account import Status
 
     change_status(email, Status.DISABLED, config)
@@ -158,7 +164,7 @@ def disable_account(email: Email, config: Config = None) -> None:
 
 @program.command("enable")
 def enable_account(email: Email, config: Config = None) -> None:
-    """Let a disabled account sign in again."""
+    """Enable a disabled account."""
     from gateway.model.account import Status
 
     change_status(email, Status.ACTIVE, config)
@@ -175,7 +181,7 @@ def change_status(email: str, status: Any, config: Path | None) -> None:
         reach = await reaches_of(settings, store).of_account(account.id, now)
         async with store.transaction() as tx:
             if not await set_status(tx, account, status, operator(), now):
-                return f"{account.identifier} was {status.value} already"
+                return f"{account.identifier} is already {status.value}"
         signed_out = f"; signed out of {reach.sessions} devices" if status is Status.DISABLED else ""
         return f"{account.identifier} is {status.value}{signed_out}"
 
@@ -188,7 +194,7 @@ def change_role(
     role: Annotated[str, typer.Argument(help="employee, manager or admin.")],
     config: Config = None,
 ) -> None:
-    """Give an account another role; it holds from its next request on."""
+    """Change an account's role. Takes effect immediately."""
     from gateway.accounts.change import set_role
     from gateway.accounts.csv_import.reading import read_role
 
@@ -211,7 +217,7 @@ def set_account_password(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Set an account's password, and end its sessions."""
+    """Set an account's password and sign it out everywhere."""
     from gateway.accounts.change import set_password
     from gateway.passwords.policy import Person
 
@@ -225,26 +231,26 @@ def set_account_password(
         async with store.transaction() as tx:
             return await set_password(tx, account, accepted.hashed, operator(), int(time.time()), accepted.remarks)
 
-    typer.echo(f"set; {with_store(settings, change)} sessions ended")
+    typer.echo(f"password set; signed out of {with_store(settings, change)} sessions")
 
 
 @program.command("unlock")
 def unlock_account(
     email: Annotated[str, typer.Option(help="The account's email.")],
     reset_2fa: Annotated[
-        bool, typer.Option("--reset-2fa", help="Take TOTP and backup codes away; the next sign-in sets them up again.")
+        bool, typer.Option("--reset-2fa", help="Reset two-step verification; it is set up again at the next sign-in.")
     ] = False,
     reset_password: Annotated[
-        bool, typer.Option("--reset-password", help="Set a new password, which is printed once.")
+        bool, typer.Option("--reset-password", help="Set a new password and print it once.")
     ] = False,
     one_time_link: Annotated[
         bool,
-        typer.Option("--one-time-link", help="Print the link that the mail would bring."),
+        typer.Option("--one-time-link", help="Print the sign-in link instead of emailing it."),
     ] = False,
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Let somebody in again who locked themselves out: forgive failures, and what else is asked for."""
+    """Unlock an account: clear failed attempts and, optionally, reset two-step verification or the password."""
     from gateway.cli.recovery import Wanted, describe, recover
 
     settings = settings_of(config)

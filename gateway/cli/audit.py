@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from gateway.model.event import Entry
     from gateway.store import Store
 
-program = typer.Typer(help="What happened.", no_args_is_help=True)
+program = typer.Typer(help="View, verify and export the audit log.", no_args_is_help=True)
 
 
 @program.callback()
 def group() -> None:
-    """What happened."""
+    """View, verify and export the audit log."""
 
 
 @program.command("list")
 def list_audit(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the latest first.")] = 50,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Number of entries, newest first.")] = 50,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List what happened, the latest first."""
+    """List audit log entries, newest first."""
     from gateway.audit import rows
 
     async def read(store: Store) -> list[Entry]:
@@ -74,12 +74,12 @@ def list_audit(
 @program.command("verify")
 def verify(
     checkpoint: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A file or mail with checkpoints, kept elsewhere.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File or saved email with checkpoints.")
     ] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> int:
-    """Check the whole chain; exit 1 and name the first row that was changed, removed or moved."""
+    """Verify the audit log's hash chain. Exits with 1 and names the first bad entry."""
     from gateway.audit.marks import Signer
     from gateway.audit.verify import Broken, Verifier, Whole
 
@@ -97,14 +97,14 @@ def verify(
         if as_json:
             typer.echo(json.dumps({"whole": False, "row": found.number, "what": str(found)}))
             return 1
-        fail(f"the audit log is not whole: {found}")
+        fail(f"audit log verification failed: {found}")
     if as_json:
         told = {"whole": True, "rows": found.rows, "last": found.end.number, "hash": found.end.hash.hex()}
         typer.echo(json.dumps(told))
         return 0
     rate = found.rows / max(time.monotonic() - began, 1e-9)
-    typer.echo(f"whole: {found.rows} rows, from {found.start + 1} to {found.end.number} ({rate:,.0f} a second)")
-    typer.echo(f"{found.checkpoints} checkpoints seen, {found.erased} times a person was erased")
+    typer.echo(f"OK: {found.rows} entries verified, {found.start + 1} to {found.end.number} ({rate:,.0f} per second)")
+    typer.echo(f"{found.checkpoints} checkpoints checked; personal data erased {found.erased} times")
     return 0
 
 
@@ -133,10 +133,10 @@ def progress_on_terminal() -> Callable[[int, int], None]:
 
 @program.command("checkpoint")
 def checkpoint_now(
-    key: Annotated[bool, typer.Option("--key", help="Print the public key that checks signatures instead.")] = False,
+    key: Annotated[bool, typer.Option("--key", help="Print the public key for verifying signatures.")] = False,
     config: Config = None,
 ) -> None:
-    """Sign how far the log goes now, and print that; the workers do so once an hour."""
+    """Create and print a signed checkpoint now (done hourly anyway)."""
     from gateway.app.services import Services
     from gateway.audit import marks
     from gateway.audit.marks import Kind, Signer
@@ -155,22 +155,22 @@ def checkpoint_now(
         mark = with_store(settings, sign)
     except OSError as error:
         fail(f"the checkpoint is in the store, but not in {settings.audit.checkpoint_file}: {error.strerror}")
-    typer.echo(mark.line() if mark else fail("the log is empty; there is nothing to sign"))
+    typer.echo(mark.line() if mark else fail("the audit log is empty"))
 
 
 @program.command("export")
 def export(
     form: Annotated[str, typer.Option("--format", help="jsonl or csv.")] = "jsonl",
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     config: Config = None,
 ) -> None:
-    """Write the log to standard output, the newest first. That it was taken out is in the log."""
+    """Export the audit log to standard output, newest first. The export itself is logged."""
     from gateway.audit.export import Format, as_bytes, note_export
     from gateway.audit.search import Filter
     from gateway.model.event import ACTOR, Entry, Event, Outcome
 
     if form not in [known.value for known in Format]:
-        fail("a format is jsonl or csv")
+        fail("--format must be jsonl or csv")
     wanted, format_ = Filter(tenant=tenant), Format(form)
 
     async def write(store: Store) -> None:
@@ -200,7 +200,7 @@ def erase(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Take email, addresses, browsers and names of a person out of the log; the chain stays whole."""
+    """Erase a person's email, name, IP addresses and devices from the audit log. The chain stays verifiable."""
     from gateway.accounts import rows as account_rows
     from gateway.app.services import Services
     from gateway.audit import search
@@ -213,11 +213,11 @@ def erase(
         async with store.reading() as tx:
             account = await account_rows.find_by_identifier(tx, identifier)
             if account is None and not (await search.find(tx, search.Filter(person=identifier), None, 1)).rows:
-                fail(f"there is no account {identifier}, and the audit log does not name it")
+                fail(f"no account {identifier}, and the audit log doesn't mention it")
             return account
 
     account = with_store(settings, find)
-    if not ask_first(f"take everything personal about {identifier} out of the audit log, for ever", confirm):
+    if not ask_first(f"permanently erase all personal data of {identifier} from the audit log", confirm):
         return
 
     async def change(store: Store) -> str:

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to create for the backup.")],
     config: Config = None,
 ) -> None:
-    """Copy the store, as it is at one moment, and the settings into a new folder. The gateway goes on serving."""
+    """Back up the database and configuration to a new folder, while the gateway keeps running."""
     from gateway.app.backup import Facts, look, make
 
     settings = settings_of(config)
     if folder.exists():
-        fail(f"{folder} is there already; a backup is made in a new folder")
+        fail(f"{folder} already exists; choose a new folder")
 
     async def read_facts(store: Store) -> Facts:
         async with store.reading() as tx:
@@ -37,7 +37,7 @@ def backup(
     except OSError as error:
         fail(f"{error.filename or folder} can't be written: {error.strerror}")
     typer.echo(f"{folder}: {', '.join(manifest.files)}; schema {manifest.schema}")
-    typer.echo(f"not in it, and needed: {'; '.join([*manifest.secrets, *manifest.environment])}")
+    typer.echo(f"not included, keep separately: {'; '.join([*manifest.secrets, *manifest.environment])}")
 
 
 def restore(
@@ -45,7 +45,7 @@ def restore(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Put a backup's store in the place of this one. Everybody signs in anew, and mails that waited are held back."""
+    """Restore the database from a backup. Everyone has to sign in again; queued emails are held back."""
     from gateway.app.backup import Unusable, read, settle
     from gateway.store import Store, StoreUnavailable
     from gateway.store.copying import InUse, put_in_place, stage
@@ -57,8 +57,8 @@ def restore(
         manifest = read(folder.absolute(), settings)
     except Unusable as error:
         fail(str(error))
-    replace_it = f"replace the store by that of {manifest.made_at}, schema {manifest.schema}"
-    if not ask_first(replace_it, confirm, "end every session and link in it, and hold back its waiting mails"):
+    replace_it = f"replace the database with the backup from {manifest.made_at} (schema {manifest.schema})"
+    if not ask_first(replace_it, confirm, "end all sessions and links, and hold back queued emails"):
         return
     now = int(time.time())
     location = locate(settings.store.url)
@@ -80,6 +80,6 @@ def restore(
         fail(str(error))
     except StoreUnavailable as error:
         fail(f"store.url: the store at {location.place} can't be restored: {error}")
-    typer.echo(f"the store of {manifest.made_at} is in place; {ended} sessions in it were ended")
+    typer.echo(f"restored the backup from {manifest.made_at}; ended {ended} sessions")
     if former is not None:
-        typer.echo(f"the former one is {former}; remove it when all is well")
+        typer.echo(f"the previous database is {former}; delete it once everything works")

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 Network = Annotated[str, typer.Argument(help="An address, or a network like 203.0.113.0/24.")]
 
-program = typer.Typer(help="Addresses from which nobody may sign in.", no_args_is_help=True)
+program = typer.Typer(help="Block IP addresses from signing in.", no_args_is_help=True)
 
 
 @program.callback()
 def group() -> None:
-    """Addresses from which nobody may sign in."""
+    """Block IP addresses from signing in."""
 
 
 @program.command("list")
 def list_blocks(config: Config = None, as_json: AsJSON = False) -> None:
-    """List what is blocked."""
+    """List blocked addresses."""
     from gateway.ops import blocks
 
     async def read(store: Store) -> list[Block]:
@@ -55,18 +55,18 @@ def list_blocks(config: Config = None, as_json: AsJSON = False) -> None:
 @program.command("add")
 def add_block(
     network: Network,
-    hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="For how long.")] = 24,
+    hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="Duration in hours.")] = 24,
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Let nobody sign in from there for a while; people who are signed in stay so. A network takes --confirm.
+    """Block sign-ins from an address. People already signed in stay signed in. A network needs --confirm.
 
     So does an address from which several people are signed in.
     """
     from gateway.ops.blocks import read_network
     from gateway.throttle.limits import address_bucket
 
-    found = read_network(network) or fail("that is no address, or a network wider than /16 (IPv6: /32)")
+    found = read_network(network) or fail("not an IP address, or the network is larger than /16 (IPv6: /32)")
     settings = settings_of(config)
     reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, int(time.time())))
     is_one = str(found) == str(ip_network(address_bucket(str(found.network_address)))) and reach.people <= 1
@@ -79,13 +79,13 @@ def add_block(
 
 @program.command("remove")
 def remove_block(network: Network, config: Config = None) -> None:
-    """End a block."""
+    """Remove a block."""
     from gateway.ops.blocks import read_network
 
     found = read_network(network)
     if found is None or not change(str(found), 0, config):
         fail(f"{network} is not blocked")
-    typer.echo(f"{found} is not blocked any more")
+    typer.echo(f"{found} is no longer blocked")
 
 
 def change(network: str, hours: int, config: Config) -> bool:

@@ -43,10 +43,13 @@ def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
     """
     steps = migrate(settings.store.url, dry_run=True)
     if not steps:
-        return "the store is up to date", [*look_at_store(folder, settings), *asyncio.run(look_at_spellings(settings))]
+        return "the database is up to date", [
+            *look_at_store(folder, settings),
+            *asyncio.run(look_at_spellings(settings)),
+        ]
     if steps[0] != OLDEST:
-        return f"the store needs {', '.join(steps)}; `serve` does that", []
+        return f"the database needs migrations {', '.join(steps)}; `serve` will apply them", []
     location = locate(settings.store.url)
     if isinstance(location, SQLite) and not location.path.exists():
-        return f"the store is not there yet; `serve` makes it at {location.place}", []
-    return f"the store at {location.place} is empty, and was never migrated; `serve` does that", []
+        return f"no database yet; `serve` will create it at {location.place}", []
+    return f"the store at {location.place} is empty; `serve` will set it up", []

@@ -26,10 +26,10 @@ NAMED = 20  # tenants in one line
 Result = TypeVar("Result")
 Config = Annotated[
     Path | None,
-    typer.Option("--config", envvar="GATEWAY_CONFIG", help="The folder of gateway.toml and access.toml."),
+    typer.Option("--config", envvar="GATEWAY_CONFIG", help="Configuration folder (with gateway.toml and access.toml)."),
 ]
-AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Confirm = Annotated[bool, typer.Option("--confirm", help="Do it; without this it is only shown.")]
+AsJSON = Annotated[bool, typer.Option("--json", help="Output JSON.")]
+Confirm = Annotated[bool, typer.Option("--confirm", help="Apply the changes. Without this, only show them.")]
 Email = Annotated[str, typer.Argument(help="The account's email, or its id.")]
 
 
@@ -44,10 +44,10 @@ def fail(sentence: str) -> NoReturn:
 def find_config(given: Path | None) -> Path:
     if given is not None:
         if not given.is_dir():
-            fail(f"there is no folder {given}")
+            fail(f"no such folder: {given}")
         return given
     found = next((place for place in PLACES if place.is_dir()), None)
-    return found or fail("there is no config folder; name one with --config or GATEWAY_CONFIG")
+    return found or fail("no configuration folder found; use --config or GATEWAY_CONFIG")
 
 
 def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], Settings] | None = None) -> Settings:
@@ -88,10 +88,10 @@ async def find_account(store: Store, email: str) -> Account:
 
     async with store.reading() as tx:
         if email.startswith("acc_") and "@" not in email:
-            return await rows.find(tx, email) or fail(f"there is no account {email}")
+            return await rows.find(tx, email) or fail(f"no account {email}")
         identifier = normalise_identifier(email)
         show_spelling(email, identifier)
-        return await rows.find_by_identifier(tx, identifier) or fail(f"there is no account {identifier}")
+        return await rows.find_by_identifier(tx, identifier) or fail(f"no account with the email {identifier}")
 
 
 def show_spelling(email: str, identifier: str) -> None:
@@ -110,7 +110,7 @@ async def why_not(tx: Transaction, tenant: str, identifier: str) -> str:
     if claim is not None and claim.tenant != tenant:
         return f"{claim.domain} belongs to {claim.tenant}; `otium-gateway tenant release {claim.tenant} {claim.domain}`"
     if await rows.find_by_identifier(tx, identifier) is not None:
-        return f"there is an account with the email {identifier} already"
+        return f"an account with the email {identifier} already exists"
     return f"another account had the email {identifier} until lately, and can still get it back"
 
 
@@ -121,7 +121,7 @@ async def check_tenant(tx: Transaction, slug: str | None) -> None:
     known = [tenant.slug for tenant in await list_tenants(tx)]
     if slug is not None and slug not in known:
         more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
-        fail(f"there is no tenant {slug}; there are: {', '.join(known[:NAMED]) or 'none'}{more}")
+        fail(f"no tenant {slug}. Existing tenants: {', '.join(known[:NAMED]) or 'none'}{more}")
 
 
 def ask_first(reach: str, confirm: bool, *more: str) -> bool:

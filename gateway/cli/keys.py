@@ -1,4 +1,4 @@
-"""The secret that all keys come from."""
+"""Create and rotate the secret."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 SECRET_BYTES = 48
 
-program = typer.Typer(help="The secret that all keys come from.", no_args_is_help=True)
+program = typer.Typer(help="Create and rotate the secret.", no_args_is_help=True)
 
 
 @program.callback()
 def group() -> None:
-    """The secret that all keys come from."""
+    """Create and rotate the secret."""
 
 
 @program.command("create")
 def create_key() -> None:
-    """Print a new secret, for GATEWAY_SECRET or the credential gateway-secret."""
+    """Generate a new secret (for GATEWAY_SECRET or the gateway-secret credential)."""
     typer.echo(base64.b64encode(os.urandom(SECRET_BYTES)).decode("ascii"))
 
 
@@ -34,7 +34,7 @@ def rotate(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Seal what the store holds encrypted with the newest secret, so that older ones can be dropped.
+    """Re-encrypt stored data with the newest secret, so older secrets can be removed.
 
     Put the new secret below the old one and restart, so that the application learns of its key. Put it above and
     restart. Rotate. Drop the old one after seven days, when no link that it signed is good any more.
@@ -47,12 +47,15 @@ def rotate(
         return await reseal(store, settings, dry_run=not confirm)
 
     counts = with_store(settings, change)
-    verb = "sealed" if confirm else "would be sealed"
+    verb = "re-encrypted" if confirm else "would be re-encrypted"
     factors = f"{counts.totp} TOTP secrets, {counts.codes} backup codes"
-    others = f"{counts.mails} waiting mails, {counts.links} mailed links and {counts.forms} kept forms"
-    typer.echo(f"{factors}, {others} {verb} anew")
-    typer.echo(f"{counts.checkpoints} checkpoints of the audit log {verb.replace('sealed', 'signed')} anew")
+    others = f"{counts.mails} queued emails, {counts.links} emailed links and {counts.forms} saved forms"
+    typer.echo(f"{factors}, {others} {verb}")
+    typer.echo(f"{counts.checkpoints} checkpoints of the audit log {verb.replace('encrypted', 'signed')}")
     if confirm:
-        typer.echo("older secrets seal nothing any more, and still sign links of the last seven days; then drop them")
+        typer.echo(
+            "older secrets no longer protect stored data; "
+            "keep them for seven more days for emailed links, then remove them"
+        )
     else:
         typer.echo("nothing changed; add --confirm to apply")

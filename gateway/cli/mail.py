@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from gateway.store import Store
 
 NO_SERVER = "there is no mail server, so nothing is mailed; name one in mail.host"
-program = typer.Typer(help="Mails.", no_args_is_help=True)
+program = typer.Typer(help="Check and test email delivery.", no_args_is_help=True)
 
 
 @program.callback()
 def group() -> None:
-    """Mails."""
+    """Check and test email delivery."""
 
 
 @program.command("status")
 def show_status(config: Config = None, as_json: AsJSON = False) -> None:
-    """Say how many mails wait, were sent, and were given up."""
+    """Show how many emails are queued, sent and failed."""
     from gateway.mail import outbox
 
     async def read(store: Store) -> Status:
@@ -44,15 +44,15 @@ def show_status(config: Config = None, as_json: AsJSON = False) -> None:
     since = "" if oldest is None else f", the oldest for {oldest} s"
     if not settings.mail.is_on:
         typer.echo(NO_SERVER)
-    typer.echo(f"{found['waiting']} waiting{since}; {found['sent']} sent; {found['abandoned']} given up")
+    typer.echo(f"{found['waiting']} queued{since}; {found['sent']} sent; {found['abandoned']} failed")
 
 
 @program.command("test")
 def send_test(
-    address: Annotated[str, typer.Argument(help="Where to.")],
+    address: Annotated[str, typer.Argument(help="Recipient.")],
     config: Config = None,
 ) -> None:
-    """Send a test mail now, past everything that waits, and say what the server answered."""
+    """Send a test email immediately and show the server's response."""
     from gateway.app.services import Services
     from gateway.model.account import normalise_identifier
     from gateway.settings import load
@@ -69,33 +69,33 @@ def send_test(
         now=int(time.time()),
     )
     answer = asyncio.run(services.mailer.send(message))
-    typer.echo(f"{settings.mail.host}:{settings.mail.port} took it: {printable(answer)}")
+    typer.echo(f"{settings.mail.host}:{settings.mail.port} accepted the email: {printable(answer)}")
 
 
 @program.command("retry")
 def retry(config: Config = None) -> None:
-    """Let the mails that were given up wait to be sent again."""
+    """Queue failed emails again."""
     from gateway.mail import outbox
 
     async def change(store: Store) -> int:
         async with store.transaction(announce=False) as tx:
             return await outbox.retry(tx, int(time.time()))
 
-    typer.echo(f"{with_store(settings_of(config), change)} to send again")
+    typer.echo(f"emails queued again: {with_store(settings_of(config), change)}")
 
 
 @program.command("preview")
 def preview(
-    name: Annotated[str, typer.Argument(help="A mail, like sign_in_link.")],
+    name: Annotated[str, typer.Argument(help="Email name, e.g. sign_in_link.")],
     as_html: Annotated[bool, typer.Option("--html", help="The HTML part.")] = False,
     config: Config = None,
 ) -> None:
-    """Show a mail with made-up content."""
+    """Preview an email with sample data."""
     from gateway.app.services import Services
     from gateway.mail.compose import SAMPLES
 
     if name not in SAMPLES:
-        fail(f"there is no mail {name!r}; there are {', '.join(SAMPLES)}")
+        fail(f"no email called {name!r}; available: {', '.join(SAMPLES)}")
     composer = Services(settings_of(config)).composer
     message = composer.compose(
         name, "erin@example.com", message_id=composer.message_id("preview"), now=int(time.time()), **SAMPLES[name]

@@ -33,10 +33,10 @@ def read_password(from_stdin: bool) -> Secret[str]:
         # The policy refuses what is no UTF-8, in a sentence.
         return Secret(sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n"))
     if not sys.stdin.isatty():
-        fail("there is no terminal to ask for the password; pipe it in with --password-stdin")
+        fail("can't ask for a password without a terminal; use --password-stdin")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
-        fail("the two passwords differ")
+        fail("the passwords don't match")
     return Secret(password)
 
 

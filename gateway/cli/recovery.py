@@ -26,13 +26,13 @@ class Wanted:
 
 
 def describe(account: Account, wanted: Wanted) -> Iterator[str]:
-    yield f"forgive every failed password and code of {account.identifier}"
+    yield f"clear all failed attempts of {account.identifier}"
     if wanted.reset_2fa:
-        yield "take TOTP and backup codes away and end every session; the next sign-in sets TOTP up again"
+        yield "reset two-step verification and sign out everywhere; it is set up again at the next sign-in"
     if wanted.reset_password:
-        yield "set a new password, end every session, and print the password once"
+        yield "set a new password, sign out everywhere, and print the password once"
     if wanted.one_time_link:
-        yield "make the link that completes the sign-in under way, and print it"
+        yield "create and print a link for the sign-in in progress"
 
 
 async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) -> list[str]:
@@ -45,10 +45,10 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
     person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
     accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
     async with store.transaction() as tx:
-        told = [f"forgiven: {await unlock(tx, account, by, now)} counts of failures"]
+        told = [f"cleared {await unlock(tx, account, by, now)} failure counters"]
         if wanted.reset_2fa:
             await reset_two_factor(tx, settings, account, by, now)
-            told.append("TOTP and backup codes are gone; the next sign-in sets TOTP up again")
+            told.append("two-step verification reset; it is set up again at the next sign-in")
         if accepted is not None:
             await set_password(tx, account, accepted.hashed, by, now, accepted.remarks)
             told.append(f"new password: {accepted.password.reveal()}")
@@ -78,9 +78,9 @@ async def make_link(tx: Transaction, settings: Settings, account: Account, by: s
 
     found = await attempt.furthest(tx, account.id, now)
     if found is None:
-        fail(f"nobody is signing in as {account.identifier} right now: begin in the browser, then ask again")
+        fail(f"no sign-in in progress for {account.identifier}: start signing in in the browser, then run this again")
     last = await magic_link.latest(tx, found.id)
     token = await magic_link.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
     await note(tx, Event.LOGIN_LINK_SENT, account, by, now, {"how": "printed in the shell"})
     link = Services(settings).address("link_opened") + token.reveal()
-    return f"open within ten minutes, in the browser that is signing in:\n{link}"
+    return f"open this link within ten minutes, in the browser where you're signing in:\n{link}"

@@ -40,11 +40,11 @@ def options(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Signs people in, remembers their devices, and forwards what is allowed."""
+    """An authentication gateway that sits in front of your web app."""
 
 
 def serve(config: Config = None) -> int:
-    """Serve until told to stop. SIGHUP reads the settings anew, SIGTERM drains and ends."""
+    """Run the gateway. SIGHUP reloads the configuration; SIGTERM finishes open requests and stops."""
     from gateway.observe import logs
     from gateway.process import worker
     from gateway.process.supervisor import run as run_supervisor
@@ -63,18 +63,18 @@ def serve(config: Config = None) -> int:
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps its store and settings.")] = Path("var/demo"),
-    port: Annotated[int, typer.Option(help="Where the gateway listens.")] = 8000,
-    mail_port: Annotated[int, typer.Option(help="Where the inbox is shown.")] = 8025,
+    folder: Annotated[Path, typer.Option(help="Folder for the demo's database and configuration.")] = Path("var/demo"),
+    port: Annotated[int, typer.Option(help="Port for the gateway.")] = 8000,
+    mail_port: Annotated[int, typer.Option(help="Port for the demo inbox.")] = 8025,
 ) -> int:
-    """Start everything on this machine: gateway, stand-in application, mail catcher, and people to sign in as."""
+    """Start a local demo: gateway, sample app, test inbox and test accounts."""
     from gateway.demo.run import run as run_demo
 
     return run_demo(folder, port=port, mail_port=mail_port)
 
 
 def check_config(config: Config = None) -> None:
-    """Do all that `serve` does before it serves, without changing anything, and say everything that is wrong."""
+    """Check the configuration and this machine without changing anything, and list every problem."""
     from gateway.app.services import Services
     from gateway.cli.checking import check_store, try_to_build
     from gateway.cli.probes import probe
@@ -89,21 +89,23 @@ def check_config(config: Config = None) -> None:
     for key, reason in (*advice_on(settings, os.environ), *advice, *probe(settings, Services(settings).mailer)):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     if not (folder / SETTINGS_FILE).exists():
-        typer.echo(f"there is no {SETTINGS_FILE} in {folder}; the defaults hold, and what the environment says")
+        typer.echo(f"{folder} has no {SETTINGS_FILE}; using defaults and environment variables")
     typer.echo(store)
-    typer.echo(f"{folder}: good, for {settings.public_url}")
+    typer.echo(f"{folder}: configuration OK for {settings.public_url}")
 
 
 def explain(
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
-    url: Annotated[str, typer.Argument(help="A path or a whole address.")],
-    email: Annotated[str | None, typer.Option("--as", help="As this account; without it as nobody.")] = None,
+    url: Annotated[str, typer.Argument(help="Path or full URL.")],
+    email: Annotated[
+        str | None, typer.Option("--as", help="Email of the account to check as. Default: not signed in.")
+    ] = None,
     destination: Annotated[str | None, typer.Option(help="Where a COPY or MOVE goes: a path or an address.")] = None,
     depth: Annotated[str | None, typer.Option(help="How much a WebDAV request covers: 0, 1 or infinity.")] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Say what would become of a request and by which rule, with the code that decides."""
+    """Show whether a request would be allowed, and which rule decides."""
     from gateway.app.explain import Unclear
     from gateway.app.explain import explain as explain_request
 
@@ -129,9 +131,11 @@ async def find_who(store: Store, email: str) -> tuple[Account, bool]:
 
 def migrate(
     config: Config = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, without changing anything.")
+    ] = False,
 ) -> None:
-    """Create the store or bring its schema up to this version. `serve` does so by itself."""
+    """Create or upgrade the database. `serve` does this automatically."""
     from gateway.store.migrate import describe
     from gateway.store.migrate import migrate as migrate_store
     from gateway.store.readiness import NotReady

@@ -1,4 +1,4 @@
-"""Signed-in devices."""
+"""Manage sessions (signed-in devices)."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.store import Store
 
-program = typer.Typer(help="Signed-in devices.", no_args_is_help=True)
+program = typer.Typer(help="Manage sessions (signed-in devices).", no_args_is_help=True)
 
 
 @program.callback()
 def group() -> None:
-    """Signed-in devices."""
+    """Manage sessions (signed-in devices)."""
 
 
 @program.command("list")
 def list_sessions(
-    email: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
+    email: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List the sessions that nobody has ended."""
+    """List active sessions."""
     from gateway.sessions import rows
 
     async def read(store: Store) -> list[rows.SessionRow]:
@@ -65,9 +65,9 @@ def list_sessions(
 
 @program.command("revoke")
 def revoke_session(
-    session_id: Annotated[str | None, typer.Argument(help="A session's id, from `session list`.")] = None,
+    session_id: Annotated[str | None, typer.Argument(help="Session ID, from `session list`.")] = None,
     email: Annotated[str | None, typer.Option(help="All sessions of this account.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="All sessions of everybody in this tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="All sessions of everyone in this tenant.")] = None,
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
@@ -76,7 +76,7 @@ def revoke_session(
     from gateway.accounts.change import end_session, end_sessions
 
     if [session_id, email, tenant].count(None) != 2:
-        fail("give a session's id, or --email for all of an account, or --tenant for all of a tenant")
+        fail("give a session ID, --email or --tenant")
 
     settings = settings_of(config)
     if tenant is not None:
@@ -97,8 +97,8 @@ def revoke_session(
 
     ended = with_store(settings, change)
     if session_id and not ended:
-        fail(f"there is no open session {session_id}")
-    typer.echo(f"{ended} ended")
+        fail(f"no active session {session_id}")
+    typer.echo(f"{ended} sessions ended")
 
 
 async def tell_reach(settings: Settings, store: Store, tenant: str) -> str:

@@ -60,9 +60,7 @@ class Sealer:
         key = self._keys.get(sealed[:NAME_BYTES])
         nonce, content = sealed[NAME_BYTES : NAME_BYTES + NONCE_BYTES], sealed[NAME_BYTES + NONCE_BYTES :]
         if key is None:
-            raise Unopenable(
-                f"a value in {place.table}.{place.column} was sealed with a secret that is not given any more"
-            )
+            raise Unopenable(f"a value in {place.table}.{place.column} was encrypted with a secret that is missing")
         try:
             return key.decrypt(nonce, content, place.encode())
         except (InvalidTag, ValueError) as error:

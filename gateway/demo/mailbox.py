@@ -147,7 +147,7 @@ class Mailbox:
             for mail in self._mails
         )
         text = f"<table>{rows}</table>" if rows else "<p>No mail yet. Whatever the gateway sends arrives here.</p>"
-        return page("Caught mail", f"<h1>Caught mail</h1>{text}")
+        return page("Demo inbox", f"<h1>Demo inbox</h1>{text}")
 
     async def show_mail(self, request: web.Request) -> web.Response:
         mail = self._find(request)

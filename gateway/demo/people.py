@@ -30,7 +30,7 @@ class Person:
     def note(self) -> str:
         """Who this is, for the page of instructions."""
         if self.email == OWNER:
-            return "the platform's owner, who needs three factors"
+            return "platform owner (password, code and email link)"
         return f"{self.role.value} of {self.tenant}" + ("" if self.status is Status.ACTIVE else ", disabled")
 
 

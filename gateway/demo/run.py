@@ -112,11 +112,11 @@ def check(places: Places) -> None:
     if len(os.fsencode(places.socket)) > MAX_SOCKET_PATH:
         raise DemoFailed("the folder's path is too long for a socket in it; choose a shorter one with --folder")
     if is_listening(places.socket):
-        raise DemoFailed(f"a demo is running in {places.folder} already; end it, or choose another --folder")
+        raise DemoFailed(f"a demo is already running in {places.folder}; stop it or use a different --folder")
     ports = (places.port, places.mail_port, places.smtp_port)
     for port in ports:
         if not 0 < port < 65_536 or ports.count(port) > 1:
-            raise DemoFailed(f"port {port} can't be used; the demo needs three different ones below 65536")
+            raise DemoFailed(f"can't use port {port}; the demo needs three different ports below 65536")
         refuse_if_taken(port)
 
 
@@ -236,27 +236,26 @@ def welcome(places: Places) -> str:
     command = Path(sys.executable).with_name("otium-gateway")
     people = "\n".join(f"    {person.email:20}  {person.password:26}  {person.note}" for person in PEOPLE)
     return f"""
-  The application, behind the gateway   {places.url}
-  Caught mail                           http://localhost:{places.mail_port} (SMTP on port {places.smtp_port})
-  Settings, store and logs              {places.folder}
+  App (behind the gateway)              {places.url}
+  Demo inbox                            http://localhost:{places.mail_port} (SMTP on port {places.smtp_port})
+  Data folder                           {places.folder}
 
   Sign in as
 {people}
 
   Try
-    {places.url}/whoami         what the application is told about you
-    {places.url}/company        for admins only
-    {places.url}/me/security    two factors, devices, the password; in its topbar, people and /ops
-    {places.url}/signup         as anybody @acme.example; the mail is caught
-    {places.url}/live           then, elsewhere, end the session and watch it stop:
+    {places.url}/whoami         what the app receives about you
+    {places.url}/company        admins only
+    {places.url}/me/security    two-step verification, devices, password (People and Operations are in the top bar)
+    {places.url}/signup         sign up with any @acme.example address; the email appears in the demo inbox
+    {places.url}/live           open this, then end the session from a shell and watch it stop:
       GATEWAY_SECRET=$(cat '{places.folder}/secret') \\
         '{command}' session revoke --email {PEOPLE[0].email} --config '{places.config}'
     curl --unix-socket '{places.admin}' http://localhost/metrics
     curl -H 'Authorization: Bearer {DESKTOP_TOKEN}' {places.url}/api/desktop/status
 
-  Passwords, factors and people stay as you change them, and what is printed above does not follow. To start afresh,
-  end this, remove the folder, and start again:
+  Changes are kept between runs (the list above doesn't update). To start over, stop the demo and delete its folder:
     rm -r {shlex.quote(str(places.folder))}
 
-  Ctrl-C ends everything. Use a browser on this machine: the cookie needs localhost or https.
+  Press Ctrl-C to stop. Use a browser on this machine: cookies only work on localhost or over HTTPS.
 """

@@ -83,13 +83,13 @@ def normalise_identifier(text: str) -> str:
     """
     typed = text.strip() if len(text) <= MAX_READ else text
     if not 0 < len(typed) <= MAX_IDENTIFIER:
-        raise Unacceptable("An email address has 3 to 254 characters.")
+        raise Unacceptable("Enter an email address with 3 to 254 characters.")
     local, at, domain = typed.replace(FULLWIDTH_AT, "@").partition("@")
     if not at or not local or not domain or "@" in domain:
-        raise Unacceptable("An email address has exactly one @, with a name before and a domain after it.")
+        raise Unacceptable("Enter a valid email address, like name@example.com.")
     identifier = f"{normalise_local(local)}@{normalise_domain(domain)}"
     if len(identifier) > MAX_IDENTIFIER:
-        raise Unacceptable("An email address has 3 to 254 characters.")
+        raise Unacceptable("Enter an email address with 3 to 254 characters.")
     return identifier
 
 
@@ -98,7 +98,7 @@ def normalise_local(text: str) -> str:
     local = settle(text)
     # A few letters change once more, which would be another account the next time.
     if not local.isprintable() or any(c in local for c in ' "(),:;<>@[\\]') or local != settle(local):
-        raise Unacceptable("The part before the @ has a character that is not accepted.")
+        raise Unacceptable("The part before the @ contains a character that isn’t allowed.")
     if ".." in f".{local}.":
         raise Unacceptable("The part before the @ neither begins nor ends with a dot, and has no two in a row.")
     return local
@@ -117,7 +117,7 @@ def normalise_domain(text: str) -> str:
     try:
         return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").rstrip(".")
     except idna.IDNAError as error:
-        raise Unacceptable("The part after the @ is not a domain name.") from error
+        raise Unacceptable("The part after the @ isn’t a valid domain.") from error
 
 
 def is_respelled(typed: str, identifier: str) -> bool:
@@ -128,12 +128,12 @@ def is_respelled(typed: str, identifier: str) -> bool:
 def check_name(text: str) -> str:
     """Return a display name, trimmed and in NFC. Raises Unacceptable for control characters and for length."""
     if len(text) > MAX_READ:
-        raise Unacceptable("A name has 1 to 200 characters.")
+        raise Unacceptable("Enter a name (up to 200 characters).")
     name = unicodedata.normalize("NFC", text).strip()
     if not name or len(name) > MAX_NAME:
-        raise Unacceptable("A name has 1 to 200 characters.")
+        raise Unacceptable("Enter a name (up to 200 characters).")
     if any(unicodedata.category(c).startswith("C") for c in name):
-        raise Unacceptable("A name can't hold line breaks, control or invisible formatting characters.")
+        raise Unacceptable("A name can’t contain line breaks or invisible characters.")
     return name
 
 
@@ -141,9 +141,9 @@ def check_tenant(text: str) -> str:
     """Return a tenant's slug. Raises Unacceptable unless it is 1 to 63 of a-z, 0-9, and - inside."""
     slug = text.strip()
     if not (0 < len(slug) <= 63 and slug.isascii() and slug.replace("-", "a").isalnum() and slug == slug.lower()):
-        raise Unacceptable("A tenant is written with 1 to 63 of a-z, 0-9 and -, like 'acme-hr'.")
+        raise Unacceptable("Use 1 to 63 lowercase letters, numbers and hyphens, e.g. acme-hr.")
     if slug.startswith("-") or slug.endswith("-"):
-        raise Unacceptable("A tenant neither begins nor ends with -.")
+        raise Unacceptable("A short name can’t start or end with a hyphen.")
     return slug
 
 

@@ -234,7 +234,7 @@ class PasswordService:
                 await password_factor.forgive_tries(tx, session.identifier, inbound.address)
                 return account
             if account is not None:
-                details = {"reason": "wrong", "where": "changing the password"}
+                details = {"reason": "wrong", "where": "while changing the password"}
                 await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
             return WrongCurrent()
 
@@ -296,5 +296,5 @@ def asked_entry(identifier: str, account: Account | None, inbound: Inbound, now:
         address=inbound.address,
         user_agent=inbound.user_agent,
         request_id=inbound.request_id,
-        details={"reason": "nobody has this email"},
+        details={"reason": "no account with this email"},
     )

@@ -41,30 +41,25 @@ class Refusal(Enum):
         self.code = code
         self.sentence = sentence
 
-    BUSY = because("busy", "Many people are signing in right now. Please try again in a few seconds.")
-    SHORT = because("short", "This password is too short. Use at least 12 characters; a few unusual words are good.")
-    LONG = because("long", "This password is longer than 4,096 bytes. Use a shorter one.")
+    BUSY = because("busy", "Sign-in is very busy right now. Please try again in a few seconds.")
+    SHORT = because("short", "Too short. Use at least 12 characters – a few unusual words work well.")
+    LONG = because("long", "This password is too long. Use a shorter one.")
     UNTYPABLE = because(
-        "untypable", "This password has a character that can't be typed on the sign-in page. Leave it out."
+        "untypable", "This password contains a character that can’t be typed on the sign-in page. Remove it."
     )
-    EMAIL = because("email", "This password repeats your email. Use something that has nothing to do with it.")
+    EMAIL = because("email", "Your password can’t contain your email address.")
     BREACHED = because(
         "breached",
-        "This password is in lists of stolen passwords, which are tried first. Use another one, and change it wherever "
-        "else you use it.",
+        "This password has appeared in a data breach. Choose a different one, and change it anywhere else you use it.",
     )
     OWN_WORDS = because(
         "own_words",
-        "This password is made of your name, email or company. Add a few words that nobody links with you.",
+        "This password is based on your name, email or company. Add a few unrelated words.",
     )
-    COMMON = because(
-        "common", "This is a well-known password, or one with small changes. Use a few unusual words in its place."
-    )
-    WORD = because(
-        "word", "A word or name from a dictionary is easy to guess, however it is written. Add a few unusual words."
-    )
-    KEYBOARD = because("keyboard", "Keys that lie next to each other are easy to guess. Use a few unusual words.")
-    REPEAT = because("repeat", "Repeated characters or words add little. Use a few different, unusual words.")
+    COMMON = because("common", "This is a common password, or very close to one. Use a few unusual words instead.")
+    WORD = because("word", "A single word or name is easy to guess, even with substitutions. Add a few unusual words.")
+    KEYBOARD = because("keyboard", "Keyboard patterns are easy to guess. Use a few unusual words.")
+    REPEAT = because("repeat", "Repeated characters or words are easy to guess. Use a few different, unusual words.")
     SEQUENCE = because("sequence", "Sequences like abcd or 6543 are easy to guess. Use a few unusual words.")
     DATE = because("date", "Dates and years are easy to guess. Add a few unusual words.")
     GUESSABLE = because("guessable", "This password is easy to guess. Add a few unusual words.")

@@ -80,7 +80,7 @@ def check_address(key: str, address: str) -> Iterator[Said]:
     if address.startswith("unix:"):
         folder = Path(address.removeprefix("unix:")).parent
         if not os.access(folder, os.W_OK | os.X_OK):
-            yield key, f"no socket can be made in {folder}; make the folder, and let this user write there"
+            yield key, f"can't create a socket in {folder}; create the folder and make it writable for this user"
         return
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -138,7 +138,10 @@ def check_public_url(settings: Settings) -> Iterator[Said]:
     elsewhere = [address for address in listen.addresses if not is_local(address)]
     if is_https and not listen.trusted_proxies:
         reason = "public_url is https, so a proxy in front ends TLS, and it is not named here"
-        yield "listen.trusted_proxies", f"{reason}: everybody would come from its address and share its limits"
+        yield (
+            "listen.trusted_proxies",
+            f"{reason}: everyone would appear to come from the proxy's address and share its limits",
+        )
     if not is_https and elsewhere:
         reason = f"public_url is for this machine alone, and other machines reach {elsewhere[0]} without TLS"
         yield "listen.addresses", f"{reason}: listen on 127.0.0.1, or put a proxy with TLS in front"
@@ -147,7 +150,7 @@ def check_public_url(settings: Settings) -> Iterator[Said]:
         yield "listen.trusted_proxies", 'who connects to our Unix socket has no address; add "unix" for the proxy'
     for network in listen.trusted_proxies:
         if network != "unix" and ip_network(network).prefixlen < 8:
-            yield "listen.trusted_proxies", f"{network} is half the world: each of them could say to be anybody else"
+            yield "listen.trusted_proxies", f"{network} is far too large: anyone in it could fake their address"
 
 
 def check_newest(newest: int | None, now: int) -> Iterator[Said]:

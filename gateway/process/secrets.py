@@ -63,7 +63,7 @@ async def count_lost_mails(tx: Transaction, given: Sequence[bytes]) -> list[str]
 def describe(people: Sequence[str]) -> str:
     more = f" and {len(people) - NAMED} more" if len(people) > NAMED else ""
     return (
-        f"the TOTP of {', '.join(people[:NAMED])}{more} was sealed with a secret that is not given. Give the former "
+        f"the TOTP of {', '.join(people[:NAMED])}{more} was encrypted with a secret that is missing. Give the former "
         "secret as one more line, below the one in use (see Rotate secrets in docs/operations.md). If it is lost for "
         "good, `otium-gateway account unlock --email EMAIL --reset-2fa --confirm` lets each of them set TOTP up again"
     )

@@ -14,13 +14,13 @@ from gateway.settings.record import FROM_ELSEWHERE
 Said = tuple[str, str]  # the key, and what is wrong with it and would do
 Place = tuple[int | str, ...]
 
-TABLE = "it must be a table, like { name = … }, or a section of its own"
+TABLE = "must be a table, like { name = … }, or a section of its own"
 IN_PLAIN_WORDS = {
-    "tuple_type": "it must be a list, even of a single entry: [ … ]",
+    "tuple_type": "must be a list, even with one entry: [ … ]",
     "dict_type": TABLE,
     "model_type": TABLE,
-    "string_type": 'it must be text, in "quotes"',
-    "missing": "it is missing, and must be given",
+    "string_type": 'must be text, in "quotes"',
+    "missing": "is required",
 }
 
 

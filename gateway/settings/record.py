@@ -75,7 +75,7 @@ def read_headers(given: Any) -> Any:
     read = {}
     for name, text in given.items():
         if not isinstance(text, str):
-            raise ValueError(f"{name}: it must be text, in quotes")
+            raise ValueError(f"{name}: must be text, in quotes")
         try:
             read[check_told_header(name)] = read_template(text)
         except ValueError as error:

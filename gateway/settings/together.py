@@ -17,7 +17,7 @@ def check_mail_password(settings: Settings) -> Iterator[Said]:
     """Yield that a password is missing, which only those need who send mails."""
     if settings.mail.username and settings.mail_password is None:
         where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
-        yield "mail.username", f"there is no password for it; give it in {where}"
+        yield "mail.username", f"no password set; provide it as {where}"
 
 
 def check_together(settings: Settings) -> Iterator[Said]:
@@ -25,7 +25,7 @@ def check_together(settings: Settings) -> Iterator[Said]:
     for who in ("members", "owners"):
         lifespan = getattr(settings.sessions, who)
         if lifespan.idle_seconds > lifespan.absolute_seconds:
-            yield f"sessions.{who}", "idle_seconds is longer than absolute_seconds, so it would never count"
+            yield f"sessions.{who}", "idle_seconds must not be longer than absolute_seconds"
     told = {name.lower() for name in settings.identity.names.values()}
     for name in settings.identity.headers:
         if name.lower() in told:
@@ -36,7 +36,7 @@ def check_together(settings: Settings) -> Iterator[Said]:
         told.add(name.lower())
     for network in settings.listen.trusted_proxies:
         if network != "unix" and ip_network(network).prefixlen == 0:
-            yield "listen.trusted_proxies", f"{network} is everybody, and each could say to be anybody else"
+            yield "listen.trusted_proxies", f"{network} includes everyone, so any client could fake its address"
     if not settings.listen.addresses:
         yield "listen.addresses", "give at least one address"
     if settings.signup.mode == "domains" and not settings.signup.domains:
@@ -54,7 +54,7 @@ def check_addresses(settings: Settings) -> Iterator[Said]:
             reason = f"the gateway itself listens on {ours}, and would ask itself"
             yield "upstream.address", f"{reason}; give the address on which the application listens"
     if admin and admin in settings.listen.addresses:
-        yield "admin.listen", "people are served on this address; give another one"
+        yield "admin.listen", "this address is already used in listen.addresses; use a different one"
     if admin and leads_to(upstream, admin):
         yield "admin.listen", "the application is at this address, so everybody could reach it; give another one"
     if admin and not settings.admin.allow_elsewhere and not is_local(admin):

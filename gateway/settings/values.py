@@ -104,9 +104,9 @@ def check_public_url(text: str) -> str:
     parts = urlsplit(text)
     authority = read_authority(parts.netloc.encode("ascii", "replace"))
     if parts.scheme not in ("http", "https") or authority is None or parts.path not in ("", "/") or parts.query:
-        raise ValueError("write the address that people type, without a path, like https://app.example.com")
+        raise ValueError("use the address people type, without a path, e.g. https://app.example.com")
     if parts.scheme == "http" and not (authority == "localhost" or authority.endswith(".localhost")):
-        raise ValueError("cookies can only be kept safe over https; http works for localhost alone")
+        raise ValueError("must be https; http is only allowed for localhost")
     return text.rstrip("/").lower()
 
 

@@ -35,6 +35,7 @@ MAX_WAY = 1_000  # characters of the way back in a mailed link
 TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
 TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
+NOT_HERE = "You can’t sign up with this email address. Use your work email, or ask your administrator to invite you."
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class SignupService:
             return BadField("name", str(error))
         tenant = await self._find_tenant(identifier)
         if tenant is None:
-            return BadField("email", "This email can't sign up here. Ask your administrator for an invitation.")
+            return BadField("email", NOT_HERE)
         # Before anything that takes long: who asks all the time would else keep those waiting who sign in.
         from_here = f"signup:|{address_bucket(inbound.address)}"
         async with self._store.transaction(announce=False) as tx:

@@ -140,7 +140,9 @@ def beside(location: SQLite, *endings: str) -> list[Path]:
 def refuse_if_in_use(location: SQLite) -> None:
     """Leaving WAL mode needs the store for oneself, which shows whether another process has it open. Raises InUse."""
     if not location.is_empty and leave_wal(location) == "wal":
-        raise InUse("the store is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)")
+        raise InUse(
+            "the database is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)"
+        )
 
 
 def leave_wal(location: SQLite) -> str:
@@ -179,7 +181,7 @@ def load_dump(location: PostgreSQL, file: Path) -> None:
     """Replace everything by the dump and mark it as unsettled, in one transaction."""
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
     if others.strip() != "0":
-        raise InUse(f"{others.strip()} others are connected to the database; stop every gateway first")
+        raise InUse(f"{others.strip()} other connections to the database; stop all gateways first")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "store.sql"
         options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")

@@ -47,7 +47,9 @@ def check_version(version: str | None, place: str) -> None:
     if version < NEWEST:
         raise NotReady(f"the store at {place} has an older schema; run `otium-gateway migrate`")
     if version > NEWEST:
-        raise NotReady(f"the store at {place} has schema {version}, of a later version; install that one")
+        raise NotReady(
+            f"the database at {place} was created by a newer version (schema {version}); install that version"
+        )
 
 
 def unsettled(place: str) -> str:
@@ -69,7 +71,7 @@ def check_file(location: SQLite) -> None:
     if not os.access(path, os.R_OK | os.W_OK):
         raise NotReady(f"this user can't read and write {path}; {run_as(path)}")
     if not is_database(path):
-        raise NotReady(f"{path} is no SQLite database; move it away, or give the path of the store")
+        raise NotReady(f"{path} isn't a SQLite database; move it, or set store.url to the right path")
 
 
 def run_as(path: Path) -> str:

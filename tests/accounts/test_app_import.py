@@ -289,8 +289,8 @@ def test_the_shell_shows_first_and_does_it_when_asked(shell: Gateway, users: Pat
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.splitlines() == [
         "row 1: would create ann@acme.example (Ann Ö., admin, default, no modules)",
-        "row 2: would skip erin@acme.example: there is an account with this email that this source did not make; --adopt lets it follow",
-        "row 3: refused 'x': An email address has exactly one @, with a name before and a domain after it.",
+        "row 2: would skip erin@acme.example: an account with this email already exists that this source didn't create; use --adopt to link it",
+        "row 3: refused 'x': Enter a valid email address, like name@example.com.",
         "row 4: would create gil@acme.example (Gil, employee, default, no modules)",
         "would create 2, would update 0, unchanged 0, would disable 0, would skip 1, refused 1: nothing changed; add --apply to import",
         "1 account has no password yet, and no emails were sent. A password can be set at https://app.example.com/forgot-password, or an admin can invite them at https://app.example.com/admin/accounts",
@@ -331,9 +331,9 @@ def test_a_query_without_rows_disables_nobody(shell: Gateway, users: Path) -> No
 
 
 MISTAKES = [
-    ([], "give a CSV file, or --from-sql with --query-file"),
-    (["--from-sql", "sqlite:///{users}"], "give a CSV file, or --from-sql with --query-file"),
-    (["--query-file", "{query}"], "give a CSV file, or --from-sql with --query-file"),
+    ([], "give a CSV file, or --from-sql together with --query-file"),
+    (["--from-sql", "sqlite:///{users}"], "give a CSV file, or --from-sql together with --query-file"),
+    (["--query-file", "{query}"], "give a CSV file, or --from-sql together with --query-file"),
     (["{query}", "--from-sql", "sqlite:///{users}", "--query-file", "{query}"], "give a CSV file, or"),
     (["{query}", "--disable-missing"], "give a CSV file, or"),
     (["--from-sql", "sqlite:///{users}.none", "--query-file", "{query}"], "there is no file"),

@@ -250,8 +250,8 @@ UNREADABLE = [
     (HEADER + b"\r" * 1_900_000, "lines"),
     (HEADER + b"x\n" * (MAX_ROWS + 1), "at most 5000"),
     (WIDE + b",email\n", "names the column email twice"),
-    ("email,name,department,role\n".encode("utf-16"), "not UTF-8"),
-    (HEADER + b"\xff\n", "not UTF-8"),
+    ("email,name,department,role\n".encode("utf-16"), "isn’t UTF-8"),
+    (HEADER + b"\xff\n", "isn’t UTF-8"),
     (b"\0" * 1_900_000, "longer than 20000"),
     (HEADER, "no rows"),
 ]

@@ -34,7 +34,7 @@ def meddle(shell: Gateway, statement: str) -> None:
 def test_a_whole_log_is_verified(shell: Gateway) -> None:
     result = shell.cli("audit", "verify")
     assert result.returncode == 0
-    assert result.stdout.startswith("whole: 3 rows, from 1 to 3 (")
+    assert result.stdout.startswith("OK: 3 entries verified, 1 to 3 (")
     assert result.stderr == ""
     assert json.loads(shell.cli("audit", "verify", "--json").stdout)["whole"] is True
 
@@ -43,7 +43,7 @@ def test_the_first_bad_row_is_named_and_the_exit_code_is_1(shell: Gateway) -> No
     meddle(shell, "UPDATE audit SET outcome = 'failure' WHERE id = 2")
     result = shell.cli("audit", "verify")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "otium-gateway: the audit log is not whole: row 2 was changed\n"
+    assert result.stderr == "otium-gateway: audit log verification failed: row 2 was changed\n"
     told = json.loads(shell.cli("audit", "verify", "--json").stdout)
     assert told == {"whole": False, "row": 2, "what": "row 2 was changed"}
 
@@ -77,7 +77,7 @@ def test_a_file_that_can_not_be_written_is_said_and_the_store_has_the_checkpoint
     result = shell.cli("audit", "checkpoint")
     assert result.returncode == 1
     assert "not in /nowhere/checkpoints: No such file" in result.stderr
-    assert "1 checkpoints seen" in shell.cli("audit", "verify").stdout
+    assert "1 checkpoints checked" in shell.cli("audit", "verify").stdout
 
 
 def test_the_public_key_is_shown(shell: Gateway) -> None:
@@ -106,7 +106,7 @@ def test_a_person_is_erased_only_when_that_is_confirmed(shell: Gateway) -> None:
     assert result.stdout == "erased: 2 rows about the person, and the name in 0 rows about others\n"
     assert "erin@" not in shell.cli("audit", "export").stdout
     assert "mara@" in shell.cli("audit", "list").stdout
-    assert "2 times a person was erased" in shell.cli("audit", "verify").stdout
+    assert "personal data erased 2 times" in shell.cli("audit", "verify").stdout
 
 
 def test_rotating_the_secret_signs_the_checkpoints_anew(shell: Gateway) -> None:
@@ -129,6 +129,6 @@ def test_a_network_is_blocked_and_let_in_again_from_the_shell(shell: Gateway) ->
     assert shell.cli("block", "remove", "203.0.113.0/24").returncode == 0
     assert shell.cli("block", "list").stdout == "none\n"
     assert "is not blocked" in shell.cli("block", "remove", "203.0.113.0/24").stderr
-    assert "wider than" in shell.cli("block", "add", "10.0.0.0/8").stderr
+    assert "larger than /16" in shell.cli("block", "add", "10.0.0.0/8").stderr
     events = [row["event"] for row in json.loads(shell.cli("audit", "list", "--json").stdout)]
     assert events[:2] == ["address_unblocked", "address_blocked"]

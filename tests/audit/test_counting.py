@@ -68,7 +68,7 @@ async def test_a_reset_that_is_asked_for_costs_the_same_whether_or_not_there_is_
     """The time of the answer would tell."""
     known = replace(LOCKED, event=Event.PASSWORD_RESET_ASKED, outcome=Outcome.SUCCESS, details={})
     unknown = replace(
-        known, outcome=Outcome.FAILURE, tenant=None, account=None, details={"reason": "nobody has this email"}
+        known, outcome=Outcome.FAILURE, tenant=None, account=None, details={"reason": "no account with this email"}
     )
     found = await statements(store, known)
     assert len(found) > 4

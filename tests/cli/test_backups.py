@@ -164,7 +164,7 @@ def test_a_backup_that_needs_another_secret_says_so(own: Gateway, tmp_path: Path
     own.environ["GATEWAY_SECRET"] = fresh
     result = own.cli("restore", str(folder), "--confirm")
     assert result.returncode == 1
-    assert "another secret" in result.stderr
+    assert "a different secret" in result.stderr
     own.environ["GATEWAY_SECRET"] = f"{fresh}\n{SECRET}"
     assert own.cli("restore", str(folder), "--confirm").returncode == 0
 
@@ -227,7 +227,7 @@ def test_postgresql_is_backed_up_and_restored_by_its_own_programs(
     assert own.cli("account", "disable", PEOPLE["manager"][0]).returncode == 0
     refused = own.cli("restore", str(folder), "--confirm")
     assert refused.returncode == 1
-    assert "stop every gateway first" in refused.stderr
+    assert "stop all gateways first" in refused.stderr
     own.stop()
     done = own.cli("restore", str(folder), "--confirm")
     assert done.returncode == 0, done.stderr

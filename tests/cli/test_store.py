@@ -68,7 +68,7 @@ def test_an_empty_file_stays_empty_and_is_no_store(tmp_path: Path) -> None:
     assert "there is no store at" in refusal_of(gateway, "account", "list")
     checked = gateway.cli("check-config")
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert f"the store at {path_of(gateway)} is empty, and was never migrated; `serve` does that" in checked.stdout
+    assert f"the store at {path_of(gateway)} is empty; `serve` will set it up" in checked.stdout
     assert [(file.name, file.stat().st_size) for file in path_of(gateway).parent.iterdir()] == [("gateway.db", 0)]
 
 
@@ -86,13 +86,16 @@ def test_an_older_schema_is_to_be_migrated_first(tmp_path: Path) -> None:
     said = refusal_of(gateway, "account", "list")
     assert f"the store at {path_of(gateway)} has an older schema; run `otium-gateway migrate`" in said
     needed = [f"{number:04}" for number in range(5, int(NEWEST) + 1)]
-    assert f"the store needs {', '.join(needed)}; `serve` does that" in gateway.cli("check-config").stdout
+    assert (
+        f"the database needs migrations {', '.join(needed)}; `serve` will apply them"
+        in gateway.cli("check-config").stdout
+    )
 
 
 def test_a_later_schema_is_left_alone(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
     set_schema(path_of(gateway), "9999")
-    assert "has schema 9999, of a later version" in refusal_of(gateway, "account", "list")
+    assert "was created by a newer version (schema 9999)" in refusal_of(gateway, "account", "list")
 
 
 def test_postgresql_without_a_schema_is_no_store_either(postgres_server: Server, tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ def test_a_file_that_is_no_database_is_named_with_its_key(tmp_path: Path, comman
     path_of(gateway).parent.mkdir()
     path_of(gateway).write_text("owners = []\n" * 1000)
     said = refusal_of(gateway, *command)
-    assert f"store.url: {path_of(gateway)} is no SQLite database; move it away" in said
+    assert f"store.url: {path_of(gateway)} isn't a SQLite database; move it" in said
     assert [file.name for file in path_of(gateway).parent.iterdir()] == ["gateway.db"]
 
 

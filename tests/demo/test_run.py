@@ -48,7 +48,7 @@ class Demo:
         """Return what it prints when everything is up; fail with what it says if it ends."""
         assert self.process.stdout is not None
         printed = ""
-        while "Ctrl-C ends everything" not in printed:
+        while "Press Ctrl-C to stop" not in printed:
             line = self.process.stdout.readline()
             assert line, self.process.communicate()[1] + self.logged()
             printed += line

@@ -50,13 +50,11 @@ PAGES = {
     "code": Look("between", "/login/totp?next=/x"),
     "code, clock": Look("drifting", "/login/totp?next=/x"),
     "code, wrong": Look(
-        "between", "/login/totp?next=/x", {"Six digits from your authenticator app": "000000"}, "Continue"
+        "between", "/login/totp?next=/x", {"6-digit code from your authenticator app": "000000"}, "Continue"
     ),
     "code, again": Look("phone", "/login/totp?next=/x&again=1"),
     "backup code": Look("between", "/login/backup?next=/x"),
-    "backup code, wrong": Look(
-        "between", "/login/backup", {"One of the codes you wrote down": "AAAAA-AAAAA"}, "Continue"
-    ),
+    "backup code, wrong": Look("between", "/login/backup", {"Backup code": "AAAAA-AAAAA"}, "Continue"),
     "set-up, first": Look("first", "/login/totp?next=/x"),
     "link, ask": Look("late", "/login/link?next=/x"),
     "link, waiting": Look("waiting", "/login/link?next=/x"),
@@ -65,8 +63,8 @@ PAGES = {
     "link, wrong code": Look(
         "waiting",
         "/login/link",
-        {"Opened it on another device? Type the code that it shows": "AAAA-AAAA"},
-        "Continue with the code",
+        {"Opened it on another device? Enter the code shown there": "AAAA-AAAA"},
+        "Continue with code",
     ),
     "link opened": Look("waiting", "{good}"),
     "link opened elsewhere": Look("nobody", "{good}"),
@@ -85,16 +83,16 @@ PAGES = {
     "security, disabled": Look("member", "/me/security?done=disabled"),
     "security, regenerated": Look("phone", "/me/security?done=regenerated"),
     "set-up": Look("member", "/me/security/totp"),
-    "set-up, wrong": Look("member", "/me/security/totp", {"Type the six digits that it shows": "000000"}, "Turn it on"),
+    "set-up, wrong": Look("member", "/me/security/totp", {"Enter the 6-digit code from the app": "000000"}, "Turn on"),
     "new codes": Look("phone", "/me/security/codes"),
-    "new codes, shown": Look("owner", "/me/security/codes", {}, "Make new codes"),
+    "new codes, shown": Look("owner", "/me/security/codes", {}, "Create new codes"),
     "turn off": Look("phone", "/me/security/off"),
     "turn off, owner": Look("owner", "/me/security/off"),
     "devices": Look("member", "/me/sessions"),
     "devices, revoked": Look("member", "/me/sessions?done=revoked"),
     "device link": Look("nobody", "{device}"),
     "device link, bad": Look("nobody", "/devices/revoke/none"),
-    "device link, done": Look("nobody", "{device}", {}, "Sign it out"),
+    "device link, done": Look("nobody", "{device}", {}, "Sign out device"),
     "forgotten": Look("nobody", "/forgot-password"),
     "forgotten, sent": Look("nobody", "/forgot-password?sent=1"),
     "reset, unknown": Look("nobody", "/reset-password/none"),
@@ -103,7 +101,7 @@ PAGES = {
     "sign up, refused": Look(
         "nobody",
         "/signup",
-        {"Your name": "X", "Email at work": "x@elsewhere.example", "New password": "seven green kettles on a raft"},
+        {"Full name": "X", "Work email": "x@elsewhere.example", "New password": "seven green kettles on a raft"},
         "Sign up",
     ),
     "sign up, sent": Look("nobody", "/signup?sent=1"),
@@ -124,13 +122,13 @@ PAGES = {
     "email, undo": Look("nobody", "{undo email}"),
     "person, email waits": Look("admin", "{person with a change}"),
     "invitation": Look("nobody", "{invitation}"),
-    "invitation, weak": Look("nobody", "{invitation}", {"New password": "passwordpassword"}, "Set the password"),
+    "invitation, weak": Look("nobody", "{invitation}", {"New password": "passwordpassword"}, "Set password"),
     "password": Look("member", "/me/password"),
     "password, wrong": Look(
         "member",
         "/me/password",
         {"Current password": "not this one", "New password": "seven green kettles on a raft"},
-        "Change it",
+        "Change password",
     ),
     "audit": Look("admin", "/admin/audit"),
     "audit, nothing": Look("admin", "/admin/audit?q=nothing-like-that"),
@@ -146,7 +144,7 @@ PAGES = {
     "person, taken": Look("admin", "{person}", {"New email address": "mara@acme.example"}, "Send confirmation link"),
     "invite": Look("admin", "/admin/accounts/invite"),
     "invite, taken": Look(
-        "admin", "/admin/accounts/invite", {"Name": "E", "Email": "erin@acme.example"}, "Send the invitation"
+        "admin", "/admin/accounts/invite", {"Name": "E", "Email": "erin@acme.example"}, "Send invitation"
     ),
     "invite many": Look("admin", "/admin/accounts/import"),
     "invite many, preview": Look("admin", "{preview}"),
@@ -159,12 +157,12 @@ PAGES = {
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
-    "operations, sign out?": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "End their sessions"),
-    "operations, sign out all?": Look("owner", "/ops", {"Tenant": "acme"}, "End all its sessions"),
-    "operations, block?": Look("owner", "/ops", {"Address or network": "203.0.113.7"}, "Block"),
+    "operations, sign out?": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "Sign out all devices"),
+    "operations, sign out all?": Look("owner", "/ops", {"Tenant": "acme"}, "Sign out everyone"),
+    "operations, block?": Look("owner", "/ops", {"IP address or network": "203.0.113.7"}, "Block"),
     "tenants, suspend?": Look("owner", "/ops/tenants", {}, "Suspend beta"),
     "person, disable?": Look("admin", "{person}", {}, "Disable"),
-    "operations, unknown": Look("owner", "/ops", {"Tenant": "nobody-there"}, "End all its sessions"),
+    "operations, unknown": Look("owner", "/ops", {"Tenant": "nobody-there"}, "Sign out everyone"),
     "forbidden": Look("member", "/company"),
     "not found": Look("nobody", "/_gateway/static/none"),
     "bad address": Look("nobody", "/a%5cb"),
@@ -245,13 +243,13 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     gone = enter("gone", OWNERS[8])
     gone.give_password()
     links["over"] = gone.link(1)
-    gone.press("Use another account")
+    gone.press("Use a different account")
     gone.has_heading("Sign in")
     first = enter("first", OWNERS[9])
     first.give_password()
     first.page.goto(first.link(1))
-    first.press("Yes, sign me in")
-    first.has_heading("Set up your authenticator")
+    first.press("Yes, sign in")
+    first.has_heading("Set up an authenticator app")
 
     lock(enter("locked", "crowd14@acme.example"))
     told = site.mailbox.wait_for("crowd10@acme.example", "New sign-in")
@@ -264,7 +262,7 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     links["reset"] = f"/admin/accounts/reset-2fa?account={someone}"
     links["sign out"] = f"/admin/accounts/sign-out?account={someone}"
     invite(contexts["admin"], site, "ivo@acme.example")
-    links["invitation"] = links_in(site.mailbox.wait_for("ivo@acme.example", "invites"))[0]
+    links["invitation"] = links_in(site.mailbox.wait_for("ivo@acme.example", "invited you"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
     change_emails(site, links)
     links["signup"] = sign_up(contexts["nobody"], site, "nora@acme.example")
@@ -309,7 +307,7 @@ def invite(context: BrowserContext, site: Site, email: str) -> None:
     page.goto(f"{site.url}/admin/accounts/invite")
     page.get_by_label("Name").fill("Ivo Sand")
     page.get_by_label("Email").fill(email)
-    page.get_by_role("button", name="Send the invitation").click()
+    page.get_by_role("button", name="Send invitation").click()
     expect(page.get_by_role("status")).to_be_visible()
     page.close()
 
@@ -335,11 +333,11 @@ def change_emails(site: Site, links: dict[str, str]) -> None:
 def sign_up(context: BrowserContext, site: Site, email: str) -> str:
     page = context.new_page()
     page.goto(f"{site.url}/signup")
-    page.get_by_label("Your name").fill("Nora Field")
-    page.get_by_label("Email at work").fill(email)
+    page.get_by_label("Full name").fill("Nora Field")
+    page.get_by_label("Work email").fill(email)
     page.get_by_label("New password").fill("seven green kettles on a raft")
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading")).to_have_text("Look into your mail")
+    expect(page.get_by_role("heading")).to_have_text("Check your email")
     page.close()
     return links_in(site.mailbox.wait_for(email))[0]
 

@@ -45,7 +45,7 @@ def abandon_one(url: str) -> None:
 def test_a_test_mail_is_sent_and_the_servers_answer_told(shell: Gateway, server: SMTPServer) -> None:
     result = shell.cli("mail", "test", "Erin@acme.example")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == f"127.0.0.1:{server.port} took it: Taken\n"
+    assert result.stdout == f"127.0.0.1:{server.port} accepted the email: Taken\n"
     assert server.received[0].recipients == ["erin@acme.example"]
 
 
@@ -56,22 +56,22 @@ def test_a_test_mail_that_is_refused_says_why_in_one_line(shell: Gateway, server
     assert result.stderr == f"otium-gateway: 127.0.0.1:{server.port}: 550 No such person\n"
     shell.environ["GATEWAY_MAIL__PORT"] = str(free_port())
     assert "Connect call failed" in shell.cli("mail", "test", "erin@acme.example").stderr
-    assert "exactly one @" in shell.cli("mail", "test", "erin").stderr
+    assert "Enter a valid email address" in shell.cli("mail", "test", "erin").stderr
 
 
 def test_what_waits_and_what_was_given_up_is_told_and_sent_again(shell: Gateway) -> None:
     abandon_one(shell.store_url)
-    assert "2 waiting, the oldest for" in (told := shell.cli("mail", "status").stdout)
-    assert told.endswith("; 0 sent; 1 given up\n")
+    assert "2 queued, the oldest for" in (told := shell.cli("mail", "status").stdout)
+    assert told.endswith("; 0 sent; 1 failed\n")
     status = json.loads(shell.cli("mail", "status", "--json").stdout)
     assert (status["waiting"], status["sent"], status["abandoned"]) == (2, 0, 1)
-    assert shell.cli("mail", "retry").stdout == "1 to send again\n"
+    assert shell.cli("mail", "retry").stdout == "emails queued again: 1\n"
     assert json.loads(shell.cli("mail", "status", "--json").stdout)["waiting"] == 3
 
 
 def test_a_mail_can_be_looked_at_in_text_and_html(shell: Gateway) -> None:
     text = shell.cli("mail", "preview", "new_device").stdout
-    assert text.startswith("Subject: New sign-in: Chrome on Windows\n\nHello Erin Zoë,\n")
+    assert text.startswith("Subject: New sign-in to your account from Chrome on Windows\n\nHello Erin Zoë,\n")
     assert shell.cli("mail", "preview", "new_device", "--html").stdout.startswith("<!doctype html>")
 
 

@@ -87,7 +87,7 @@ def test_a_mail_names_product_support_and_why_it_comes(composer: Composer, name:
     message = compose(composer, name)
     for kind in ("plain", "html"):
         content = part(message, kind)
-        assert "You get this mail because" in content
+        assert "You received this email because" in content
         assert "help@otium.example" in content
         assert "OtiumWork" in content
 
@@ -166,10 +166,12 @@ def test_a_message_id_with_a_line_break_is_refused(composer: Composer) -> None:
 
 
 def test_the_device_stands_in_the_subject(composer: Composer) -> None:
-    assert compose(composer, "new_device")["Subject"] == "New sign-in: Chrome on Windows"
-    assert compose(composer, "new_device", device=SVG)["Subject"] == f"New sign-in: {SVG}"
+    assert compose(composer, "new_device")["Subject"] == "New sign-in to your account from Chrome on Windows"
+    assert compose(composer, "new_device", device=SVG)["Subject"] == f"New sign-in to your account from {SVG}"
     assert len(compose(composer, "new_device", device="x" * 9999)["Subject"]) == 150
-    assert compose(composer, "new_device", device="Zoë’s 電話")["Subject"] == "New sign-in: Zoë’s 電話"
+    assert (
+        compose(composer, "new_device", device="Zoë’s 電話")["Subject"] == "New sign-in to your account from Zoë’s 電話"
+    )
 
 
 @pytest.mark.parametrize(("count", "said"), [(1, "1 device was"), (2, "2 devices were")])
@@ -178,8 +180,8 @@ def test_numbers_are_said_in_words_that_fit(composer: Composer, count: int, said
 
 
 def test_the_last_backup_codes_come_with_advice(composer: Composer) -> None:
-    assert "Make new ones" in part(compose(composer, "backup_code_used", left=2), "plain")
-    assert "Make new ones" not in part(compose(composer, "backup_code_used", left=3), "plain")
+    assert "Create new ones" in part(compose(composer, "backup_code_used", left=2), "plain")
+    assert "Create new ones" not in part(compose(composer, "backup_code_used", left=3), "plain")
 
 
 def test_a_reset_names_who_did_it_and_not_from_where(composer: Composer) -> None:

@@ -46,7 +46,7 @@ async def test_what_was_posted_arrives_once(store: Store, outbox: Outbox, sealer
         f"<{mail_id}@app.example.com>" for mail_id in posted
     }
     assert len(server.received) == len(posted)
-    assert server.received[0].message["Subject"] == "New sign-in: Chrome on Windows"
+    assert server.received[0].message["Subject"] == "New sign-in to your account from Chrome on Windows"
     assert (await status(store)).sent == len(posted)
 
 
@@ -63,7 +63,7 @@ async def test_a_stored_mail_arrives_as_it_was_composed(store: Store, sealer: Se
     assert plain.raw.isascii()
     assert f"{composer.message_id(mail_id)}".encode() in unicode.raw
     for received in (unicode, plain):
-        assert received.message["Subject"] == "Test mail from Ötium"
+        assert received.message["Subject"] == "Test email from Ötium"
         assert "Ötium" in received.message.get_body(("html",)).get_content()  # type: ignore[union-attr]
 
 

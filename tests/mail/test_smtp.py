@@ -79,7 +79,7 @@ async def test_a_mail_arrives_whole_and_the_answer_is_told(server: SMTPServer) -
     assert received.sender == "no-reply@otium.example"
     assert received.recipients == ["erin@acme.example"]
     assert received.message["Message-ID"] == "<mail_1@app.example.com>"
-    assert "It has arrived" in str(received.message.get_body(("plain",)))
+    assert "If you can read this" in str(received.message.get_body(("plain",)))
     assert received.raw.isascii()
     assert not received.is_encrypted
 

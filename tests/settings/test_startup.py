@@ -84,9 +84,9 @@ PROBLEMS = [
     ),
     (
         Settings(listen=Listen(addresses=("unix:/none/x.sock",))),
-        "listen.addresses (1st entry): no socket can be made in /none",
+        "listen.addresses (1st entry): can't create a socket in /none",
     ),
-    (Settings(admin=Admin(listen="unix:/none/x.sock")), "admin.listen: no socket can be made in /none"),
+    (Settings(admin=Admin(listen="unix:/none/x.sock")), "admin.listen: can't create a socket in /none"),
     (Settings(mail=Mail(ca_file="/etc/hostname")), "mail.ca_file: it holds no certificates"),
     (Settings(store=StoreSettings(url="sqlite:////proc/self/status/x.db")), "store.url: this user can't write in"),
 ]
@@ -147,7 +147,7 @@ def test_a_secret_that_somebody_made_up_is_refused(tmp_path: Path, typed: bytes)
 
 def test_everybody_is_no_proxy(tmp_path: Path) -> None:
     (said,) = problems(tmp_path, '[listen]\ntrusted_proxies = ["0.0.0.0/0"]')
-    assert "0.0.0.0/0 is everybody" in said
+    assert "0.0.0.0/0 includes everyone" in said
 
 
 def test_a_credential_that_cannot_be_read_is_said_by_its_file(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_check_config_says_what_serve_would_and_changes_nothing(tmp_path: Path) 
     gateway = Gateway(tmp_path, "127.0.0.1:1")
     result = gateway.cli("check-config")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "the store is not there yet" in result.stdout
+    assert "no database yet; `serve` will create it" in result.stdout
     assert not (tmp_path / "store").exists()
     gateway.seed()
-    assert "the store is up to date" in gateway.cli("check-config").stdout
+    assert "the database is up to date" in gateway.cli("check-config").stdout
 
 
 @pytest.mark.parametrize(

@@ -45,5 +45,5 @@ def test_what_is_no_database_is_told_from_what_is_empty(tmp_path: Path) -> None:
     check_file(location)
     assert path.stat().st_size == 0
     path.write_text("this is no database, and long enough to have a head " * 20)
-    with pytest.raises(NotReady, match="is no SQLite database"):
+    with pytest.raises(NotReady, match="isn't a SQLite database"):
         check_file(location)

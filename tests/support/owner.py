@@ -23,7 +23,7 @@ def enrol_owner(own: Gateway, mailbox: Mailbox, **where: str) -> tuple[Person, s
     """Return a signed-in owner, the TOTP key and the backup codes."""
     owner = Person(own, "owner", **where)
     waiting = owner.give_password("/platform")
-    assert "Look into your mail" in waiting.body.decode()
+    assert "Check your email" in waiting.body.decode()
     link = mailed_link(mailbox, owner.email)
     owner.open(link)
     page = owner.send(link, {}, follow=True)

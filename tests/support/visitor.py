@@ -47,14 +47,14 @@ class Visitor:
 
     def give_code(self, code: str = "") -> None:
         """Type a code of the phone."""
-        self.page.get_by_label("Six digits").fill(code or self.new_code())
+        self.page.get_by_label("6-digit code").fill(code or self.new_code())
         self.press("Continue")
 
     def new_code(self) -> str:
         return code_of(self.gateway, self.email, self.key)
 
     def give_backup_code(self, code: str) -> None:
-        self.page.get_by_label("One of the codes").fill(code)
+        self.page.get_by_label("Backup code").fill(code)
         self.press("Continue")
 
     def scan(self) -> None:
@@ -72,13 +72,13 @@ class Visitor:
     def set_up(self) -> None:
         """Set TOTP up on the page that is open, and keep the backup codes."""
         self.scan()
-        self.page.get_by_label("Type the six digits").fill(self.new_code())
-        self.press("Turn it on")
-        expect(self.page.get_by_role("heading", level=1)).to_have_text("Keep these backup codes")
+        self.page.get_by_label("Enter the 6-digit code").fill(self.new_code())
+        self.press("Turn on")
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("Save your backup codes")
         self.codes = self.page.locator("#codes code").all_inner_texts()
 
     def keep_codes(self) -> None:
-        self.page.get_by_role("link", name="I have kept them: continue").click()
+        self.page.get_by_role("link", name="I’ve saved my codes").click()
 
     def link(self, count: int) -> str:
         """Return the latest sign-in link, once `count` of them have come."""

@@ -182,7 +182,7 @@ def test_a_network_is_blocked_after_it_was_said_who_is_there(own: Gateway, owner
 SHELL = [
     (("session", "revoke", "--tenant", "acme"), f"end the sessions of {MEMBERS} people in acme"),
     (("block", "add", "127.0.8.0/24"), "people signed in from there, who stay so: 1"),
-    (("keys", "rotate"), "would be sealed anew"),
+    (("keys", "rotate"), "would be re-encrypted"),
 ]
 
 

@@ -58,7 +58,7 @@ def test_every_device_is_listed_with_what_it_is(own: Gateway) -> None:
     assert "Chrome on Linux" in page
     assert "Firefox on Windows" in page
     assert "127.0.0.7" in page
-    assert page.count("this device") == 1
+    assert page.count("This device") == 1
     assert len(sessions_on(page)) == 1
 
 
@@ -97,7 +97,7 @@ def test_nobody_ends_the_session_of_somebody_else(own: Gateway) -> None:
 
 def test_a_new_device_is_told_by_mail_with_a_link_that_ends_it_and_no_other(own: Gateway, mailbox: Mailbox) -> None:
     first, second = two_devices(own)
-    mail = mailbox.wait_for(first.email, "New sign-in: Firefox on Windows")
+    mail = mailbox.wait_for(first.email, "New sign-in to your account from Firefox on Windows")
     text = text_of(mail)
     assert "127.0.0.7" in text
     assert "UTC" in text
@@ -107,7 +107,7 @@ def test_a_new_device_is_told_by_mail_with_a_link_that_ends_it_and_no_other(own:
     assert "Firefox on Windows" in anyone.open(link).body.decode()
     assert own.exchange(get(link, method="HEAD")).status == 200
     assert second.is_signed_in
-    assert "is signed out" in anyone.send(link, {}).body.decode()
+    assert "Device signed out" in anyone.send(link, {}).body.decode()
     assert not second.is_signed_in
     assert first.is_signed_in
     second.sign_in()

@@ -244,7 +244,7 @@ def test_an_invited_account_that_nobody_used_is_removed_and_the_address_free(
     assert change(admin, "email", account, email=new_address()) == 422
     page = admin.open(f"/admin/accounts/member?account={account}").body.decode()
     assert "Remove account" in page
-    link = path_in(mailbox, fields["email"], "invites")
+    link = path_in(mailbox, fields["email"], "invited you")
     asked = admin.send("/admin/accounts/member", {"account": account, "do": "removed"}).body.decode()
     assert "Remove the account of Nina?" in asked
     assert "Disable" not in asked

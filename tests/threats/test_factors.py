@@ -38,7 +38,7 @@ def test_a_member_sets_totp_up_and_is_asked_for_it_from_then_on(own: Gateway, ma
     key, codes = person.enrol()
     assert len(set(codes)) == 8
     assert person.is_signed_in
-    mailbox.wait_for(person.email, "is on")
+    mailbox.wait_for(person.email, "turned on")
     again = Person(own, source="127.0.0.3")
     page = again.give_password("/deep?x=1")
     assert "Enter your code" in page.body.decode()
@@ -81,7 +81,7 @@ def test_each_backup_code_signs_in_once_and_a_mail_says_so(own: Gateway, mailbox
     third.open("/login/backup?next=/probe")
     refused = third.submit("/login/backup", code=codes[0])
     assert refused.status == 422
-    assert "used already" in refused.body.decode()
+    assert "already been used" in refused.body.decode()
     assert not third.is_signed_in
 
 
@@ -101,7 +101,7 @@ def test_an_owner_signs_in_with_three_factors(own: Gateway, mailbox: Mailbox) ->
     assert not owner.is_signed_in
     link = path_of(links_in(mailbox.wait_for(owner.email, "sign-in link", 2))[0])
     page = owner.open(link)
-    assert "Yes, sign me in" in page.body.decode()
+    assert "Yes, sign in" in page.body.decode()
     assert not owner.is_signed_in
     done = owner.send(link, {})
     assert (done.status, done.get("location")) == (303, "/platform?deep")
@@ -130,14 +130,14 @@ def test_a_link_is_good_once_and_a_newer_one_kills_it(own: Gateway, mailbox: Mai
     owner.send("/login/link", {"next": "/platform", "resend": "1"})
     second = path_of(links_in(mailbox.wait_for(owner.email, "sign-in link", 3))[0])
     assert owner.open(first).status == 410
-    assert "newer link" in owner.send(first, {}).body.decode()
+    assert "replaced by a newer one" in owner.send(first, {}).body.decode()
     assert not owner.is_signed_in
     owner.send(second, {})
     assert owner.is_signed_in
     session = owner.cookies[COOKIE]
     again = owner.send(second, {})
     assert again.status in (200, 410)
-    assert "Yes, sign me in" not in again.body.decode()
+    assert "Yes, sign in" not in again.body.decode()
     assert owner.cookies[COOKIE] == session
 
 
@@ -159,7 +159,7 @@ def test_a_link_for_another_attempt_of_the_same_person_completes_nothing_here(ow
     # Another attempt of the same account, in a browser that knows the password only.
     thief = Person(own, "owner", source="127.0.0.8")
     thief.give_password("/platform")
-    assert "Type this code" in thief.open(link).body.decode()
+    assert "Enter this code" in thief.open(link).body.decode()
     thief.send(link, {})
     assert not thief.is_signed_in
 
@@ -254,7 +254,7 @@ def test_changing_a_factor_asks_for_fresh_proofs(own: Gateway) -> None:
     assert person.open("/me/security/off", follow=False).get("location") == "/login/totp?next=/me/security/off&again=1"
     person.open("/me/security/off")
     page = person.submit("/login/totp", code=code_of(own, person.email, key))
-    assert "Turn off two-factor" in page.body.decode()
+    assert "Turn off two-step verification" in page.body.decode()
     person.submit("/me/security/off")
     other = Person(own, source="127.0.0.3")
     other.sign_in()

@@ -14,7 +14,7 @@ from tests.support.raw import Response
 
 FIREFOX = "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 OWNER = PEOPLE["owner"][0]
-RESET_MAIL = "new password"
+RESET_MAIL = "Reset your"
 
 
 def ask(own: Gateway, path: str, fields: dict[str, str], address: str, browser: str = FIREFOX) -> Response:

@@ -19,7 +19,7 @@ from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_links import make_owner
 
-NEEDED = b"The page that you asked for is only for people who also sign in with a code."
+NEEDED = b"This page requires two-step verification."
 
 
 def panel(page: Response, name: str) -> str:
@@ -32,7 +32,7 @@ def panel(page: Response, name: str) -> str:
 
 def has_topbar(page: Response) -> bool:
     nav = re.search(r"<nav.*?</nav>", page.body.decode(), re.DOTALL)
-    return nav is not None and bool(re.search(r"Security</a>\s*<a[^>]*>Sign out</a>", nav[0]))
+    return nav is not None and bool(re.search(r"Security settings</a>\s*<a[^>]*>Sign out</a>", nav[0]))
 
 
 def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbox: Mailbox) -> None:
@@ -46,8 +46,8 @@ def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbo
     }.items():
         for word in words:
             assert re.search(rf"{word} {today}", panel(page, name)), (name, word)
-    assert re.search(rf"Made {today}", panel(page, "codes"))
-    assert "Last used never" in panel(page, "codes")
+    assert re.search(rf"Created {today}", panel(page, "codes"))
+    assert "Last used Never" in panel(page, "codes")
     assert "8 codes left" in panel(page, "codes")
 
 
@@ -56,7 +56,7 @@ def test_the_page_warns_when_two_codes_are_left(own: Gateway) -> None:
     person.sign_in()
     _, codes = person.enrol()
     for at, code in enumerate(codes[:6]):
-        assert "before they run out" not in panel(person.open("/me/security"), "codes"), at
+        assert "running low" not in panel(person.open("/me/security"), "codes"), at
         other = Person(own, source=f"127.0.0.{at + 3}")
         other.give_password()
         other.open("/login/backup?next=/probe")
@@ -64,7 +64,7 @@ def test_the_page_warns_when_two_codes_are_left(own: Gateway) -> None:
         assert other.is_signed_in
     left = panel(person.open("/me/security"), "codes")
     assert "2 codes left" in left
-    assert "before they run out" in left
+    assert "running low" in left
 
 
 @pytest.mark.parametrize(("off", "clock"), [(-1, "slow"), (1, "fast")])
@@ -77,14 +77,14 @@ def test_a_clock_that_drifts_is_named_where_the_phone_is_in_the_hand(own: Gatewa
             connection.execute("UPDATE totp SET last_step = 0")  # as if the last code had been used long ago
         other = Person(own, source=f"127.0.0.{at + 3}")
         asked = other.give_password().body.decode()
-        assert "clock of your phone" not in asked
+        assert "phone’s clock" not in asked
         while time.time() % PERIOD > PERIOD - 2:
             time.sleep(0.1)
         other.submit("/login/totp", code=pyotp.TOTP(key).at(time.time() + off * PERIOD))
         assert other.is_signed_in
     fourth = Person(own, source="127.0.0.9")
-    assert f"clock of your phone is {clock}" in fourth.give_password().body.decode()
-    assert f"clock of your phone is {clock}" in panel(person.open("/me/security"), "totp")
+    assert f"Your phone’s clock is running {clock}" in fourth.give_password().body.decode()
+    assert f"Your phone’s clock is running {clock}" in panel(person.open("/me/security"), "totp")
 
 
 def test_every_page_of_who_is_signed_in_has_security_next_to_sign_out(own: Gateway) -> None:
@@ -127,12 +127,12 @@ def test_a_code_that_is_asked_for_again_comes_with_the_reason(own: Gateway) -> N
     person.sign_in()
     person.enrol()
     again = person.open("/login/totp?next=/x&again=1").body
-    assert b"What you want to open or change asks for a code as well, to be sure that it is you." in again
-    assert b"What you sent" not in again
-    assert b"What you sent has not arrived" in person.open("/login/totp?next=/x&again=1&not-kept=1").body
-    assert b"What you sent has not arrived" in person.open("/login?next=/x&again=1&not-kept=1").body
+    assert b"For your security, enter a code to continue." in again
+    assert b"save what you submitted" not in again
+    assert b"save what you submitted" in person.open("/login/totp?next=/x&again=1&not-kept=1").body
+    assert b"save what you submitted" in person.open("/login?next=/x&again=1&not-kept=1").body
     other = Person(own, source="127.0.0.3")
-    assert b"asks for a code as well" not in other.give_password().body
+    assert b"enter a code to continue" not in other.give_password().body
 
 
 def test_a_code_of_the_picture_in_another_tab_is_told_apart_from_the_one_on_the_page(own: Gateway) -> None:
@@ -142,7 +142,7 @@ def test_a_code_of_the_picture_in_another_tab_is_told_apart_from_the_one_on_the_
     here = key_on(person.open("/me/security/totp"))
     wrong = person.submit("/me/security/totp", code=code_of(own, person.email, other_tab))
     assert wrong.status == 422
-    assert b"That code does not belong to the picture on this page." in wrong.body
+    assert b"If you scanned a different QR code earlier" in wrong.body
     assert key_on(wrong) == here
     assert person.enrol_here()[0] == here
 
@@ -168,7 +168,7 @@ def test_setting_up_what_a_rule_asks_for_offers_to_sign_out_everywhere_else_and_
         assert NEEDED in wrong.body
         person.enrol_here(to="/me/security?done=enabled&next=/pay/now%3Fx%3D1")
         page = person.open("/me/security?done=enabled&next=/pay/now%3Fx%3D1").body.decode()
-        assert "Sign out everywhere else" in page
+        assert "Sign out all other devices" in page
         assert 'href="/pay/now?x=1"' in page
         assert "evil" not in person.open("/me/security?done=enabled&next=//evil.example").body.decode()
         assert person.open("/pay/now?x=1", follow=False).status == 200

@@ -103,7 +103,7 @@ def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFile("the file is not UTF-8; save it as 'CSV UTF-8'") from error
+        raise UnreadableFile("the file isn’t UTF-8. In Excel, save it as “CSV UTF-8”") from error
     first = text[:MAX_ROW].partition("\n")[0]
     lines = Lines(text, None if max_rows is None else (max_rows + 1) * LINES_PER_ROW)
     reader = csv.reader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
@@ -116,10 +116,12 @@ def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
             if cells:
                 count += 1
                 if max_rows is not None and count > max_rows:
-                    raise UnreadableFile(f"the file has too many rows; split it into files of at most {max_rows}")
+                    raise UnreadableFile(
+                        f"the file has too many rows. Split it into files with at most {max_rows} rows"
+                    )
                 yield reader.line_num, {name: cells[at].strip() for name, at in places.items() if at < len(cells)}
     except csv.Error as error:
-        raise UnreadableFile(f"line {reader.line_num + 1} is no row of a CSV file: {error}") from error
+        raise UnreadableFile(f"line {reader.line_num + 1} isn’t a valid CSV row: {error}") from error
 
 
 class Lines:
@@ -144,7 +146,7 @@ class Lines:
         self._count += 1
         self._length += len(line)
         if self._length > MAX_ROW:
-            raise UnreadableFile(f"line {self._count} is no row of a CSV file: it is longer than {MAX_ROW} characters")
+            raise UnreadableFile(f"line {self._count} isn’t a valid CSV row: it is longer than {MAX_ROW} characters")
         if self._max_lines is not None and self._count > self._max_lines:
             raise UnreadableFile(f"the file has more than {self._max_lines} lines; split it into several")
         return line
@@ -229,14 +231,14 @@ def read_role(text: str) -> Role:
     try:
         return Role(text.lower())
     except ValueError:
-        raise Unacceptable(f"A role is one of {', '.join(Role)}.") from None
+        raise Unacceptable(f"Unknown role. Use one of: {', '.join(Role)}.") from None
 
 
 def read_hash(text: str) -> Secret[str] | None:
     if not text:
         return None
     if not is_known(text):
-        raise Unacceptable("A password hash is Werkzeug's pbkdf2 or scrypt, or argon2id.")
+        raise Unacceptable("Unsupported password hash. Use Werkzeug pbkdf2 or scrypt, or argon2id.")
     if not is_usable(text):
         raise Unacceptable("This password hash takes too long, or too much memory, to compare with. Leave it out.")
     return Secret(text)
