@@ -7,6 +7,7 @@ import string
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import claims
 from gateway.model.account import Account, Module, Role, Status, read_modules
@@ -158,7 +159,11 @@ async def set_identifier(tx: Transaction, account_id: str, identifier: str) -> b
     other = accounts.alias()
     is_taken = select(other.c.id).where(other.c.identifier == identifier).exists()
     statement = update(accounts).where(accounts.c.id == account_id, ~is_taken).values(identifier=identifier)
-    return (await tx.execute(statement)).rowcount == 1
+    try:
+        async with tx.begin_nested():
+            return (await tx.execute(statement)).rowcount == 1
+    except IntegrityError:  # another transaction took it between the look and the change; PostgreSQL waits for that one
+        return False
 
 
 async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:

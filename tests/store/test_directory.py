@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from gateway.accounts import directory, links, rows
 from gateway.accounts.csv_import import rows as imports
@@ -14,7 +15,7 @@ from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
 from gateway.crypto.sealing import Sealer
 from gateway.factors import totp
-from gateway.model.account import Module, Role, State, Status
+from gateway.model.account import Account, Module, Role, State, Status
 from gateway.model.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.store import Store
@@ -96,6 +97,29 @@ async def test_an_email_is_taken_by_one_account_alone(store: Store) -> None:
         found = await rows.find(tx, ann.id)
     assert found is not None
     assert found.identifier == "new@example.com"
+
+
+async def test_two_who_take_one_email_at_once_do_not_both_get_it(store: Store) -> None:
+    ann, bob = await add_person(store), await add_person(store, person("bob@example.com"))
+
+    async def take(account: Account) -> bool:
+        async with store.transaction() as tx:
+            is_theirs = await rows.set_identifier(tx, account.id, "new@example.com")
+            await rows.set_status(tx, account.id, Status.DISABLED)  # the transaction goes on
+            return is_theirs
+
+    async with store.transaction() as tx:
+        assert await rows.set_identifier(tx, ann.id, "new@example.com")
+        second = asyncio.create_task(take(bob))
+        while tx.dialect.name == "postgresql":  # SQLite has one writer at a time
+            waiting = await tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            if waiting.scalar_one():
+                break
+    assert not await second
+    async with store.reading() as tx:
+        found = await rows.find(tx, bob.id)
+    assert found is not None
+    assert (found.identifier, found.status) == ("bob@example.com", Status.DISABLED)
 
 
 async def test_tenants_are_counted_suspended_and_signed_out(store: Store) -> None:
