@@ -47,7 +47,7 @@ class Refusal(Enum):
     UNTYPABLE = because(
         "untypable", "This password contains a character that can’t be typed on the sign-in page. Remove it."
     )
-    EMAIL = because("email", "Your password can’t contain your email address.")
+    EMAIL = because("email", "Your password can’t contain your email address. Leave it out.")
     BREACHED = because(
         "breached",
         "This password has appeared in a data breach. Choose a different one, and change it anywhere else you use it.",

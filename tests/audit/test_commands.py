@@ -114,7 +114,7 @@ def test_rotating_the_secret_signs_the_checkpoints_anew(shell: Gateway) -> None:
     old = shell.environ["GATEWAY_SECRET"]
     new = base64.b64encode(os.urandom(48)).decode()
     shell.environ["GATEWAY_SECRET"] = f"{new}\n{old}"
-    assert "1 checkpoints of the audit log signed anew" in shell.cli("keys", "rotate", "--confirm").stdout
+    assert "1 checkpoints of the audit log re-signed" in shell.cli("keys", "rotate", "--confirm").stdout
     shell.environ["GATEWAY_SECRET"] = new
     assert shell.cli("audit", "verify").returncode == 0
 

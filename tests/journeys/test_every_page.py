@@ -161,7 +161,7 @@ PAGES = {
     "operations, sign out all?": Look("owner", "/ops", {"Tenant": "acme"}, "Sign out everyone"),
     "operations, block?": Look("owner", "/ops", {"IP address or network": "203.0.113.7"}, "Block"),
     "tenants, suspend?": Look("owner", "/ops/tenants", {}, "Suspend beta"),
-    "person, disable?": Look("admin", "{person}", {}, "Disable"),
+    "person, disable?": Look("admin", "{person}", {}, "Disable account"),
     "operations, unknown": Look("owner", "/ops", {"Tenant": "nobody-there"}, "Sign out everyone"),
     "forbidden": Look("member", "/company"),
     "not found": Look("nobody", "/_gateway/static/none"),

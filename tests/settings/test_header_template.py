@@ -64,7 +64,7 @@ WRONG = [
     ('"X-User" = "{user}"', "gateway.toml: identity.headers: X-User: there is no {user}"),
     ('"Host" = "x"', "gateway.toml: identity.headers: Host: Host says something else already"),
     ('"X_User" = "x"', "identity.headers: X_User: 'X_User' is no header name"),
-    ('"X-User" = 1', "identity.headers: X-User: it must be text"),
+    ('"X-User" = 1', "identity.headers: X-User: must be text"),
     ('"remote-user" = "{local}"', "identity.headers.remote-user: this name stands in [identity.names]"),
     ('"X-A" = "a"\n"x-a" = "b"', "identity.headers.x-a: this name stands in [identity.names], or here, already"),
     (

@@ -60,7 +60,7 @@ def test_a_mistake_in_a_file_does_not_hide_what_this_machine_lacks(tmp_path: Pat
 
 def test_check_config_says_that_the_defaults_hold_without_a_file(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, "127.0.0.1:1")
-    said = f"there is no gateway.toml in {gateway.config}"
+    said = f"{gateway.config} has no gateway.toml; using defaults"
     (gateway.config / "gateway.toml").touch()
     assert said not in gateway.cli("check-config").stdout
     (gateway.config / "gateway.toml").unlink()

@@ -106,7 +106,7 @@ def test_ever_new_emails_from_one_client_keep_nobody_else_from_signing_in(
         assert sign_in(scarce, *person, source=source or PERSON) < SOON
         answers = [connection.response() for connection in opened[-10:]]
     busy = [answer for answer in answers if answer is not None and answer.status == 503]
-    assert len(busy) > 5
+    assert busy
     assert all(answer.get("retry-after") for answer in busy)
     assert refused(scarce, "hashing") > before + 10
     assert '"what": "hashing"' in scarce.logged()

@@ -46,7 +46,7 @@ def path_in(mailbox: Mailbox, who: str, words: str, count: int = 1) -> str:
 
 
 def database(gateway: Gateway) -> sqlite3.Connection:
-    return sqlite3.connect(gateway.store_url.removeprefix("sqlite:///"))
+    return sqlite3.connect(gateway.store_url.removeprefix("sqlite:///"), timeout=60)
 
 
 def id_of(gateway: Gateway, email: str) -> str:
