@@ -37,7 +37,7 @@ from gateway.web.visit import visit_of
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handlers = dict[str, dict[str, Handler]]  # by the route's name and the method
 
-# Where a blocked address is refused, unless somebody is signed in.
+# Pages that refuse a blocked address, unless a session is signed in.
 SIGN_IN_PAGES = frozenset(
     ("login", "totp", "backup", "link", "link_opened", "forgot", "reset", "signup", "invite", "email_confirm")
 )

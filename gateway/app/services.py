@@ -62,7 +62,7 @@ def count_nothing(what: Scarce, client: str, is_own: bool) -> None:
 class Services:
     """`store` is one that is open already; without it, one is opened when it is asked for.
 
-    Whoever asks closes it, and what runs threads: hasher, checker and side work.
+    The caller closes it, and what runs threads: hasher, checker and side work.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None, refused: Refused = count_nothing) -> None:

@@ -2,8 +2,8 @@
 
 Hashing runs in a few threads that the system runs when nothing else wants to (SCHED_IDLE), so that proxied
 requests on the same core go first; the hash functions let go of the interpreter while they work. Clients take turns at
-them (throttle.shares): whoever floods the queue waits behind themselves. Beyond a bounded queue the answer is "busy",
-because a sign-in that waits for a minute helps nobody and a thousand waiting ones help an attacker.
+them (throttle.shares): a client that floods the queue waits behind itself. Beyond a bounded queue the answer is "busy",
+because a sign-in that waits for a minute is no use, and a thousand waiting ones help an attacker.
 
 Where the kernel preempts lazily (Linux 6.13 and later), a thread that is woken from another core interrupts even an
 idle one only at the next interrupt of its own core, which may be milliseconds away. While a hash is computed, the event
@@ -54,8 +54,8 @@ class Verdict(Enum):
 class Hasher:
     """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait.
 
-    `patience` is in seconds: so long a hash may take in an idle thread. `refused` is told of each
-    client that gets no turn, and whether it has others. Clients are those of `client_of`; "" is this machine's shell.
+    `patience` is in seconds: so long a hash may take in an idle thread. `refused` is told of each client
+    that gets no turn, and whether it has others. Clients are those of `client_of`; "" is this machine's shell.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ def step_back() -> None:
 
     The lowest nice value is not enough since Linux 6.6: there a running thread may finish its slice of some
     milliseconds, and every request that comes meanwhile waits for it (measured: p99 four times as long). An idle
-    thread is preempted at once.
+    thread is preempted first.
     """
     os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 

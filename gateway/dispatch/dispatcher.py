@@ -69,7 +69,7 @@ class Front:
     """`admit_page` makes the field line under which the pages find inbound and session (see web.application.Desk).
 
     `public_origin` is where absolute links lead; forms and WebSockets may come from any of `origins`. `steps` are the
-    paths of the pages where each factor is proved; at `dead_ends` nobody ends after signing in. `is_hashing_full` says
+    paths of the pages where each factor is proved; `dead_ends` are no targets after signing in. `is_hashing_full` says
     whether a client's password would not be checked now: to find that out by a page costs ten times as much.
     """
 

@@ -18,7 +18,7 @@ FLAGS = "Secure; HttpOnly; SameSite=Lax"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Where somebody wants to go, and whether that place asks for a proof `again` of who is signed in."""
+    """The page to go to after signing in, and whether it asks a signed-in person for a proof `again`."""
 
     target: str
     again: bool = False
@@ -36,7 +36,7 @@ def sign_in_query(news: str, email: str, target: str = HOME) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """`steps` are the paths of the page for each factor; at `dead_ends` nobody ends after signing in."""
+    """`steps` are the paths of the page for each factor; `dead_ends` are no targets after signing in."""
 
     steps: Mapping[Factor, str]
     dead_ends: DeadEnds

@@ -1,6 +1,6 @@
 """Everything that can go wrong with a request, and what the person or program at the other end is told.
 
-The one map from failures to statuses: whoever notices a failure names it, nobody else picks a number.
+The one map from failures to statuses: the code that notices a failure names it, and no other place picks a status.
 """
 
 from __future__ import annotations
