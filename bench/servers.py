@@ -59,9 +59,13 @@ def wait_for(port: int) -> None:
         time.sleep(0.05)
 
 
-def start(core: str, *command: str, environ: dict[str, str] | None = None, log: Path) -> subprocess.Popen[bytes]:
+def start(
+    core: str, *command: str, environ: dict[str, str] | None = None, log: Path, folder: Path = ROOT
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        return subprocess.Popen(["taskset", "-c", core, *command], env=environ, stdout=output, stderr=output)
+        return subprocess.Popen(
+            ["taskset", "-c", core, *command], env=environ, cwd=folder, stdout=output, stderr=output
+        )
 
 
 def child_of(process: subprocess.Popen[bytes]) -> int:
@@ -157,8 +161,8 @@ def relay(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, to: int, access_log: bool, workers: int = 1) -> Iterator[Server]:
-    """A rule that admits every signed-in person; every header rule and the assertion on."""
+def gateway(folder: Path, to: int, access_log: bool, workers: int = 1, tree: Path = ROOT) -> Iterator[Server]:
+    """A rule that admits every signed-in person; every header rule and the assertion on. The code is that of `tree`."""
     port = free_port()
     config = folder / "config"
     config.mkdir(exist_ok=True)
@@ -176,11 +180,18 @@ def gateway(folder: Path, to: int, access_log: bool, workers: int = 1) -> Iterat
     add = (*program, "account", "add", EMAIL, "--name", "Erin", "--password-stdin", "--config", str(config))
     if not (folder / "store").exists():
         subprocess.run(
-            (*program, "migrate", "--config", str(config)), env=environ, check=True, stdout=subprocess.DEVNULL
+            (*program, "migrate", "--config", str(config)), env=environ, cwd=tree, check=True, stdout=subprocess.DEVNULL
         )
-        subprocess.run(add, env=environ, check=True, input=PASSWORD.encode(), stdout=subprocess.DEVNULL)
+        subprocess.run(add, env=environ, cwd=tree, check=True, input=PASSWORD.encode(), stdout=subprocess.DEVNULL)
     process = start(
-        SERVER_CORE, *program, "serve", "--config", str(config), environ=environ, log=folder / "gateway.log"
+        SERVER_CORE,
+        *program,
+        "serve",
+        "--config",
+        str(config),
+        environ=environ,
+        log=folder / "gateway.log",
+        folder=tree,
     )
     wait_for(port)
     time.sleep(1)

@@ -139,10 +139,11 @@ class Gateway:
             pulse=pulse,
             figures=StoreFigures(self._store, settings.access.owners, services.lifetimes),
             health=HealthCheck(
-                self._store,
-                address,
-                settings.admin.ready_outbox_seconds,
-                has_mail_server=settings.mail.is_on,
+                store=self._store,
+                store_url=settings.store.url,
+                upstream=address,
+                mail_server=f"{settings.mail.host}:{settings.mail.port}" if settings.mail.is_on else "",
+                outbox_seconds=settings.admin.ready_outbox_seconds,
             ),
         )
         self._purge = Purge(self._store, settings)

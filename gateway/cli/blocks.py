@@ -66,7 +66,10 @@ def add_block(
     from gateway.ops.blocks import read_network
     from gateway.throttle.limits import address_bucket
 
-    found = read_network(network) or fail("not an IP address, or the network is larger than /16 (IPv6: /32)")
+    found = read_network(network) or fail(
+        f"{network!r} can't be blocked; write an IP address, or a network no larger than /16 (IPv6: /32), "
+        "like 203.0.113.0/24"
+    )
     settings = settings_of(config)
     reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, int(time.time())))
     is_one = str(found) == str(ip_network(address_bucket(str(found.network_address)))) and reach.people <= 1

@@ -43,6 +43,7 @@ def list_sessions(
 ) -> None:
     """List active sessions."""
     from gateway.sessions import rows
+    from gateway.web.user_agents import label
 
     async def read(store: Store) -> list[rows.SessionRow]:
         account = await find_account(store, email) if email else None
@@ -56,7 +57,7 @@ def list_sessions(
             "address": row.address,
             "signed_in": moment(row.started_at),
             "last_seen": moment(row.seen_at),
-            "browser": row.user_agent,
+            "browser": row.user_agent if as_json else label(row.user_agent),
         }
         for row in with_store(settings_of(config), read)
     ]

@@ -160,6 +160,7 @@ class LoginPages:
     ) -> web.Response:
         """Show the form. Who is asked again is known: only the password is missing."""
         known = visit.session if wish.again else None
+        has_kept_form = wish.target.startswith(self._answers.dead_ends.forms)
         return self._renderer.page(
             "login.html",
             visit if known else None,
@@ -171,7 +172,7 @@ class LoginPages:
             known=known,
             problem=problem,
             minutes=minutes_of(wait),
-            news=news,
+            news=news or ("form-kept" if has_kept_form else ""),
         )
 
 

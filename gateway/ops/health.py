@@ -3,71 +3,95 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.mail import outbox
 from gateway.store import Store, StoreUnavailable
+from gateway.store.location import SQLite, locate
 from gateway.store.version import NEWEST, read_version
 
-UPSTREAM_SECONDS = 1.0
+CONNECT_SECONDS = 1.0
+LEAST_FREE_BYTES = 1_048_576  # on the disk of a SQLite store: a sign-in writes a few pages of 4 KiB
+NO_MAIL_SERVER = "there is no mail server (mail.host)"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`store`, `schema` and `upstream` are "ok" or what is wrong; ages are in seconds."""
+    """`store`, `schema`, `mail` and `upstream` are "ok" or what is wrong; ages are in seconds."""
 
     is_ready: bool
     store: str
     schema: str
-    has_mail_server: bool
-    mails_waiting: int
-    oldest_mail_seconds: int
+    mail: str
     upstream: str
+    mails_waiting: int = 0
+    oldest_mail_seconds: int = 0
 
     def describe(self) -> dict[str, object]:
         return {
             "ready": self.is_ready,
             "store": self.store,
             "schema": self.schema,
-            "mail": "ok" if self.has_mail_server else "there is no mail server (mail.host)",
+            "mail": self.mail,
             "outbox": {"waiting": self.mails_waiting, "oldest_seconds": self.oldest_mail_seconds},
             "upstream": self.upstream,
         }
 
 
 class HealthCheck:
-    """`upstream` is the address of the application, `outbox_seconds` as in the settings, 0 for no limit."""
+    """`upstream` and `mail_server` are addresses as in `reach`; without a mail server, the latter is empty.
 
-    def __init__(self, store: Store, upstream: str, outbox_seconds: int, *, has_mail_server: bool) -> None:
+    `outbox_seconds` is how old a mail may get before this gateway counts as not ready, 0 for no limit.
+    """
+
+    def __init__(self, store: Store, store_url: str, upstream: str, mail_server: str, outbox_seconds: int) -> None:
         self._store = store
+        self._location = locate(store_url)
         self._upstream = upstream
-        self._outbox_seconds = outbox_seconds if has_mail_server else 0
-        self._has_mail_server = has_mail_server
+        self._mail_server = mail_server
+        self._outbox_seconds = outbox_seconds if mail_server else 0
 
     async def look(self) -> Health:
-        """The application is looked at and does not count: without it, people are told so by us."""
-        upstream = await self._look_at_upstream()
+        """Neither the application nor the mail server count: without them, the gateway still tells people so."""
+        upstream, mail = await asyncio.gather(try_reaching(self._upstream), self._look_at_mail())
         try:
             async with self._store.reading() as tx:
                 version = await read_version(tx)
                 mails = await outbox.status(tx, int(time.time()))
         except StoreUnavailable as error:
-            return Health(False, str(error), "unknown", self._has_mail_server, 0, 0, upstream)
+            return Health(False, str(error), "unknown", mail, upstream)
+        store = self._look_at_disk()
         schema = "ok" if version == NEWEST else f"the store has {version}, this version needs {NEWEST}"
         oldest = mails.oldest_seconds or 0
         is_late = 0 < self._outbox_seconds < oldest
-        return Health(
-            schema == "ok" and not is_late, "ok", schema, self._has_mail_server, mails.waiting, oldest, upstream
-        )
+        is_ready = store == schema == "ok" and not is_late
+        return Health(is_ready, store, schema, mail, upstream, mails.waiting, oldest)
 
-    async def _look_at_upstream(self) -> str:
-        try:
-            async with asyncio.timeout(UPSTREAM_SECONDS):
-                await reach(self._upstream)
-        except (OSError, TimeoutError) as error:
-            return f"{self._upstream}: {error or 'no connection within a second'}"
+    async def _look_at_mail(self) -> str:
+        return await try_reaching(self._mail_server) if self._mail_server else NO_MAIL_SERVER
+
+    def _look_at_disk(self) -> str:
+        """A store that can be read is not one that can be written: on a full disk nobody can sign in."""
+        if isinstance(self._location, SQLite) and is_full(self._location.path.parent):
+            return f"the disk is full: {self._location.path.parent}; make room, for nobody can sign in"
         return "ok"
+
+
+def is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+
+
+async def try_reaching(address: str) -> str:
+    """Return "ok", or why there is no connection to `address`."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await reach(address)
+    except (OSError, TimeoutError) as error:
+        return f"{address}: {error or 'no connection within a second'}"
+    return "ok"
 
 
 async def reach(address: str) -> None:

@@ -74,7 +74,8 @@ def _load(
     problems: list[Problem] = []
     access_file = config_dir / ACCESS_FILE
     if not is_there(access_file):
-        problems.append(Problem(str(access_file), "", "it is missing; it says who may open what, and must be there"))
+        reason = "it is missing; copy the one that came with the gateway, and edit who may open what"
+        problems.append(Problem(str(access_file), "", reason))
     access, in_access = read_access(read_toml(access_file, problems) or {}, read_owners(environ, problems))
     problems += [Problem(str(access_file), key, reason) for key, reason in in_access]
     secrets = read_secrets(environ, problems)
@@ -113,8 +114,12 @@ def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any] | None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(str(file), "", f"this is not TOML: {error}"))
     except OSError as error:
-        problems.append(Problem(str(file), "", f"it can't be read: {error.strerror}"))
+        problems.append(Problem(str(file), "", unreadable(error)))
     return None
+
+
+def unreadable(error: OSError) -> str:
+    return f"it can't be read: {error.strerror}; let this user read it"
 
 
 def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
@@ -268,8 +273,7 @@ def read_credential(
         except FileNotFoundError:
             pass
         except OSError as error:
-            reason = f"it can't be read: {error.strerror}; let this user read it"
-            problems.append(Problem(str(file), "", reason))
+            problems.append(Problem(str(file), "", unreadable(error)))
             return str(file), None
     return "environment", environ.get(variable, "")
 

@@ -14,12 +14,18 @@ from gateway.settings.record import FROM_ELSEWHERE
 Said = tuple[str, str]  # the key, and what is wrong with it and would do
 Place = tuple[int | str, ...]
 
+NUMBER = "must be a whole number"
 TABLE = "must be a table, like { name = … }, or a section of its own"
 IN_PLAIN_WORDS = {
     "tuple_type": "must be a list, even with one entry: [ … ]",
     "dict_type": TABLE,
     "model_type": TABLE,
     "string_type": 'must be text, in "quotes"',
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_from_float": NUMBER,
+    "int_parsing": NUMBER,
+    "int_type": NUMBER,
     "missing": "is required",
 }
 

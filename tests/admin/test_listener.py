@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateway import PASSWORD, PROXY, Gateway, free_port
+from tests.support.mail import Mailbox
 from tests.support.person import Person
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
@@ -186,13 +187,23 @@ def test_systemd_hears_nothing_while_no_worker_can_serve(notified: tuple[Gateway
 
 
 def test_ready_says_yes_and_why(own: Gateway) -> None:
-    answer = own.ask_admin("/ready")
+    mailbox = Mailbox(own.mail_port).start()
+    try:
+        answer = own.ask_admin("/ready")
+    finally:
+        mailbox.stop()
     assert answer.status == 200
     assert json.loads(answer.body) == {
         "ready": True, "store": "ok", "schema": "ok", "mail": "ok", "upstream": "ok",
         "outbox": {"waiting": 0, "oldest_seconds": 0},
     }  # fmt: skip
     assert own.ask_admin("/alive").status == 200
+
+
+def test_a_mail_server_that_is_away_is_told_and_does_not_count(own: Gateway) -> None:
+    answer = own.ask_admin("/ready")
+    assert answer.status == 200
+    assert f"127.0.0.1:{own.mail_port}" in json.loads(answer.body)["mail"]
 
 
 def test_an_application_that_is_away_is_told_and_does_not_count(tmp_path: Path) -> None:

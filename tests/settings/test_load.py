@@ -269,7 +269,7 @@ def test_a_mistake_in_the_access_file_is_said_with_its_place(tmp_path: Path, tex
 
 def test_mistakes_in_the_environment_name_the_variable(tmp_path: Path) -> None:
     assert problems(tmp_path, GATEWAY_LISTEN__WORKERS="many") == [
-        "environment: GATEWAY_LISTEN__WORKERS: should be a valid integer, unable to parse string as an integer"
+        "environment: GATEWAY_LISTEN__WORKERS: must be a whole number"
     ]
     assert problems(tmp_path, OPS_ACCESS_EMAILS="nobody")[0].startswith("environment: OPS_ACCESS_EMAILS: 'nobody'")
 

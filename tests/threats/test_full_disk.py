@@ -99,6 +99,8 @@ def test_a_full_disk_takes_nothing_unwritten_and_heals_by_itself(own: Gateway, d
     assert person.is_signed_in
     assert rows_of(own, "SELECT id FROM sessions") == before
     assert own.ask_admin("/alive").status == 200
+    assert (ready := own.ask_admin("/ready")).status == 503
+    assert json.loads(ready.body)["store"].startswith(f"the disk is full: {disk}")
     assert len(before) == accepted + 2
 
     # The disk has room again, and nobody restarts anything.

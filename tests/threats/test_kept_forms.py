@@ -92,6 +92,7 @@ def test_a_form_arrives_after_signing_in_again(own: Gateway, late: Person, upstr
     assert kept.status == 303
     where = kept.get("location") or ""
     assert re.fullmatch(r"/login/form/[\w-]{43}", where)
+    assert "We saved your form. Sign in to review and send it." in late.open(where).body.decode()
     upstream.reset()
     page = sign_in_again(late, where).body.decode()
     assert "Acme &lt;rollout&gt;" in page
