@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.observe.access_log import hide
-from gateway.web.routes import ROUTES, secret_parents
+from gateway.web.routes import secret_parents
 
 SECRET_BELOW = secret_parents(ROUTES)
 

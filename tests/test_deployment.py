@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.process.supervisor import LOOK_SECONDS
 from gateway.settings import Settings
 from gateway.settings.load import SECRET_CREDENTIAL
 from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL
-from gateway.web.routes import ROUTES
 from tests.support.gateway import Gateway, free_port
 from tests.support.raw import exchange, get
 from tests.support.servers import certificate

@@ -6,8 +6,7 @@ Looking at a link changes nothing: mail scanners open every one.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -15,46 +14,35 @@ from gateway.accounts.email_change import EmailChanges
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Refused, Undone, Waiting
 from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
 from gateway.model.secret import Secret
-from gateway.policy.freshness import stale_factor
-from gateway.web.redirects import Steps, Wish, see_other
-from gateway.web.rendering import Renderer
+from gateway.web.platform import Platform
+from gateway.web.redirects import see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 MAX_EMAIL = 320  # characters shown again in the form
 DONE = ("sent", "changed", "proved")
 
 
-@dataclass(frozen=True, slots=True)
-class EmailPaths:
-    """Where the pages are; those of links up to the token."""
-
-    own: str
-    login: str
-    forgot: str
-    reset: str
-    security: str
+class Needs(Platform, Protocol):
+    @property
+    def email_changes(self) -> EmailChanges: ...
 
 
 class EmailPages:
-    def __init__(self, *, changes: EmailChanges, renderer: Renderer, steps: Steps, paths: EmailPaths) -> None:
-        self._changes = changes
-        self._renderer = renderer
-        self._steps = steps
-        self._paths = paths
+    def __init__(self, needs: Needs) -> None:
+        self._changes = needs.email_changes
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     # One's own.
 
     async def show_own(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email"""
-        return self._prove_first(request) or await self._own(request)
+        return await self._own(request)
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """POST /me/email: `email`. The answer is the same whether or not somebody has it."""
         form = await read_form(request)
         session, email = signed_in_of(request), form.text("email")
-        stale = self._prove_first(request)
-        if stale is not None:
-            return stale
         try:
             identifier = normalise_identifier(email)
         except Unacceptable as error:
@@ -65,7 +53,7 @@ class EmailPages:
             return await self._own(request, 422, email=email, problem="same")
         if not await self._changes.ask_own(session, identifier, visit_of(request).inbound, int(time.time())):
             return await self._own(request, 429, email=email, problem="many")
-        return see_other(f"{self._paths.own}?done=sent")
+        return see_other(f"{self._url('email')}?done=sent")
 
     async def _own(
         self, request: web.Request, status: int = 200, *, email: str = "", problem: str = ""
@@ -82,10 +70,6 @@ class EmailPages:
             done=done if done in DONE else "",
         )
 
-    def _prove_first(self, request: web.Request) -> web.Response | None:
-        factor = stale_factor(signed_in_of(request), int(time.time()))
-        return self._steps.step(factor, Wish(f"{self._paths.own}?done=proved", again=True)) if factor else None
-
     # The new address.
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -99,9 +83,9 @@ class EmailPages:
         visit, now = visit_of(request), int(time.time())
         match await self._changes.confirm(token_of(request), password, visit.signed_in, visit.inbound, now):
             case Done(is_signed_in=True):
-                return see_other(f"{self._paths.own}?done=changed")
+                return see_other(f"{self._url('email')}?done=changed")
             case Done():
-                return see_other(f"{self._paths.login}?email-changed=1")
+                return see_other(f"{self._url('login')}?email-changed=1")
             case Waiting(until):
                 return self._page("email-told.html", request, told="waiting", until=until)
             case Refused(opened, until):
@@ -154,7 +138,7 @@ class EmailPages:
         await read_form(request)
         match await self._changes.undo(token_of(request), visit_of(request).inbound, int(time.time())):
             case Undone(token):
-                return see_other(f"{self._paths.reset}{token.reveal()}")
+                return see_other(self._url("reset", token=token.reveal()))
             case Gone() as gone:
                 return self._dead(request, gone)
 
@@ -170,7 +154,7 @@ class EmailPages:
         return self._page("link-dead.html", request, status=410 if gone.state else 404, purpose="email", state=told)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
-        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+        return self._renderer.page(template, visit_of(request), status=status, **context)
 
 
 def token_of(request: web.Request) -> str:

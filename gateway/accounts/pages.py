@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.accounts.csv_import.reading import Create, Reject, judge
 from gateway.accounts.directory import Wanted
 from gateway.accounts.people import Actor, PeopleService, Result
+from gateway.accounts.people_set import PeopleSet, modules_of, status_of
 from gateway.model.account import (
     Module,
     Role,
@@ -25,10 +25,9 @@ from gateway.model.account import (
     normalise_identifier,
 )
 from gateway.model.inbound import Inbound
-from gateway.policy.freshness import stale_factor
 from gateway.sessions.reach import Reaches
-from gateway.web.redirects import Steps, Wish, see_other
-from gateway.web.rendering import Renderer
+from gateway.web.platform import Platform
+from gateway.web.redirects import see_other
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -49,39 +48,20 @@ DONE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AccountsPaths:
-    """Where the pages are."""
-
-    overview: str
-    member: str
-    invite: str
-    bulk: str
-    bulk_start: str
-    reset: str
-    sign_out: str
-    audit: str
+class Needs(Platform, Protocol):
+    @property
+    def people(self) -> PeopleService: ...
+    @property
+    def reaches(self) -> Reaches: ...
 
 
 class AccountsPages:
-    """`is_owners`: these are the owner's pages, which reach across tenants."""
-
-    def __init__(
-        self,
-        *,
-        service: PeopleService,
-        renderer: Renderer,
-        steps: Steps,
-        paths: AccountsPaths,
-        reaches: Reaches,
-        is_owners: bool,
-    ) -> None:
-        self._service = service
-        self._reaches = reaches
-        self._renderer = renderer
-        self._steps = steps
-        self._paths = paths
-        self._is_owners = is_owners
+    def __init__(self, needs: Needs, *, people: PeopleSet) -> None:
+        self._service = needs.people
+        self._reaches = needs.reaches
+        self._renderer = needs.renderer
+        self._people = people
+        self._at = partial(people.path, needs.url)
         self._changes: Mapping[str, Callable[[Actor, str, Form, Inbound, int], Awaitable[Result]]] = {
             "resent": self._resend,
             "renamed": self._rename,
@@ -97,7 +77,7 @@ class AccountsPages:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts: `q`, `role`, `state`, `totp`, `unseen`, `tenant`, `after`."""
         wanted = wanted_of(request.query)
-        members, after = await self._service.page(self._actor(request), wanted, int(time.time()))
+        members, after = await self._service.page(self._people.actor_of(request), wanted, int(time.time()))
         more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
         return await self._page(
             "accounts.html",
@@ -107,8 +87,8 @@ class AccountsPages:
             roles=list(Role),
             states=list(State),
             unseen_days=UNSEEN_DAYS,
-            next_page=f"{self._paths.overview}?{urlencode({**more, 'after': after})}" if after else "",
-            first_page=f"{self._paths.overview}?{urlencode(more)}",
+            next_page=f"{self._at()}?{urlencode({**more, 'after': after})}" if after else "",
+            first_page=f"{self._at()}?{urlencode(more)}",
             is_filtered=wanted != Wanted(after=wanted.after),
         )
 
@@ -129,24 +109,20 @@ class AccountsPages:
         if act is None:
             raise web.HTTPBadRequest
         if what in ("disabled", "removed") and not form.is_confirmed:
-            return await self._ask(what, request, account_id, self._paths.member, {"do": what})
-        if what in ("role", "email"):
-            stale = self._prove_first(
-                request, f"{self._paths.member}?{urlencode({'account': account_id, 'done': 'proved'})}"
-            )
-            if stale is not None:
-                return stale
+            return await self._ask(what, request, account_id, self._at("member"), {"do": what})
         try:
-            result = await act(self._actor(request), account_id, form, visit_of(request).inbound, int(time.time()))
+            result = await act(
+                self._people.actor_of(request), account_id, form, visit_of(request).inbound, int(time.time())
+            )
         except Respelled as error:
             return await self._show_member(request, account_id, problem="respelled", email=error.identifier)
         except Unacceptable as error:
             return await self._show_member(request, account_id, problem=str(error))
         match result:
             case Result.DONE if what == "removed":
-                return see_other(f"{self._paths.overview}?done=removed")
+                return see_other(f"{self._at()}?done=removed")
             case Result.DONE:
-                return see_other(f"{self._paths.member}?{urlencode({'account': account_id, 'done': what})}")
+                return see_other(f"{self._at('member')}?{urlencode({'account': account_id, 'done': what})}")
             case Result.NOT_THERE:
                 raise web.HTTPNotFound
             case _:
@@ -155,7 +131,7 @@ class AccountsPages:
     async def _show_member(
         self, request: web.Request, account_id: str, problem: str = "", email: str = ""
     ) -> web.Response:
-        actor = self._actor(request)
+        actor = self._people.actor_of(request)
         member = await self._service.find(actor, account_id)
         if member is None:
             raise web.HTTPNotFound
@@ -200,42 +176,37 @@ class AccountsPages:
 
     async def confirm_reset(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/reset-2fa?account=ID"""
-        account_id = asked_of(request, "account")
-        stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
-        return stale or await self._ask("reset", request, account_id, self._paths.reset)
+        return await self._ask("reset", request, asked_of(request, "account"), self._at("reset"))
 
     async def reset(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/reset-2fa: `account`, `confirmed`."""
         form = await read_form(request)
         account_id = form.text("account")
-        stale = self._prove_first(request, f"{self._paths.reset}?account={account_id}")
-        if stale is not None:
-            return stale
         if not form.is_confirmed:
-            return await self._ask("reset", request, account_id, self._paths.reset)
+            return await self._ask("reset", request, account_id, self._at("reset"))
         inbound, now = visit_of(request).inbound, int(time.time())
-        result = await self._service.reset_two_factor(self._actor(request), account_id, inbound, now)
+        result = await self._service.reset_two_factor(self._people.actor_of(request), account_id, inbound, now)
         return self._back(result, account_id, "reset")
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/sign-out?account=ID"""
-        return await self._ask("signed-out", request, asked_of(request, "account"), self._paths.sign_out)
+        return await self._ask("signed-out", request, asked_of(request, "account"), self._at("sign_out"))
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/sign-out: `account`, `confirmed`. It asks for no fresh proof: it only takes away."""
         form = await read_form(request)
         account_id = form.text("account")
         if not form.is_confirmed:
-            return await self._ask("signed-out", request, account_id, self._paths.sign_out)
+            return await self._ask("signed-out", request, account_id, self._at("sign_out"))
         inbound, now = visit_of(request).inbound, int(time.time())
-        result = await self._service.sign_out(self._actor(request), account_id, inbound, now)
+        result = await self._service.sign_out(self._people.actor_of(request), account_id, inbound, now)
         return self._back(result, account_id, "signed-out")
 
     async def _ask(
         self, kind: str, request: web.Request, account_id: str, action: str, more: Mapping[str, str] = NOTHING
     ) -> web.Response:
         """Ask before something is done to somebody, and say how many devices that reaches."""
-        actor = self._actor(request)
+        actor = self._people.actor_of(request)
         member = await self._service.find(actor, account_id)
         if member is None or not self._service.may_change(actor, member.account):
             raise web.HTTPNotFound
@@ -249,77 +220,30 @@ class AccountsPages:
             reach=await self._reaches.of_account(account_id, int(time.time())),
             action=action,
             fields={"account": account_id, **more},
-            back=f"{self._paths.member}?{urlencode({'account': account_id})}",
+            back=f"{self._at('member')}?{urlencode({'account': account_id})}",
         )
 
     def _back(self, result: Result, account_id: str, done: str) -> web.Response:
         if result is not Result.DONE:
             raise web.HTTPNotFound
-        return see_other(f"{self._paths.member}?{urlencode({'account': account_id, 'done': done})}")
-
-    # Inviting.
-
-    async def show_invite(self, request: web.Request) -> web.StreamResponse:
-        """GET /admin/accounts/invite"""
-        return await self._invite_form(request, Form({}))
-
-    async def invite(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/invite: `email`, `name`, `role`, `module-…`; the owner gives `tenant` as well."""
-        form, actor = await read_form(request), self._actor(request)
-        wanted = self._read_invitation(form, actor)
-        if isinstance(wanted, Create):
-            if is_respelled(form.text("email"), wanted.identifier):
-                return await self._respelled(request, form, wanted.identifier)
-            # Like giving the role to somebody: who found an open browser could else invite themselves to administer.
-            stale = self._prove_first(request, self._paths.invite) if wanted.role is Role.ADMIN else None
-            if stale is not None:
-                return stale
-            result = await self._service.invite(actor, wanted, visit_of(request).inbound, int(time.time()))
-            if result is Result.DONE:
-                return see_other(f"{self._paths.overview}?done=invited")
-            return await self._invite_form(request, form, problem=result.value)
-        return await self._invite_form(request, form, problem=wanted.reason)
-
-    async def _respelled(self, request: web.Request, form: Form, identifier: str) -> web.Response:
-        """Show what an email becomes before anything is done with it."""
-        return await self._invite_form(request, Form({**form.fields, "email": identifier}), problem="respelled")
-
-    def _read_invitation(self, form: Form, actor: Actor) -> Create | Reject:
-        row = {name: form.text(name) for name in ("email", "name", "role")}
-        row["tenant"] = form.text("tenant") if actor.tenant is None else actor.tenant
-        verdict = judge(0, row)
-        return verdict if isinstance(verdict, Reject) else replace(verdict, modules=modules_of(form))
-
-    async def _invite_form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:
-        return await self._page(
-            "invite.html",
-            request,
-            status=status_of(problem),
-            given={name: form.text(name)[:320] for name in ("email", "name", "role", "tenant")},
-            chosen=modules_of(form),
-            roles=list(Role),
-            modules=list(Module),
-            problem=problem,
-        )
+        return see_other(f"{self._at('member')}?{urlencode({'account': account_id, 'done': done})}")
 
     # Shared.
-
-    def _actor(self, request: web.Request) -> Actor:
-        return actor_of(request, is_owners=self._is_owners)
-
-    def _prove_first(self, request: web.Request, back: str) -> web.Response | None:
-        factor = stale_factor(signed_in_of(request), int(time.time()))
-        return self._steps.step(factor, Wish(back, again=True)) if factor else None
 
     async def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         done = request.query.get("done", "")
         context |= {
-            "paths": self._paths,
-            "is_owners": self._is_owners,
             "tenant": signed_in_of(request).tenant,
             "done": done if done in DONE else "",
+            "people_url": self._at,
+            "is_owners": self._people.is_owners,
         }
         return await self._renderer.long_page(template, visit_of(request), status=status, **context)
+
+
+def changes_rights(request: web.Request, form: Form) -> bool:
+    """Whether the form of a person's page gives a role or another email, either of which can be used to sign in."""
+    return form.text("do") in ("role", "email")
 
 
 class Respelled(Unacceptable):
@@ -336,18 +260,6 @@ def as_shown(email: str) -> str:
     if is_respelled(email, identifier):
         raise Respelled(identifier)
     return identifier
-
-
-def status_of(problem: str) -> int:
-    if problem == Result.TOO_MANY.value:
-        return 429
-    return 422 if problem else 200
-
-
-def actor_of(request: web.Request, *, is_owners: bool) -> Actor:
-    """Return who asks, and whom they reach on this set of pages."""
-    session = signed_in_of(request)
-    return Actor(session, None if is_owners else session.tenant)
 
 
 def wanted_of(given: Mapping[str, str]) -> Wanted:
@@ -370,7 +282,3 @@ def role_of(form: Form) -> Role:
         return Role(form.text("role"))
     except ValueError:
         raise Unacceptable("Choose a role.") from None
-
-
-def modules_of(form: Form) -> frozenset[Module]:
-    return frozenset(module for module in Module if form.text(f"module-{module.value}"))

@@ -9,16 +9,17 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from gateway.accounts import rows as account_rows
-from gateway.app.handlers import build_handlers
+from gateway.app.nouns import PAGES
 from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
-from gateway.dispatch.dispatcher import KEEP_PATH, Front
+from gateway.dispatch.dispatcher import Front
 from gateway.dispatch.forms.late import LateForms
 from gateway.dispatch.reauthorisation import Revocation
 from gateway.edge.connection import ClientConnection, Edge
@@ -47,7 +48,8 @@ from gateway.sessions.live import open_lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import StoreUnavailable
 from gateway.throttle.turns import Tell
-from gateway.web.application import FOREIGN_FORM_PATH, Desk, pages_application
+from gateway.web.application import Desk, pages_application
+from gateway.web.routes import Pages as NounPages
 from gateway.web.routes import secret_parents
 from gateway.web.visit import Visit
 from gateway.wire.cookies import OTHER_COOKIES
@@ -77,7 +79,9 @@ class Gateway:
         self._clock = Deadlines(loop)
         self._tally = Tally(board, region)
         self._refusals = Refusals(self._tally.count_refusal)
-        self._services = services = Services(settings, refused=self._refusals.note)
+        self._services = services = Services(
+            settings, refused=self._refusals.note, count_sign_in=self._tally.count_sign_in
+        )
         self._store = services.store
         self._lookup = open_lookup(settings.store.url, settings.access.owners, services.lifetimes)
         self._access_log = None
@@ -126,10 +130,10 @@ class Gateway:
             steps=services.steps,
             is_hashing_full=services.hasher.is_full_for,
             dead_ends=services.dead_ends,
-            forward_auth_path=services.routes["auth"].path if "auth" in services.routes else "",
+            forward_auth_path=services.url("auth") if services.url.serves("auth") else "",
             learn_cookies=self._cookie_learner.note,
             framed_page=self._renderer.framed_page,
-            late=LateForms(services.kept_forms, reader, services.paths["form"], services.origins),
+            late=LateForms(services.kept_forms, reader, services.url("form", token=""), services.origins),
         )
         self._traffic = Traffic(self._tally, upstream)
         pulse = Pulse(self._tally, self._measure)
@@ -255,17 +259,14 @@ class Gateway:
     # Parts.
 
     def _build_pages(self) -> web.Application:
-        """Make the pages' application."""
+        """Make the pages' application: every page of every noun, behind what its route declares."""
         services = self._services
-        handlers = build_handlers(services, self._tally.count_sign_in)
-        application = pages_application(self._renderer, self._desk, services.origins, self._judge_page)
-        for name, by_method in handlers.items():
-            if name in services.routes:
-                for method, handler in by_method.items():
-                    for served in ("GET", "HEAD") if method == "GET" else (method,):
-                        application.router.add_route(served, services.routes[name].path, handler)
-        application.router.add_route("POST", KEEP_PATH.decode("ascii"), handlers["keep"]["POST"])
-        application.router.add_route("POST", FOREIGN_FORM_PATH, handlers["keep_foreign"]["POST"])
+        nouns: tuple[NounPages[Services, Any], ...] = PAGES
+        foreign = {handed.path for pages in nouns for handed in pages.handed_over if handed.takes_foreign}
+        application = pages_application(self._renderer, self._desk, services.origins, self._judge_page, foreign)
+        for pages in nouns:
+            for method, path, handler in pages.bind(services, services.routes, services.guards.guard):
+                application.router.add_route(method, path, handler)
         return application
 
     def _tell_refused(self, scarce: Scarce) -> Tell:

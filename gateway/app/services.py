@@ -1,18 +1,21 @@
 """Makes every object once, from the settings.
 
 A worker, a shell command and `explain` ask the same `Services` for what they use; what is not asked for is not made.
-Pages and the handlers of their routes are made in app/handlers.py.
+The routes of each noun say what its pages are built from (see app/nouns.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.accounts.csv_import.importer import Importer, Quota
 from gateway.accounts.email_change import Addresses, EmailChanges
 from gateway.accounts.invitations import Invitations
+from gateway.accounts.people import PeopleService
+from gateway.app.nouns import ROUTES
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
 from gateway.crypto import keys
@@ -20,6 +23,7 @@ from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
+from gateway.devices.service import DeviceService
 from gateway.dispatch.forms.service import KeptForms
 from gateway.edge.origin import TrustedProxies, origins_of
 from gateway.edge.request import Reader
@@ -27,8 +31,13 @@ from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.magic_link import MagicLinkFactor
 from gateway.factors.totp import TOTPFactor
 from gateway.login.answers import Answers
+from gateway.login.counting import Count, SignInCounts
 from gateway.login.flow import Flow
 from gateway.login.guard import Guard
+from gateway.login.links import LinkSender
+from gateway.login.next_factor import NextFactor
+from gateway.login.security import SecurityService
+from gateway.login.service import SignInService
 from gateway.mail.compose import Composer
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
@@ -37,26 +46,37 @@ from gateway.mail.smtp import Mailer
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes
+from gateway.observe.families import Result
 from gateway.observe.refusals import Scarce
+from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
+from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.policy.decision import Rules
 from gateway.proxy.identity import Assertions, Identities
 from gateway.sessions import attempt
 from gateway.sessions.reach import Reaches
 from gateway.settings.record import Lifespan, Settings
+from gateway.signup.service import SignupService
 from gateway.store import Store
+from gateway.tenants.pages import TenantService
 from gateway.throttle.limits import Limit
 from gateway.throttle.side_work import SideWork
+from gateway.web.guards import Guards
 from gateway.web.rendering import Renderer
 from gateway.web.return_to import DeadEnds
-from gateway.web.routes import Route, dead_ends_of, paths_of, routes_of, rules_of
+from gateway.web.routes import Route, Urls, add_pages, find_dead_ends, serve
+from gateway.web.static_files import StaticFiles
 
 Refused = Callable[[Scarce, str, bool], None]  # what was refused, to which client, and whether it has others
 
 
-def count_nothing(what: Scarce, client: str, is_own: bool) -> None:
+def refuse_uncounted(what: Scarce, client: str, is_own: bool) -> None:
     """Where nothing is counted, as in a shell."""
+
+
+def count_nothing(factor: Factor, result: Result) -> None:
+    """The same of sign-ins."""
 
 
 class Services:
@@ -65,8 +85,16 @@ class Services:
     The caller closes it, and what runs threads: hasher, checker and side work.
     """
 
-    def __init__(self, settings: Settings, store: Store | None = None, refused: Refused = count_nothing) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store | None = None,
+        refused: Refused = refuse_uncounted,
+        count_sign_in: Count = count_nothing,
+    ) -> None:
         self.settings = settings
+        self.product = settings.pages.product
+        self.sign_in_counts = SignInCounts(count_sign_in)
         self._given_store = store
         self._refused = refused
 
@@ -78,22 +106,21 @@ class Services:
     # Where things are.
 
     @cached_property
-    def routes(self) -> Mapping[str, Route]:
+    def routes(self) -> Mapping[str, Route[Any]]:
         """The routes that are served, by name."""
-        return routes_of(self.settings)
+        return serve(ROUTES, self.settings)
 
     @cached_property
-    def paths(self) -> Mapping[str, str]:
-        """The path of every page, by the name of its route, without its variable."""
-        return paths_of(self.settings)
+    def url(self) -> Urls:
+        return Urls(ROUTES, self.settings)
 
     @cached_property
     def rules(self) -> Rules:
-        return rules_of(self.settings)
+        return add_pages(self.settings.access.rules, self.routes)
 
     @cached_property
     def dead_ends(self) -> DeadEnds:
-        return dead_ends_of(self.settings)
+        return find_dead_ends(ROUTES, self.settings)
 
     @cached_property
     def origins(self) -> frozenset[str]:
@@ -105,15 +132,11 @@ class Services:
     def steps(self) -> Mapping[Factor, str]:
         """The path of the page where each factor is proved."""
         return {
-            Factor.PASSWORD: self.paths["login"],
-            Factor.TOTP: self.paths["totp"],
-            Factor.BACKUP_CODE: self.paths["backup"],
-            Factor.MAGIC_LINK: self.paths["link"],
+            Factor.PASSWORD: self.url("login"),
+            Factor.TOTP: self.url("totp"),
+            Factor.BACKUP_CODE: self.url("backup"),
+            Factor.MAGIC_LINK: self.url("link"),
         }
-
-    def address(self, name: str) -> str:
-        """Return the whole address of a page; of one that ends in a token, up to it."""
-        return self.settings.public_url + self.paths[name]
 
     # Requests.
 
@@ -133,7 +156,7 @@ class Services:
             identity_names=(*settings.identity.names.values(), *settings.identity.headers, *settings.identity.strip),
             max_fields=settings.listen.max_fields,
             max_target_bytes=settings.listen.max_target_bytes,
-            question_path=self.routes["auth"].path if "auth" in self.routes else "",
+            question_path=self.url("auth") if self.url.serves("auth") else "",
             on_unreadable=on_unreadable,
             carriers=self.steps.values(),
         )
@@ -190,7 +213,7 @@ class Services:
 
     @cached_property
     def notices(self) -> Notices:
-        return Notices(self.outbox, self.address("security"))
+        return Notices(self.outbox, self.url.address("security"))
 
     # Signing in.
 
@@ -231,7 +254,7 @@ class Services:
 
     @cached_property
     def revoke_links(self) -> RevokeLinks:
-        return RevokeLinks(self.settings.secrets, self.address("device_revoke"))
+        return RevokeLinks(self.settings.secrets, self.url.address("device_revoke", token=""))
 
     @cached_property
     def flow(self) -> Flow:
@@ -241,7 +264,7 @@ class Services:
             guard=Guard(Limit(limits.code_failures, limits.code_window_seconds, limits.code_lock_seconds)),
             owners=self.settings.access.owners,
             notices=self.notices,
-            new_devices=NewDevices(self.notices, self.revoke_links, self.address("sessions")),
+            new_devices=NewDevices(self.notices, self.revoke_links, self.url.address("sessions")),
             totp_factor=self.totp,
             backup_codes=self.backup_codes,
             magic_links=self.magic_links,
@@ -254,8 +277,31 @@ class Services:
             dead_ends=self.dead_ends,
             cookie=self.settings.sessions.cookie,
             lifetimes=self.lifetimes,
-            clear_path=self.paths["clear"],
+            clear_path=self.url("clear"),
         )
+
+    @cached_property
+    def sign_in(self) -> SignInService:
+        return SignInService(
+            store=self.store,
+            hasher=self.hasher,
+            limit=self.password_limit,
+            flow=self.flow,
+            failed_passwords=FailedPasswords(self.settings.secrets[0]),
+            queue=self.settings.limits.hashing_queue,
+        )
+
+    @cached_property
+    def security(self) -> SecurityService:
+        return SecurityService(store=self.store, flow=self.flow, backup_codes=self.backup_codes, notices=self.notices)
+
+    @cached_property
+    def link_sender(self) -> LinkSender:
+        return LinkSender(self.store, self.outbox, self.sender, self.url.address("link_opened", token=""))
+
+    @cached_property
+    def next_factor(self) -> NextFactor:
+        return NextFactor(self.answers, self.link_sender)
 
     @cached_property
     def kept_forms(self) -> KeptForms:
@@ -269,11 +315,59 @@ class Services:
         return checker_of(self.settings.passwords, partial(self._refused, Scarce.PASSWORDS))
 
     @cached_property
+    def password_changes(self) -> PasswordService:
+        return PasswordService(
+            store=self.store,
+            hasher=self.hasher,
+            checker=self.checker,
+            sealer=self.sealer,
+            outbox=self.outbox,
+            notices=self.notices,
+            limit=self.password_limit,
+            product=self.product,
+            reset_address=self.url.address("reset", token=""),
+        )
+
+    @cached_property
+    def signup(self) -> SignupService:
+        return SignupService(
+            store=self.store,
+            hasher=self.hasher,
+            checker=self.checker,
+            sealer=self.sealer,
+            outbox=self.outbox,
+            settings=self.settings.signup,
+            owners=self.settings.access.owners,
+            product=self.product,
+            confirm_address=self.url.address("signup_confirm", token=""),
+            login_address=self.url.address("login"),
+        )
+
+    @cached_property
+    def devices(self) -> DeviceService:
+        return DeviceService(self.store, self.notices, self.lifetimes)
+
+    @cached_property
+    def tenants(self) -> TenantService:
+        return TenantService(self.store)
+
+    @cached_property
+    def people(self) -> PeopleService:
+        return PeopleService(
+            store=self.store,
+            notices=self.notices,
+            invitations=self.invitations,
+            email_changes=self.email_changes,
+            owners=self.settings.access.owners,
+        )
+
+    @cached_property
     def invitations(self) -> Invitations:
-        return Invitations(self.outbox, self.sealer, self.address("invite"))
+        return Invitations(self.outbox, self.sealer, self.url.address("invite", token=""))
 
     @cached_property
     def email_changes(self) -> EmailChanges:
+        address = self.url.address
         return EmailChanges(
             store=self.store,
             hasher=self.hasher,
@@ -282,7 +376,7 @@ class Services:
             notices=self.notices,
             owners=self.settings.access.owners,
             limit=self.password_limit,
-            addresses=Addresses(*(self.address(name) for name in ("email_confirm", "email_old", "email_undo"))),
+            addresses=Addresses(*(address(name, token="") for name in ("email_confirm", "email_old", "email_undo"))),
         )
 
     @cached_property
@@ -316,21 +410,28 @@ class Services:
             outbox=self.outbox,
             owners=self.settings.access.owners,
             many=self.settings.audit.spray_accounts,
-            ops_link=self.address("ops"),
+            ops_link=self.url.address("ops"),
         )
 
     # Pages.
 
     @cached_property
+    def static_files(self) -> StaticFiles:
+        return StaticFiles(self.settings.pages.accent)
+
+    @cached_property
     def renderer(self) -> Renderer:
-        return Renderer(
-            self.settings.pages,
-            is_https=self.settings.public_url.startswith("https:"),
-            sign_out_path=self.routes["logout"].path,
-            security_path=self.paths["security"],
-            people_path=self.paths["accounts"],
-            operations_path=self.paths["ops"],
-            static_path=self.routes["static"].path.removesuffix("{name}"),
+        is_https = self.settings.public_url.startswith("https:")
+        return Renderer(self.settings.pages, self.url, is_https=is_https, version=self.static_files.version)
+
+    @cached_property
+    def guards(self) -> Guards:
+        return Guards(
+            renderer=self.renderer,
+            steps=self.answers,
+            url=self.url,
+            has_mail=self.settings.mail.is_on,
+            find_block=self.attacks.find_block,
         )
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.store import Store, StoreUnavailable
-from gateway.web.rendering import Renderer
+from gateway.web.platform import Platform
 from gateway.web.user_agents import label, label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
@@ -36,21 +37,21 @@ class Line:
     details: Mapping[str, str | int | bool]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditPaths:
-    """Where a log's page is, and where its export is asked for."""
-
-    overview: str
-    export: str
+class Needs(Platform, Protocol):
+    @property
+    def store(self) -> Store: ...
 
 
 class AuditPages:
-    """The same pages twice: `is_owners` shows every tenant, the other only that of who is looking."""
+    """The same pages twice: `is_owners` shows every tenant, the other only that of who is looking.
 
-    def __init__(self, *, store: Store, renderer: Renderer, paths: AuditPaths, is_owners: bool) -> None:
-        self._store = store
-        self._renderer = renderer
-        self._paths = paths
+    `name` is what the route of the log is called.
+    """
+
+    def __init__(self, needs: Needs, *, name: str, is_owners: bool) -> None:
+        self._store = needs.store
+        self._renderer = needs.renderer
+        self._name = name
         self._is_owners = is_owners
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -120,7 +121,7 @@ class AuditPages:
             "audit.html",
             visit_of(request),
             status=status,
-            paths=self._paths,
+            name=self._name,
             is_owners=self._is_owners,
             asked=asked,
             events=label_events(self._renderer.translate),

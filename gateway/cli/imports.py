@@ -16,9 +16,9 @@ from gateway.accounts.app_sync.plan import Verdict as AppVerdict
 from gateway.accounts.app_sync.service import AppImport, changes_of
 from gateway.accounts.change import create
 from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
+from gateway.app.services import Services
 from gateway.cli.common import fail, operator, with_store
 from gateway.model.account import Account, Module
-from gateway.web.routes import paths_of
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -108,11 +108,11 @@ def say_how_they_enter(settings: Settings, verdicts: Sequence[Verdict | AppVerdi
     """Say what is left to do for whom has no password: an import mails nobody."""
     without = sum(isinstance(verdict, Create) and verdict.password_hash is None for verdict in verdicts)
     if without:
-        origin, paths = settings.public_url.rstrip("/"), paths_of(settings)
+        address = Services(settings).url.address
         yield (
             f"{without} {'accounts have' if without > 1 else 'account has'} no password yet, and no emails were sent. "
             f"A password can be set at "
-            f"{origin}{paths['forgot']}, or an admin can invite them at {origin}{paths['accounts']}"
+            f"{address('forgot')}, or an admin can invite them at {address('accounts')}"
         )
 
 

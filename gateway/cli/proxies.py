@@ -37,9 +37,10 @@ def caddy(config: Config = None) -> None:
 
 def log_map(settings: Settings) -> str:
     """Return nginx's map from the address that was asked for to what the log may show of it."""
-    from gateway.web.routes import routes_of, secret_parents
+    from gateway.app.services import Services
+    from gateway.web.routes import secret_parents
 
-    parents = "|".join(escape(parent.strip("/")) for parent in secret_parents(routes_of(settings).values()))
+    parents = "|".join(escape(parent.strip("/")) for parent in secret_parents(Services(settings).routes.values()))
     return (
         "map $request_uri $otium_shown {\n"
         f'    "~^(?<otium_page>/({parents})/)" "$otium_page*";\n'
@@ -63,9 +64,9 @@ def page_roots(settings: Settings) -> list[str]:
 
     What lies there and is no page, the gateway judges like any other request.
     """
-    from gateway.web.routes import routes_of
+    from gateway.app.services import Services
 
-    paths = {route.path.partition("/{")[0] for name, route in routes_of(settings).items() if name != "auth"}
+    paths = {route.path.partition("/{")[0] for route in Services(settings).routes.values() if not route.by_dispatcher}
     return sorted(path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
 
 

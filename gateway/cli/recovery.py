@@ -82,5 +82,5 @@ async def make_link(tx: Transaction, settings: Settings, account: Account, by: s
     last = await magic_link.latest(tx, found.id)
     token = await magic_link.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
     await note(tx, Event.LOGIN_LINK_SENT, account, by, now, {"how": "printed in the shell"})
-    link = Services(settings).address("link_opened") + token.reveal()
+    link = Services(settings).url.address("link_opened", token=token.reveal())
     return f"open this link within ten minutes, in the browser where you're signing in:\n{link}"

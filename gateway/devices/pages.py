@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -13,49 +12,33 @@ from gateway.devices.service import DeviceService
 from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.ops.service import AttackService
 from gateway.sessions.reach import Reaches
+from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
-from gateway.web.rendering import Renderer
 from gateway.web.user_agents import label
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "others")
 
 
-@dataclass(frozen=True, slots=True)
-class DevicePaths:
-    """Where the pages are."""
-
-    overview: str
-    revoke: str
-    others: str
-    ops: str
-    security: str
-    password: str
-    accounts: str
-    tenants: str
-    ops_unlock: str
-    ops_block: str
-    ops_unblock: str
-    ops_audit: str
+class Needs(Platform, Protocol):
+    @property
+    def attacks(self) -> AttackService: ...
+    @property
+    def devices(self) -> DeviceService: ...
+    @property
+    def reaches(self) -> Reaches: ...
+    @property
+    def revoke_links(self) -> RevokeLinks: ...
 
 
 class DevicePages:
-    def __init__(
-        self,
-        *,
-        service: DeviceService,
-        reaches: Reaches,
-        attacks: AttackService,
-        links: RevokeLinks,
-        renderer: Renderer,
-        paths: DevicePaths,
-    ) -> None:
-        self._service = service
-        self._reaches = reaches
-        self._attacks = attacks
-        self._links = links
-        self._renderer = renderer
-        self._paths = paths
+    def __init__(self, needs: Needs) -> None:
+        self._service = needs.devices
+        self._reaches = needs.reaches
+        self._attacks = needs.attacks
+        self._links = needs.revoke_links
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/sessions"""
@@ -65,7 +48,6 @@ class DevicePages:
         return await self._renderer.long_page(
             "sessions.html",
             visit_of(request),
-            paths=self._paths,
             devices=devices,
             done=done if done in DONE else "",
         )
@@ -75,14 +57,14 @@ class DevicePages:
         session = signed_in_of(request)
         wanted = (await read_form(request)).text("session")
         is_ended = await self._service.end(session, wanted, visit_of(request).inbound, int(time.time()))
-        return see_other(f"{self._paths.overview}?done=revoked" if is_ended else self._paths.overview)
+        return see_other(f"{self._url('sessions')}?done=revoked" if is_ended else self._url("sessions"))
 
     async def end_others(self, request: web.Request) -> web.StreamResponse:
         """POST /me/sessions/others"""
         session = signed_in_of(request)
         await read_form(request)
         await self._service.end_others(session, visit_of(request).inbound, int(time.time()))
-        return see_other(f"{self._paths.overview}?done=others")
+        return see_other(f"{self._url('sessions')}?done=others")
 
     # The link in a mail: it needs no sign-in, and looking at it does nothing.
 
@@ -147,8 +129,8 @@ class DevicePages:
             subject=subject,
             fields=fields,
             reach=reach,
-            action=self._paths.ops,
-            back=self._paths.ops,
+            action=self._url("ops"),
+            back=self._url("ops"),
         )
 
     async def _ops(
@@ -163,9 +145,7 @@ class DevicePages:
         now = int(time.time())
         attacks = await self._attacks.picture(now)
         context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
-        return await self._renderer.long_page(
-            "ops.html", visit_of(request), status=status, paths=self._paths, **context
-        )
+        return await self._renderer.long_page("ops.html", visit_of(request), status=status, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
-        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+        return self._renderer.page(template, visit_of(request), status=status, **context)

@@ -42,7 +42,6 @@ from gateway.proxy.upstream import Upstream
 from gateway.sessions.live import Lookup, Pending
 from gateway.store import StoreUnavailable
 from gateway.throttle.client import client_of
-from gateway.web.application import FOREIGN_FORM_PATH
 from gateway.web.redirects import FLAGS
 from gateway.web.return_to import DeadEnds, lost_query, safe_return, sent_value, way_back, way_query
 from gateway.wire.cookies import SENT_COOKIE
@@ -56,7 +55,7 @@ NO_IDENTITY = b""
 SENT_SECONDS = 3_600  # for which a page to sign in may stay open in another tab
 # Among the pages, and not among the routes: only the front hands requests to them.
 KEEP_PATH = b"/_gateway/keep"
-KEEP_FOREIGN_PATH = FOREIGN_FORM_PATH.encode("ascii")
+KEEP_FOREIGN_PATH = b"/_gateway/keep-foreign"
 
 
 class FramedPage(Protocol):

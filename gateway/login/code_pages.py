@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from aiohttp import web
 
@@ -13,39 +14,50 @@ from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Flow, Outcome
-from gateway.login.link_pages import LinkPages
+from gateway.login.next_factor import NextFactor
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.login.qr import draw
 from gateway.model.account import Role
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.throttle.side_work import SideWork
+from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other
-from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import NOT_KEPT
 from gateway.web.visit import Visit, read_form, visit_of
 
 
-class CodePages:
-    """`issuer` is how the account is called in an authenticator app; `enrol_path` where people set TOTP up."""
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def next_factor(self) -> NextFactor: ...
+    @property
+    def product(self) -> str: ...
+    @property
+    def side(self) -> SideWork: ...
+    @property
+    def sign_in_counts(self) -> SignInCounts: ...
+    @property
+    def totp(self) -> TOTPFactor: ...
 
-    def __init__(
-        self, *, flow: Flow, links: LinkPages, renderer: Renderer, answers: Answers, totp: TOTPFactor, issuer: str,
-        side: SideWork,
-        counts: SignInCounts,
-        backup_path: str,
-        enrol_path: str,
-    ) -> None:  # fmt: skip
-        self._flow = flow
-        self._links = links
-        self._renderer = renderer
-        self._answers = answers
-        self._totp = totp
-        self._issuer = issuer
-        self._side = side
-        self._counts = counts
-        self._backup_path = backup_path
-        self._enrol_path = enrol_path
+
+class CodePages:
+    """`issuer` is how the account is called in an authenticator app."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._flow = needs.flow
+        self._next_factor = needs.next_factor
+        self._answers = needs.answers
+        self._totp = needs.totp
+        self._issuer = needs.product
+        self._side = needs.side
+        self._counts = needs.sign_in_counts
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def show_totp(self, request: web.Request) -> web.StreamResponse:
         """GET /login/totp: the form for a code, or for setting TOTP up where that is what comes next."""
@@ -112,7 +124,7 @@ class CodePages:
     ) -> web.Response:
         if factor is Factor.TOTP and not evidence.has_totp:
             if evidence.next is not Factor.TOTP:  # a page wants a factor that the account need not have
-                return see_other(f"{self._enrol_path}?{Wish(wish.target).query}")
+                return see_other(f"{self._url('security_totp')}?{Wish(wish.target).query}")
             return await self._enrolment(evidence, wish, now, problem, offered)
         status, wait, minutes = judge(problem, now)
         return self._renderer.page(
@@ -121,7 +133,7 @@ class CodePages:
             status=status,
             wait=wait,
             action=self._answers.steps[factor],
-            other=f"{self._backup_path if factor is Factor.TOTP else self._answers.steps[Factor.TOTP]}?{wish.query}",
+            other=f"{self._url('backup') if factor is Factor.TOTP else self._answers.steps[Factor.TOTP]}?{wish.query}",
             start_over=self._answers.steps[Factor.PASSWORD],
             who=evidence.account.identifier,
             wish=wish,
@@ -171,7 +183,7 @@ class CodePages:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)
             case GoOn():
-                return await self._links.go_on(visit, outcome, wish, now)
+                return await self._next_factor.ask(visit, outcome, wish, now)
             case Gone():
                 return self._nothing_to_prove(visit, wish)
             case Refused(why):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Protocol
 
 from aiohttp import web
 
@@ -15,13 +16,15 @@ from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Flow, Opened
-from gateway.login.links import LinkSender, NoServer, TooMany
+from gateway.login.links import LinkSender
+from gateway.login.next_factor import NextFactor, note_of
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.outbox import MailState
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other
-from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import Visit, read_form, visit_of
 
 NOTES = ("again", "many")
@@ -29,25 +32,30 @@ STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSE
 STATUS = {State.GOOD: 200, State.EXPIRED: 410, State.USED: 410, State.SUPERSEDED: 410}
 
 
-class LinkPages:
-    def __init__(
-        self, *, flow: Flow, sender: LinkSender, factor: MagicLinkFactor, renderer: Renderer, answers: Answers,
-        counts: SignInCounts,
-    ) -> None:  # fmt: skip
-        self._flow = flow
-        self._sender = sender
-        self._factor = factor
-        self._renderer = renderer
-        self._answers = answers
-        self._counts = counts
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def link_sender(self) -> LinkSender: ...
+    @property
+    def magic_links(self) -> MagicLinkFactor: ...
+    @property
+    def next_factor(self) -> NextFactor: ...
+    @property
+    def sign_in_counts(self) -> SignInCounts: ...
 
-    async def go_on(self, visit: Visit, outcome: GoOn, wish: Wish, now: int) -> web.Response:
-        """Answer a right proof with the page of the next one; where that is the link, send it."""
-        response = self._answers.go_on(outcome, wish)
-        if outcome.factor is Factor.MAGIC_LINK:
-            sent = await self._sender.send(outcome.account, outcome.holder, wish.target, visit.inbound, now)
-            response.headers["Location"] += note_of(sent)
-        return response
+
+class LinkPages:
+    def __init__(self, needs: Needs) -> None:
+        self._flow = needs.flow
+        self._sender = needs.link_sender
+        self._factor = needs.magic_links
+        self._answers = needs.answers
+        self._next_factor = needs.next_factor
+        self._counts = needs.sign_in_counts
+        self._renderer = needs.renderer
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link: what to do with the mail; a script asks now and then whether it was done."""
@@ -77,7 +85,7 @@ class LinkPages:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)
             case GoOn():
-                return await self.go_on(visit, outcome, wish, now)
+                return await self._next_factor.ask(visit, outcome, wish, now)
             case Gone():
                 return self._nothing_to_prove(visit, wish)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
@@ -105,7 +113,7 @@ class LinkPages:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, link.target)
             case GoOn():
-                return await self.go_on(visit, outcome, Wish(link.target), now)
+                return await self._next_factor.ask(visit, outcome, Wish(link.target), now)
             case Refused(Wrong(reason)):
                 return self._opened(visit, opened, STATES[reason])
             case _:
@@ -208,8 +216,3 @@ class LinkPages:
 def may_have_link(evidence: Evidence, wish: Wish) -> bool:
     """Whether a link may be mailed: it is what comes next, or a page asks it again of a session that has all of it."""
     return evidence.next is Factor.MAGIC_LINK or (wish.again and evidence.admits(Factor.MAGIC_LINK))
-
-
-def note_of(sent: MailState | TooMany | NoServer) -> str:
-    """Return what the page that waits is told. What has become of a mail it finds out by itself."""
-    return "&mail=many" if isinstance(sent, TooMany) else ""

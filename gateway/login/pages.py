@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
@@ -11,15 +11,16 @@ from gateway.browsers.record import expiries, fitting
 from gateway.login.answers import CLEARING_ROUNDS, Answers, expire_upstream_cookies
 from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
-from gateway.login.link_pages import LinkPages
+from gateway.login.next_factor import NextFactor
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.session import digest
 from gateway.sessions import attempt
+from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, expire, see_other
-from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
 from gateway.web.visit import Visit, asked_of, read_form, visit_of
 from gateway.wire.cookies import SENT_COOKIE
@@ -34,34 +35,28 @@ NEWS = (
 MAX_EMAIL = 320  # characters shown again in the form
 
 
-@dataclass(frozen=True, slots=True)
-class LoginPaths:
-    """Where the sign-in page is, and those that it leads to; "" where there is none."""
-
-    login: str
-    forgot: str
-    signup: str
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def next_factor(self) -> NextFactor: ...
+    @property
+    def sign_in(self) -> SignInService: ...
+    @property
+    def sign_in_counts(self) -> SignInCounts: ...
 
 
 class LoginPages:
-    def __init__(
-        self,
-        *,
-        service: SignInService,
-        flow: Flow,
-        links: LinkPages,
-        renderer: Renderer,
-        answers: Answers,
-        counts: SignInCounts,
-        paths: LoginPaths,
-    ) -> None:
-        self._service = service
-        self._flow = flow
-        self._links = links
-        self._renderer = renderer
-        self._answers = answers
-        self._counts = counts
-        self._paths = paths
+    def __init__(self, needs: Needs) -> None:
+        self._service = needs.sign_in
+        self._flow = needs.flow
+        self._next_factor = needs.next_factor
+        self._answers = needs.answers
+        self._counts = needs.sign_in_counts
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login: the form, unless somebody is signed in and the password is not wanted again."""
@@ -96,7 +91,7 @@ class LoginPages:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)
             case GoOn():
-                return await self._links.go_on(visit, outcome, wish, now)
+                return await self._next_factor.ask(visit, outcome, wish, now)
             case WrongPassword():
                 return self._form(visit, wish, email=email, problem="wrong", status=422)
             case LockedOut(until):
@@ -127,7 +122,7 @@ class LoginPages:
         """GET /logout: a question, since a link must not sign anybody out."""
         visit = visit_of(request)
         if visit.session is None:
-            return see_other(self._paths.login)
+            return see_other(self._url("login"))
         return self._renderer.page("logout.html", visit, name=visit.session.name)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -135,7 +130,7 @@ class LoginPages:
         visit = visit_of(request)
         if visit.session is not None:
             await self._service.sign_out(visit.session, visit.inbound, int(time.time()))
-        response = see_other(f"{self._paths.login}?signed-out=1")
+        response = see_other(f"{self._url('login')}?signed-out=1")
         response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
         expire(response, self._answers.cookie)
         expire_upstream_cookies(response, visit)
@@ -143,7 +138,7 @@ class LoginPages:
 
     async def _start_over(self, visit: Visit, wish: Wish, now: int) -> web.Response:
         await self._flow.start_over(visit, now)
-        response = see_other(f"{self._paths.login}?{Wish(wish.target).query}")
+        response = see_other(f"{self._url('login')}?{Wish(wish.target).query}")
         expire(response, attempt.COOKIE)
         return response
 
@@ -166,7 +161,6 @@ class LoginPages:
             visit if known else None,
             status=status,
             wait=wait,
-            paths=self._paths,
             wish=wish,
             email=known.identifier if known else email[:MAX_EMAIL],
             known=known,

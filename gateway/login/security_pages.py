@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -16,48 +15,36 @@ from gateway.login.qr import draw
 from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode
 from gateway.model.secret import Secret
 from gateway.model.session import Session
-from gateway.policy.freshness import stale_factor
 from gateway.throttle.side_work import SideWork
+from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other
-from gateway.web.rendering import Renderer
 from gateway.web.visit import Visit, read_form, signed_in_of, visit_of
 
 DONE = ("enabled", "disabled", "regenerated", "password")
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityPaths:
-    """Where the pages are."""
-
-    overview: str
-    totp: str
-    codes: str
-    off: str
-    others: str
-    sessions: str
-    password: str
-    email: str
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def product(self) -> str: ...
+    @property
+    def security(self) -> SecurityService: ...
+    @property
+    def side(self) -> SideWork: ...
+    @property
+    def totp(self) -> TOTPFactor: ...
 
 
 class SecurityPages:
-    def __init__(
-        self,
-        *,
-        service: SecurityService,
-        renderer: Renderer,
-        answers: Answers,
-        factor: TOTPFactor,
-        issuer: str,
-        side: SideWork,
-        paths: SecurityPaths,
-    ) -> None:
-        self._service = service
-        self._renderer = renderer
-        self._answers = answers
-        self._factor = factor
-        self._issuer = issuer
-        self._side = side
-        self._paths = paths
+    def __init__(self, needs: Needs) -> None:
+        self._service = needs.security
+        self._answers = needs.answers
+        self._factor = needs.totp
+        self._issuer = needs.product
+        self._side = needs.side
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security"""
@@ -78,18 +65,13 @@ class SecurityPages:
         visit, session = visit_of(request), signed_in_of(request)
         wish = Wish(self._answers.only(request.query.getall("next", [])))
         is_needed = "next" in request.query
-        return self._prove_first(session, self._back(wish, is_needed)) or await self._enrolment(
-            visit, session, wish, is_needed
-        )
+        return await self._enrolment(visit, session, wish, is_needed)
 
     async def submit_totp(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/totp: `offered`, `code`; `next` where a page needs it."""
         visit, session = visit_of(request), signed_in_of(request)
         form = await read_form(request)
         wish, is_needed = Wish(self._answers.only([form.text("next")])), bool(form.text("next"))
-        stale = self._prove_first(session, self._back(wish, is_needed))
-        if stale is not None:
-            return stale
         offered = form.text("offered")
         code = Secret(form.text("code"))
         match await self._service.enrol(session, offered, code, visit.inbound, int(time.time())):
@@ -97,54 +79,37 @@ class SecurityPages:
                 return await self._enrolment(visit, session, wish, is_needed, offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
                 # By way of the overview, which offers to sign out everywhere else.
-                target = f"{self._paths.overview}?done=enabled&{wish.query}"
+                target = f"{self._url('security')}?done=enabled&{wish.query}"
                 page = self._page("codes.html", visit, codes=codes, target=target, count=None)
                 return self._answers.with_session(page, visit, signed_in)
             case _:
-                return see_other(self._paths.overview)
+                return see_other(self._url("security"))
 
     async def confirm_codes(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/codes: whether the old ones may die."""
-        visit, session = visit_of(request), signed_in_of(request)
-        return self._prove_first(session, self._paths.codes) or self._page("confirm-codes.html", visit)
+        return self._page("confirm-codes.html", visit_of(request))
 
     async def regenerate(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/codes: the new ones are in this answer and nowhere else, so there is no redirect."""
         visit, session = visit_of(request), signed_in_of(request)
         await read_form(request)
-        stale = self._prove_first(session, self._paths.codes)
-        if stale is not None:
-            return stale
         match await self._service.regenerate(session, visit.inbound, int(time.time())):
             case Changed(_, codes):
-                target = f"{self._paths.overview}?done=regenerated"
+                target = f"{self._url('security')}?done=regenerated"
                 return self._page("codes.html", visit, codes=codes, target=target, count=None)
             case NotAllowed():
-                return see_other(self._paths.overview)
+                return see_other(self._url("security"))
 
     async def confirm_off(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/off"""
-        visit, session = visit_of(request), signed_in_of(request)
-        return self._prove_first(session, self._paths.off) or self._page("confirm-off.html", visit)
+        return self._page("confirm-off.html", visit_of(request))
 
     async def turn_off(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/off"""
         visit, session = visit_of(request), signed_in_of(request)
         await read_form(request)
-        stale = self._prove_first(session, self._paths.off)
-        if stale is not None:
-            return stale
         changed = await self._service.turn_off(session, visit.inbound, int(time.time()))
-        return see_other(self._paths.overview + ("?done=disabled" if isinstance(changed, Changed) else ""))
-
-    def _prove_first(self, session: Session, back: str) -> web.Response | None:
-        """Send who has proved nothing lately to do so, and then back."""
-        factor = stale_factor(session, int(time.time()))
-        return self._answers.step(factor, Wish(back, again=True)) if factor else None
-
-    def _back(self, wish: Wish, is_needed: bool) -> str:
-        """Return the address of the set-up; it says so if the page that is wished for needs it."""
-        return f"{self._paths.totp}?{wish.query}" if is_needed else self._paths.totp
+        return see_other(self._url("security") + ("?done=disabled" if isinstance(changed, Changed) else ""))
 
     async def _enrolment(
         self, visit: Visit, session: Session, wish: Wish, is_needed: bool, offered: str = "", status: int = 200
@@ -159,7 +124,7 @@ class SecurityPages:
             "enrol.html",
             visit,
             status=status,
-            action=self._paths.totp,
+            action=self._url("security_totp"),
             start_over="",
             who=session.identifier,
             wish=wish,
@@ -173,4 +138,4 @@ class SecurityPages:
         )
 
     def _page(self, template: str, visit: Visit, *, status: int = 200, **context: Any) -> web.Response:
-        return self._renderer.page(template, visit, status=status, paths=self._paths, **context)
+        return self._renderer.page(template, visit, status=status, **context)

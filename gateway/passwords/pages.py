@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -12,48 +11,36 @@ from gateway.accounts.links import LinkState, Purpose
 from gateway.login.answers import Answers
 from gateway.login.outcome import SignedIn
 from gateway.model.account import MAX_IDENTIFIER, MAX_NAME
-from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.passwords.changes import Dead, Overloaded, PasswordService, Set, TooOften, Unfit, WrongCurrent
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
-from gateway.policy.freshness import stale_factor
 from gateway.throttle.client import client_of
-from gateway.web.redirects import Wish, see_other, sign_in_query
-from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.platform import Platform
+from gateway.web.redirects import see_other, sign_in_query
+from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordPaths:
-    """Where the pages are; those of links up to the token."""
-
-    forgot: str
-    reset: str
-    invite: str
-    change: str
-    hint: str
-    login: str
-    security: str
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def checker(self) -> PasswordChecker: ...
+    @property
+    def password_changes(self) -> PasswordService: ...
+    @property
+    def product(self) -> str: ...
 
 
 class PasswordPages:
-    def __init__(
-        self,
-        *,
-        service: PasswordService,
-        checker: PasswordChecker,
-        renderer: Renderer,
-        answers: Answers,
-        paths: PasswordPaths,
-        product: str,
-    ) -> None:
-        self._service = service
-        self._checker = checker
-        self._renderer = renderer
-        self._answers = answers
-        self._paths = paths
-        self._product = product
+    def __init__(self, needs: Needs) -> None:
+        self._service = needs.password_changes
+        self._checker = needs.checker
+        self._answers = needs.answers
+        self._product = needs.product
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     # Forgotten.
 
@@ -70,7 +57,7 @@ class PasswordPages:
         if form.text("prefill"):
             return self._page("forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
         await self._service.ask(form.text("email"), visit_of(request).inbound, int(time.time()))
-        return see_other(f"{self._paths.forgot}?sent=1")
+        return see_other(f"{self._url('forgot')}?sent=1")
 
     # By a mailed link.
 
@@ -101,7 +88,7 @@ class PasswordPages:
         password = Secret((await read_form(request)).text("password"))
         match await self._service.set_by_link(purpose, token, password, visit_of(request).inbound, now):
             case Set(_, email):
-                return see_other(f"{self._paths.login}?{sign_in_query('password-set', email)}")
+                return see_other(f"{self._url('login')}?{sign_in_query('password-set', email)}")
             case Unfit(why):
                 found = await self._service.look(purpose, token, now)
                 if isinstance(found, Dead):
@@ -127,20 +114,17 @@ class PasswordPages:
 
     async def show_change(self, request: web.Request) -> web.StreamResponse:
         """GET /me/password"""
-        return self._prove_first(request) or self._page("password.html", request, problem="", refusal=None, minutes=0)
+        return self._page("password.html", request, problem="", refusal=None, minutes=0)
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /me/password: `current`, `password`."""
-        stale = self._prove_first(request)
-        if stale is not None:
-            return stale
         form, visit, session = await read_form(request), visit_of(request), signed_in_of(request)
         now = int(time.time())
         current, new = Secret(form.text("current")), Secret(form.text("password"))
         match await self._service.change(session, current, new, visit.inbound, now):
             case Set(token) if token is not None:
                 signed_in = SignedIn(token, session.is_owner)
-                return self._answers.welcome(visit, signed_in, f"{self._paths.security}?done=password")
+                return self._answers.welcome(visit, signed_in, f"{self._url('security')}?done=password")
             case Unfit(why):
                 return self._page("password.html", request, status=422, problem="unfit", refusal=why, minutes=0)
             case TooOften(until):
@@ -161,7 +145,7 @@ class PasswordPages:
 
     async def well_known(self, request: web.Request) -> web.StreamResponse:
         """GET /.well-known/change-password (W3C): where password managers send people."""
-        return web.Response(status=302, headers={"Location": self._paths.change})
+        return web.Response(status=302, headers={"Location": self._url("password")})
 
     async def not_there(self, request: web.Request) -> web.StreamResponse:
         """The probe by which password managers tell whether unknown addresses are really not found."""
@@ -187,12 +171,5 @@ class PasswordPages:
         """Return the sentence for a refusal, as the pages say it."""
         return self._renderer.translate(refusal.sentence)
 
-    def _prove_first(self, request: web.Request) -> web.Response | None:
-        """The current password is asked for by the form itself; TOTP has its own page."""
-        session = signed_in_of(request)
-        if stale_factor(session, int(time.time()), (Factor.TOTP,)) is None:
-            return None
-        return self._answers.step(Factor.TOTP, Wish(self._paths.change, again=True))
-
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
-        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+        return self._renderer.page(template, visit_of(request), status=status, **context)

@@ -7,15 +7,10 @@ from collections.abc import Iterable
 from gateway.model.factor import Factor, first_missing
 from gateway.model.session import Session
 
-FRESH_SECONDS = 600
+FRESH_SECONDS = 600  # how long a proof lets people change what their account is secured by, or what others may do
 
 
-def stale_factor(
-    session: Session, now: int, wanted: Iterable[Factor] = (Factor.PASSWORD, Factor.TOTP)
-) -> Factor | None:
-    """Return what of `wanted` has to be proved again before something is changed, or None if all of it is fresh.
-
-    TOTP is wanted only of who has set it up.
-    """
+def stale_factor(session: Session, now: int, wanted: Iterable[Factor], seconds: int) -> Factor | None:
+    """Return which of `wanted` was not proved in the last `seconds`, or None. TOTP is wanted of those who have it."""
     required = [factor for factor in wanted if factor is not Factor.TOTP or session.has_totp]
-    return first_missing(required, session.proofs, since=now - FRESH_SECONDS)
+    return first_missing(required, session.proofs, since=now - seconds)

@@ -12,9 +12,11 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
@@ -26,16 +28,16 @@ from gateway.settings.record import Settings
 from gateway.settings.together import is_local
 from gateway.store.location import SQLite, locate
 from gateway.store.readiness import NotReady, check_file
+from gateway.web.routes import Route
 
 RELEASED_AT = 1_767_225_600  # UTC seconds; no clock is right that says earlier
 CLOCK_SECONDS = 300
-NEEDED_PAGES = ("login", "totp", "link", "link_opened", "logout", "static")
 
 
-def problems_of(settings: Settings, pages: Collection[str], now: int) -> Iterator[Said]:
-    """Yield everything for which the gateway can't serve. `pages` are the names of all pages."""
+def problems_of(settings: Settings, routes: Iterable[Route[Any]], now: int) -> Iterator[Said]:
+    """Yield everything for which the gateway can't serve. `routes` are those of all pages, where they are at first."""
     yield from check_machine(now)
-    yield from check_pages(settings, pages)
+    yield from check_pages(settings, {route.name: route for route in routes})
     for number, address in enumerate(settings.listen.addresses):
         yield from check_address(key_of(("listen", "addresses", number)), address)
     if settings.admin.listen:
@@ -67,12 +69,16 @@ def check_machine(now: int) -> Iterator[Said]:
         yield "", f"the pages' templates are missing in {TEMPLATES}; install the package anew"
 
 
-def check_pages(settings: Settings, pages: Collection[str]) -> Iterator[Said]:
+def check_pages(settings: Settings, routes: Mapping[str, Route[Any]]) -> Iterator[Said]:
     for name, path in settings.pages.paths.items():
-        if name not in pages:
-            yield f"pages.paths.{name}", f"there is no such page; there are {', '.join(sorted(pages))}"
-        elif not path and name in NEEDED_PAGES:
+        route = routes.get(name)
+        if route is None:
+            yield f"pages.paths.{name}", f"there is no such page; there are {', '.join(sorted(routes))}"
+        elif not path and route.is_needed:
             yield f"pages.paths.{name}", "nobody can sign in without this page; it can be moved, and not switched off"
+        elif path and replace(route, path=path).variable != route.variable:
+            end = f"end in /{{{route.variable}}}" if route.variable else "have no segment in braces"
+            yield f"pages.paths.{name}", f"the address of this page must {end}, like {route.path}"
 
 
 def check_address(key: str, address: str) -> Iterator[Said]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import uvloop
 
 from gateway.app.gateway import Gateway
+from gateway.app.nouns import ROUTES
 from gateway.observe import logs
 from gateway.observe.logs import get_logger
 from gateway.process.preflight import advice_on, check_newest, problems_of
@@ -28,15 +29,13 @@ from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
 from gateway.settings.mistakes import Said
 from gateway.store.readiness import NotReady, open_ready
 from gateway.throttle.side_work import TURN_SECONDS
-from gateway.web.routes import ROUTES
 
 log = get_logger("worker")
 
 
 def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
     """Return settings that can be served with on this machine. Raises BadSettings with every problem found."""
-    names = {route.name for route in ROUTES}
-    return load(folder, environ, lambda settings: problems_of(settings, names, int(time.time())))
+    return load(folder, environ, lambda settings: problems_of(settings, ROUTES, int(time.time())))
 
 
 def prepare(folder: Path, settings: Settings) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from gateway.accounts.links import LinkState, MailedLink
+from gateway.login.answers import Answers
 from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
 from gateway.model.secret import Secret
 from gateway.signup.service import (
@@ -21,46 +21,44 @@ from gateway.signup.service import (
     TooManySignups,
     UnfitPassword,
 )
-from gateway.web.redirects import Steps, Wish, see_other, sign_in_query
-from gateway.web.rendering import Renderer, minutes_of, seconds_until
+from gateway.web.platform import Platform
+from gateway.web.redirects import Wish, see_other, sign_in_query
+from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import read_form, visit_of
 
 
-@dataclass(frozen=True, slots=True)
-class SignupPaths:
-    """Where the pages are; that of the link up to its token."""
-
-    signup: str
-    confirm: str
-    login: str
-    hint: str
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def signup(self) -> SignupService: ...
 
 
 class SignupPages:
-    def __init__(self, *, service: SignupService, renderer: Renderer, steps: Steps, paths: SignupPaths) -> None:
-        self._service = service
-        self._renderer = renderer
-        self._steps = steps
-        self._paths = paths
+    def __init__(self, needs: Needs) -> None:
+        self._service = needs.signup
+        self._answers = needs.answers
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /signup"""
         if "sent" in request.query:
             return self._page("signup-sent.html", request)
-        return self._form(request, wish=self._steps.wish_of_query(request))
+        return self._form(request, wish=self._answers.wish_of_query(request))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /signup: `name`, `email`, `password`."""
         form, now = await read_form(request), int(time.time())
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
-        wish = self._steps.wish_of_form(form)
+        wish = self._answers.wish_of_form(form)
         shown = spelling_of(email)
         if shown:
             return self._form(request, name, shown, wish=wish, status=422, field="respelled")
         match await self._service.ask(name, email, Secret(form.text("password")), inbound, now, wish.target):
             case Asked():
-                return see_other(f"{self._paths.signup}?sent=1")
+                return see_other(f"{self._url('signup')}?sent=1")
             case BadField(field, why):
                 return self._form(request, name, email, wish=wish, status=422, field=field, problem=why)
             case UnfitPassword(why):
@@ -85,8 +83,8 @@ class SignupPages:
         inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
         match await self._service.confirm(token, password, inbound, now):
             case Confirmed(email):
-                target = self._steps.wish_of_query(request).target
-                return see_other(f"{self._paths.login}?{sign_in_query('confirmed', email, target)}")
+                target = self._answers.wish_of_query(request).target
+                return see_other(f"{self._url('login')}?{sign_in_query('confirmed', email, target)}")
             case NotTheirs(link, until):
                 status, problem = (422, "wrong") if until is None else (429, "locked")
                 wait, who = seconds_until(until or now, now), link.identifier
@@ -118,7 +116,7 @@ class SignupPages:
         return self._page("signup.html", request, status=status, wait=wait, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
-        return self._renderer.page(template, visit_of(request), status=status, paths=self._paths, **context)
+        return self._renderer.page(template, visit_of(request), status=status, **context)
 
 
 def spelling_of(email: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -19,12 +19,11 @@ from gateway.model.account import Unacceptable, check_name, check_tenant
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
-from gateway.policy.freshness import stale_factor
 from gateway.sessions import rows as session_rows
 from gateway.sessions.reach import Reaches
 from gateway.store import Store, Transaction
-from gateway.web.redirects import Steps, Wish, see_other
-from gateway.web.rendering import Renderer
+from gateway.web.platform import Platform
+from gateway.web.redirects import see_other
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
 
 DONE = ("added", "renamed", "suspended", "resumed", "claimed", "released", "proved")
@@ -97,25 +96,19 @@ class TenantService:
         return TenantResult.DONE
 
 
-class TenantPages:
-    """`path` is where the page is, `accounts_path` the list of people that it leads to."""
+class Needs(Platform, Protocol):
+    @property
+    def reaches(self) -> Reaches: ...
+    @property
+    def tenants(self) -> TenantService: ...
 
-    def __init__(
-        self,
-        *,
-        service: TenantService,
-        reaches: Reaches,
-        renderer: Renderer,
-        steps: Steps,
-        path: str,
-        accounts_path: str,
-    ) -> None:
-        self._service = service
-        self._reaches = reaches
-        self._renderer = renderer
-        self._steps = steps
-        self._path = path
-        self._accounts_path = accounts_path
+
+class TenantPages:
+    def __init__(self, needs: Needs) -> None:
+        self._service = needs.tenants
+        self._reaches = needs.reaches
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /ops/tenants"""
@@ -127,9 +120,6 @@ class TenantPages:
         Suspending asks first.
         """
         form, owner = await read_form(request), signed_in_of(request)
-        stale = stale_factor(owner, int(time.time()))
-        if stale is not None:
-            return self._steps.step(stale, Wish(f"{self._path}?done=proved", again=True))
         try:
             if form.text("do") == "suspended" and not form.is_confirmed:
                 return await self._ask(request, check_tenant(form.text("tenant")))
@@ -137,7 +127,7 @@ class TenantPages:
         except Unacceptable as error:
             return await self._page(request, problem=str(error))
         if result is TenantResult.DONE:
-            return see_other(f"{self._path}?done={form.text('do')}")
+            return see_other(f"{self._url('ops_tenants')}?done={form.text('do')}")
         return await self._page(request, problem=result.value)
 
     async def _change(self, owner: Session, form: Form, inbound: Inbound, now: int) -> TenantResult:
@@ -172,9 +162,9 @@ class TenantPages:
             kind="suspended",
             subject=slug,
             reach=await self._reaches.of_tenant(slug, int(time.time())),
-            action=self._path,
+            action=self._url("ops_tenants"),
             fields={"do": "suspended", "tenant": slug},
-            back=self._path,
+            back=self._url("ops_tenants"),
         )
 
     async def _page(self, request: web.Request, problem: str = "") -> web.Response:
@@ -184,8 +174,6 @@ class TenantPages:
             "tenants": tenants,
             "claims": claimed,
             "own": signed_in_of(request).tenant,
-            "path": self._path,
-            "accounts_path": self._accounts_path,
             "done": done if done in DONE else "",
             "problem": problem,
         }

@@ -24,7 +24,6 @@ from gateway.wire.failures import Failure
 log = get_logger("pages")
 
 MAX_FORM_BYTES = 65_536
-FOREIGN_FORM_PATH = "/_gateway/keep-foreign"  # the one page that takes forms of other sites, and only to show them
 MAX_WAITING = 20_000  # tickets; more than there can be requests at once
 TICKET = "Gateway-Ticket"
 SERVER = "otium-gateway"
@@ -49,10 +48,13 @@ class Desk:
         return self._visits.pop(ticket, None)
 
 
-def pages_application(renderer: Renderer, desk: Desk, origins: Collection[str], judge: Judge) -> web.Application:
+def pages_application(
+    renderer: Renderer, desk: Desk, origins: Collection[str], judge: Judge, takes_foreign: Collection[str]
+) -> web.Application:
     """Return an application without routes, in which every request is known and every form is our own.
 
     `origins` are those of the site. `judge` says who a request is from by now, or None if its page is no more for them.
+    `takes_foreign` are the paths to which a form of another site may come.
     """
 
     @web.middleware
@@ -64,7 +66,7 @@ def pages_application(renderer: Renderer, desk: Desk, origins: Collection[str], 
         request[VISIT] = visit
         request[JUDGE] = judge
         is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
-        is_own = request.path == FOREIGN_FORM_PATH or is_own_post(visit.inbound, origins)
+        is_own = request.path in takes_foreign or is_own_post(visit.inbound, origins)
         if is_taken and request.method not in ("GET", "HEAD") and not is_own:
             return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
         return await answer(request, handler, renderer, visit)

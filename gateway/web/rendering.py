@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gettext
-import mimetypes
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 
 import jinja2
 import jinja2.ext
@@ -19,6 +17,7 @@ from gateway.model.session import Session
 from gateway.settings.places import LOCALES, TEMPLATES
 from gateway.settings.record import Pages
 from gateway.throttle.slices import Slices
+from gateway.web.routes import Urls
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
 
@@ -64,22 +63,9 @@ def minutes_of(seconds: int) -> int:
 
 
 class Renderer:
-    """Renders templates and serves the few static files, which lie below `static_path`.
+    """`is_https`: whether browsers may insist on it. `version` is that of the static files."""
 
-    `is_https`: whether browsers may insist on it.
-    """
-
-    def __init__(
-        self,
-        settings: Pages,
-        *,
-        is_https: bool,
-        sign_out_path: str,
-        security_path: str,
-        people_path: str,
-        operations_path: str,
-        static_path: str,
-    ) -> None:
+    def __init__(self, settings: Pages, url: Urls, *, is_https: bool, version: str) -> None:
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -94,7 +80,6 @@ class Renderer:
         self._environment.filters["stamp_text"] = stamp_text
         translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
-        self._static = self._load_static(settings)
         self._translations = translations
         # For sentences that a template is given; `_()` is for those that stand in it, and takes them for markup.
         self._environment.filters["translated"] = self.translate
@@ -118,13 +103,9 @@ class Renderer:
                 State.DISABLED: _("Disabled"),
             },
             brand=settings,
-            sign_out_path=sign_out_path,
-            security_path=security_path,
-            people_path=people_path,
-            operations_path=operations_path,
-            static=static_path,
+            url=url,
             language=settings.language,
-            version=sha256(b"".join(content for content, _ in self._static.values())).hexdigest()[:12],
+            version=version,
         )
 
     def page(
@@ -198,26 +179,6 @@ class Renderer:
         """The headers of every page, for answers that the edge makes itself."""
         return self._headers
 
-    async def static(self, request: web.Request) -> web.StreamResponse:
-        """Serve one of the files read at the start: there is no path to walk out of."""
-        found = self._static.get(request.match_info["name"])
-        if found is None:
-            raise web.HTTPNotFound
-        content, content_type = found
-        headers = {"Cache-Control": "public, max-age=86400"}
-        return web.Response(body=content, content_type=content_type, charset="utf-8", headers=headers)
-
-    def _load_static(self, settings: Pages) -> dict[str, tuple[bytes, str]]:
-        files = {
-            path.name: (path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
-            for path in sorted((TEMPLATES / "static").iterdir())
-        }
-        # The colours come from the settings, and the policy allows no style within a page.
-        brand = self._environment.get_template("brand.css").render(
-            accent=settings.accent, ink=readable_on(settings.accent)
-        )
-        return {**files, "brand.css": (brand.encode(), "text/css")}
-
 
 def write_moment(at: int | None) -> Markup:
     """Return a time (UTC seconds) as people read it, in UTC as on every page; a script may tell their own zone."""
@@ -237,15 +198,3 @@ def write_stamp(at: int) -> Markup:
 
 def stamp_text(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
-
-
-def readable_on(colour: str) -> str:
-    """Return the text colour, black or white, with the higher contrast on `colour` (WCAG 2.2, relative luminance)."""
-    luminance = relative_luminance(colour)
-    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
-
-
-def relative_luminance(colour: str) -> float:
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

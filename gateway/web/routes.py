@@ -1,135 +1,187 @@
-"""The one table of the gateway's own pages: what each is called, where it is, and who may open it."""
+"""Routes: what each of our pages is called, where it is, who may open it, and what is asked before its handler runs.
+
+A noun declares its routes beside its pages, at module level: the table is read without making an object, by `explain`,
+by `check-config` and by the rules of the gate. Handlers are methods of the noun's page class, given by reference; they
+are bound when a worker makes that object (`Pages.bind`), and `web/guards.py` enforces what their route declares.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar
 
+from aiohttp import web
+
+from gateway.model.factor import Factor
 from gateway.policy.decision import Need, Rules
+from gateway.policy.freshness import FRESH_SECONDS
 from gateway.settings.record import Settings
 from gateway.web.return_to import DeadEnds
+from gateway.web.visit import Form
+
+P = TypeVar("P")  # the noun's page class
+N = TypeVar("N", contravariant=True)  # what its pages are built from
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PageHandler = Callable[[P, web.Request], Awaitable[web.StreamResponse]]
+
+FIXED = ("/_gateway/", "/.well-known/")  # other programs look for these where they are
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One of the gateway's own pages. A path may end in one variable segment, `{name}`, and has no other."""
+class Fresh:
+    """Re-authentication: each of `factors` must have been proved in the last `seconds`, TOTP by those who have it.
+
+    It is asked of GET as well, unless `only_post`; `when` limits it to some requests. The proof leads back to the page
+    `back` (by default the route itself), with what was given as `carry`, and with `done=proved` if `is_announced`.
+    """
+
+    factors: tuple[Factor, ...] = (Factor.PASSWORD, Factor.TOTP)
+    seconds: int = FRESH_SECONDS
+    only_post: bool = False
+    when: Callable[[web.Request, Form], bool] | None = None
+    back: str = ""
+    carry: tuple[str, ...] = ()
+    is_announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[P]):
+    """One of our own pages. A path may end in one variable segment, `{name}`, and has no other."""
 
     name: str
     path: str
     need: Need
+    _: KW_ONLY
+    get: PageHandler[P] | None = None
+    post: PageHandler[P] | None = None
+    fresh: Fresh | None = None
+    refuses_blocked: bool = False
+    """People at blocked addresses don't get there, unless they are signed in."""
+    needs_mail: Literal["", "password", "signup", "email", "invitation"] = ""
+    """What can't be done here without a mail server."""
+    is_dead_end: bool = False
+    """Nobody is led there after signing in."""
+    is_needed: bool = False
+    """Nobody could sign in without it: it can be moved, and not switched off."""
+    is_served: Callable[[Settings], bool] | None = None
+    """Whether the settings have it. The address of a page that is not served is the application's."""
+    by_dispatcher: bool = False
+    """There is no handler: the dispatcher answers."""
+
+    def __post_init__(self) -> None:
+        if self.by_dispatcher is bool(self.get or self.post):
+            raise ValueError(f"the route {self.name} needs a handler, or the dispatcher to answer it, and not both")
+        if self.fresh is not None and self.need is Need.NOBODY:
+            raise ValueError(f"the route {self.name} is open to people who have proved nothing")
+
+    @property
+    def variable(self) -> str:
+        """The name of the last segment, if it is variable."""
+        return self.path.partition("{")[2].rstrip("}")
+
+    @property
+    def parent(self) -> str:
+        """The path up to what is variable in it."""
+        return self.path.partition("{")[0]
+
+    def handlers(self) -> Iterator[tuple[str, PageHandler[P]]]:
+        """Yield each method that is taken, and its handler."""
+        if self.get is not None:
+            yield "GET", self.get
+            yield "HEAD", self.get
+        if self.post is not None:
+            yield "POST", self.post
 
 
-ROUTES = (
-    Route("login", "/login", Need.NOBODY),
-    Route("totp", "/login/totp", Need.NOBODY),
-    Route("backup", "/login/backup", Need.NOBODY),
-    Route("link", "/login/link", Need.NOBODY),
-    Route("link_opened", "/login/link/{token}", Need.NOBODY),
-    Route("form", "/login/form/{token}", Need.SESSION),
-    Route("clear", "/login/clear", Need.SESSION),
-    Route("logout", "/logout", Need.NOBODY),
-    Route("forgot", "/forgot-password", Need.NOBODY),
-    Route("reset", "/reset-password/{token}", Need.NOBODY),
-    Route("invite", "/invite/{token}", Need.NOBODY),
-    Route("signup", "/signup", Need.NOBODY),
-    Route("signup_confirm", "/signup/{token}", Need.NOBODY),
-    Route("email", "/me/email", Need.SESSION),
-    Route("email_confirm", "/me/email/{token}", Need.NOBODY),
-    Route("email_old", "/me/email-change/{token}", Need.NOBODY),
-    Route("email_undo", "/me/email-undo/{token}", Need.NOBODY),
-    Route("password", "/me/password", Need.SESSION),
-    Route("password_hint", "/_gateway/password-hint", Need.NOBODY),
-    Route("change_password", "/.well-known/change-password", Need.NOBODY),
-    Route("not_there", "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", Need.NOBODY),
-    Route("security", "/me/security", Need.SESSION),
-    Route("security_totp", "/me/security/totp", Need.SESSION),
-    Route("security_codes", "/me/security/codes", Need.SESSION),
-    Route("security_off", "/me/security/off", Need.SESSION),
-    Route("sessions", "/me/sessions", Need.SESSION),
-    Route("sessions_revoke", "/me/sessions/revoke", Need.SESSION),
-    Route("sessions_others", "/me/sessions/others", Need.SESSION),
-    Route("device_revoke", "/devices/revoke/{token}", Need.NOBODY),
-    Route("ops", "/ops", Need.OWNER),
-    Route("ops_unlock", "/ops/unlock", Need.OWNER),
-    Route("ops_block", "/ops/block", Need.OWNER),
-    Route("ops_unblock", "/ops/unblock", Need.OWNER),
-    Route("ops_audit", "/ops/audit", Need.OWNER),
-    Route("ops_audit_export", "/ops/audit/export", Need.OWNER),
-    Route("audit", "/admin/audit", Need.ADMIN),
-    Route("audit_export", "/admin/audit/export", Need.ADMIN),
-    *(
-        Route(f"{name}{more}", f"{path}{below}", need)
-        for name, path, need in (
-            ("accounts", "/admin/accounts", Need.ADMIN),
-            ("ops_accounts", "/ops/accounts", Need.OWNER),
-        )
-        for more, below in (
-            ("", ""),
-            ("_member", "/member"),
-            ("_invite", "/invite"),
-            ("_import", "/import"),
-            ("_import_start", "/import/start"),
-            ("_reset", "/reset-2fa"),
-            ("_sign_out", "/sign-out"),
-        )
-    ),
-    Route("ops_tenants", "/ops/tenants", Need.OWNER),
-    Route("static", "/_gateway/static/{name}", Need.NOBODY),
-    Route("auth", "/_gateway/auth", Need.NOBODY),
-    Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY),
-)
+@dataclass(frozen=True, slots=True)
+class HandedOver(Generic[P]):
+    """A handler to which the dispatcher hands a POST over, under a path that nobody else gets to."""
 
-FIXED = ("/_gateway/", "/.well-known/")
-SIGNUP = ("signup", "signup_confirm")
-NO_PAGES = ("static", "auth", "password_hint")
-# The routes of signing in, but for the page of a kept form, which people sign in to see.
-SIGN_IN = tuple(route.name for route in ROUTES if f"{route.path}/".startswith("/login/") and route.name != "form")
+    path: str
+    post: PageHandler[P]
+    takes_foreign: bool = False
+    """Also a form that another site has sent, which every other handler refuses."""
 
 
-def routes_of(settings: Settings) -> dict[str, Route]:
-    """Return the routes by name, moved or left out as `[pages]` says."""
-    routes = (replace(route, path=settings.pages.paths.get(route.name, route.path)) for route in placed(settings))
-    is_off = settings.signup.mode == "off"  # then these addresses are the application's, which may have its own signup
-    return {route.name: route for route in routes if route.path and not (is_off and route.name in SIGNUP)}
+class Pages(Generic[N, P]):
+    """A noun's routes, and how the object with their handlers is made from what it needs."""
+
+    def __init__(self, build: Callable[[N], P], *routes: Route[P], handed_over: tuple[HandedOver[P], ...] = ()) -> None:
+        self._build = build
+        self.routes = routes
+        self.handed_over = handed_over
+
+    def bind(
+        self, needs: N, served: Mapping[str, Route[Any]], guard: Callable[[Route[Any], Handler], Handler]
+    ) -> Iterator[tuple[str, str, Handler]]:
+        """Make the object; yield method, path and guarded handler of each page that is served."""
+        pages = self._build(needs)
+        for route in self.routes:
+            for method, handler in route.handlers() if route.name in served else ():
+                yield method, served[route.name].path, guard(route, partial(handler, pages))
+        for handed in self.handed_over:
+            yield "POST", handed.path, partial(handed.post, pages)
 
 
-def placed(settings: Settings) -> Iterator[Route]:
+def serve(routes: Iterable[Route[Any]], settings: Settings) -> dict[str, Route[Any]]:
+    """Return the routes that are served, by name and where `[pages]` has put them."""
+    moved = settings.pages.paths
+    placed = (replace(route, path=moved.get(route.name, route.path)) for route in place(routes, settings))
+    return {route.name: route for route in placed if route.path and (not route.is_served or route.is_served(settings))}
+
+
+def place(routes: Iterable[Route[Any]], settings: Settings) -> Iterator[Route[Any]]:
     """Yield every route below the prefix, save those that stand where other programs look for them."""
-    for route in ROUTES:
+    for route in routes:
         is_fixed = route.path.startswith(FIXED)
         yield route if is_fixed else replace(route, path=settings.pages.prefix + route.path)
 
 
-def paths_of(settings: Settings) -> dict[str, str]:
-    """Return every route's path, up to its variable; that of a page that is switched off is where it would be."""
-    routes = {route.name: route for route in placed(settings)} | routes_of(settings)
-    return {name: route.path.partition("{")[0] for name, route in routes.items()}
+class Urls:
+    """Says where the pages are. One that is not served is where it would be."""
+
+    def __init__(self, routes: Iterable[Route[Any]], settings: Settings) -> None:
+        table = tuple(routes)
+        self._served = serve(table, settings)
+        self._routes = {route.name: route for route in place(table, settings)} | self._served
+        self._origin = settings.public_url.rstrip("/")
+
+    def __call__(self, name: str, /, **segment: str) -> str:
+        """Return the path of the page `name`; its variable segment is given by name, as in `token="…"`."""
+        route = self._routes[name]
+        if tuple(segment) != tuple(filter(None, (route.variable,))):
+            raise TypeError(f"the page {name} has {route.path}, and not {', '.join(segment)}")
+        return route.parent + "".join(segment.values())
+
+    def address(self, name: str, /, **segment: str) -> str:
+        """Return the whole address of a page, as for a mail."""
+        return self._origin + self(name, **segment)
+
+    def serves(self, name: str) -> bool:
+        return name in self._served
 
 
-def dead_ends_of(settings: Settings) -> DeadEnds:
+def find_dead_ends(routes: Iterable[Route[Any]], settings: Settings) -> DeadEnds:
     """Return at which paths signing in should not end, by where the pages are."""
-    routes = routes_of(settings)
-    paths = [routes[name].path for name in (*SIGN_IN, "logout", *NO_PAGES) if name in routes]
-    below = [path.partition("{")[0] for path in paths if "{" in path]
+    table = tuple(routes)
+    served, url = serve(table, settings), Urls(table, settings)
+    ends = [route for route in served.values() if route.is_dead_end]
+    below = [route.parent for route in ends if route.variable]
     if "login" not in settings.pages.paths:  # below an address that the operator chose, the application may have pages
-        below.append(f"{routes['login'].path}/")
-    pages = frozenset(path for path in paths if "{" not in path)
-    return DeadEnds(pages, tuple(below), paths_of(settings)["form"])
+        below.append(f"{url('login')}/")
+    return DeadEnds(frozenset(route.path for route in ends if not route.variable), tuple(below), url("form", token=""))
 
 
-def secret_parents(routes: Iterable[Route]) -> tuple[str, ...]:
+def secret_parents(routes: Iterable[Route[Any]]) -> tuple[str, ...]:
     """Return the paths below which a segment lets in whoever knows it."""
-    return tuple(route.path.removesuffix("{token}") for route in routes if route.path.endswith("/{token}"))
+    return tuple(route.parent for route in routes if route.variable == "token")
 
 
-def rules_of(settings: Settings) -> Rules:
-    """Return what the gate goes by: the access file and the routes."""
-    exact: dict[str, Need] = {}
-    parents: dict[str, Need] = {}
-    for route in routes_of(settings).values():
-        parent, _, last = route.path.rpartition("/")
-        if last.startswith("{"):
-            parents[parent] = route.need
-        else:
-            exact[route.path] = route.need
-    return replace(settings.access.rules, pages=exact, page_parents=parents)
+def add_pages(rules: Rules, served: Mapping[str, Route[Any]]) -> Rules:
+    """Return what the gate goes by: the rules of the access file, and the pages that are served."""
+    exact = {route.path: route.need for route in served.values() if not route.variable}
+    parents = {route.parent.rstrip("/"): route.need for route in served.values() if route.variable}
+    return replace(rules, pages=exact, page_parents=parents)

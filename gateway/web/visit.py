@@ -62,11 +62,16 @@ class Form:
         return self.text("confirmed") == "yes"
 
 
+FORM = web.RequestKey("form", Form)
+
+
 async def read_form(request: web.Request) -> Form:
-    """Read a urlencoded or multipart form of at most 64 kB. Raises HTTPBadRequest where it is broken."""
-    form = Form(await sent.read_texts(request))
-    await look_again(request)
-    return form
+    """Read a urlencoded or multipart form of at most 64 kB, once. Raises HTTPBadRequest where it is broken."""
+    if FORM not in request:
+        form = Form(await sent.read_texts(request))
+        await look_again(request)
+        request[FORM] = form
+    return request[FORM]
 
 
 async def read_file(request: web.Request, name: str, max_bytes: int) -> bytes:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.cli.proxies import log_map, pages_location, pages_matcher
 from gateway.settings import Settings
 from gateway.settings.record import Pages, Signup
-from gateway.web.routes import routes_of
+from gateway.web.routes import serve
 from tests.support.gateway import Gateway
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -45,7 +46,7 @@ def test_the_log_shows_no_secret_of_a_page_that_was_moved() -> None:
 def test_the_location_is_every_page_and_what_lies_below_one() -> None:
     settings = Settings(pages=Pages(prefix="/_gateway", paths=MOVED))
     matches = re.compile(pages_location(settings).removeprefix('~ "').removesuffix('"')).search
-    routes = routes_of(settings)
+    routes = serve(ROUTES, settings)
     assert len(routes) > 40
     for name, route in routes.items():
         assert bool(matches(re.sub(r"\{.*\}", "x", route.path))) == (name != "auth"), route.path
@@ -72,7 +73,7 @@ def test_the_samples_lead_every_page_to_the_gateway_and_copy_every_header(name: 
     text = (CONFIG / name).read_text()
     found = re.search(pattern, text)
     assert found is not None
-    for route, page in routes_of(Settings()).items():
+    for route, page in serve(ROUTES, Settings()).items():
         assert bool(re.match(found[1], re.sub(r"\{.*\}", "x", page.path))) == (route != "auth"), page.path
     for other in ("/", "/x", "/loginx", "/x/login", "/_gateway/auth", "/admin", "/opsx"):
         assert not re.match(found[1], other), other

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.app.nouns import ROUTES
 from gateway.settings.record import Pages, Settings
 from gateway.web.return_to import safe_return
-from gateway.web.routes import ROUTES, Route, dead_ends_of
+from gateway.web.routes import Route, find_dead_ends
 
-DEFAULT = dead_ends_of(Settings())
-MOVED = dead_ends_of(
+DEFAULT = find_dead_ends(ROUTES, Settings())
+MOVED = find_dead_ends(
+    ROUTES,
     Settings(
         pages=Pages(
             paths={
@@ -24,9 +26,9 @@ MOVED = dead_ends_of(
                 "auth": "/check",
             }
         )
-    )
+    ),
 )
-BELOW = dead_ends_of(Settings(pages=Pages(prefix="/_gateway")))
+BELOW = find_dead_ends(ROUTES, Settings(pages=Pages(prefix="/_gateway")))
 DEAD = ("login", "totp", "backup", "link", "link_opened", "clear", "logout", "static", "auth", "password_hint")
 
 
@@ -127,6 +129,6 @@ def test_everything_else_comes_back_where_the_pages_are_below_a_prefix(text: str
 
 
 def test_an_address_whose_page_is_switched_off_is_the_applications() -> None:
-    off = dead_ends_of(Settings(pages=Pages(paths={"auth": "", "form": ""})))
+    off = find_dead_ends(ROUTES, Settings(pages=Pages(paths={"auth": "", "form": ""})))
     for path in ("/_gateway/auth", "/login/form/x"):
         assert safe_return(path, off) == path

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.web.routes import ROUTES, Route
+from gateway.app.nouns import ROUTES
+from gateway.web.routes import Route
 from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, SAID_BY_PROXIES
 from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support import servers

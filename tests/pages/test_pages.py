@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.app.nouns import ROUTES
 from gateway.model.inbound import Inbound
-from gateway.settings.record import Pages
+from gateway.settings.record import Pages, Settings
 from gateway.web.application import MAX_WAITING, Desk
-from gateway.web.rendering import RETRY_SECONDS, Renderer, readable_on, relative_luminance
+from gateway.web.rendering import RETRY_SECONDS, Renderer
+from gateway.web.routes import Urls
+from gateway.web.static_files import readable_on, relative_luminance
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
 
@@ -28,15 +31,7 @@ def renderer() -> Renderer:
 
 
 def make_renderer(brand: Pages, is_https: bool) -> Renderer:
-    return Renderer(
-        brand,
-        is_https=is_https,
-        sign_out_path="/logout",
-        security_path="/me/security",
-        people_path="/admin/accounts",
-        operations_path="/ops",
-        static_path="/_gateway/static/",
-    )
+    return Renderer(brand, Urls(ROUTES, Settings()), is_https=is_https, version="1")
 
 
 def visit() -> Visit:

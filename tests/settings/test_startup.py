@@ -9,23 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.process.preflight import RELEASED_AT, advice_on, check_newest, problems_of
 from gateway.process.worker import load_checked
 from gateway.settings import BadSettings, Settings
 from gateway.settings.record import Admin, AuditSettings, Listen, Mail, Pages, StoreSettings
-from gateway.web.routes import ROUTES
 from tests.settings.test_load import SECRET, problems
 from tests.support.gateway import Gateway
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
-NAMES = {route.name for route in ROUTES}
 NOW = RELEASED_AT + 1_000_000
 HTTPS = "https://app.example.com"
 
 
 def found(settings: Settings, now: int = NOW) -> list[str]:
-    return [f"{key}: {reason}" for key, reason in problems_of(settings, NAMES, now)]
+    return [f"{key}: {reason}" for key, reason in problems_of(settings, ROUTES, now)]
 
 
 def store_in(folder: Path) -> StoreSettings:
@@ -73,6 +72,9 @@ def test_a_clock_that_can_only_be_wrong_stops_the_start(tmp_path: Path) -> None:
 
 PROBLEMS = [
     (Settings(pages=Pages(paths={"loginn": "/x"})), "pages.paths.loginn: there is no such page; there are accounts"),
+    (Settings(pages=Pages(paths={"reset": "/x"})), "pages.paths.reset: the address of this page must end in /{token}"),
+    (Settings(pages=Pages(paths={"invite": "/x/{key}"})), "pages.paths.invite: the address of this page must end in"),
+    (Settings(pages=Pages(paths={"login": "/x/{key}"})), "pages.paths.login: the address of this page must have no"),
     (Settings(pages=Pages(paths={"logout": ""})), "pages.paths.logout: nobody can sign in without this page"),
     (
         Settings(listen=Listen(addresses=("203.0.113.9:8000",))),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.policy.decision import Need
-from gateway.web.routes import ROUTES
 from tests.support.gateway import PEOPLE, Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.policy.decision import Need
-from gateway.web.routes import ROUTES
 from gateway.wire.cookies import SENT_COOKIE
 from tests.support.gateway import COOKIE, ORIGIN, PROXY, Gateway
 from tests.support.mail import Mailbox

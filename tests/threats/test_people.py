@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.policy.decision import Need
-from gateway.web.routes import ROUTES
 from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in
 from tests.support.person import Person, code_of, key_on

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.nouns import ROUTES
 from gateway.policy.decision import Need
-from gateway.web.routes import ROUTES, Route
+from gateway.web.routes import Route
 from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, Gateway, cookie_of
 from tests.support.person import Person
 from tests.support.raw import Response, get

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.routes import ROUTES, Route
+from gateway.app.nouns import ROUTES
+from gateway.web.routes import Route
 from gateway.wire.http1 import METHODS
 from tests.support import servers
 from tests.support.gateway import ORIGIN, Gateway

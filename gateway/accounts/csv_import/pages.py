@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from gateway.accounts.csv_import.importer import Importer, OverQuota
 from gateway.accounts.csv_import.reading import UnreadableFile
 from gateway.accounts.csv_import.rows import Preview
-from gateway.accounts.pages import AccountsPaths, actor_of
-from gateway.accounts.people import Actor
+from gateway.accounts.people_set import PeopleSet
 from gateway.model.account import Module
-from gateway.policy.freshness import stale_factor
-from gateway.web.redirects import Steps, Wish, see_other
-from gateway.web.rendering import Renderer
-from gateway.web.visit import asked_of, read_file, read_form, signed_in_of, visit_of
+from gateway.web.platform import Platform
+from gateway.web.redirects import see_other
+from gateway.web.visit import asked_of, read_file, read_form, visit_of
 
 MAX_FILE_BYTES = 2_000_000
 
 
-class ImportPages:
-    """`is_owners`: these are the owner's pages, where each row names its tenant."""
+class Needs(Platform, Protocol):
+    @property
+    def importer(self) -> Importer: ...
 
-    def __init__(
-        self, *, importer: Importer, renderer: Renderer, steps: Steps, paths: AccountsPaths, is_owners: bool
-    ) -> None:
-        self._importer = importer
-        self._renderer = renderer
-        self._steps = steps
-        self._paths = paths
-        self._is_owners = is_owners
+
+class ImportPages:
+    """On the owner's pages each row of a file names its tenant."""
+
+    def __init__(self, needs: Needs, *, people: PeopleSet) -> None:
+        self._importer = needs.importer
+        self._renderer = needs.renderer
+        self._people = people
+        self._at = partial(people.path, needs.url)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/import: the form; with `id`, what would become of a file, or how far it is."""
         import_id = asked_of(request, "id")
         if not import_id:
             return self._page("import.html", request, problem="")
-        found = await self._importer.find(self._actor(request), import_id)
+        found = await self._importer.find(self._people.actor_of(request), import_id)
         if found is None:
             raise web.HTTPNotFound
         work, more = found
@@ -52,26 +53,20 @@ class ImportPages:
         if not content:
             return self._page("import.html", request, status=422, problem="choose a file first")
         try:
-            import_id = await self._importer.keep(self._actor(request), content, int(time.time()))
+            import_id = await self._importer.keep(self._people.actor_of(request), content, int(time.time()))
         except UnreadableFile as error:
             return self._page("import.html", request, status=422, problem=str(error))
         except OverQuota as error:
             return self._page("import.html", request, status=429, wait=error.seconds, problem="quota")
-        return see_other(f"{self._paths.bulk}?id={import_id}")
+        return see_other(f"{self._at('import')}?id={import_id}")
 
     async def start(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/import/start: `id`. There may be admins among them, so it asks for a fresh proof."""
+        """POST /admin/accounts/import/start: `id`."""
         import_id = (await read_form(request)).text("id")
-        stale = stale_factor(signed_in_of(request), int(time.time()))
-        if stale is not None:
-            return self._steps.step(stale, Wish(f"{self._paths.bulk}?id={import_id}", again=True))
         inbound = visit_of(request).inbound
-        if not await self._importer.start(self._actor(request), import_id, inbound, int(time.time())):
+        if not await self._importer.start(self._people.actor_of(request), import_id, inbound, int(time.time())):
             raise web.HTTPNotFound
-        return see_other(f"{self._paths.bulk}?id={import_id}")
-
-    def _actor(self, request: web.Request) -> Actor:
-        return actor_of(request, is_owners=self._is_owners)
+        return see_other(f"{self._at('import')}?id={import_id}")
 
     def _page(
         self,
@@ -82,5 +77,7 @@ class ImportPages:
         wait: int = 0,
         **context: Any,
     ) -> web.Response:
-        context |= {"paths": self._paths, "is_owners": self._is_owners}
-        return self._renderer.page(template, visit_of(request), status=status, wait=wait, **context)
+        visit = visit_of(request)
+        return self._renderer.page(
+            template, visit, status=status, wait=wait, people_url=self._at, is_owners=self._people.is_owners, **context
+        )

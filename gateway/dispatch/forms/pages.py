@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from typing import Protocol
 
 from aiohttp import web
 
 from gateway.dispatch.forms.record import MAX_BYTES, describe, read_form
 from gateway.dispatch.forms.service import KeptForms, Receipt
+from gateway.web.platform import Platform
 from gateway.web.redirects import see_other, set_cookie
-from gateway.web.rendering import Renderer
 from gateway.web.return_to import lost_query, way_query
 from gateway.web.visit import Visit, visit_of
 from gateway.wire.cookies import FORM_COOKIE
@@ -18,17 +19,21 @@ from gateway.wire.cookies import FORM_COOKIE
 COOKIE_SECONDS = 30 * 86_400  # longer than any form is kept: those of several tabs share it
 
 
-class FormPages:
-    """`path` is where a kept form is shown, up to its token; `origins` are those of the site."""
+class Needs(Platform, Protocol):
+    @property
+    def kept_forms(self) -> KeptForms: ...
+    @property
+    def origins(self) -> Collection[str]: ...
 
-    def __init__(
-        self, *, forms: KeptForms, renderer: Renderer, path: str, sign_in_path: str, origins: Collection[str]
-    ) -> None:
-        self._forms = forms
-        self._renderer = renderer
-        self._path = path
-        self._sign_in_path = sign_in_path
-        self._origins = origins
+
+class FormPages:
+    """`origins` are those of the site."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._forms = needs.kept_forms
+        self._origins = needs.origins
+        self._renderer = needs.renderer
+        self._url = needs.url
 
     async def keep(self, request: web.Request) -> web.StreamResponse:
         """A form that can't be forwarded now (handed over by the front): keep it, and ask to sign in."""
@@ -51,14 +56,14 @@ class FormPages:
         return self._kept(receipt) if receipt else self._not_kept(visit)
 
     def _kept(self, receipt: Receipt) -> web.Response:
-        response = see_other(f"{self._path}{receipt.token.reveal()}")
+        response = see_other(self._url("form", token=receipt.token.reveal()))
         if receipt.browser is not None:
             set_cookie(response, FORM_COOKIE.decode("ascii"), receipt.browser, COOKIE_SECONDS)
         return response
 
     def _not_kept(self, visit: Visit) -> web.Response:
         way, lost = way_query(visit.inbound, self._origins), lost_query(visit.inbound, self._origins)
-        return see_other(f"{self._sign_in_path}?{way}&{lost}")
+        return see_other(f"{self._url('login')}?{way}&{lost}")
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/form/{token}; `show=1` unmasks what looks like a secret."""

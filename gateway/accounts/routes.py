@@ -1,0 +1,80 @@
+"""The pages about people, an admin's and the owner's, and those on which people change their own email."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gateway.accounts import invite_pages, pages
+from gateway.accounts.csv_import import pages as import_pages
+from gateway.accounts.csv_import.pages import ImportPages
+from gateway.accounts.email_pages import EmailPages
+from gateway.accounts.invite_pages import InvitePages, invites_admin
+from gateway.accounts.pages import AccountsPages, changes_rights
+from gateway.accounts.people_set import PeopleSet
+from gateway.policy.decision import Need
+from gateway.web.routes import Fresh, Pages, Route
+
+EMAIL = Pages(
+    EmailPages,
+    Route(
+        "email", "/me/email", Need.SESSION, get=EmailPages.show_own, post=EmailPages.ask,
+        fresh=Fresh(is_announced=True), needs_mail="email",
+    ),
+    Route(
+        "email_confirm", "/me/email/{token}", Need.NOBODY, get=EmailPages.show, post=EmailPages.confirm,
+        refuses_blocked=True,
+    ),
+    Route("email_old", "/me/email-change/{token}", Need.NOBODY, get=EmailPages.show_old, post=EmailPages.answer_old),
+    Route("email_undo", "/me/email-undo/{token}", Need.NOBODY, get=EmailPages.show_undo, post=EmailPages.undo),
+)  # fmt: skip
+
+
+def people_pages(
+    name: str, path: str, need: Need
+) -> tuple[
+    Pages[pages.Needs, AccountsPages], Pages[invite_pages.Needs, InvitePages], Pages[import_pages.Needs, ImportPages]
+]:
+    """Return one of the two sets of pages about people: `name` and `path` are those of the list."""
+    people = PeopleSet(name, is_owners=need is Need.OWNER)
+    shows, invites, imports = AccountsPages, InvitePages, ImportPages
+    return (
+        Pages(
+            partial(AccountsPages, people=people),
+            Route(name, path, need, get=shows.show),
+            Route(
+                f"{name}_member", f"{path}/member", need, get=shows.show_member, post=shows.change,
+                fresh=Fresh(only_post=True, when=changes_rights, carry=("account",), is_announced=True),
+            ),
+            Route(
+                f"{name}_reset", f"{path}/reset-2fa", need, get=shows.confirm_reset, post=shows.reset,
+                fresh=Fresh(carry=("account",)),
+            ),
+            # It asks for no fresh proof: it only takes away.
+            Route(f"{name}_sign_out", f"{path}/sign-out", need, get=shows.confirm_sign_out, post=shows.sign_out),
+        ),
+        Pages(
+            partial(InvitePages, people=people),
+            Route(
+                f"{name}_invite", f"{path}/invite", need, get=invites.show, post=invites.invite,
+                fresh=Fresh(only_post=True, when=partial(invites_admin, people)), needs_mail="invitation",
+            ),
+        ),
+        Pages(
+            partial(ImportPages, people=people),
+            Route(
+                f"{name}_import", f"{path}/import", need, get=imports.show, post=imports.submit,
+                needs_mail="invitation",
+            ),
+            Route(  # there may be admins among them
+                f"{name}_import_start", f"{path}/import/start", need, post=imports.start,
+                fresh=Fresh(back=f"{name}_import", carry=("id",)), needs_mail="invitation",
+            ),
+        ),
+    )  # fmt: skip
+
+
+PAGES = (
+    EMAIL,
+    *people_pages("accounts", "/admin/accounts", Need.ADMIN),
+    *people_pages("ops_accounts", "/ops/accounts", Need.OWNER),
+)

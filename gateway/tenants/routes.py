@@ -1,0 +1,16 @@
+"""Where the owner keeps the tenants."""
+
+from __future__ import annotations
+
+from gateway.policy.decision import Need
+from gateway.tenants.pages import TenantPages
+from gateway.web.routes import Fresh, Pages, Route
+
+TENANTS = Pages(
+    TenantPages,
+    Route(
+        "ops_tenants", "/ops/tenants", Need.OWNER, get=TenantPages.show, post=TenantPages.change,
+        fresh=Fresh(only_post=True, is_announced=True),
+    ),
+)  # fmt: skip
+PAGES = (TENANTS,)

@@ -1,0 +1,93 @@
+"""What routes declare, enforced before their handlers run: blocked addresses, a mail server, fresh proofs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from gateway.observe.logs import get_logger
+from gateway.policy.freshness import stale_factor
+from gateway.web.redirects import Steps, Wish
+from gateway.web.rendering import Renderer
+from gateway.web.return_to import quote_way
+from gateway.web.routes import Fresh, Handler, Route, Urls
+from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
+from gateway.wire.failures import Failure
+
+log = get_logger("pages")
+
+
+class Block(Protocol):
+    @property
+    def until(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """`find_block` returns what keeps an address from signing in at a time (UTC seconds)."""
+
+    renderer: Renderer
+    steps: Steps
+    url: Urls
+    has_mail: bool
+    find_block: Callable[[str, int], Awaitable[Block | None]]
+
+    def guard(self, route: Route[Any], handler: Handler) -> Handler:
+        """Return `handler` behind all that its route declares."""
+        if not self.has_mail and route.needs_mail:
+            handler = self._say_no_mail(route.needs_mail)
+        elif route.fresh is not None:
+            handler = self._prove_first(route, route.fresh, handler)
+        return self._refuse_blocked(handler) if route.refuses_blocked else handler
+
+    def _refuse_blocked(self, handler: Handler) -> Handler:
+        """Who is signed in is never kept out: an address may be an office, and others in it are not meant."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            visit, now = visit_of(request), int(time.time())
+            block = None if visit.signed_in else await self.find_block(visit.inbound.address, now)
+            if block is None:
+                return await handler(request)
+            log.warning("sign_in_from_blocked_address", request_id=visit.inbound.request_id)
+            response = self.renderer.failure(Failure.ADDRESS_BLOCKED, visit.inbound.request_id)
+            response.headers["Retry-After"] = str(block.until - now)
+            return response
+
+        return guarded
+
+    def _say_no_mail(self, why: str) -> Handler:
+        """Show, in the place of a page that needs a mail server, what to do instead."""
+
+        async def show(request: web.Request) -> web.StreamResponse:
+            status = 200 if request.method in ("GET", "HEAD") else 503
+            return self.renderer.page("no-mail.html", visit_of(request), status=status, why=why)
+
+        return show
+
+    def _prove_first(self, route: Route[Any], fresh: Fresh, handler: Handler) -> Handler:
+        """Send whoever has proved nothing lately to do so, and then back. What the form held is typed again."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            is_post = request.method == "POST"
+            if fresh.only_post and not is_post:
+                return await handler(request)
+            # A form is read first: reading it re-authorises the session, whose proofs grow old while it comes.
+            given = await read_form(request) if is_post else Form({n: asked_of(request, n) for n in fresh.carry})
+            if fresh.when is not None and not fresh.when(request, given):
+                return await handler(request)
+            factor = stale_factor(signed_in_of(request), int(time.time()), fresh.factors, fresh.seconds)
+            if factor is None:
+                return await handler(request)
+            return self.steps.step(factor, Wish(self._way_back(route, fresh, given), again=True))
+
+        return guarded
+
+    def _way_back(self, route: Route[Any], fresh: Fresh, given: Form) -> str:
+        carried = [(name, given.text(name)) for name in fresh.carry]
+        fields = [*carried, ("done", "proved" if fresh.is_announced else "")]
+        query = "&".join(f"{name}={quote_way(value)}" for name, value in fields if value)
+        return self.url(fresh.back or route.name) + (f"?{query}" if query else "")

@@ -1,0 +1,15 @@
+"""What the pages of every noun are built from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.web.rendering import Renderer
+from gateway.web.routes import Urls
+
+
+class Platform(Protocol):
+    @property
+    def renderer(self) -> Renderer: ...
+    @property
+    def url(self) -> Urls: ...

@@ -1,0 +1,77 @@
+"""The few files that pages use: stylesheets and scripts, read at the start."""
+
+from __future__ import annotations
+
+import mimetypes
+from hashlib import sha256
+from typing import Protocol
+
+from aiohttp import web
+
+from gateway.policy.decision import Need
+from gateway.settings.places import TEMPLATES
+from gateway.web.routes import Pages, Route
+
+CACHE = {"Cache-Control": "public, max-age=86400"}
+BRAND = """:root {{
+  --accent: {accent};
+  --on-accent: {ink};
+}}
+"""
+
+
+class StaticFiles:
+    """The colour `accent` (#rrggbb) comes from the settings, and the policy allows no style within a page."""
+
+    def __init__(self, accent: str) -> None:
+        self._files = {path.name: (path.read_bytes(), type_of(path.name)) for path in (TEMPLATES / "static").iterdir()}
+        brand = BRAND.format(accent=accent, ink=readable_on(accent))
+        self._files["brand.css"] = (brand.encode(), "text/css")
+
+    @property
+    def version(self) -> str:
+        """What the files' addresses end in, so that browsers fetch them anew when one has changed."""
+        contents = (self._files[name][0] for name in sorted(self._files))
+        return sha256(b"".join(contents)).hexdigest()[:12]
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /_gateway/static/{name}: there is no path to walk out of."""
+        found = self._files.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        content, content_type = found
+        return web.Response(body=content, content_type=content_type, charset="utf-8", headers=CACHE)
+
+
+def type_of(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def readable_on(colour: str) -> str:
+    """Return the text colour, black or white, with the higher contrast on `colour` (WCAG 2.2, relative luminance)."""
+    luminance = relative_luminance(colour)
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
+
+
+def relative_luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+class Needs(Protocol):
+    @property
+    def static_files(self) -> StaticFiles: ...
+
+
+def find_files(needs: Needs) -> StaticFiles:
+    return needs.static_files
+
+
+STATIC = Pages(
+    find_files,
+    Route(
+        "static", "/_gateway/static/{name}", Need.NOBODY, get=StaticFiles.show, is_dead_end=True, is_needed=True
+    ),
+)  # fmt: skip
+PAGES = (STATIC,)
