@@ -11,7 +11,7 @@ run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
 
 test: $(READY) system
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check gateway tests bench

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from gateway.store import Store
 from gateway.store.migrate import migrate
-from tests.support import postgres
+from tests.support import postgres, turns
 from tests.support.gateway import Gateway
 from tests.support.upstream import RecordingUpstream
 
@@ -25,6 +26,21 @@ hypothesis.settings.load_profile("untimed")
 
 ENGINES = ("sqlite", "postgresql")
 numbers = itertools.count(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each process of xdist where the turns of all are kept (tests.support.turns)."""
+    node.workerinput["turns"] = str(turns.folder())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    folder = getattr(item.config, "workerinput", {}).get("turns")
+    if folder is None:
+        return (yield)
+    with turns.turn(Path(folder), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

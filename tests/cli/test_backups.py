@@ -255,7 +255,7 @@ def test_an_interrupted_restore_brings_no_ended_session_back(
     assert own.stop() == 0
     own.program = [sys.executable, str(write_interrupted(tmp_path, step))]
     assert own.cli("restore", str(folder), "--confirm").returncode == INTERRUPTED
-    own.program = [sys.executable, "-m", "gateway"]
+    own.program = []
 
     if store_url.startswith("postgresql"):
         for command in ("check-config", "migrate", "serve"):

@@ -1,17 +1,24 @@
-"""The real gateway as a process of its own: `python -m gateway serve`, with accounts to sign in as."""
+"""The real gateway as a process of its own: `python -m gateway serve`, with accounts to sign in as.
+
+It is forked from a process that has imported everything (tests.support.forks), and its store is a copy of one that was
+migrated and filled once. A test of starting itself sets `program` to `ANEW`, and then a new Python starts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
-import contextlib
+import functools
 import hashlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +30,9 @@ from gateway.accounts import rows
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.secret import Secret
 from gateway.store import Store
+from gateway.store.location import SQLite, locate
 from gateway.store.migrate import migrate
+from tests.support import forks
 from tests.support.raw import Connection, Response, exchange
 
 HOST = "app.example.com"
@@ -35,6 +44,7 @@ SECRET = base64.b64encode(hashlib.sha384(b"only for tests").digest()).decode()
 PROXY = "127.0.0.2"  # the one address that the gateway trusts as a proxy
 START_SECONDS = 30.0
 PORTS = (10_000, 32_000)  # below those for outgoing connections, of which tests make thousands
+ANEW = [sys.executable, "-m", "gateway"]
 
 PEOPLE = {
     "employee": ("erin@acme.example", "Erin Zoë", "acme", Role.EMPLOYEE, [Module.HR]),
@@ -64,13 +74,52 @@ rules = [
 """
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on, and that the system gives to no outgoing connection before we do."""
+    """Return a port that nobody listens on, and that no other run of tests on this machine gets from here.
+
+    A socket stays bound to it, which keeps it from whoever asks for a port, and not from a server with SO_REUSEADDR.
+    """
     while True:
         port = random.randrange(*PORTS)
-        with socket.socket() as sock, contextlib.suppress(OSError):
+        sock = socket.socket()
+        try:
             sock.bind(("", port))
-            return port
+        except OSError:
+            sock.close()
+            continue
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _kept.append(sock)
+        return port
+
+
+@functools.cache
+def seeded_store() -> Path:
+    """Return a SQLite store with everybody in it, which is only ever copied."""
+    folder = Path(tempfile.mkdtemp(prefix="gateway-seeded-"))
+    atexit.register(shutil.rmtree, folder)
+    url = f"sqlite:///{folder / 'store' / 'gateway.db'}"
+    migrate(url)
+    asyncio.run(fill(url))
+    assert [file.name for file in (folder / "store").glob("*-wal") if file.stat().st_size] == []
+    return folder / "store" / "gateway.db"
+
+
+async def fill(url: str) -> None:
+    """Make the accounts of everybody."""
+    hashed = Secret(generate_password_hash(PASSWORD, CHEAP))
+    store = Store.open(url)
+    crowd = {f"crowd{n}": (f"crowd{n}@acme.example", f"Crowd {n}", "acme", Role.EMPLOYEE, []) for n in range(50)}
+    async with store.transaction() as tx:
+        for kind, (identifier, name, tenant, role, modules) in (PEOPLE | crowd).items():
+            status = Status.DISABLED if kind == "disabled" else Status.ACTIVE
+            account = Account(
+                rows.new_account_id(), identifier, name, tenant, role, frozenset(modules), status, hashed, 1
+            )
+            await rows.add(tx, account)
+    await store.close()
 
 
 class Gateway:
@@ -104,8 +153,8 @@ class Gateway:
             "GATEWAY_SECRET": SECRET,
             **{f"GATEWAY_{name}": value for name, value in (changes or {}).items()},
         }
-        self.program = [sys.executable, "-m", "gateway"]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.program: list[str] = []
+        self.process: subprocess.Popen[bytes] | forks.Process | None = None
 
     def write_settings(self, upstream: str, more: str = "") -> None:
         (self.config / "gateway.toml").write_text(
@@ -120,32 +169,25 @@ class Gateway:
         )
 
     def seed(self) -> Gateway:
-        migrate(self.store_url)
-        asyncio.run(self._seed())
+        """Make the store, or bring it up to date, and everybody in it."""
+        location = locate(self.store_url)
+        if isinstance(location, SQLite) and location.is_empty:
+            location.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copy(seeded_store(), location.path)
+        else:
+            migrate(self.store_url)
+            asyncio.run(fill(self.store_url))
         return self
-
-    async def _seed(self) -> None:
-        hashed = Secret(generate_password_hash(PASSWORD, CHEAP))
-        store = Store.open(self.store_url)
-        async with store.transaction() as tx:
-            crowd = {
-                f"crowd{n}": (f"crowd{n}@acme.example", f"Crowd {n}", "acme", Role.EMPLOYEE, []) for n in range(50)
-            }
-            for kind, (identifier, name, tenant, role, modules) in (PEOPLE | crowd).items():
-                status = Status.DISABLED if kind == "disabled" else Status.ACTIVE
-                account = Account(
-                    rows.new_account_id(), identifier, name, tenant, role, frozenset(modules), status, hashed, 1
-                )
-                await rows.add(tx, account)
-        await store.close()
 
     def start(self) -> Gateway:
         since = len(self.logged())
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.program, "serve", "--config", str(self.config)],
-                env=self.environ, stdout=log, stderr=log,
-            )  # fmt: skip
+        arguments = ["serve", "--config", str(self.config)]
+        with self.log.open("ab") as log, open(os.devnull, "rb") as nothing:
+            if self.program:
+                command = [*self.program, *arguments]
+                self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
+            else:
+                self.process = forks.Process(arguments, self.environ, nothing, log, log)
         self.wait_for('"event": "serving"', since=since)
         return self
 
@@ -187,10 +229,12 @@ class Gateway:
         return [int(pid) for pid in children.split()]
 
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        given = [*arguments, "--config", str(self.config)]
+        if not self.program:
+            return forks.run(given, self.environ, stdin=stdin)
         return subprocess.run(
-            [*self.program, *arguments, "--config", str(self.config)],
-            env=self.environ, capture_output=True, text=True, errors="surrogateescape", input=stdin, timeout=60,
-            check=False,
+            [*self.program, *given], env=self.environ, capture_output=True, text=True, errors="surrogateescape",
+            input=stdin, timeout=60, check=False,
         )  # fmt: skip
 
     def exchange(self, request: bytes, *, source: str = "127.0.0.1") -> Response:

@@ -1,0 +1,203 @@
+"""A fork server: runs `python -m gateway …` by forking a process that has imported everything already.
+
+Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
+that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
+is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports.
+
+Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
+and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
+and kills what it started.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+ROOT = Path(__file__).parent.parent.parent
+MOST_BYTES = 200_000  # of one request
+NUMBER = struct.Struct("i")
+LATE = ("alembic.command", "alembic.autogenerate", "sqlalchemy.dialects.postgresql.asyncpg", "uvloop")
+
+
+class Process:
+    """What the tests use of subprocess.Popen, for a process that the fork server started."""
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *streams: BinaryIO) -> None:
+        self.args = ["gateway", *arguments]
+        self.returncode: int | None = None
+        self._channel, given = socket.socketpair()
+        with given:
+            request = {"arguments": list(arguments), "environ": dict(environ), "folder": os.getcwd()}
+            files = [stream.fileno() for stream in streams]
+            socket.send_fds(server(), [json.dumps(request).encode()], [given.fileno(), *files])
+        self.pid = self._receive()
+
+    def poll(self) -> int | None:
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status, negative for a signal. Raises subprocess.TimeoutExpired."""
+        code = self._look(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _look(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._channel], [], [], timeout)[0]:
+            self.returncode = self._receive()
+            self._channel.close()
+        return self.returncode
+
+    def _receive(self) -> int:
+        content = self._channel.recv(NUMBER.size)
+        assert len(content) == NUMBER.size, "the fork server is gone"
+        return int(NUMBER.unpack(content)[0])
+
+
+def run(
+    arguments: Sequence[str], environ: Mapping[str, str], *, stdin: str = "", timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as subprocess.run does with captured output."""
+    with contextlib.ExitStack() as stack:
+        given, output, errors = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(stdin.encode(errors="surrogateescape"))
+        given.seek(0)
+        process = Process(arguments, environ, given, output, errors)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(process.args, code, text_of(output), text_of(errors))
+
+
+def text_of(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode(errors="surrogateescape")
+
+
+@functools.cache
+def server() -> socket.socket:
+    """Return the socket on which this process's own server takes requests."""
+    control, given = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with given:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(given.fileno())],
+            env={"PATH": os.environ["PATH"]}, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[given.fileno()],
+        )  # fmt: skip
+
+    def end() -> None:
+        control.close()
+        process.wait(20)
+
+    atexit.register(end)
+    return control
+
+
+# The server's side.
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for each request. Returns in each forked process, and never in the server."""
+    wake, woken = socket.socketpair()
+    for end in (wake, woken):
+        end.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno())
+    channels: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([control, wake], [], [])
+        if wake in ready:
+            wake.recv(4096)
+            reap(channels)
+        if control in ready:
+            content, files, _, _ = socket.recv_fds(control, MOST_BYTES, 4)
+            if not content:
+                finish(channels)
+            channel = socket.socket(fileno=files[0])
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for sock in (control, wake, woken, channel, *channels.values()):
+                    sock.close()
+                become(json.loads(content), files[1:])
+                return
+            for file in files[1:]:
+                os.close(file)
+            channel.send(NUMBER.pack(pid))
+            channels[pid] = channel
+
+
+def become(request: dict[str, object], streams: Sequence[int]) -> None:
+    """Take over what a process of its own would have been started with."""
+    for number, file in enumerate(streams):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(request["environ"])  # type: ignore[call-overload]
+    os.chdir(str(request["folder"]))
+    sys.argv = ["gateway", *request["arguments"]]  # type: ignore[misc]
+
+
+def reap(channels: dict[int, socket.socket]) -> None:
+    while channels:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with channels.pop(pid) as channel, contextlib.suppress(OSError):
+            channel.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
+
+
+def finish(channels: Mapping[int, socket.socket]) -> None:
+    for pid in channels:
+        os.kill(pid, signal.SIGKILL)
+    os._exit(0)
+
+
+def load_everything() -> None:
+    """Import what any command may need. A package of programs of its own, the demo, is not among it."""
+    import gateway.observe.logs  # first: it hides a module from structlog
+
+    for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
+        if not module.name.startswith(("gateway.demo", "gateway.store.migrations", "gateway.__main__")):
+            importlib.import_module(module.name)
+    for name in LATE:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    load_everything()
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    from gateway.__main__ import main
+
+    main()
