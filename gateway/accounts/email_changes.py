@@ -5,13 +5,13 @@ At most one is under way for an account. Each step is one conditional UPDATE, un
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 
 from gateway.accounts.claims import UNDO_SECONDS
+from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import email_changes
 
@@ -70,7 +70,7 @@ async def add(tx: Transaction, account: str, old: str, new: str, asked_by: str, 
     """Note that it was asked for; what was asked for before is ended."""
     await end_open(tx, account, now)
     due_at = now + WAIT_SECONDS if asked_by else now
-    change = Change(f"emc_{secrets.token_hex(10)}", account, old, new, asked_by, now, due_at)
+    change = Change(new_id("emc"), account, old, new, asked_by, now, due_at)
     await tx.execute(
         insert(email_changes).values(
             id=change.id, account=account, old=old, new=new, asked_by=asked_by, asked_at=now, due_at=due_at

@@ -7,7 +7,6 @@ nothing; its use is one conditional UPDATE in the transaction of what it allows.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -16,7 +15,7 @@ from sqlalchemy import insert, select, update
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
-from gateway.model.session import digest
+from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import mailed_links
 
@@ -103,12 +102,12 @@ async def issue(
     """
     if purpose not in (Purpose.SIGNUP, Purpose.EMAIL_UNDO):
         await supersede(tx, purpose, account=account, identifier=identifier, now=now)
-    token = Secret(secrets.token_urlsafe(32))
-    link_id = f"mln_{secrets.token_hex(10)}"
+    token = new_token()
+    link_id = new_id("mln")
     await tx.execute(
         insert(mailed_links).values(
             id=link_id,
-            token_key=digest(token.reveal().encode("ascii")),
+            token_key=key_of(token),
             purpose=purpose.value,
             account=account,
             identifier=identifier,
@@ -147,7 +146,7 @@ async def void_all(tx: Transaction, account: str, now: int) -> int:
 
 async def find(tx: Transaction, sealer: Sealer, purpose: Purpose, token: str) -> MailedLink | None:
     """Return the link of a token, whatever has become of it, if it is of that purpose."""
-    key = digest(token.encode("ascii", "replace"))
+    key = key_of_text(token)
     if key is None:
         return None
     query = select(*COLUMNS).where(mailed_links.c.token_key == key, mailed_links.c.purpose == purpose.value)

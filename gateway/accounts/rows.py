@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import string
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.accounts import claims
 from gateway.model.account import Account, Module, Role, Status, read_modules
 from gateway.model.secret import Secret
+from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
 from gateway.store.upsert import upsert
@@ -32,8 +32,8 @@ COLUMNS = (
 
 
 def new_account_id() -> str:
-    """Return an id that says nothing about the person and is never given twice (80 random bits)."""
-    return f"acc_{secrets.token_hex(10)}"
+    """Return an id that says nothing about the person and is never given twice."""
+    return new_id("acc")
 
 
 async def find(tx: Transaction, account_id: str, *, lock: bool = False) -> Account | None:

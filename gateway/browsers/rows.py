@@ -10,8 +10,7 @@ from sqlalchemy import func, insert, select, update
 
 from gateway.browsers.record import AppCookie
 from gateway.model.secret import Secret
-from gateway.model.session import key_of
-from gateway.sessions.rows import new_token
+from gateway.model.token import key_of, new_token
 from gateway.store import Transaction
 from gateway.store.schema import browser_cookies, browsers
 from gateway.store.upsert import upsert

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +54,7 @@ def send_test(
     """Send a test email immediately and show the server's response."""
     from gateway.app.services import Services
     from gateway.model.account import normalise_identifier
+    from gateway.model.token import new_id
     from gateway.settings import load
 
     settings = settings_of(config, load)
@@ -65,7 +65,7 @@ def send_test(
     message = composer.compose(
         "test",
         normalise_identifier(address),
-        message_id=composer.message_id(f"test_{secrets.token_hex(10)}"),
+        message_id=composer.message_id(new_id("test")),
         now=int(time.time()),
     )
     answer = asyncio.run(services.mailer.send(message))

@@ -6,7 +6,6 @@ bare one of 50 bits could be tried through by somebody who has stolen the databa
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +17,7 @@ from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.typed import read_code
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.model.token import is_same, new_id
 from gateway.store import Transaction
 from gateway.store.schema import backup_codes
 
@@ -58,7 +58,7 @@ class BackupCodeFactor:
         query = select(backup_codes.c.id, backup_codes.c.digest, backup_codes.c.used_at)
         found = None
         for row in await tx.execute(query.where(backup_codes.c.account == asked.account)):
-            if hmac.compare_digest(self._sealer.open(row.digest, place(row.id)), wanted):
+            if is_same(self._sealer.open(row.digest, place(row.id)), wanted):
                 found = row
         if found is None:
             return Wrong()
@@ -71,7 +71,7 @@ class BackupCodeFactor:
         await forget(tx, account)
         codes = [new_code() for _ in range(COUNT)]
         for code in codes:
-            code_id = f"bck_{secrets.token_hex(10)}"
+            code_id = new_id("bck")
             sealed = self._sealer.seal(digest(code), place(code_id))
             await tx.execute(insert(backup_codes).values(id=code_id, account=account, digest=sealed, created_at=now))
         return codes

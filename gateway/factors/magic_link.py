@@ -11,7 +11,6 @@ not give it away. A newer link for the same attempt makes the older ones worthle
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,7 +22,7 @@ from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.typed import read_code
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
-from gateway.model.session import digest
+from gateway.model.token import is_same, key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import magic_links
 
@@ -117,7 +116,7 @@ class MagicLinkFactor:
 
     def _is_code_of(self, link: Link, letters: str) -> bool:
         given = letters.encode("utf-8", "replace")
-        return any(hmac.compare_digest(given, letters_of(link, key).encode()) for key in self._keys)
+        return any(is_same(given, letters_of(link, key).encode()) for key in self._keys)
 
 
 def letters_of(link: Link, key: Secret[bytes]) -> str:
@@ -131,11 +130,11 @@ async def issue(tx: Transaction, asked: Asked, target: str, now: int) -> Secret[
         magic_links.c.holder == asked.holder, magic_links.c.superseded_at.is_(None), magic_links.c.used_at.is_(None)
     )
     await tx.execute(older.values(superseded_at=now))
-    token = Secret(secrets.token_urlsafe(32))
+    token = new_token()
     await tx.execute(
         insert(magic_links).values(
-            id=f"lnk_{secrets.token_hex(10)}",
-            token_key=digest(token.reveal().encode("ascii")),
+            id=new_id("lnk"),
+            token_key=key_of(token),
             holder=asked.holder,
             account=asked.account,
             target=target,
@@ -147,7 +146,7 @@ async def issue(tx: Transaction, asked: Asked, target: str, now: int) -> Secret[
 
 async def find(tx: Transaction, token: str) -> Link | None:
     """Return the link that a token stands for, whatever has become of it."""
-    key = digest(token.encode("ascii", "replace"))
+    key = key_of_text(token)
     if key is None:
         return None
     row = (await tx.execute(select(*COLUMNS).where(magic_links.c.token_key == key))).one_or_none()

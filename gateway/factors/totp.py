@@ -14,7 +14,6 @@ could still be used.
 from __future__ import annotations
 
 import base64
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.typed import read_digits
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.model.token import is_same
 from gateway.observe.logs import get_logger
 from gateway.store import Transaction
 from gateway.store.schema import totp
@@ -108,7 +108,7 @@ def minutes_late(secret: Secret[bytes], code: str, now: int) -> int:
 
 
 def is_equal(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("ascii"))
+    return is_same(given.encode("utf-8", "replace"), expected.encode("ascii"))
 
 
 def next_drift(drift: int, offset: int) -> int:

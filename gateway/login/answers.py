@@ -12,7 +12,8 @@ from gateway.browsers.record import expiries, fitting, guess
 from gateway.browsers.rows import Arrival, Former
 from gateway.login.outcome import GoOn, SignedIn
 from gateway.model.secret import Secret
-from gateway.model.session import Lifetimes, digest
+from gateway.model.session import Lifetimes
+from gateway.model.token import digest
 from gateway.sessions import attempt
 from gateway.web.redirects import Steps, Wish, expire, see_other, set_cookie
 from gateway.web.return_to import HOME, sent_value

@@ -31,7 +31,8 @@ from gateway.model.event import Event, entry_of
 from gateway.model.factor import Factor, Proof, first_missing, method_of, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
-from gateway.model.session import Session, key_of
+from gateway.model.session import Session
+from gateway.model.token import key_of, new_token
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
@@ -246,11 +247,8 @@ class Flow:
         self, tx: Transaction, account: Account, session: Session, proof: Proof, inbound: Inbound, now: int
     ) -> SignedIn | Gone:
         """Add a proof to a session, under another cookie: who had the old one learns nothing new with it."""
-        token = session_rows.new_token()
-        proofs = with_proof(session.proofs, proof)
-        if inbound.session_key is None or not await session_rows.renew(
-            tx, session.id, old_key=inbound.session_key, new_key=key_of(token), proofs=proofs
-        ):
+        token = await session_rows.renew(tx, session.id, inbound.session_key, with_proof(session.proofs, proof))
+        if token is None:
             return Gone()
         details = {"proved": proof.factor.value}
         await audit.record(tx, entry_of(Event.STEP_UP, account, inbound, now, details, session.id))
@@ -262,7 +260,7 @@ class Flow:
         last = await self._end_last(tx, account, inbound, now)
         arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
         is_known = await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now)
-        token = session_rows.new_token()
+        token = new_token()
         session = await session_rows.add(
             tx,
             token_key=key_of(token),

@@ -16,7 +16,7 @@ from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
-from gateway.model.session import digest
+from gateway.model.token import digest
 from gateway.sessions import attempt
 from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, expire, see_other

@@ -18,7 +18,7 @@ from gateway.model.event import Event, entry_of
 from gateway.model.factor import Factor, Proof, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
-from gateway.model.session import Session, key_of
+from gateway.model.session import Session
 from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import streaks
@@ -79,11 +79,9 @@ class SecurityService:
             codes = await self._flow.set_up(tx, account, offered, given, inbound, now, session.id)
             if codes is None:
                 return WrongCode()
-            token = session_rows.new_token()
             proofs = with_proof(session.proofs, Proof(Factor.TOTP, now))
-            if inbound.session_key is None or not await session_rows.renew(
-                tx, session.id, old_key=inbound.session_key, new_key=key_of(token), proofs=proofs
-            ):
+            token = await session_rows.renew(tx, session.id, inbound.session_key, proofs)
+            if token is None:
                 raise RuntimeError("a session ended under the lock of its account")
             return Changed(SignedIn(token, session.is_owner), tuple(codes))
 

@@ -16,7 +16,6 @@ that is good for less than a day (PATIENCE) is tried more often, and given up on
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.policy import EmailPolicy
@@ -26,6 +25,7 @@ from sqlalchemy import and_, delete, func, insert, select, update
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.mail.compose import Composer
+from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import outbox
 
@@ -106,7 +106,7 @@ class Outbox:
         **context: str | int,
     ) -> str:
         """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address."""
-        mail_id = f"mail_{secrets.token_hex(10)}"
+        mail_id = new_id("mail")
         return (await self._store(tx, mail_id, template, recipient, account, now, context, lease=0)).id
 
     async def post_claimed(

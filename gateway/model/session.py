@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 
 from gateway.model.account import Module, Role
 from gateway.model.factor import Factor, Proof
-from gateway.model.secret import Secret
-
-TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")  # 256 random bits, base64url without padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +68,3 @@ def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) ->
 def has_idled_lately(started_at: int, seen_at: int, lifetime: Lifetime, now: int, within: int) -> bool:
     """Whether a session that is over ended by idling, and not longer ago than `within` seconds."""
     return started_at + lifetime.absolute > now and seen_at + lifetime.idle > now - within
-
-
-def key_of(token: Secret[str]) -> bytes:
-    """Return the SHA-256 of a cookie's value that was made here."""
-    key = digest(token.reveal().encode("ascii"))
-    if key is None:
-        raise RuntimeError("a new token is malformed")
-    return key
-
-
-def digest(token: bytes) -> bytes | None:
-    """Return the SHA-256 under which a session cookie's value is stored, or None if it can't be one of ours."""
-    if TOKEN.fullmatch(token) is None:
-        return None
-    return hashlib.sha256(token).digest()

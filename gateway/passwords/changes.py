@@ -22,7 +22,7 @@ from gateway.model.event import Entry, Event, Outcome, entry_of
 from gateway.model.factor import Factor, Proof, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
-from gateway.model.session import Session, digest
+from gateway.model.session import Session
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.sessions import rows as session_rows
@@ -198,14 +198,9 @@ class PasswordService:
             account = await account_rows.find(tx, session.account, lock=True)
             if account is None or account.password_hash != checked.password_hash:
                 return WrongCurrent()
-            token = session_rows.new_token()
-            key = digest(token.reveal().encode("ascii"))
             proofs = with_proof(session.proofs, Proof(Factor.PASSWORD, now))
-            if (
-                key is None
-                or inbound.session_key is None
-                or not await session_rows.renew(tx, session.id, old_key=inbound.session_key, new_key=key, proofs=proofs)
-            ):
+            token = await session_rows.renew(tx, session.id, inbound.session_key, proofs)
+            if token is None:
                 return WrongCurrent()
             await self._store_password(
                 tx, account, hashed, inbound, now, "changed", verdict.is_api_silent, but=session.id

@@ -6,7 +6,6 @@ each of them wants to go travels in its own forms.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from sqlalchemy import insert, select, update
 
 from gateway.model.factor import Proof
 from gateway.model.secret import Secret
-from gateway.model.session import digest
+from gateway.model.token import key_of, new_id, new_token
 from gateway.sessions.rows import read_proofs, write_proofs
 from gateway.store import Transaction
 from gateway.store.schema import attempts
@@ -34,12 +33,12 @@ class Attempt:
 
 async def begin(tx: Transaction, account: str, proofs: Sequence[Proof], now: int) -> tuple[Attempt, Secret[str]]:
     """Return a new attempt and the value of its cookie."""
-    token = Secret(secrets.token_urlsafe(32))
-    attempt = Attempt(f"att_{secrets.token_hex(10)}", account, tuple(proofs))
+    token = new_token()
+    attempt = Attempt(new_id("att"), account, tuple(proofs))
     await tx.execute(
         insert(attempts).values(
             id=attempt.id,
-            token_key=digest(token.reveal().encode("ascii")),
+            token_key=key_of(token),
             account=account,
             proofs=write_proofs(proofs),
             started_at=now,

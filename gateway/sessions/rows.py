@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,13 +13,13 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, sele
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes
+from gateway.model.token import key_of, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import accounts, forgotten_devices, sessions
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 from gateway.web.user_agents import label, label_all
 
-TOKEN_BYTES = 32
 MAX_USER_AGENT = 512
 KNOWN_SECONDS = 90 * 86_400
 MAX_DEVICES = 200  # looked at to tell a known one from a new one
@@ -56,11 +55,6 @@ COLUMNS = (
 )
 
 
-def new_token() -> Secret[str]:
-    """Return the value of a new session cookie: 256 random bits in 43 characters."""
-    return Secret(secrets.token_urlsafe(TOKEN_BYTES))
-
-
 async def add(
     tx: Transaction,
     *,
@@ -72,7 +66,7 @@ async def add(
     now: int,
 ) -> str:
     """Open a session and return its public id. `token_key` is the SHA-256 of its cookie."""
-    session_id = f"ses_{secrets.token_hex(10)}"
+    session_id = new_id("ses")
     await tx.execute(
         insert(sessions).values(
             id=session_id,
@@ -88,12 +82,17 @@ async def add(
     return session_id
 
 
-async def renew(tx: Transaction, session_id: str, *, old_key: bytes, new_key: bytes, proofs: Sequence[Proof]) -> bool:
-    """Give a session another cookie and more proofs; the old cookie is dead. Returns whether it was still open."""
+async def renew(tx: Transaction, session_id: str, old_key: bytes | None, proofs: Sequence[Proof]) -> Secret[str] | None:
+    """Give a session another cookie, which is returned, and more proofs; the old cookie is dead.
+
+    Returns None if the session has ended, or goes on under another cookie than `old_key`'s.
+    """
+    token = new_token()
     statement = update(sessions).where(
         sessions.c.id == session_id, sessions.c.token_key == old_key, sessions.c.ended_at.is_(None)
     )
-    return (await tx.execute(statement.values(token_key=new_key, proofs=write_proofs(proofs)))).rowcount == 1
+    renewed = await tx.execute(statement.values(token_key=key_of(token), proofs=write_proofs(proofs)))
+    return token if renewed.rowcount == 1 else None
 
 
 async def is_open(tx: Transaction, session_id: str) -> bool:

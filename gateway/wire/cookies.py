@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from gateway.model.session import digest
+from gateway.model.token import digest
 
 FORM_COOKIE = b"__Host-otium_form"  # the browser that sent a kept form (forms.record)
 SENT_COOKIE = b"__Host-otium_sent"  # the gate sent this browser to sign in (edge.return_to)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from gateway.model.inbound import NOTHING, Inbound
 from gateway.model.secret import Secret
-from gateway.model.session import Session, digest
+from gateway.model.session import Session
+from gateway.model.token import digest
 from gateway.web.visit import Visit
 
 HOME = "192.0.2.7"

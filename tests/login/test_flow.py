@@ -21,6 +21,7 @@ from gateway.login.outcome import Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.model.account import Account, Status
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
+from gateway.model.token import new_token
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
 from gateway.store import StoreUnavailable
@@ -585,7 +586,7 @@ async def test_a_session_that_was_ended_meanwhile_costs_nobody_a_backup_code(wor
 
 async def made_owner(world: World) -> tuple[Account, Browser, Secret[bytes], str]:
     """Return an owner whose session is from before they were one, has the link by now, and lacks TOTP."""
-    owner, browser = await world.owner(), Browser(cookie=session_rows.new_token())
+    owner, browser = await world.owner(), Browser(cookie=new_token())
     key = key_of(browser.cookie)
     assert key is not None
     proofs = (Proof(Factor.PASSWORD, NOW), Proof(LINK, NOW))

@@ -9,7 +9,8 @@ from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
-from gateway.model.session import Lifetime, Lifetimes, Session, digest
+from gateway.model.session import Lifetime, Lifetimes, Session
+from gateway.model.token import key_of, new_token
 from gateway.sessions import rows as session_rows
 from gateway.sessions.live import Lookup, Pending, open_lookup
 from gateway.store import Store, Transaction
@@ -42,8 +43,7 @@ async def add_person(store: Store, account: Account | None = None) -> Account:
 
 async def sign_in(tx: Transaction, account: Account, now: int = NOW) -> tuple[str, bytes]:
     """Open a session; return its public id and the digest of its cookie."""
-    key = digest(session_rows.new_token().reveal().encode())
-    assert key is not None
+    key = key_of(new_token())
     session_id = await session_rows.add(
         tx,
         token_key=key,

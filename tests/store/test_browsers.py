@@ -6,7 +6,7 @@ from gateway.browsers import rows
 from gateway.browsers.learning import CookieLearner
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Former
-from gateway.model.session import key_of
+from gateway.model.token import key_of
 from gateway.store import Store
 from tests.login.people import inbound_of
 from tests.store.people import NOW, add_person, person

@@ -8,7 +8,6 @@ pages ask for counts and for a few rows, and work is done a few rows at a time.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
@@ -18,6 +17,7 @@ from sqlalchemy import ColumnElement, Select, case, delete, func, insert, litera
 
 from gateway.accounts.csv_import.reading import Create
 from gateway.model.account import Role, read_modules
+from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, import_rows, imports
 
@@ -156,7 +156,7 @@ async def measure(tx: Transaction, tenant: str | None, now: int) -> Usage:
 
 async def add(tx: Transaction, tenant: str | None, size: int, rows: Sequence[ImportRow], now: int) -> str:
     """Keep what was read of a file of `size` bytes; return the id under which it is shown and started."""
-    import_id = f"imp_{secrets.token_hex(10)}"
+    import_id = new_id("imp")
     refused = sum(row.state is RowState.REFUSED for row in rows)
     counts = {"total": len(rows), "invited": 0, "skipped": 0, "refused": refused}
     statement = insert(imports).values(id=import_id, tenant=tenant, bytes=size, created_at=now, due_at=0, **counts)

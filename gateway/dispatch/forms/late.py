@@ -17,7 +17,8 @@ from gateway.dispatch.forms.service import KeptForms
 from gateway.edge.origin import is_from_elsewhere, is_own_post
 from gateway.edge.request import Reader
 from gateway.model.inbound import Inbound
-from gateway.model.session import TOKEN, Session
+from gateway.model.session import Session
+from gateway.model.token import TOKEN
 from gateway.policy.decision import Forward, Refuse, Rules, StepUp, decide
 from gateway.wire.failures import Failure
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -10,7 +9,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from gateway.crypto.sealing import Place, Sealer
 from gateway.dispatch.forms.record import KEEP_SECONDS, Form
 from gateway.model.secret import Secret
-from gateway.model.session import digest
+from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import kept_forms
 
@@ -66,12 +65,12 @@ async def add(
     source: str | None = None,
 ) -> tuple[str, Secret[str]]:
     """Return the new row's id, and its token."""
-    token = Secret(secrets.token_urlsafe(32))
-    form_id = f"frm_{secrets.token_hex(10)}"
+    token = new_token()
+    form_id = new_id("frm")
     await tx.execute(
         insert(kept_forms).values(
             id=form_id,
-            token_key=digest(token.reveal().encode("ascii")),
+            token_key=key_of(token),
             account=account,
             source=source,
             browser_key=browser_key,
@@ -86,7 +85,7 @@ async def find(
     tx: Transaction, sealer: Sealer, token: str, account: str, browser_key: bytes | None, now: int
 ) -> Kept | None:
     """Return the form if it is of this account (or of none) and this browser, not sent yet, and not too old."""
-    key = digest(token.encode("ascii", "replace"))
+    key = key_of_text(token)
     if key is None or browser_key is None:
         return None
     query = select(kept_forms.c.id, kept_forms.c.content, kept_forms.c.kept_at).where(

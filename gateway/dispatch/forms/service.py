@@ -13,7 +13,8 @@ from gateway.dispatch.forms.rows import Kept
 from gateway.model.event import Event, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
-from gateway.model.session import Lifetimes, Session, has_idled_lately, key_of
+from gateway.model.session import Lifetimes, Session, has_idled_lately
+from gateway.model.token import key_of, new_token
 from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from gateway.throttle.limits import address_bucket
@@ -101,5 +102,5 @@ def browser_of(inbound: Inbound) -> tuple[bytes, Secret[str] | None]:
     """
     if inbound.form_key is not None:
         return inbound.form_key, None
-    browser = session_rows.new_token()
+    browser = new_token()
     return key_of(browser), browser
