@@ -5,7 +5,6 @@ Looking at a link changes nothing: mail scanners open every one.
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -51,7 +50,7 @@ class EmailPages:
             return await self._own(request, 422, email=identifier, problem="respelled")
         if session.is_owner or identifier == session.identifier:
             return await self._own(request, 422, email=email, problem="same")
-        if not await self._changes.ask_own(session, identifier, visit_of(request).inbound, int(time.time())):
+        if not await self._changes.ask_own(session, identifier, visit_of(request).inbound, visit_of(request).now):
             return await self._own(request, 429, email=email, problem="many")
         return see_other(f"{self._url('email')}?done=sent")
 
@@ -74,13 +73,14 @@ class EmailPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email/{token}"""
-        opened = await self._changes.look(token_of(request), visit_of(request).signed_in, int(time.time()))
+        opened = await self._changes.look(token_of(request), visit_of(request).signed_in, visit_of(request).now)
         return self._dead(request, opened) if isinstance(opened, Gone) else self._confirm_page(request, opened)
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
         """POST /me/email/{token}: `password`, where this browser is not signed in to the account."""
         password = Secret((await read_form(request)).text("password"))
-        visit, now = visit_of(request), int(time.time())
+        visit = visit_of(request)
+        now = visit.now
         match await self._changes.confirm(token_of(request), password, visit.signed_in, visit.inbound, now):
             case Done(is_signed_in=True):
                 return see_other(f"{self._url('email')}?done=changed")
@@ -104,7 +104,7 @@ class EmailPages:
 
     async def show_old(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email-change/{token}"""
-        opened = await self._changes.look_old(token_of(request), int(time.time()))
+        opened = await self._changes.look_old(token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
             return self._dead(request, opened)
         return self._page("email-old.html", request, opened=opened)
@@ -112,7 +112,7 @@ class EmailPages:
     async def answer_old(self, request: web.Request) -> web.StreamResponse:
         """POST /me/email-change/{token}: `do` (agree, stop)."""
         what = (await read_form(request)).text("do")
-        token, inbound, now = token_of(request), visit_of(request).inbound, int(time.time())
+        token, inbound, now = token_of(request), visit_of(request).inbound, visit_of(request).now
         if what == "stop":
             stopped = await self._changes.stop(token, inbound, now)
             return self._told(request, stopped, "stopped")
@@ -128,7 +128,7 @@ class EmailPages:
 
     async def show_undo(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email-undo/{token}"""
-        opened = await self._changes.look_undo(token_of(request), int(time.time()))
+        opened = await self._changes.look_undo(token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
             return self._dead(request, opened)
         return self._page("email-undo.html", request, opened=opened)
@@ -136,7 +136,7 @@ class EmailPages:
     async def undo(self, request: web.Request) -> web.StreamResponse:
         """POST /me/email-undo/{token}"""
         await read_form(request)
-        match await self._changes.undo(token_of(request), visit_of(request).inbound, int(time.time())):
+        match await self._changes.undo(token_of(request), visit_of(request).inbound, visit_of(request).now):
             case Undone(token):
                 return see_other(self._url("reset", token=token.reveal()))
             case Gone() as gone:

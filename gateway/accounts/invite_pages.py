@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -42,7 +41,7 @@ class InvitePages:
             return self._form(request, form, problem=wanted.reason)
         if is_respelled(form.text("email"), wanted.identifier):  # shown first, before anything is done with it
             return self._form(request, Form({**form.fields, "email": wanted.identifier}), problem="respelled")
-        result = await self._service.invite(actor, wanted, visit_of(request).inbound, int(time.time()))
+        result = await self._service.invite(actor, wanted, visit_of(request).inbound, visit_of(request).now)
         if result is Result.DONE:
             return see_other(f"{self._at()}?done=invited")
         return self._form(request, form, problem=result.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -77,7 +76,7 @@ class AccountsPages:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts: `q`, `role`, `state`, `totp`, `unseen`, `tenant`, `after`."""
         wanted = wanted_of(request.query)
-        members, after = await self._service.page(self._people.actor_of(request), wanted, int(time.time()))
+        members, after = await self._service.page(self._people.actor_of(request), wanted, visit_of(request).now)
         more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
         return await self._page(
             "accounts.html",
@@ -112,7 +111,7 @@ class AccountsPages:
             return await self._ask(what, request, account_id, self._at("member"), {"do": what})
         try:
             result = await act(
-                self._people.actor_of(request), account_id, form, visit_of(request).inbound, int(time.time())
+                self._people.actor_of(request), account_id, form, visit_of(request).inbound, visit_of(request).now
             )
         except Respelled as error:
             return await self._show_member(request, account_id, problem="respelled", email=error.identifier)
@@ -184,7 +183,7 @@ class AccountsPages:
         account_id = form.text("account")
         if not form.is_confirmed:
             return await self._ask("reset", request, account_id, self._at("reset"))
-        inbound, now = visit_of(request).inbound, int(time.time())
+        inbound, now = visit_of(request).inbound, visit_of(request).now
         result = await self._service.reset_two_factor(self._people.actor_of(request), account_id, inbound, now)
         return self._back(result, account_id, "reset")
 
@@ -198,7 +197,7 @@ class AccountsPages:
         account_id = form.text("account")
         if not form.is_confirmed:
             return await self._ask("signed-out", request, account_id, self._at("sign_out"))
-        inbound, now = visit_of(request).inbound, int(time.time())
+        inbound, now = visit_of(request).inbound, visit_of(request).now
         result = await self._service.sign_out(self._people.actor_of(request), account_id, inbound, now)
         return self._back(result, account_id, "signed-out")
 
@@ -217,7 +216,7 @@ class AccountsPages:
             request,
             kind=kind,
             subject=member.account.name,
-            reach=await self._reaches.of_account(account_id, int(time.time())),
+            reach=await self._reaches.of_account(account_id, visit_of(request).now),
             action=action,
             fields={"account": account_id, **more},
             back=f"{self._at('member')}?{urlencode({'account': account_id})}",

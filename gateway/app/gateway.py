@@ -25,6 +25,7 @@ from gateway.dispatch.reauthorisation import Revocation
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.origin import TrustedProxies
+from gateway.model.clock import Clock, utc
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.observe.access_log import AccessLog
@@ -72,15 +73,15 @@ STANDARD_OUTPUT = 1
 class Gateway:
     """One worker's objects, wired. `serve` starts them on listening sockets, `drain` ends them in order."""
 
-    def __init__(self, settings: Settings, board: Board, region: int) -> None:
+    def __init__(self, settings: Settings, board: Board, region: int, clock: Clock = utc) -> None:
         loop = asyncio.get_running_loop()
         origin = settings.public_url.rstrip("/")
         self._settings = settings
-        self._clock = Deadlines(loop)
+        self._clock = Deadlines(loop, clock)
         self._tally = Tally(board, region)
         self._refusals = Refusals(self._tally.count_refusal)
         self._services = services = Services(
-            settings, refused=self._refusals.note, count_sign_in=self._tally.count_sign_in
+            settings, refused=self._refusals.note, count_sign_in=self._tally.count_sign_in, clock=clock
         )
         self._store = services.store
         self._lookup = open_lookup(settings.store.url, settings.access.owners, services.lifetimes)
@@ -141,13 +142,14 @@ class Gateway:
         self._admin = AdminListener(
             board=board,
             pulse=pulse,
-            figures=StoreFigures(self._store, settings.access.owners, services.lifetimes),
+            figures=StoreFigures(self._store, settings.access.owners, services.lifetimes, clock),
             health=HealthCheck(
                 store=self._store,
                 store_url=settings.store.url,
                 upstream=address,
                 mail_server=f"{settings.mail.host}:{settings.mail.port}" if settings.mail.is_on else "",
                 outbox_seconds=settings.admin.ready_outbox_seconds,
+                clock=clock,
             ),
         )
         self._purge = Purge(self._store, settings)
@@ -287,11 +289,11 @@ class Gateway:
         return self._page_server()
 
     def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
-        return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session))
+        return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session, self._services.clock()))
 
     async def _judge_page(self, inbound: Inbound) -> Visit | None:
         decision = await self._front.judge_again(inbound)
-        return Visit(inbound, decision.session) if isinstance(decision, Page) else None
+        return Visit(inbound, decision.session, self._services.clock()) if isinstance(decision, Page) else None
 
     def _tell(
         self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None

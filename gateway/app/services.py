@@ -43,6 +43,7 @@ from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.mail.sender import Sender
 from gateway.mail.smtp import Mailer
+from gateway.model.clock import Clock, utc
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes
@@ -80,7 +81,8 @@ def count_nothing(factor: Factor, result: Result) -> None:
 
 
 class Services:
-    """`store` is one that is open already; without it, one is opened when it is asked for.
+    """`store` is one that is open already; without it, one is opened when it is asked for. `clock` tells all of it
+    the time.
 
     The caller closes it, and what runs threads: hasher, checker and side work.
     """
@@ -91,8 +93,10 @@ class Services:
         store: Store | None = None,
         refused: Refused = refuse_uncounted,
         count_sign_in: Count = count_nothing,
+        clock: Clock = utc,
     ) -> None:
         self.settings = settings
+        self.clock = clock
         self.product = settings.pages.product
         self.sign_in_counts = SignInCounts(count_sign_in)
         self._given_store = store

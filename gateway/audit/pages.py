@@ -61,14 +61,14 @@ class AuditPages:
             return await self._page(request, asked, None, None, status=422)
         async with self._store.reading() as tx:
             found = await search.find(tx, asked.wanted, asked.before, ROWS_A_PAGE)
-            drawn = await picture.draw(tx, asked.wanted, int(time.time()))
+            drawn = await picture.draw(tx, asked.wanted, visit_of(request).now)
         await label_all(row.user_agent for row in found.rows)
         return await self._page(request, asked, found, drawn)
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """POST: the same fields, and `format`: the whole of what they ask for, streamed."""
-        session, now = signed_in_of(request), int(time.time())
         form = await read_form(request)
+        session, now = signed_in_of(request), visit_of(request).now
         asked = self._asked(form.fields, session)
         if asked.wrong:
             return await self._page(request, asked, None, None, status=422)

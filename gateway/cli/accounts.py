@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +27,7 @@ from gateway.cli.common import (
 )
 from gateway.cli.emails import remove_account, set_email
 from gateway.cli.passwords import accept, read_password
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -68,7 +68,7 @@ def add_account(
         added = replace(wanted, password_hash=accepted.hashed)
         async with store.transaction() as tx:
             is_known = await rows.has_tenant(tx, added.tenant)
-            if await create(tx, added, operator(), int(time.time()), accepted.remarks) is None:
+            if await create(tx, added, operator(), utc(), accepted.remarks) is None:
                 fail(await why_not(tx, added.tenant, added.identifier))
             return "" if is_known else f"; its tenant {added.tenant} is new"
 
@@ -177,7 +177,7 @@ def change_status(email: str, status: Any, config: Path | None) -> None:
     settings = settings_of(config)
 
     async def change(store: Store) -> str:
-        account, now = await find_account(store, email), int(time.time())
+        account, now = await find_account(store, email), utc()
         reach = await reaches_of(settings, store).of_account(account.id, now)
         async with store.transaction() as tx:
             if not await set_status(tx, account, status, operator(), now):
@@ -203,7 +203,7 @@ def change_role(
     async def change(store: Store) -> Account:
         account = await find_account(store, email)
         async with store.transaction() as tx:
-            await set_role(tx, account, wanted, operator(), int(time.time()))
+            await set_role(tx, account, wanted, operator(), utc())
         return account
 
     typer.echo(f"{with_store(settings_of(config), change).identifier} is {wanted.value}")
@@ -229,7 +229,7 @@ def set_account_password(
         person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
         accepted = await accept(settings, password, person)
         async with store.transaction() as tx:
-            return await set_password(tx, account, accepted.hashed, operator(), int(time.time()), accepted.remarks)
+            return await set_password(tx, account, accepted.hashed, operator(), utc(), accepted.remarks)
 
     typer.echo(f"password set; signed out of {with_store(settings, change)} sessions")
 

@@ -24,6 +24,7 @@ from gateway.cli.common import (
     show,
     with_store,
 )
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,7 @@ def checkpoint_now(
         return
 
     async def sign(store: Store) -> Mark | None:
-        await Services(settings, store).keeper.checkpoint(int(time.time()), at_once=True)
+        await Services(settings, store).keeper.checkpoint(utc(), at_once=True)
         async with store.reading() as tx:
             return await marks.latest(tx, Kind.CHECKPOINT)
 
@@ -180,7 +181,7 @@ def export(
         entry = Entry(
             Event.AUDIT_EXPORTED,
             Outcome.SUCCESS,
-            int(time.time()),
+            utc(),
             "",
             tenant=tenant,
             request_id="cli",
@@ -222,7 +223,7 @@ def erase(
 
     async def change(store: Store) -> str:
         keeper = Services(settings, store).keeper
-        done = await keeper.erase(identifier, account.id if account else None, operator(), int(time.time()))
+        done = await keeper.erase(identifier, account.id if account else None, operator(), utc())
         return f"erased: {done.about} rows about the person, and the name in {done.by} rows about others"
 
     typer.echo(with_store(settings, change))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.common import Config, Confirm, ask_first, fail, find_config, operator, settings_of, with_store
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -33,7 +33,7 @@ def backup(
 
     facts = with_store(settings, read_facts)
     try:
-        manifest = make(settings, find_config(config), folder.absolute(), facts, os.environ, int(time.time()))
+        manifest = make(settings, find_config(config), folder.absolute(), facts, os.environ, utc())
     except OSError as error:
         fail(f"{error.filename or folder} can't be written: {error.strerror}")
     typer.echo(f"{folder}: {', '.join(manifest.files)}; schema {manifest.schema}")
@@ -60,7 +60,7 @@ def restore(
     replace_it = f"replace the database with the backup from {manifest.made_at} (schema {manifest.schema})"
     if not ask_first(replace_it, confirm, "end all sessions and links, and hold back queued emails"):
         return
-    now = int(time.time())
+    now = utc()
     location = locate(settings.store.url)
 
     async def end_what_was_open(url: str) -> int:

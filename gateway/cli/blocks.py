@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +20,7 @@ from gateway.cli.common import (
     show,
     with_store,
 )
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.ops.blocks import Block
@@ -43,7 +43,7 @@ def list_blocks(config: Config = None, as_json: AsJSON = False) -> None:
 
     async def read(store: Store) -> list[Block]:
         async with store.reading() as tx:
-            return await blocks.list_active(tx, int(time.time()))
+            return await blocks.list_active(tx, utc())
 
     table = [
         {"network": block.network, "until": moment(block.until), "by": block.created_by}
@@ -71,7 +71,7 @@ def add_block(
         "like 203.0.113.0/24"
     )
     settings = settings_of(config)
-    reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, int(time.time())))
+    reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, utc()))
     is_one = str(found) == str(ip_network(address_bucket(str(found.network_address)))) and reach.people <= 1
     said = f"block {found} for {hours} hours; people signed in from there, who stay so: {reach.people}"
     if not is_one and not ask_first(said, confirm):
@@ -98,7 +98,7 @@ def change(network: str, hours: int, config: Config) -> bool:
     from gateway.ops import blocks
     from gateway.ops.blocks import Block
 
-    now, by = int(time.time()), operator()
+    now, by = utc(), operator()
 
     async def work(store: Store) -> bool:
         async with store.transaction(announce=False) as tx:

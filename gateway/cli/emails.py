@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +18,7 @@ from gateway.cli.common import (
     show_spelling,
     with_store,
 )
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -55,9 +55,7 @@ def set_email(
         try:
             async with store.transaction() as tx:
                 found = await rows.find(tx, account.id, lock=True)
-                if found is None or not await services.email_changes.set_now(
-                    tx, found, identifier, operator(), int(time.time())
-                ):
+                if found is None or not await services.email_changes.set_now(tx, found, identifier, operator(), utc()):
                     fail(f"{identifier} can't be used: another account or tenant has it, or had it a few days ago")
         finally:
             services.hasher.close()
@@ -83,7 +81,7 @@ def remove_account(email: Email, confirm: Confirm = False, config: Config = None
             found = await rows.find(tx, account.id, lock=True)
             if found is None or not await remove_unused(tx, found):
                 fail(f"{account.identifier} has a password, or was used; `account disable` keeps people out")
-            await note(tx, Event.ACCOUNT_REMOVED, found, operator(), int(time.time()), {"role": found.role.value})
+            await note(tx, Event.ACCOUNT_REMOVED, found, operator(), utc(), {"role": found.role.value})
             return found
 
     typer.echo(f"removed {with_store(settings, change).identifier}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -19,6 +18,7 @@ from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, 
 from gateway.app.services import Services
 from gateway.cli.common import fail, operator, with_store
 from gateway.model.account import Account, Module
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -74,7 +74,7 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
 
 async def carry_out(tx: Transaction, verdict: Verdict) -> Verdict:
     """Add the account, if that is what a row asks for; return what was done."""
-    if not isinstance(verdict, Create) or await create(tx, verdict, operator(), int(time.time())):
+    if not isinstance(verdict, Create) or await create(tx, verdict, operator(), utc()):
         return verdict
     return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
 
@@ -88,7 +88,7 @@ def from_application(
     query = read_query(query_file)
 
     async def work(store: Store) -> list[AppVerdict]:
-        now = int(time.time())  # before reading: what is changed meanwhile was changed after it
+        now = utc()  # before reading: what is changed meanwhile was changed after it
         given = await app_database.read(url, query)
         if wishes.disable_missing and not given:
             fail("the query returned no rows; with --disable-missing this would disable everyone")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.common import AsJSON, Config, fail, printable, settings_of, with_store
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.mail.outbox import Status
@@ -32,7 +32,7 @@ def show_status(config: Config = None, as_json: AsJSON = False) -> None:
 
     async def read(store: Store) -> Status:
         async with store.reading() as tx:
-            return await outbox.status(tx, int(time.time()))
+            return await outbox.status(tx, utc())
 
     settings = settings_of(config)
     found = asdict(with_store(settings, read))
@@ -66,7 +66,7 @@ def send_test(
         "test",
         normalise_identifier(address),
         message_id=composer.message_id(new_id("test")),
-        now=int(time.time()),
+        now=utc(),
     )
     answer = asyncio.run(services.mailer.send(message))
     typer.echo(f"{settings.mail.host}:{settings.mail.port} accepted the email: {printable(answer)}")
@@ -79,7 +79,7 @@ def retry(config: Config = None) -> None:
 
     async def change(store: Store) -> int:
         async with store.transaction(announce=False) as tx:
-            return await outbox.retry(tx, int(time.time()))
+            return await outbox.retry(tx, utc())
 
     typer.echo(f"emails queued again: {with_store(settings_of(config), change)}")
 
@@ -98,7 +98,7 @@ def preview(
         fail(f"no email called {name!r}; available: {', '.join(SAMPLES)}")
     composer = Services(settings_of(config)).composer
     message = composer.compose(
-        name, "erin@example.com", message_id=composer.message_id("preview"), now=int(time.time()), **SAMPLES[name]
+        name, "erin@example.com", message_id=composer.message_id("preview"), now=utc(), **SAMPLES[name]
     )
     part = message.get_body(("html" if as_html else "plain",))
     content = part.get_content() if part else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.cli.common import fail, find_account, operator
 from gateway.cli.passwords import accept, new_password
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -41,7 +41,7 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
     from gateway.passwords.policy import Person
 
     account = await find_account(store, email)
-    by, now = operator(), int(time.time())
+    by, now = operator(), utc()
     person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
     accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
     async with store.transaction() as tx:

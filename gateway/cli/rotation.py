@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import time
 from dataclasses import dataclass
 
 from gateway.accounts import links
@@ -16,6 +15,7 @@ from gateway.dispatch.forms import rows as form_rows
 from gateway.factors.backup_code import BackupCodeFactor
 from gateway.factors.totp import TOTPFactor
 from gateway.mail import outbox
+from gateway.model.clock import utc
 from gateway.model.event import Entry, Event, Outcome
 from gateway.settings import Settings
 from gateway.store import Store
@@ -65,7 +65,7 @@ async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> Counts:
                 "checkpoints": counts.checkpoints,
                 "forms": counts.forms,
             }
-            entry = Entry(Event.KEYS_ROTATED, Outcome.SUCCESS, int(time.time()), by, request_id="cli", details=details)
+            entry = Entry(Event.KEYS_ROTATED, Outcome.SUCCESS, utc(), by, request_id="cli", details=details)
             await audit.record(tx, entry)
     except DryRun as stop:
         return stop.counts

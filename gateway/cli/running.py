@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 
 from gateway import __version__
 from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -114,7 +114,7 @@ def explain(
     given = (("Destination", destination), ("Depth", depth))
     fields = [f"{name}: {value}" for name, value in given if value is not None]
     try:
-        explanation = explain_request(settings, method, url, account, has_totp, int(time.time()), fields)
+        explanation = explain_request(settings, method, url, account, has_totp, utc(), fields)
     except Unclear as error:
         fail(str(error))
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))

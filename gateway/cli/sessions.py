@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +21,7 @@ from gateway.cli.common import (
     show,
     with_store,
 )
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -89,12 +89,12 @@ def revoke_session(
         account = await find_account(store, email) if email else None
         async with store.transaction() as tx:
             if account is not None:
-                return await end_sessions(tx, account, operator(), int(time.time()))
+                return await end_sessions(tx, account, operator(), utc())
             if tenant is not None:
                 await check_tenant(tx, tenant)
                 members = await rows.list_all(tx, tenant)
-                return sum([await end_sessions(tx, member, operator(), int(time.time())) for member in members])
-            return int(await end_session(tx, session_id or "", operator(), int(time.time())))
+                return sum([await end_sessions(tx, member, operator(), utc()) for member in members])
+            return int(await end_session(tx, session_id or "", operator(), utc()))
 
     ended = with_store(settings, change)
     if session_id and not ended:
@@ -106,5 +106,5 @@ async def tell_reach(settings: Settings, store: Store, tenant: str) -> str:
     """Say what ending the sessions of a tenant would do."""
     async with store.reading() as tx:
         await check_tenant(tx, tenant)
-    reach = await reaches_of(settings, store).of_tenant(tenant, int(time.time()))
+    reach = await reaches_of(settings, store).of_tenant(tenant, utc())
     return f"end the sessions of {reach.people} people in {tenant}, who are signed in on {reach.sessions} devices"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.common import AsJSON, Config, check_tenant, fail, operator, settings_of, show, with_store
+from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.accounts.claims import Claim
@@ -54,7 +54,7 @@ def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
     async def change(store: Store) -> int:
         async with store.transaction() as tx:
             await check_tenant(tx, tenant)
-            held = await claims.add(tx, claim, operator(), int(time.time()))
+            held = await claims.add(tx, claim, operator(), utc())
             if held != claim:
                 fail(f"{claim.domain} belongs to {held.tenant}; release it there first")
             await note(tx, Event.DOMAIN_CLAIMED, claim)
@@ -89,5 +89,5 @@ async def note(tx: Transaction, event: Event, claim: Claim) -> None:
     from gateway.model.event import ACTOR, Entry, Outcome
 
     details = {ACTOR: operator(), "tenant": claim.tenant, "domain": claim.domain}
-    entry = Entry(event, Outcome.SUCCESS, int(time.time()), "", tenant=claim.tenant, request_id="cli", details=details)
+    entry = Entry(event, Outcome.SUCCESS, utc(), "", tenant=claim.tenant, request_id="cli", details=details)
     await audit.record(tx, entry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -43,7 +42,7 @@ class DevicePages:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/sessions"""
         session = signed_in_of(request)
-        devices = await self._service.list(session, int(time.time()))
+        devices = await self._service.list(session, visit_of(request).now)
         done = request.query.get("done", "")
         return await self._renderer.long_page(
             "sessions.html",
@@ -54,16 +53,16 @@ class DevicePages:
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
         """POST /me/sessions/revoke: `session`. It asks for nothing more: it only takes away."""
-        session = signed_in_of(request)
         wanted = (await read_form(request)).text("session")
-        is_ended = await self._service.end(session, wanted, visit_of(request).inbound, int(time.time()))
+        session = signed_in_of(request)
+        is_ended = await self._service.end(session, wanted, visit_of(request).inbound, visit_of(request).now)
         return see_other(f"{self._url('sessions')}?done=revoked" if is_ended else self._url("sessions"))
 
     async def end_others(self, request: web.Request) -> web.StreamResponse:
         """POST /me/sessions/others"""
-        session = signed_in_of(request)
         await read_form(request)
-        await self._service.end_others(session, visit_of(request).inbound, int(time.time()))
+        session = signed_in_of(request)
+        await self._service.end_others(session, visit_of(request).inbound, visit_of(request).now)
         return see_other(f"{self._url('sessions')}?done=others")
 
     # The link in a mail: it needs no sign-in, and looking at it does nothing.
@@ -83,7 +82,7 @@ class DevicePages:
         session_id = self._links.read(request.match_info["token"])
         if session_id is None:
             return self._page("revoke.html", request, status=410, state="bad", device=None)
-        is_ended = await self._service.end_by_link(session_id, visit_of(request).inbound, int(time.time()))
+        is_ended = await self._service.end_by_link(session_id, visit_of(request).inbound, visit_of(request).now)
         return self._page("revoke.html", request, state="done" if is_ended else "ended", device=None)
 
     # The owner's page.
@@ -95,7 +94,7 @@ class DevicePages:
     async def end_from_ops(self, request: web.Request) -> web.StreamResponse:
         """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one. It asks first."""
         form = await read_form(request)
-        owner, inbound, now = signed_in_of(request), visit_of(request).inbound, int(time.time())
+        owner, inbound, now = signed_in_of(request), visit_of(request).inbound, visit_of(request).now
         email, tenant = form.text("email").strip(), form.text("tenant").strip()
         try:
             if not form.is_confirmed:
@@ -142,7 +141,7 @@ class DevicePages:
         problem: str = "",
         done: str = "",
     ) -> web.Response:
-        now = int(time.time())
+        now = visit_of(request).now
         attacks = await self._attacks.picture(now)
         context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
         return await self._renderer.long_page("ops.html", visit_of(request), status=status, **context)

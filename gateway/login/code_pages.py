@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from aiohttp import web
@@ -65,9 +64,9 @@ class CodePages:
 
     async def submit_totp(self, request: web.Request) -> web.StreamResponse:
         """POST /login/totp: `code`, `next`; `offered` where it is being set up."""
-        visit = visit_of(request)
         form = await read_form(request)
-        wish, now = self._answers.wish_of_form(form), int(time.time())
+        visit = visit_of(request)
+        wish, now = self._answers.wish_of_form(form), visit.now
         offered, code = form.text("offered"), Secret(form.text("code"))
         if not offered:
             outcome = await self._flow.prove(visit, Factor.TOTP, code, again=wish.again, now=now)
@@ -86,9 +85,9 @@ class CodePages:
 
     async def submit_backup(self, request: web.Request) -> web.StreamResponse:
         """POST /login/backup: `code`, `next`."""
-        visit = visit_of(request)
         form = await read_form(request)
-        wish, now = self._answers.wish_of_form(form), int(time.time())
+        visit = visit_of(request)
+        wish, now = self._answers.wish_of_form(form), visit.now
         outcome = await self._flow.prove(
             visit, Factor.BACKUP_CODE, Secret(form.text("code")), again=wish.again, now=now
         )
@@ -97,7 +96,8 @@ class CodePages:
     # Showing.
 
     async def _show(self, request: web.Request, factor: Factor) -> web.StreamResponse:
-        visit, wish, now = visit_of(request), self._answers.wish_of_query(request), int(time.time())
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
+        now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Protocol
 
@@ -59,7 +58,8 @@ class LinkPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link: what to do with the mail; a script asks now and then whether it was done."""
-        visit, wish, now = visit_of(request), self._answers.wish_of_query(request), int(time.time())
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
+        now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._nothing_to_prove(visit, wish)
@@ -74,9 +74,9 @@ class LinkPages:
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link: the `code` that another browser showed; or `resend`."""
-        visit = visit_of(request)
         form = await read_form(request)
-        wish, now = self._answers.wish_of_form(form), int(time.time())
+        visit = visit_of(request)
+        wish, now = self._answers.wish_of_form(form), visit.now
         if form.text("resend"):
             return await self._resend(visit, wish, now)
         outcome = await self._flow.prove(visit, Factor.MAGIC_LINK, Secret(form.text("code")), again=wish.again, now=now)
@@ -96,13 +96,15 @@ class LinkPages:
 
     async def open(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link/{token}: a button, a code, or why neither. Nothing changes by looking."""
-        visit, now = visit_of(request), int(time.time())
+        visit = visit_of(request)
+        now = visit.now
         opened = await self._flow.look_at_link(visit, request.match_info["token"], now)
         return self._opened(visit, opened, opened.link.state(now)) if opened else self._unknown(visit)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link/{token}: the button."""
-        visit, token, now = visit_of(request), request.match_info["token"], int(time.time())
+        visit, token = visit_of(request), request.match_info["token"]
+        now = visit.now
         opened = await self._flow.look_at_link(visit, token, now)
         if opened is None:
             return self._unknown(visit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from aiohttp import web
@@ -79,10 +78,10 @@ class LoginPages:
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login: `email`, `password`, `next`; or `start-over`."""
-        visit = visit_of(request)
         form = await read_form(request)
+        visit = visit_of(request)
         email, wish = form.text("email"), self._answers.wish_of_form(form)
-        now = int(time.time())
+        now = visit.now
         if form.text("start-over"):
             return await self._start_over(visit, wish, now)
         outcome = await self._service.sign_in(email, Secret(form.text("password")), visit, now)
@@ -103,7 +102,8 @@ class LoginPages:
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
         """GET /login/clear: another person has signed in, and the application has more cookies than fit one answer."""
-        visit, wish, now = visit_of(request), self._answers.wish_of_query(request), int(time.time())
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
+        now = visit.now
         done, rounds = count_in(request, "done"), count_in(request, "rounds")
         learnt = await self._flow.left_behind(visit)
         if visit.session is None or learnt is None:
@@ -129,7 +129,7 @@ class LoginPages:
         """POST /logout: end the session, and leave nothing of it in the browser."""
         visit = visit_of(request)
         if visit.session is not None:
-            await self._service.sign_out(visit.session, visit.inbound, int(time.time()))
+            await self._service.sign_out(visit.session, visit.inbound, visit.now)
         response = see_other(f"{self._url('login')}?signed-out=1")
         response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
         expire(response, self._answers.cookie)

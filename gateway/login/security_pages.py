@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -69,12 +68,12 @@ class SecurityPages:
 
     async def submit_totp(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/totp: `offered`, `code`; `next` where a page needs it."""
-        visit, session = visit_of(request), signed_in_of(request)
         form = await read_form(request)
+        visit, session = visit_of(request), signed_in_of(request)
         wish, is_needed = Wish(self._answers.only([form.text("next")])), bool(form.text("next"))
         offered = form.text("offered")
         code = Secret(form.text("code"))
-        match await self._service.enrol(session, offered, code, visit.inbound, int(time.time())):
+        match await self._service.enrol(session, offered, code, visit.inbound, visit.now):
             case WrongCode():
                 return await self._enrolment(visit, session, wish, is_needed, offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
@@ -91,9 +90,9 @@ class SecurityPages:
 
     async def regenerate(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/codes: the new ones are in this answer and nowhere else, so there is no redirect."""
-        visit, session = visit_of(request), signed_in_of(request)
         await read_form(request)
-        match await self._service.regenerate(session, visit.inbound, int(time.time())):
+        visit, session = visit_of(request), signed_in_of(request)
+        match await self._service.regenerate(session, visit.inbound, visit.now):
             case Changed(_, codes):
                 target = f"{self._url('security')}?done=regenerated"
                 return self._page("codes.html", visit, codes=codes, target=target, count=None)
@@ -106,16 +105,16 @@ class SecurityPages:
 
     async def turn_off(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/off"""
-        visit, session = visit_of(request), signed_in_of(request)
         await read_form(request)
-        changed = await self._service.turn_off(session, visit.inbound, int(time.time()))
+        visit, session = visit_of(request), signed_in_of(request)
+        changed = await self._service.turn_off(session, visit.inbound, visit.now)
         return see_other(self._url("security") + ("?done=disabled" if isinstance(changed, Changed) else ""))
 
     async def _enrolment(
         self, visit: Visit, session: Session, wish: Wish, is_needed: bool, offered: str = "", status: int = 200
     ) -> web.Response:
         """`is_needed`: a page that somebody asked for is only for who has this."""
-        now = int(time.time())
+        now = visit.now
         secret = self._factor.reopen(session.account, offered, now) if offered else None
         if secret is None:
             secret, offered = self._factor.offer(session.account, now)

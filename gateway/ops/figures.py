@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from gateway.mail import outbox
+from gateway.model.clock import Clock
 from gateway.model.session import Lifetimes
 from gateway.observe.figures import Figures
 from gateway.sessions import rows as session_rows
@@ -16,10 +17,11 @@ KEEP_SECONDS = 5.0
 class StoreFigures:
     """`owners` are normalised identifiers."""
 
-    def __init__(self, store: Store, owners: frozenset[str], lifetimes: Lifetimes) -> None:
+    def __init__(self, store: Store, owners: frozenset[str], lifetimes: Lifetimes, clock: Clock) -> None:
         self._store = store
         self._owners = owners
         self._lifetimes = lifetimes
+        self._clock = clock
         self._known: Figures | None = None
         self._asked_at = -KEEP_SECONDS
 
@@ -28,7 +30,7 @@ class StoreFigures:
         if time.monotonic() - self._asked_at >= KEEP_SECONDS:
             self._asked_at = time.monotonic()
             try:
-                self._known = await self._ask(int(time.time()))
+                self._known = await self._ask(self._clock())
             except StoreUnavailable:
                 self._known = None
         return self._known

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.mail import outbox
+from gateway.model.clock import Clock
 from gateway.store import Store, StoreUnavailable
 from gateway.store.location import SQLite, locate
 from gateway.store.version import NEWEST, read_version
@@ -47,12 +47,15 @@ class HealthCheck:
     `outbox_seconds` is how old a mail may get before this gateway counts as not ready, 0 for no limit.
     """
 
-    def __init__(self, store: Store, store_url: str, upstream: str, mail_server: str, outbox_seconds: int) -> None:
+    def __init__(
+        self, store: Store, store_url: str, upstream: str, mail_server: str, outbox_seconds: int, clock: Clock
+    ) -> None:
         self._store = store
         self._location = locate(store_url)
         self._upstream = upstream
         self._mail_server = mail_server
         self._outbox_seconds = outbox_seconds if mail_server else 0
+        self._clock = clock
 
     async def look(self) -> Health:
         """Neither the application nor the mail server count: without them, the gateway still tells people so."""
@@ -60,7 +63,7 @@ class HealthCheck:
         try:
             async with self._store.reading() as tx:
                 version = await read_version(tx)
-                mails = await outbox.status(tx, int(time.time()))
+                mails = await outbox.status(tx, self._clock())
         except StoreUnavailable as error:
             return Health(False, str(error), "unknown", mail, upstream)
         store = self._look_at_disk()

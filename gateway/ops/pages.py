@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from aiohttp import web
@@ -33,9 +32,9 @@ class AttackPages:
 
     async def unlock(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/unlock: `key`, of a lock that the page shows."""
-        owner, inbound = signed_in_of(request), visit_of(request).inbound
         key = (await read_form(request)).text("key")
-        is_done = await self._service.unlock(owner, key, inbound, int(time.time()))
+        owner, inbound = signed_in_of(request), visit_of(request).inbound
+        is_done = await self._service.unlock(owner, key, inbound, visit_of(request).now)
         return see_other(f"{self._url('ops')}?done=unlocked" if is_done else self._url("ops"))
 
     async def block(self, request: web.Request) -> web.StreamResponse:
@@ -45,7 +44,7 @@ class AttackPages:
         hours = int(form.text("hours")) if form.text("hours") in map(str, HOURS) else HOURS[0]
         if not form.is_confirmed:
             return await self._ask(request, form.text("network"), hours)
-        done = await self._service.block(owner, form.text("network"), hours * 3_600, inbound, int(time.time()))
+        done = await self._service.block(owner, form.text("network"), hours * 3_600, inbound, visit_of(request).now)
         if isinstance(done, Block):
             return see_other(f"{self._url('ops')}?done=blocked")
         return see_other(f"{self._url('ops')}?done={done.value}")
@@ -61,7 +60,7 @@ class AttackPages:
             kind="blocked",
             subject=str(network),
             hours=hours,
-            reach=await self._reaches.of_network(network, int(time.time())),
+            reach=await self._reaches.of_network(network, visit_of(request).now),
             action=self._url("ops_block"),
             fields={"network": str(network), "hours": str(hours)},
             back=self._url("ops"),
@@ -69,7 +68,7 @@ class AttackPages:
 
     async def unblock(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/unblock: `network`, as the page shows it."""
-        owner, inbound = signed_in_of(request), visit_of(request).inbound
         network = (await read_form(request)).text("network")
-        is_done = await self._service.unblock(owner, network, inbound, int(time.time()))
+        owner, inbound = signed_in_of(request), visit_of(request).inbound
+        is_done = await self._service.unblock(owner, network, inbound, visit_of(request).now)
         return see_other(f"{self._url('ops')}?done=unblocked" if is_done else self._url("ops"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -56,7 +55,7 @@ class PasswordPages:
         form = await read_form(request)
         if form.text("prefill"):
             return self._page("forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
-        await self._service.ask(form.text("email"), visit_of(request).inbound, int(time.time()))
+        await self._service.ask(form.text("email"), visit_of(request).inbound, visit_of(request).now)
         return see_other(f"{self._url('forgot')}?sent=1")
 
     # By a mailed link.
@@ -78,14 +77,14 @@ class PasswordPages:
         return await self._set(request, Purpose.INVITATION)
 
     async def _show(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
-        found = await self._service.look(purpose, request.match_info["token"], int(time.time()))
+        found = await self._service.look(purpose, request.match_info["token"], visit_of(request).now)
         if isinstance(found, Dead):
             return self._dead(request, purpose, found.state)
         return self._page("set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem="")
 
     async def _set(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
-        token, now = request.match_info["token"], int(time.time())
         password = Secret((await read_form(request)).text("password"))
+        token, now = request.match_info["token"], visit_of(request).now
         match await self._service.set_by_link(purpose, token, password, visit_of(request).inbound, now):
             case Set(_, email):
                 return see_other(f"{self._url('login')}?{sign_in_query('password-set', email)}")
@@ -119,7 +118,7 @@ class PasswordPages:
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /me/password: `current`, `password`."""
         form, visit, session = await read_form(request), visit_of(request), signed_in_of(request)
-        now = int(time.time())
+        now = visit_of(request).now
         current, new = Secret(form.text("current")), Secret(form.text("password"))
         match await self._service.change(session, current, new, visit.inbound, now):
             case Set(token) if token is not None:

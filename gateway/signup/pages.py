@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -49,7 +48,7 @@ class SignupPages:
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /signup: `name`, `email`, `password`."""
-        form, now = await read_form(request), int(time.time())
+        form, now = await read_form(request), visit_of(request).now
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
         wish = self._answers.wish_of_form(form)
@@ -72,7 +71,7 @@ class SignupPages:
 
     async def show_confirm(self, request: web.Request) -> web.StreamResponse:
         """GET /signup/{token}: asks for the password that was chosen."""
-        found = await self._service.look(request.match_info["token"], int(time.time()))
+        found = await self._service.look(request.match_info["token"], visit_of(request).now)
         if isinstance(found, MailedLink):
             return self._page("signup-confirm.html", request, who=found.identifier, problem="")
         return self._dead(request, found.value if found else "unknown")
@@ -80,7 +79,7 @@ class SignupPages:
     async def confirm(self, request: web.Request) -> web.StreamResponse:
         """POST /signup/{token}: `password`."""
         password = Secret((await read_form(request)).text("password"))
-        inbound, token, now = visit_of(request).inbound, request.match_info["token"], int(time.time())
+        inbound, token, now = visit_of(request).inbound, request.match_info["token"], visit_of(request).now
         match await self._service.confirm(token, password, inbound, now):
             case Confirmed(email):
                 target = self._answers.wish_of_query(request).target

@@ -5,7 +5,6 @@ A suspended tenant's sessions end with it.
 
 from __future__ import annotations
 
-import time
 from enum import Enum
 from typing import Any, Protocol
 
@@ -123,7 +122,7 @@ class TenantPages:
         try:
             if form.text("do") == "suspended" and not form.is_confirmed:
                 return await self._ask(request, check_tenant(form.text("tenant")))
-            result = await self._change(owner, form, visit_of(request).inbound, int(time.time()))
+            result = await self._change(owner, form, visit_of(request).inbound, visit_of(request).now)
         except Unacceptable as error:
             return await self._page(request, problem=str(error))
         if result is TenantResult.DONE:
@@ -161,7 +160,7 @@ class TenantPages:
             visit_of(request),
             kind="suspended",
             subject=slug,
-            reach=await self._reaches.of_tenant(slug, int(time.time())),
+            reach=await self._reaches.of_tenant(slug, visit_of(request).now),
             action=self._url("ops_tenants"),
             fields={"do": "suspended", "tenant": slug},
             back=self._url("ops_tenants"),

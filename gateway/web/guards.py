@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,7 +47,8 @@ class Guards:
         """Who is signed in is never kept out: an address may be an office, and others in it are not meant."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            visit, now = visit_of(request), int(time.time())
+            visit = visit_of(request)
+            now = visit.now
             block = None if visit.signed_in else await self.find_block(visit.inbound.address, now)
             if block is None:
                 return await handler(request)
@@ -79,7 +79,7 @@ class Guards:
             given = await read_form(request) if is_post else Form({n: asked_of(request, n) for n in fresh.carry})
             if fresh.when is not None and not fresh.when(request, given):
                 return await handler(request)
-            factor = stale_factor(signed_in_of(request), int(time.time()), fresh.factors, fresh.seconds)
+            factor = stale_factor(signed_in_of(request), visit_of(request).now, fresh.factors, fresh.seconds)
             if factor is None:
                 return await handler(request)
             return self.steps.step(factor, Wish(self._way_back(route, fresh, given), again=True))

@@ -14,10 +14,14 @@ from gateway.web import form_data as sent
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What is known of a request to a page. `session` may lack factors; who is signed in is `signed_in`."""
+    """What is known of a request to a page. `session` may lack factors; who is signed in is `signed_in`.
+
+    `now` is when the request came or, for a form, when all of it was here; UTC seconds.
+    """
 
     inbound: Inbound
     session: Session | None
+    now: int
 
     @property
     def signed_in(self) -> Session | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from typing import Protocol
+
+from gateway.model.clock import Clock, utc
 
 NEVER = math.inf
 TICK = 0.5  # seconds
@@ -27,10 +28,11 @@ class Waiting(Protocol):
 class Deadlines:
     """`now` is the loop's clock and `utc` the wall clock in whole seconds, both at most one tick old."""
 
-    __slots__ = ("_loop", "_timer", "_watched", "now", "utc")
+    __slots__ = ("_clock", "_loop", "_timer", "_watched", "now", "utc")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock = utc) -> None:
         self._loop = loop
+        self._clock = clock
         self._watched: set[Waiting] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._tick()
@@ -47,7 +49,7 @@ class Deadlines:
 
     def _tick(self) -> None:
         self.now = self._loop.time()
-        self.utc = int(time.time())
+        self.utc = self._clock()
         late = [waiting for waiting in self._watched if waiting.deadline <= self.now]
         for waiting in late:
             waiting.deadline = NEVER

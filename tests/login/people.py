@@ -9,6 +9,7 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import digest
 from gateway.web.visit import Visit
+from tests.store.people import NOW
 
 HOME = "192.0.2.7"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -57,7 +58,7 @@ class Browser:
         inbound = inbound_of(
             self.address, self.user_agent, session_key=key_of(self.cookie), attempt_key=key_of(self.attempt)
         )
-        return Visit(inbound, self.session)
+        return Visit(inbound, self.session, NOW)
 
 
 def key_of(cookie: Secret[str] | None) -> bytes | None:

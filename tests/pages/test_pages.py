@@ -38,7 +38,7 @@ def visit() -> Visit:
     inbound = Inbound(
         "GET", b"/", ("/",), "x", "", False, "r", None, None, (), [], frozenset(), {}, 0, True, True, False, False
     )
-    return Visit(inbound, None)
+    return Visit(inbound, None, 0)
 
 
 @pytest.mark.parametrize(

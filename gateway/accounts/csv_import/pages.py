@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any, Protocol
 
@@ -53,7 +52,7 @@ class ImportPages:
         if not content:
             return self._page("import.html", request, status=422, problem="choose a file first")
         try:
-            import_id = await self._importer.keep(self._people.actor_of(request), content, int(time.time()))
+            import_id = await self._importer.keep(self._people.actor_of(request), content, visit_of(request).now)
         except UnreadableFile as error:
             return self._page("import.html", request, status=422, problem=str(error))
         except OverQuota as error:
@@ -64,7 +63,7 @@ class ImportPages:
         """POST /admin/accounts/import/start: `id`."""
         import_id = (await read_form(request)).text("id")
         inbound = visit_of(request).inbound
-        if not await self._importer.start(self._people.actor_of(request), import_id, inbound, int(time.time())):
+        if not await self._importer.start(self._people.actor_of(request), import_id, inbound, visit_of(request).now):
             raise web.HTTPNotFound
         return see_other(f"{self._at('import')}?id={import_id}")
 

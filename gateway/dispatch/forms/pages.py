@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from typing import Protocol
 
@@ -37,22 +36,22 @@ class FormPages:
 
     async def keep(self, request: web.Request) -> web.StreamResponse:
         """A form that can't be forwarded now (handed over by the front): keep it, and ask to sign in."""
-        visit, now = visit_of(request), int(time.time())
-        account = await self._forms.whose(visit.inbound, visit.session, now)
+        visit = visit_of(request)
+        account = await self._forms.whose(visit.inbound, visit.session, visit.now)
         body = await read_body(request) if account else None
         if account is None or body is None:
             return self._not_kept(visit)
         form = read_form(visit.inbound, body)
-        receipt = await self._forms.keep(account, form, visit.inbound, now) if describe(form) else None
+        receipt = await self._forms.keep(account, form, visit.inbound, visit.now) if describe(form) else None
         return self._kept(receipt) if receipt else self._not_kept(visit)
 
     async def keep_foreign(self, request: web.Request) -> web.StreamResponse:
         """The same of a form that another site sent, where the access file lets it (handed over by the front)."""
-        visit, now = visit_of(request), int(time.time())
+        visit = visit_of(request)
         body = await read_body(request)
         form = read_form(visit.inbound, body, is_foreign=True) if body is not None else None
         is_shown = form is not None and describe(form) is not None
-        receipt = await self._forms.keep_foreign(form, visit.inbound, now) if form and is_shown else None
+        receipt = await self._forms.keep_foreign(form, visit.inbound, visit.now) if form and is_shown else None
         return self._kept(receipt) if receipt else self._not_kept(visit)
 
     def _kept(self, receipt: Receipt) -> web.Response:
@@ -67,10 +66,10 @@ class FormPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/form/{token}; `show=1` unmasks what looks like a secret."""
-        visit, now = visit_of(request), int(time.time())
+        visit = visit_of(request)
         if visit.signed_in is None:
             raise web.HTTPForbidden
-        kept = await self._forms.find(request.match_info["token"], visit.signed_in.account, visit.inbound, now)
+        kept = await self._forms.find(request.match_info["token"], visit.signed_in.account, visit.inbound, visit.now)
         shown = describe(kept.form) if kept else None
         if kept is None or shown is None:
             return self._renderer.page("form-gone.html", visit, status=410)
