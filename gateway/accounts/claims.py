@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, or_, select
 from gateway.model.account import Unacceptable, normalise_domain
 from gateway.store import Transaction
 from gateway.store.schema import accounts, domain_claims, email_changes
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 UNDO_SECONDS = 7 * 86_400  # how long a former email is kept for the account that had it
@@ -111,3 +112,6 @@ async def count_strangers(tx: Transaction, claim: Claim) -> int:
         accounts.c.tenant != claim.tenant,
     )
     return int((await tx.execute(query)).scalar_one())
+
+
+STORED = (Stored(domain_claims, Kept("until it is released"), AS_IT_WAS),)

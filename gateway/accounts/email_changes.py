@@ -14,6 +14,7 @@ from gateway.accounts.claims import UNDO_SECONDS
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import email_changes
+from gateway.store.stored import Stored
 
 WAIT_SECONDS = 72 * 3_600  # how long the old address has to stop what somebody else asked for
 COLUMNS = (
@@ -132,3 +133,13 @@ async def undo(tx: Transaction, change: Change, now: int) -> bool:
 
 async def set_where(tx: Transaction, *conditions: ColumnElement[bool], **values: Any) -> int:
     return (await tx.execute(update(email_changes).where(*conditions).values(**values))).rowcount
+
+
+STORED = (
+    Stored(
+        email_changes,
+        # Asked for, waited for and undone within seven days each; a day is added.
+        lambda longest, now: email_changes.c.asked_at < now - 15 * 86_400,
+        restored=lambda now: update(email_changes).where(is_open).values(ended_at=now),
+    ),
+)

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Executable, and_, insert, or_, select, update
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import mailed_links
+from gateway.store.stored import Longest, Sealed, Stored
 
 HOUR, DAY = 3_600, 86_400
 COLUMNS = (
@@ -30,6 +31,8 @@ COLUMNS = (
     mailed_links.c.used_at,
     mailed_links.c.superseded_at,
 )
+
+is_open = and_(mailed_links.c.used_at.is_(None), mailed_links.c.superseded_at.is_(None))
 
 
 class Purpose(StrEnum):
@@ -124,8 +127,7 @@ async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, i
     statement = update(mailed_links).where(
         mailed_links.c.purpose == purpose.value,
         whose,
-        mailed_links.c.used_at.is_(None),
-        mailed_links.c.superseded_at.is_(None),
+        is_open,
     )
     return (await tx.execute(statement.values(superseded_at=now))).rowcount
 
@@ -138,8 +140,7 @@ async def void_all(tx: Transaction, account: str, now: int) -> int:
     statement = update(mailed_links).where(
         mailed_links.c.account == account,
         mailed_links.c.purpose != Purpose.EMAIL_UNDO.value,
-        mailed_links.c.used_at.is_(None),
-        mailed_links.c.superseded_at.is_(None),
+        is_open,
     )
     return (await tx.execute(statement.values(superseded_at=now))).rowcount
 
@@ -164,22 +165,36 @@ async def consume(tx: Transaction, link: MailedLink, now: int) -> bool:
     """Use it up. Of any number of equal requests, one is told True."""
     statement = update(mailed_links).where(
         mailed_links.c.id == link.id,
-        mailed_links.c.used_at.is_(None),
-        mailed_links.c.superseded_at.is_(None),
+        is_open,
         mailed_links.c.created_at > now - LIFE_SECONDS[link.purpose],
     )
     return (await tx.execute(statement.values(used_at=now))).rowcount == 1
 
 
-async def reseal(tx: Transaction, sealer: Sealer) -> int:
-    """Seal the content of open links with the newest key. Returns how many were sealed with another."""
-    query = select(mailed_links.c.id, mailed_links.c.content).where(mailed_links.c.used_at.is_(None))
-    stale = [row for row in (await tx.execute(query)).all() if not sealer.is_current(row.content)]
-    for row in stale:
-        fresh = sealer.seal(sealer.open(row.content, place(row.id)), place(row.id))
-        await tx.execute(update(mailed_links).where(mailed_links.c.id == row.id).values(content=fresh))
-    return len(stale)
-
-
 def place(link_id: str) -> Place:
     return Place("mailed_links", "content", link_id)
+
+
+def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    return or_(
+        *(
+            and_(mailed_links.c.purpose == purpose.value, mailed_links.c.created_at < now - life - DAY)
+            for purpose, life in LIFE_SECONDS.items()
+        )
+    )
+
+
+def end_open(now: int) -> Executable:
+    """A former email can still be brought back: nobody else may be able to, and it gives nobody anything new."""
+    is_undo = mailed_links.c.purpose == Purpose.EMAIL_UNDO.value
+    return update(mailed_links).where(is_open, ~is_undo).values(superseded_at=now)
+
+
+STORED = (
+    Stored(
+        mailed_links,
+        is_stale,
+        end_open,
+        Sealed(mailed_links.c.content, mailed_links.c.used_at.is_(None), "links", "emailed links"),
+    ),
+)

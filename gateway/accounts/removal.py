@@ -6,31 +6,8 @@ from sqlalchemy import delete, func, select
 
 from gateway.model.account import Account
 from gateway.store import Transaction
-from gateway.store.schema import (
-    accounts,
-    attempts,
-    backup_codes,
-    email_changes,
-    imported,
-    kept_forms,
-    magic_links,
-    mailed_links,
-    sessions,
-    streaks,
-    totp,
-)
-
-BELOW = (
-    attempts,
-    backup_codes,
-    email_changes,
-    imported,
-    kept_forms,
-    magic_links,
-    mailed_links,
-    streaks,
-    totp,
-)
+from gateway.store.schema import accounts, email_changes, metadata, sessions
+from gateway.store.stored import tables_of_accounts
 
 
 async def remove_unused(tx: Transaction, account: Account) -> bool:
@@ -41,8 +18,8 @@ async def remove_unused(tx: Transaction, account: Account) -> bool:
     """
     if account.password_hash is not None or await was_used(tx, account.id):
         return False
-    for table in BELOW:
-        await tx.execute(delete(table).where(table.c.account == account.id))
+    for table, whose in tables_of_accounts(metadata):
+        await tx.execute(delete(table).where(whose == account.id))
     await tx.execute(delete(accounts).where(accounts.c.id == account.id))
     return True
 

@@ -14,6 +14,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 BASE64 = string.ascii_letters + string.digits + "+/"
@@ -242,3 +243,9 @@ def read(row: Row[*tuple[Any, ...]]) -> Account:
         password_hash=Secret(row.password_hash) if row.password_hash else None,
         created_at=row.created_at,
     )
+
+
+STORED = (
+    Stored(tenants, Kept("suspended, never removed"), AS_IT_WAS),
+    Stored(accounts, Kept("only one that nobody ever used is removed (accounts/removal.py)"), AS_IT_WAS),
+)

@@ -18,13 +18,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import delete, func, select, union, update
+from sqlalchemy import func, select, union
 
 from gateway import __version__
 from gateway.accounts import rows as account_rows
 from gateway.accounts.change import end_sessions
-from gateway.accounts.email_changes import is_open as email_change_is_open
-from gateway.accounts.links import Purpose
+from gateway.app.stored import SEALED, STORED
 from gateway.crypto.sealing import NAME_BYTES, key_names
 from gateway.settings import Settings
 from gateway.settings.load import (
@@ -39,17 +38,8 @@ from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VA
 from gateway.store import Transaction
 from gateway.store.copying import copy_to, sync
 from gateway.store.location import PostgreSQL, locate, open_private, without_password
-from gateway.store.schema import (
-    attempts,
-    backup_codes,
-    email_changes,
-    kept_forms,
-    magic_links,
-    mailed_links,
-    outbox,
-    sessions,
-    totp,
-)
+from gateway.store.schema import sessions
+from gateway.store.stored import Kept
 from gateway.store.version import NEWEST, read_version
 
 MANIFEST = "manifest.json"
@@ -85,12 +75,9 @@ class Facts:
 
 
 async def look(tx: Transaction) -> Facts:
-    sealed = (
-        select(func.substr(totp.c.secret, 1, NAME_BYTES)).where(totp.c.secret.is_not(None)),
-        select(func.substr(backup_codes.c.digest, 1, NAME_BYTES)),
-        select(func.substr(outbox.c.content, 1, NAME_BYTES)).where(outbox.c.sent_at.is_(None)),
-    )
-    names = (await tx.execute(union(*sealed))).scalars().all()
+    vital = (sealed for sealed in SEALED.values() if sealed.is_vital)
+    used = union(*(select(func.substr(sealed.column, 1, NAME_BYTES)).where(sealed.in_use) for sealed in vital))
+    names = (await tx.execute(used)).scalars().all()
     return Facts(await read_version(tx), sorted(bytes(name).hex() for name in names))
 
 
@@ -170,15 +157,9 @@ async def settle(tx: Transaction, by: str, now: int) -> int:
         account = await account_rows.find(tx, account_id)
         if account is not None:
             ended += await end_sessions(tx, account, by, now)
-    for table in (attempts, magic_links, kept_forms):
-        await tx.execute(delete(table))
-    still_good = (mailed_links.c.used_at.is_(None), mailed_links.c.superseded_at.is_(None))
-    # A former email can still be brought back: nobody else may be able to, and it gives nobody anything new.
-    is_undo = mailed_links.c.purpose == Purpose.EMAIL_UNDO.value
-    await tx.execute(update(mailed_links).where(*still_good, ~is_undo).values(superseded_at=now))
-    await tx.execute(update(email_changes).where(email_change_is_open).values(ended_at=now))
-    waits = (outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
-    await tx.execute(update(outbox).where(*waits).values(abandoned_at=now, trouble="it waited in a backup"))
+    for stored in STORED:
+        if not isinstance(stored.restored, Kept):
+            await tx.execute(stored.restored(now))
     return ended
 
 

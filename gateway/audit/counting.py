@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Transaction
 from gateway.store.schema import audit_counts
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 
@@ -137,3 +138,6 @@ def read(text: str, since: int, times: int, now: int) -> Entry:
         address=told["address"],
         details={"of": told["event"], **facts, "times": times, "since": since},
     )
+
+
+STORED = (Stored(audit_counts, Kept("audit/keeping.py writes down what was counted, and removes it"), AS_IT_WAS),)

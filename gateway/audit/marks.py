@@ -24,6 +24,7 @@ from gateway.crypto.keys import checkpoint_key
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import audit_marks
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 
@@ -164,3 +165,6 @@ async def sign_anew(tx: Transaction, signer: Signer) -> int:
 
 def resigned(marks: Iterable[Mark], signer: Signer) -> list[Mark]:
     return [signer.sign(mark.kind, mark.head, mark.at) for mark in marks]
+
+
+STORED = (Stored(audit_marks, Kept("audit/keeping.py removes those of rows that are not kept"), AS_IT_WAS),)

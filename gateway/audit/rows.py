@@ -19,6 +19,7 @@ from gateway.audit.chain import MAX_USER_AGENT, SALT_BYTES, Head, Row, extend
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.store import Transaction
 from gateway.store.schema import audit, audit_head
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 
 __all__ = ["MAX_USER_AGENT", "record"]
 
@@ -172,3 +173,10 @@ async def first_since(tx: Transaction, at: int) -> int | None:
 async def remove_through(tx: Transaction, number: int) -> int:
     """Remove the rows up to that number; returns how many there were."""
     return (await tx.execute(delete(audit).where(audit.c.id <= number))).rowcount
+
+
+OWN_RETENTION = Kept("audit/keeping.py removes what is older than the settings say, and signs for it")
+STORED = (
+    Stored(audit, OWN_RETENTION, AS_IT_WAS),
+    Stored(audit_head, Kept("one row: the end of the chain"), AS_IT_WAS),
+)

@@ -8,11 +8,12 @@ from enum import Enum
 
 from sqlalchemy import func, insert, select, update
 
-from gateway.browsers.record import AppCookie
+from gateway.browsers.record import LIFE_SECONDS, AppCookie
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_token
 from gateway.store import Transaction
 from gateway.store.schema import browser_cookies, browsers
+from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 
 MAX_COOKIES = 100  # of one browser
@@ -82,3 +83,9 @@ async def learn(tx: Transaction, key: bytes, cookies: Iterable[AppCookie]) -> No
     for cookie in list(cookies)[: max(0, room)]:
         row = upsert(tx, browser_cookies).values(browser=key, **cookie._asdict())
         await tx.execute(row.on_conflict_do_nothing())
+
+
+STORED = (
+    Stored(browsers, lambda longest, now: browsers.c.seen_at < now - LIFE_SECONDS, AS_IT_WAS),
+    Stored(browser_cookies, lambda longest, now: browser_cookies.c.browser.not_in(select(browsers.c.key)), AS_IT_WAS),
+)

@@ -39,19 +39,19 @@ def rotate(
     Put the new secret below the old one and restart, so that the application learns of its key. Put it above and
     restart. Rotate. Drop the old one after seven days, when no link that it signed is good any more.
     """
-    from gateway.cli.rotation import Counts, reseal
+    from gateway.app.stored import SEALED
+    from gateway.cli.rotation import reseal
 
     settings = settings_of(config)
 
-    async def change(store: Store) -> Counts:
+    async def change(store: Store) -> dict[str, int]:
         return await reseal(store, settings, dry_run=not confirm)
 
     counts = with_store(settings, change)
     verb = "re-encrypted" if confirm else "would be re-encrypted"
-    factors = f"{counts.totp} TOTP secrets, {counts.codes} backup codes"
-    others = f"{counts.mails} queued emails, {counts.links} emailed links and {counts.forms} saved forms"
-    typer.echo(f"{factors}, {others} {verb}")
-    typer.echo(f"{counts.checkpoints} checkpoints of the audit log {verb.replace('encrypted', 'signed')}")
+    *most, last = (f"{counts[name]} {sealed.words}" for name, sealed in SEALED.items())
+    typer.echo(f"{', '.join(most)} and {last} {verb}")
+    typer.echo(f"{counts['checkpoints']} checkpoints of the audit log {verb.replace('encrypted', 'signed')}")
     if confirm:
         typer.echo(
             "older secrets no longer protect stored data; "

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import select, update
 
 from gateway.crypto.keys import derive
 from gateway.model.secret import Secret
+from gateway.store import Transaction
+from gateway.store.stored import Sealed
 
 NAME_BYTES = 8
 NONCE_BYTES = 12  # random; below 2**32 messages a key, NIST SP 800-38D §8.3
@@ -70,3 +73,19 @@ class Sealer:
 
     def is_current(self, sealed: bytes) -> bool:
         return sealed[:NAME_BYTES] == self._current
+
+
+async def reseal(tx: Transaction, sealer: Sealer, sealed: Sealed) -> int:
+    """Seal what is in use of a column with the newest key. Returns how many values were sealed with another.
+
+    Raises Unopenable.
+    """
+    table, column = sealed.column.table, sealed.column
+    (key,) = table.primary_key.columns
+    rows = (await tx.execute(select(key, column).where(sealed.in_use))).all()
+    stale = [(name, content) for name, content in rows if not sealer.is_current(content)]
+    for name, content in stale:
+        place = Place(table.name, column.name, name)
+        fresh = sealer.seal(sealer.open(content, place), place)
+        await tx.execute(update(table).where(key == name, column == content).values({column: fresh}))
+    return len(stale)

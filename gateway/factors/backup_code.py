@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, true, update
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.factors.contract import Asked, Reason, Right, Wrong
@@ -20,6 +20,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import is_same, new_id
 from gateway.store import Transaction
 from gateway.store.schema import backup_codes
+from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 HALF = 5
@@ -76,15 +77,6 @@ class BackupCodeFactor:
             await tx.execute(insert(backup_codes).values(id=code_id, account=account, digest=sealed, created_at=now))
         return codes
 
-    async def reseal(self, tx: Transaction) -> int:
-        """Seal every code with the newest key. Returns how many were sealed with another."""
-        rows = (await tx.execute(select(backup_codes.c.id, backup_codes.c.digest))).all()
-        stale = [row for row in rows if not self._sealer.is_current(row.digest)]
-        for row in stale:
-            fresh = self._sealer.seal(self._sealer.open(row.digest, place(row.id)), place(row.id))
-            await tx.execute(update(backup_codes).where(backup_codes.c.id == row.id).values(digest=fresh))
-        return len(stale)
-
 
 def place(code_id: str) -> Place:
     return Place("backup_codes", "digest", code_id)
@@ -102,3 +94,13 @@ async def count_left(tx: Transaction, account: str) -> Left:
 async def forget(tx: Transaction, account: str) -> int:
     """Remove every code of an account. Returns how many there were."""
     return (await tx.execute(delete(backup_codes).where(backup_codes.c.account == account))).rowcount
+
+
+STORED = (
+    Stored(
+        backup_codes,
+        Kept("as long as its account"),
+        AS_IT_WAS,
+        Sealed(backup_codes.c.digest, true(), "codes", "backup codes", is_vital=True),
+    ),
+)

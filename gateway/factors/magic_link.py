@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from gateway.factors.backup_code import ALPHABET
 from gateway.factors.contract import Asked, Reason, Right, Wrong
@@ -25,7 +25,9 @@ from gateway.model.secret import Secret
 from gateway.model.token import is_same, key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import magic_links
+from gateway.store.stored import Stored
 
+DAY = 86_400
 LIFE_SECONDS = 600
 CODE_LETTERS = 8  # 40 bits, five tries
 COLUMNS = (
@@ -166,3 +168,12 @@ async def latest(tx: Transaction, holder: str) -> Link | None:
 async def list_ids(tx: Transaction, holder: str) -> list[str]:
     """Return the ids of all links of an attempt or session."""
     return list((await tx.execute(select(magic_links.c.id).where(magic_links.c.holder == holder))).scalars())
+
+
+STORED = (
+    Stored(
+        magic_links,
+        lambda longest, now: magic_links.c.created_at < now - LIFE_SECONDS - DAY,
+        restored=lambda now: delete(magic_links),
+    ),
+)

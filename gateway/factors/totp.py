@@ -31,6 +31,7 @@ from gateway.model.token import is_same
 from gateway.observe.logs import get_logger
 from gateway.store import Transaction
 from gateway.store.schema import totp
+from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
 from gateway.store.upsert import upsert
 
 log = get_logger("totp")
@@ -183,17 +184,6 @@ class TOTPFactor:
         await put(tx, account, values)
         return True
 
-    async def reseal(self, tx: Transaction) -> int:
-        """Seal every secret with the newest key. Returns how many were sealed with another."""
-        rows = (await tx.execute(select(totp.c.account, totp.c.secret).where(totp.c.secret.is_not(None)))).all()
-        stale = [row for row in rows if not self._sealer.is_current(row.secret)]
-        for row in stale:
-            secret = self._sealer.open(row.secret, place(row.account))
-            fresh = self._sealer.seal(secret, place(row.account))
-            statement = update(totp).where(totp.c.account == row.account, totp.c.secret == row.secret)
-            await tx.execute(statement.values(secret=fresh))
-        return len(stale)
-
 
 def place(account: str) -> Place:
     return Place("totp", "secret", account)
@@ -236,3 +226,13 @@ async def demand(tx: Transaction, account: str, now: int) -> None:
 async def put(tx: Transaction, account: str, values: Mapping[str, object]) -> None:
     statement = upsert(tx, totp).values(account=account, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["account"], set_=dict(values)))
+
+
+STORED = (
+    Stored(
+        totp,
+        Kept("as long as its account"),
+        AS_IT_WAS,
+        Sealed(totp.c.secret, totp.c.secret.is_not(None), "totp", "TOTP secrets", is_vital=True),
+    ),
+)

@@ -21,17 +21,19 @@ from dataclasses import dataclass
 from email.policy import EmailPolicy
 from enum import Enum
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, and_, delete, func, insert, or_, select, update
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.mail.compose import Composer
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import outbox
+from gateway.store.stored import Longest, Sealed, Stored
 
 FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 3_600
 GIVE_UP_SECONDS = 86_400
+KEEP_SECONDS = 30 * 86_400  # one that was sent or given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +268,20 @@ async def status(tx: Transaction, now: int) -> Status:
     return Status(in_wait, sent, abandoned, None if oldest is None else now - oldest)
 
 
-async def reseal(tx: Transaction, sealer: Sealer) -> int:
-    """Seal every mail that waits with the newest key. Returns how many were sealed with another."""
-    rows = (await tx.execute(select(outbox.c.id, outbox.c.content).where(outbox.c.sent_at.is_(None)))).all()
-    stale = [row for row in rows if not sealer.is_current(row.content)]
-    for row in stale:
-        fresh = sealer.seal(sealer.open(row.content, place_of(row.id)), place_of(row.id))
-        await tx.execute(update(outbox).where(outbox.c.id == row.id).values(content=fresh))
-    return len(stale)
+def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    return or_(outbox.c.sent_at < now - KEEP_SECONDS, outbox.c.abandoned_at < now - KEEP_SECONDS)
+
+
+def hold_back(now: int) -> Executable:
+    """What waited may have been sent since the backup; an operator can have it sent again."""
+    return update(outbox).where(waiting).values(abandoned_at=now, trouble="it waited in a backup")
+
+
+STORED = (
+    Stored(
+        outbox,
+        is_stale,
+        hold_back,
+        Sealed(outbox.c.content, outbox.c.sent_at.is_(None), "mails", "queued emails", is_vital=True),
+    ),
+)

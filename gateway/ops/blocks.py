@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 
 from gateway.store import Transaction
 from gateway.store.schema import blocks
+from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 from gateway.wire.networks import Network, is_within
@@ -59,3 +60,6 @@ async def remove(tx: Transaction, network: str) -> bool:
 async def list_active(tx: Transaction, now: int) -> list[Block]:
     query = select(blocks.c.network, blocks.c.until, blocks.c.created_at, blocks.c.created_by)
     return [Block(*row) for row in await tx.execute(query.where(blocks.c.until > now).order_by(blocks.c.until.desc()))]
+
+
+STORED = (Stored(blocks, lambda longest, now: blocks.c.until <= now, AS_IT_WAS),)

@@ -22,6 +22,7 @@ from gateway.crypto.keys import derive
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import failed_passwords
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 HOUR = 3_600
@@ -75,3 +76,6 @@ async def has_old(tx: Transaction, now: int) -> bool:
 
 async def forget_old(tx: Transaction, now: int) -> None:
     await tx.execute(delete(failed_passwords).where(failed_passwords.c.hour < now // HOUR - 1))
+
+
+STORED = (Stored(failed_passwords, Kept("forget_old removes hours that are over"), AS_IT_WAS),)

@@ -10,10 +10,12 @@ from gateway.audit import rows as audit_rows
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import accounts, alarms, audit, limits
+from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import KNOWN
 
 MOST_PAIRS = 20_000
+DAY = 86_400
 QUIET_SECONDS = 6 * 3_600  # after so long without it, an attack is another one
 
 
@@ -95,3 +97,6 @@ async def is_alarm_known(tx: Transaction, key: str, now: int) -> bool:
     """Whether the alarm was raised within the last minute, so that there is nothing to write."""
     query = select(alarms.c.key).where(alarms.c.key == key, alarms.c.seen_at > now - 60)
     return (await tx.execute(query)).first() is not None
+
+
+STORED = (Stored(alarms, lambda longest, now: alarms.c.seen_at < now - QUIET_SECONDS - DAY, AS_IT_WAS),)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import and_, func, select, union
 
+from gateway.app.stored import SEALED
 from gateway.crypto.sealing import NAME_BYTES, key_names
 from gateway.model.secret import Secret
 from gateway.store import Transaction
-from gateway.store.schema import accounts, backup_codes, outbox, totp
+from gateway.store.schema import accounts, outbox, totp
+from gateway.store.stored import account_of
 
 NAMED = 3
 
@@ -31,8 +33,9 @@ async def check_secrets(tx: Transaction, secrets: Sequence[Secret[bytes]]) -> li
     given = key_names(secrets)
     lost = union(
         *(
-            select(sealed.table.c.account).where(func.substr(sealed, 1, NAME_BYTES).not_in(given))
-            for sealed in (totp.c.secret, backup_codes.c.digest)
+            select(whose).where(sealed.in_use, func.substr(sealed.column, 1, NAME_BYTES).not_in(given))
+            for sealed in SEALED.values()
+            if sealed.is_vital and (whose := account_of(sealed.column.table)) is not None
         )
     )
     query = select(accounts.c.identifier).where(accounts.c.id.in_(lost)).order_by(accounts.c.identifier)

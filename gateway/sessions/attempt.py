@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from gateway.model.factor import Proof
 from gateway.model.secret import Secret
@@ -17,9 +17,11 @@ from gateway.model.token import key_of, new_id, new_token
 from gateway.sessions.rows import read_proofs, write_proofs
 from gateway.store import Transaction
 from gateway.store.schema import attempts
+from gateway.store.stored import Stored
 
 COOKIE = "__Host-otium_attempt"
 LIFE_SECONDS = 900
+DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +102,12 @@ async def end_all(tx: Transaction, account: str, now: int) -> int:
     """What was proved counts no more: the password was changed, or the account may not sign in. Returns how many."""
     statement = update(attempts).where(attempts.c.account == account, attempts.c.ended_at.is_(None))
     return (await tx.execute(statement.values(ended_at=now))).rowcount
+
+
+STORED = (
+    Stored(
+        attempts,
+        lambda longest, now: attempts.c.started_at < now - LIFE_SECONDS - DAY,
+        restored=lambda now: delete(attempts),
+    ),
+)

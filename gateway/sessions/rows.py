@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, insert, or_, select, update
 
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
@@ -16,12 +16,14 @@ from gateway.model.session import Lifetime, Lifetimes
 from gateway.model.token import key_of, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import accounts, forgotten_devices, sessions
+from gateway.store.stored import AS_IT_WAS, Kept, Longest, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 from gateway.web.user_agents import label, label_all
 
 MAX_USER_AGENT = 512
-KNOWN_SECONDS = 90 * 86_400
+DAY = 86_400
+KNOWN_SECONDS = 90 * DAY
 MAX_DEVICES = 200  # looked at to tell a known one from a new one
 
 
@@ -297,3 +299,15 @@ def write_proofs(proofs: Sequence[Proof]) -> str:
 
 def read_proofs(text: str) -> tuple[Proof, ...]:
     return tuple(Proof(Factor(factor), at) for factor, at in json.loads(text))
+
+
+def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    """A session that is over still tells a known device from a new one, for as long as devices are known."""
+    is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest.session - DAY)
+    return and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over)
+
+
+STORED = (
+    Stored(sessions, is_stale, Kept("app/backup.py ends them, with a row of the audit log for each account")),
+    Stored(forgotten_devices, lambda longest, now: forgotten_devices.c.at < now - KNOWN_SECONDS, AS_IT_WAS),
+)

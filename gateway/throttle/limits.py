@@ -18,13 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import delete, update
+from sqlalchemy import ColumnElement, and_, delete, not_, or_, update
 
 from gateway.store import Transaction
 from gateway.store.schema import limits
+from gateway.store.stored import AS_IT_WAS, Longest, Stored
 from gateway.store.upsert import upsert
 
 KNOWN = "+known"
+DAY = 86_400
+LASTING = ("email-change:", "forgot", "link:", "mail-to:", "new-device:", "signup")  # mails: for up to a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +167,15 @@ async def write(tx: Transaction, key: str, bucket: Bucket, now: int) -> None:
         .where(limits.c.key == key)
         .values(failures=",".join(map(str, bucket.failures)), locked_until=bucket.locked_until, changed_at=now)
     )
+
+
+def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    are_lasting = or_(*(limits.c.key.startswith(kind, autoescape=True) for kind in LASTING))
+    is_old = or_(
+        and_(limits.c.changed_at < now - longest.limit, not_(are_lasting)),
+        and_(limits.c.changed_at < now - DAY, are_lasting),
+    )
+    return and_(limits.c.locked_until < now, is_old)
+
+
+STORED = (Stored(limits, is_stale, AS_IT_WAS),)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, select
 
 from gateway.model.factor import Factor
 from gateway.store import Transaction
 from gateway.store.schema import streaks
+from gateway.store.stored import AS_IT_WAS, Longest, Stored
 from gateway.store.upsert import upsert
+
+KEEP_SECONDS = 90 * 86_400  # as long as a device is known (sessions.rows)
 
 
 async def read(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:
@@ -39,3 +42,11 @@ async def reset(tx: Transaction, account: str, factor: Factor, origin: str) -> N
 async def reset_all(tx: Transaction, account: str) -> int:
     """The factor is a new one, or an operator vouches: forget every count. Returns how many there were."""
     return (await tx.execute(delete(streaks).where(streaks.c.account == account))).rowcount
+
+
+def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    """A row for everywhere else ("") stays: only a right code, or a reset, lets its count begin anew."""
+    return and_(streaks.c.origin != "", streaks.c.wait_until < now - KEEP_SECONDS)
+
+
+STORED = (Stored(streaks, is_stale, AS_IT_WAS),)

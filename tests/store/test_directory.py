@@ -13,7 +13,8 @@ from gateway.accounts.csv_import import rows as imports
 from gateway.accounts.csv_import.rows import Asked, Departments, ImportRow, Listing, RowState, Usage
 from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
-from gateway.crypto.sealing import Sealer
+from gateway.app.stored import SEALED
+from gateway.crypto.sealing import Sealer, reseal
 from gateway.factors import totp
 from gateway.model.account import Account, Module, Role, State, Status
 from gateway.model.secret import Secret
@@ -212,8 +213,8 @@ async def test_the_content_of_links_is_sealed_anew_with_a_newer_key(store: Store
     newer = Secret(bytes(reversed(range(48))))
     both = Sealer((newer, Secret(bytes(range(48)))))
     async with store.transaction() as tx:
-        assert await links.reseal(tx, both) == 1
-        assert await links.reseal(tx, both) == 0
+        assert await reseal(tx, both, SEALED["links"]) == 1
+        assert await reseal(tx, both, SEALED["links"]) == 0
         found = await links.find(tx, Sealer((newer,)), Purpose.RESET, token)
     assert found is not None
     assert found.content == {"name": "Ann"}

@@ -11,6 +11,7 @@ from gateway.model.account import Account, Role, Status
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import accounts, audit, imported, tenants
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 
@@ -104,3 +105,6 @@ async def set_profile(tx: Transaction, account: Account) -> None:
         .values(name=account.name, tenant=account.tenant, modules=",".join(sorted(account.modules)))
     )
     await tx.execute(statement)
+
+
+STORED = (Stored(imported, Kept("as long as its account"), AS_IT_WAS),)

@@ -13,13 +13,14 @@ from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
 
 from gateway.accounts.csv_import.reading import Create
 from gateway.model.account import Role, read_modules
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, import_rows, imports
+from gateway.store.stored import AS_IT_WAS, Longest, Stored
 
 DAY = 86_400
 KEEP_SECONDS = DAY  # so long a file waits to be started, and a report to be read
@@ -339,3 +340,15 @@ def read(row: Any) -> Import:
 def read_row(row: Any) -> ImportRow:
     values = {column.name: getattr(row, column.name) for column in ROW_COLUMNS}
     return ImportRow(**{**values, "state": RowState(row.state)})
+
+
+def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    is_idle = or_(imports.c.started_at.is_(None), imports.c.finished_at.is_not(None))
+    return and_(imports.c.created_at < now - KEEP_SECONDS - DAY, is_idle)
+
+
+def is_row_stale(longest: Longest, now: int) -> ColumnElement[bool]:
+    return import_rows.c.import_id.in_(select(imports.c.id).where(is_stale(longest, now)))
+
+
+STORED = (Stored(import_rows, is_row_stale, AS_IT_WAS), Stored(imports, is_stale, AS_IT_WAS))

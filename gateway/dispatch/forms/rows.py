@@ -12,6 +12,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import kept_forms
+from gateway.store.stored import Sealed, Stored
 
 MAX_KEPT = 5  # of one account
 MAX_FOREIGN = 500  # sent by other sites
@@ -117,15 +118,15 @@ async def give_back(tx: Transaction, sealer: Sealer, kept: Kept) -> bool:
     return (await tx.execute(statement.values(sent_at=None, content=content))).rowcount == 1
 
 
-async def reseal(tx: Transaction, sealer: Sealer) -> int:
-    """Seal every kept form with the newest key. Returns how many were sealed with another."""
-    query = select(kept_forms.c.id, kept_forms.c.content).where(kept_forms.c.sent_at.is_(None))
-    stale = [row for row in (await tx.execute(query)).all() if not sealer.is_current(row.content)]
-    for row in stale:
-        fresh = sealer.seal(sealer.open(row.content, place(row.id)), place(row.id))
-        await tx.execute(update(kept_forms).where(kept_forms.c.id == row.id).values(content=fresh))
-    return len(stale)
-
-
 def place(form_id: str) -> Place:
     return Place("kept_forms", "content", form_id)
+
+
+STORED = (
+    Stored(
+        kept_forms,
+        lambda longest, now: kept_forms.c.kept_at < now - KEEP_SECONDS,
+        restored=lambda now: delete(kept_forms),
+        sealed=Sealed(kept_forms.c.content, kept_forms.c.sent_at.is_(None), "forms", "saved forms"),
+    ),
+)

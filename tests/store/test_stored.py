@@ -1,0 +1,74 @@
+"""Every table is declared to what goes through all of them, or says why it is passed over."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import LargeBinary
+
+from gateway.app.stored import SEALED, STORED
+from gateway.store.schema import metadata
+from gateway.store.stored import Kept, Stored, account_of
+
+# Columns that name an account and outlive it, and why.
+OUTLIVE_THE_ACCOUNT = {
+    "audit.account": "the log says what was, also of who is gone",
+    "outbox.account": "a mail that waits is sent",
+}
+# Binary columns that are not sealed, and why anybody may read them.
+NOT_SEALED = {
+    **dict.fromkeys(
+        (
+            "sessions.token_key",
+            "attempts.token_key",
+            "magic_links.token_key",
+            "mailed_links.token_key",
+            "kept_forms.token_key",
+            "kept_forms.browser_key",
+            "browsers.key",
+            "browser_cookies.browser",
+        ),
+        "the SHA-256 of 256 random bits",
+    ),
+    "imported.hash_digest": "the SHA-256 of a password hash",
+    **dict.fromkeys(
+        (
+            "audit.hash",
+            "audit.who_salt",
+            "audit.who_commitment",
+            "audit.actor_salt",
+            "audit.actor_commitment",
+            "audit_head.hash",
+            "audit_marks.hash",
+            "audit_marks.signature",
+        ),
+        "what the chain is verified by",
+    ),
+}
+
+
+def test_every_table_is_declared_once() -> None:
+    assert sorted(stored.table.name for stored in STORED) == sorted(metadata.tables)
+
+
+@pytest.mark.parametrize("stored", STORED, ids=lambda stored: stored.table.name)
+def test_whoever_keeps_rows_says_why(stored: Stored) -> None:
+    assert all(said.why for said in (stored.stale, stored.restored) if isinstance(said, Kept))
+
+
+def test_every_binary_column_is_sealed_or_may_be_read() -> None:
+    binary = {
+        f"{table.name}.{column.name}"
+        for table in metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, LargeBinary)
+    }
+    sealed = {f"{sealed.column.table.name}.{sealed.column.name}" for sealed in SEALED.values()}
+    assert sealed.isdisjoint(NOT_SEALED)
+    assert sealed | set(NOT_SEALED) == binary
+
+
+def test_rows_of_an_account_go_with_it_or_outlive_it_on_purpose() -> None:
+    naming = {table.name for table in metadata.tables.values() if "account" in table.columns}
+    going = {table.name for table in metadata.tables.values() if account_of(table) is not None}
+    assert {f"{name}.account" for name in naming - going} == set(OUTLIVE_THE_ACCOUNT)
+    assert len(going) > 10
