@@ -60,7 +60,7 @@ class EmailPages:
         pending = await self._changes.find_open(signed_in_of(request).account)
         done = request.query.get("done", "")
         return self._page(
-            "email.html",
+            "accounts/email.html",
             request,
             status=status,
             email=email[:MAX_EMAIL],
@@ -87,18 +87,20 @@ class EmailPages:
             case Done():
                 return see_other(f"{self._url('login')}?email-changed=1")
             case Waiting(until):
-                return self._page("email-told.html", request, told="waiting", until=until)
+                return self._page("accounts/email-told.html", request, told="waiting", until=until)
             case Refused(opened, until):
                 minutes = 0 if until is None else -(-max(1, until - now) // 60)
                 return self._confirm_page(request, opened, minutes=minutes, problem="locked" if minutes else "wrong")
             case Overloaded():
-                return self._page("email-told.html", request, status=503, told="busy")
+                return self._page("accounts/email-told.html", request, status=503, told="busy")
             case Gone() as gone:
                 return self._dead(request, gone)
 
     def _confirm_page(self, request: web.Request, opened: Open, *, problem: str = "", minutes: int = 0) -> web.Response:
         status = 429 if minutes else 422 if problem else 200
-        return self._page("email-confirm.html", request, status=status, opened=opened, problem=problem, minutes=minutes)
+        return self._page(
+            "accounts/email-confirm.html", request, status=status, opened=opened, problem=problem, minutes=minutes
+        )
 
     # The old address.
 
@@ -107,7 +109,7 @@ class EmailPages:
         opened = await self._changes.look_old(token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
             return self._dead(request, opened)
-        return self._page("email-old.html", request, opened=opened)
+        return self._page("accounts/email-old.html", request, opened=opened)
 
     async def answer_old(self, request: web.Request) -> web.StreamResponse:
         """POST /me/email-change/{token}: `do` (agree, stop)."""
@@ -119,7 +121,7 @@ class EmailPages:
         if what == "agree":
             match await self._changes.agree(token, inbound, now):
                 case Agreed():
-                    return self._page("email-told.html", request, told="agreed")
+                    return self._page("accounts/email-told.html", request, told="agreed")
                 case result:
                     return self._told(request, result, "changed")
         raise web.HTTPBadRequest
@@ -131,7 +133,7 @@ class EmailPages:
         opened = await self._changes.look_undo(token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
             return self._dead(request, opened)
-        return self._page("email-undo.html", request, opened=opened)
+        return self._page("accounts/email-undo.html", request, opened=opened)
 
     async def undo(self, request: web.Request) -> web.StreamResponse:
         """POST /me/email-undo/{token}"""
@@ -147,11 +149,13 @@ class EmailPages:
     def _told(self, request: web.Request, result: object, told: str) -> web.Response:
         if isinstance(result, Gone):
             return self._dead(request, result)
-        return self._page("email-told.html", request, told=told)
+        return self._page("accounts/email-told.html", request, told=told)
 
     def _dead(self, request: web.Request, gone: Gone) -> web.Response:
         told = gone.state.value if gone.state else "unknown"
-        return self._page("link-dead.html", request, status=410 if gone.state else 404, purpose="email", state=told)
+        return self._page(
+            "accounts/link-dead.html", request, status=410 if gone.state else 404, purpose="email", state=told
+        )
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, **context)

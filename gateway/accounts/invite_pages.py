@@ -48,7 +48,7 @@ class InvitePages:
 
     def _form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:
         return self._renderer.page(
-            "invite.html",
+            "accounts/invite.html",
             visit_of(request),
             status=status_of(problem),
             given={name: form.text(name)[:320] for name in ("email", "name", "role", "tenant")},

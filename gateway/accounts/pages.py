@@ -79,7 +79,7 @@ class AccountsPages:
         members, after = await self._service.page(self._people.actor_of(request), wanted, visit_of(request).now)
         more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
         return await self._page(
-            "accounts.html",
+            "accounts/accounts.html",
             request,
             members=members,
             wanted=wanted,
@@ -135,7 +135,7 @@ class AccountsPages:
         if member is None:
             raise web.HTTPNotFound
         return await self._page(
-            "member.html",
+            "accounts/member.html",
             request,
             status=status_of(problem),
             member=member,
@@ -212,7 +212,7 @@ class AccountsPages:
         if kind == "removed" and member.state is not State.INVITED:
             raise web.HTTPNotFound
         return await self._page(
-            "confirm.html",
+            "web/confirm.html",
             request,
             kind=kind,
             subject=member.account.name,

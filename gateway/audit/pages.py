@@ -118,7 +118,7 @@ class AuditPages:
     ) -> web.Response:
         lines = [line_of(row) for row in found.rows] if found else []
         return await self._renderer.long_page(
-            "audit.html",
+            "audit/audit.html",
             visit_of(request),
             status=status,
             name=self._name,

@@ -45,7 +45,7 @@ class DevicePages:
         devices = await self._service.list(session, visit_of(request).now)
         done = request.query.get("done", "")
         return await self._renderer.long_page(
-            "sessions.html",
+            "devices/sessions.html",
             visit_of(request),
             devices=devices,
             done=done if done in DONE else "",
@@ -71,19 +71,19 @@ class DevicePages:
         """GET /devices/revoke/{token}"""
         session_id = self._links.read(request.match_info["token"])
         if session_id is None:
-            return self._page("revoke.html", request, status=410, state="bad", device=None)
+            return self._page("devices/revoke.html", request, status=410, state="bad", device=None)
         row, is_open = await self._service.look(session_id)
         if row is None or not is_open:
-            return self._page("revoke.html", request, state="ended", device=None)
-        return self._page("revoke.html", request, state="open", device=label(row.user_agent), row=row)
+            return self._page("devices/revoke.html", request, state="ended", device=None)
+        return self._page("devices/revoke.html", request, state="open", device=label(row.user_agent), row=row)
 
     async def use_link(self, request: web.Request) -> web.StreamResponse:
         """POST /devices/revoke/{token}: end exactly that session."""
         session_id = self._links.read(request.match_info["token"])
         if session_id is None:
-            return self._page("revoke.html", request, status=410, state="bad", device=None)
+            return self._page("devices/revoke.html", request, status=410, state="bad", device=None)
         is_ended = await self._service.end_by_link(session_id, visit_of(request).inbound, visit_of(request).now)
-        return self._page("revoke.html", request, state="done" if is_ended else "ended", device=None)
+        return self._page("devices/revoke.html", request, state="done" if is_ended else "ended", device=None)
 
     # The owner's page.
 
@@ -122,7 +122,7 @@ class DevicePages:
         else:
             return await self._ops(request, status=422, problem="unknown")
         return self._page(
-            "confirm.html",
+            "web/confirm.html",
             request,
             kind=kind,
             subject=subject,
@@ -144,7 +144,7 @@ class DevicePages:
         now = visit_of(request).now
         attacks = await self._attacks.picture(now)
         context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
-        return await self._renderer.long_page("ops.html", visit_of(request), status=status, **context)
+        return await self._renderer.long_page("devices/ops.html", visit_of(request), status=status, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, **context)

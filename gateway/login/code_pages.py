@@ -75,7 +75,7 @@ class CodePages:
         if isinstance(outcome, SignedIn) and outcome.backup_codes:
             self._counts.note(Factor.TOTP, outcome)
             target = self._answers.way_on(visit, outcome, wish.target)
-            page = self._renderer.page("codes.html", None, codes=outcome.backup_codes, target=target, count=None)
+            page = self._renderer.page("login/codes.html", None, codes=outcome.backup_codes, target=target, count=None)
             return self._answers.with_session(page, visit, outcome, wish.target)
         return await self._answer(visit, wish, outcome, Factor.TOTP, now, offered)
 
@@ -128,7 +128,7 @@ class CodePages:
             return await self._enrolment(evidence, wish, now, problem, offered)
         status, wait, minutes = judge(problem, now)
         return self._renderer.page(
-            "totp.html" if factor is Factor.TOTP else "backup.html",
+            "login/totp.html" if factor is Factor.TOTP else "login/backup.html",
             visit if evidence.session else None,
             status=status,
             wait=wait,
@@ -156,7 +156,7 @@ class CodePages:
         uri = provisioning_uri(secret, account.identifier, self._issuer)
         status, wait, minutes = judge(problem, now)
         return self._renderer.page(
-            "enrol.html",
+            "login/enrol.html",
             None,
             status=status,
             wait=wait,

@@ -163,7 +163,7 @@ class LinkPages:
         is_good = link is not None and link.state(now) is State.GOOD
         mail = await self._sender.state_of(link) if link is not None and is_good else None
         return self._renderer.page(
-            "link.html",
+            "login/link.html",
             visit if evidence.session else None,
             status=status,
             action=self._answers.steps[Factor.MAGIC_LINK],
@@ -204,7 +204,7 @@ class LinkPages:
         self, visit: Visit, state: str, status: int, *, code: str = "", who: str = "", waiting: str = ""
     ) -> web.Response:
         return self._renderer.page(
-            "link-opened.html",
+            "login/link-opened.html",
             visit if visit.signed_in else None,
             status=status,
             state=state,

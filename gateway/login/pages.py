@@ -74,7 +74,7 @@ class LoginPages:
             response = see_other(wish.target)
             expire(response, SENT_COOKIE.decode("ascii"))
             return response
-        return self._renderer.page("signed-in.html", visit, target=wish.target, news=news)
+        return self._renderer.page("login/signed-in.html", visit, target=wish.target, news=news)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login: `email`, `password`, `next`; or `start-over`."""
@@ -123,7 +123,7 @@ class LoginPages:
         visit = visit_of(request)
         if visit.session is None:
             return see_other(self._url("login"))
-        return self._renderer.page("logout.html", visit, name=visit.session.name)
+        return self._renderer.page("login/logout.html", visit, name=visit.session.name)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /logout: end the session, and leave nothing of it in the browser."""
@@ -157,7 +157,7 @@ class LoginPages:
         known = visit.session if wish.again else None
         has_kept_form = wish.target.startswith(self._answers.dead_ends.forms)
         return self._renderer.page(
-            "login.html",
+            "login/login.html",
             visit if known else None,
             status=status,
             wait=wait,

@@ -51,7 +51,7 @@ class SecurityPages:
         overview = await self._service.look(session)
         done = request.query.get("done", "")
         return self._page(
-            "security.html",
+            "login/security.html",
             visit,
             overview=overview,
             few=FEW,
@@ -79,14 +79,14 @@ class SecurityPages:
             case Changed(signed_in, codes) if signed_in is not None:
                 # By way of the overview, which offers to sign out everywhere else.
                 target = f"{self._url('security')}?done=enabled&{wish.query}"
-                page = self._page("codes.html", visit, codes=codes, target=target, count=None)
+                page = self._page("login/codes.html", visit, codes=codes, target=target, count=None)
                 return self._answers.with_session(page, visit, signed_in)
             case _:
                 return see_other(self._url("security"))
 
     async def confirm_codes(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/codes: whether the old ones may die."""
-        return self._page("confirm-codes.html", visit_of(request))
+        return self._page("login/confirm-codes.html", visit_of(request))
 
     async def regenerate(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/codes: the new ones are in this answer and nowhere else, so there is no redirect."""
@@ -95,13 +95,13 @@ class SecurityPages:
         match await self._service.regenerate(session, visit.inbound, visit.now):
             case Changed(_, codes):
                 target = f"{self._url('security')}?done=regenerated"
-                return self._page("codes.html", visit, codes=codes, target=target, count=None)
+                return self._page("login/codes.html", visit, codes=codes, target=target, count=None)
             case NotAllowed():
                 return see_other(self._url("security"))
 
     async def confirm_off(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/off"""
-        return self._page("confirm-off.html", visit_of(request))
+        return self._page("login/confirm-off.html", visit_of(request))
 
     async def turn_off(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/off"""
@@ -120,7 +120,7 @@ class SecurityPages:
             secret, offered = self._factor.offer(session.account, now)
         uri = provisioning_uri(secret, session.identifier, self._issuer)
         return self._page(
-            "enrol.html",
+            "login/enrol.html",
             visit,
             status=status,
             action=self._url("security_totp"),

@@ -55,7 +55,7 @@ class AttackPages:
         if isinstance(network, Unblockable):
             return see_other(f"{self._url('ops')}?done={network.value}")
         return self._renderer.page(
-            "confirm.html",
+            "web/confirm.html",
             visit_of(request),
             kind="blocked",
             subject=str(network),

@@ -45,7 +45,7 @@ class PasswordPages:
 
     async def show_forgot(self, request: web.Request) -> web.StreamResponse:
         """GET /forgot-password"""
-        return self._page("forgot.html", request, sent="sent" in request.query, email="")
+        return self._page("passwords/forgot.html", request, sent="sent" in request.query, email="")
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """POST /forgot-password: `email`. The answer is the same for everybody.
@@ -54,7 +54,7 @@ class PasswordPages:
         """
         form = await read_form(request)
         if form.text("prefill"):
-            return self._page("forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
+            return self._page("passwords/forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
         await self._service.ask(form.text("email"), visit_of(request).inbound, visit_of(request).now)
         return see_other(f"{self._url('forgot')}?sent=1")
 
@@ -80,7 +80,9 @@ class PasswordPages:
         found = await self._service.look(purpose, request.match_info["token"], visit_of(request).now)
         if isinstance(found, Dead):
             return self._dead(request, purpose, found.state)
-        return self._page("set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem="")
+        return self._page(
+            "passwords/set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem=""
+        )
 
     async def _set(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
         password = Secret((await read_form(request)).text("password"))
@@ -94,11 +96,16 @@ class PasswordPages:
                     return self._dead(request, purpose, found.state)
                 who = found[1].identifier
                 return self._page(
-                    "set-password.html", request, status=422, purpose=purpose.value, who=who, problem=why.sentence
+                    "passwords/set-password.html",
+                    request,
+                    status=422,
+                    purpose=purpose.value,
+                    who=who,
+                    problem=why.sentence,
                 )
             case Overloaded():
                 return self._page(
-                    "set-password.html", request, status=503, purpose=purpose.value, who="", problem="busy"
+                    "passwords/set-password.html", request, status=503, purpose=purpose.value, who="", problem="busy"
                 )
             case Dead(state):
                 return self._dead(request, purpose, state)
@@ -106,14 +113,18 @@ class PasswordPages:
     def _dead(self, request: web.Request, purpose: Purpose, state: LinkState | None) -> web.Response:
         status = 404 if state is None else 410
         return self._page(
-            "link-dead.html", request, status=status, purpose=purpose.value, state=state.value if state else "unknown"
+            "accounts/link-dead.html",
+            request,
+            status=status,
+            purpose=purpose.value,
+            state=state.value if state else "unknown",
         )
 
     # One's own.
 
     async def show_change(self, request: web.Request) -> web.StreamResponse:
         """GET /me/password"""
-        return self._page("password.html", request, problem="", refusal=None, minutes=0)
+        return self._page("passwords/password.html", request, problem="", refusal=None, minutes=0)
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /me/password: `current`, `password`."""
@@ -125,11 +136,13 @@ class PasswordPages:
                 signed_in = SignedIn(token, session.is_owner)
                 return self._answers.welcome(visit, signed_in, f"{self._url('security')}?done=password")
             case Unfit(why):
-                return self._page("password.html", request, status=422, problem="unfit", refusal=why, minutes=0)
+                return self._page(
+                    "passwords/password.html", request, status=422, problem="unfit", refusal=why, minutes=0
+                )
             case TooOften(until):
                 wait = seconds_until(until, now)
                 return self._page(
-                    "password.html",
+                    "passwords/password.html",
                     request,
                     status=429,
                     wait=wait,
@@ -138,9 +151,13 @@ class PasswordPages:
                     minutes=minutes_of(wait),
                 )
             case Overloaded():
-                return self._page("password.html", request, status=503, problem="busy", refusal=None, minutes=0)
+                return self._page(
+                    "passwords/password.html", request, status=503, problem="busy", refusal=None, minutes=0
+                )
             case WrongCurrent() | Set():
-                return self._page("password.html", request, status=422, problem="wrong", refusal=None, minutes=0)
+                return self._page(
+                    "passwords/password.html", request, status=422, problem="wrong", refusal=None, minutes=0
+                )
 
     async def well_known(self, request: web.Request) -> web.StreamResponse:
         """GET /.well-known/change-password (W3C): where password managers send people."""

@@ -65,7 +65,7 @@ def check_machine(now: int) -> Iterator[Said]:
         yield "", "httptools lacks its parser in C; install it from a wheel for this platform"
     if now < RELEASED_AT:
         yield "", "the clock of this machine is years behind; set it (timedatectl), or start after time is synchronised"
-    if not (TEMPLATES / "frame.html").is_file():
+    if not (TEMPLATES / "web/frame.html").is_file():
         yield "", f"the pages' templates are missing in {TEMPLATES}; install the package anew"
 
 

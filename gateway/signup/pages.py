@@ -43,7 +43,7 @@ class SignupPages:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /signup"""
         if "sent" in request.query:
-            return self._page("signup-sent.html", request)
+            return self._page("signup/signup-sent.html", request)
         return self._form(request, wish=self._answers.wish_of_query(request))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
@@ -73,7 +73,7 @@ class SignupPages:
         """GET /signup/{token}: asks for the password that was chosen."""
         found = await self._service.look(request.match_info["token"], visit_of(request).now)
         if isinstance(found, MailedLink):
-            return self._page("signup-confirm.html", request, who=found.identifier, problem="")
+            return self._page("signup/signup-confirm.html", request, who=found.identifier, problem="")
         return self._dead(request, found.value if found else "unknown")
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
@@ -87,9 +87,11 @@ class SignupPages:
             case NotTheirs(link, until):
                 status, problem = (422, "wrong") if until is None else (429, "locked")
                 wait, who = seconds_until(until or now, now), link.identifier
-                return self._page("signup-confirm.html", request, status=status, wait=wait, who=who, problem=problem)
+                return self._page(
+                    "signup/signup-confirm.html", request, status=status, wait=wait, who=who, problem=problem
+                )
             case Overloaded():
-                return self._page("signup-confirm.html", request, status=503, who="", problem="busy")
+                return self._page("signup/signup-confirm.html", request, status=503, who="", problem="busy")
             case LinkState() as state:
                 return self._dead(request, state.value)
             case None:
@@ -97,7 +99,7 @@ class SignupPages:
 
     def _dead(self, request: web.Request, state: str) -> web.Response:
         status = 404 if state == "unknown" else 410
-        return self._page("link-dead.html", request, status=status, purpose="signup", state=state)
+        return self._page("accounts/link-dead.html", request, status=status, purpose="signup", state=state)
 
     def _form(
         self,
@@ -112,7 +114,7 @@ class SignupPages:
         problem: str = "",
     ) -> web.Response:
         context = {"wish": wish, "name": name[:200], "email": email[:320], "field": field, "problem": problem}
-        return self._page("signup.html", request, status=status, wait=wait, **context)
+        return self._page("signup/signup.html", request, status=status, wait=wait, **context)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, **context)

@@ -156,7 +156,7 @@ class TenantPages:
         if all(tenant.slug != slug for tenant in tenants):
             return await self._page(request, problem=TenantResult.NOT_THERE.value)
         return self._renderer.page(
-            "confirm.html",
+            "web/confirm.html",
             visit_of(request),
             kind="suspended",
             subject=slug,
@@ -177,7 +177,7 @@ class TenantPages:
             "problem": problem,
         }
         return await self._renderer.long_page(
-            "tenants.html", visit_of(request), status=422 if problem else 200, **context
+            "tenants/tenants.html", visit_of(request), status=422 if problem else 200, **context
         )
 
 

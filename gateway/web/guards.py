@@ -64,7 +64,7 @@ class Guards:
 
         async def show(request: web.Request) -> web.StreamResponse:
             status = 200 if request.method in ("GET", "HEAD") else 503
-            return self.renderer.page("no-mail.html", visit_of(request), status=status, why=why)
+            return self.renderer.page("web/no-mail.html", visit_of(request), status=status, why=why)
 
         return show
 

@@ -159,7 +159,7 @@ class Renderer:
         The topbar shows whose `session` it is, unless it lacks a factor.
         """
         known = session if session and session.missing is None else None
-        template = self._environment.get_template("failure.html")
+        template = self._environment.get_template("web/failure.html")
         return template.render(session=known, here="", told=failure.value, request_id=request_id).encode()
 
     def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
@@ -167,7 +167,7 @@ class Renderer:
         policy = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
         own = {**self._headers, "Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
         lines = [f"{name}: {value}".encode() for name, value in own.items()]
-        text = self._environment.get_template("framed.html").render(address=address, is_lost=is_lost)
+        text = self._environment.get_template("web/framed.html").render(address=address, is_lost=is_lost)
         return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
 
     def translate(self, sentence: str) -> str:

@@ -85,8 +85,23 @@ def test_every_failure_has_a_page_with_one_sentence_and_the_reference(renderer: 
     assert "help@acme.example" in page
 
 
+def test_every_template_is_named_where_it_is_used_and_every_named_one_exists() -> None:
+    folder = ROOT / "templates"
+    sources = [
+        *folder.rglob("*.html"),
+        *(file for file in (ROOT / "gateway").rglob("*.py") if "demo" not in file.parts),
+    ]
+    named = {name for file in sources for name in re.findall(r'"([\w-]+/[\w-]+\.html)"', file.read_text())}
+    there = {str(file.relative_to(folder)) for file in folder.rglob("*.html")}
+    assert len(named) > 40
+    assert named <= there
+    assert {name for name in there if not name.startswith("mail/")} <= named
+
+
 def test_pages_load_nothing_from_elsewhere_and_hold_no_script_or_style_of_their_own() -> None:
-    for file in (ROOT / "templates").glob("*.html"):
+    files = [file for file in (ROOT / "templates").rglob("*.html") if file.parent.name != "mail"]
+    assert len(files) > 40
+    for file in files:
         text = file.read_text()
         assert not re.search(r"<script(?! src=)|<style|\son\w+=|style=|https?://", text), file.name
 
@@ -121,5 +136,5 @@ def test_tickets_of_clients_that_left_do_not_pile_up() -> None:
 def test_whoever_is_told_to_come_later_is_told_when(
     renderer: Renderer, status: int, wait: int, said: str | None
 ) -> None:
-    page = renderer.page("logout.html", visit(), status=status, wait=wait, name="Erin")
+    page = renderer.page("login/logout.html", visit(), status=status, wait=wait, name="Erin")
     assert page.headers.get("Retry-After") == said

@@ -37,26 +37,26 @@ class ImportPages:
         """GET /admin/accounts/import: the form; with `id`, what would become of a file, or how far it is."""
         import_id = asked_of(request, "id")
         if not import_id:
-            return self._page("import.html", request, problem="")
+            return self._page("accounts/import.html", request, problem="")
         found = await self._importer.find(self._people.actor_of(request), import_id)
         if found is None:
             raise web.HTTPNotFound
         work, more = found
         if isinstance(more, Preview):
-            return self._page("import-preview.html", request, work=work, preview=more, modules=list(Module))
-        return self._page("import-progress.html", request, work=work, left_out_rows=more)
+            return self._page("accounts/import-preview.html", request, work=work, preview=more, modules=list(Module))
+        return self._page("accounts/import-progress.html", request, work=work, left_out_rows=more)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/import: `file`."""
         content = await read_file(request, "file", MAX_FILE_BYTES)
         if not content:
-            return self._page("import.html", request, status=422, problem="choose a file first")
+            return self._page("accounts/import.html", request, status=422, problem="choose a file first")
         try:
             import_id = await self._importer.keep(self._people.actor_of(request), content, visit_of(request).now)
         except UnreadableFile as error:
-            return self._page("import.html", request, status=422, problem=str(error))
+            return self._page("accounts/import.html", request, status=422, problem=str(error))
         except OverQuota as error:
-            return self._page("import.html", request, status=429, wait=error.seconds, problem="quota")
+            return self._page("accounts/import.html", request, status=429, wait=error.seconds, problem="quota")
         return see_other(f"{self._at('import')}?id={import_id}")
 
     async def start(self, request: web.Request) -> web.StreamResponse:

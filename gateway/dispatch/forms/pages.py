@@ -72,9 +72,11 @@ class FormPages:
         kept = await self._forms.find(request.match_info["token"], visit.signed_in.account, visit.inbound, visit.now)
         shown = describe(kept.form) if kept else None
         if kept is None or shown is None:
-            return self._renderer.page("form-gone.html", visit, status=410)
+            return self._renderer.page("dispatch/form-gone.html", visit, status=410)
         is_unmasked = request.query.get("show") == "1"
-        response = self._renderer.page("form-kept.html", visit, form=kept.form, shown=shown, is_unmasked=is_unmasked)
+        response = self._renderer.page(
+            "dispatch/form-kept.html", visit, form=kept.form, shown=shown, is_unmasked=is_unmasked
+        )
         response.headers["Referrer-Policy"] = "same-origin"  # its button says so which form is meant (see late.py)
         return response
 
