@@ -2,7 +2,8 @@
 
 Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
 that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
-is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports.
+is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports,
+and its templates: what Jinja compiles each of them to is remembered.
 
 Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
 and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
@@ -191,8 +192,31 @@ def load_everything() -> None:
             importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)
+    remember_templates()
     gc.collect()
     gc.freeze()
+
+
+def remember_templates() -> None:
+    """Let Jinja compile each template once, of which a worker that starts does nothing else for half a second."""
+    from jinja2 import Environment
+
+    from gateway.app.services import Services
+    from gateway.settings import Settings
+
+    compile_anew, known = Environment.compile, {}
+
+    def compile_once(self: Environment, source: str, name: str | None, filename: str | None) -> object:
+        # A filter of a text that stands in the template is computed already then, so the language matters.
+        key = (source, name, filename, self.globals["language"])
+        if key not in known:
+            known[key] = compile_anew(self, source, name, filename)
+        return known[key]
+
+    Environment.compile = compile_once
+    services = Services(Settings())
+    services.renderer.warm_up()
+    services.composer.warm_up()
 
 
 if __name__ == "__main__":
@@ -200,4 +224,9 @@ if __name__ == "__main__":
     serve(socket.socket(fileno=int(sys.argv[1])))
     from gateway.__main__ import main
 
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(end.code or 0))  # without taking apart all that was loaded, which takes longer than a command
