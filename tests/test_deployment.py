@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app.nouns import ROUTES
 from gateway.process.supervisor import LOOK_SECONDS
 from gateway.settings import Settings
 from gateway.settings.load import SECRET_CREDENTIAL
@@ -119,9 +118,3 @@ def test_the_shipped_settings_pass_the_check(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_every_page_is_named_in_the_documentation() -> None:
-    text = (ROOT / "docs/configuration.md").read_text()
-    for route in ROUTES:
-        assert f"| `{route.name}` | `{route.path}` |" in text

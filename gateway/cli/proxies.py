@@ -1,4 +1,4 @@
-"""What a proxy in front has to know of the settings: the parts of its files that follow from where the pages are."""
+"""Where our pages are, and the parts of a proxy's files that follow from that."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gateway.cli.common import Config, settings_of
+from gateway.cli.common import AsJSON, Config, settings_of, show
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-program = typer.Typer(no_args_is_help=True, help="What a proxy in front has to know of the running settings.")
+program = typer.Typer(no_args_is_help=True, help="Where our pages are, and what a proxy in front has to know of them.")
 
 
 @program.callback()
 def group() -> None:
-    """What a proxy in front has to know of the running settings."""
+    """Where our pages are, and what a proxy in front has to know of them."""
 
 
 @program.command()
@@ -33,6 +33,17 @@ def nginx(config: Config = None) -> None:
 def caddy(config: Config = None) -> None:
     """Print the part of config/Caddyfile.forward-auth that follows from [pages]: the matcher of our pages."""
     typer.echo(pages_matcher(settings_of(config)))
+
+
+@program.command()
+def pages(config: Config = None, as_json: AsJSON = False) -> None:
+    """List our pages: the name by which [pages] moves one, where it is, and who may open it."""
+    from gateway.app.nouns import ROUTES
+    from gateway.app.services import Services
+
+    served = Services(settings_of(config)).routes
+    paths = {route.name: served[route.name].path if route.name in served else "off" for route in ROUTES}
+    show([{"name": route.name, "path": paths[route.name], "for": route.need.value} for route in ROUTES], as_json)
 
 
 def log_map(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -79,3 +80,12 @@ def test_the_samples_lead_every_page_to_the_gateway_and_copy_every_header(name: 
         assert not re.match(found[1], other), other
     for header in ("Cookie", *Settings().identity.names.values()):
         assert re.search(rf"[ ,]{header}\b", text), header
+
+
+def test_all_pages_are_listed_with_name_place_and_who_may_open_them(tmp_path: Path) -> None:
+    own = Gateway(tmp_path, "127.0.0.1:9", changes={"PAGES__PATHS": '{ login = "/sign-in", forgot = "" }'})
+    listed = {page["name"]: page for page in json.loads(own.cli("config", "pages", "--json").stdout)}
+    assert list(listed) == [route.name for route in ROUTES]
+    assert listed["login"] == {"name": "login", "path": "/sign-in", "for": "open to everyone"}
+    assert listed["ops"] == {"name": "ops", "path": "/ops", "for": "the platform owner"}
+    assert listed["forgot"]["path"] == listed["signup"]["path"] == "off"
