@@ -14,9 +14,11 @@ from joserfc.jwk import KeySet
 
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.factors.contract import Asked
-from gateway.factors.magic_link import MagicLinkFactor, find, issue
+from gateway.factors.magic_link.factor import MagicLinkFactor
+from gateway.factors.magic_link.rows import find, issue
 from gateway.model.secret import Secret
 from gateway.store import Store
+from tests.factors.conftest import no_mail
 from tests.store.people import NOW, add_person
 from tests.support.gateway import Gateway
 from tests.support.person import Person
@@ -81,11 +83,12 @@ def test_a_link_that_ends_a_device_is_read_for_as_long_as_its_secret_is_there() 
 async def test_a_code_that_is_on_somebodys_screen_is_taken_after_the_change(store: Store) -> None:
     account = await add_person(store)
     asked = Asked(account.id, "att_1")
-    before, after = MagicLinkFactor(Secret(b"o" * 32)), MagicLinkFactor(Secret(b"n" * 32), [Secret(b"o" * 32)])
+    old, new = Secret(b"o" * 32), Secret(b"n" * 32)
+    before, after = MagicLinkFactor(old, (), no_mail), MagicLinkFactor(new, [old], no_mail)
     async with store.transaction() as tx:
         link = await find(tx, (await issue(tx, asked, "/", NOW)).reveal())
         assert link is not None
         assert before.code_of(link) != after.code_of(link)
-        only_new = MagicLinkFactor(Secret(b"n" * 32))
+        only_new = MagicLinkFactor(new, (), no_mail)
         assert type(await only_new.verify(tx, asked, Secret(before.code_of(link)), NOW)).__name__ == "Wrong"
         assert type(await after.verify(tx, asked, Secret(before.code_of(link)), NOW)).__name__ == "Right"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from gateway.accounts import email_changes, links, rows
 from gateway.accounts.csv_import.reading import Create
 from gateway.audit import rows as audit
-from gateway.factors import backup_code, password, totp
+from gateway.factors.contract import Factors
 from gateway.model.account import Account, Role, Status
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.secret import Secret
@@ -63,11 +63,11 @@ async def set_password(
     return ended
 
 
-async def unlock(tx: Transaction, account: Account, by: str, now: int) -> int:
+async def unlock(tx: Transaction, factors: Factors, account: Account, by: str, now: int) -> int:
     """Forgive all failures of the password and of codes, and all mails that were asked for. Returns how many counts."""
-    forgiven = await limits.clear_all(tx, password.limit_prefix(account.identifier))
-    forgiven += await limits.clear_all(tx, f"code:{account.id}|")
-    forgiven += await limits.clear_all(tx, f"link:{account.id}")
+    forgiven = await limits.clear_all(tx, f"code:{account.id}|")
+    for prefix in (prefix for factor in factors for prefix in factor.limits_of(account)):
+        forgiven += await limits.clear_all(tx, prefix)
     for kind in ("forgot", "forgot-day"):
         forgiven += await limits.clear_all(tx, f"{kind}:{account.identifier}|")
     await limits.clear(tx, f"forgot:{account.identifier}")
@@ -76,16 +76,15 @@ async def unlock(tx: Transaction, account: Account, by: str, now: int) -> int:
     return forgiven
 
 
-async def reset_two_factor(tx: Transaction, account: Account, by: str, now: int, *, is_owner: bool) -> Entry:
-    """Take TOTP and backup codes away and sign out everywhere; at the next sign-in they are set up again.
+async def reset_factors(
+    tx: Transaction, factors: Factors, account: Account, by: str, now: int, *, is_owner: bool
+) -> Entry:
+    """Take away what the account has set up and sign out everywhere; at the next sign-in it is set up again.
 
     Returns the audit row, for the caller to record with what it knows of the request.
     """
-    if is_owner:
-        await totp.forget(tx, account.id)
-    else:
-        await totp.demand(tx, account.id, now)
-    await backup_code.forget(tx, account.id)
+    for factor in factors:
+        await factor.reset(tx, account.id, now, is_owner=is_owner)
     await streaks.reset_all(tx, account.id)
     ended = await end_everything(tx, account, now)
     return entry_by(Event.TWO_FACTOR_RESET, account, by, now, {"sessions_ended": ended})

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from gateway.accounts import rows
 from gateway.model.account import Account, Role, State, Status, Unacceptable, normalise_identifier
+from gateway.model.factor import DEMAND
 from gateway.store import Transaction
-from gateway.store.schema import accounts, sessions, tenants, totp
+from gateway.store.schema import accounts, sessions, tenants
 
 PAGE_SIZE = 50
 DAY = 86_400
@@ -24,12 +25,8 @@ _seen_at = (
     .correlate(accounts)
     .scalar_subquery()
 )
-_has_totp = (
-    select(totp.c.account)
-    .where(totp.c.account == accounts.c.id, totp.c.secret.is_not(None))
-    .correlate(accounts)
-    .exists()
-)
+# What is set up comes first in that text, and what is only demanded begins with its mark (see model.factor.Enrolled).
+_has_two_step = and_(accounts.c.enrolled != "", ~accounts.c.enrolled.startswith(DEMAND))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Wanted:
     words: str = ""
     role: Role | None = None
     state: State | None = None
-    has_totp: bool | None = None
+    has_two_step: bool | None = None
     unseen_days: int | None = None
     tenant: str = ""
     after: str = ""
@@ -50,8 +47,11 @@ class Member:
     """One line of the list. `seen_at` is UTC seconds, None for who never signed in."""
 
     account: Account
-    has_totp: bool
     seen_at: int | None
+
+    @property
+    def has_two_step(self) -> bool:
+        return bool(self.account.enrolled.factors)
 
     @property
     def state(self) -> State:
@@ -109,7 +109,7 @@ async def list_tenants(tx: Transaction) -> list[Tenant]:
 
 
 def members() -> Select[Any]:
-    return select(*rows.COLUMNS, _has_totp.label("has_totp"), _seen_at.label("seen_at"))
+    return select(*rows.COLUMNS, _seen_at.label("seen_at"))
 
 
 def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnElement[bool]]:
@@ -127,8 +127,8 @@ def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnEleme
         found.append(accounts.c.role == wanted.role.value)
     if wanted.state is not None:
         found.append(in_state(wanted.state))
-    if wanted.has_totp is not None:
-        found.append(_has_totp if wanted.has_totp else ~_has_totp)
+    if wanted.has_two_step is not None:
+        found.append(_has_two_step if wanted.has_two_step else ~_has_two_step)
     if wanted.unseen_days is not None:
         found.append(func.coalesce(_seen_at, 0) < now - wanted.unseen_days * DAY)
     if wanted.after:
@@ -156,4 +156,4 @@ def in_state(state: State) -> ColumnElement[bool]:
 
 
 def read(row: Any) -> Member:
-    return Member(rows.read(row), bool(row.has_totp), row.seen_at)
+    return Member(rows.read(row), row.seen_at)

@@ -27,8 +27,7 @@ from gateway.accounts.links import LinkState, Purpose
 from gateway.audit import rows as audit
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
-from gateway.factors import password as password_factor
-from gateway.factors import totp
+from gateway.factors import tries
 from gateway.mail.notices import Notices, write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
@@ -189,8 +188,7 @@ class EmailChanges:
     async def _proof(self, tx: Transaction, account: Account, session: Session | None) -> Proof:
         if session is not None and session.account == account.id and session.missing is None:
             return Proof.SESSION
-        enrolment = await totp.find_enrolment(tx, account.id)
-        needs_more = enrolment.is_enrolled or enrolment.is_demanded
+        needs_more = bool(account.enrolled.all)
         return Proof.SIGN_IN if needs_more or account.password_hash is None else Proof.PASSWORD
 
     async def _compare(
@@ -201,7 +199,7 @@ class EmailChanges:
         if opened.proof is Proof.SIGN_IN:
             return Refused(opened)
         async with self.store.transaction(announce=False) as tx:
-            reserved = await password_factor.reserve_try(tx, account.identifier, account.id, inbound, self.limit, now)
+            reserved = await tries.reserve_try(tx, account.identifier, account.id, inbound, self.limit, now)
             if isinstance(reserved, Locked):
                 return Refused(opened, reserved.until)
         verdict = await self.hasher.verify(password, account.password_hash, client_of(inbound.address))
@@ -210,7 +208,7 @@ class EmailChanges:
                 await limits.give_back(tx, reserved.key, now)
                 return Overloaded()
             if verdict is Verdict.RIGHT:
-                await password_factor.forgive_tries(tx, account.identifier, inbound.address)
+                await tries.forgive_tries(tx, account.identifier, inbound.address)
                 return None
             details = {"reason": "wrong", "where": "confirming an email"}
             await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))

@@ -269,7 +269,7 @@ def wanted_of(given: Mapping[str, str]) -> Wanted:
         words=query.get("q", "").strip()[:MAX_WORDS],
         role=next((role for role in Role if role == query.get("role")), None),
         state=next((state for state in State if state == query.get("state")), None),
-        has_totp={"on": True, "off": False}.get(query.get("totp", "")),
+        has_two_step={"on": True, "off": False}.get(query.get("totp", "")),
         unseen_days=int(unseen) if unseen in map(str, UNSEEN_DAYS) else None,
         tenant=query.get("tenant", "").strip()[:63],
         after=query.get("after", "")[:320],

@@ -18,6 +18,7 @@ from gateway.accounts.email_changes import Change
 from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.removal import remove_unused
 from gateway.audit import rows as audit
+from gateway.factors.contract import Factors
 from gateway.mail.notices import Notices
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.event import Event, entry_of
@@ -54,12 +55,14 @@ class PeopleService:
         invitations: Invitations,
         email_changes: EmailChanges,
         owners: frozenset[str],
+        factors: Factors,
     ) -> None:
         self._store = store
         self._notices = notices
         self._invitations = invitations
         self._email_changes = email_changes
         self._owners = owners
+        self._factors = factors
 
     # Looking.
 
@@ -154,12 +157,14 @@ class PeopleService:
         return Result.DONE
 
     async def reset_two_factor(self, actor: Actor, account_id: str, inbound: Inbound, now: int) -> Result:
-        """Take TOTP away; the person is mailed, and sets it up again at the next sign-in."""
+        """Take the second factors away; the person is mailed, and sets it up again at the next sign-in."""
         async with self._store.transaction() as tx:
             account = await self._reach(tx, actor, account_id)
             if account is None:
                 return Result.NOT_THERE
-            entry = await change.reset_two_factor(tx, account, actor.session.identifier, now, is_owner=False)
+            entry = await change.reset_factors(
+                tx, self._factors, account, actor.session.identifier, now, is_owner=False
+            )
             await audit.record(tx, entry.seen_from(inbound, actor.session.id))
             await self._notices.send(tx, "totp_reset", account, inbound, now, by=actor.session.name)
         return Result.DONE

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import claims
 from gateway.model.account import Account, Module, Role, Status, read_modules
+from gateway.model.factor import read_enrolled
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.store import Transaction
@@ -29,6 +30,7 @@ COLUMNS = (
     accounts.c.status,
     accounts.c.password_hash,
     accounts.c.created_at,
+    accounts.c.enrolled,
 )
 
 
@@ -242,6 +244,7 @@ def read(row: Row[*tuple[Any, ...]]) -> Account:
         status=Status(row.status),
         password_hash=Secret(row.password_hash) if row.password_hash else None,
         created_at=row.created_at,
+        enrolled=read_enrolled(row.enrolled),
     )
 
 

@@ -27,14 +27,13 @@ def explain(
     method: str,
     url: str,
     account: Account | None,
-    has_totp: bool,
     now: int,
     fields: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return the decision, what made it, and the identity that would be sent, as label and text.
 
-    The session is as fresh as one can be; `has_totp` says whether the account has set TOTP up. `fields` are further
-    lines of the request's head, like `Depth: 0`. Raises Unclear where `method` or `url` is none, and can't be taken for
+    The session is as fresh as one can be. `fields` are further lines of the
+    request's head, like `Depth: 0`. Raises Unclear where `method` or `url` is none, and can't be taken for
     one.
     """
     method = read_method(method)
@@ -47,7 +46,7 @@ def explain(
         return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
     if account is not None and account.status is not Status.ACTIVE:
         account = None
-    session = session_of(settings, account, has_totp, now) if account else None
+    session = session_of(settings, account, now) if account else None
     decision = decide(inbound, session, services.rules, now)
     explanation = {
         "decision": describe(decision, inbound),
@@ -87,10 +86,10 @@ def read_url(text: str, public_url: str) -> tuple[str, str]:
     return urlsplit(public_url).netloc, target
 
 
-def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -> Session:
+def session_of(settings: Settings, account: Account, now: int) -> Session:
     """Return the session that a sign-in of `account` would open."""
     is_owner = account.identifier in settings.access.owners
-    required = required_factors(is_owner=is_owner, has_totp=has_totp)
+    required = required_factors(is_owner=is_owner, enrolled=account.enrolled)
     return Session(
         id="ses_explained",
         account=account.id,
@@ -103,7 +102,7 @@ def session_of(settings: Settings, account: Account, has_totp: bool, now: int) -
         proofs=tuple(Proof(factor, now) for factor in required),
         started_at=now,
         seen_at=now,
-        has_totp=has_totp,
+        enrolled=account.enrolled,
     )
 
 

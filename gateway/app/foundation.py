@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.app.factors import FACTORS, label_all
 from gateway.app.nouns import ROUTES
 from gateway.crypto import keys
 from gateway.crypto.hashing import Hasher
@@ -100,12 +101,7 @@ class Foundation:
     @cached_property
     def steps(self) -> Mapping[Factor, str]:
         """The path of the page where each factor is proved."""
-        return {
-            Factor.PASSWORD: self.url("login"),
-            Factor.TOTP: self.url("totp"),
-            Factor.BACKUP_CODE: self.url("backup"),
-            Factor.MAGIC_LINK: self.url("link"),
-        }
+        return {folder.kind.name: self.url(folder.kind.page) for folder in FACTORS}
 
     # Requests.
 
@@ -210,7 +206,13 @@ class Foundation:
     @cached_property
     def renderer(self) -> Renderer:
         is_https = self.settings.public_url.startswith("https:")
-        return Renderer(self.settings.pages, self.url, is_https=is_https, version=self.static_files.version)
+        return Renderer(
+            self.settings.pages,
+            self.url,
+            is_https=is_https,
+            version=self.static_files.version,
+            name_factors=label_all,
+        )
 
     @cached_property
     def side(self) -> SideWork:

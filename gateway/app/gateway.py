@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.accounts import rows as account_rows
-from gateway.app.nouns import PAGES
+from gateway.app.nouns import FACTOR_PAGES, PAGES
 from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
@@ -263,7 +263,7 @@ class Gateway:
     def _build_pages(self) -> web.Application:
         """Make the pages' application: every page of every noun, behind what its route declares."""
         services = self._services
-        nouns: tuple[NounPages[Services, Any], ...] = PAGES
+        nouns: tuple[NounPages[Services, Any], ...] = (*PAGES, *FACTOR_PAGES)
         foreign = {handed.path for pages in nouns for handed in pages.handed_over if handed.takes_foreign}
         application = pages_application(self._renderer, self._desk, services.origins, self._judge_page, foreign)
         for pages in nouns:

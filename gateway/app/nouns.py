@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.accounts import routes as accounts
+from gateway.app.factors import FACTORS
 from gateway.audit import routes as audit
 from gateway.devices import routes as devices
 from gateway.dispatch import routes as dispatch
@@ -16,6 +17,7 @@ from gateway.tenants import routes as tenants
 from gateway.web import static_files
 from gateway.web.routes import Pages, Route
 
+FACTOR_PAGES: tuple[Pages[Any, Any], ...] = tuple(pages for part in FACTORS for pages in part.pages)
 PAGES = (
     *login.PAGES,
     *dispatch.PAGES,
@@ -28,5 +30,5 @@ PAGES = (
     *tenants.PAGES,
     *static_files.PAGES,
 )
-ALL: tuple[Pages[Any, Any], ...] = PAGES
+ALL: tuple[Pages[Any, Any], ...] = (*PAGES, *FACTOR_PAGES)
 ROUTES: tuple[Route[Any], ...] = tuple(route for pages in ALL for route in pages.routes)

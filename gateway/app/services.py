@@ -12,25 +12,20 @@ from gateway.accounts.csv_import.importer import Importer, Quota
 from gateway.accounts.email_change import Addresses, EmailChanges
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.people import PeopleService
+from gateway.app.factors import FACTORS
 from gateway.app.foundation import Foundation
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
-from gateway.crypto import keys
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.devices.service import DeviceService
 from gateway.dispatch.forms.service import KeptForms
-from gateway.factors.backup_code import BackupCodeFactor
-from gateway.factors.magic_link import MagicLinkFactor
-from gateway.factors.totp import TOTPFactor
+from gateway.factors.contract import Factors, Folder
 from gateway.login.answers import Answers
 from gateway.login.flow import Flow
 from gateway.login.guard import Guard
-from gateway.login.links import LinkSender
-from gateway.login.next_factor import NextFactor
 from gateway.login.security import SecurityService
 from gateway.login.service import SignInService
-from gateway.model.secret import Secret
 from gateway.observe.refusals import Scarce
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
@@ -54,17 +49,9 @@ class Services(Foundation):
         return Limit(limits.password_failures, limits.password_window_seconds, limits.password_lock_seconds)
 
     @cached_property
-    def totp(self) -> TOTPFactor:
-        return TOTPFactor(self.sealer)
-
-    @cached_property
-    def backup_codes(self) -> BackupCodeFactor:
-        return BackupCodeFactor(self.sealer)
-
-    @cached_property
-    def magic_links(self) -> MagicLinkFactor:
-        newest, *older = (Secret(keys.derive(secret, "magic-link/code", 32)) for secret in self.settings.secrets)
-        return MagicLinkFactor(newest, older)
+    def factors(self) -> Factors:
+        folders: tuple[Folder[Services], ...] = FACTORS
+        return Factors(folder.build(self) for folder in folders)
 
     @cached_property
     def revoke_links(self) -> RevokeLinks:
@@ -79,9 +66,7 @@ class Services(Foundation):
             owners=self.settings.access.owners,
             notices=self.notices,
             new_devices=NewDevices(self.notices, self.revoke_links, self.url.address("sessions")),
-            totp_factor=self.totp,
-            backup_codes=self.backup_codes,
-            magic_links=self.magic_links,
+            factors=self.factors,
         )
 
     @cached_property
@@ -92,6 +77,7 @@ class Services(Foundation):
             cookie=self.settings.sessions.cookie,
             lifetimes=self.lifetimes,
             clear_path=self.url("clear"),
+            challenge=self.flow.challenge,
         )
 
     @cached_property
@@ -107,15 +93,7 @@ class Services(Foundation):
 
     @cached_property
     def security(self) -> SecurityService:
-        return SecurityService(store=self.store, flow=self.flow, backup_codes=self.backup_codes, notices=self.notices)
-
-    @cached_property
-    def link_sender(self) -> LinkSender:
-        return LinkSender(self.store, self.outbox, self.sender, self.url.address("link_opened", token=""))
-
-    @cached_property
-    def next_factor(self) -> NextFactor:
-        return NextFactor(self.answers, self.link_sender)
+        return SecurityService(store=self.store, flow=self.flow, factors=self.factors)
 
     @cached_property
     def kept_forms(self) -> KeptForms:
@@ -173,6 +151,7 @@ class Services(Foundation):
             invitations=self.invitations,
             email_changes=self.email_changes,
             owners=self.settings.access.owners,
+            factors=self.factors,
         )
 
     @cached_property

@@ -6,11 +6,11 @@ from gateway.accounts import claims, email_changes, links
 from gateway.accounts import rows as accounts
 from gateway.accounts.app_sync import rows as app_sync
 from gateway.accounts.csv_import import rows as csv_import
+from gateway.app.factors import FACTORS
 from gateway.audit import counting, marks
 from gateway.audit import rows as audit
 from gateway.browsers import rows as browsers
 from gateway.dispatch.forms import rows as forms
-from gateway.factors import backup_code, magic_link, totp
 from gateway.mail import outbox
 from gateway.ops import blocks, failed_passwords
 from gateway.ops import rows as alarms
@@ -23,9 +23,7 @@ STORED = (
     *claims.STORED,
     *app_sync.STORED,
     *csv_import.STORED,
-    *totp.STORED,
-    *backup_code.STORED,
-    *magic_link.STORED,
+    *(stored for factor in FACTORS for stored in factor.stored),
     *outbox.STORED,
     *links.STORED,
     *email_changes.STORED,

@@ -11,6 +11,7 @@ from gateway.cli.passwords import accept, new_password
 from gateway.model.clock import utc
 
 if TYPE_CHECKING:
+    from gateway.app.services import Services
     from gateway.model.account import Account
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
@@ -38,49 +39,48 @@ def describe(account: Account, wanted: Wanted) -> Iterator[str]:
 async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) -> list[str]:
     """Do it, and return what to tell."""
     from gateway.accounts.change import set_password, unlock
+    from gateway.app.services import Services
     from gateway.passwords.policy import Person
 
     account = await find_account(store, email)
-    by, now = operator(), utc()
+    by, now, services = operator(), utc(), Services(settings, store)
     person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
     accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
     async with store.transaction() as tx:
-        told = [f"cleared {await unlock(tx, account, by, now)} failure counters"]
+        told = [f"cleared {await unlock(tx, services.factors, account, by, now)} failure counters"]
         if wanted.reset_2fa:
-            await reset_two_factor(tx, settings, account, by, now)
+            await reset_two_factor(tx, services, account, by, now)
             told.append("two-step verification reset; it is set up again at the next sign-in")
         if accepted is not None:
             await set_password(tx, account, accepted.hashed, by, now, accepted.remarks)
             told.append(f"new password: {accepted.password.reveal()}")
         if wanted.one_time_link:
-            told.append(await make_link(tx, settings, account, by, now))
+            told.append(await make_link(tx, services, account, by, now))
     return told
 
 
-async def reset_two_factor(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> None:
-    from gateway.accounts.change import reset_two_factor as reset
-    from gateway.app.services import Services
+async def reset_two_factor(tx: Transaction, services: Services, account: Account, by: str, now: int) -> None:
+    from gateway.accounts.change import reset_factors
     from gateway.audit import rows as audit
 
-    is_owner = account.identifier in settings.access.owners
-    await audit.record(tx, await reset(tx, account, by, now, is_owner=is_owner))
-    await Services(settings).notices.send(tx, "totp_reset", account, None, now, by=f"the operator ({by})")
+    is_owner = account.identifier in services.settings.access.owners
+    await audit.record(tx, await reset_factors(tx, services.factors, account, by, now, is_owner=is_owner))
+    await services.notices.send(tx, "totp_reset", account, None, now, by=f"the operator ({by})")
 
 
-async def make_link(tx: Transaction, settings: Settings, account: Account, by: str, now: int) -> str:
+async def make_link(tx: Transaction, services: Services, account: Account, by: str, now: int) -> str:
     """Return the link for the sign-in of the account that has come furthest."""
     from gateway.accounts.change import note
-    from gateway.app.services import Services
-    from gateway.factors import magic_link
     from gateway.factors.contract import Asked
+    from gateway.factors.magic_link import rows
     from gateway.model.event import Event
     from gateway.sessions import attempt
 
     found = await attempt.furthest(tx, account.id, now)
     if found is None:
         fail(f"no sign-in in progress for {account.identifier}: start signing in in the browser, then run this again")
-    last = await magic_link.latest(tx, found.id)
-    token = await magic_link.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
+    last = await rows.latest(tx, found.id)
+    token = await rows.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
     await note(tx, Event.LOGIN_LINK_SENT, account, by, now, {"how": "printed in the shell"})
-    link = Services(settings).url.address("link_opened", token=token.reveal())
+    link = services.url.address("link_opened", token=token.reveal())
     return f"open this link within ten minutes, in the browser where you're signing in:\n{link}"

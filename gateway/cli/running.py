@@ -6,17 +6,13 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gateway import __version__
 from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
 from gateway.model.clock import utc
-
-if TYPE_CHECKING:
-    from gateway.model.account import Account
-    from gateway.store import Store
 
 
 def add_to(program: typer.Typer) -> None:
@@ -110,23 +106,14 @@ def explain(
     from gateway.app.explain import explain as explain_request
 
     settings = settings_of(config)
-    account, has_totp = with_store(settings, lambda store: find_who(store, email)) if email else (None, False)
+    account = with_store(settings, lambda store: find_account(store, email)) if email else None
     given = (("Destination", destination), ("Depth", depth))
     fields = [f"{name}: {value}" for name, value in given if value is not None]
     try:
-        explanation = explain_request(settings, method, url, account, has_totp, utc(), fields)
+        explanation = explain_request(settings, method, url, account, utc(), fields)
     except Unclear as error:
         fail(str(error))
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
-
-
-async def find_who(store: Store, email: str) -> tuple[Account, bool]:
-    """Return the account, and whether it has set TOTP up."""
-    from gateway.factors.totp import find_enrolment
-
-    account = await find_account(store, email)
-    async with store.reading() as tx:
-        return account, (await find_enrolment(tx, account.id)).is_enrolled
 
 
 def migrate(

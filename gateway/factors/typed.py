@@ -10,6 +10,7 @@ import unicodedata
 
 from gateway.model.secret import Secret
 
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # no two of them look alike
 MOST_CHARACTERS = 200  # longer than any code, whatever stands between its characters
 
 

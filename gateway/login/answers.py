@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,6 +11,8 @@ from gateway.browsers.record import LIFE_SECONDS as BROWSER_SECONDS
 from gateway.browsers.record import expiries, fitting, guess
 from gateway.browsers.rows import Arrival, Former
 from gateway.login.outcome import GoOn, SignedIn
+from gateway.model.factor import Factor
+from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetimes
 from gateway.model.token import digest
@@ -25,7 +27,7 @@ CLEARING_ROUNDS = 12  # answers; browsers follow twenty redirects
 
 @dataclass(frozen=True, slots=True)
 class Answers(Steps):
-    """`cookie` is the session cookie's name.
+    """`cookie` is the session cookie's name. `challenge` prepares what is to be proved next (see login.flow).
 
     `clear_path` is the page that takes away what did not fit into the answer which opens a session.
     """
@@ -33,9 +35,18 @@ class Answers(Steps):
     cookie: str
     lifetimes: Lifetimes
     clear_path: str
+    challenge: Callable[[GoOn, str, Inbound, int], Awaitable[str]]
 
-    def go_on(self, outcome: GoOn, wish: Wish) -> web.Response:
-        response = self.step(outcome.factor, Wish(wish.target))
+    def nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
+        """Who is signed in goes on; everybody else begins at the beginning."""
+        if visit.signed_in is not None:
+            return see_other(wish.target)
+        return self.step(Factor.PASSWORD, Wish(wish.target))
+
+    async def go_on(self, visit: Visit, outcome: GoOn, wish: Wish, now: int) -> web.Response:
+        """Prepare the next factor, and send the person to its page."""
+        note = await self.challenge(outcome, wish.target, visit.inbound, now)
+        response = self.step(outcome.factor, Wish(wish.target), note)
         if outcome.token is not None:
             set_cookie(response, attempt.COOKIE, outcome.token, attempt.LIFE_SECONDS)
         return response

@@ -5,15 +5,13 @@ Whoever is going to change anything by it asks with `lock`: account first, then 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
-from gateway.factors import totp
 from gateway.factors.contract import Asked
-from gateway.factors.magic_link import Link
-from gateway.factors.totp import Enrolment
 from gateway.model.account import Account
-from gateway.model.factor import STANDS_FOR, Factor, Proof, first_missing, required_factors
+from gateway.model.factor import Factor, Proof, first_missing, required_factors, shown_by
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sessions import attempt as attempts
@@ -31,22 +29,15 @@ class Evidence:
     proofs: tuple[Proof, ...]
     holder: str
     session: Session | None
-    enrolment: Enrolment
     next: Factor | None
     is_owner: bool
 
-    def admits(self, factor: Factor) -> bool:
-        """Whether what comes before `factor` is proved: it is next, or was proved already, or nothing is missing.
+    def admits(self, shows: Sequence[Factor]) -> bool:
+        """Whether what comes before is proved: what a proof `shows` is next, or shown already, or nothing is missing.
 
         Otherwise the password alone would be enough to have an owner mailed, and to use up an owner's tries.
         """
-        factor = STANDS_FOR.get(factor, factor)
-        proved = {STANDS_FOR.get(proof.factor, proof.factor) for proof in self.proofs}
-        return self.next is None or self.next is factor or factor in proved
-
-    @property
-    def has_totp(self) -> bool:
-        return self.enrolment.is_enrolled
+        return self.next is None or self.next in shows or not shown_by(self.proofs).isdisjoint(shows)
 
     @property
     def asked(self) -> Asked:
@@ -76,14 +67,14 @@ class EvidenceReader:
             return await self._of_session(tx, visit.session, visit.inbound, lock)
         return None
 
-    async def holder_of(
-        self, tx: Transaction, link: Link, visit: Visit, now: int, *, lock: bool = False
+    async def of_holder(
+        self, tx: Transaction, holder: str, visit: Visit, now: int, *, lock: bool = False
     ) -> Evidence | None:
-        """Return the evidence that a link completes, if this browser holds it."""
+        """Return the evidence of the attempt or session with the id `holder`, if this browser has it."""
         attempt = await self._attempt(tx, visit.inbound, now, lock)
-        if attempt is not None and attempt.id == link.holder:
+        if attempt is not None and attempt.id == holder:
             return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
-        if visit.session is not None and visit.session.id == link.holder:
+        if visit.session is not None and visit.session.id == holder:
             return await self._of_session(tx, visit.session, visit.inbound, lock)
         return None
 
@@ -120,14 +111,9 @@ class EvidenceReader:
         account = await account_rows.find(tx, account_id, lock=lock)
         if account is None or not await account_rows.is_welcome(tx, account):
             return None
-        enrolment = await totp.find_enrolment(tx, account.id)
-        missing = first_missing(self.required(account, enrolment), proofs)
+        missing = first_missing(self.required(account), proofs)
         is_owner = account.identifier in self._owners
-        return Evidence(account, proofs, holder, session, enrolment, missing, is_owner)
+        return Evidence(account, proofs, holder, session, missing, is_owner)
 
-    def required(self, account: Account, enrolment: Enrolment) -> tuple[Factor, ...]:
-        return required_factors(
-            is_owner=account.identifier in self._owners,
-            has_totp=enrolment.is_enrolled,
-            must_enrol=enrolment.is_demanded,
-        )
+    def required(self, account: Account) -> tuple[Factor, ...]:
+        return required_factors(is_owner=account.identifier in self._owners, enrolled=account.enrolled)

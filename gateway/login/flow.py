@@ -8,8 +8,8 @@ was given, the audit row and what it allows share one transaction: none of them 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
@@ -17,11 +17,8 @@ from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
 from gateway.devices.new_device import NewDevices
-from gateway.factors import backup_code, magic_link, totp
-from gateway.factors.backup_code import BackupCodeFactor
-from gateway.factors.contract import Verifier, Wrong
-from gateway.factors.magic_link import Link, MagicLinkFactor
-from gateway.factors.totp import TOTPFactor
+from gateway.factors import enrolment
+from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of, shows
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
@@ -40,20 +37,11 @@ from gateway.throttle import streaks
 from gateway.web.visit import Visit
 
 Outcome = SignedIn | GoOn | Refused | LockedOut | Blocked | Gone
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A link that somebody looks at. `is_ours`: this browser asked for it; `is_awaited`: some browser waits for it."""
-
-    link: Link
-    account: Account | None
-    is_ours: bool
-    is_awaited: bool
+Verify = Callable[[Transaction], Awaitable[Right | Wrong]]
 
 
 class Flow:
-    """`owners` are normalised identifiers. The factors are those of the sign-in; each is one line here."""
+    """`owners` are normalised identifiers."""
 
     def __init__(
         self,
@@ -63,9 +51,7 @@ class Flow:
         owners: frozenset[str],
         notices: Notices,
         new_devices: NewDevices,
-        totp_factor: TOTPFactor,
-        backup_codes: BackupCodeFactor,
-        magic_links: MagicLinkFactor,
+        factors: Factors,
     ) -> None:
         self._store = store
         self._guard = guard
@@ -73,11 +59,7 @@ class Flow:
         self._notices = notices
         self._new_devices = new_devices
         self._evidence = EvidenceReader(owners)
-        self._totp = totp_factor
-        self._backup_codes = backup_codes
-        self._magic_links = magic_links
-        verifiers: Sequence[Verifier] = (totp_factor, backup_codes, magic_links)
-        self._verifiers: Mapping[Factor, Verifier] = {verifier.factor: verifier for verifier in verifiers}
+        self._factors = factors
 
     async def find(self, visit: Visit, *, again: bool, now: int) -> Evidence | None:
         """Return what this browser has proved so far, if there is anything left to prove.
@@ -88,123 +70,134 @@ class Flow:
             return await self._evidence.find(tx, visit, again, now)
 
     async def begin(
-        self, tx: Transaction, account: Account, session: Session | None, inbound: Inbound, now: int
+        self, tx: Transaction, account: Account, proof: Proof, session: Session | None, inbound: Inbound, now: int
     ) -> SignedIn | GoOn:
-        """The password was right: open a session if that is enough, else an attempt.
+        """Something was proved at the sign-in page: open a session if that is enough, else an attempt.
 
-        Whose `session` this browser has already, and it is of the same account, has just proved the password again.
+        If `session`, which this browser has already, is of the same account, it has just been given the proof again.
         """
-        proof = Proof(Factor.PASSWORD, now)
-        enrolment = await totp.find_enrolment(tx, account.id)
-        required = self._evidence.required(account, enrolment)
         await attempts.end_key(tx, inbound.attempt_key, now)
         if session is not None and session.account == account.id:
             outcome = await self._step_up(tx, account, session, proof, inbound, now)
             if isinstance(outcome, SignedIn):
                 return outcome
-        missing = first_missing(required, (proof,))
+        missing = await self._missing(tx, account, (proof,))
         if missing is None:
             return await self._open(tx, account, (proof,), inbound, now)
         attempt, token = await attempts.begin(tx, account.id, (proof,), now)
-        details = {"proved": proof.factor.value, "next": missing.value}
+        details = {"proved": proof.factor, "next": missing}
         await audit.record_or_count(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
         return GoOn(missing, account, attempt.id, token)
 
-    async def prove(self, visit: Visit, factor: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
-        """Check a code of `factor`, and take the next step if it is right."""
+    async def challenge(self, outcome: GoOn, target: str, inbound: Inbound, now: int) -> str:
+        """Prepare what is to be proved next. Returns what the query of its page says besides."""
+        factor = self._factors[outcome.factor]
+        return await factor.challenge(outcome.account, outcome.holder, target, inbound, now)
+
+    async def prove(self, visit: Visit, name: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
+        """Check what was given for a factor, and take the next step if it is right."""
+        factor = self._factors[name]
         async with self._store.transaction() as tx:
             evidence = await self._evidence.find(tx, visit, again, now, lock=True)
             if evidence is None:
                 return Gone()
-            if not evidence.admits(factor):
+            if not evidence.admits(shows(factor)):
                 return Refused(Wrong())
-            if factor is Factor.BACKUP_CODE and not evidence.has_totp:  # a set-up that is demanded is not evaded
+            if not factor.is_usable(evidence.account.enrolled):
                 return Gone()
-            admitted = await self._guard.admit(tx, factor, evidence.account, visit.inbound, now)
+            admitted = await self._guard.admit(tx, name, evidence.account, visit.inbound, now)
             if not isinstance(admitted, Admitted):
                 reason = "blocked" if isinstance(admitted, Blocked) else "locked"
-                details = {"factor": factor.value, "reason": reason}
+                details = {"factor": name, "reason": reason}
                 await self._note(tx, Event.LOGIN_2FA_FAILED, evidence, visit.inbound, now, details)
                 return admitted
-            verdict = await self._verifiers[factor].verify(tx, evidence.asked, given, now)
+            verdict = await factor.verify(tx, evidence.asked, given, now)
             if isinstance(verdict, Wrong):
                 account, session = evidence.account, evidence.session_id
-                await self._guard.refuse(tx, factor, account, admitted, verdict, visit.inbound, now, session)
+                await self._guard.refuse(tx, name, account, admitted, verdict, visit.inbound, now, session)
                 return Refused(verdict)
-            await self._guard.forgive(tx, factor, evidence.account, admitted, now)
-            await self._tell(tx, factor, evidence, visit.inbound, now)
-            return await self._advance(tx, evidence, Proof(factor, now), visit.inbound, now)
+            await self._guard.forgive(tx, name, evidence.account, admitted, now)
+            return await self._advance(tx, evidence, factor, verdict, visit.inbound, now)
 
-    async def open_link(self, visit: Visit, token: str, now: int) -> Outcome:
-        """The button of a link's page was pressed. Only the browser that asked for the link can complete with it."""
+    async def complete(self, visit: Visit, name: Factor, holder: str, verify: Verify, now: int) -> Outcome:
+        """Take what nobody can guess, so that no limit counts it. It belongs to one attempt or session, its `holder`.
+
+        Only the browser that has this attempt or session completes anything with it.
+        """
         async with self._store.transaction() as tx:
-            link = await magic_link.find(tx, token)
-            evidence = await self._evidence.holder_of(tx, link, visit, now, lock=True) if link else None
-            if link is None or evidence is None:
+            evidence = await self._evidence.of_holder(tx, holder, visit, now, lock=True)
+            if evidence is None:
                 return Gone()
-            verdict = await self._magic_links.consume(tx, link, now)
+            verdict = await verify(tx)
             if isinstance(verdict, Wrong):
                 await self._guard.write_down(
-                    tx, Factor.MAGIC_LINK, evidence.account, verdict, visit.inbound, now, evidence.session_id
+                    tx, name, evidence.account, verdict, visit.inbound, now, evidence.session_id
                 )
                 return Refused(verdict)
-            return await self._advance(tx, evidence, Proof(Factor.MAGIC_LINK, now), visit.inbound, now)
+            return await self._advance(tx, evidence, self._factors[name], verdict, visit.inbound, now)
 
-    async def enrol(self, visit: Visit, offered: str, given: Secret[str], *, again: bool, now: int) -> Outcome:
-        """Set TOTP up as the last step of signing in: the secret is real once a code of it was right."""
+    async def holds(self, tx: Transaction, visit: Visit, holder: str, now: int) -> bool:
+        """Whether this browser has the attempt or session with that id."""
+        return await self._evidence.of_holder(tx, holder, visit, now) is not None
+
+    async def enrol(
+        self, visit: Visit, name: Factor, offered: str, given: Secret[str], *, again: bool, now: int
+    ) -> Outcome:
+        """Set a factor up as a step of signing in, where it is next and the account has none yet."""
         async with self._store.transaction() as tx:
             evidence = await self._evidence.find(tx, visit, again, now, lock=True)
-            if evidence is None or evidence.has_totp or evidence.next is not Factor.TOTP:
+            if evidence is None or name in evidence.account.enrolled or evidence.next != name:
                 return Gone()
-            session = evidence.session_id
-            codes = await self.set_up(tx, evidence.account, offered, given, visit.inbound, now, session)
+            account, session = evidence.account, evidence.session_id
+            codes = await self.set_up(tx, name, account, offered, given, visit.inbound, now, session)
             if codes is None:
                 return Refused(Wrong())
-            outcome = await self._advance(tx, evidence, Proof(Factor.TOTP, now), visit.inbound, now)
-            if isinstance(outcome, SignedIn):
-                return SignedIn(outcome.token, outcome.is_owner, outcome.arrival, tuple(codes))
-            return outcome
+            outcome = await self._advance(tx, evidence, self._factors[name], Right(), visit.inbound, now)
+            return replace(outcome, codes=codes) if isinstance(outcome, SignedIn) else outcome
 
     async def set_up(
         self,
         tx: Transaction,
+        name: Factor,
         account: Account,
         offered: str,
         given: Secret[str],
         inbound: Inbound,
         now: int,
         session: str | None,
-    ) -> list[Secret[str]] | None:
-        """Make the offered secret the account's and return fresh backup codes; None if the code was wrong.
+    ) -> tuple[Secret[str], ...] | None:
+        """Make what was offered the account's; None if what was given for it was wrong.
 
-        `session` is the id of the session that does it, None in a sign-in.
+        Returns codes that are shown once, of the factors that are made anew with it. `session` is the id of the session
+        that does it, None in a sign-in.
         """
-        secret = self._totp.reopen(account.id, offered, now)
-        if secret is None or not await self._totp.enrol(tx, account.id, secret, given, now):
-            await self._guard.write_down(tx, Factor.TOTP, account, Wrong(), inbound, now, session)
+        verdict = await self._factors[name].enrol(tx, account, offered, given, now)
+        if isinstance(verdict, Wrong):
+            await self._guard.write_down(tx, name, account, verdict, inbound, now, session)
             return None
         await streaks.reset_all(tx, account.id)
-        codes = await self._backup_codes.regenerate(tx, account.id, now)
-        await audit.record(tx, entry_of(Event.TWO_FACTOR_ENABLED, account, inbound, now, None, session))
-        await self._notices.send(tx, "totp_enabled", account, inbound, now)
-        return codes
+        codes = [await factor.renew(tx, account.id, now) for factor in self._factors.going_with(name)]
+        await self.tell(tx, verdict.news, account, inbound, now, session)
+        return tuple(code for some in codes for code in some)
 
-    async def look_at_link(self, visit: Visit, token: str, now: int) -> Opened | None:
-        """Return what there is to know about a link. Changes nothing."""
-        async with self._store.reading() as tx:
-            link = await magic_link.find(tx, token)
-            if link is None:
-                return None
-            is_ours = await self._evidence.holder_of(tx, link, visit, now) is not None
-            is_awaited = (
-                is_ours or await attempts.is_live(tx, link.holder, now) or await session_rows.is_open(tx, link.holder)
-            )
-            return Opened(link, await account_rows.find(tx, link.account), is_ours, is_awaited)
+    async def take_away(
+        self, tx: Transaction, name: Factor, account: Account, news: News, inbound: Inbound, now: int, session: str
+    ) -> bool:
+        """Forget a factor and what goes with it. Returns whether it was there."""
+        if not await self._factors[name].forget(tx, account.id):
+            return False
+        for factor in self._factors.going_with(name):
+            await factor.forget(tx, account.id)
+        await streaks.reset_all(tx, account.id)
+        await self.tell(tx, news, account, inbound, now, session)
+        return True
 
-    async def latest_link(self, evidence: Evidence) -> Link | None:
-        """Return the newest link that was asked for with this evidence."""
-        async with self._store.reading() as tx:
-            return await magic_link.latest(tx, evidence.holder)
+    async def tell(
+        self, tx: Transaction, news: News, account: Account, inbound: Inbound, now: int, session: str | None
+    ) -> None:
+        """Write down what a factor did, and mail it to the person."""
+        await audit.record(tx, entry_of(news.event, account, inbound, now, news.details or None, session))
+        await self._notices.send(tx, news.mail, account, inbound, now, **news.details)
 
     async def start_over(self, visit: Visit, now: int) -> None:
         """Give the attempt up."""
@@ -225,12 +218,16 @@ class Flow:
 
     # What it leads to.
 
-    async def _advance(self, tx: Transaction, evidence: Evidence, proof: Proof, inbound: Inbound, now: int) -> Outcome:
-        account = evidence.account
+    async def _advance(
+        self, tx: Transaction, evidence: Evidence, factor: FactorContract, right: Right, inbound: Inbound, now: int
+    ) -> Outcome:
+        account, proof = evidence.account, proof_of(factor, now)
+        if right.news is not None:
+            await self.tell(tx, right.news, account, inbound, now, evidence.session_id)
         if evidence.session is not None:
             return await self._step_up(tx, account, evidence.session, proof, inbound, now)
         proofs = with_proof(evidence.proofs, proof)
-        missing = first_missing(self._evidence.required(account, await totp.find_enrolment(tx, account.id)), proofs)
+        missing = await self._missing(tx, account, proofs)
         if missing is None:
             return (
                 await self._open(tx, account, proofs, inbound, now)
@@ -239,9 +236,14 @@ class Flow:
             )
         if not await attempts.add_proofs(tx, evidence.holder, proofs):
             return Gone()
-        details = {"proved": proof.factor.value, "next": missing.value}
+        details = {"proved": proof.factor, "next": missing}
         await audit.record_or_count(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
         return GoOn(missing, account, evidence.holder)
+
+    async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
+        """Read anew what the account has set up: that may have been done since `account` was read, even just now."""
+        enrolled = await enrolment.find(tx, account.id)
+        return first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs)
 
     async def _step_up(
         self, tx: Transaction, account: Account, session: Session, proof: Proof, inbound: Inbound, now: int
@@ -250,7 +252,7 @@ class Flow:
         token = await session_rows.renew(tx, session.id, inbound.session_key, with_proof(session.proofs, proof))
         if token is None:
             return Gone()
-        details = {"proved": proof.factor.value}
+        details = {"proved": proof.factor}
         await audit.record(tx, entry_of(Event.STEP_UP, account, inbound, now, details, session.id))
         return SignedIn(token, session.is_owner)
 
@@ -286,12 +288,6 @@ class Flow:
             details = {"how": "signed in anew"}
             await audit.record(tx, entry_of(Event.LOGOUT, whose or account, inbound, now, details))
         return owner
-
-    async def _tell(self, tx: Transaction, factor: Factor, evidence: Evidence, inbound: Inbound, now: int) -> None:
-        if factor is Factor.BACKUP_CODE:
-            left = (await backup_code.count_left(tx, evidence.account.id)).count
-            await self._note(tx, Event.TWO_FACTOR_CODE_USED, evidence, inbound, now, {"left": left})
-            await self._notices.send(tx, "backup_code_used", evidence.account, inbound, now, left=left)
 
     async def _note(
         self,

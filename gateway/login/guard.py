@@ -106,7 +106,7 @@ class Guard:
         failures, _ = await streaks.read(tx, account.id, factor, admitted.origin)
         await streaks.write(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
         if admitted.locks_now or failures + 1 >= MOST_FAILURES:
-            details = {"factor": factor.value, "failures": str(failures + 1)}
+            details = {"factor": factor, "failures": str(failures + 1)}
             await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details, session))
 
     async def write_down(
@@ -120,7 +120,7 @@ class Guard:
         session: str | None,
     ) -> None:
         """Note what was refused; by itself for what nobody can guess, like a link or the code of one's own set-up."""
-        details = {"factor": factor.value, "reason": why.reason.value}
+        details = {"factor": factor, "reason": why.reason.value}
         await audit.record_or_count(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
 
 

@@ -13,12 +13,15 @@ from gateway.model.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`token` is the cookie's value. `arrival` says who was in this browser before; a session that goes on has none."""
+    """`token` is the cookie's value. `arrival` says who was in this browser before; a session that goes on has none.
+
+    `codes` were made on the way, and are shown once.
+    """
 
     token: Secret[str]
     is_owner: bool
     arrival: Arrival | None = None
-    backup_codes: tuple[Secret[str], ...] = ()
+    codes: tuple[Secret[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

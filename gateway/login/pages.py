@@ -10,7 +10,6 @@ from gateway.browsers.record import expiries, fitting
 from gateway.login.answers import CLEARING_ROUNDS, Answers, expire_upstream_cookies
 from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
-from gateway.login.next_factor import NextFactor
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
 from gateway.model.factor import Factor
@@ -40,8 +39,6 @@ class Needs(Platform, Protocol):
     @property
     def flow(self) -> Flow: ...
     @property
-    def next_factor(self) -> NextFactor: ...
-    @property
     def sign_in(self) -> SignInService: ...
     @property
     def sign_in_counts(self) -> SignInCounts: ...
@@ -51,7 +48,6 @@ class LoginPages:
     def __init__(self, needs: Needs) -> None:
         self._service = needs.sign_in
         self._flow = needs.flow
-        self._next_factor = needs.next_factor
         self._answers = needs.answers
         self._counts = needs.sign_in_counts
         self._renderer = needs.renderer
@@ -90,7 +86,7 @@ class LoginPages:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)
             case GoOn():
-                return await self._next_factor.ask(visit, outcome, wish, now)
+                return await self._answers.go_on(visit, outcome, wish, now)
             case WrongPassword():
                 return self._form(visit, wish, email=email, problem="wrong", status=422)
             case LockedOut(until):

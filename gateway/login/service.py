@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit
 from gateway.crypto.hashing import Hasher, Verdict
-from gateway.factors import password as password_factor
+from gateway.factors import tries
 from gateway.login.flow import Flow
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
 from gateway.model.event import Entry, Event, Outcome
+from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -69,7 +70,7 @@ class SignInService:
         identifier = identify(email)
         if self._hasher.is_full_for(client_of(visit.inbound.address)):
             return Busy()  # before the store is asked: a flood of ever-new emails costs the others no transaction
-        async with self._turn(password_factor.limit_key(identifier, visit.inbound.address)) as is_ours:
+        async with self._turn(tries.limit_key(identifier, visit.inbound.address)) as is_ours:
             return await self._check(identifier, password, visit, now) if is_ours else Busy()
 
     @contextlib.asynccontextmanager
@@ -96,7 +97,7 @@ class SignInService:
         inbound = visit.inbound
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find_by_identifier(tx, identifier)
-            reserved = await password_factor.reserve_try(
+            reserved = await tries.reserve_try(
                 tx, identifier, account.id if account else None, inbound, self._limit, now
             )
             if isinstance(reserved, Locked):
@@ -147,10 +148,10 @@ class SignInService:
             if account is None or not await is_unchanged(tx, account, known):
                 await self._note(tx, Event.LOGIN_FAILED, known.identifier, known, inbound, now, {"reason": "changed"})
                 return WrongPassword()
-            await password_factor.forgive_tries(tx, account.identifier, inbound.address)
+            await tries.forgive_tries(tx, account.identifier, inbound.address)
             if renewed is not None:
                 await account_rows.set_password_hash(tx, account.id, renewed, replacing=known.password_hash)
-            return await self._flow.begin(tx, account, visit.session, inbound, now)
+            return await self._flow.begin(tx, account, Proof(Factor.PASSWORD, now), visit.session, inbound, now)
 
     async def _reject(
         self,

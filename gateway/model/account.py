@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import idna
 
+from gateway.model.factor import NOTHING_ENROLLED, Enrolled
 from gateway.model.secret import Secret
 
 MAX_IDENTIFIER = 254  # characters; RFC 5321 §4.5.3.1.3 leaves this many for an address
@@ -64,6 +65,7 @@ class Account:
     status: Status
     password_hash: Secret[str] | None
     created_at: int
+    enrolled: Enrolled = NOTHING_ENROLLED
 
 
 class Unacceptable(ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.account import Module, Role
-from gateway.model.factor import Factor, Proof
+from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Session:
     proofs: tuple[Proof, ...]
     started_at: int
     seen_at: int
-    has_totp: bool = False
+    enrolled: Enrolled = NOTHING_ENROLLED
     missing: Factor | None = None
     """What the account has to prove by now and this session never did. Until then it is nobody's."""
     alive_until: int = 0

@@ -75,7 +75,8 @@ def each(*values: str) -> tuple[tuple[str, ...], ...]:
     return tuple((value,) for value in values)
 
 
-FACTORS = tuple(factor.value for factor in Factor)
+OTHER_FACTOR = "other"  # one without a label of its own here
+FACTORS = (Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK, OTHER_FACTOR)
 
 FAMILIES = (
     Family(

@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from gateway.model.factor import Factor
 from gateway.observe.board import Board
-from gateway.observe.families import FAMILIES, NANO, PLACES, Result
+from gateway.observe.families import FACTORS, FAMILIES, NANO, OTHER_FACTOR, PLACES, Result
 from gateway.observe.refusals import Reason, Scarce
 
 BOUNDS = {family.name: family.bounds for family in FAMILIES}
@@ -24,7 +24,7 @@ class Tally:
         self.numbers = board.resume(region)
 
     def count_sign_in(self, factor: Factor, result: Result) -> None:
-        self.numbers[PLACES["sign_ins", factor.value, result.value]] += 1
+        self.numbers[PLACES["sign_ins", factor if factor in FACTORS else OTHER_FACTOR, result.value]] += 1
         if result in LIMITS:
             self.numbers[PLACES["limits_hit", result.value]] += 1
 

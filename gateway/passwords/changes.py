@@ -14,7 +14,7 @@ from gateway.accounts.links import LinkState, MailedLink, Purpose
 from gateway.audit import rows as audit
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
-from gateway.factors import password as password_factor
+from gateway.factors import tries
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
@@ -214,9 +214,7 @@ class PasswordService:
         """Compare with the stored hash, under the same limit as at the sign-in."""
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find(tx, session.account)
-            reserved = await password_factor.reserve_try(
-                tx, session.identifier, session.account, inbound, self._limit, now
-            )
+            reserved = await tries.reserve_try(tx, session.identifier, session.account, inbound, self._limit, now)
             if isinstance(reserved, Locked):
                 return TooOften(reserved.until)
         stored = account.password_hash if account else None
@@ -226,7 +224,7 @@ class PasswordService:
                 await limits.give_back(tx, reserved.key, now)
                 return Overloaded()
             if verdict is Verdict.RIGHT and account is not None:
-                await password_factor.forgive_tries(tx, session.identifier, inbound.address)
+                await tries.forgive_tries(tx, session.identifier, inbound.address)
                 return account
             if account is not None:
                 details = {"reason": "wrong", "where": "while changing the password"}
@@ -262,7 +260,7 @@ class PasswordService:
         ended = await change.end_everything(tx, account, now, but=but)
         await links.void_all(tx, account.id, now)
         await email_changes.end_open(tx, account.id, now)
-        await limits.clear_all(tx, password_factor.limit_prefix(account.identifier))
+        await limits.clear_all(tx, tries.limit_prefix(account.identifier))
         details: dict[str, str | int | bool] = {"how": how, "sessions_ended": ended}
         if is_api_silent:
             details["breach_api"] = "did not answer"

@@ -11,6 +11,9 @@ FRESH_SECONDS = 600  # how long a proof lets people change what their account is
 
 
 def stale_factor(session: Session, now: int, wanted: Iterable[Factor], seconds: int) -> Factor | None:
-    """Return which of `wanted` was not proved in the last `seconds`, or None. TOTP is wanted of those who have it."""
-    required = [factor for factor in wanted if factor is not Factor.TOTP or session.has_totp]
+    """Return which of `wanted` was not proved in the last `seconds`, or None.
+
+    Beside the password, a factor is wanted of those who have set it up.
+    """
+    required = [factor for factor in wanted if factor == Factor.PASSWORD or factor in session.enrolled]
     return first_missing(required, session.proofs, since=now - seconds)

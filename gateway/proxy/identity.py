@@ -43,7 +43,7 @@ class Assertions:
             "tenant": session.tenant,
             "role": session.role.value,
             "groups": groups_of(session),
-            "amr": sorted(factor.value for factor in session.factors),
+            "amr": sorted(session.factors),
             "auth_time": session.started_at,
             "iat": now,
             "exp": now + ASSERTION_SECONDS,
@@ -124,7 +124,7 @@ class Identities:
             "tenant": session.tenant,
             "role": session.role.value,
             "session": session.id,
-            "factors": ",".join(sorted(factor.value for factor in session.factors)),
+            "factors": ",".join(sorted(session.factors)),
         }
         encoded = {key: encode(text) for key, text in told.items()} | self._credentials
         named = encoded | {

@@ -23,7 +23,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.model.account import Role, read_modules
-from gateway.model.factor import first_missing, required_factors
+from gateway.model.factor import first_missing, read_enrolled, required_factors
 from gateway.model.session import Lifetimes, Session, end_of, has_outlived
 from gateway.sessions import rows
 from gateway.sessions.rows import read_proofs
@@ -44,9 +44,8 @@ POOL_SIZE = 8
 # The same statement on both, but for the mark of its one parameter.
 QUERY = """
 SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
-       f.secret IS NOT NULL, f.demanded_at IS NOT NULL
+       a.enrolled
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
-  LEFT JOIN totp f ON f.account = a.id
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
 
@@ -277,10 +276,9 @@ class PostgreSQLLookup:
 
 
 def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes) -> Session:
-    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, totp, demanded = row
-    proofs = read_proofs(written)
+    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given = row
+    proofs, enrolled = read_proofs(written), read_enrolled(given)
     is_owner = identifier in owners
-    required = required_factors(is_owner=is_owner, has_totp=bool(totp), must_enrol=bool(demanded))
     return Session(
         id=session_id,
         account=account,
@@ -293,7 +291,7 @@ def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes) -> Se
         proofs=proofs,
         started_at=started_at,
         seen_at=seen_at,
-        has_totp=bool(totp),
-        missing=first_missing(required, proofs),
+        enrolled=enrolled,
+        missing=first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs),
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
     )

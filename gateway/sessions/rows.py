@@ -25,6 +25,7 @@ MAX_USER_AGENT = 512
 DAY = 86_400
 KNOWN_SECONDS = 90 * DAY
 MAX_DEVICES = 200  # looked at to tell a known one from a new one
+EXPECTED = {Factor.BACKUP_CODE: (Factor.TOTP,)}  # what proofs count as that don't say so: versions to 0.2 wrote none
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,11 +295,22 @@ async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
 
 
 def write_proofs(proofs: Sequence[Proof]) -> str:
-    return json.dumps([[proof.factor.value, proof.at] for proof in proofs], separators=(",", ":"))
+    return json.dumps([write_proof(proof) for proof in proofs], separators=(",", ":"))
+
+
+def write_proof(proof: Proof) -> list[str | int]:
+    """Return name and time, and what it counts as, where that is not to be expected: others may read pairs only."""
+    is_expected = proof.counts_as == EXPECTED.get(proof.factor, ())
+    return [proof.factor, proof.at, *(() if is_expected else proof.counts_as)]
 
 
 def read_proofs(text: str) -> tuple[Proof, ...]:
-    return tuple(Proof(Factor(factor), at) for factor, at in json.loads(text))
+    return tuple(read_proof(*written) for written in json.loads(text))
+
+
+def read_proof(name: str, at: int, *counts_as: str) -> Proof:
+    factor = Factor(name)
+    return Proof(factor, at, tuple(map(Factor, counts_as)) or EXPECTED.get(factor, ()))
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:

@@ -58,6 +58,7 @@ accounts = Table(
     Column("status", String(16), nullable=False),
     Column("password_hash", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("enrolled", String(200), nullable=False, server_default=""),  # the factors set up (model.factor.Enrolled)
     one_of("role", Role),
     one_of("status", Status),
 )

@@ -16,7 +16,7 @@ KEEP_SECONDS = 90 * 86_400  # as long as a device is known (sessions.rows)
 async def read(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:
     """Return the failures in a row, and until when nobody may try."""
     query = select(streaks.c.failures, streaks.c.wait_until).where(
-        streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
+        streaks.c.account == account, streaks.c.factor == factor, streaks.c.origin == origin
     )
     row = (await tx.execute(query)).one_or_none()
     return (row.failures, row.wait_until) if row else (0, 0)
@@ -26,16 +26,14 @@ async def write(tx: Transaction, account: str, factor: Factor, origin: str, fail
     values = {"failures": failures, "wait_until": wait_until}
     await tx.execute(
         upsert(tx, streaks)
-        .values(account=account, factor=factor.value, origin=origin, **values)
+        .values(account=account, factor=factor, origin=origin, **values)
         .on_conflict_do_update(index_elements=["account", "factor", "origin"], set_=values)
     )
 
 
 async def reset(tx: Transaction, account: str, factor: Factor, origin: str) -> None:
     await tx.execute(
-        delete(streaks).where(
-            streaks.c.account == account, streaks.c.factor == factor.value, streaks.c.origin == origin
-        )
+        delete(streaks).where(streaks.c.account == account, streaks.c.factor == factor, streaks.c.origin == origin)
     )
 
 

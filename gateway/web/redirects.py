@@ -51,9 +51,9 @@ class Steps:
         """A target that is given twice is none: two readers could take different ones."""
         return safe_return(targets[0] if len(targets) == 1 else None, self.dead_ends)
 
-    def step(self, factor: Factor, wish: Wish) -> web.Response:
-        """Send the browser to the page of `factor`."""
-        return see_other(f"{self.steps[factor]}?{wish.query}")
+    def step(self, factor: Factor, wish: Wish, note: str = "") -> web.Response:
+        """Send the browser to the page of `factor`, with `note` at the end of its query."""
+        return see_other(f"{self.steps[factor]}?{wish.query}{note}")
 
 
 def set_cookie(response: web.Response, name: str, value: Secret[str], seconds: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gettext
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import jinja2
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from gateway.model.account import Module, Role, State
 from gateway.model.factor import Factor
 from gateway.model.session import Session
-from gateway.settings.places import LOCALES, TEMPLATES
+from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
 from gateway.settings.record import Pages
 from gateway.throttle.slices import Slices
 from gateway.web.routes import Urls
@@ -63,12 +63,23 @@ def minutes_of(seconds: int) -> int:
 
 
 class Renderer:
-    """`is_https`: whether browsers may insist on it. `version` is that of the static files."""
+    """`is_https`: whether browsers may insist on it. `version` is that of the static files.
 
-    def __init__(self, settings: Pages, url: Urls, *, is_https: bool, version: str) -> None:
+    `name_factors` returns what each factor is called in lists, given what translates.
+    """
+
+    def __init__(
+        self,
+        settings: Pages,
+        url: Urls,
+        *,
+        is_https: bool,
+        version: str,
+        name_factors: Callable[[Callable[[str], str]], Mapping[Factor, str]],
+    ) -> None:
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
         self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
+            loader=jinja2.FileSystemLoader((TEMPLATES, FACTORS)),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             extensions=[jinja2.ext.i18n],
@@ -85,12 +96,7 @@ class Renderer:
         self._environment.filters["translated"] = self.translate
         _ = translations.gettext
         self._environment.globals.update(
-            factor_names={
-                Factor.PASSWORD: _("Password"),
-                Factor.TOTP: _("authenticator app"),
-                Factor.BACKUP_CODE: _("backup code"),
-                Factor.MAGIC_LINK: _("email link"),
-            },
+            factor_names=name_factors(_),
             words={
                 Role.EMPLOYEE: _("Employee"),
                 Role.MANAGER: _("Manager"),

@@ -24,7 +24,9 @@ from gateway.accounts.removal import remove_unused
 from gateway.app.backup import settle
 from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
-from gateway.factors import totp
+from gateway.factors.totp.codes import code_at
+from gateway.factors.totp.factor import TOTPFactor
+from gateway.factors.totp.rows import demand
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox, place_of
 from gateway.model.account import Account, Status
@@ -206,11 +208,11 @@ async def test_guesses_at_the_password_are_limited_like_those_of_signing_in(desk
 async def test_a_password_alone_is_not_enough_where_it_does_not_sign_in(desk: Desk, store_url: str, kind: str) -> None:
     async with desk.store.transaction() as tx:
         if kind == "demanded":
-            await totp.demand(tx, desk.account.id, NOW)
+            await demand(tx, desk.account.id, NOW)
         else:
             secret = Secret(b"12345678901234567890")
-            given = Secret(totp.code_at(secret, NOW // 30))
-            assert await totp.TOTPFactor(SEALER).enrol(tx, desk.account.id, secret, given, NOW)
+            given = Secret(code_at(secret, NOW // 30))
+            assert await TOTPFactor(SEALER).confirm(tx, desk.account.id, secret, given, NOW)
     await desk.ask()
     await desk.agree()
     refused = await desk.confirm()

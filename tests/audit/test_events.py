@@ -67,7 +67,7 @@ async def test_a_step_up_and_what_is_refused_in_it_name_the_session(world: World
     assert refused.session == browser.session.id
     await world.prove(browser, code(1), again=True, now=NOW + 60)
     (stepped,) = await entries(world, Event.STEP_UP)
-    assert (stepped.session, stepped.details) == (browser.session.id, {"proved": Factor.TOTP.value})
+    assert (stepped.session, stepped.details) == (browser.session.id, {"proved": Factor.TOTP})
 
 
 async def test_a_mail_that_is_given_up_is_written_down(world: World) -> None:

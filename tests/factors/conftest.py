@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.crypto.sealing import Sealer
+from gateway.factors.magic_link.mailing import LinkSender
 from gateway.model.secret import Secret
 from gateway.store import Store
 
@@ -19,6 +20,11 @@ def secret_of(name: str) -> Secret[bytes]:
 
 def sealer_of(*names: str) -> Sealer:
     return Sealer([secret_of(name) for name in names])
+
+
+def no_mail() -> LinkSender:
+    """For links whose mails are none of the test's business."""
+    raise AssertionError("a mail was to be sent")
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,11 @@ from sqlalchemy import select, update
 
 from gateway.app.stored import SEALED
 from gateway.crypto.sealing import Sealer, Unopenable, reseal
-from gateway.factors import backup_code as rows
-from gateway.factors.backup_code import ALPHABET, COUNT, BackupCodeFactor, Left, count_left, digest, new_code
+from gateway.factors.backup_code import rows
+from gateway.factors.backup_code.factor import COUNT, BackupCodeFactor, digest, new_code
+from gateway.factors.backup_code.rows import Left, count_left
 from gateway.factors.contract import Asked, Reason, Right, Wrong
+from gateway.factors.typed import ALPHABET
 from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.schema import backup_codes as table

@@ -9,16 +9,18 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from gateway.factors import magic_link as rows
-from gateway.factors.backup_code import ALPHABET
 from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.factors.magic_link import LIFE_SECONDS, Link, MagicLinkFactor, State
+from gateway.factors.magic_link import rows
+from gateway.factors.magic_link.factor import MagicLinkFactor
+from gateway.factors.magic_link.rows import LIFE_SECONDS, Link, State
+from gateway.factors.typed import ALPHABET
 from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.schema import magic_links as table
+from tests.factors.conftest import no_mail
 from tests.store.people import NOW, add_person, person
 
-FACTOR = MagicLinkFactor(Secret(b"k" * 32))
+FACTOR = MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
 LINK = Link("lnk_1", "att_1", "acc_1", "/", NOW, None, None)
 
 
@@ -233,7 +235,7 @@ def test_a_code_is_two_halves_of_four() -> None:
 
 
 def test_each_link_has_a_code_of_its_own_under_each_key() -> None:
-    keys = [FACTOR, MagicLinkFactor(Secret(b"l" * 32))]
+    keys = [FACTOR, MagicLinkFactor(Secret(b"l" * 32), (), no_mail)]
     codes = {factor.code_of(replace(LINK, id=f"lnk_{number}")) for factor in keys for number in range(500)}
     assert len(codes) == 1_000
 

@@ -8,51 +8,103 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model.factor import STANDS_FOR, Factor, Proof, first_missing, method_of, required_factors, with_proof
+from gateway.model.factor import (
+    NOTHING_ENROLLED,
+    Enrolled,
+    Factor,
+    Proof,
+    first_missing,
+    method_of,
+    read_enrolled,
+    required_factors,
+    with_proof,
+)
+from gateway.sessions.rows import read_proofs, write_proofs
 
-PASSWORD, TOTP, BACKUP, LINK = Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK
+PASSWORD, TOTP, BACKUP, LINK = FACTORS = Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK
+PASSKEY = Factor("passkey")  # one that the policy has no line for
+HAS_TOTP = NOTHING_ENROLLED.having(TOTP)
+COUNTS_AS = {BACKUP: (TOTP,)}
 MEMBER = (PASSWORD,)
 MEMBER_WITH_TOTP = (PASSWORD, TOTP)
 OWNER_WITH_TOTP = (PASSWORD, TOTP, LINK)
 OWNER_WITHOUT_TOTP = (PASSWORD, LINK, TOTP)
 REQUIRED = (MEMBER, MEMBER_WITH_TOTP, OWNER_WITH_TOTP, OWNER_WITHOUT_TOTP)
 
-factors = st.sampled_from(list(Factor))
-proofs = st.lists(st.builds(Proof, factors, st.integers(0, 5)), max_size=8)
+factors = st.sampled_from(FACTORS)
+
+
+def proof(factor: Factor, at: int) -> Proof:
+    return Proof(factor, at, COUNTS_AS.get(factor, ()))
+
+
+proofs = st.lists(st.builds(proof, factors, st.integers(0, 5)), max_size=8)
 required = st.sampled_from(REQUIRED)
 
 
 def proved(*which: Factor, at: int = 100) -> tuple[Proof, ...]:
-    return tuple(Proof(factor, at) for factor in which)
+    return tuple(proof(factor, at) for factor in which)
 
 
 # What is required.
 
 
 @pytest.mark.parametrize(
-    ("is_owner", "has_totp", "must_enrol", "expected"),
+    ("is_owner", "enrolled", "expected"),
     [
-        (False, False, False, MEMBER),
-        (False, False, True, MEMBER_WITH_TOTP),
-        (False, True, False, MEMBER_WITH_TOTP),
-        (False, True, True, MEMBER_WITH_TOTP),
-        (True, False, False, OWNER_WITHOUT_TOTP),
-        (True, False, True, OWNER_WITHOUT_TOTP),
-        (True, True, False, OWNER_WITH_TOTP),
-        (True, True, True, OWNER_WITH_TOTP),
+        (False, NOTHING_ENROLLED, MEMBER),
+        (False, NOTHING_ENROLLED.demanding(TOTP), MEMBER_WITH_TOTP),
+        (False, HAS_TOTP, MEMBER_WITH_TOTP),
+        (True, NOTHING_ENROLLED, OWNER_WITHOUT_TOTP),
+        (True, NOTHING_ENROLLED.demanding(TOTP), OWNER_WITHOUT_TOTP),
+        (True, HAS_TOTP, OWNER_WITH_TOTP),
+        (False, NOTHING_ENROLLED.having(PASSKEY), (*MEMBER, PASSKEY)),
+        (False, HAS_TOTP.having(PASSKEY), (*MEMBER_WITH_TOTP, PASSKEY)),
+        (True, NOTHING_ENROLLED.demanding(PASSKEY), (*OWNER_WITHOUT_TOTP, PASSKEY)),
+        (True, HAS_TOTP.having(PASSKEY), (*OWNER_WITH_TOTP, PASSKEY)),
     ],
 )
 def test_what_each_account_has_to_prove_and_in_which_order(
-    is_owner: bool, has_totp: bool, must_enrol: bool, expected: tuple[Factor, ...]
+    is_owner: bool, enrolled: Enrolled, expected: tuple[Factor, ...]
 ) -> None:
-    assert required_factors(is_owner=is_owner, has_totp=has_totp, must_enrol=must_enrol) == expected
+    assert required_factors(is_owner=is_owner, enrolled=enrolled) == expected
 
 
-def test_setting_totp_up_never_makes_a_sign_in_easier() -> None:
-    for is_owner, must_enrol in itertools.product((False, True), repeat=2):
-        without = required_factors(is_owner=is_owner, has_totp=False, must_enrol=must_enrol)
-        having = required_factors(is_owner=is_owner, has_totp=True, must_enrol=must_enrol)
-        assert set(without) <= set(having)
+@pytest.mark.parametrize("is_owner", [False, True])
+@pytest.mark.parametrize("other", [NOTHING_ENROLLED, HAS_TOTP, NOTHING_ENROLLED.demanding(TOTP)])
+@pytest.mark.parametrize("factor", [TOTP, PASSKEY])
+def test_setting_a_factor_up_never_makes_a_sign_in_easier(is_owner: bool, other: Enrolled, factor: Factor) -> None:
+    without = required_factors(is_owner=is_owner, enrolled=other)
+    assert set(without) <= set(required_factors(is_owner=is_owner, enrolled=other.having(factor)))
+
+
+# What is set up.
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "text"),
+    [
+        (NOTHING_ENROLLED, ""),
+        (HAS_TOTP, "totp"),
+        (HAS_TOTP.having(PASSKEY), "passkey totp"),
+        (NOTHING_ENROLLED.demanding(TOTP), "!totp"),
+        (HAS_TOTP.demanding(PASSKEY), "totp !passkey"),
+        (HAS_TOTP.demanding(TOTP), "!totp"),
+        (HAS_TOTP.demanding(TOTP).having(TOTP), "totp"),
+        (HAS_TOTP.having(PASSKEY).without(TOTP), "passkey"),
+        (NOTHING_ENROLLED.demanding(TOTP).without(TOTP), ""),
+    ],
+)
+def test_what_is_set_up_and_what_is_demanded_is_one_text(enrolled: Enrolled, text: str) -> None:
+    assert enrolled.text == text
+    assert read_enrolled(text) == enrolled
+
+
+def test_proofs_are_stored_as_pairs_unless_they_count_as_something_unexpected() -> None:
+    shown = (Proof(PASSWORD, 1), Proof(BACKUP, 2, (TOTP,)), Proof(PASSKEY, 3, (PASSWORD, TOTP)))
+    written = '[["password",1],["backup_code",2],["passkey",3,"password","totp"]]'
+    assert write_proofs(shown) == written
+    assert read_proofs(written) == shown
 
 
 # What is missing.
@@ -63,13 +115,16 @@ def test_setting_totp_up_never_makes_a_sign_in_easier() -> None:
 def test_every_set_of_proofs_is_judged_as_the_rule_says(asked: tuple[Factor, ...], size: int) -> None:
     """The rule, told factor by factor: TOTP is shown by TOTP or a backup code, everything else by itself alone."""
     shown_by = {PASSWORD: {PASSWORD}, TOTP: {TOTP, BACKUP}, LINK: {LINK}}
-    for given_factors in itertools.combinations(Factor, size):
+    for given_factors in itertools.combinations(FACTORS, size):
         missing = [factor for factor in asked if not shown_by[factor] & set(given_factors)]
         assert first_missing(asked, proved(*given_factors)) == (missing[0] if missing else None), given_factors
 
 
-def test_nothing_but_a_backup_code_stands_for_another_factor() -> None:
-    assert STANDS_FOR == {BACKUP: TOTP}
+def test_a_proof_shows_what_it_counts_as_and_no_longer_itself() -> None:
+    shown = (Proof(PASSKEY, 100, (PASSWORD, TOTP)),)
+    assert first_missing(MEMBER_WITH_TOTP, shown) is None
+    assert first_missing((PASSKEY,), shown) == PASSKEY
+    assert method_of(shown) == "2fa"
 
 
 def test_totp_does_not_stand_for_a_backup_code() -> None:
@@ -82,11 +137,11 @@ def test_a_proof_counts_from_the_second_asked_for(since: int, missing: Factor | 
 
 
 def test_a_fresh_backup_code_stands_for_a_stale_totp_proof() -> None:
-    assert first_missing((TOTP,), (Proof(TOTP, 10), Proof(BACKUP, 50)), since=50) is None
+    assert first_missing((TOTP,), (proof(TOTP, 10), proof(BACKUP, 50)), since=50) is None
 
 
 def test_a_stale_backup_code_stands_for_nothing() -> None:
-    assert first_missing((TOTP,), (Proof(BACKUP, 49),), since=50) == TOTP
+    assert first_missing((TOTP,), (proof(BACKUP, 49),), since=50) == TOTP
 
 
 @given(proofs, required, st.integers(0, 6), st.randoms(use_true_random=False))
@@ -106,7 +161,7 @@ def test_the_order_of_what_is_required_never_matters_to_who_is_complete(
     assert len(verdicts) == 1
 
 
-@given(proofs, st.builds(Proof, factors, st.just(5)), required, st.integers(0, 5))
+@given(proofs, st.builds(proof, factors, st.just(5)), required, st.integers(0, 5))
 def test_a_newer_proof_never_takes_completeness_away(
     shown: list[Proof], newer: Proof, asked: tuple[Factor, ...], since: int
 ) -> None:
@@ -114,13 +169,13 @@ def test_a_newer_proof_never_takes_completeness_away(
         assert first_missing(asked, with_proof(shown, newer), since=since) is None
 
 
-@given(st.lists(st.builds(Proof, factors, st.integers(0, 5)), unique_by=lambda proof: proof.factor), required)
+@given(st.lists(st.builds(proof, factors, st.integers(0, 5)), unique_by=lambda given: given.factor), required)
 def test_proofs_given_one_by_one_in_any_order_lead_to_the_same_verdict(
     shown: list[Proof], asked: tuple[Factor, ...]
 ) -> None:
     collected: tuple[Proof, ...] = ()
-    for proof in shown:
-        collected = with_proof(collected, proof)
+    for given_proof in shown:
+        collected = with_proof(collected, given_proof)
     assert first_missing(asked, collected) == first_missing(asked, shown)
 
 
@@ -136,12 +191,12 @@ def test_a_backup_code_leaves_the_proof_of_totp() -> None:
     assert with_proof(proved(PASSWORD, TOTP), Proof(BACKUP, 9)) == (*proved(PASSWORD, TOTP), Proof(BACKUP, 9))
 
 
-@given(st.lists(st.builds(Proof, factors, st.integers(0, 5)), max_size=8))
+@given(st.lists(st.builds(proof, factors, st.integers(0, 5)), max_size=8))
 def test_no_factor_is_held_twice(shown: list[Proof]) -> None:
     collected: tuple[Proof, ...] = ()
-    for proof in shown:
-        collected = with_proof(collected, proof)
-    assert len(collected) == len({proof.factor for proof in shown})
+    for given_proof in shown:
+        collected = with_proof(collected, given_proof)
+    assert len(collected) == len({given_proof.factor for given_proof in shown})
 
 
 # The method.

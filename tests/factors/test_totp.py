@@ -12,22 +12,20 @@ from sqlalchemy import insert, select, update
 
 from gateway.app.stored import SEALED
 from gateway.crypto.sealing import Sealer, Unopenable, reseal
-from gateway.factors import totp as rows
 from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.factors.totp import (
-    NOT_ENROLLED,
+from gateway.factors.totp import rows
+from gateway.factors.totp.codes import (
     SECRET_BYTES,
     Clock,
-    Enrolment,
-    TOTPFactor,
     code_at,
-    find_enrolment,
     find_step,
     minutes_late,
     new_secret,
     next_drift,
     provisioning_uri,
 )
+from gateway.factors.totp.factor import TOTPFactor
+from gateway.factors.totp.rows import NOT_ENROLLED, Enrolment, find_enrolment
 from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.schema import totp as table
@@ -52,7 +50,7 @@ async def enrolled(
     account = (await add_person(store, person(email))).id
     then = now - HOUR
     async with store.transaction() as tx:
-        assert await factor.enrol(tx, account, secret, Secret(code_at(secret, then // 30)), then)
+        assert await factor.confirm(tx, account, secret, Secret(code_at(secret, then // 30)), then)
     return account
 
 
@@ -341,14 +339,14 @@ async def test_an_enrolment_is_shown_as_it_is(store: Store, factor: TOTPFactor) 
     account = (await add_person(store)).id
     assert await look(store, account) == NOT_ENROLLED
     async with store.transaction() as tx:
-        assert await factor.enrol(tx, account, SECRET, Secret(code_at(SECRET, STEP)), NOW)
+        assert await factor.confirm(tx, account, SECRET, Secret(code_at(SECRET, STEP)), NOW)
     assert await look(store, account) == Enrolment(True, False, NOW, NOW, 0)
 
 
 async def test_a_wrong_code_sets_nothing_up(store: Store, factor: TOTPFactor) -> None:
     account = (await add_person(store)).id
     async with store.transaction() as tx:
-        assert not await factor.enrol(tx, account, SECRET, Secret(code_at(SECRET, STEP + 2)), NOW)
+        assert not await factor.confirm(tx, account, SECRET, Secret(code_at(SECRET, STEP + 2)), NOW)
     assert await look(store, account) == NOT_ENROLLED
 
 
@@ -356,7 +354,7 @@ async def test_the_code_that_set_it_up_is_used_up(store: Store, factor: TOTPFact
     account = (await add_person(store)).id
     code = code_at(SECRET, STEP)
     async with store.transaction() as tx:
-        await factor.enrol(tx, account, SECRET, Secret(code), NOW)
+        await factor.confirm(tx, account, SECRET, Secret(code), NOW)
     assert await verify(store, factor, account, code) == Wrong(Reason.USED)
 
 
@@ -364,7 +362,7 @@ async def test_another_phone_takes_the_place_of_the_first(store: Store, factor: 
     account = await enrolled(store, factor)
     other = new_secret()
     async with store.transaction() as tx:
-        assert await factor.enrol(tx, account, other, Secret(code_at(other, STEP)), NOW)
+        assert await factor.confirm(tx, account, other, Secret(code_at(other, STEP)), NOW)
     assert isinstance(await verify(store, factor, account, code_at(SECRET, STEP + 1), NOW + 30), Wrong)
     assert await verify(store, factor, account, code_at(other, STEP + 1), NOW + 30) == Right()
 
@@ -374,14 +372,14 @@ async def test_another_phone_begins_without_the_drift_of_the_first(store: Store,
     await verify(store, factor, account, code_at(SECRET, STEP - 1))
     other = new_secret()
     async with store.transaction() as tx:
-        await factor.enrol(tx, account, other, Secret(code_at(other, STEP)), NOW)
+        await factor.confirm(tx, account, other, Secret(code_at(other, STEP)), NOW)
     assert (await look(store, account)).drift == 0
 
 
 async def test_a_wrong_code_leaves_the_phone_that_is_there(store: Store, factor: TOTPFactor) -> None:
     account = await enrolled(store, factor)
     async with store.transaction() as tx:
-        assert not await factor.enrol(tx, account, new_secret(), Secret("000000"), NOW)
+        assert not await factor.confirm(tx, account, new_secret(), Secret("000000"), NOW)
     assert await verify(store, factor, account, code_at(SECRET, STEP)) == Right()
 
 
@@ -416,7 +414,7 @@ async def test_what_is_demanded_is_gone_until_it_is_set_up_again(store: Store, f
     assert await verify(store, factor, account, code_at(SECRET, STEP)) == Wrong()
     other = new_secret()
     async with store.transaction() as tx:
-        assert await factor.enrol(tx, account, other, Secret(code_at(other, STEP)), NOW)
+        assert await factor.confirm(tx, account, other, Secret(code_at(other, STEP)), NOW)
     assert await look(store, account) == Enrolment(True, False, NOW, NOW, 0)
 
 

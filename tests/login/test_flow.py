@@ -13,10 +13,11 @@ from sqlalchemy import select, text, update
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
 from gateway.browsers.rows import Former
-from gateway.factors import backup_code, totp
+from gateway.factors.backup_code.rows import count_left
 from gateway.factors.contract import Reason, Wrong
-from gateway.factors.magic_link import State
-from gateway.factors.totp import NOT_ENROLLED, code_at
+from gateway.factors.magic_link.rows import State
+from gateway.factors.totp.codes import code_at
+from gateway.factors.totp.rows import NOT_ENROLLED, demand
 from gateway.login.outcome import Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.model.account import Account, Status
 from gateway.model.factor import Factor, Proof
@@ -66,7 +67,7 @@ async def test_a_member_with_totp_is_asked_for_a_code_and_has_no_session_yet(wor
     member = await world.member(totp=True)
     outcome = await world.begin(Browser(), member)
     assert isinstance(outcome, GoOn)
-    assert outcome.factor is Factor.TOTP
+    assert outcome.factor == Factor.TOTP
     assert await world.open_sessions(member) == 0
 
 
@@ -171,7 +172,7 @@ async def test_an_owner_with_totp_proves_password_code_and_link(world: World) ->
     owner, browser = await world.owner(totp=True), Browser()
     first = await world.begin(browser, owner)
     assert isinstance(first, GoOn)
-    assert first.factor is Factor.TOTP
+    assert first.factor == Factor.TOTP
     second = await world.prove(browser, code())
     assert isinstance(second, GoOn)
     assert (second.factor, second.holder, second.token) == (LINK, first.holder, None)
@@ -188,14 +189,14 @@ async def test_an_owner_without_totp_proves_the_link_and_sets_totp_up_last(world
     owner, browser = await world.owner(), Browser()
     first = await world.begin(browser, owner)
     assert isinstance(first, GoOn)
-    assert first.factor is LINK
+    assert first.factor == LINK
     second = await world.open_link(browser, await world.mail_link(owner, first.holder))
     assert isinstance(second, GoOn)
-    assert second.factor is Factor.TOTP
+    assert second.factor == Factor.TOTP
     phone, offered = world.totp.offer(owner.id, NOW)
     third = await world.enrol(browser, offered, code(phone=phone))
     assert isinstance(third, SignedIn)
-    assert len(third.backup_codes) == 8
+    assert len(third.codes) == 8
     assert (await world.enrolment(owner)).is_enrolled
     assert await world.open_sessions(owner) == 1
 
@@ -214,7 +215,7 @@ async def test_nothing_is_set_up_before_the_link_is_proved(world: World) -> None
     assert await world.enrol(browser, offered, code(phone=phone)) == Gone()
     assert await world.enrolment(owner) == NOT_ENROLLED
     async with world.store.reading() as tx:
-        assert (await backup_code.count_left(tx, owner.id)).count == 0
+        assert (await count_left(tx, owner.id)).count == 0
 
 
 async def test_nothing_is_set_up_where_there_is_a_phone_already(world: World) -> None:
@@ -257,17 +258,17 @@ async def test_of_two_set_ups_at_once_one_is_done(world: World, twin: World) -> 
     )
     assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
     async with world.store.reading() as tx:
-        assert (await backup_code.count_left(tx, owner.id)).count == 8
+        assert (await count_left(tx, owner.id)).count == 8
     assert (await world.events()).count("2fa_enabled") == 1
 
 
 async def test_who_was_told_to_sets_totp_up_after_the_password(world: World) -> None:
     member, browser = await world.member(totp=True), Browser()
     async with world.store.transaction() as tx:
-        await totp.demand(tx, member.id, NOW)
+        await demand(tx, member.id, NOW)
     step = await world.begin(browser, member)
     assert isinstance(step, GoOn)
-    assert step.factor is Factor.TOTP
+    assert step.factor == Factor.TOTP
     phone, offered = world.totp.offer(member.id, NOW)
     assert isinstance(await world.enrol(browser, offered, code(phone=phone)), SignedIn)
 
@@ -277,7 +278,7 @@ async def test_a_backup_code_does_not_stand_for_setting_totp_up(world: World) ->
     member, browser = await world.member(totp=True), Browser()
     codes = await world.give_backup_codes(member)
     async with world.store.transaction() as tx:
-        await totp.demand(tx, member.id, NOW)
+        await demand(tx, member.id, NOW)
     await world.begin(browser, member)
     assert not isinstance(await world.prove(browser, codes[0], BACKUP), SignedIn)
 
@@ -429,8 +430,8 @@ async def test_looking_at_a_link_changes_nothing(world: World) -> None:
     assert isinstance(step, GoOn)
     token = await world.mail_link(owner, step.holder)
     before = await world.link(token)
-    seen = await world.flow.look_at_link(browser.visit(), token, NOW)
-    elsewhere = await world.flow.look_at_link(Browser().visit(), token, NOW)
+    seen = await world.opened.look(browser.visit(), token, NOW)
+    elsewhere = await world.opened.look(Browser().visit(), token, NOW)
     assert seen is not None
     assert elsewhere is not None
     assert (seen.is_ours, elsewhere.is_ours) == (True, False)
@@ -465,7 +466,7 @@ async def test_the_code_that_another_browser_showed_goes_on_here(world: World) -
     link = await world.link(await world.mail_link(owner, step.holder))
     outcome = await world.prove(browser, world.links.code_of(link), LINK)
     assert isinstance(outcome, GoOn)
-    assert outcome.factor is Factor.TOTP
+    assert outcome.factor == Factor.TOTP
 
 
 async def test_the_code_of_another_attempts_link_is_wrong_here(world: World) -> None:
@@ -581,7 +582,7 @@ async def test_a_session_that_was_ended_meanwhile_costs_nobody_a_backup_code(wor
         await session_rows.end_all(tx, member.id, NOW)
     await world.prove(browser, codes[0], BACKUP, again=True)
     async with world.store.reading() as tx:
-        assert (await backup_code.count_left(tx, member.id)).count == 8
+        assert (await count_left(tx, member.id)).count == 8
 
 
 async def made_owner(world: World) -> tuple[Account, Browser, Secret[bytes], str]:
@@ -603,7 +604,7 @@ async def made_owner(world: World) -> tuple[Account, Browser, Secret[bytes], str
 async def test_who_was_made_an_owner_sets_totp_up_in_the_session_they_have(world: World) -> None:
     owner, browser, phone, offered = await made_owner(world)
     assert browser.session is not None
-    assert browser.session.missing is Factor.TOTP
+    assert browser.session.missing == Factor.TOTP
     assert isinstance(await world.enrol(browser, offered, code(phone=phone)), SignedIn)
     assert browser.session.missing is None
     assert (await world.enrolment(owner)).is_enrolled
@@ -697,7 +698,7 @@ async def test_totp_set_up_between_the_steps_is_asked_for(world: World) -> None:
     await world.give_phone(owner)
     outcome = await world.open_link(browser, await world.mail_link(owner, step.holder))
     assert isinstance(outcome, GoOn)
-    assert outcome.factor is Factor.TOTP
+    assert outcome.factor == Factor.TOTP
     assert isinstance(await world.prove(browser, code()), SignedIn)
 
 
@@ -776,7 +777,7 @@ async def test_no_audit_row_and_no_mail_holds_a_code_or_a_token(world: World) ->
     assert isinstance(outcome, SignedIn)
     async with world.store.reading() as tx:
         whole = str((await tx.execute(select(audit))).all())
-    secrets = [given, offered, outcome.token.reveal(), *(code.reveal() for code in outcome.backup_codes)]
+    secrets = [given, offered, outcome.token.reveal(), *(code.reveal() for code in outcome.codes)]
     assert not [secret for secret in secrets if secret in whole]
 
 

@@ -11,24 +11,30 @@ from sqlalchemy import func, select
 from gateway.crypto.sealing import Sealer
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
-from gateway.factors import magic_link
-from gateway.factors.backup_code import BackupCodeFactor
-from gateway.factors.contract import Asked
-from gateway.factors.magic_link import Link, MagicLinkFactor
-from gateway.factors.totp import Enrolment, TOTPFactor, code_at, find_enrolment
+from gateway.factors.backup_code.factor import BackupCodeFactor
+from gateway.factors.contract import Asked, Factors
+from gateway.factors.magic_link import rows
+from gateway.factors.magic_link.factor import MagicLinkFactor
+from gateway.factors.magic_link.rows import Link
+from gateway.factors.magic_link.service import Links
+from gateway.factors.password.factor import PasswordFactor
+from gateway.factors.totp.codes import code_at
+from gateway.factors.totp.factor import TOTPFactor
+from gateway.factors.totp.rows import Enrolment, find_enrolment
 from gateway.login.flow import Flow, Outcome
 from gateway.login.guard import Guard
 from gateway.login.outcome import GoOn, SignedIn
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
-from gateway.model.factor import Factor
+from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.sessions.live import Lookup
 from gateway.store import Store
 from gateway.store.schema import audit, outbox, sessions
 from gateway.throttle.limits import Limit
+from tests.factors.conftest import no_mail
 from tests.login.people import Browser, key_of
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, look, person, worker
@@ -51,6 +57,7 @@ class World:
     totp: TOTPFactor
     codes: BackupCodeFactor
     links: MagicLinkFactor
+    opened: Links
 
     # People.
 
@@ -67,7 +74,7 @@ class World:
         """Set TOTP up, an hour ago."""
         async with self.store.transaction() as tx:
             given = Secret(code_at(phone, STEP - 120))
-            assert await self.totp.enrol(tx, account.id, phone, given, NOW - 3_600)
+            assert await self.totp.confirm(tx, account.id, phone, given, NOW - 3_600)
 
     async def give_backup_codes(self, account: Account) -> list[str]:
         async with self.store.transaction() as tx:
@@ -78,7 +85,9 @@ class World:
     async def begin(self, browser: Browser, account: Account, now: int = NOW) -> SignedIn | GoOn:
         """Sign in with the right password."""
         async with self.store.transaction() as tx:
-            outcome = await self.flow.begin(tx, account, browser.session, browser.visit().inbound, now)
+            outcome = await self.flow.begin(
+                tx, account, Proof(Factor.PASSWORD, now), browser.session, browser.visit().inbound, now
+            )
         if isinstance(outcome, GoOn):
             assert outcome.token is not None
             browser.attempt = outcome.token
@@ -93,14 +102,14 @@ class World:
         return outcome
 
     async def open_link(self, browser: Browser, token: str, now: int = NOW) -> Outcome:
-        outcome = await self.flow.open_link(browser.visit(), token, now)
+        outcome = await self.opened.open(browser.visit(), token, now)
         await self.keep(browser, outcome, now)
         return outcome
 
     async def enrol(
         self, browser: Browser, offered: str, given: str, *, again: bool = False, now: int = NOW
     ) -> Outcome:
-        outcome = await self.flow.enrol(browser.visit(), offered, Secret(given), again=again, now=now)
+        outcome = await self.flow.enrol(browser.visit(), Factor.TOTP, offered, Secret(given), again=again, now=now)
         await self.keep(browser, outcome, now)
         return outcome
 
@@ -114,7 +123,7 @@ class World:
 
     async def mail_link(self, account: Account, holder: str, now: int = NOW) -> str:
         async with self.store.transaction(announce=False) as tx:
-            return (await magic_link.issue(tx, Asked(account.id, holder), "/", now)).reveal()
+            return (await rows.issue(tx, Asked(account.id, holder), "/", now)).reveal()
 
     # What the store holds.
 
@@ -130,7 +139,7 @@ class World:
 
     async def link(self, token: str) -> Link:
         async with self.store.reading() as tx:
-            link = await magic_link.find(tx, token)
+            link = await rows.find(tx, token)
         assert link is not None
         return link
 
@@ -154,7 +163,7 @@ class World:
 @contextlib.asynccontextmanager
 async def running(url: str) -> AsyncIterator[World]:
     sealer = Sealer([Secret(b"s" * 48)])
-    totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32))
+    totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
     store = Store.open(url)
     notices = Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security")
     revoke_links = RevokeLinks([Secret(b"s" * 48)], "https://app.example.com/devices/revoke/")
@@ -164,10 +173,8 @@ async def running(url: str) -> AsyncIterator[World]:
         owners=frozenset({OWNER}),
         notices=notices,
         new_devices=NewDevices(notices, revoke_links, "https://app.example.com/me/sessions"),
-        totp_factor=totp,
-        backup_codes=codes,
-        magic_links=links,
+        factors=Factors((PasswordFactor(), totp, codes, links)),
     )
     async with worker(url, OWNER) as lookup:
-        yield World(store, lookup, flow, totp, codes, links)
+        yield World(store, lookup, flow, totp, codes, links, Links(store, flow, links))
     await store.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.app.factors import label_all
 from gateway.app.nouns import ROUTES
 from gateway.model.inbound import Inbound
 from gateway.settings.record import Pages, Settings
@@ -31,7 +33,7 @@ def renderer() -> Renderer:
 
 
 def make_renderer(brand: Pages, is_https: bool) -> Renderer:
-    return Renderer(brand, Urls(ROUTES, Settings()), is_https=is_https, version="1")
+    return Renderer(brand, Urls(ROUTES, Settings()), is_https=is_https, version="1", name_factors=label_all)
 
 
 def visit() -> Visit:
@@ -85,21 +87,28 @@ def test_every_failure_has_a_page_with_one_sentence_and_the_reference(renderer: 
     assert "help@acme.example" in page
 
 
+TEMPLATES = (ROOT / "templates", ROOT / "gateway/factors")
+
+
+def templates_in(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each template of a folder with its name."""
+    return ((str(file.relative_to(folder)), file) for file in folder.rglob("*.html"))
+
+
 def test_every_template_is_named_where_it_is_used_and_every_named_one_exists() -> None:
-    folder = ROOT / "templates"
+    templates = {name: file for folder in TEMPLATES for name, file in templates_in(folder)}
     sources = [
-        *folder.rglob("*.html"),
+        *templates.values(),
         *(file for file in (ROOT / "gateway").rglob("*.py") if "demo" not in file.parts),
     ]
     named = {name for file in sources for name in re.findall(r'"([\w-]+/[\w-]+\.html)"', file.read_text())}
-    there = {str(file.relative_to(folder)) for file in folder.rglob("*.html")}
     assert len(named) > 40
-    assert named <= there
-    assert {name for name in there if not name.startswith("mail/")} <= named
+    assert named <= set(templates)
+    assert {name for name in templates if not name.startswith("mail/")} <= named
 
 
 def test_pages_load_nothing_from_elsewhere_and_hold_no_script_or_style_of_their_own() -> None:
-    files = [file for file in (ROOT / "templates").rglob("*.html") if file.parent.name != "mail"]
+    files = [file for folder in TEMPLATES for _, file in templates_in(folder) if file.parent.name != "mail"]
     assert len(files) > 40
     for file in files:
         text = file.read_text()

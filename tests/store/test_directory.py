@@ -15,8 +15,9 @@ from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
 from gateway.app.stored import SEALED
 from gateway.crypto.sealing import Sealer, reseal
-from gateway.factors import totp
+from gateway.factors import enrolment
 from gateway.model.account import Account, Module, Role, State, Status
+from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.store import Store
@@ -46,7 +47,7 @@ async def test_people_are_found_by_every_filter(store: Store) -> None:
     await add(store, "cem@acme.example", name="Cem", status=Status.DISABLED)
     async with store.transaction() as tx:
         await rows.add(tx, replace(person("dan@beta.example"), tenant="beta"))
-        await totp.put(tx, ann, {"secret": b"x", "last_step": 0, "drift": 0, "confirmed_at": 1})
+        await enrolment.add(tx, ann, Factor.TOTP)
         await session_rows.add(
             tx, token_key=b"k" * 32, account_id=ann, proofs=(), address="", user_agent="", now=NOW - 40 * DAY
         )
@@ -58,8 +59,8 @@ async def test_people_are_found_by_every_filter(store: Store) -> None:
     assert await emails(store, Wanted(state=State.ACTIVE)) == everybody[:1]
     assert await emails(store, Wanted(state=State.INVITED)) == everybody[1:2]
     assert await emails(store, Wanted(state=State.DISABLED)) == everybody[2:]
-    assert await emails(store, Wanted(has_totp=True)) == everybody[:1]
-    assert await emails(store, Wanted(has_totp=False)) == everybody[1:]
+    assert await emails(store, Wanted(has_two_step=True)) == everybody[:1]
+    assert await emails(store, Wanted(has_two_step=False)) == everybody[1:]
     assert await emails(store, Wanted(unseen_days=30)) == everybody
     assert await emails(store, Wanted(unseen_days=90)) == everybody[1:]
     assert await emails(store, Wanted(after="ann@acme.example")) == everybody[1:]
@@ -69,7 +70,7 @@ async def test_people_are_found_by_every_filter(store: Store) -> None:
         assert await directory.find_member(tx, "beta", ann) is None
         member = await directory.find_member(tx, "acme", ann)
         assert member is not None
-        assert (member.has_totp, member.seen_at, member.state) == (True, NOW - 40 * DAY, State.ACTIVE)
+        assert (member.has_two_step, member.seen_at, member.state) == (True, NOW - 40 * DAY, State.ACTIVE)
         assert await directory.find_taken(tx, [*everybody[:1], "x@y.example"]) == {"ann@acme.example": "acme"}
 
 

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pyotp
 from sqlalchemy import select, update
 
-from gateway.factors.totp import PERIOD
+from gateway.factors.totp.codes import PERIOD
 from gateway.store import Store
 from gateway.store.schema import accounts, totp
 from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from gateway.factors.totp import PERIOD
+from gateway.factors.totp.codes import PERIOD
 from tests.support.gateway import Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner

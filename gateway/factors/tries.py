@@ -1,4 +1,4 @@
-"""The first factor. Verifying consumes one try of the limit, and gives all of them back when it was right."""
+"""Tries of a password: each takes one of the limit before it is checked, and a right one gives all of them back."""
 
 from __future__ import annotations
 

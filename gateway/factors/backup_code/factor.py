@@ -7,34 +7,26 @@ bare one of 50 bits could be tried through by somebody who has stolen the databa
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
 from hashlib import sha256
 
-from sqlalchemy import delete, func, insert, select, true, update
+from sqlalchemy import insert, select, update
 
 from gateway.crypto.sealing import Place, Sealer
-from gateway.factors.contract import Asked, Reason, Right, Wrong
-from gateway.factors.typed import read_code
-from gateway.model.factor import Factor
+from gateway.factors.backup_code import rows
+from gateway.factors.backup_code.rows import count_left
+from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, Wrong
+from gateway.factors.typed import ALPHABET, read_code
+from gateway.model.event import Event
+from gateway.model.factor import Enrolled, Factor
 from gateway.model.secret import Secret
+from gateway.model.session import Session
 from gateway.model.token import is_same, new_id
 from gateway.store import Transaction
 from gateway.store.schema import backup_codes
-from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
 
-ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 HALF = 5
 COUNT = 8
-FEW = 2  # so many left, and the page says so
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What the security page shows: how many are good still, and in UTC seconds when they were made and last used."""
-
-    count: int
-    created_at: int | None
-    used_at: int | None
 
 
 def new_code() -> Secret[str]:
@@ -48,11 +40,18 @@ def digest(given: Secret[str]) -> bytes:
     return sha256(read_code(given).encode("ascii")).digest()
 
 
-class BackupCodeFactor:
-    factor = Factor.BACKUP_CODE
+class BackupCodeFactor(FactorContract):
+    name = Factor.BACKUP_CODE
+    page = "backup"
+    counts_as = (Factor.TOTP,)
+    goes_with = Factor.TOTP
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
+
+    @staticmethod
+    def label(_: Callable[[str], str]) -> str:
+        return _("backup code")
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         wanted = digest(given)
@@ -65,11 +64,29 @@ class BackupCodeFactor:
             return Wrong()
         statement = update(backup_codes).where(backup_codes.c.id == found.id, backup_codes.c.used_at.is_(None))
         is_ours = (await tx.execute(statement.values(used_at=now))).rowcount == 1
-        return Right() if is_ours else Wrong(Reason.USED)
+        if not is_ours:
+            return Wrong(Reason.USED)
+        left = (await count_left(tx, asked.account)).count
+        return Right(News(Event.TWO_FACTOR_CODE_USED, "backup_code_used", {"left": left}))
+
+    def is_usable(self, enrolled: Enrolled) -> bool:
+        """Not where TOTP is only demanded: its set-up can't be evaded with a code of before."""
+        return Factor.TOTP in enrolled
+
+    async def renew(self, tx: Transaction, account: str, now: int) -> tuple[Secret[str], ...]:
+        return tuple(await self.regenerate(tx, account, now))
+
+    async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
+        if not self.is_usable(session.enrolled):
+            return None
+        return Panel("backup_code/panel.html", {"left": await count_left(tx, session.account)})
+
+    async def forget(self, tx: Transaction, account: str) -> bool:
+        return await rows.forget(tx, account) > 0
 
     async def regenerate(self, tx: Transaction, account: str, now: int) -> list[Secret[str]]:
         """Return eight new codes, to be shown once; the old ones are dead."""
-        await forget(tx, account)
+        await rows.forget(tx, account)
         codes = [new_code() for _ in range(COUNT)]
         for code in codes:
             code_id = new_id("bck")
@@ -80,27 +97,3 @@ class BackupCodeFactor:
 
 def place(code_id: str) -> Place:
     return Place("backup_codes", "digest", code_id)
-
-
-async def count_left(tx: Transaction, account: str) -> Left:
-    query = select(
-        func.count().filter(backup_codes.c.used_at.is_(None)),
-        func.max(backup_codes.c.created_at),
-        func.max(backup_codes.c.used_at),
-    ).where(backup_codes.c.account == account)
-    return Left(*(await tx.execute(query)).one())
-
-
-async def forget(tx: Transaction, account: str) -> int:
-    """Remove every code of an account. Returns how many there were."""
-    return (await tx.execute(delete(backup_codes).where(backup_codes.c.account == account))).rowcount
-
-
-STORED = (
-    Stored(
-        backup_codes,
-        Kept("as long as its account"),
-        AS_IT_WAS,
-        Sealed(backup_codes.c.digest, true(), "codes", "backup codes", is_vital=True),
-    ),
-)

@@ -7,20 +7,21 @@ from typing import Protocol
 
 from aiohttp import web
 
-from gateway.factors import magic_link
-from gateway.factors.contract import Reason, Wrong
-from gateway.factors.magic_link import Link, MagicLinkFactor, State
+from gateway.factors.contract import Factors, Reason, Wrong
+from gateway.factors.magic_link.factor import MagicLinkFactor
+from gateway.factors.magic_link.mailing import note_of
+from gateway.factors.magic_link.rows import LIFE_SECONDS, Link, State
+from gateway.factors.magic_link.service import Links, Opened
 from gateway.login.answers import Answers
 from gateway.login.commands import unlock_command
 from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
-from gateway.login.flow import Flow, Opened
-from gateway.login.links import LinkSender
-from gateway.login.next_factor import NextFactor, note_of
+from gateway.login.flow import Flow
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.mail.outbox import MailState
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.store import Store
 from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import minutes_of, seconds_until
@@ -37,22 +38,20 @@ class Needs(Platform, Protocol):
     @property
     def flow(self) -> Flow: ...
     @property
-    def link_sender(self) -> LinkSender: ...
-    @property
-    def magic_links(self) -> MagicLinkFactor: ...
-    @property
-    def next_factor(self) -> NextFactor: ...
+    def factors(self) -> Factors: ...
     @property
     def sign_in_counts(self) -> SignInCounts: ...
+    @property
+    def store(self) -> Store: ...
 
 
 class LinkPages:
     def __init__(self, needs: Needs) -> None:
         self._flow = needs.flow
-        self._sender = needs.link_sender
-        self._factor = needs.magic_links
+        self._factor = needs.factors.find(MagicLinkFactor)
+        self._sender = self._factor.sender
+        self._links = Links(needs.store, needs.flow, self._factor)
         self._answers = needs.answers
-        self._next_factor = needs.next_factor
         self._counts = needs.sign_in_counts
         self._renderer = needs.renderer
 
@@ -62,10 +61,10 @@ class LinkPages:
         now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
-            return self._nothing_to_prove(visit, wish)
+            return self._answers.nothing_to_prove(visit, wish)
         if not may_have_link(evidence, wish):
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
-        link = await self._flow.latest_link(evidence)
+        link = await self._links.latest(evidence.holder)
         is_said_to_be_opened = "waiting" in request.query
         if is_said_to_be_opened and link and link.used_at is not None:
             return see_other(wish.target)  # a session does not show by itself that this was done
@@ -85,37 +84,37 @@ class LinkPages:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, wish.target)
             case GoOn():
-                return await self._next_factor.ask(visit, outcome, wish, now)
+                return await self._answers.go_on(visit, outcome, wish, now)
             case Gone():
-                return self._nothing_to_prove(visit, wish)
+                return self._answers.nothing_to_prove(visit, wish)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None or not may_have_link(evidence, wish):
-            return self._nothing_to_prove(visit, wish)
-        link = await self._flow.latest_link(evidence)
+            return self._answers.nothing_to_prove(visit, wish)
+        link = await self._links.latest(evidence.holder)
         return await self._waiting(visit, evidence, wish, link, now, problem=outcome)
 
     async def open(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link/{token}: a button, a code, or why neither. Nothing changes by looking."""
         visit = visit_of(request)
         now = visit.now
-        opened = await self._flow.look_at_link(visit, request.match_info["token"], now)
+        opened = await self._links.look(visit, request.match_info["token"], now)
         return self._opened(visit, opened, opened.link.state(now)) if opened else self._unknown(visit)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /login/link/{token}: the button."""
         visit, token = visit_of(request), request.match_info["token"]
         now = visit.now
-        opened = await self._flow.look_at_link(visit, token, now)
+        opened = await self._links.look(visit, token, now)
         if opened is None:
             return self._unknown(visit)
         link = opened.link
-        outcome = await self._flow.open_link(visit, token, now)
+        outcome = await self._links.open(visit, token, now)
         self._counts.note(Factor.MAGIC_LINK, outcome)
         match outcome:
             case SignedIn():
                 return self._answers.welcome(visit, outcome, link.target)
             case GoOn():
-                return await self._next_factor.ask(visit, outcome, Wish(link.target), now)
+                return await self._answers.go_on(visit, outcome, Wish(link.target), now)
             case Refused(Wrong(reason)):
                 return self._opened(visit, opened, STATES[reason])
             case _:
@@ -126,18 +125,13 @@ class LinkPages:
     async def _resend(self, visit: Visit, wish: Wish, now: int) -> web.StreamResponse:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None or not may_have_link(evidence, wish):
-            return self._nothing_to_prove(visit, wish)
-        before = await self._flow.latest_link(evidence)
+            return self._answers.nothing_to_prove(visit, wish)
+        before = await self._links.latest(evidence.holder)
         sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
         response = self._answers.step(Factor.MAGIC_LINK, wish)
         is_another = before is not None and before.state(now) is State.GOOD
         response.headers["Location"] += "&mail=again" if is_another and sent is MailState.SENT else note_of(sent)
         return response
-
-    def _nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
-        if visit.signed_in is not None:
-            return see_other(wish.target)
-        return self._answers.step(Factor.PASSWORD, Wish(wish.target))
 
     async def _waiting(
         self,
@@ -163,7 +157,7 @@ class LinkPages:
         is_good = link is not None and link.state(now) is State.GOOD
         mail = await self._sender.state_of(link) if link is not None and is_good else None
         return self._renderer.page(
-            "login/link.html",
+            "magic_link/wait.html",
             visit if evidence.session else None,
             status=status,
             action=self._answers.steps[Factor.MAGIC_LINK],
@@ -174,11 +168,11 @@ class LinkPages:
             is_unopened=is_unopened,
             mail=mail.value if mail else "",
             has_server=self._sender.has_server,
-            minutes_left=-(-(link.created_at + magic_link.LIFE_SECONDS - now) // 60) if link and is_good else 0,
+            minutes_left=-(-(link.created_at + LIFE_SECONDS - now) // 60) if link and is_good else 0,
             command=unlock_command(evidence.account.identifier, "--one-time-link"),
             wait=wait,
             minutes=minutes_of(wait),
-            life=magic_link.LIFE_SECONDS // 60,
+            life=LIFE_SECONDS // 60,
             problem=name,
         )
 
@@ -204,7 +198,7 @@ class LinkPages:
         self, visit: Visit, state: str, status: int, *, code: str = "", who: str = "", waiting: str = ""
     ) -> web.Response:
         return self._renderer.page(
-            "login/link-opened.html",
+            "magic_link/opened.html",
             visit if visit.signed_in else None,
             status=status,
             state=state,
@@ -217,4 +211,4 @@ class LinkPages:
 
 def may_have_link(evidence: Evidence, wish: Wish) -> bool:
     """Whether a link may be mailed: it is what comes next, or a page asks it again of a session that has all of it."""
-    return evidence.next is Factor.MAGIC_LINK or (wish.again and evidence.admits(Factor.MAGIC_LINK))
+    return evidence.next == Factor.MAGIC_LINK or (wish.again and evidence.admits((Factor.MAGIC_LINK,)))

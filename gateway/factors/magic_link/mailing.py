@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.audit import rows as audit
-from gateway.factors import magic_link
 from gateway.factors.contract import Asked
-from gateway.factors.magic_link import Link
+from gateway.factors.magic_link import rows
+from gateway.factors.magic_link.rows import Link
 from gateway.mail.outbox import MailState, Outbox, state_of, withdraw
 from gateway.mail.sender import Sender
 from gateway.model.account import Account
@@ -81,7 +81,7 @@ class LinkSender:
                 lease=self._sender.lease_seconds,
                 name=account.name,
                 link=self.address_of(token),
-                minutes=magic_link.LIFE_SECONDS // 60,
+                minutes=rows.LIFE_SECONDS // 60,
                 device=label(inbound.user_agent),
                 address=inbound.address or "unknown",
             )
@@ -94,10 +94,10 @@ class LinkSender:
 
     async def _issue(self, tx: Transaction, asked: Asked, target: str, now: int) -> tuple[str, Secret[str]]:
         """Make a link; the mails with older ones that are still waiting would bring what is good no more."""
-        older = await magic_link.list_ids(tx, asked.holder)
+        older = await rows.list_ids(tx, asked.holder)
         await withdraw(tx, [mail_of(link_id) for link_id in older])
-        token = await magic_link.issue(tx, asked, target, now)
-        link = await magic_link.find(tx, token.reveal())
+        token = await rows.issue(tx, asked, target, now)
+        link = await rows.find(tx, token.reveal())
         if link is None:
             raise RuntimeError("a new link is not there")
         return link.id, token
@@ -114,15 +114,26 @@ class LinkSender:
 
         A device that signed in before has some of its own, whatever others ask for.
         """
-        pair = f"link:{account.id}|{address_bucket(inbound.address)}"
+        everywhere = limit_prefix(account.id)
+        pair = f"{everywhere}|{address_bucket(inbound.address)}"
         own = (f"link:{holder}", FOR_HOLDER)
         if await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
             return await limits.reserve_all(tx, (own, (for_known(pair), FROM_ADDRESS)), now)
-        shared = ((pair, FROM_ADDRESS), (f"link:{account.id}", FROM_ANYWHERE))
+        shared = ((pair, FROM_ADDRESS), (everywhere, FROM_ANYWHERE))
         return await limits.reserve_all(tx, (own, *shared), now)
 
     def address_of(self, token: Secret[str]) -> str:
         return f"{self._link_address}{token.reveal()}"
+
+
+def limit_prefix(account: str) -> str:
+    """What the keys of an account's limits begin with."""
+    return f"link:{account}"
+
+
+def note_of(sent: MailState | TooMany | NoServer) -> str:
+    """Return what the page that waits is told. What has become of a mail it finds out by itself."""
+    return "&mail=many" if isinstance(sent, TooMany) else ""
 
 
 def mail_of(link_id: str) -> str:

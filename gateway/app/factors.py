@@ -1,0 +1,23 @@
+"""Every factor: one line for each, in the order of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.factors.backup_code import folder as backup_code
+from gateway.factors.magic_link import folder as magic_link
+from gateway.factors.password import folder as password
+from gateway.factors.totp import folder as totp
+from gateway.model.factor import Factor
+
+FACTORS = (
+    password.FACTOR,
+    totp.FACTOR,
+    backup_code.FACTOR,
+    magic_link.FACTOR,
+)
+
+
+def label_all(_: Callable[[str], str]) -> dict[Factor, str]:
+    """Return what each factor is called in lists; `_` translates."""
+    return {folder.kind.name: folder.kind.label(_) for folder in FACTORS}

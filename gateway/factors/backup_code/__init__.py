@@ -1,0 +1,1 @@
+"""Codes on paper, for the day the phone is lost."""

@@ -1,0 +1,23 @@
+"""Registers backup codes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.crypto.sealing import Sealer
+from gateway.factors.backup_code.factor import BackupCodeFactor
+from gateway.factors.backup_code.routes import PAGES
+from gateway.factors.backup_code.rows import STORED
+from gateway.factors.contract import Folder
+
+
+class Needs(Protocol):
+    @property
+    def sealer(self) -> Sealer: ...
+
+
+def build(needs: Needs) -> BackupCodeFactor:
+    return BackupCodeFactor(needs.sealer)
+
+
+FACTOR = Folder(BackupCodeFactor, build, (PAGES,), STORED)

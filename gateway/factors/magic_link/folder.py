@@ -1,0 +1,44 @@
+"""Registers the mailed link."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.crypto import keys
+from gateway.factors.contract import Folder
+from gateway.factors.magic_link.factor import MagicLinkFactor
+from gateway.factors.magic_link.mailing import LinkSender
+from gateway.factors.magic_link.routes import PAGES
+from gateway.factors.magic_link.rows import STORED
+from gateway.mail.outbox import Outbox
+from gateway.mail.sender import Sender
+from gateway.model.secret import Secret
+from gateway.settings.record import Settings
+from gateway.store import Store
+from gateway.web.routes import Urls
+
+
+class Needs(Protocol):
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def sender(self) -> Sender: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def url(self) -> Urls: ...
+
+
+def build(needs: Needs) -> MagicLinkFactor:
+    newest, *older = (Secret(keys.derive(secret, "magic-link/code", 32)) for secret in needs.settings.secrets)
+
+    def make_sender() -> LinkSender:
+        address = needs.url.address("link_opened", token="")
+        return LinkSender(needs.store, needs.outbox, needs.sender, address)
+
+    return MagicLinkFactor(newest, older, make_sender)
+
+
+FACTOR = Folder(MagicLinkFactor, build, (PAGES,), STORED)

@@ -1,0 +1,27 @@
+"""The password. It is compared beside the event loop, and not in a transaction: see login.service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.factors.contract import FactorContract, Panel
+from gateway.factors.tries import limit_prefix
+from gateway.model.account import Account
+from gateway.model.factor import Factor
+from gateway.model.session import Session
+from gateway.store import Transaction
+
+
+class PasswordFactor(FactorContract):
+    name = Factor.PASSWORD
+    page = "login"
+
+    @staticmethod
+    def label(_: Callable[[str], str]) -> str:
+        return _("Password")
+
+    async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
+        return Panel("password/panel.html", {"used_at": used_at})
+
+    def limits_of(self, account: Account) -> tuple[str, ...]:
+        return (limit_prefix(account.identifier),)

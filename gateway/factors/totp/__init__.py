@@ -1,0 +1,1 @@
+"""Time-based one-time codes from an authenticator app."""

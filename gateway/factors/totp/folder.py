@@ -1,0 +1,23 @@
+"""Registers TOTP."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.crypto.sealing import Sealer
+from gateway.factors.contract import Folder
+from gateway.factors.totp.factor import TOTPFactor
+from gateway.factors.totp.routes import PAGES
+from gateway.factors.totp.rows import STORED
+
+
+class Needs(Protocol):
+    @property
+    def sealer(self) -> Sealer: ...
+
+
+def build(needs: Needs) -> TOTPFactor:
+    return TOTPFactor(needs.sealer)
+
+
+FACTOR = Folder(TOTPFactor, build, (PAGES,), STORED)

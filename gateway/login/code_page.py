@@ -1,0 +1,157 @@
+"""A page that asks for the code of one factor: shows the form, hands the code to the flow, and says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+from aiohttp import web
+
+from gateway.factors.contract import Factors, Wrong, shows
+from gateway.login.answers import Answers
+from gateway.login.commands import unlock_command
+from gateway.login.counting import SignInCounts
+from gateway.login.evidence import Evidence
+from gateway.login.flow import Flow, Outcome
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.model.account import Role
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.web.platform import Platform
+from gateway.web.redirects import Wish, see_other
+from gateway.web.rendering import minutes_of, seconds_until
+from gateway.web.return_to import NOT_KEPT
+from gateway.web.visit import Visit, read_form, visit_of
+
+Problem = Wrong | LockedOut | Blocked
+
+
+class Needs(Platform, Protocol):
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def factors(self) -> Factors: ...
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def sign_in_counts(self) -> SignInCounts: ...
+
+
+class CodePage:
+    """`factor` is asked for with `template`. A factor's own pages begin here, and add what is theirs (see `facts`)."""
+
+    factor: ClassVar[Factor]
+    template: ClassVar[str]
+
+    def __init__(self, needs: Needs) -> None:
+        self._flow = needs.flow
+        self._factors = needs.factors
+        self._answers = needs.answers
+        self._counts = needs.sign_in_counts
+        self._renderer = needs.renderer
+        self._url = needs.url
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET: the form, where the factor is what comes next, or a page asks for it again."""
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
+        now = visit.now
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None:
+            return self._answers.nothing_to_prove(visit, wish)
+        if evidence.next is None and not wish.again:
+            return see_other(wish.target)
+        if evidence.next is not None and evidence.next not in shows(self._factors[self.factor]):
+            return self._answers.step(evidence.next, wish)
+        return await self.page(visit, evidence, wish, now, is_lost=NOT_KEPT in request.query)
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST: `code`, `next`."""
+        form = await read_form(request)
+        visit, wish = visit_of(request), self._answers.wish_of_form(form)
+        now = visit.now
+        code = Secret(form.text("code"))
+        outcome = await self._flow.prove(visit, self.factor, code, again=wish.again, now=now)
+        return await self.answer(visit, wish, outcome, now)
+
+    async def answer(
+        self, visit: Visit, wish: Wish, outcome: Outcome, now: int, offered: str = ""
+    ) -> web.StreamResponse:
+        """`offered` is what was to be set up with the code, if anything."""
+        self._counts.note(self.factor, outcome)
+        match outcome:
+            case SignedIn():
+                return self._answers.welcome(visit, outcome, wish.target)
+            case GoOn():
+                return await self._answers.go_on(visit, outcome, wish, now)
+            case Gone():
+                return self._answers.nothing_to_prove(visit, wish)
+        evidence = await self._flow.find(visit, again=wish.again, now=now)
+        if evidence is None:
+            return self._answers.nothing_to_prove(visit, wish)
+        problem = outcome.why if isinstance(outcome, Refused) else outcome
+        return await self.page(visit, evidence, wish, now, problem, offered)
+
+    async def page(
+        self,
+        visit: Visit,
+        evidence: Evidence,
+        wish: Wish,
+        now: int,
+        problem: Problem | None = None,
+        offered: str = "",
+        is_lost: bool = False,
+    ) -> web.Response:
+        status, wait, minutes = judge(problem, now)
+        return self._renderer.page(
+            self.template,
+            visit if evidence.session else None,
+            status=status,
+            wait=wait,
+            action=self._answers.steps[self.factor],
+            start_over=self._answers.steps[Factor.PASSWORD],
+            who=evidence.account.identifier,
+            wish=wish,
+            problem=name_of(problem),
+            minutes=minutes,
+            helper=helper_of(evidence),
+            command=unlock_command(evidence.account.identifier, "--reset-2fa"),
+            is_lost=is_lost,
+            **await self.facts(evidence, wish),
+        )
+
+    async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
+        """Return what the template shows besides."""
+        return {}
+
+
+def helper_of(evidence: Evidence) -> str:
+    """Return who can reset the two-factor sign-in: for an owner the operator, for an admin another one if any."""
+    if evidence.is_owner:
+        return "operator"
+    return "other admin" if evidence.account.role is Role.ADMIN else "admin"
+
+
+def judge(problem: Problem | None, now: int) -> tuple[int, int, int]:
+    """Return status, the seconds to wait, and the minutes that the page speaks of."""
+    match problem:
+        case None:
+            return 200, 0, 0
+        case LockedOut(until):
+            wait = seconds_until(until, now)
+            return 429, wait, minutes_of(wait)
+        case Blocked():
+            return 403, 0, 0
+        case Wrong(_, minutes):
+            return 422, 0, minutes
+
+
+def name_of(problem: Problem | None) -> str:
+    match problem:
+        case None:
+            return ""
+        case LockedOut():
+            return "locked"
+        case Blocked():
+            return "blocked"
+        case Wrong(reason):
+            return reason.value
