@@ -11,7 +11,7 @@ run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
 
 test: $(READY) system
-	$(PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check gateway tests bench

@@ -25,6 +25,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 ENGINES = ("sqlite", "postgresql")
+LONG = ("threats", "journeys", ".", "demo", "proxy", "cli")  # folders, those whose files take longest first
 numbers = itertools.count(1)
 
 
@@ -32,6 +33,13 @@ numbers = itertools.count(1)
 def pytest_configure_node(node: Any) -> None:
     """Tell each process of xdist where the turns of all are kept (tests.support.turns)."""
     node.workerinput["turns"] = str(turns.folder())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files that take long begin first, so that at the end no process runs one while the others have nothing."""
+    root = Path(__file__).parent
+    folders = [root / name for name in LONG]
+    items.sort(key=lambda item: folders.index(item.path.parent) if item.path.parent in folders else len(folders))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -9,8 +10,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import asyncpg
 
 INSTALLED = Path("/usr/lib/postgresql")
 INSTALL = "PostgreSQL is not installed; the tests need it: apt-get install postgresql"
@@ -32,12 +36,23 @@ class Server:
 
     def create(self, database: str, template: str = "template0") -> str:
         """Make a database, a copy of `template` (to which nobody may be connected), and return its URL."""
-        self.run("createdb", "--host", str(self.folder), "--template", template, database)
+        self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url_of(database)
 
     def drop(self, database: str) -> None:
         """Remove a database, whoever is still connected."""
-        self.run("dropdb", "--host", str(self.folder), "--force", database)
+        self.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+
+    def execute(self, statement: str) -> None:
+        """Say something to the cluster itself."""
+
+        async def say() -> None:
+            connection = await asyncpg.connect(self.url_of("postgres"))
+            await connection.execute(statement)
+            await connection.close()
+
+        with ThreadPoolExecutor(1) as thread:  # this one may have an event loop already
+            thread.submit(asyncio.run, say()).result()
 
     def start(self) -> None:
         options = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={self.folder}"))
