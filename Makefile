@@ -29,7 +29,7 @@ bench-fair: $(READY) system
 	$(PYTHON) bench/fair_use.py $(ARGS)
 
 messages: $(READY)
-	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Told:3 -k because:2 --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
+	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Sentence --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
 
 $(READY): requirements.lock requirements-demo.lock requirements-dev.lock pyproject.toml
 	bin/make-venv $(VENV)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, or_, select
 
 from gateway.model.account import Unacceptable, normalise_domain
+from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 from gateway.store.schema import accounts, domain_claims, email_changes
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
@@ -33,7 +34,7 @@ def check_claim(text: str) -> str:
     except Unacceptable:
         domain = ""
     if "." not in domain:
-        raise Unacceptable("Write the domain as it stands after the @, like acme.example.")
+        raise Unacceptable(Sentence("Write the domain as it stands after the @, like acme.example."))
     return domain
 
 

@@ -45,7 +45,7 @@ class EmailPages:
         try:
             identifier = normalise_identifier(email)
         except Unacceptable as error:
-            return await self._own(request, 422, email=email, problem=str(error))
+            return await self._own(request, 422, email=email, problem=error.sentence)
         if is_respelled(email, identifier):
             return await self._own(request, 422, email=identifier, problem="respelled")
         if session.is_owner or identifier == session.identifier:

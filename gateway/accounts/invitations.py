@@ -12,6 +12,7 @@ from gateway.accounts.links import Purpose
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
+from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import Limit, Locked
@@ -22,7 +23,12 @@ FROM_ALL = Limit(failures=20, window_seconds=DAY, lock_seconds=DAY)
 
 
 class TooManyMails(ValueError):
-    """The address was mailed too often today; the message says so."""
+    """The address was mailed too often today."""
+
+    sentence = Sentence("This address has been sent too many emails today. Try again tomorrow.")
+
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
 
 
 async def count_mail(tx: Transaction, tenant: str, identifier: str, now: int) -> None:
@@ -32,7 +38,7 @@ async def count_mail(tx: Transaction, tenant: str, identifier: str, now: int) ->
     """
     buckets = ((f"mail-to:{identifier}|{tenant}", FROM_TENANT), (f"mail-to:{identifier}", FROM_ALL))
     if isinstance(await limits.reserve_all(tx, buckets, now), Locked):
-        raise TooManyMails("This address has been sent too many emails today. Try again tomorrow.")
+        raise TooManyMails
 
 
 class Invitations:

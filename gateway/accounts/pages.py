@@ -24,6 +24,7 @@ from gateway.model.account import (
     normalise_identifier,
 )
 from gateway.model.inbound import Inbound
+from gateway.model.sentence import Sentence
 from gateway.sessions.reach import Reaches
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
@@ -116,7 +117,7 @@ class AccountsPages:
         except Respelled as error:
             return await self._show_member(request, account_id, problem="respelled", email=error.identifier)
         except Unacceptable as error:
-            return await self._show_member(request, account_id, problem=str(error))
+            return await self._show_member(request, account_id, problem=error.sentence)
         match result:
             case Result.DONE if what == "removed":
                 return see_other(f"{self._at()}?done=removed")
@@ -249,7 +250,7 @@ class Respelled(Unacceptable):
     """An email becomes another one than was typed; it is shown first."""
 
     def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
+        super().__init__(Sentence("{email} is how this address will be used.", email=identifier))
         self.identifier = identifier
 
 
@@ -280,4 +281,4 @@ def role_of(form: Form) -> Role:
     try:
         return Role(form.text("role"))
     except ValueError:
-        raise Unacceptable("Choose a role.") from None
+        raise Unacceptable(Sentence("Choose a role.")) from None

@@ -11,6 +11,7 @@ import idna
 
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 
 MAX_IDENTIFIER = 254  # characters; RFC 5321 §4.5.3.1.3 leaves this many for an address
 MAX_LABEL = 63  # octets of one label of a domain; RFC 1035 §2.3.4
@@ -69,7 +70,11 @@ class Account:
 
 
 class Unacceptable(ValueError):
-    """A value that a person or a file gave and that can't be taken; the message says why and what would do."""
+    """A value that a person or a file gave and that can't be taken; the sentence says why and what would do."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
 
 
 def normalise_identifier(text: str) -> str:
@@ -85,13 +90,13 @@ def normalise_identifier(text: str) -> str:
     """
     typed = text.strip() if len(text) <= MAX_READ else text
     if not 0 < len(typed) <= MAX_IDENTIFIER:
-        raise Unacceptable("Enter an email address with 3 to 254 characters.")
+        raise Unacceptable(Sentence("Enter an email address with 3 to 254 characters."))
     local, at, domain = typed.replace(FULLWIDTH_AT, "@").partition("@")
     if not at or not local or not domain or "@" in domain:
-        raise Unacceptable("Enter a valid email address, like name@example.com.")
+        raise Unacceptable(Sentence("Enter a valid email address, like name@example.com."))
     identifier = f"{normalise_local(local)}@{normalise_domain(domain)}"
     if len(identifier) > MAX_IDENTIFIER:
-        raise Unacceptable("Enter an email address with 3 to 254 characters.")
+        raise Unacceptable(Sentence("Enter an email address with 3 to 254 characters."))
     return identifier
 
 
@@ -100,9 +105,11 @@ def normalise_local(text: str) -> str:
     local = settle(text)
     # A few letters change once more, which would be another account the next time.
     if not local.isprintable() or any(c in local for c in ' "(),:;<>@[\\]') or local != settle(local):
-        raise Unacceptable("The part before the @ contains a character that isn’t allowed.")
+        raise Unacceptable(Sentence("The part before the @ contains a character that isn’t allowed."))
     if ".." in f".{local}.":
-        raise Unacceptable("The part before the @ neither begins nor ends with a dot, and has no two in a row.")
+        raise Unacceptable(
+            Sentence("The part before the @ neither begins nor ends with a dot, and has no two in a row.")
+        )
     return local
 
 
@@ -115,11 +122,11 @@ def normalise_domain(text: str) -> str:
     domain = text.strip().rstrip(DOTS)
     # No label becomes shorter than what was typed, but for characters that are ignored, which nobody types.
     if len(domain) > MAX_IDENTIFIER or any(len(label) > MAX_LABEL for label in BETWEEN_LABELS.split(domain)):
-        raise Unacceptable("The part after the @ is too long for a domain name.")
+        raise Unacceptable(Sentence("The part after the @ is too long for a domain name."))
     try:
         return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").rstrip(".")
     except idna.IDNAError as error:
-        raise Unacceptable("The part after the @ isn’t a valid domain.") from error
+        raise Unacceptable(Sentence("The part after the @ isn’t a valid domain.")) from error
 
 
 def is_respelled(typed: str, identifier: str) -> bool:
@@ -130,12 +137,12 @@ def is_respelled(typed: str, identifier: str) -> bool:
 def check_name(text: str) -> str:
     """Return a display name, trimmed and in NFC. Raises Unacceptable for control characters and for length."""
     if len(text) > MAX_READ:
-        raise Unacceptable("Enter a name (up to 200 characters).")
+        raise Unacceptable(Sentence("Enter a name (up to 200 characters)."))
     name = unicodedata.normalize("NFC", text).strip()
     if not name or len(name) > MAX_NAME:
-        raise Unacceptable("Enter a name (up to 200 characters).")
+        raise Unacceptable(Sentence("Enter a name (up to 200 characters)."))
     if any(unicodedata.category(c).startswith("C") for c in name):
-        raise Unacceptable("A name can’t contain line breaks or invisible characters.")
+        raise Unacceptable(Sentence("A name can’t contain line breaks or invisible characters."))
     return name
 
 
@@ -143,9 +150,9 @@ def check_tenant(text: str) -> str:
     """Return a tenant's slug. Raises Unacceptable unless it is 1 to 63 of a-z, 0-9, and - inside."""
     slug = text.strip()
     if not (0 < len(slug) <= 63 and slug.isascii() and slug.replace("-", "a").isalnum() and slug == slug.lower()):
-        raise Unacceptable("Use 1 to 63 lowercase letters, numbers and hyphens, e.g. acme-hr.")
+        raise Unacceptable(Sentence("Use 1 to 63 lowercase letters, numbers and hyphens, e.g. acme-hr."))
     if slug.startswith("-") or slug.endswith("-"):
-        raise Unacceptable("A short name can’t start or end with a hyphen.")
+        raise Unacceptable(Sentence("A short name can’t start or end with a hyphen."))
     return slug
 
 

@@ -11,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.model.sentence import Sentence
+
 MIN_CHARACTERS = 12
 MAX_BYTES = 4_096
 MIN_SCORE = 3  # of zxcvbn's 4: more than 10^8 guesses, so that a slow hash holds out
@@ -29,40 +31,42 @@ class Person:
     product: str
 
 
-def because(code: str, sentence: str) -> tuple[str, str]:
-    """Mark a sentence for translation, together with its code."""
-    return code, sentence
-
-
 class Refusal(Enum):
     """Why a password is refused: a code for programs, and for people the reason and what would do."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: str, sentence: Sentence) -> None:
         self.code = code
         self.sentence = sentence
 
-    BUSY = because("busy", "Sign-in is very busy right now. Please try again in a few seconds.")
-    SHORT = because("short", "Too short. Use at least 12 characters – a few unusual words work well.")
-    LONG = because("long", "This password is too long. Use a shorter one.")
-    UNTYPABLE = because(
-        "untypable", "This password contains a character that can’t be typed on the sign-in page. Remove it."
+    BUSY = ("busy", Sentence("Sign-in is very busy right now. Please try again in a few seconds."))
+    SHORT = ("short", Sentence("Too short. Use at least 12 characters – a few unusual words work well."))
+    LONG = ("long", Sentence("This password is too long. Use a shorter one."))
+    UNTYPABLE = (
+        "untypable",
+        Sentence("This password contains a character that can’t be typed on the sign-in page. Remove it."),
     )
-    EMAIL = because("email", "Your password can’t contain your email address. Leave it out.")
-    BREACHED = because(
+    EMAIL = ("email", Sentence("Your password can’t contain your email address. Leave it out."))
+    BREACHED = (
         "breached",
-        "This password has appeared in a data breach. Choose a different one, and change it anywhere else you use it.",
+        Sentence(
+            "This password has appeared in a data breach. Choose a different one, and change it anywhere else "
+            "you use it."
+        ),
     )
-    OWN_WORDS = because(
+    OWN_WORDS = (
         "own_words",
-        "This password is based on your name, email or company. Add a few unrelated words.",
+        Sentence("This password is based on your name, email or company. Add a few unrelated words."),
     )
-    COMMON = because("common", "This is a common password, or very close to one. Use a few unusual words instead.")
-    WORD = because("word", "A single word or name is easy to guess, even with substitutions. Add a few unusual words.")
-    KEYBOARD = because("keyboard", "Keyboard patterns are easy to guess. Use a few unusual words.")
-    REPEAT = because("repeat", "Repeated characters or words are easy to guess. Use a few different, unusual words.")
-    SEQUENCE = because("sequence", "Sequences like abcd or 6543 are easy to guess. Use a few unusual words.")
-    DATE = because("date", "Dates and years are easy to guess. Add a few unusual words.")
-    GUESSABLE = because("guessable", "This password is easy to guess. Add a few unusual words.")
+    COMMON = ("common", Sentence("This is a common password, or very close to one. Use a few unusual words instead."))
+    WORD = (
+        "word",
+        Sentence("A single word or name is easy to guess, even with substitutions. Add a few unusual words."),
+    )
+    KEYBOARD = ("keyboard", Sentence("Keyboard patterns are easy to guess. Use a few unusual words."))
+    REPEAT = ("repeat", Sentence("Repeated characters or words are easy to guess. Use a few different, unusual words."))
+    SEQUENCE = ("sequence", Sentence("Sequences like abcd or 6543 are easy to guess. Use a few unusual words."))
+    DATE = ("date", Sentence("Dates and years are easy to guess. Add a few unusual words."))
+    GUESSABLE = ("guessable", Sentence("This password is easy to guess. Add a few unusual words."))
 
 
 REASONS = {

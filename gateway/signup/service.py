@@ -21,6 +21,7 @@ from gateway.model.account import Account, Role, Status, Unacceptable, check_nam
 from gateway.model.event import Event, entry_of
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.settings.record import Signup
@@ -35,7 +36,9 @@ MAX_WAY = 1_000  # characters of the way back in a mailed link
 TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
 TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
-NOT_HERE = "You can’t sign up with this email address. Use your work email, or ask your administrator to invite you."
+NOT_HERE = Sentence(
+    "You can’t sign up with this email address. Use your work email, or ask your administrator to invite you."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class BadField:
     """`field` can't be taken; `why` says what would do."""
 
     field: str
-    why: str
+    why: Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,11 @@ class SignupService:
         try:
             identifier = normalise_identifier(email)
         except Unacceptable as error:
-            return BadField("email", str(error))
+            return BadField("email", error.sentence)
         try:
             name = check_name(name)
         except Unacceptable as error:
-            return BadField("name", str(error))
+            return BadField("name", error.sentence)
         tenant = await self._find_tenant(identifier)
         if tenant is None:
             return BadField("email", NOT_HERE)

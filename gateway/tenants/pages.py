@@ -124,7 +124,7 @@ class TenantPages:
                 return await self._ask(request, check_tenant(form.text("tenant")))
             result = await self._change(owner, form, visit_of(request).inbound, visit_of(request).now)
         except Unacceptable as error:
-            return await self._page(request, problem=str(error))
+            return await self._page(request, problem=error.sentence)
         if result is TenantResult.DONE:
             return see_other(f"{self._url('ops_tenants')}?done={form.text('do')}")
         return await self._page(request, problem=result.value)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from gateway.model.account import Module, Role, State
 from gateway.model.factor import Factor
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
 from gateway.settings.record import Pages
@@ -94,7 +95,7 @@ class Renderer:
         self._translations = translations
         # For sentences that a template is given; `_()` is for those that stand in it, and takes them for markup.
         self._environment.filters["translated"] = self.translate
-        _ = translations.gettext
+        self.gettext = _ = translations.gettext
         self._environment.globals.update(
             factor_names=name_factors(_),
             words={
@@ -176,9 +177,12 @@ class Renderer:
         text = self._environment.get_template("web/framed.html").render(address=address, is_lost=is_lost)
         return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
 
-    def translate(self, sentence: str) -> str:
+    def translate(self, sentence: Sentence) -> str:
         """Return a sentence of ours in the language of the pages."""
-        return self._translations.gettext(sentence)
+        if not sentence:  # the catalogue has its own header under ""
+            return ""
+        text = self._translations.gettext(sentence.text)
+        return text.format(**sentence.fields) if sentence.fields else text
 
     @property
     def headers(self) -> Mapping[str, str]:

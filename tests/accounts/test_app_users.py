@@ -15,7 +15,6 @@ from gateway.accounts.app_sync.plan import (
     MOVED,
     OTHER_USER,
     PASSWORD_STAYS,
-    TWICE,
     Disable,
     Follow,
     Keep,
@@ -28,6 +27,7 @@ from gateway.accounts.app_sync.plan import (
 from gateway.accounts.csv_import.reading import Create, Reject, Skip
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 
 OLD, NEW, OURS = (Secret(f"pbkdf2:sha256:1000${name}$00") for name in ("old", "new", "ours"))
 ROW = {"email": "ann@acme.example", "name": "Ann", "department": "", "role": "employee"}
@@ -92,7 +92,7 @@ REFUSED = [
     ({"email": "ann@@acme.example"}, "Enter a valid email address"),
     ({"name": "A\nB"}, "line breaks"),
     ({"name": ""}, "up to 200 characters"),
-    ({"role": "boss"}, "Unknown role. Use one of:"),
+    ({"role": "boss"}, "Unknown role. Use employee, manager or admin."),
     ({"tenant": "Acme Inc"}, "lowercase letters, numbers and hyphens"),
     ({"modules": "hr,cooking"}, "Modules are finance"),
     ({"password_hash": "$2b$12$abc"}, "Unsupported password hash. Use"),
@@ -188,8 +188,8 @@ def test_users_whose_emails_become_one_identifier_are_all_refused(second: Mappin
     for here in (state(), state(ann, known=(known(ann),))):
         verdicts = plan(rows({}, {"email": "Ann@acme.example", **second}, {"email": "ANN@acme.example."}), here, ALL)
         assert [type(verdict) for verdict in verdicts] == [Reject, Reject, Reject]
-        assert verdicts[0] == Reject(1, ann.identifier, TWICE.format(2), ann.identifier)
-        assert verdicts[2] == Reject(3, ann.identifier, TWICE.format(1), ann.identifier)
+        assert verdicts[0] == Reject(1, ann.identifier, Sentence("row {row} has the same email", row=2), ann.identifier)
+        assert verdicts[2] == Reject(3, ann.identifier, Sentence("row {row} has the same email", row=1), ann.identifier)
 
 
 KEYS = [

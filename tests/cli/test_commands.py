@@ -37,7 +37,7 @@ FAILURES = [
     (["nope"], "No such command"),
     (["account", "disable", "nobody@acme.example"], "no account with the email nobody@acme.example"),
     (["account", "disable", "a@b@c"], "Enter a valid email address"),
-    (["account", "set-role", "erin@acme.example", "boss"], "Unknown role. Use one of:"),
+    (["account", "set-role", "erin@acme.example", "boss"], "Unknown role. Use employee, manager or admin."),
     (["session", "revoke"], "give a session ID, --email or --tenant"),
     (["session", "revoke", "ses_none"], "no active session ses_none"),
     (["account", "add", "erin@acme.example", "--name", "Erin", "--password-stdin"], "already exists"),
@@ -273,7 +273,7 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     assert "line 2: would create new@acme.example (Nia Új, employee, acme, hr)" in shown.stdout
     assert "line 3: would skip erin@acme.example: this person already has an account" in shown.stdout
     assert "line 4: refused 'twice@acme.example': duplicate of line 5" in shown.stdout
-    assert "line 5: refused 'twice@acme.example': Unknown role. Use one of:" in shown.stdout
+    assert "line 5: refused 'twice@acme.example': Unknown role. Use employee, manager or admin." in shown.stdout
     assert "line 6: refused 'bad@@acme.example'" in shown.stdout
     assert "line 13: refused 'otto@otium.example': platform owners are not imported" in shown.stdout
     assert "warning: no department 'sales', departments that give access are finance, hr, legal" in shown.stdout

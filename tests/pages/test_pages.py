@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,28 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.app.factors import label_all
-from gateway.app.nouns import ROUTES
 from gateway.model.inbound import Inbound
-from gateway.settings.record import Pages, Settings
+from gateway.settings.record import Pages
 from gateway.web.application import MAX_WAITING, Desk
 from gateway.web.rendering import RETRY_SECONDS, Renderer
-from gateway.web.routes import Urls
 from gateway.web.static_files import readable_on, relative_luminance
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
+from tests.pages.conftest import make_renderer
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def renderer() -> Renderer:
-    brand = Pages(product="Ötium & <b>Work</b>", support="help@acme.example", accent="#ffcc00")
-    return make_renderer(brand, is_https=True)
-
-
-def make_renderer(brand: Pages, is_https: bool) -> Renderer:
-    return Renderer(brand, Urls(ROUTES, Settings()), is_https=is_https, version="1", name_factors=label_all)
 
 
 def visit() -> Visit:
@@ -54,22 +40,6 @@ def visit() -> Visit:
 )
 def test_browsers_are_told_to_insist_on_https_as_set(hsts: str, is_https: bool, said: str | None) -> None:
     assert make_renderer(Pages(hsts=hsts), is_https).headers.get("Strict-Transport-Security") == said  # type: ignore[arg-type]
-
-
-def test_every_text_is_in_the_catalogue(tmp_path: Path) -> None:
-    """`make messages` after a text has changed."""
-    file = tmp_path / "now.pot"
-    subprocess.run(
-        [sys.executable, "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg", "-k", "Told:3", "-k", "because:2", "--no-location",
-         "--project", "otium-gateway", "-o", str(file), "."],
-        cwd=ROOT, check=True,
-    )  # fmt: skip
-    kept = (ROOT / "gateway/locale/otium_gateway.pot").read_text()
-
-    def body(text: str) -> str:
-        return text.split("\n\n", 1)[1]
-
-    assert body(file.read_text()) == body(kept)
 
 
 def test_one_word_stands_for_one_action() -> None:

@@ -30,6 +30,7 @@ from gateway.accounts.csv_import import reading as bulk
 from gateway.accounts.csv_import.reading import Create, Reject, Skip
 from gateway.model.account import Account, Module, Role, Status, Unacceptable
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 
 COLUMNS = (*bulk.REQUIRED, *bulk.OPTIONAL, "modules", "id")
 MAX_KEY = 320  # characters
@@ -37,8 +38,9 @@ BY_ID, BY_SPELLING = "id:", "email:"
 BY_HAND = "a platform owner is only changed by hand"
 LAST_ADMIN = "the last admin of {}, until there is another one"
 FOREIGN = "an account with this email already exists that this source didn't create; use --adopt to link it"
-TWICE = "row {} has the same email"
-OTHER_USER = "at the last import another user of the application had this email; --adopt gives this one the account"
+OTHER_USER = Sentence(
+    "at the last import another user of the application had this email; --adopt gives this one the account"
+)
 MOVED = "this user had the email {} at the last import; change it in the gateway first"
 PASSWORD_STAYS = "the password was changed in the gateway as well, and stays"  # noqa: S105 - a remark
 Row = tuple[int, Mapping[str, str]]
@@ -161,7 +163,7 @@ def read_row(line: int, row: Mapping[str, str]) -> Wanted | Reject:
     try:
         modules = read_modules(row["modules"]) if "modules" in row else judged.modules
     except Unacceptable as error:
-        return Reject(line, judged.identifier, str(error), judged.identifier)
+        return Reject(line, judged.identifier, error.sentence, judged.identifier)
     department = "" if "modules" in row else judged.unknown_department
     wanted = replace(judged, modules=modules, unknown_department=department, user_key=user_key_of(row))
     return Wanted(wanted, bool(row.get("tenant")))
@@ -177,7 +179,7 @@ def read_modules(text: str) -> frozenset[Module]:
     """Read names with commas between them, in the words of the table: `hr,legal`."""
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     if not set(names) <= set(Module):
-        raise Unacceptable(f"Modules are {', '.join(Module)}, with commas between them.")
+        raise Unacceptable(Sentence("Modules are {names}, with commas between them.", names=", ".join(Module)))
     return frozenset(Module(name) for name in names)
 
 
@@ -225,7 +227,9 @@ class Planner:
     def _judge(self, row: Wanted) -> Create | Follow | Skip | Reject:
         line, identifier = row.create.line, row.identifier
         if line in self._duplicates:
-            return Reject(line, identifier, TWICE.format(self._duplicates[line]), identifier)
+            return Reject(
+                line, identifier, Sentence("row {row} has the same email", row=self._duplicates[line]), identifier
+            )
         account, known = self._find(identifier)
         if identifier in self._state.owners or (account and account.identifier in self._state.owners):
             return Skip(line, identifier, BY_HAND)

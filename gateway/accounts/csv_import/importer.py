@@ -32,6 +32,7 @@ from gateway.audit import rows as audit
 from gateway.model.account import Account, Role
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.inbound import Inbound
+from gateway.model.sentence import Sentence
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
 
@@ -45,12 +46,12 @@ MAX_DEPARTMENT = 60  # characters
 WORK_SECONDS = 0.002
 PAUSE_SECONDS = 0.000_5
 
-NOT_ANY_MORE = "The person who started this import is no longer allowed to invite people."
-NOT_INVITABLE = "This email address can’t be invited."  # one answer for all reasons outside one's own company
-SUSPENDED = "This company is suspended."
-OTHER_COMPANY = "This row belongs to a different company."
-OWNER = "This is a platform owner. Owners are not imported."
-DUPLICATE = "Duplicate of another line."
+NOT_ANY_MORE = Sentence("The person who started this import is no longer allowed to invite people.")
+NOT_INVITABLE = Sentence("This email address can’t be invited.")  # one answer for all reasons outside one's own company
+SUSPENDED = Sentence("This company is suspended.")
+OTHER_COMPANY = Sentence("This row belongs to a different company.")
+OWNER = Sentence("This is a platform owner. Owners are not imported.")
+DUPLICATE = Sentence("Duplicate of another line.")
 
 Item = TypeVar("Item")
 
@@ -173,14 +174,14 @@ class Importer:
         try:
             account = await self._invitations.invite(tx, row.wanted(), asked.name, now)
         except TooManyMails as error:
-            return replace(row, state=RowState.REFUSED, reason=str(error))
+            return replace(row, state=RowState.REFUSED, reason=error.sentence)
         if account is None:  # taken at this very moment
             return replace(row, state=RowState.REFUSED, reason=NOT_INVITABLE)
         await audit.record(tx, entry(work, asked, account, now))
         return replace(row, state=RowState.INVITED)
 
-    async def _find_obstacle(self, tx: Transaction, work: Import, row: ImportRow, whose: str | None) -> str:
-        """Return why somebody can't be invited, "" if nothing stands against it."""
+    async def _find_obstacle(self, tx: Transaction, work: Import, row: ImportRow, whose: str | None) -> Sentence | None:
+        """Return why somebody can't be invited, or None if nothing stands against it."""
         is_owners = work.tenant is None
         if row.identifier in self._owners:
             return OWNER if is_owners else NOT_INVITABLE
@@ -188,7 +189,7 @@ class Importer:
             return ELSEWHERE if is_owners else NOT_INVITABLE
         if is_owners and await account_rows.is_tenant_suspended(tx, row.tenant):
             return SUSPENDED
-        return ""
+        return None
 
 
 def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> list[ImportRow]:
@@ -198,7 +199,7 @@ def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> li
     """
     judged = [judge_row(row, tenant) for row in paced(list(paced(read_csv(content, MAX_ROWS))))]
     if not judged:
-        raise UnreadableFile("the file has a header but no rows")
+        raise UnreadableFile(Sentence("the file has a header but no rows"))
     duplicates = find_duplicates(judged)
     known = owners if tenant is None else frozenset()
     return [import_row(verdict, duplicates.get(verdict.line), known) for verdict in paced(judged)]

@@ -12,6 +12,7 @@ from gateway.accounts.csv_import.reading import UnreadableFile
 from gateway.accounts.csv_import.rows import Preview
 from gateway.accounts.people_set import PeopleSet
 from gateway.model.account import Module
+from gateway.model.sentence import Sentence
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import asked_of, read_file, read_form, visit_of
@@ -50,11 +51,11 @@ class ImportPages:
         """POST /admin/accounts/import: `file`."""
         content = await read_file(request, "file", MAX_FILE_BYTES)
         if not content:
-            return self._page("accounts/import.html", request, status=422, problem="choose a file first")
+            return self._page("accounts/import.html", request, status=422, problem=Sentence("choose a file first"))
         try:
             import_id = await self._importer.keep(self._people.actor_of(request), content, visit_of(request).now)
         except UnreadableFile as error:
-            return self._page("accounts/import.html", request, status=422, problem=str(error))
+            return self._page("accounts/import.html", request, status=422, problem=error.sentence)
         except OverQuota as error:
             return self._page("accounts/import.html", request, status=429, wait=error.seconds, problem="quota")
         return see_other(f"{self._at('import')}?id={import_id}")

@@ -27,6 +27,7 @@ from gateway.model.account import (
     normalise_identifier,
 )
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 
 REQUIRED = ("email", "name", "department", "role")
 OPTIONAL = ("tenant", "password_hash")
@@ -34,12 +35,16 @@ MAX_ROW = 20_000  # characters, over all of its lines
 MAX_COLUMNS = 200
 MAX_CELL = 1_000  # characters of a cell that is ours: a password hash is the longest
 LINES_PER_ROW = 4  # in a file whose rows are counted: blank lines, and cells with line breaks
-NOT_FREE = "this tenant can't have an account with this email"
+NOT_FREE = Sentence("this tenant can't have an account with this email")
 Row = tuple[int, Mapping[str, str]]  # the line in the file, and its cells
 
 
 class UnreadableFile(ValueError):
-    """The file is no CSV of accounts; the message says what is missing."""
+    """The file is no CSV of accounts; the sentence says what is missing."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class Reject:
 
     line: int
     email: str
-    reason: str
+    reason: Sentence
     identifier: str = ""
 
 
@@ -103,7 +108,7 @@ def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFile("the file isn’t UTF-8. In Excel, save it as “CSV UTF-8”") from error
+        raise UnreadableFile(Sentence("the file isn’t UTF-8. In Excel, save it as “CSV UTF-8”")) from error
     first = text[:MAX_ROW].partition("\n")[0]
     lines = Lines(text, None if max_rows is None else (max_rows + 1) * LINES_PER_ROW)
     reader = csv.reader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
@@ -117,11 +122,15 @@ def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
                 count += 1
                 if max_rows is not None and count > max_rows:
                     raise UnreadableFile(
-                        f"the file has too many rows. Split it into files with at most {max_rows} rows"
+                        Sentence(
+                            "the file has too many rows. Split it into files with at most {rows} rows", rows=max_rows
+                        )
                     )
                 yield reader.line_num, {name: cells[at].strip() for name, at in places.items() if at < len(cells)}
     except csv.Error as error:
-        raise UnreadableFile(f"line {reader.line_num + 1} isn’t a valid CSV row: {error}") from error
+        raise UnreadableFile(
+            Sentence("line {line} isn’t a valid CSV row: {error}", line=reader.line_num + 1, error=error)
+        ) from error
 
 
 class Lines:
@@ -146,26 +155,38 @@ class Lines:
         self._count += 1
         self._length += len(line)
         if self._length > MAX_ROW:
-            raise UnreadableFile(f"line {self._count} isn’t a valid CSV row: it is longer than {MAX_ROW} characters")
+            raise UnreadableFile(
+                Sentence(
+                    "line {line} isn’t a valid CSV row: it is longer than {most} characters",
+                    line=self._count,
+                    most=MAX_ROW,
+                )
+            )
         if self._max_lines is not None and self._count > self._max_lines:
-            raise UnreadableFile(f"the file has more than {self._max_lines} lines; split it into several")
+            raise UnreadableFile(
+                Sentence("the file has more than {lines} lines; split it into several", lines=self._max_lines)
+            )
         return line
 
 
 def places_of(header: list[str]) -> Mapping[str, int]:
     """Return where the cells of each of our columns are. Raises UnreadableFile if one is missing."""
     if len(header) > MAX_COLUMNS:
-        raise UnreadableFile(f"the first line names more than {MAX_COLUMNS} columns")
+        raise UnreadableFile(Sentence("the first line names more than {columns} columns", columns=MAX_COLUMNS))
     columns = [name.strip().lower() for name in header]
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise UnreadableFile(
-            f"the first line must name the columns {', '.join(REQUIRED)}, with commas or semicolons between them; "
-            f"{missing[0]} is missing"
+            Sentence(
+                "the first line must name the columns {columns}, with commas or semicolons between them; "
+                "{missing} is missing",
+                columns=", ".join(REQUIRED),
+                missing=missing[0],
+            )
         )
     twice = [name for name in (*REQUIRED, *OPTIONAL) if columns.count(name) > 1]
     if twice:
-        raise UnreadableFile(f"the first line names the column {twice[0]} twice")
+        raise UnreadableFile(Sentence("the first line names the column {column} twice", column=twice[0]))
     return {name: columns.index(name) for name in (*REQUIRED, *OPTIONAL) if name in columns}
 
 
@@ -181,9 +202,9 @@ def settle(verdict: Create | Reject, duplicates: Mapping[int, int], taken: set[s
         return verdict
     line, identifier = verdict.line, verdict.identifier
     if line in duplicates:
-        return Reject(line, identifier, f"duplicate of line {duplicates[line]}", identifier)
+        return Reject(line, identifier, Sentence("duplicate of line {line}", line=duplicates[line]), identifier)
     if identifier in owners:
-        return Reject(line, identifier, "platform owners are not imported; add them by hand", identifier)
+        return Reject(line, identifier, Sentence("platform owners are not imported; add them by hand"), identifier)
     if identifier in taken:
         return Skip(line, identifier, "this person already has an account")
     return verdict
@@ -209,7 +230,7 @@ def judge(line: int, row: Mapping[str, str]) -> Create | Reject:
     identifier = ""
     try:
         if any(len(cell) > MAX_CELL for cell in row.values()):
-            raise Unacceptable(f"A cell has at most {MAX_CELL} characters.")
+            raise Unacceptable(Sentence("A cell has at most 1,000 characters."))
         identifier = normalise_identifier(email)
         department = row.get("department", "").lower()
         is_module = department in set(Module)
@@ -224,21 +245,23 @@ def judge(line: int, row: Mapping[str, str]) -> Create | Reject:
             unknown_department="" if is_module else department,
         )
     except Unacceptable as error:
-        return Reject(line, email, str(error), identifier)
+        return Reject(line, email, error.sentence, identifier)
 
 
 def read_role(text: str) -> Role:
     try:
         return Role(text.lower())
     except ValueError:
-        raise Unacceptable(f"Unknown role. Use one of: {', '.join(Role)}.") from None
+        raise Unacceptable(Sentence("Unknown role. Use employee, manager or admin.")) from None
 
 
 def read_hash(text: str) -> Secret[str] | None:
     if not text:
         return None
     if not is_known(text):
-        raise Unacceptable("Unsupported password hash. Use Werkzeug pbkdf2 or scrypt, or argon2id.")
+        raise Unacceptable(Sentence("Unsupported password hash. Use Werkzeug pbkdf2 or scrypt, or argon2id."))
     if not is_usable(text):
-        raise Unacceptable("This password hash takes too long, or too much memory, to compare with. Leave it out.")
+        raise Unacceptable(
+            Sentence("This password hash takes too long, or too much memory, to compare with. Leave it out.")
+        )
     return Secret(text)

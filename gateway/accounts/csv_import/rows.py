@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, 
 
 from gateway.accounts.csv_import.reading import Create
 from gateway.model.account import Role, read_modules
+from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, import_rows, imports
@@ -27,8 +28,9 @@ KEEP_SECONDS = DAY  # so long a file waits to be started, and a report to be rea
 AT_ONCE = 200  # rows of a statement
 SHOWN = 50  # rows of a kind on a page
 DEPARTMENTS_SHOWN = 10
-HAS_ACCOUNT = "This person already has an account."
-ELSEWHERE = "This email address is in use in another company."
+HAS_ACCOUNT = Sentence("This person already has an account.")
+NO_REASON = Sentence()
+ELSEWHERE = Sentence("This email address is in use in another company.")
 COLUMNS = (
     imports.c.id,
     imports.c.tenant,
@@ -65,7 +67,7 @@ class ImportRow:
     role: str = ""
     modules: str = ""
     department: str = ""
-    reason: str = ""
+    reason: Sentence = NO_REASON
     other_line: int | None = None
 
     def wanted(self) -> Create:
@@ -305,7 +307,7 @@ async def advance(tx: Transaction, work: Import, told: Sequence[ImportRow], now:
     )
 
 
-async def stop(tx: Transaction, work: Import, reason: str, now: int) -> Import:
+async def stop(tx: Transaction, work: Import, reason: Sentence, now: int) -> Import:
     """Refuse what is left."""
     statement = update(import_rows).where(*is_waiting(work))
     left = (await tx.execute(statement.values(state=RowState.REFUSED.value, reason=reason))).rowcount
@@ -339,7 +341,7 @@ def read(row: Any) -> Import:
 
 def read_row(row: Any) -> ImportRow:
     values = {column.name: getattr(row, column.name) for column in ROW_COLUMNS}
-    return ImportRow(**{**values, "state": RowState(row.state)})
+    return ImportRow(**{**values, "state": RowState(row.state), "reason": Sentence(row.reason)})
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
