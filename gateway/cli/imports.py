@@ -15,7 +15,6 @@ from gateway.accounts.app_sync.plan import Verdict as AppVerdict
 from gateway.accounts.app_sync.service import AppImport, changes_of
 from gateway.accounts.change import create
 from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
-from gateway.app.services import Services
 from gateway.cli.common import fail, operator, with_store
 from gateway.model.account import Account, Module
 from gateway.model.clock import utc
@@ -108,6 +107,8 @@ def say_how_they_enter(settings: Settings, verdicts: Sequence[Verdict | AppVerdi
     """Say what is left to do for whom has no password: an import mails nobody."""
     without = sum(isinstance(verdict, Create) and verdict.password_hash is None for verdict in verdicts)
     if without:
+        from gateway.app.services import Services
+
         address = Services(settings).url.address
         yield (
             f"{without} {'accounts have' if without > 1 else 'account has'} no password yet, and no emails were sent. "
