@@ -1,4 +1,4 @@
-"""Where people see and end their sessions, and where the owner ends other people's."""
+"""Where people see and end their sessions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,5 @@ DEVICES = Pages(
     Route(
         "device_revoke", "/devices/revoke/{token}", Need.NOBODY, get=DevicePages.show_link, post=DevicePages.use_link
     ),
-    Route("ops", "/ops", Need.OWNER, get=DevicePages.show_ops, post=DevicePages.end_from_ops),
 )  # fmt: skip
 PAGES = (DEVICES,)

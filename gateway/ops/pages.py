@@ -1,4 +1,4 @@
-"""What the owner does at /ops about an attack."""
+"""/ops: what attacks are under way, and what the owner does about them: unlock, block, end sessions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from gateway.devices.service import DeviceService
+from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.ops.blocks import Block
 from gateway.ops.service import AttackService, Unblockable
 from gateway.sessions.reach import Reaches
@@ -20,21 +22,69 @@ class Needs(Platform, Protocol):
     @property
     def attacks(self) -> AttackService: ...
     @property
+    def devices(self) -> DeviceService: ...
+    @property
     def reaches(self) -> Reaches: ...
 
 
-class AttackPages:
+class OpsPages:
     def __init__(self, needs: Needs) -> None:
-        self._service = needs.attacks
+        self._attacks = needs.attacks
+        self._devices = needs.devices
         self._reaches = needs.reaches
         self._renderer = needs.renderer
         self._url = needs.url
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /ops"""
+        return await self._page(request, done=request.query.get("done", ""))
+
+    async def end_sessions(self, request: web.Request) -> web.StreamResponse:
+        """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one. It asks first."""
+        form = await read_form(request)
+        owner, inbound, now = signed_in_of(request), visit_of(request).inbound, visit_of(request).now
+        email, tenant = form.text("email").strip(), form.text("tenant").strip()
+        try:
+            if not form.is_confirmed:
+                return await self._ask_about_sessions(request, email, tenant, now)
+            if email and not tenant:
+                ended = await self._devices.end_anyone(owner, normalise_identifier(email), inbound, now)
+            else:
+                ended = await self._devices.end_tenant(owner, tenant, inbound, now) if tenant and not email else None
+        except Unacceptable:
+            ended = None
+        if ended is None:
+            return await self._page(request, status=422, problem="unknown")
+        return await self._page(request, ended=ended)
+
+    async def _ask_about_sessions(self, request: web.Request, email: str, tenant: str, now: int) -> web.Response:
+        """Ask before sessions are ended, and say how many. Raises Unacceptable for what is no email."""
+        this = signed_in_of(request).id
+        account = await self._devices.find_anyone(normalise_identifier(email)) if email and not tenant else None
+        if account is not None:
+            kind, subject, fields = "signed-out", account.identifier, {"email": account.identifier}
+            reach = await self._reaches.of_account(account.id, now, but=this)
+        elif tenant and not email and await self._devices.has_tenant(tenant):
+            kind, subject, fields = "tenant-out", tenant, {"tenant": tenant}
+            reach = await self._reaches.of_tenant(tenant, now, but=this)
+        else:
+            return await self._page(request, status=422, problem="unknown")
+        return self._renderer.page(
+            "web/confirm.html",
+            visit_of(request),
+            kind=kind,
+            subject=subject,
+            fields=fields,
+            reach=reach,
+            action=self._url("ops"),
+            back=self._url("ops"),
+        )
 
     async def unlock(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/unlock: `key`, of a lock that the page shows."""
         key = (await read_form(request)).text("key")
         owner, inbound = signed_in_of(request), visit_of(request).inbound
-        is_done = await self._service.unlock(owner, key, inbound, visit_of(request).now)
+        is_done = await self._attacks.unlock(owner, key, inbound, visit_of(request).now)
         return see_other(f"{self._url('ops')}?done=unlocked" if is_done else self._url("ops"))
 
     async def block(self, request: web.Request) -> web.StreamResponse:
@@ -43,15 +93,15 @@ class AttackPages:
         owner, inbound = signed_in_of(request), visit_of(request).inbound
         hours = int(form.text("hours")) if form.text("hours") in map(str, HOURS) else HOURS[0]
         if not form.is_confirmed:
-            return await self._ask(request, form.text("network"), hours)
-        done = await self._service.block(owner, form.text("network"), hours * 3_600, inbound, visit_of(request).now)
+            return await self._ask_about_block(request, form.text("network"), hours)
+        done = await self._attacks.block(owner, form.text("network"), hours * 3_600, inbound, visit_of(request).now)
         if isinstance(done, Block):
             return see_other(f"{self._url('ops')}?done=blocked")
         return see_other(f"{self._url('ops')}?done={done.value}")
 
-    async def _ask(self, request: web.Request, text: str, hours: int) -> web.StreamResponse:
+    async def _ask_about_block(self, request: web.Request, text: str, hours: int) -> web.StreamResponse:
         """Ask before a network is blocked, and say who is signed in from there."""
-        network = self._service.check_network(text, visit_of(request).inbound)
+        network = self._attacks.check_network(text, visit_of(request).inbound)
         if isinstance(network, Unblockable):
             return see_other(f"{self._url('ops')}?done={network.value}")
         return self._renderer.page(
@@ -70,5 +120,19 @@ class AttackPages:
         """POST /ops/unblock: `network`, as the page shows it."""
         network = (await read_form(request)).text("network")
         owner, inbound = signed_in_of(request), visit_of(request).inbound
-        is_done = await self._service.unblock(owner, network, inbound, visit_of(request).now)
+        is_done = await self._attacks.unblock(owner, network, inbound, visit_of(request).now)
         return see_other(f"{self._url('ops')}?done=unblocked" if is_done else self._url("ops"))
+
+    async def _page(
+        self,
+        request: web.Request,
+        *,
+        status: int = 200,
+        ended: int | None = None,
+        problem: str = "",
+        done: str = "",
+    ) -> web.Response:
+        now = visit_of(request).now
+        attacks = await self._attacks.picture(now)
+        context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
+        return await self._renderer.long_page("ops/ops.html", visit_of(request), status=status, **context)

@@ -1,15 +1,16 @@
-"""What the owner does about an attack. The page that shows it is beside the sessions (devices/routes.py)."""
+"""What the owner sees and does at /ops."""
 
 from __future__ import annotations
 
-from gateway.ops.pages import AttackPages
+from gateway.ops.pages import OpsPages
 from gateway.policy.decision import Need
 from gateway.web.routes import Pages, Route
 
-ATTACKS = Pages(
-    AttackPages,
-    Route("ops_unlock", "/ops/unlock", Need.OWNER, post=AttackPages.unlock),
-    Route("ops_block", "/ops/block", Need.OWNER, post=AttackPages.block),
-    Route("ops_unblock", "/ops/unblock", Need.OWNER, post=AttackPages.unblock),
+OPS = Pages(
+    OpsPages,
+    Route("ops", "/ops", Need.OWNER, get=OpsPages.show, post=OpsPages.end_sessions),
+    Route("ops_unlock", "/ops/unlock", Need.OWNER, post=OpsPages.unlock),
+    Route("ops_block", "/ops/block", Need.OWNER, post=OpsPages.block),
+    Route("ops_unblock", "/ops/unblock", Need.OWNER, post=OpsPages.unblock),
 )
-PAGES = (ATTACKS,)
+PAGES = (OPS,)
