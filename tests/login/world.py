@@ -58,6 +58,7 @@ class World:
     codes: BackupCodeFactor
     links: MagicLinkFactor
     opened: Links
+    factors: Factors
 
     # People.
 
@@ -161,9 +162,11 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def running(url: str) -> AsyncIterator[World]:
+async def running(url: str, factors: Factors | None = None) -> AsyncIterator[World]:
+    """`factors` are those of the sign-in, if not the usual ones."""
     sealer = Sealer([Secret(b"s" * 48)])
     totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
+    factors = factors or Factors((PasswordFactor(), totp, codes, links))
     store = Store.open(url)
     notices = Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security")
     revoke_links = RevokeLinks([Secret(b"s" * 48)], "https://app.example.com/devices/revoke/")
@@ -173,8 +176,8 @@ async def running(url: str) -> AsyncIterator[World]:
         owners=frozenset({OWNER}),
         notices=notices,
         new_devices=NewDevices(notices, revoke_links, "https://app.example.com/me/sessions"),
-        factors=Factors((PasswordFactor(), totp, codes, links)),
+        factors=factors,
     )
     async with worker(url, OWNER) as lookup:
-        yield World(store, lookup, flow, totp, codes, links, Links(store, flow, links))
+        yield World(store, lookup, flow, totp, codes, links, Links(store, flow, links), factors)
     await store.close()
