@@ -6,6 +6,7 @@ Every test of rows runs twice: on a SQLite file and in a database of a real Post
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,12 @@ hypothesis.settings.load_profile("untimed")
 ENGINES = ("sqlite", "postgresql")
 LONG = ("threats", "journeys", ".", "demo", "proxy", "cli")  # folders, those whose files take longest first
 numbers = itertools.count(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: much of the time a test waits."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

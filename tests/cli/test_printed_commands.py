@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 # A command ends with its line, its backquote or string, a comment, or what a shell does next with it.
 PRINTED = re.compile(r"otium-gateway (?P<rest>(?:(?!otium-gateway|`|\"[,)\n]|<|&&|\||;| #|\)\"|> |, or ).)*)")
 PLACES = ("README.md", "docs/*.md", "templates/**/*", "gateway/**/*.py", "config/*.toml", "config/*.yml", "bench/*.md")
+ROOT_COMMAND = typer.main.get_command(program)
 
 
 def printed() -> Iterator[tuple[str, str]]:
@@ -34,7 +35,7 @@ def words_of(text: str) -> list[str]:
 
 def resolve(words: list[str]) -> tuple[Any, list[str]] | None:
     """Return the command that words name, and its arguments; None if they are no command but plain text."""
-    command: Any = typer.main.get_command(program)
+    command: Any = ROOT_COMMAND
     while hasattr(command, "commands"):
         name = words.pop(0) if words else ""
         if name not in command.commands:
