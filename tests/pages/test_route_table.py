@@ -16,7 +16,7 @@ from gateway.web.routes import Fresh, Route, Urls
 
 ROOT = Path(__file__).parent.parent.parent
 ASKED = re.compile(r"""\burl(?:\.address|\.serves)?\(["'](\w+)["'](?:, (\w+)=)?""")
-OF_PEOPLE = re.compile(r"""\b(?:people_url|people\.page)\(["'](\w+)["']\)""")
+OF_PEOPLE = re.compile(r"""\b(?:people_url|self\._at)\(["'](\w+)["']\)""")
 BY_NAME = {route.name: route for route in ROUTES}
 
 
@@ -30,7 +30,8 @@ def test_names_and_paths_are_given_once() -> None:
 
 
 def test_every_name_that_is_asked_for_is_in_the_table() -> None:
-    files = [*(ROOT / "gateway").rglob("*.py"), *(ROOT / "templates").rglob("*.html")]
+    html = [file for folder in ("templates", "gateway/factors") for file in (ROOT / folder).rglob("*.html")]
+    files = [*(ROOT / "gateway").rglob("*.py"), *html]
     texts = [file.read_text("utf-8") for file in files]
     asked = [(found[1], found[2] or "") for text in texts for found in ASKED.finditer(text)]
     assert len(asked) > 80
