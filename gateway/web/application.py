@@ -9,7 +9,7 @@ to ask.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from gateway.edge.origin import is_own_post
 from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
 from gateway.web.rendering import Renderer
+from gateway.web.routes import Handler
 from gateway.web.visit import JUDGE, VISIT, Judge, Visit
 from gateway.wire.failures import Failure
 
@@ -27,8 +28,6 @@ MAX_FORM_BYTES = 65_536
 MAX_WAITING = 20_000  # tickets; more than there can be requests at once
 TICKET = "Gateway-Ticket"
 SERVER = "otium-gateway"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Desk:
