@@ -30,5 +30,5 @@ PAGES = (
     *tenants.PAGES,
     *static_files.PAGES,
 )
-ALL: tuple[Pages[Any, Any], ...] = (*PAGES, *FACTOR_PAGES)
+ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)
 ROUTES: tuple[Route[Any], ...] = tuple(route for pages in ALL for route in pages.routes)
