@@ -162,6 +162,7 @@ async def test_what_counts_no_more_is_forgotten_and_nothing_else(store: Store) -
     assert set((await Purge(store, Settings()).run(NOW)).values()) == {0}
 
 
+@pytest.mark.alone
 async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "BATCH", 200)
     async with store.transaction() as tx:

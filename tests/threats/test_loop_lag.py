@@ -199,6 +199,7 @@ def find_guilty(world: World, names: list[str], trials: int = TRIALS) -> list[st
     return find_guilty(world, names, trials - 1) if trials else names
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(400)  # on a machine so busy that everything is late
 def test_nothing_that_is_sent_holds_the_loop(loaded: Gateway) -> None:
     world = World(loaded, Person(loaded), Person(loaded, "admin"))

@@ -155,6 +155,7 @@ def test_known_unknown_and_disabled_look_the_same(gateway: Gateway, address: str
     assert attempt(gateway, PEOPLE["disabled"][0], PASSWORD, address).status == 422
 
 
+@pytest.mark.alone
 def test_known_and_unknown_take_the_same_time(upstream: RecordingUpstream, tmp_path: Path) -> None:
     """A coarse net for a missing dummy hash; the hash takes most of the time at this cost."""
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"LIMITS__HASHING_ITERATIONS": "100000"})
@@ -179,6 +180,7 @@ def test_three_hundred_unknown_names_change_nothing_for_known_ones(gateway: Gate
     assert attempt(gateway, EMAIL, PASSWORD, address).status == 303
 
 
+@pytest.mark.alone
 def test_requests_stay_quick_while_many_sign_in(upstream: RecordingUpstream, tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"LIMITS__HASHING_ITERATIONS": "300000"})
     gateway.seed().start()
