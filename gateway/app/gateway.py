@@ -84,7 +84,9 @@ class Gateway:
             settings, refused=self._refusals.note, count_sign_in=self._tally.count_sign_in, clock=clock
         )
         self._store = services.store
-        self._lookup = open_lookup(settings.store.url, settings.access.owners, services.lifetimes)
+        self._lookup = open_lookup(
+            settings.store.url, settings.access.owners, services.lifetimes, services.steps.__contains__
+        )
         self._access_log = None
         if settings.listen.access_log:
             self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(services.routes.values()))

@@ -183,5 +183,8 @@ class Factors:
     def going_with(self, name: Factor) -> Iterator[FactorContract]:
         return (factor for factor in self if factor.goes_with == name)
 
+    def __contains__(self, name: Factor) -> bool:
+        return name in self._by_name
+
     def __iter__(self) -> Iterator[FactorContract]:
         return iter(self._by_name.values())

@@ -32,7 +32,7 @@ from gateway.model.session import Session
 from gateway.model.token import key_of, new_token
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
-from gateway.store import Store, Transaction
+from gateway.store import Store, StoreUnavailable, Transaction
 from gateway.throttle import streaks
 from gateway.web.visit import Visit
 
@@ -243,7 +243,10 @@ class Flow:
     async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
         """Read anew what the account has set up: that may have been done since `account` was read, even just now."""
         enrolled = await enrolment.find(tx, account.id)
-        return first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs)
+        missing = first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs)
+        if missing is not None and missing not in self._factors:  # see sessions.live.open_lookup
+            raise StoreUnavailable(f"{account.id} has to prove {missing}, which only a newer version can ask for")
+        return missing
 
     async def _step_up(
         self, tx: Transaction, account: Account, session: Session, proof: Proof, inbound: Inbound, now: int

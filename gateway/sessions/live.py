@@ -18,12 +18,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.model.account import Role, read_modules
-from gateway.model.factor import first_missing, read_enrolled, required_factors
+from gateway.model.factor import Factor, first_missing, read_enrolled, required_factors
 from gateway.model.session import Lifetimes, Session, end_of, has_outlived
 from gateway.sessions import rows
 from gateway.sessions.rows import read_proofs
@@ -48,6 +48,9 @@ SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, 
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
+
+
+CanAsk = Callable[[Factor], bool]
 
 
 class Pending(Enum):
@@ -112,22 +115,29 @@ class Seen:
             raise
 
 
-def open_lookup(store_url: str, owners: frozenset[str], lifetimes: Lifetimes) -> Lookup:
-    """Return the lookup for the store at `store_url`; `owners` are normalised identifiers."""
+def open_lookup(
+    store_url: str, owners: frozenset[str], lifetimes: Lifetimes, can_ask: CanAsk = lambda factor: True
+) -> Lookup:
+    """Return the lookup for the store at `store_url`; `owners` are normalised identifiers.
+
+    `can_ask` says whether this version has a page for a factor. Where a session lacks one that only a newer version
+    knows (on another machine, during an upgrade), the answer is the same as without a store: nobody is let past.
+    """
     match locate(store_url):
         case SQLite() as location:
-            return SQLiteLookup(location, owners, Seen(lifetimes))
+            return SQLiteLookup(location, owners, Seen(lifetimes), can_ask)
         case PostgreSQL() as location:
-            return PostgreSQLLookup(location, owners, Seen(lifetimes))
+            return PostgreSQLLookup(location, owners, Seen(lifetimes), can_ask)
 
 
 class SQLiteLookup:
     """Sessions from a private read-only connection, remembered while nothing changes."""
 
-    def __init__(self, location: SQLite, owners: frozenset[str], seen: Seen) -> None:
+    def __init__(self, location: SQLite, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
         self._location = location
         self._owners = owners
         self._seen = seen
+        self._can_ask = can_ask
         self._known: dict[bytes, Session] = {}
         self._generation: Generation | None = None
         self._under = b""  # the generation that `_known` belongs to
@@ -197,7 +207,7 @@ class SQLiteLookup:
             return None
         if len(self._known) >= MAX_REMEMBERED:
             self._known.clear()
-        session = self._known[key] = read(found[0], self._owners, self._seen.lifetimes)
+        session = self._known[key] = read(found[0], self._owners, self._seen.lifetimes, self._can_ask)
         return session
 
     def _connected(self) -> sqlite3.Connection:
@@ -234,10 +244,11 @@ class SQLiteLookup:
 class PostgreSQLLookup:
     """Sessions from the database, asked for each request through a few connections of its own."""
 
-    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen) -> None:
+    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
         self._location = location
         self._owners = owners
         self._seen = seen
+        self._can_ask = can_ask
         self._pool: asyncpg.Pool | None = None
 
     async def start(self) -> None:
@@ -251,7 +262,10 @@ class PostgreSQLLookup:
 
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         row = await self._select(key)
-        return self._seen.judge(key, read(row, self._owners, self._seen.lifetimes), now, is_use) if row else None
+        if row is None:
+            return None
+        session = read(row, self._owners, self._seen.lifetimes, self._can_ask)
+        return self._seen.judge(key, session, now, is_use)
 
     def adopt(self, owners: frozenset[str]) -> None:
         self._owners = owners
@@ -275,10 +289,13 @@ class PostgreSQLLookup:
                 return await self._pool.fetchrow(QUERY.format("$1"), key)
 
 
-def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes) -> Session:
+def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
     session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given = row
     proofs, enrolled = read_proofs(written), read_enrolled(given)
     is_owner = identifier in owners
+    missing = first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs)
+    if missing is not None and not can_ask(missing):
+        raise StoreUnavailable(f"{account} has to prove {missing}, which only a newer version can ask for")
     return Session(
         id=session_id,
         account=account,
@@ -292,6 +309,6 @@ def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes) -> Se
         started_at=started_at,
         seen_at=seen_at,
         enrolled=enrolled,
-        missing=first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs),
+        missing=missing,
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
     )

@@ -11,6 +11,7 @@ from gateway.crypto.sealing import Sealer
 from gateway.factors import enrolment
 from gateway.factors.backup_code.factor import BackupCodeFactor
 from gateway.factors.contract import Asked, FactorContract, Factors, News, Right, SetUp, Wrong
+from gateway.factors.magic_link.factor import MagicLinkFactor
 from gateway.factors.password.factor import PasswordFactor
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.login.outcome import Gone, GoOn, LockedOut, Refused, SignedIn
@@ -20,7 +21,8 @@ from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
-from gateway.store import Transaction
+from gateway.store import StoreUnavailable, Transaction
+from tests.factors.conftest import no_mail
 from tests.login.people import Browser
 from tests.login.world import World, code, running
 from tests.store.people import NOW
@@ -60,7 +62,8 @@ class PINFactor(FactorContract):
 @pytest.fixture
 async def world(store_url: str) -> AsyncIterator[World]:
     sealer = Sealer([Secret(b"s" * 48)])
-    factors = Factors((PasswordFactor(), TOTPFactor(sealer), BackupCodeFactor(sealer), PINFactor()))
+    links = MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
+    factors = Factors((PasswordFactor(), TOTPFactor(sealer), BackupCodeFactor(sealer), links, PINFactor()))
     async with running(store_url, factors) as found:
         yield found
 
@@ -179,6 +182,15 @@ async def test_an_owner_proves_three_factors_whatever_the_first_proof_shows(worl
         step = await world.flow.begin(tx, owner, proof, None, Browser().visit().inbound, NOW)
     assert isinstance(step, GoOn)
     assert step.factor == Factor.MAGIC_LINK
+
+
+async def test_a_sign_in_that_needs_a_factor_of_a_newer_version_leads_nowhere(world: World) -> None:
+    member = await world.member()
+    async with world.store.transaction() as tx:
+        await enrolment.add(tx, member.id, Factor("hologram"))
+    with pytest.raises(StoreUnavailable, match="has to prove hologram"):
+        await world.begin(Browser(), member)
+    assert await world.open_sessions(member) == 0
 
 
 async def test_a_factor_that_nobody_has_set_up_is_no_way_around_what_is_missing(world: World) -> None:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, text
 from gateway.accounts import rows
 from gateway.factors import enrolment
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor
-from gateway.store import Store
+from gateway.sessions.live import open_lookup
+from gateway.store import Store, StoreUnavailable
 from gateway.store.migrate import migrate, settings
-from tests.store.people import add_person, add_session, look, person, worker
+from tests.store.people import LIFETIMES, add_person, add_session, look, person, worker
 
 BEFORE = "0011"
 PASSKEY = Factor("passkey")
@@ -98,6 +99,21 @@ async def test_setting_up_demanding_and_taking_away_are_read_with_the_session(st
             assert session is not None
             found.append((session.enrolled.text, session.missing))
     assert found == [("passkey", PASSKEY), ("!passkey", PASSKEY), ("", None)]
+
+
+async def test_a_session_that_lacks_a_factor_without_a_page_is_not_found_but_refused(
+    store: Store, store_url: str
+) -> None:
+    account = await add_person(store)
+    _, key = await add_session(store, account)
+    lookup = open_lookup(store_url, frozenset(), LIFETIMES, {Factor.PASSWORD, Factor.TOTP}.__contains__)
+    await lookup.start()
+    assert await look(lookup, key) is not None
+    async with store.transaction() as tx:
+        await enrolment.add(tx, account.id, PASSKEY)
+    with pytest.raises(StoreUnavailable, match="has to prove passkey"):
+        await look(lookup, key)
+    await lookup.close()
 
 
 async def test_of_two_that_set_up_another_factor_at_once_neither_is_lost(store_url: str) -> None:
