@@ -2,8 +2,8 @@
 
 Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
 that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
-is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports,
-and its templates: what Jinja compiles each of them to is remembered.
+is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports.
+Two things are made ready that every worker would make anew: ua-parser's lists, and what Jinja compiles templates to.
 
 Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
 and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
@@ -185,6 +185,8 @@ def finish(channels: Mapping[int, socket.socket]) -> None:
 
 def load_everything() -> None:
     """Import what any command may need. A package of programs of its own, the demo, is not among it."""
+    import ua_parser
+
     import gateway.observe.logs  # first: it hides a module from structlog
 
     for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
@@ -192,6 +194,8 @@ def load_everything() -> None:
             importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)
+    ua_parser.parse_user_agent("")  # its lists are made ready by whoever reads one first, in a fifth of a second
+    ua_parser.parse_os("")
     remember_templates()
     gc.collect()
     gc.freeze()
