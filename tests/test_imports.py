@@ -28,6 +28,7 @@ PACKAGES = [
     "web",
     "audit",
     "mail",
+    "actions",
     "sessions",
     "browsers",
     "factors",

@@ -1,70 +1,81 @@
-"""Changes of accounts that an operator makes: each with its audit row, in one transaction."""
+"""Changes of accounts, written once for pages, shell and imports: each with its audit row and its mail."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from gateway.accounts import email_changes, links, rows
 from gateway.accounts.csv_import.reading import Create
-from gateway.audit import rows as audit
+from gateway.actions.action import NOTHING, Action
+from gateway.factors import tries
 from gateway.factors.contract import Factors
-from gateway.model.account import Account, Role, Status
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.account import Account, Module, Role, Status
+from gateway.model.event import Details, Event
 from gateway.model.secret import Secret
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
-from gateway.store import Transaction
 from gateway.throttle import limits, streaks
+from gateway.web.user_agents import label
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
-
-async def create(
-    tx: Transaction, wanted: Create, by: str, now: int, remarks: Mapping[str, str] = NOTHING
-) -> Account | None:
-    """Add an account; None if the email is taken. `by` names the operator, `remarks` go into the audit row."""
-    account = wanted.account(rows.new_account_id(), now)
-    if not await rows.add(tx, account):
+async def create(action: Action, wanted: Create, remarks: Details = NOTHING) -> Account | None:
+    """Add an account; None if the email is taken. `remarks` go into the audit row."""
+    account = wanted.account(rows.new_account_id(), action.now)
+    if not await rows.add(action.tx, account):
         return None
-    await note(tx, Event.ACCOUNT_ADDED, account, by, now, {"role": account.role.value, **remarks})
+    await action.record(Event.ACCOUNT_ADDED, account, {"role": account.role.value, **remarks})
     return account
 
 
-async def set_status(tx: Transaction, account: Account, status: Status, by: str, now: int) -> bool:
+async def rename(action: Action, account: Account, name: str) -> None:
+    if name != account.name:
+        await rows.set_name(action.tx, account.id, name)
+        await action.record(Event.ACCOUNT_RENAMED, account, {"from": account.name, "to": name})
+
+
+async def set_status(action: Action, account: Account, status: Status) -> bool:
     """Disable or enable; who is disabled is signed out everywhere. Returns whether anything changed."""
-    if not await rows.set_status(tx, account.id, status):
+    if not await rows.set_status(action.tx, account.id, status):
         return False
-    ended = await end_everything(tx, account, now) if status is Status.DISABLED else 0
-    event = Event.ACCOUNT_DISABLED if status is Status.DISABLED else Event.ACCOUNT_ENABLED
-    await note(tx, event, account, by, now, {"sessions_ended": ended})
+    is_disabled = status is Status.DISABLED
+    ended = await end_everything(action, account) if is_disabled else 0
+    event = Event.ACCOUNT_DISABLED if is_disabled else Event.ACCOUNT_ENABLED
+    await action.record(event, account, {"sessions_ended": ended})
     return True
 
 
-async def set_role(tx: Transaction, account: Account, role: Role, by: str, now: int) -> None:
-    await rows.set_role(tx, account.id, role)
-    await note(tx, Event.ACCOUNT_ROLE_CHANGED, account, by, now, {"from": account.role.value, "to": role.value})
+async def set_role(action: Action, account: Account, role: Role, modules: frozenset[Module]) -> None:
+    """It holds from the person's next request on."""
+    if (role, modules) != (account.role, account.modules):
+        await rows.set_role(action.tx, account.id, role, modules)
+        before, after = told(account.role, account.modules), told(role, modules)
+        await action.record(Event.ACCOUNT_ROLE_CHANGED, account, {"from": before, "to": after})
+
+
+def told(role: Role, modules: frozenset[Module]) -> str:
+    return ",".join((role.value, *sorted(modules)))
 
 
 async def set_password(
-    tx: Transaction,
-    account: Account,
-    password_hash: Secret[str],
-    by: str,
-    now: int,
-    remarks: Mapping[str, str] = NOTHING,
+    action: Action, account: Account, password_hash: Secret[str], details: Details = NOTHING, but: str | None = None
 ) -> int:
-    """Set a password, sign the account out everywhere and void what was mailed. Returns how many sessions were open."""
-    await rows.set_password_hash(tx, account.id, password_hash)
-    ended = await end_everything(tx, account, now)
-    await links.void_all(tx, account.id, now)
-    await email_changes.end_open(tx, account.id, now)
-    await note(tx, Event.PASSWORD_CHANGED, account, by, now, {"sessions_ended": ended, **remarks})
+    """Set a password, and end what the one before let somebody do: sessions, attempts, mailed links, lockouts.
+
+    The session with the id `but` goes on. Returns how many sessions were ended. Mails nobody: whose own change it was
+    does that; an operator hands the password over, and an import tells what the application has told already.
+    """
+    await rows.set_password_hash(action.tx, account.id, password_hash)
+    ended = await end_everything(action, account, but)
+    await links.void_all(action.tx, account.id, action.now)
+    await email_changes.end_open(action.tx, account.id, action.now)
+    await limits.clear_all(action.tx, tries.limit_prefix(account.identifier))
+    await action.record(Event.PASSWORD_CHANGED, account, {"sessions_ended": ended, **details})
     return ended
 
 
-async def unlock(tx: Transaction, factors: Factors, account: Account, by: str, now: int) -> int:
+async def unlock(action: Action, factors: Factors, account: Account) -> int:
     """Forgive all failures of the password and of codes, and all mails that were asked for. Returns how many counts."""
+    tx = action.tx
     forgiven = await limits.clear_all(tx, f"code:{account.id}|")
     for prefix in (prefix for factor in factors for prefix in factor.limits_of(account)):
         forgiven += await limits.clear_all(tx, prefix)
@@ -72,80 +83,68 @@ async def unlock(tx: Transaction, factors: Factors, account: Account, by: str, n
         forgiven += await limits.clear_all(tx, f"{kind}:{account.identifier}|")
     await limits.clear(tx, f"forgot:{account.identifier}")
     forgiven += await streaks.reset_all(tx, account.id)
-    await note(tx, Event.ACCOUNT_UNLOCKED, account, by, now, {"counts_forgiven": forgiven})
+    await action.record(Event.ACCOUNT_UNLOCKED, account, {"counts_forgiven": forgiven})
     return forgiven
 
 
-async def reset_factors(
-    tx: Transaction, factors: Factors, account: Account, by: str, now: int, *, is_owner: bool
-) -> Entry:
-    """Take away what the account has set up and sign out everywhere; at the next sign-in it is set up again.
-
-    Returns the audit row, for the caller to record with what it knows of the request.
-    """
+async def reset_factors(action: Action, factors: Factors, account: Account, *, is_owner: bool) -> None:
+    """Take away what the account has set up, sign out everywhere, and mail; at the next sign-in it is set up again."""
     for factor in factors:
-        await factor.reset(tx, account.id, now, is_owner=is_owner)
-    await streaks.reset_all(tx, account.id)
-    ended = await end_everything(tx, account, now)
-    return entry_by(Event.TWO_FACTOR_RESET, account, by, now, {"sessions_ended": ended})
+        await factor.reset(action.tx, account.id, action.now, is_owner=is_owner)
+    await streaks.reset_all(action.tx, account.id)
+    ended = await end_everything(action, account)
+    await action.record(Event.TWO_FACTOR_RESET, account, {"sessions_ended": ended})
+    await action.notify("totp_reset", account, by=action.actor.name)
 
 
-async def end_everything(tx: Transaction, account: Account, now: int, but: str | None = None) -> int:
+# Signing out.
+
+
+async def end_everything(action: Action, account: Account, but: str | None = None) -> int:
     """End every sign-in in progress, and every session but the one with that id. Returns how many were open.
 
     Their devices are not known any more: the next sign-in from one of them is told by mail.
     """
-    await attempts.end_all(tx, account.id, now)
-    await session_rows.forget_devices(tx, account.id, now, but)
-    return await session_rows.end_all(tx, account.id, now, but)
+    await attempts.end_all(action.tx, account.id, action.now)
+    await session_rows.forget_devices(action.tx, account.id, action.now, but)
+    return await session_rows.end_all(action.tx, account.id, action.now, but)
 
 
-async def end_session(tx: Transaction, session_id: str, by: str, now: int) -> bool:
-    """Returns whether there was such an open session."""
-    session = await session_rows.find_open(tx, session_id)
-    account = await rows.find(tx, session.account) if session else None
-    if session is None or account is None or not await session_rows.end(tx, session_id, now):
+async def end_session(
+    action: Action, session_id: str, account_id: str | None = None, details: Details = NOTHING
+) -> bool:
+    """End a session, of that account if it is given, and mail. Returns whether there was such an open session."""
+    session = await session_rows.find_open(action.tx, session_id, account_id)
+    account = await rows.find(action.tx, session.account) if session else None
+    if session is None or account is None or not await session_rows.end(action.tx, session_id, action.now):
         return False
-    await session_rows.forget_device(tx, account.id, session.device, now)
-    await note(tx, Event.SESSION_REVOKED, account, by, now, {}, session_id)
+    await session_rows.forget_device(action.tx, account.id, session.device, action.now)
+    device = label(session.user_agent)
+    await action.record(Event.SESSION_REVOKED, account, {"device": device, **details}, session=session_id)
+    await action.notify_about("session_revoked", account, device, session.address)
     return True
 
 
-async def end_sessions(tx: Transaction, account: Account, by: str, now: int) -> int:
-    """Returns how many were open."""
-    ended = await end_everything(tx, account, now)
-    await note(tx, Event.SESSION_REVOKED_ALL, account, by, now, {"sessions_ended": ended})
+async def end_sessions(action: Action, account: Account) -> int:
+    """End all sessions, as after a restore: everybody's, so that nobody is mailed. Returns how many were open."""
+    ended = await end_everything(action, account)
+    await action.record(Event.SESSION_REVOKED_ALL, account, {"sessions_ended": ended})
     return ended
 
 
-async def note(
-    tx: Transaction,
-    event: Event,
-    account: Account,
-    by: str,
-    now: int,
-    details: Mapping[str, str] | Mapping[str, int] | Mapping[str, str | int],
-    session: str | None = None,
-) -> None:
-    await audit.record(tx, entry_by(event, account, by, now, details, session))
+async def sign_out(action: Action, account: Account, but: str | None = None, *, is_quiet: bool = False) -> int:
+    """End all sessions but one, and mail where there were any. Returns how many were open.
+
+    `is_quiet`: where there were none, nothing is recorded either.
+    """
+    ended = await end_everything(action, account, but)
+    if ended or not is_quiet:
+        await action.record(Event.SESSION_REVOKED_ALL, account, {"sessions_ended": ended})
+    if ended:
+        await action.notify("sessions_revoked", account, count=ended)
+    return ended
 
 
-def entry_by(
-    event: Event,
-    account: Account,
-    by: str,
-    now: int,
-    details: Mapping[str, str] | Mapping[str, int] | Mapping[str, str | int],
-    session: str | None = None,
-) -> Entry:
-    return Entry(
-        event,
-        Outcome.SUCCESS,
-        now,
-        account.identifier,
-        tenant=account.tenant,
-        account=account.id,
-        session=session,
-        request_id="cli",
-        details={"by": by, **details},
-    )
+async def sign_out_all(action: Action, accounts: Sequence[Account], but: str | None = None) -> int:
+    """Do the same for many; only who was signed in has a row and a mail."""
+    return sum([await sign_out(action, account, but, is_quiet=True) for account in accounts])

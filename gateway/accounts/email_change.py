@@ -24,14 +24,14 @@ from gateway.accounts.email_changes import Change
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Proof, Refused, Undone, Waiting
 from gateway.accounts.invitations import TooManyMails, count_mail
 from gateway.accounts.links import LinkState, Purpose
-from gateway.audit import rows as audit
+from gateway.actions.action import Action, Actions, Actor, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
-from gateway.mail.notices import Notices, write_moment
+from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
-from gateway.model.event import ACTOR, Details, Entry, Event, Outcome, entry_of
+from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -55,30 +55,6 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """From where something was done: a request, or, without one, the gateway by itself or an operator (`by`)."""
-
-    inbound: Inbound | None
-    by: str = ""
-    session: str | None = None
-
-    def entry(self, event: Event, account: Account, now: int, details: Details) -> Entry:
-        more = {**details, ACTOR: self.by} if self.by else details
-        if self.inbound is not None:
-            return entry_of(event, account, self.inbound, now, more, self.session)
-        return Entry(
-            event,
-            Outcome.SUCCESS,
-            now,
-            account.identifier,
-            tenant=account.tenant,
-            account=account.id,
-            request_id="cli" if self.by else "",
-            details=more,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class EmailChanges:
     """`owners` are normalised identifiers, `limit` that of wrong passwords."""
 
@@ -86,7 +62,7 @@ class EmailChanges:
     hasher: Hasher
     sealer: Sealer
     outbox: Outbox
-    notices: Notices
+    actions: Actions
     owners: frozenset[str]
     limit: Limit
     addresses: Addresses
@@ -103,28 +79,26 @@ class EmailChanges:
         The asker sees the same for every email: one that can't be had is told so by a mail, and nobody else is.
         """
         try:
-            async with self.store.transaction() as tx:
+            async with self.actions.begin(requester(inbound, session.id), now) as action:
+                tx = action.tx
                 account = await rows.find(tx, session.account, lock=True)
                 if account is None or account.identifier in self.owners:
                     return True
                 if isinstance(await limits.reserve(tx, f"email-change:{account.id}", ASKED, now), Locked):
                     return False
                 is_free = await claims.may_have(tx, account.tenant, new, self.owners, now, account=account.id)
-                await self.ask(tx, account, new, "", now, is_free=is_free)
-                seen = Seen(inbound, session=session.id)
-                await audit.record(tx, seen.entry(Event.EMAIL_CHANGE_REQUESTED, account, now, {"to": new}))
+                await self.ask(action, account, new, is_free=is_free)
         except TooManyMails:
             return False
         return True
 
-    async def ask(
-        self, tx: Transaction, account: Account, new: str, asked_by: str, now: int, *, is_free: bool = True
-    ) -> None:
+    async def ask(self, action: Action, account: Account, new: str, *, is_free: bool = True) -> None:
         """Note what is asked for and mail the links; until they are used, nothing changes.
 
-        `asked_by` is an administrator's name, "" for the person themselves. Nothing comes of an email that is not free.
+        Who asks is an administrator, by name, or the person themselves. Nothing comes of an email that is not free.
         Raises TooManyMails if the new address was mailed too often today.
         """
+        tx, now, asked_by = action.tx, action.now, action.actor.name
         await count_mail(tx, account.tenant, new, now)
         changing = await email_changes.add(tx, account.id, account.identifier, new, asked_by, now)
         company = await rows.find_tenant_name(tx, account.tenant)
@@ -141,6 +115,7 @@ class EmailChanges:
             await self._mail(
                 tx, "email_requested", account.identifier, account, now, link=link, new_email=new, until=until, **about
             )
+        await action.record(Event.EMAIL_CHANGE_REQUESTED, account, {"to": new})
 
     # The new address.
 
@@ -166,7 +141,8 @@ class EmailChanges:
             if refused is not None:
                 return refused
         stays = session.id if session is not None and opened.proof is Proof.SESSION else None
-        async with self.store.transaction() as tx:
+        async with self.actions.begin(requester(inbound, stays), now) as action:
+            tx = action.tx
             account = await rows.find(tx, opened.account.id, lock=True)
             found = await self._find(tx, Purpose.EMAIL_CHANGE, token, now)
             if isinstance(found, Gone):
@@ -179,10 +155,9 @@ class EmailChanges:
                 return Gone(LinkState.USED)
             agreed = replace(found.change, new_agreed_at=now)
             if not agreed.may_happen(now):
-                seen = Seen(inbound, session=stays)
-                await audit.record(tx, seen.entry(Event.EMAIL_CHANGE_CONFIRMED, account, now, {"to": agreed.new}))
+                await action.record(Event.EMAIL_CHANGE_CONFIRMED, account, {"to": agreed.new})
                 return Waiting(agreed.due_at)
-            is_done = await self.complete(tx, account, agreed, Seen(inbound, session=stays), now)
+            is_done = await self.complete(action, account, agreed)
         return Done(is_signed_in=stays is not None) if is_done else Gone()
 
     async def _proof(self, tx: Transaction, account: Account, session: Session | None) -> Proof:
@@ -203,7 +178,8 @@ class EmailChanges:
             if isinstance(reserved, Locked):
                 return Refused(opened, reserved.until)
         verdict = await self.hasher.verify(password, account.password_hash, client_of(inbound.address))
-        async with self.store.transaction(announce=False) as tx:
+        async with self.actions.begin(requester(inbound), now, announce=False) as action:
+            tx = action.tx
             if verdict is Verdict.BUSY:
                 await limits.give_back(tx, reserved.key, now)
                 return Overloaded()
@@ -211,7 +187,7 @@ class EmailChanges:
                 await tries.forgive_tries(tx, account.identifier, inbound.address)
                 return None
             details = {"reason": "wrong", "where": "confirming an email"}
-            await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
+            await action.record_or_count(Event.LOGIN_FAILED, account, details)
         return Refused(opened)
 
     # The old address.
@@ -222,26 +198,25 @@ class EmailChanges:
 
     async def agree(self, token: str, inbound: Inbound, now: int) -> Done | Agreed | Gone:
         """The old address lets it happen, at once if the new one has confirmed."""
-        async with self.store.transaction() as tx:
-            found = await self._use(tx, Purpose.EMAIL_OLD, token, now)
+        async with self.actions.begin(requester(inbound), now) as action:
+            found = await self._use(action.tx, Purpose.EMAIL_OLD, token, now)
             if isinstance(found, Gone):
                 return found
-            await email_changes.agree_old(tx, found.change.id, now)
+            await email_changes.agree_old(action.tx, found.change.id, now)
             agreed = replace(found.change, old_agreed_at=now)
-            seen = Seen(inbound)
-            await audit.record(tx, seen.entry(Event.EMAIL_CHANGE_AGREED, found.account, now, {"to": agreed.new}))
+            await action.record(Event.EMAIL_CHANGE_AGREED, found.account, {"to": agreed.new})
             if not agreed.may_happen(now):
                 return Agreed()
-            return Done() if await self.complete(tx, found.account, agreed, seen, now) else Gone()
+            return Done() if await self.complete(action, found.account, agreed) else Gone()
 
     async def stop(self, token: str, inbound: Inbound, now: int) -> Open | Gone:
         """The old address stops it. That works for a disabled account as well: whoever asked may have disabled it."""
-        async with self.store.transaction() as tx:
-            found = await self._use(tx, Purpose.EMAIL_OLD, token, now)
+        async with self.actions.begin(requester(inbound), now) as action:
+            found = await self._use(action.tx, Purpose.EMAIL_OLD, token, now)
             if not isinstance(found, Gone):
-                await email_changes.end_open(tx, found.account.id, now)
+                await email_changes.end_open(action.tx, found.account.id, now)
                 details = {"to": found.change.new, "asked_by": found.change.asked_by}
-                await audit.record(tx, Seen(inbound).entry(Event.EMAIL_CHANGE_STOPPED, found.account, now, details))
+                await action.record(Event.EMAIL_CHANGE_STOPPED, found.account, details)
             return found
 
     # The former address.
@@ -252,7 +227,8 @@ class EmailChanges:
 
     async def undo(self, token: str, inbound: Inbound, now: int) -> Undone | Gone:
         """Bring the former email back, end every session, and have a new password chosen."""
-        async with self.store.transaction() as tx:
+        async with self.actions.begin(requester(inbound), now) as action:
+            tx = action.tx
             found = await self._use(tx, Purpose.EMAIL_UNDO, token, now)
             if isinstance(found, Gone):
                 return found
@@ -264,14 +240,12 @@ class EmailChanges:
             await email_changes.undo(tx, changed, now)
             await rows.clear_password(tx, account.id)
             await links.void_all(tx, account.id, now)
-            ended = await account_change.end_everything(tx, account, now)
+            ended = await account_change.end_everything(action, account)
             details: Details = {"from": account.identifier, "to": changed.old, "sessions_ended": ended}
-            await audit.record(tx, Seen(inbound).entry(Event.EMAIL_CHANGE_UNDONE, account, now, details))
+            await action.record(Event.EMAIL_CHANGE_UNDONE, account, details)
             restored = replace(account, identifier=changed.old)
             for told in (restored, account):
-                await self.notices.send(
-                    tx, "email_undone", told, inbound, now, email=changed.old, former_email=account.identifier
-                )
+                await action.notify("email_undone", told, email=changed.old, former_email=account.identifier)
             token_for_password = await links.issue(
                 tx, self.sealer, Purpose.RESET, account=account.id, identifier=changed.old, now=now
             )
@@ -284,30 +258,28 @@ class EmailChanges:
         async with self.store.reading() as tx:
             due = await email_changes.list_due(tx, now, AT_ONCE)
         for waiting in due:
-            async with self.store.transaction() as tx:
-                account = await rows.find(tx, waiting.account, lock=True)
-                changing = await email_changes.find(tx, waiting.id)
+            async with self.actions.begin(Actor(), now) as action:
+                account = await rows.find(action.tx, waiting.account, lock=True)
+                changing = await email_changes.find(action.tx, waiting.id)
                 if account is not None and changing is not None and changing.may_happen(now):
-                    await self.complete(tx, account, changing, Seen(None), now)
+                    await self.complete(action, account, changing)
         return len(due)
 
-    async def set_now(self, tx: Transaction, account: Account, new: str, operator: str, now: int) -> bool:
+    async def set_now(self, action: Action, account: Account, new: str) -> bool:
         """Change an email from the operator's shell, where owners' may be changed as well."""
-        changing = await email_changes.add(tx, account.id, account.identifier, new, operator, now)
+        operator, now = action.actor.by, action.now
+        changing = await email_changes.add(action.tx, account.id, account.identifier, new, operator, now)
         agreed = replace(changing, old_agreed_at=now, new_agreed_at=now)
-        return await self.complete(tx, account, agreed, Seen(None, by=operator), now, may_be_owners=True)
+        return await self.complete(action, account, agreed, may_be_owners=True)
 
     async def complete(
-        self,
-        tx: Transaction,
-        account: Account,
-        changing: Change,
-        seen: Seen,
-        now: int,
-        *,
-        may_be_owners: bool = False,
+        self, action: Action, account: Account, changing: Change, *, may_be_owners: bool = False
     ) -> bool:
-        """Change the email of an account, which is locked. Returns False if that can't be, and ends the change then."""
+        """Change the email of an account, which is locked. Returns False if that can't be, and ends the change then.
+
+        The session from which it is done goes on.
+        """
+        tx, now = action.tx, action.now
         owners = frozenset[str]() if may_be_owners else self.owners
         is_possible = may_be_owners or await self._is_possible(tx, account)
         if (
@@ -320,24 +292,22 @@ class EmailChanges:
             return False
         await email_changes.finish(tx, changing, now)
         await links.void_all(tx, account.id, now)
-        ended = await account_change.end_everything(tx, account, now, but=seen.session)
+        ended = await account_change.end_everything(action, account, but=action.actor.session)
         asked_by: Details = {"asked_by": changing.asked_by} if changing.asked_by else {}
         details = {"from": changing.old, "to": changing.new, "sessions_ended": ended, **asked_by}
-        await audit.record(tx, seen.entry(Event.EMAIL_CHANGED, account, now, details))
-        await self._tell(tx, account, changing, seen, now)
+        await action.record(Event.EMAIL_CHANGED, account, details)
+        await self._tell(action, account, changing)
         return True
 
-    async def _tell(self, tx: Transaction, account: Account, done: Change, seen: Seen, now: int) -> None:
+    async def _tell(self, action: Action, account: Account, done: Change) -> None:
         """Mail both addresses; the old one gets the link that takes it back, unless an owner is concerned."""
         undo_link = ""
         if not {done.old, done.new} & self.owners:
-            token = await self._link(tx, Purpose.EMAIL_UNDO, done, done.old, now)
+            token = await self._link(action.tx, Purpose.EMAIL_UNDO, done, done.old, action.now)
             undo_link = f"{self.addresses.undo}{token.reveal()}"
-        await self.notices.send(
-            tx, "email_changed", account, seen.inbound, now, new_email=done.new, undo_link=undo_link
-        )
+        await action.notify("email_changed", account, new_email=done.new, undo_link=undo_link)
         changed = replace(account, identifier=done.new)
-        await self.notices.send(tx, "email_in_use", changed, seen.inbound, now, old_email=done.old)
+        await action.notify("email_in_use", changed, old_email=done.old)
 
     # Shared.
 

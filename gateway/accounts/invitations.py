@@ -9,9 +9,11 @@ from gateway.accounts import links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.links import Purpose
+from gateway.actions.action import NOTHING, Action
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
+from gateway.model.event import Details, Event
 from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 from gateway.throttle import limits
@@ -49,24 +51,27 @@ class Invitations:
         self._sealer = sealer
         self._address = address
 
-    async def invite(self, tx: Transaction, wanted: Create, invited_by: str, now: int) -> Account | None:
-        """Make an account that can't sign in yet, and mail its link; None if the tenant can't have that email.
+    async def invite(self, action: Action, wanted: Create, details: Details = NOTHING) -> bool:
+        """Make an account that can't sign in yet, and mail its link. Returns False if the tenant can't have that email.
 
         Raises TooManyMails, before anything is made.
         """
-        await count_mail(tx, wanted.tenant, wanted.identifier, now)
-        account = wanted.account(account_rows.new_account_id(), now, is_invited=True)
-        if not await account_rows.add(tx, account):
-            return None
-        await self._mail(tx, account, invited_by, now)
-        return account
+        await count_mail(action.tx, wanted.tenant, wanted.identifier, action.now)
+        account = wanted.account(account_rows.new_account_id(), action.now, is_invited=True)
+        if not await account_rows.add(action.tx, account):
+            return False
+        await self._mail(action, account)
+        await action.record(Event.ACCOUNT_INVITED, account, {"role": account.role.value, **details})
+        return True
 
-    async def send_again(self, tx: Transaction, account: Account, invited_by: str, now: int) -> None:
+    async def send_again(self, action: Action, account: Account) -> None:
         """Mail a fresh link; the ones before are dead. Raises TooManyMails."""
-        await count_mail(tx, account.tenant, account.identifier, now)
-        await self._mail(tx, account, invited_by, now)
+        await count_mail(action.tx, account.tenant, account.identifier, action.now)
+        await self._mail(action, account)
+        await action.record(Event.ACCOUNT_INVITED, account, {"again": True})
 
-    async def _mail(self, tx: Transaction, account: Account, invited_by: str, now: int) -> None:
+    async def _mail(self, action: Action, account: Account) -> None:
+        tx, now = action.tx, action.now
         token = await links.issue(
             tx, self._sealer, Purpose.INVITATION, account=account.id, identifier=account.identifier, now=now
         )
@@ -77,7 +82,7 @@ class Invitations:
             account=account.id,
             now=now,
             name=account.name,
-            invited_by=invited_by,
+            invited_by=action.actor.name,
             tenant=await account_rows.find_tenant_name(tx, account.tenant),
             link=f"{self._address}{token.reveal()}",
         )

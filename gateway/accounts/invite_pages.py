@@ -9,7 +9,7 @@ from typing import Protocol
 from aiohttp import web
 
 from gateway.accounts.csv_import.reading import Create, Reject, judge
-from gateway.accounts.people import Actor, PeopleService, Result
+from gateway.accounts.people import Administrator, PeopleService, Result
 from gateway.accounts.people_set import PeopleSet, modules_of, status_of
 from gateway.model.account import Module, Role, is_respelled
 from gateway.web.platform import Platform
@@ -35,13 +35,13 @@ class InvitePages:
 
     async def invite(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/invite: `email`, `name`, `role`, `module-…`; the owner gives `tenant` as well."""
-        form, actor = await read_form(request), self._people.actor_of(request)
-        wanted = read_invitation(form, actor)
+        form, admin = await read_form(request), self._people.admin_of(request)
+        wanted = read_invitation(form, admin)
         if isinstance(wanted, Reject):
             return self._form(request, form, problem=wanted.reason)
         if is_respelled(form.text("email"), wanted.identifier):  # shown first, before anything is done with it
             return self._form(request, Form({**form.fields, "email": wanted.identifier}), problem="respelled")
-        result = await self._service.invite(actor, wanted, visit_of(request).inbound, visit_of(request).now)
+        result = await self._service.invite(admin, wanted)
         if result is Result.DONE:
             return see_other(f"{self._at()}?done=invited")
         return self._form(request, form, problem=result.value)
@@ -61,16 +61,16 @@ class InvitePages:
         )
 
 
-def read_invitation(form: Form, actor: Actor) -> Create | Reject:
+def read_invitation(form: Form, admin: Administrator) -> Create | Reject:
     row = {name: form.text(name) for name in ("email", "name", "role")}
-    row["tenant"] = form.text("tenant") if actor.tenant is None else actor.tenant
+    row["tenant"] = form.text("tenant") if admin.tenant is None else admin.tenant
     verdict = judge(0, row)
     return verdict if isinstance(verdict, Reject) else replace(verdict, modules=modules_of(form))
 
 
 def invites_admin(people: PeopleSet, request: web.Request, form: Form) -> bool:
     """Whether the form would make somebody an admin: whoever finds an open browser could invite themselves."""
-    wanted = read_invitation(form, people.actor_of(request))
+    wanted = read_invitation(form, people.admin_of(request))
     if isinstance(wanted, Reject) or is_respelled(form.text("email"), wanted.identifier):  # which are told of first
         return False
     return wanted.role is Role.ADMIN

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.accounts.directory import Wanted
-from gateway.accounts.people import Actor, PeopleService, Result
+from gateway.accounts.people import Administrator, PeopleService, Result
 from gateway.accounts.people_set import PeopleSet, modules_of, status_of
 from gateway.model.account import (
     Module,
@@ -23,7 +23,6 @@ from gateway.model.account import (
     is_respelled,
     normalise_identifier,
 )
-from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
 from gateway.sessions.reach import Reaches
 from gateway.web.platform import Platform
@@ -62,7 +61,7 @@ class AccountsPages:
         self._renderer = needs.renderer
         self._people = people
         self._at = partial(people.path, needs.url)
-        self._changes: Mapping[str, Callable[[Actor, str, Form, Inbound, int], Awaitable[Result]]] = {
+        self._changes: Mapping[str, Callable[[Administrator, str, Form], Awaitable[Result]]] = {
             "resent": self._resend,
             "renamed": self._rename,
             "role": self._set_role,
@@ -77,7 +76,7 @@ class AccountsPages:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts: `q`, `role`, `state`, `totp`, `unseen`, `tenant`, `after`."""
         wanted = wanted_of(request.query)
-        members, after = await self._service.page(self._people.actor_of(request), wanted, visit_of(request).now)
+        members, after = await self._service.page(self._people.admin_of(request), wanted)
         more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
         return await self._page(
             "accounts/accounts.html",
@@ -111,9 +110,7 @@ class AccountsPages:
         if what in ("disabled", "removed") and not form.is_confirmed:
             return await self._ask(what, request, account_id, self._at("member"), {"do": what})
         try:
-            result = await act(
-                self._people.actor_of(request), account_id, form, visit_of(request).inbound, visit_of(request).now
-            )
+            result = await act(self._people.admin_of(request), account_id, form)
         except Respelled as error:
             return await self._show_member(request, account_id, problem="respelled", email=error.identifier)
         except Unacceptable as error:
@@ -131,8 +128,8 @@ class AccountsPages:
     async def _show_member(
         self, request: web.Request, account_id: str, problem: str = "", email: str = ""
     ) -> web.Response:
-        actor = self._people.actor_of(request)
-        member = await self._service.find(actor, account_id)
+        admin = self._people.admin_of(request)
+        member = await self._service.find(admin, account_id)
         if member is None:
             raise web.HTTPNotFound
         return await self._page(
@@ -140,8 +137,8 @@ class AccountsPages:
             request,
             status=status_of(problem),
             member=member,
-            may_change=self._service.may_change(actor, member.account),
-            is_self=member.account.id == actor.session.account,
+            may_change=self._service.may_change(admin, member.account),
+            is_self=member.account.id == admin.session.account,
             pending=await self._service.find_change(account_id),
             email=email,
             roles=list(Role),
@@ -149,28 +146,28 @@ class AccountsPages:
             problem=problem,
         )
 
-    async def _resend(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
-        return await self._service.resend(actor, account_id, inbound, now)
+    async def _resend(self, admin: Administrator, account_id: str, form: Form) -> Result:
+        return await self._service.resend(admin, account_id)
 
-    async def _rename(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
-        return await self._service.rename(actor, account_id, check_name(form.text("name")), inbound, now)
+    async def _rename(self, admin: Administrator, account_id: str, form: Form) -> Result:
+        return await self._service.rename(admin, account_id, check_name(form.text("name")))
 
-    async def _set_role(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+    async def _set_role(self, admin: Administrator, account_id: str, form: Form) -> Result:
         role, modules = role_of(form), modules_of(form)
-        return await self._service.set_role(actor, account_id, role, modules, inbound, now)
+        return await self._service.set_role(admin, account_id, role, modules)
 
-    async def _set_email(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
+    async def _set_email(self, admin: Administrator, account_id: str, form: Form) -> Result:
         identifier = as_shown(form.text("email"))
-        return await self._service.ask_for_email(actor, account_id, identifier, inbound, now)
+        return await self._service.ask_for_email(admin, account_id, identifier)
 
-    async def _disable(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
-        return await self._service.set_status(actor, account_id, Status.DISABLED, inbound, now)
+    async def _disable(self, admin: Administrator, account_id: str, form: Form) -> Result:
+        return await self._service.set_status(admin, account_id, Status.DISABLED)
 
-    async def _enable(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
-        return await self._service.set_status(actor, account_id, Status.ACTIVE, inbound, now)
+    async def _enable(self, admin: Administrator, account_id: str, form: Form) -> Result:
+        return await self._service.set_status(admin, account_id, Status.ACTIVE)
 
-    async def _remove(self, actor: Actor, account_id: str, form: Form, inbound: Inbound, now: int) -> Result:
-        return await self._service.remove(actor, account_id, inbound, now)
+    async def _remove(self, admin: Administrator, account_id: str, form: Form) -> Result:
+        return await self._service.remove(admin, account_id)
 
     # What is asked about first.
 
@@ -184,8 +181,7 @@ class AccountsPages:
         account_id = form.text("account")
         if not form.is_confirmed:
             return await self._ask("reset", request, account_id, self._at("reset"))
-        inbound, now = visit_of(request).inbound, visit_of(request).now
-        result = await self._service.reset_two_factor(self._people.actor_of(request), account_id, inbound, now)
+        result = await self._service.reset_two_factor(self._people.admin_of(request), account_id)
         return self._back(result, account_id, "reset")
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -198,17 +194,16 @@ class AccountsPages:
         account_id = form.text("account")
         if not form.is_confirmed:
             return await self._ask("signed-out", request, account_id, self._at("sign_out"))
-        inbound, now = visit_of(request).inbound, visit_of(request).now
-        result = await self._service.sign_out(self._people.actor_of(request), account_id, inbound, now)
+        result = await self._service.sign_out(self._people.admin_of(request), account_id)
         return self._back(result, account_id, "signed-out")
 
     async def _ask(
         self, kind: str, request: web.Request, account_id: str, action: str, more: Mapping[str, str] = NOTHING
     ) -> web.Response:
         """Ask before something is done to somebody, and say how many devices that reaches."""
-        actor = self._people.actor_of(request)
-        member = await self._service.find(actor, account_id)
-        if member is None or not self._service.may_change(actor, member.account):
+        admin = self._people.admin_of(request)
+        member = await self._service.find(admin, account_id)
+        if member is None or not self._service.may_change(admin, member.account):
             raise web.HTTPNotFound
         if kind == "removed" and member.state is not State.INVITED:
             raise web.HTTPNotFound

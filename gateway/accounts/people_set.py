@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.accounts.people import Actor, Result
+from gateway.accounts.people import Administrator, Result
 from gateway.model.account import Module
 from gateway.web.routes import Urls
-from gateway.web.visit import Form, signed_in_of
+from gateway.web.visit import Form, signed_in_of, visit_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class PeopleSet:
         """Return where one of these pages is; the list, without `page`."""
         return url(f"{self.name}_{page}" if page else self.name)
 
-    def actor_of(self, request: web.Request) -> Actor:
+    def admin_of(self, request: web.Request) -> Administrator:
         """Return who asks, and whom they reach on these pages."""
-        session = signed_in_of(request)
-        return Actor(session, None if self.is_owners else session.tenant)
+        session, visit = signed_in_of(request), visit_of(request)
+        return Administrator(session, None if self.is_owners else session.tenant, visit.inbound, visit.now)
 
 
 def status_of(problem: str) -> int:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from sqlalchemy import delete, func, select
 
+from gateway.actions.action import Action
 from gateway.model.account import Account
+from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import accounts, email_changes, metadata, sessions
 from gateway.store.stored import tables_of_accounts
 
 
-async def remove_unused(tx: Transaction, account: Account) -> bool:
+async def remove_unused(action: Action, account: Account) -> bool:
     """Remove an account, which the caller has locked, if it never had a password and nobody ever signed in to it.
 
     Returns whether it was removed. A password may also be gone because a change of email was taken back; whoever did
     that has used the account.
     """
+    tx = action.tx
     if account.password_hash is not None or await was_used(tx, account.id):
         return False
     for table, whose in tables_of_accounts(metadata):
         await tx.execute(delete(table).where(whose == account.id))
     await tx.execute(delete(accounts).where(accounts.c.id == account.id))
+    await action.record(Event.ACCOUNT_REMOVED, account, {"role": account.role.value})
     return True
 
 

@@ -142,15 +142,9 @@ async def set_status(tx: Transaction, account_id: str, status: Status) -> bool:
     return (await tx.execute(statement)).rowcount == 1
 
 
-async def set_role(tx: Transaction, account_id: str, role: Role) -> bool:
-    """Return whether there is such an account."""
-    statement = update(accounts).where(accounts.c.id == account_id).values(role=role.value)
-    return (await tx.execute(statement)).rowcount == 1
-
-
-async def set_modules(tx: Transaction, account_id: str, modules: frozenset[Module]) -> None:
+async def set_role(tx: Transaction, account_id: str, role: Role, modules: frozenset[Module]) -> None:
     statement = update(accounts).where(accounts.c.id == account_id)
-    await tx.execute(statement.values(modules=",".join(sorted(modules))))
+    await tx.execute(statement.values(role=role.value, modules=",".join(sorted(modules))))
 
 
 async def set_name(tx: Transaction, account_id: str, name: str) -> None:

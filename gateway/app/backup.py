@@ -23,6 +23,7 @@ from sqlalchemy import func, select, union
 from gateway import __version__
 from gateway.accounts import rows as account_rows
 from gateway.accounts.change import end_sessions
+from gateway.actions.action import Action
 from gateway.app.stored import SEALED, STORED
 from gateway.crypto.sealing import NAME_BYTES, key_names
 from gateway.settings import Settings
@@ -149,17 +150,17 @@ def read(folder: Path, settings: Settings) -> Manifest:
     return manifest
 
 
-async def settle(tx: Transaction, by: str, now: int) -> int:
+async def settle(action: Action) -> int:
     """End what may have been ended since the backup. Returns how many sessions there were."""
-    ended = 0
+    tx, ended = action.tx, 0
     signed_in = select(sessions.c.account).where(sessions.c.ended_at.is_(None)).distinct()
     for account_id in (await tx.execute(signed_in)).scalars().all():
         account = await account_rows.find(tx, account_id)
         if account is not None:
-            ended += await end_sessions(tx, account, by, now)
+            ended += await end_sessions(action, account)
     for stored in STORED:
         if not isinstance(stored.restored, Kept):
-            await tx.execute(stored.restored(now))
+            await tx.execute(stored.restored(action.now))
     return ended
 
 

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.actions.action import Actions
 from gateway.app.factors import FACTORS, label_all
 from gateway.app.nouns import ROUTES
 from gateway.crypto import keys
@@ -179,6 +180,10 @@ class Foundation:
     @cached_property
     def notices(self) -> Notices:
         return Notices(self.outbox, self.url.address("security"))
+
+    @cached_property
+    def actions(self) -> Actions:
+        return Actions(self.store, self.notices)
 
     # Shared by pages and their services.
 

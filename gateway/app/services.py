@@ -114,7 +114,7 @@ class Services(Foundation):
             checker=self.checker,
             sealer=self.sealer,
             outbox=self.outbox,
-            notices=self.notices,
+            actions=self.actions,
             limit=self.password_limit,
             product=self.product,
             reset_address=self.url.address("reset", token=""),
@@ -137,7 +137,7 @@ class Services(Foundation):
 
     @cached_property
     def devices(self) -> DeviceService:
-        return DeviceService(self.store, self.notices, self.lifetimes)
+        return DeviceService(self.store, self.actions, self.lifetimes)
 
     @cached_property
     def tenants(self) -> TenantService:
@@ -147,7 +147,7 @@ class Services(Foundation):
     def people(self) -> PeopleService:
         return PeopleService(
             store=self.store,
-            notices=self.notices,
+            actions=self.actions,
             invitations=self.invitations,
             email_changes=self.email_changes,
             owners=self.settings.access.owners,
@@ -166,7 +166,7 @@ class Services(Foundation):
             hasher=self.hasher,
             sealer=self.sealer,
             outbox=self.outbox,
-            notices=self.notices,
+            actions=self.actions,
             owners=self.settings.access.owners,
             limit=self.password_limit,
             addresses=Addresses(*(address(name, token="") for name in ("email_confirm", "email_old", "email_undo"))),
@@ -176,7 +176,7 @@ class Services(Foundation):
     def importer(self) -> Importer:
         limits = self.settings.limits
         quota = Quota(limits.uploads_per_day, limits.upload_bytes_per_day)
-        return Importer(self.store, self.invitations, self.settings.access.owners, quota)
+        return Importer(self.store, self.actions, self.invitations, self.settings.access.owners, quota)
 
     @cached_property
     def reaches(self) -> Reaches:

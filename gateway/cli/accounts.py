@@ -13,11 +13,11 @@ from gateway.cli.common import (
     Config,
     Confirm,
     Email,
+    acting,
     ask_first,
     check_tenant,
     fail,
     find_account,
-    operator,
     reaches_of,
     settings_of,
     show,
@@ -66,10 +66,10 @@ def add_account(
     async def change(store: Store) -> str:
         accepted = await accept(settings, password, person)
         added = replace(wanted, password_hash=accepted.hashed)
-        async with store.transaction() as tx:
-            is_known = await rows.has_tenant(tx, added.tenant)
-            if await create(tx, added, operator(), utc(), accepted.remarks) is None:
-                fail(await why_not(tx, added.tenant, added.identifier))
+        async with acting(settings, store) as action:
+            is_known = await rows.has_tenant(action.tx, added.tenant)
+            if await create(action, added, accepted.remarks) is None:
+                fail(await why_not(action.tx, added.tenant, added.identifier))
             return "" if is_known else f"; its tenant {added.tenant} is new"
 
     typer.echo(f"added {wanted.identifier}{with_store(settings, change)}")
@@ -177,10 +177,10 @@ def change_status(email: str, status: Any, config: Path | None) -> None:
     settings = settings_of(config)
 
     async def change(store: Store) -> str:
-        account, now = await find_account(store, email), utc()
-        reach = await reaches_of(settings, store).of_account(account.id, now)
-        async with store.transaction() as tx:
-            if not await set_status(tx, account, status, operator(), now):
+        account = await find_account(store, email)
+        reach = await reaches_of(settings, store).of_account(account.id, utc())
+        async with acting(settings, store) as action:
+            if not await set_status(action, account, status):
                 return f"{account.identifier} is already {status.value}"
         signed_out = f"; signed out of {reach.sessions} devices" if status is Status.DISABLED else ""
         return f"{account.identifier} is {status.value}{signed_out}"
@@ -198,15 +198,15 @@ def change_role(
     from gateway.accounts.change import set_role
     from gateway.accounts.csv_import.reading import read_role
 
-    wanted = read_role(role)
+    settings, wanted = settings_of(config), read_role(role)
 
     async def change(store: Store) -> Account:
         account = await find_account(store, email)
-        async with store.transaction() as tx:
-            await set_role(tx, account, wanted, operator(), utc())
+        async with acting(settings, store) as action:
+            await set_role(action, account, wanted, account.modules)
         return account
 
-    typer.echo(f"{with_store(settings_of(config), change).identifier} is {wanted.value}")
+    typer.echo(f"{with_store(settings, change).identifier} is {wanted.value}")
 
 
 @program.command("set-password")
@@ -228,8 +228,8 @@ def set_account_password(
         account = await find_account(store, email)
         person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
         accepted = await accept(settings, password, person)
-        async with store.transaction() as tx:
-            return await set_password(tx, account, accepted.hashed, operator(), utc(), accepted.remarks)
+        async with acting(settings, store) as action:
+            return await set_password(action, account, accepted.hashed, accepted.remarks)
 
     typer.echo(f"password set; signed out of {with_store(settings, change)} sessions")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import Config, Confirm, ask_first, fail, find_config, operator, settings_of, with_store
+from gateway.cli.common import Config, Confirm, acting, ask_first, fail, find_config, settings_of, with_store
 from gateway.model.clock import utc
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def restore(
     async def end_what_was_open(url: str) -> int:
         store = Store.open(url)
         try:
-            async with store.transaction() as tx:
-                return await settle(tx, operator(), now)
+            async with acting(settings, store) as action:
+                return await settle(action)
         finally:
             await store.close()
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from gateway.actions.action import Action
     from gateway.model.account import Account
     from gateway.sessions.reach import Reaches
     from gateway.settings import Settings
@@ -138,6 +140,17 @@ def reaches_of(settings: Settings, store: Store) -> Reaches:
     from gateway.app.services import Services
 
     return Services(settings, store).reaches
+
+
+@contextlib.asynccontextmanager
+async def acting(settings: Settings, store: Store) -> AsyncIterator[Action]:
+    """Begin an action of the operator."""
+    from gateway.actions.action import operator as at_the_shell
+    from gateway.app.services import Services
+
+    services = Services(settings, store)
+    async with services.actions.begin(at_the_shell(operator()), services.clock()) as action:
+        yield action
 
 
 def operator() -> str:

@@ -10,15 +10,14 @@ from gateway.cli.common import (
     Config,
     Confirm,
     Email,
+    acting,
     ask_first,
     fail,
     find_account,
-    operator,
     settings_of,
     show_spelling,
     with_store,
 )
-from gateway.model.clock import utc
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -53,9 +52,9 @@ def set_email(
 
         services = Services(settings, store)
         try:
-            async with store.transaction() as tx:
-                found = await rows.find(tx, account.id, lock=True)
-                if found is None or not await services.email_changes.set_now(tx, found, identifier, operator(), utc()):
+            async with acting(settings, store) as action:
+                found = await rows.find(action.tx, account.id, lock=True)
+                if found is None or not await services.email_changes.set_now(action, found, identifier):
                     fail(f"{identifier} can't be used: another account or tenant has it, or had it a few days ago")
         finally:
             services.hasher.close()
@@ -73,15 +72,12 @@ def remove_account(email: Email, confirm: Confirm = False, config: Config = None
 
     async def change(store: Store) -> Account:
         from gateway.accounts import rows
-        from gateway.accounts.change import note
         from gateway.accounts.removal import remove_unused
-        from gateway.model.event import Event
 
-        async with store.transaction() as tx:
-            found = await rows.find(tx, account.id, lock=True)
-            if found is None or not await remove_unused(tx, found):
+        async with acting(settings, store) as action:
+            found = await rows.find(action.tx, account.id, lock=True)
+            if found is None or not await remove_unused(action, found):
                 fail(f"{account.identifier} has a password, or was used; `account disable` keeps people out")
-            await note(tx, Event.ACCOUNT_REMOVED, found, operator(), utc(), {"role": found.role.value})
             return found
 
     typer.echo(f"removed {with_store(settings, change).identifier}")

@@ -15,11 +15,12 @@ from gateway.accounts.app_sync.plan import Verdict as AppVerdict
 from gateway.accounts.app_sync.service import AppImport, changes_of
 from gateway.accounts.change import create
 from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
-from gateway.cli.common import fail, operator, with_store
+from gateway.cli.common import acting, fail, operator, with_store
 from gateway.model.account import Account, Module
 from gateway.model.clock import utc
 
 if TYPE_CHECKING:
+    from gateway.actions.action import Action
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
 
@@ -59,10 +60,15 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
     given = list(read_csv(file.read_bytes()))
 
     async def change(store: Store) -> list[Verdict]:
-        async with store.transaction() if apply else store.reading() as tx:
-            existing = [account.identifier for account in await rows.list_all(tx)]
-            verdicts = plan(given, existing, settings.access.owners)
-            return [await carry_out(tx, verdict) for verdict in verdicts] if apply else verdicts
+        if not apply:
+            async with store.reading() as tx:
+                return await plan_all(tx)
+        async with acting(settings, store) as action:
+            return [await carry_out(action, verdict) for verdict in await plan_all(action.tx)]
+
+    async def plan_all(tx: Transaction) -> list[Verdict]:
+        existing = [account.identifier for account in await rows.list_all(tx)]
+        return plan(given, existing, settings.access.owners)
 
     verdicts = with_store(settings, change)
     words = DONE if apply else PLANNED
@@ -71,9 +77,9 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
     yield from say_how_they_enter(settings, verdicts)
 
 
-async def carry_out(tx: Transaction, verdict: Verdict) -> Verdict:
+async def carry_out(action: Action, verdict: Verdict) -> Verdict:
     """Add the account, if that is what a row asks for; return what was done."""
-    if not isinstance(verdict, Create) or await create(tx, verdict, operator(), utc()):
+    if not isinstance(verdict, Create) or await create(action, verdict):
         return verdict
     return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
 
@@ -91,7 +97,10 @@ def from_application(
         given = await app_database.read(url, query)
         if wishes.disable_missing and not given:
             fail("the query returned no rows; with --disable-missing this would disable everyone")
-        job = AppImport(store, source=source, owners=settings.access.owners, by=operator(), now=now)
+        from gateway.app.services import Services
+
+        actions = Services(settings, store).actions
+        job = AppImport(store, actions, source=source, owners=settings.access.owners, by=operator(), now=now)
         return await (job.apply(given, wishes) if apply else job.show(given, wishes))
 
     verdicts = with_store(settings, work)

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.cli.common import fail, find_account, operator
+from gateway.cli.common import acting, fail, find_account
 from gateway.cli.passwords import accept, new_password
-from gateway.model.clock import utc
 
 if TYPE_CHECKING:
+    from gateway.actions.action import Action
     from gateway.app.services import Services
     from gateway.model.account import Account
     from gateway.settings import Settings
-    from gateway.store import Store, Transaction
+    from gateway.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +38,41 @@ def describe(account: Account, wanted: Wanted) -> Iterator[str]:
 
 async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) -> list[str]:
     """Do it, and return what to tell."""
-    from gateway.accounts.change import set_password, unlock
+    from gateway.accounts.change import reset_factors, set_password, unlock
     from gateway.app.services import Services
     from gateway.passwords.policy import Person
 
     account = await find_account(store, email)
-    by, now, services = operator(), utc(), Services(settings, store)
+    services = Services(settings, store)
     person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
     accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
-    async with store.transaction() as tx:
-        told = [f"cleared {await unlock(tx, services.factors, account, by, now)} failure counters"]
+    async with acting(settings, store) as action:
+        told = [f"cleared {await unlock(action, services.factors, account)} failure counters"]
         if wanted.reset_2fa:
-            await reset_two_factor(tx, services, account, by, now)
+            is_owner = account.identifier in settings.access.owners
+            await reset_factors(action, services.factors, account, is_owner=is_owner)
             told.append("two-step verification reset; it is set up again at the next sign-in")
         if accepted is not None:
-            await set_password(tx, account, accepted.hashed, by, now, accepted.remarks)
+            await set_password(action, account, accepted.hashed, accepted.remarks)
             told.append(f"new password: {accepted.password.reveal()}")
         if wanted.one_time_link:
-            told.append(await make_link(tx, services, account, by, now))
+            told.append(await make_link(action, services, account))
     return told
 
 
-async def reset_two_factor(tx: Transaction, services: Services, account: Account, by: str, now: int) -> None:
-    from gateway.accounts.change import reset_factors
-    from gateway.audit import rows as audit
-
-    is_owner = account.identifier in services.settings.access.owners
-    await audit.record(tx, await reset_factors(tx, services.factors, account, by, now, is_owner=is_owner))
-    await services.notices.send(tx, "totp_reset", account, None, now, by=f"the operator ({by})")
-
-
-async def make_link(tx: Transaction, services: Services, account: Account, by: str, now: int) -> str:
+async def make_link(action: Action, services: Services, account: Account) -> str:
     """Return the link for the sign-in of the account that has come furthest."""
-    from gateway.accounts.change import note
     from gateway.factors.contract import Asked
     from gateway.factors.magic_link import rows
     from gateway.model.event import Event
     from gateway.sessions import attempt
 
+    tx, now = action.tx, action.now
     found = await attempt.furthest(tx, account.id, now)
     if found is None:
         fail(f"no sign-in in progress for {account.identifier}: start signing in in the browser, then run this again")
     last = await rows.latest(tx, found.id)
     token = await rows.issue(tx, Asked(account.id, found.id), last.target if last else "/", now)
-    await note(tx, Event.LOGIN_LINK_SENT, account, by, now, {"how": "printed in the shell"})
+    await action.record(Event.LOGIN_LINK_SENT, account, {"how": "printed in the shell"})
     link = services.url.address("link_opened", token=token.reveal())
     return f"open this link within ten minutes, in the browser where you're signing in:\n{link}"

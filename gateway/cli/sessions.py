@@ -10,12 +10,12 @@ from gateway.cli.common import (
     AsJSON,
     Config,
     Confirm,
+    acting,
     ask_first,
     check_tenant,
     fail,
     find_account,
     moment,
-    operator,
     reaches_of,
     settings_of,
     show,
@@ -72,9 +72,9 @@ def revoke_session(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """End a session, or all sessions of an account or tenant, immediately. For a tenant it takes --confirm."""
+    """End a session, or all sessions of an account or tenant, at once, and email people. A tenant takes --confirm."""
     from gateway.accounts import rows
-    from gateway.accounts.change import end_session, end_sessions
+    from gateway.accounts.change import end_session, sign_out, sign_out_all
 
     if [session_id, email, tenant].count(None) != 2:
         fail("give a session ID, --email or --tenant")
@@ -87,14 +87,13 @@ def revoke_session(
 
     async def change(store: Store) -> int:
         account = await find_account(store, email) if email else None
-        async with store.transaction() as tx:
+        async with acting(settings, store) as action:
             if account is not None:
-                return await end_sessions(tx, account, operator(), utc())
+                return await sign_out(action, account)
             if tenant is not None:
-                await check_tenant(tx, tenant)
-                members = await rows.list_all(tx, tenant)
-                return sum([await end_sessions(tx, member, operator(), utc()) for member in members])
-            return int(await end_session(tx, session_id or "", operator(), utc()))
+                await check_tenant(action.tx, tenant)
+                return await sign_out_all(action, await rows.list_all(action.tx, tenant))
+            return int(await end_session(action, session_id or ""))
 
     ended = with_store(settings, change)
     if session_id and not ended:

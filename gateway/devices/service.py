@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
-from gateway.audit import rows as audit
-from gateway.mail.notices import Notices
+from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account
-from gateway.model.event import Event, entry_of
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Lifetimes, Session, has_outlived
 from gateway.sessions import rows
 from gateway.sessions.rows import SessionRow
-from gateway.store import Store, Transaction
+from gateway.store import Store
 from gateway.web.user_agents import label, label_all
 
 
@@ -33,9 +32,9 @@ class Device:
 
 
 class DeviceService:
-    def __init__(self, store: Store, notices: Notices, lifetimes: Lifetimes) -> None:
+    def __init__(self, store: Store, actions: Actions, lifetimes: Lifetimes) -> None:
         self._store = store
-        self._notices = notices
+        self._actions = actions
         self._lifetimes = lifetimes
 
     async def list(self, session: Session, now: int) -> list[Device]:
@@ -50,45 +49,28 @@ class DeviceService:
 
     async def end(self, session: Session, session_id: str, inbound: Inbound, now: int) -> bool:
         """End one of the account's own sessions; returns whether it was open. The person is mailed."""
-        async with self._store.transaction() as tx:
-            row = await rows.find_open(tx, session_id, session.account)
-            account = await account_rows.find(tx, session.account)
-            if row is None or account is None or not await rows.end(tx, session_id, now):
-                return False
-            await rows.forget_device(tx, row.account, row.device, now)
-            details = {"device": label(row.user_agent)}
-            await audit.record(tx, entry_of(Event.SESSION_REVOKED, account, inbound, now, details, session_id))
-            await self._tell(tx, account, row, now)
-            return True
+        async with self._actions.begin(requester(inbound), now) as action:
+            return await change.end_session(action, session_id, session.account)
 
     async def end_others(self, session: Session, inbound: Inbound, now: int) -> int:
         """Sign out everywhere else; returns where."""
-        async with self._store.transaction() as tx:
-            account = await account_rows.find(tx, session.account, lock=True)
-            if account is None or not await rows.is_open(tx, session.id):
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            account = await account_rows.find(action.tx, session.account, lock=True)
+            if account is None or not await rows.is_open(action.tx, session.id):
                 return 0
-            await rows.forget_devices(tx, account.id, now, but=session.id)
-            ended = await rows.end_all(tx, account.id, now, but=session.id)
-            await self._note_all(tx, account, ended, inbound, now, session.id)
-            return ended
+            return await change.sign_out(action, account, but=session.id)
 
     async def end_by_link(self, session_id: str, inbound: Inbound, now: int) -> bool:
         """End the session that a mail told about; returns whether it was open still.
 
         If it was not, its device is not known any more all the same: a thief may have signed out in the meantime.
         """
-        async with self._store.transaction() as tx:
-            row = await rows.find_any(tx, session_id)
-            account = await account_rows.find(tx, row.account) if row else None
-            if row is None or account is None:
+        async with self._actions.begin(requester(inbound), now) as action:
+            row = await rows.find_any(action.tx, session_id)
+            if row is None:
                 return False
-            await rows.forget_device(tx, row.account, row.device, now)
-            if not await rows.end(tx, session_id, now):
-                return False
-            details = {"device": label(row.user_agent), "how": "link in a mail"}
-            await audit.record(tx, entry_of(Event.SESSION_REVOKED, account, inbound, now, details, session_id))
-            await self._tell(tx, account, row, now)
-            return True
+            await rows.forget_device(action.tx, row.account, row.device, now)
+            return await change.end_session(action, session_id, details={"how": "link in a mail"})
 
     async def look(self, session_id: str) -> tuple[SessionRow | None, bool]:
         """Return a session, open or ended, and whether it is open."""
@@ -105,36 +87,19 @@ class DeviceService:
 
     async def end_anyone(self, owner: Session, identifier: str, inbound: Inbound, now: int) -> int | None:
         """The owner signs somebody out everywhere; None if there is no such account."""
-        async with self._store.transaction() as tx:
-            found = await account_rows.find_by_identifier(tx, identifier)
-            account = await account_rows.find(tx, found.id, lock=True) if found else None
-            return await self._end_all(tx, account, owner, inbound, now) if account else None
+        async with self._begin(owner, inbound, now) as action:
+            found = await account_rows.find_by_identifier(action.tx, identifier)
+            account = await account_rows.find(action.tx, found.id, lock=True) if found else None
+            return await change.sign_out_all(action, [account], but=owner.id) if account else None
 
     async def end_tenant(self, owner: Session, tenant: str, inbound: Inbound, now: int) -> int | None:
         """The owner signs a whole tenant out, but for this very session; None if nobody belongs to it."""
-        async with self._store.transaction() as tx:
-            accounts = await account_rows.list_all(tx, tenant)
-            ended = [await self._end_all(tx, account, owner, inbound, now) for account in accounts]
-            return sum(ended) if accounts else None
+        async with self._begin(owner, inbound, now) as action:
+            accounts = await account_rows.list_all(action.tx, tenant)
+            return await change.sign_out_all(action, accounts, but=owner.id) if accounts else None
 
-    async def _end_all(self, tx: Transaction, account: Account, by: Session, inbound: Inbound, now: int) -> int:
-        ended = await change.end_everything(tx, account, now, but=by.id)
-        if ended:
-            await self._note_all(tx, account, ended, inbound, now, by.id, by.identifier)
-        return ended
-
-    async def _note_all(
-        self, tx: Transaction, account: Account, ended: int, inbound: Inbound, now: int, session_id: str, by: str = ""
-    ) -> None:
-        details: dict[str, str | int | bool] = {"sessions_ended": ended, **({"by": by} if by else {})}
-        await audit.record(tx, entry_of(Event.SESSION_REVOKED_ALL, account, inbound, now, details, session_id))
-        if ended:
-            await self._notices.send(tx, "sessions_revoked", account, inbound, now, count=ended)
-
-    async def _tell(self, tx: Transaction, account: Account, ended: SessionRow, now: int) -> None:
-        await self._notices.send_about(
-            tx, "session_revoked", account, now, device=label(ended.user_agent), address=ended.address
-        )
+    def _begin(self, owner: Session, inbound: Inbound, now: int) -> AbstractAsyncContextManager[Action]:
+        return self._actions.begin(requester(inbound, owner.id, by=owner.identifier), now)
 
 
 def device_of(row: SessionRow, session: Session, now: int) -> Device:

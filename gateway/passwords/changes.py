@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.accounts import change, email_changes, links
+from gateway.accounts import change, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway.actions.action import Actions, requester
 from gateway.audit import rows as audit
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
-from gateway.mail.notices import Notices
 from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
 from gateway.model.event import Entry, Event, Outcome, entry_of
@@ -24,7 +24,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.passwords.policy import Person, Refusal
-from gateway.passwords.service import PasswordChecker
+from gateway.passwords.service import Judgement, PasswordChecker
 from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
@@ -86,7 +86,7 @@ class PasswordService:
         checker: PasswordChecker,
         sealer: Sealer,
         outbox: Outbox,
-        notices: Notices,
+        actions: Actions,
         limit: Limit,
         product: str,
         reset_address: str,
@@ -96,7 +96,7 @@ class PasswordService:
         self._checker = checker
         self._sealer = sealer
         self._outbox = outbox
-        self._notices = notices
+        self._actions = actions
         self._limit = limit
         self._product = product
         self._reset_address = reset_address
@@ -168,15 +168,16 @@ class PasswordService:
         hashed = await self._hasher.hash(password, client_of(inbound.address))
         if hashed is None:
             return Overloaded()
-        async with self._store.transaction() as tx:
+        async with self._actions.begin(requester(inbound), now) as action:
+            tx = action.tx
             account = await account_rows.find(tx, found[1].id, lock=True)
             if account is None or not await account_rows.is_welcome(tx, account):
                 return Dead(None)
             if not await links.consume(tx, found[0], now):
                 return Dead(LinkState.USED)
-            await self._store_password(tx, account, hashed, inbound, now, purpose.value, verdict.is_api_silent)
+            await change.set_password(action, account, hashed, {"how": purpose.value, **remarks_of(verdict)})
             if purpose is Purpose.RESET:
-                await self._notices.send(tx, "password_changed", account, inbound, now)
+                await action.notify("password_changed", account)
         return Set(email=account.identifier)
 
     # At /me/password.
@@ -194,7 +195,8 @@ class PasswordService:
         hashed = await self._hasher.hash(new, client_of(inbound.address))
         if hashed is None:
             return Overloaded()
-        async with self._store.transaction() as tx:
+        async with self._actions.begin(requester(inbound), now) as action:
+            tx = action.tx
             account = await account_rows.find(tx, session.account, lock=True)
             if account is None or account.password_hash != checked.password_hash:
                 return WrongCurrent()
@@ -202,10 +204,9 @@ class PasswordService:
             token = await session_rows.renew(tx, session.id, inbound.session_key, proofs)
             if token is None:
                 return WrongCurrent()
-            await self._store_password(
-                tx, account, hashed, inbound, now, "changed", verdict.is_api_silent, but=session.id
-            )
-            await self._notices.send(tx, "password_changed", account, inbound, now)
+            details = {"how": "changed", **remarks_of(verdict)}
+            await change.set_password(action, account, hashed, details, but=session.id)
+            await action.notify("password_changed", account)
         return Set(token)
 
     async def _check_current(
@@ -219,7 +220,8 @@ class PasswordService:
                 return TooOften(reserved.until)
         stored = account.password_hash if account else None
         verdict = await self._hasher.verify(current, stored, client_of(inbound.address))
-        async with self._store.transaction(announce=False) as tx:
+        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+            tx = action.tx
             if verdict is Verdict.BUSY:
                 await limits.give_back(tx, reserved.key, now)
                 return Overloaded()
@@ -228,7 +230,7 @@ class PasswordService:
                 return account
             if account is not None:
                 details = {"reason": "wrong", "where": "while changing the password"}
-                await audit.record_or_count(tx, entry_of(Event.LOGIN_FAILED, account, inbound, now, details))
+                await action.record_or_count(Event.LOGIN_FAILED, account, details)
             return WrongCurrent()
 
     # Shared.
@@ -245,29 +247,13 @@ class PasswordService:
             return Dead(None)
         return link, account
 
-    async def _store_password(
-        self,
-        tx: Transaction,
-        account: Account,
-        hashed: Secret[str],
-        inbound: Inbound,
-        now: int,
-        how: str,
-        is_api_silent: bool,
-        but: str | None = None,
-    ) -> None:
-        await account_rows.set_password_hash(tx, account.id, hashed)
-        ended = await change.end_everything(tx, account, now, but=but)
-        await links.void_all(tx, account.id, now)
-        await email_changes.end_open(tx, account.id, now)
-        await limits.clear_all(tx, tries.limit_prefix(account.identifier))
-        details: dict[str, str | int | bool] = {"how": how, "sessions_ended": ended}
-        if is_api_silent:
-            details["breach_api"] = "did not answer"
-        await audit.record(tx, entry_of(Event.PASSWORD_CHANGED, account, inbound, now, details))
-
     def _person(self, account: Account) -> Person:
         return Person(account.identifier, account.name, account.tenant, self._product)
+
+
+def remarks_of(verdict: Judgement) -> dict[str, str]:
+    """Return what the audit log says of how a password was judged."""
+    return {"breach_api": "did not answer"} if verdict.is_api_silent else {}
 
 
 def identify(email: str) -> str:

@@ -23,6 +23,7 @@ from gateway.store import Store
 from tests.accounts.test_app_database import ANN, QUERY, TABLE, AppDatabase, run
 from tests.store.people import add_session, look, person, worker
 from tests.support import postgres
+from tests.support.actions import action_in, actions_of
 from tests.support.gateway import PEOPLE, Gateway
 
 OLD, NEW = "pbkdf2:sha256:1000$old$00", "pbkdf2:sha256:1000$new$00"
@@ -55,9 +56,8 @@ class Application:
         return list(enumerate(self.users, start=1))
 
     def job(self, now: int = 0, source: str = "app") -> AppImport:
-        return AppImport(
-            self.store, source=source, owners=frozenset(("otto@acme.example",)), by="root", now=now or next(clock)
-        )
+        owners, at = frozenset(("otto@acme.example",)), now or next(clock)
+        return AppImport(self.store, actions_of(self.store), source=source, owners=owners, by="root", now=at)
 
     async def bring(self, wishes: Wishes = PLAIN, source: str = "app") -> list[Verdict]:
         return await self.job(source=source).apply(self.given, wishes)
@@ -145,7 +145,7 @@ async def test_a_password_changed_in_the_gateway_is_not_replaced_by_an_older_one
     async def change_here(name: str, text: str) -> None:
         account = await app.find(name)
         async with app.store.transaction() as tx:
-            await change.set_password(tx, account, Secret(text), "root", next(clock))
+            await change.set_password(action_in(tx, now=next(clock)), account, Secret(text))
 
     app.users = [row("ann", password_hash=OLD)]
     await app.bring()
@@ -188,7 +188,7 @@ async def test_who_comes_back_is_enabled_and_who_was_disabled_here_is_not(app: A
     await app.bring()
     bob = await app.find("bob")
     async with app.store.transaction() as tx:
-        await change.set_status(tx, bob, Status.DISABLED, "root", NOW)
+        await change.set_status(action_in(tx), bob, Status.DISABLED)
     everybody, app.users = app.users, [row("cem")]
     await app.bring(GONE)
     assert (await app.find("ann")).status is Status.DISABLED
@@ -248,7 +248,7 @@ async def test_an_account_that_somebody_changes_meanwhile_is_left_alone(app: App
     planned = await job.show(app.given, GONE)
     assert isinstance(planned[1], Disable)
     async with app.store.transaction() as tx:
-        await change.set_role(tx, bob, Role.EMPLOYEE, "root", NOW)
+        await change.set_role(action_in(tx), bob, Role.EMPLOYEE, bob.modules)
     assert await job.carry_out(planned) == [planned[0], Keep(ann, MEANWHILE), planned[2]]
     assert (await app.find("ann")).status is Status.ACTIVE
 

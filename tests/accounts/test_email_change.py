@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -27,7 +27,6 @@ from gateway.crypto.sealing import Sealer
 from gateway.factors.totp.codes import code_at
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.factors.totp.rows import demand
-from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox, place_of
 from gateway.model.account import Account, Status
 from gateway.model.secret import Secret
@@ -39,6 +38,7 @@ from gateway.throttle.limits import Limit
 from tests.login.people import inbound_of
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, add_session, look, person, worker
+from tests.support.actions import action_in, actions_of
 
 OWNER = "olga@example.com"
 OLD, NEW = "ann@acme.example", "ann.new@acme.example"
@@ -62,7 +62,9 @@ class Desk:
         async with self.store.transaction() as tx:
             account = await rows.find(tx, self.account.id, lock=True)
             assert account is not None
-            await self.changes.ask(tx, account, new, by, now)
+            action = action_in(tx, now=now)
+            action.actor = replace(action.actor, name=by)
+            await self.changes.ask(action, account, new)
 
     async def confirm(
         self, to: str = NEW, password: Secret[str] = WORD, session: Session | None = None, now: int = NOW
@@ -142,7 +144,7 @@ async def desk(store: Store, hasher: Hasher) -> Desk:
         hasher=hasher,
         sealer=SEALER,
         outbox=letters,
-        notices=Notices(letters, "https://app.example.com/me/security"),
+        actions=actions_of(store),
         owners=frozenset({OWNER}),
         limit=Limit(5, 900, 900),
         addresses=Addresses(*(f"https://app.example.com/{name}/" for name in ("new", "old", "undo"))),
@@ -290,7 +292,7 @@ async def test_a_new_password_ends_what_is_under_way(desk: Desk) -> None:
     await desk.ask()
     await desk.confirm()
     async with desk.store.transaction() as tx:
-        await change.set_password(tx, await desk.now(), HASH, "operator", NOW + 1)
+        await change.set_password(action_in(tx, now=NOW + 1), await desk.now(), HASH)
     assert await desk.changes.run_due(NOW + WAIT_SECONDS) == 0
     assert isinstance(await desk.agree(NOW + 2), Gone)
     assert await desk.email() == OLD
@@ -346,7 +348,7 @@ async def test_a_password_that_was_set_meanwhile_does_not_keep_it_from_being_tak
 
     await desk.change(OLD, NEW)
     async with desk.store.transaction() as tx:
-        await change.set_password(tx, await desk.now(), HASH, "thief", NOW + 1)
+        await change.set_password(action_in(tx, "thief", NOW + 1), await desk.now(), HASH)
     assert isinstance(await desk.undo(now=NOW + 2), Undone)
     assert (await desk.now()).password_hash is None
 
@@ -399,7 +401,7 @@ async def test_whose_change_was_taken_back_is_not_an_unused_account(desk: Desk) 
     await desk.change(OLD, NEW)
     await desk.undo(now=NOW + 1)
     async with desk.store.transaction() as tx:
-        assert not await remove_unused(tx, await desk.now())
+        assert not await remove_unused(action_in(tx), await desk.now())
 
 
 async def test_what_waits_in_a_backup_ends_and_what_was_done_before_can_still_be_taken_back(desk: Desk) -> None:
@@ -407,7 +409,7 @@ async def test_what_waits_in_a_backup_ends_and_what_was_done_before_can_still_be
     await desk.ask("third@acme.example", NOW + 1)
     await desk.confirm("third@acme.example", now=NOW + 1)
     async with desk.store.transaction() as tx:
-        await settle(tx, "operator", NOW + 2)
+        await settle(action_in(tx, now=NOW + 2))
     assert await desk.changes.run_due(NOW + 2 * WAIT_SECONDS) == 0
     assert await desk.email() == NEW
     assert isinstance(await desk.undo(now=NOW + 3), Undone)
@@ -450,7 +452,7 @@ async def test_a_mailbox_is_not_flooded_whoever_asks(desk: Desk) -> None:
 
 async def test_an_operator_changes_an_email_at_once_and_both_addresses_are_told(desk: Desk) -> None:
     async with desk.store.transaction() as tx:
-        assert await desk.changes.set_now(tx, desk.account, NEW, "root", NOW)
+        assert await desk.changes.set_now(action_in(tx), desk.account, NEW)
     assert await desk.email() == NEW
     assert isinstance(await desk.undo(now=NOW + 1), Undone)
 
@@ -458,7 +460,7 @@ async def test_an_operator_changes_an_email_at_once_and_both_addresses_are_told(
 async def test_an_owners_email_is_changed_by_an_operator_and_no_mailbox_takes_it_back(desk: Desk) -> None:
     owner = await add_person(desk.store, person(OWNER, password_hash=HASH))
     async with desk.store.transaction() as tx:
-        assert await desk.changes.set_now(tx, owner, "olga.new@example.com", "root", NOW)
+        assert await desk.changes.set_now(action_in(tx), owner, "olga.new@example.com")
     (told,) = await desk.mails("email_changed", OWNER)
     assert "/undo/" not in told
 
@@ -504,11 +506,11 @@ async def test_an_invited_account_that_nobody_used_is_removed_and_its_email_free
     async with desk.store.transaction() as tx:
         await links.issue(tx, SEALER, Purpose.INVITATION, account=invited.id, identifier=invited.identifier, now=NOW)
         await email_changes.add(tx, invited.id, invited.identifier, NEW, "Adam", NOW)
-        assert await remove_unused(tx, invited)
+        assert await remove_unused(action_in(tx), invited)
         assert await rows.find(tx, invited.id) is None
         assert await rows.add(tx, person("free@acme.example", tenant="beta"))
-        assert not await remove_unused(tx, desk.account)
+        assert not await remove_unused(action_in(tx), desk.account)
     used = await add_person(desk.store, person("used@acme.example", password_hash=None))
     await add_session(desk.store, used)
     async with desk.store.transaction() as tx:
-        assert not await remove_unused(tx, used)
+        assert not await remove_unused(action_in(tx), used)

@@ -25,7 +25,8 @@ from gateway.accounts.csv_import.importer import (
 from gateway.accounts.csv_import.reading import UnreadableFile
 from gateway.accounts.csv_import.rows import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
 from gateway.accounts.invitations import Invitations
-from gateway.accounts.people import Actor
+from gateway.accounts.people import Administrator
+from gateway.actions.action import Actor
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account, Role, Status
@@ -33,8 +34,10 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.store import Store
 from gateway.store.schema import accounts, audit, import_rows
+from tests.login.people import inbound_of
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, person
+from tests.support.actions import actions_of
 
 OWNER_EMAIL = "otto@otium.example"
 OWNERS = frozenset((OWNER_EMAIL,))
@@ -46,11 +49,11 @@ HEADER = b"email,name,department,role,tenant\n"
 def importer(store: Store, quota: Quota = AMPLE) -> Importer:
     sealer = Sealer((Secret(bytes(range(48))),))
     invitations = Invitations(Outbox(make_composer(), sealer), sealer, "https://app.example.com/invite/")
-    return Importer(store, invitations, OWNERS, quota)
+    return Importer(store, actions_of(store), invitations, OWNERS, quota)
 
 
 def asked_by(admin: Account) -> Asked:
-    return Asked(admin.id, admin.name, admin.identifier, "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
+    return Asked(admin.id, Actor(admin.identifier, admin.name, "ses_1", "192.0.2.7", "Browser/1.0", "req-1"))
 
 
 def file_of(*emails: str, tenant: str = "acme") -> bytes:
@@ -195,14 +198,15 @@ async def test_the_owner_is_told_why_and_invites_nobody_into_a_suspended_company
 async def test_uploads_have_a_quota_per_tenant_and_day(store: Store, quota: Quota) -> None:
     """S13: refused before anything is read, and there is room again when the oldest is a day old."""
     job = importer(store, Quota(quota.files, max(quota.bytes, 2 * len(EVERYBODY) + 1)))
-    actor = Actor(session_of(await an_admin(store)), "acme")
+    admin = Administrator(session_of(await an_admin(store)), "acme", inbound_of(), NOW)
     for second in range(2):
-        await job.keep(actor, EVERYBODY, NOW + second)
+        await job.keep(replace(admin, now=NOW + second), EVERYBODY)
+    later = replace(admin, now=NOW + 60)
     with pytest.raises(OverQuota) as refused:
-        await job.keep(actor, EVERYBODY, NOW + 60)
+        await job.keep(later, EVERYBODY)
     assert refused.value.seconds == imports.DAY - 60
-    await job.keep(Actor(actor.session, "beta"), EVERYBODY, NOW + 60)
-    await job.keep(actor, EVERYBODY, NOW + imports.DAY)
+    await job.keep(replace(later, tenant="beta"), EVERYBODY)
+    await job.keep(replace(admin, now=NOW + imports.DAY), EVERYBODY)
 
 
 def session_of(account: Account) -> Session:

@@ -30,6 +30,7 @@ from gateway.store.schema import audit, sessions, tenants
 from tests.login.people import Browser, key_of
 from tests.login.world import PHONE, STEP, World, code
 from tests.store.people import NOW
+from tests.support.actions import action_in
 
 LINK, BACKUP = Factor.MAGIC_LINK, Factor.BACKUP_CODE
 Change = Callable[[World, Account], Awaitable[None]]
@@ -642,7 +643,7 @@ async def suspend(world: World, account: Account) -> None:
 
 async def change_password(world: World, account: Account) -> None:
     async with world.store.transaction() as tx:
-        await change.set_password(tx, account, Secret("another"), "root", NOW)
+        await change.set_password(action_in(tx), account, Secret("another"))
 
 
 @pytest.mark.parametrize("happens", [disable, suspend, change_password])
@@ -719,7 +720,7 @@ async def test_a_password_changed_in_the_same_moment_sets_nothing_up(world_on_po
     world = world_on_postgresql
     owner, browser, phone, offered = await before_enrolment(world)
     async with world.store.transaction() as tx:
-        await change.set_password(tx, owner, Secret("another"), "root", NOW)
+        await change.set_password(action_in(tx), owner, Secret("another"))
         late = asyncio.create_task(world.enrol(browser, offered, code(phone=phone)))
         await are_waiting(world)
     assert await late == Gone()
@@ -731,7 +732,7 @@ async def test_a_password_changed_in_the_same_moment_opens_no_session(world_on_p
     member, browser = await world.member(totp=True), Browser()
     await world.begin(browser, member)
     async with world.store.transaction() as tx:
-        await change.set_password(tx, member, Secret("another"), "root", NOW)
+        await change.set_password(action_in(tx), member, Secret("another"))
         late = asyncio.create_task(world.prove(browser, code()))
         await are_waiting(world)
     assert await late == Gone()

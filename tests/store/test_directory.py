@@ -13,6 +13,7 @@ from gateway.accounts.csv_import import rows as imports
 from gateway.accounts.csv_import.rows import Asked, Departments, ImportRow, Listing, RowState, Usage
 from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
+from gateway.actions.action import Actor
 from gateway.app.stored import SEALED
 from gateway.crypto.sealing import Sealer, reseal
 from gateway.factors import enrolment
@@ -25,7 +26,7 @@ from tests.store.people import NOW, add_person, add_session, person
 
 DAY = 86_400
 SEALER = Sealer((Secret(bytes(range(48))),))
-ASKED = Asked("acc_adam", "Adam", "adam@acme.example", "ses_1", "192.0.2.7", "Browser/1.0", "req-1")
+ASKED = Asked("acc_adam", Actor("adam@acme.example", "Adam", "ses_1", "192.0.2.7", "Browser/1.0", "req-1"))
 
 
 async def emails(store: Store, wanted: Wanted, tenant: str | None = "acme") -> list[str]:
@@ -245,7 +246,7 @@ async def test_an_import_is_worked_on_by_one_worker_and_goes_on_where_it_ended(s
         assert await imports.claim(tx, NOW, 60) is None
         assert not await imports.is_any_due(tx, NOW)
         assert await imports.start(tx, import_id, ASKED, NOW)
-        assert not await imports.start(tx, import_id, replace(ASKED, name="Somebody else"), NOW)
+        assert not await imports.start(tx, import_id, replace(ASKED, account="acc_else"), NOW)
         assert await imports.is_any_due(tx, NOW)
     async with store.transaction() as tx:
         work = await imports.claim(tx, NOW, 60)

@@ -24,6 +24,7 @@ from gateway.accounts.app_sync.plan import (
     plan,
 )
 from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip
+from gateway.actions.action import Action, Actions, operator
 from gateway.model.account import Account, Status
 from gateway.model.event import Event
 from gateway.store import Store, Transaction
@@ -35,11 +36,14 @@ MEANWHILE = "it was changed at this very moment; import again"
 class AppImport:
     """`source` names the application's database, `by` the operator; `now` is when the database was read, before it."""
 
-    def __init__(self, store: Store, *, source: str, owners: frozenset[str], by: str, now: int) -> None:
+    def __init__(
+        self, store: Store, actions: Actions, *, source: str, owners: frozenset[str], by: str, now: int
+    ) -> None:
         self._store = store
+        self._actions = actions
         self._source = source
         self._owners = owners
-        self._by = f"{by}, import from {source}"
+        self._actor = operator(f"{by}, import from {source}")
         self._now = now
 
     async def show(self, given: list[Row], wishes: Wishes) -> list[Verdict]:
@@ -65,8 +69,8 @@ class AppImport:
         """A batch without any change needs no transaction."""
         if not any(is_change(verdict) for verdict in planned):
             return planned
-        async with self._store.transaction() as tx:
-            return [await self._carry_out(tx, verdict) if is_change(verdict) else verdict for verdict in planned]
+        async with self._actions.begin(self._actor, self._now) as action:
+            return [await self._carry_out(action, verdict) if is_change(verdict) else verdict for verdict in planned]
 
     async def _plan(self, tx: Transaction, given: list[Row], wishes: Wishes) -> list[Verdict]:
         state = State(
@@ -77,10 +81,11 @@ class AppImport:
         )
         return plan(given, state, wishes)
 
-    async def _carry_out(self, tx: Transaction, verdict: Verdict) -> Verdict:
+    async def _carry_out(self, action: Action, verdict: Verdict) -> Verdict:
+        tx = action.tx
         match verdict:
             case Create():
-                account = await change.create(tx, verdict, self._by, self._now)
+                account = await change.create(action, verdict)
                 if account is None:
                     return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
                 digest = digest_of(verdict.password_hash)
@@ -89,7 +94,7 @@ class AppImport:
             case Follow():
                 if not await self._still_holds(tx, verdict.account, verdict.after):
                     return Skip(verdict.line, verdict.identifier, MEANWHILE)
-                await self._change(tx, verdict.account, verdict.after)
+                await self._change(action, verdict.account, verdict.after)
                 known = Known(
                     verdict.account.id,
                     verdict.identifier,
@@ -103,7 +108,7 @@ class AppImport:
             case Disable(account):
                 if not await self._still_holds(tx, account, replace(account, status=Status.DISABLED)):
                     return Keep(account, MEANWHILE)
-                await change.set_status(tx, account, Status.DISABLED, self._by, self._now)
+                await change.set_status(action, account, Status.DISABLED)
                 await imported.mark_disabled(tx, self._source, account.id, self._now)
         return verdict
 
@@ -114,17 +119,17 @@ class AppImport:
         stays = not is_admin(before) or (is_admin(after) and after.tenant == before.tenant)
         return stays or await imported.has_other_admin(tx, before)
 
-    async def _change(self, tx: Transaction, before: Account, after: Account) -> None:
+    async def _change(self, action: Action, before: Account, after: Account) -> None:
         changes = changes_of(before, after)
         if changes:
-            await imported.set_profile(tx, after)
-            await change.note(tx, Event.ACCOUNT_UPDATED, after, self._by, self._now, changes)
+            await imported.set_profile(action.tx, after)
+            await action.record(Event.ACCOUNT_UPDATED, after, changes)
         if after.role is not before.role:
-            await change.set_role(tx, before, after.role, self._by, self._now)
+            await change.set_role(action, before, after.role, after.modules)
         if after.password_hash is not None and after.password_hash != before.password_hash:
-            await change.set_password(tx, after, after.password_hash, self._by, self._now)
+            await change.set_password(action, after, after.password_hash)
         if after.status is not before.status:
-            await change.set_status(tx, after, after.status, self._by, self._now)
+            await change.set_status(action, after, after.status)
 
 
 def is_change(verdict: Verdict) -> bool:

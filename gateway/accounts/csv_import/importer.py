@@ -27,11 +27,9 @@ from gateway.accounts.csv_import.rows import (
     RowState,
 )
 from gateway.accounts.invitations import Invitations, TooManyMails
-from gateway.accounts.people import Actor
-from gateway.audit import rows as audit
-from gateway.model.account import Account, Role
-from gateway.model.event import Entry, Event, Outcome
-from gateway.model.inbound import Inbound
+from gateway.accounts.people import Administrator
+from gateway.actions.action import Action, Actions, Actor
+from gateway.model.account import Role
 from gateway.model.sentence import Sentence
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
@@ -75,8 +73,11 @@ class OverQuota(Exception):
 class Importer:
     """`owners` are normalised identifiers, whom nobody invites."""
 
-    def __init__(self, store: Store, invitations: Invitations, owners: frozenset[str], quota: Quota) -> None:
+    def __init__(
+        self, store: Store, actions: Actions, invitations: Invitations, owners: frozenset[str], quota: Quota
+    ) -> None:
         self._store = store
+        self._actions = actions
         self._invitations = invitations
         self._owners = owners
         self._quota = quota
@@ -86,40 +87,37 @@ class Importer:
         """Go by this list of owners from now on."""
         self._owners = owners
 
-    async def keep(self, actor: Actor, content: bytes, now: int) -> str:
+    async def keep(self, admin: Administrator, content: bytes) -> str:
         """Read a CSV file and keep what it says; return its id. Nobody is invited yet.
 
         Raises UnreadableFile, and OverQuota before anything is read.
         """
         async with self._store.reading() as tx:
-            await self._check_quota(tx, actor.tenant, len(content), now)
+            await self._check_quota(tx, admin.tenant, len(content), admin.now)
         async with self._turn:
-            rows = await asyncio.to_thread(judge_file, content, actor.tenant, self._owners)
+            rows = await asyncio.to_thread(judge_file, content, admin.tenant, self._owners)
         async with self._store.transaction(announce=False) as tx:
-            await self._check_quota(tx, actor.tenant, len(content), now)
-            return await imports.add(tx, actor.tenant, len(content), rows, now)
+            await self._check_quota(tx, admin.tenant, len(content), admin.now)
+            return await imports.add(tx, admin.tenant, len(content), rows, admin.now)
 
-    async def find(self, actor: Actor, import_id: str) -> tuple[Import, Preview | Listing] | None:
+    async def find(self, admin: Administrator, import_id: str) -> tuple[Import, Preview | Listing] | None:
         """Return an import, and what would become of it; or, once it is started, what was left out."""
         async with self._store.reading() as tx:
-            work = await imports.find(tx, import_id, actor.tenant)
+            work = await imports.find(tx, import_id, admin.tenant)
             if work is None:
                 return None
             if work.started_at is None:
                 return work, await imports.preview(tx, work)
             return work, await imports.find_left_out(tx, work)
 
-    async def start(self, actor: Actor, import_id: str, inbound: Inbound, now: int) -> bool:
+    async def start(self, admin: Administrator, import_id: str) -> bool:
         """Let it be worked on, in the name of who says so. Returns whether there is such an import."""
-        by = actor.session
-        asked = Asked(
-            by.account, by.name, by.identifier, by.id, inbound.address, inbound.user_agent, inbound.request_id
-        )
+        asked = Asked(admin.session.account, admin.actor)
         async with self._store.transaction(announce=False) as tx:
-            work = await imports.find(tx, import_id, actor.tenant)
+            work = await imports.find(tx, import_id, admin.tenant)
             if work is None:
                 return False
-            return await imports.start(tx, work.id, asked, now) or work.started_at is not None
+            return await imports.start(tx, work.id, asked, admin.now) or work.started_at is not None
 
     async def run_once(self, now: Callable[[], int]) -> None:
         """Work through one import that waits, if there is any; called about once a second by every worker."""
@@ -138,14 +136,16 @@ class Importer:
 
         Whoever started it must still be allowed to invite. If not, what is left is refused, and it ends.
         """
-        async with self._store.transaction(announce=False) as tx:
+        actor = work.asked.actor if work.asked else Actor()
+        async with self._actions.begin(actor, now, announce=False) as action:
+            tx = action.tx
             if not await imports.hold(tx, work, now, LEASE_SECONDS):
                 return None
             if work.asked is None or not await self._may_invite(tx, work, work.asked):
                 return await imports.stop(tx, work, NOT_ANY_MORE, now)
             waiting = await imports.list_waiting(tx, work, ROWS_AT_ONCE)
             taken = await directory.find_taken(tx, [row.identifier for row in waiting])
-            told = [await self._carry_out(tx, work, work.asked, row, taken.get(row.identifier), now) for row in waiting]
+            told = [await self._carry_out(action, work, row, taken.get(row.identifier)) for row in waiting]
             return await imports.advance(tx, work, told, now)
 
     async def _check_quota(self, tx: Transaction, tenant: str | None, size: int, now: int) -> None:
@@ -162,22 +162,19 @@ class Importer:
             return account.identifier in self._owners
         return account.role is Role.ADMIN and account.tenant == work.tenant
 
-    async def _carry_out(
-        self, tx: Transaction, work: Import, asked: Asked, row: ImportRow, whose: str | None, now: int
-    ) -> ImportRow:
+    async def _carry_out(self, action: Action, work: Import, row: ImportRow, whose: str | None) -> ImportRow:
         """Invite the person of a row. `whose` is the tenant of the account that has the email already, if any."""
-        reason = await self._find_obstacle(tx, work, row, whose)
+        reason = await self._find_obstacle(action.tx, work, row, whose)
         if reason:
             return replace(row, state=RowState.REFUSED, reason=reason)
         if whose is not None:
             return replace(row, state=RowState.SKIPPED, reason=HAS_ACCOUNT)
         try:
-            account = await self._invitations.invite(tx, row.wanted(), asked.name, now)
+            is_invited = await self._invitations.invite(action, row.wanted(), {"import": work.id})
         except TooManyMails as error:
             return replace(row, state=RowState.REFUSED, reason=error.sentence)
-        if account is None:  # taken at this very moment
+        if not is_invited:  # taken at this very moment
             return replace(row, state=RowState.REFUSED, reason=NOT_INVITABLE)
-        await audit.record(tx, entry(work, asked, account, now))
         return replace(row, state=RowState.INVITED)
 
     async def _find_obstacle(self, tx: Transaction, work: Import, row: ImportRow, whose: str | None) -> Sentence | None:
@@ -243,19 +240,3 @@ def import_row(verdict: Create | Reject, other_line: int | None, owners: frozens
     if other_line is not None:
         return replace(row, state=RowState.REFUSED, reason=DUPLICATE, other_line=other_line)
     return replace(row, state=RowState.REFUSED, reason=OWNER) if row.identifier in owners else row
-
-
-def entry(work: Import, asked: Asked, account: Account, now: int) -> Entry:
-    return Entry(
-        Event.ACCOUNT_INVITED,
-        Outcome.SUCCESS,
-        now,
-        account.identifier,
-        tenant=account.tenant,
-        account=account.id,
-        address=asked.address,
-        user_agent=asked.user_agent,
-        session=asked.session,
-        request_id=asked.request_id,
-        details={"by": asked.identifier, "role": account.role.value, "import": work.id},
-    )

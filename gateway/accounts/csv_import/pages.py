@@ -39,7 +39,7 @@ class ImportPages:
         import_id = asked_of(request, "id")
         if not import_id:
             return self._page("accounts/import.html", request, problem="")
-        found = await self._importer.find(self._people.actor_of(request), import_id)
+        found = await self._importer.find(self._people.admin_of(request), import_id)
         if found is None:
             raise web.HTTPNotFound
         work, more = found
@@ -53,7 +53,7 @@ class ImportPages:
         if not content:
             return self._page("accounts/import.html", request, status=422, problem=Sentence("choose a file first"))
         try:
-            import_id = await self._importer.keep(self._people.actor_of(request), content, visit_of(request).now)
+            import_id = await self._importer.keep(self._people.admin_of(request), content)
         except UnreadableFile as error:
             return self._page("accounts/import.html", request, status=422, problem=error.sentence)
         except OverQuota as error:
@@ -63,8 +63,7 @@ class ImportPages:
     async def start(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/import/start: `id`."""
         import_id = (await read_form(request)).text("id")
-        inbound = visit_of(request).inbound
-        if not await self._importer.start(self._people.actor_of(request), import_id, inbound, visit_of(request).now):
+        if not await self._importer.start(self._people.admin_of(request), import_id):
             raise web.HTTPNotFound
         return see_other(f"{self._at('import')}?id={import_id}")
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
 
 from gateway.accounts.csv_import.reading import Create
+from gateway.actions.action import Actor
 from gateway.model.account import Role, read_modules
 from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
@@ -81,12 +82,17 @@ class Asked:
     """Who started an import, and from where. Each step looks at `account` again before it acts in their name."""
 
     account: str
-    name: str
-    identifier: str
-    session: str
-    address: str
-    user_agent: str
-    request_id: str
+    actor: Actor
+
+    def encode(self) -> str:
+        actor = self.actor
+        whence = (actor.session, actor.address, actor.user_agent, actor.request_id)
+        return json.dumps((self.account, actor.name, actor.by, *whence))
+
+    @classmethod
+    def decode(cls, text: str) -> Asked:
+        account, name, by, session, address, user_agent, request_id = json.loads(text)
+        return cls(account, Actor(by, name, session, address, user_agent, request_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +263,7 @@ async def start(tx: Transaction, import_id: str, asked: Asked, now: int) -> bool
     statement = update(imports).where(
         imports.c.id == import_id, imports.c.started_at.is_(None), imports.c.created_at > now - KEEP_SECONDS
     )
-    return (await tx.execute(statement.values(started_at=now, asked=json.dumps(astuple(asked))))).rowcount == 1
+    return (await tx.execute(statement.values(started_at=now, asked=asked.encode()))).rowcount == 1
 
 
 async def is_any_due(tx: Transaction, now: int) -> bool:
@@ -334,7 +340,7 @@ def is_waiting(work: Import) -> Iterable[ColumnElement[bool]]:
 
 
 def read(row: Any) -> Import:
-    asked = Asked(*json.loads(row.asked)) if row.asked else None
+    asked = Asked.decode(row.asked) if row.asked else None
     counts = (row.total, row.invited, row.skipped, row.refused)
     return Import(row.id, row.tenant, asked, *counts, row.started_at, row.finished_at)
 

@@ -1,0 +1,1 @@
+"""What somebody does: changed, recorded and told together."""
