@@ -9,14 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, delete, func, or_, select
 
 from gateway.model.account import Unacceptable, normalise_domain
 from gateway.model.sentence import Sentence
 from gateway.store import Transaction
-from gateway.store.schema import accounts, domain_claims, email_changes
+from gateway.store.schema import accounts, email_changes, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
+
+domain_claims = Table(
+    "domain_claims",  # email domains that belong to a tenant
+    metadata,
+    Column("domain", String(253), primary_key=True),  # in its ASCII form
+    Column("tenant", String(63), ForeignKey("tenants.slug"), nullable=False, index=True),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("claimed_by", String(254), nullable=False),
+)
 
 UNDO_SECONDS = 7 * 86_400  # how long a former email is kept for the account that had it
 

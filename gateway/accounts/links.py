@@ -11,14 +11,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from sqlalchemy import ColumnElement, Executable, and_, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Executable,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    and_,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
-from gateway.store.schema import mailed_links
+from gateway.store.schema import metadata
 from gateway.store.stored import Longest, Sealed, Stored
+
+mailed_links = Table(
+    "mailed_links",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("purpose", String(16), nullable=False),
+    Column("account", String(40), ForeignKey("accounts.id"), index=True),
+    Column("identifier", String(254), nullable=False, index=True),  # where it was mailed to
+    Column("content", LargeBinary, nullable=False),  # sealed
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+    Column("superseded_at", BigInteger),
+)
 
 HOUR, DAY = 3_600, 86_400
 COLUMNS = (

@@ -24,7 +24,7 @@ from gateway import __version__
 from gateway.accounts import rows as account_rows
 from gateway.accounts.change import end_sessions
 from gateway.actions.action import Action
-from gateway.app.stored import SEALED, STORED
+from gateway.app.nouns import SEALED, STORED
 from gateway.crypto.sealing import NAME_BYTES, key_names
 from gateway.settings import Settings
 from gateway.settings.load import (

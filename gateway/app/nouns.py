@@ -1,19 +1,36 @@
-"""Every noun that has pages: one line for each. The table of all routes, which is read without making an object."""
+"""Every noun, a line for its pages and one for its rows: read without making an object.
+
+The table of all routes goes by `PAGES`; what goes through all tables goes by `STORED`, in its order.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from gateway.accounts import claims, email_changes, links
 from gateway.accounts import routes as accounts
+from gateway.accounts import rows as account_rows
+from gateway.accounts.app_sync import rows as app_sync_rows
+from gateway.accounts.csv_import import rows as csv_import_rows
 from gateway.app.factors import FACTORS
+from gateway.audit import counting, marks
 from gateway.audit import routes as audit
+from gateway.audit import rows as audit_rows
+from gateway.browsers import rows as browser_rows
 from gateway.devices import routes as devices
 from gateway.dispatch import routes as dispatch
+from gateway.dispatch.forms import rows as form_rows
 from gateway.login import routes as login
+from gateway.mail import outbox
+from gateway.ops import blocks, failed_passwords
 from gateway.ops import routes as ops
+from gateway.ops import rows as attack_rows
 from gateway.passwords import routes as passwords
+from gateway.sessions import attempt
+from gateway.sessions import rows as session_rows
 from gateway.signup import routes as signup
 from gateway.tenants import routes as tenants
+from gateway.throttle import limits, streaks
 from gateway.web import static_files
 from gateway.web.routes import Pages, Route
 
@@ -32,3 +49,27 @@ PAGES = (
 )
 ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)
 ROUTES: tuple[Route[Any], ...] = tuple(route for pages in ALL for route in pages.routes)
+
+STORED = (
+    *account_rows.STORED,
+    *claims.STORED,
+    *app_sync_rows.STORED,
+    *csv_import_rows.STORED,
+    *(stored for factor in FACTORS for stored in factor.stored),
+    *outbox.STORED,
+    *links.STORED,
+    *email_changes.STORED,
+    *form_rows.STORED,
+    *session_rows.STORED,
+    *attempt.STORED,
+    *browser_rows.STORED,
+    *limits.STORED,
+    *streaks.STORED,
+    *attack_rows.STORED,
+    *blocks.STORED,
+    *failed_passwords.STORED,
+    *audit_rows.STORED,
+    *counting.STORED,
+    *marks.STORED,
+)
+SEALED = {stored.sealed.name: stored.sealed for stored in STORED if stored.sealed is not None}

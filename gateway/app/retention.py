@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 
-from gateway.app.stored import STORED
+from gateway.app.nouns import STORED
 from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
 from gateway.store.stored import Kept, Longest

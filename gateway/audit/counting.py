@@ -16,14 +16,36 @@ from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    or_,
+    select,
+    tuple_,
+)
 
 from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Transaction
-from gateway.store.schema import audit_counts
+from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
+
+audit_counts = Table(
+    "audit_counts",  # what is counted rather than listed, until its minute is over
+    metadata,
+    Column("key", String(64), primary_key=True),  # a SHA-256, in hexadecimal
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("times", Integer, nullable=False),
+    Column("entry", Text, nullable=False),  # what its row will say; "" for a count that is never told
+)
 
 MINUTE, HOUR = 60, 3_600
 LISTED_FROM_ADDRESS = 120  # rows of one event in an hour

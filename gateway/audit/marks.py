@@ -17,15 +17,27 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import delete, select, update
+from sqlalchemy import BigInteger, CheckConstraint, Column, LargeBinary, String, Table, delete, select, update
 
 from gateway.audit.chain import Head
 from gateway.crypto.keys import checkpoint_key
 from gateway.model.secret import Secret
 from gateway.store import Transaction
-from gateway.store.schema import audit_marks
+from gateway.store.schema import RowNumber, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
+
+audit_marks = Table(
+    "audit_marks",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("number", RowNumber, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("key", String(16), nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),
+    CheckConstraint("kind IN ('checkpoint', 'anchor')", name="kind"),
+)
 
 
 class Kind(StrEnum):

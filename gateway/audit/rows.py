@@ -12,14 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, Table, delete, insert, select, update
 
 from gateway.audit import counting
 from gateway.audit.chain import MAX_USER_AGENT, SALT_BYTES, Head, Row, extend
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.store import Transaction
-from gateway.store.schema import audit, audit_head
+from gateway.store.schema import audit, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row, 1: whoever adds to the chain locks it
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
 
 __all__ = ["MAX_USER_AGENT", "record"]
 

@@ -6,15 +6,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table, func, insert, select, update
 
 from gateway.browsers.record import LIFE_SECONDS, AppCookie
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_token
 from gateway.store import Transaction
-from gateway.store.schema import browser_cookies, browsers
+from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
+
+browsers = Table(
+    "browsers",
+    metadata,
+    Column("key", LargeBinary(32), primary_key=True),  # SHA-256 of its cookie
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),  # signed in last
+    Column("seen_at", BigInteger, nullable=False, index=True),  # signed in then
+)
+
+browser_cookies = Table(
+    "browser_cookies",
+    metadata,
+    Column("browser", LargeBinary(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("domain", String(256), primary_key=True),  # "" for the host that set it
+    Column("path", String(256), primary_key=True),
+)
 
 MAX_COOKIES = 100  # of one browser
 

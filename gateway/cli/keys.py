@@ -39,7 +39,7 @@ def rotate(
     Put the new secret below the old one and restart, so that the application learns of its key. Put it above and
     restart. Rotate. Drop the old one after seven days, when no link that it signed is good any more.
     """
-    from gateway.app.stored import SEALED
+    from gateway.app.nouns import SEALED
     from gateway.cli.rotation import reseal
 
     settings = settings_of(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.app.stored import SEALED
+from gateway.app.nouns import SEALED
 from gateway.audit import marks
 from gateway.audit import rows as audit
 from gateway.audit.marks import Signer

@@ -6,14 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from sqlalchemy import delete, select
+from sqlalchemy import BigInteger, Column, String, Table, delete, select
 
 from gateway.store import Transaction
-from gateway.store.schema import blocks
+from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 from gateway.wire.networks import Network, is_within
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("network", String(49), primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(254), nullable=False),
+)
 
 WIDEST = {4: 16, 6: 32}  # bits: a slip of the pen should not shut everybody out
 

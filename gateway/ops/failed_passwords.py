@@ -16,14 +16,22 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import BigInteger, Column, Integer, Table, delete, select
 
 from gateway.crypto.keys import derive
 from gateway.model.secret import Secret
 from gateway.store import Transaction
-from gateway.store.schema import failed_passwords
+from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
+
+failed_passwords = Table(
+    "failed_passwords",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("tag", Integer, primary_key=True, autoincrement=False),
+    Column("accounts", BigInteger, nullable=False),  # a bit for each of 62 groups of accounts that it failed for
+)
 
 HOUR = 3_600
 TAG_BYTES = 2

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import BigInteger, Column, String, Table, func, or_, select, update
 
 from gateway.audit import rows as audit_rows
 from gateway.model.event import Event
 from gateway.store import Transaction
-from gateway.store.schema import accounts, alarms, audit, limits
+from gateway.store.schema import accounts, audit, limits, metadata
 from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import KNOWN
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),
+)
 
 MOST_PAIRS = 20_000
 DAY = 86_400

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import and_, func, select, union
 
-from gateway.app.stored import SEALED
+from gateway.app.nouns import SEALED
 from gateway.crypto.sealing import NAME_BYTES, key_names
 from gateway.model.secret import Secret
 from gateway.store import Transaction

@@ -9,15 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table, Text, delete, insert, select, update
 
 from gateway.model.factor import Proof
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_id, new_token
 from gateway.sessions.rows import read_proofs, write_proofs
 from gateway.store import Transaction
-from gateway.store.schema import attempts
+from gateway.store.schema import metadata
 from gateway.store.stored import Stored
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("proofs", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False, index=True),
+    Column("ended_at", BigInteger),
+)
 
 COOKIE = "__Host-otium_attempt"
 LIFE_SECONDS = 900

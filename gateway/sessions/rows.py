@@ -8,18 +8,42 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Row,
+    Select,
+    String,
+    Table,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.model.token import key_of, new_id, new_token
 from gateway.store import Transaction
-from gateway.store.schema import accounts, forgotten_devices, sessions
+from gateway.store.schema import accounts, metadata, sessions
 from gateway.store.stored import AS_IT_WAS, Kept, Longest, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 from gateway.web.user_agents import label, label_all
+
+forgotten_devices = Table(
+    "forgotten_devices",  # devices that were revoked: no session of before makes one of them known
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
 
 MAX_USER_AGENT = 512
 DAY = 86_400

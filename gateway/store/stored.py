@@ -1,6 +1,6 @@
 """What a noun says of each of its tables, for what goes through all tables: retention, a restore, rotating the secret.
 
-A noun declares it beside its rows, and app/stored.py gathers the declarations; a test misses a table that is not
+A noun declares it beside its rows, and app/nouns.py gathers the declarations; a test misses a table that is not
 declared. Erasure needs no declaration: rows whose foreign key leads to an account are removed with that account.
 """
 

@@ -24,6 +24,7 @@ from gateway.accounts.csv_import.importer import (
 )
 from gateway.accounts.csv_import.reading import UnreadableFile
 from gateway.accounts.csv_import.rows import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
+from gateway.accounts.csv_import.tables import import_rows
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.people import Administrator
 from gateway.actions.action import Actor
@@ -33,7 +34,7 @@ from gateway.model.account import Account, Role, Status
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.store import Store
-from gateway.store.schema import accounts, audit, import_rows
+from gateway.store.schema import accounts, audit
 from tests.login.people import inbound_of
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, person

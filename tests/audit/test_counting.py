@@ -9,14 +9,13 @@ import pytest
 from sqlalchemy import event, func, select
 
 from gateway.audit import counting, rows
-from gateway.audit.counting import LISTED_FROM_ADDRESS, LISTED_IN_ALL, STEPS_LISTED
+from gateway.audit.counting import LISTED_FROM_ADDRESS, LISTED_IN_ALL, STEPS_LISTED, audit_counts
 from gateway.audit.picture import draw
 from gateway.audit.search import Filter
 from gateway.audit.verify import Whole
 from gateway.model.event import Entry, Event, Outcome
 from gateway.ops import rows as attack_rows
 from gateway.store import Store
-from gateway.store.schema import audit_counts
 from tests.audit.log import keeper, verify
 from tests.store.people import NOW
 

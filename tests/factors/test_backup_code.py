@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from gateway.app.stored import SEALED
+from gateway.app.nouns import SEALED
 from gateway.crypto.sealing import Sealer, Unopenable, reseal
 from gateway.factors.backup_code import rows
 from gateway.factors.backup_code.factor import COUNT, BackupCodeFactor, digest, new_code

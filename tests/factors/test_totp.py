@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.app.stored import SEALED
+from gateway.app.nouns import SEALED
 from gateway.crypto.sealing import Sealer, Unopenable, reseal
 from gateway.factors.contract import Asked, Reason, Right, Wrong
 from gateway.factors.totp import rows

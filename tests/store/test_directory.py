@@ -14,7 +14,7 @@ from gateway.accounts.csv_import.rows import Asked, Departments, ImportRow, List
 from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
 from gateway.actions.action import Actor
-from gateway.app.stored import SEALED
+from gateway.app.nouns import SEALED
 from gateway.crypto.sealing import Sealer, reseal
 from gateway.factors import enrolment
 from gateway.model.account import Account, Module, Role, State, Status

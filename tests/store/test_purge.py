@@ -8,31 +8,19 @@ import time
 import pytest
 from sqlalchemy import Table, func, insert, select
 
+from gateway.accounts.csv_import.tables import import_rows, imports
+from gateway.accounts.links import mailed_links
 from gateway.app import retention as purge
 from gateway.app.retention import Purge, stale_rows
-from gateway.sessions.rows import KNOWN_SECONDS
+from gateway.browsers.rows import browser_cookies, browsers
+from gateway.dispatch.forms.rows import kept_forms
+from gateway.ops.blocks import blocks
+from gateway.ops.rows import alarms
+from gateway.sessions.attempt import attempts
+from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.settings import Settings
 from gateway.store import Store
-from gateway.store.schema import (
-    accounts,
-    alarms,
-    attempts,
-    blocks,
-    browser_cookies,
-    browsers,
-    email_changes,
-    forgotten_devices,
-    import_rows,
-    imports,
-    kept_forms,
-    limits,
-    magic_links,
-    mailed_links,
-    outbox,
-    sessions,
-    streaks,
-    tenants,
-)
+from gateway.store.schema import accounts, email_changes, limits, magic_links, outbox, sessions, streaks, tenants
 
 NOW = 1_800_000_000
 DAY = 86_400

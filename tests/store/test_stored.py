@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import LargeBinary
 
-from gateway.app.stored import SEALED, STORED
+from gateway.app.nouns import SEALED, STORED
 from gateway.store.schema import metadata
 from gateway.store.stored import Kept, Stored, account_of
 

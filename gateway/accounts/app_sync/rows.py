@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, String, Table, bindparam, select, update
 
 from gateway.accounts.app_sync.plan import Known
 from gateway.model.account import Account, Role, Status
 from gateway.model.event import Event
 from gateway.store import Transaction
-from gateway.store.schema import accounts, audit, imported, tenants
+from gateway.store.schema import accounts, audit, metadata, tenants
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
+
+imported = Table(
+    "imported",  # accounts that follow the application's own users
+    metadata,
+    Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("source", String(200), primary_key=True),
+    Column("identifier", String(254), nullable=False),  # the email there
+    Column("hash_digest", LargeBinary(32)),  # SHA-256 of the password hash there
+    Column("was_created", Boolean, nullable=False),  # by the import, and not there before
+    Column("imported_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),  # by the import, because it was gone there
+    Column("user_key", String(320)),  # the user's id there, or the email as it is spelled there
+)
 
 
 async def list_known(tx: Transaction, source: str) -> list[Known]:

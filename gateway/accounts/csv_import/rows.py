@@ -16,12 +16,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
 
 from gateway.accounts.csv_import.reading import Create
+from gateway.accounts.csv_import.tables import import_rows, imports
 from gateway.actions.action import Actor
 from gateway.model.account import Role, read_modules
 from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
 from gateway.store import Transaction
-from gateway.store.schema import accounts, import_rows, imports
+from gateway.store.schema import accounts
 from gateway.store.stored import AS_IT_WAS, Longest, Stored
 
 DAY = 86_400

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.dispatch.forms.record import KEEP_SECONDS, Form
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
-from gateway.store.schema import kept_forms
+from gateway.store.schema import metadata
 from gateway.store.stored import Sealed, Stored
+
+kept_forms = Table(
+    "kept_forms",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_key", LargeBinary(32), nullable=False, unique=True),
+    Column("account", String(40), ForeignKey("accounts.id"), index=True),  # none: another site sent it
+    Column("source", String(50)),  # the address that sent it, where there is no account
+    Column("browser_key", LargeBinary(32), nullable=False),
+    Column("content", LargeBinary, nullable=False),  # sealed
+    Column("kept_at", BigInteger, nullable=False, index=True),
+    Column("sent_at", BigInteger),
+)
 
 MAX_KEPT = 5  # of one account
 MAX_FOREIGN = 500  # sent by other sites
