@@ -14,8 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from gateway.app import nouns  # noqa: F401 - they declare the tables
-from gateway.app.stored import STORED
+from gateway.app.nouns import STORED
 from gateway.store import Store, StoreUnavailable
 from gateway.store.migrate import STEPS, SchemaTooNew, migrate, missing_revisions
 from gateway.store.schema import metadata
