@@ -84,7 +84,7 @@ async def on_sqlite(folder: Path) -> None:
     spent = 0.0
     while time.perf_counter() - began < 5:
         async with store.transaction() as tx:  # somebody signs in or out: everybody forgets what they remember
-            await account_rows.set_role(tx, "acc_x", Role.EMPLOYEE)
+            await account_rows.set_role(tx, "acc_x", Role.EMPLOYEE, frozenset())
         changes += 1
         now = int(time.time())
         start = time.perf_counter()

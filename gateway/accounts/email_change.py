@@ -179,22 +179,22 @@ class EmailChanges:
                 return Refused(opened, reserved.until)
         verdict = await self.hasher.verify(password, account.password_hash, client_of(inbound.address))
         async with self.actions.begin(requester(inbound), now, announce=False) as action:
-            tx = action.tx
             if verdict is Verdict.BUSY:
-                await limits.give_back(tx, reserved.key, now)
+                await limits.give_back(action.tx, reserved.key, now)
                 return Overloaded()
             if verdict is Verdict.RIGHT:
-                await tries.forgive_tries(tx, account.identifier, inbound.address)
+                await tries.forgive_tries(action.tx, account.identifier, inbound.address)
                 return None
             details = {"reason": "wrong", "where": "confirming an email"}
             await action.record_or_count(Event.LOGIN_FAILED, account, details)
         return Refused(opened)
 
-    # The old address.
-
-    async def look_old(self, token: str, now: int) -> Open | Gone:
+    async def look_at(self, purpose: Purpose, token: str, now: int) -> Open | Gone:
+        """Return what the old or the former address is asked. Changes nothing."""
         async with self.store.reading() as tx:
-            return await self._find(tx, Purpose.EMAIL_OLD, token, now)
+            return await self._find(tx, purpose, token, now)
+
+    # The old address.
 
     async def agree(self, token: str, inbound: Inbound, now: int) -> Done | Agreed | Gone:
         """The old address lets it happen, at once if the new one has confirmed."""
@@ -220,10 +220,6 @@ class EmailChanges:
             return found
 
     # The former address.
-
-    async def look_undo(self, token: str, now: int) -> Open | Gone:
-        async with self.store.reading() as tx:
-            return await self._find(tx, Purpose.EMAIL_UNDO, token, now)
 
     async def undo(self, token: str, inbound: Inbound, now: int) -> Undone | Gone:
         """Bring the former email back, end every session, and have a new password chosen."""
@@ -323,8 +319,7 @@ class EmailChanges:
         account = await rows.find(tx, link.account)
         if changing is None or account is None:
             return Gone()
-        is_good = changing.can_be_undone(now) if purpose is Purpose.EMAIL_UNDO else changing.is_open
-        if not is_good:
+        if not (changing.can_be_undone(now) if purpose is Purpose.EMAIL_UNDO else changing.is_open):
             return Gone()
         return Open(link, changing, account, await rows.find_tenant_name(tx, account.tenant))
 
@@ -343,10 +338,8 @@ class EmailChanges:
         return account.identifier not in self.owners and await rows.is_welcome(tx, account)
 
     async def _link(self, tx: Transaction, purpose: Purpose, changing: Change, to: str, now: int) -> Secret[str]:
-        content = {"change": changing.id}
-        return await links.issue(
-            tx, self.sealer, purpose, account=changing.account, identifier=to, now=now, content=content
-        )
+        content, account = {"change": changing.id}, changing.account
+        return await links.issue(tx, self.sealer, purpose, account=account, identifier=to, now=now, content=content)
 
     async def _mail(
         self, tx: Transaction, template: str, to: str, account: Account, now: int, **context: str | int

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.accounts.email_change import EmailChanges
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Refused, Undone, Waiting
+from gateway.accounts.links import Purpose
 from gateway.model.account import Unacceptable, is_respelled, normalise_identifier
 from gateway.model.secret import Secret
 from gateway.web.platform import Platform
@@ -106,7 +107,7 @@ class EmailPages:
 
     async def show_old(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email-change/{token}"""
-        opened = await self._changes.look_old(token_of(request), visit_of(request).now)
+        opened = await self._changes.look_at(Purpose.EMAIL_OLD, token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
             return self._dead(request, opened)
         return self._page("accounts/email-old.html", request, opened=opened)
@@ -130,7 +131,7 @@ class EmailPages:
 
     async def show_undo(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email-undo/{token}"""
-        opened = await self._changes.look_undo(token_of(request), visit_of(request).now)
+        opened = await self._changes.look_at(Purpose.EMAIL_UNDO, token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
             return self._dead(request, opened)
         return self._page("accounts/email-undo.html", request, opened=opened)

@@ -19,13 +19,11 @@ class Notices:
         self._security_link = security_link
 
     async def send(
-        self, tx: Transaction, template: str, account: Account, inbound: Inbound | None, now: int, **more: str | int
+        self, tx: Transaction, template: str, account: Account, inbound: Inbound, now: int, **more: str | int
     ) -> None:
-        """Put the mail called `template` into the outbox; without `inbound` it was done from the shell."""
-        device = label(inbound.user_agent) if inbound else "the operator's shell"
-        await self.send_about(
-            tx, template, account, now, device=device, address=inbound.address if inbound else "", **more
-        )
+        """Put the mail called `template` into the outbox: what was done in a request."""
+        device, address = label(inbound.user_agent), inbound.address
+        await self.send_about(tx, template, account, now, device=device, address=address, **more)
 
     async def send_about(
         self,
@@ -38,7 +36,7 @@ class Notices:
         address: str,
         **more: str | int,
     ) -> None:
-        """The same about another device than the one that did it."""
+        """The same, wherever it was done."""
         await self._outbox.post(
             tx,
             template,

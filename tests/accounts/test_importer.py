@@ -23,7 +23,7 @@ from gateway.accounts.csv_import.importer import (
     judge_file,
 )
 from gateway.accounts.csv_import.reading import UnreadableFile
-from gateway.accounts.csv_import.rows import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
+from gateway.accounts.csv_import.record import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
 from gateway.accounts.csv_import.tables import import_rows
 from gateway.accounts.invitations import Invitations
 from gateway.accounts.people import Administrator
@@ -129,7 +129,7 @@ async def test_it_stops_when_its_admin_may_not_invite_any_more(store: Store, cha
     async with store.transaction() as tx:
         match change:
             case "demoted":
-                await rows.set_role(tx, admin.id, Role.MANAGER)
+                await rows.set_role(tx, admin.id, Role.MANAGER, frozenset())
             case "disabled":
                 await rows.set_status(tx, admin.id, Status.DISABLED)
             case "suspended":

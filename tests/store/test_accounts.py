@@ -88,7 +88,7 @@ async def test_a_status_that_is_set_already_is_no_change(store: Store) -> None:
 async def test_a_role_is_changed(store: Store) -> None:
     account = await add_person(store)
     async with store.transaction() as tx:
-        assert await rows.set_role(tx, account.id, Role.ADMIN)
+        await rows.set_role(tx, account.id, Role.ADMIN, account.modules)
         found = await rows.find(tx, account.id)
     assert found is not None
     assert found.role is Role.ADMIN

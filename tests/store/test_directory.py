@@ -10,7 +10,16 @@ from sqlalchemy import text
 
 from gateway.accounts import directory, links, rows
 from gateway.accounts.csv_import import rows as imports
-from gateway.accounts.csv_import.rows import Asked, Departments, ImportRow, Listing, RowState, Usage
+from gateway.accounts.csv_import.record import (
+    ELSEWHERE,
+    HAS_ACCOUNT,
+    Asked,
+    Departments,
+    ImportRow,
+    Listing,
+    RowState,
+    Usage,
+)
 from gateway.accounts.directory import PAGE_SIZE, Wanted
 from gateway.accounts.links import LIFE_SECONDS, LinkState, MailedLink, Purpose
 from gateway.actions.action import Actor
@@ -144,7 +153,7 @@ async def test_tenants_are_counted_suspended_and_signed_out(store: Store) -> Non
         assert await rows.set_tenant_status(tx, "acme", is_active=False)
         assert await rows.find_tenant_name(tx, "acme") == "Acme AG"
         assert await rows.find_tenant_name(tx, "none") == "none"
-        await rows.set_modules(tx, ann.id, frozenset((Module.HR, Module.FINANCE)))
+        await rows.set_role(tx, ann.id, ann.role, frozenset((Module.HR, Module.FINANCE)))
         await rows.set_name(tx, ann.id, "Ann")
         told = await directory.list_tenants(tx)
     assert [(tenant.slug, tenant.is_active, tenant.count) for tenant in told] == [
@@ -327,7 +336,7 @@ async def test_a_preview_says_nothing_to_an_admin_of_other_companies(store: Stor
         work = await imports.find(tx, await imports.add(tx, tenant, 100, waiting(2, 3, 4), NOW), tenant)
         assert work is not None
         preview = await imports.preview(tx, work)
-    assert {row.reason for row in preview.skip.rows} == {imports.HAS_ACCOUNT}
-    assert {row.reason for row in preview.refuse.rows} <= {imports.ELSEWHERE}
+    assert {row.reason for row in preview.skip.rows} == {HAS_ACCOUNT}
+    assert {row.reason for row in preview.refuse.rows} <= {ELSEWHERE}
     lines = [[row.line for row in listing.rows] for listing in (preview.invite, preview.skip, preview.refuse)]
     assert lines == ([[2, 4], [3], []] if tenant else [[4], [3], [2]])

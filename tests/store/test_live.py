@@ -110,7 +110,7 @@ async def test_a_changed_role_holds_at_the_next_request(store: Store, lookup: Lo
     _, key = await add_session(store, account)
     before = await look(lookup, key)
     async with store.transaction() as tx:
-        await account_rows.set_role(tx, account.id, Role.ADMIN)
+        await account_rows.set_role(tx, account.id, Role.ADMIN, account.modules)
     after = await look(lookup, key)
     assert before is not None
     assert after is not None

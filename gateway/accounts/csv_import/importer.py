@@ -16,7 +16,7 @@ from gateway.accounts import directory
 from gateway.accounts import rows as account_rows
 from gateway.accounts.csv_import import rows as imports
 from gateway.accounts.csv_import.reading import Create, Reject, Row, UnreadableFile, find_duplicates, judge, read_csv
-from gateway.accounts.csv_import.rows import (
+from gateway.accounts.csv_import.record import (
     ELSEWHERE,
     HAS_ACCOUNT,
     Asked,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.accounts.csv_import.importer import Importer, OverQuota
 from gateway.accounts.csv_import.reading import UnreadableFile
-from gateway.accounts.csv_import.rows import Preview
+from gateway.accounts.csv_import.record import Preview
 from gateway.accounts.people_set import PeopleSet
 from gateway.model.account import Module
 from gateway.model.sentence import Sentence

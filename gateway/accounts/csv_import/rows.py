@@ -7,18 +7,25 @@ pages ask for counts and for a few rows, and work is done a few rows at a time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
-from enum import StrEnum
+from dataclasses import astuple, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
 
-from gateway.accounts.csv_import.reading import Create
+from gateway.accounts.csv_import.record import (
+    ELSEWHERE,
+    HAS_ACCOUNT,
+    Asked,
+    Departments,
+    Import,
+    ImportRow,
+    Listing,
+    Preview,
+    RowState,
+    Usage,
+)
 from gateway.accounts.csv_import.tables import import_rows, imports
-from gateway.actions.action import Actor
-from gateway.model.account import Role, read_modules
 from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
 from gateway.store import Transaction
@@ -30,9 +37,6 @@ KEEP_SECONDS = DAY  # so long a file waits to be started, and a report to be rea
 AT_ONCE = 200  # rows of a statement
 SHOWN = 50  # rows of a kind on a page
 DEPARTMENTS_SHOWN = 10
-HAS_ACCOUNT = Sentence("This person already has an account.")
-NO_REASON = Sentence()
-ELSEWHERE = Sentence("This email address is in use in another company.")
 COLUMNS = (
     imports.c.id,
     imports.c.tenant,
@@ -45,117 +49,6 @@ COLUMNS = (
     imports.c.finished_at,
 )
 ROW_COLUMNS = tuple(column for column in import_rows.c if column.name != "import_id")
-
-
-class RowState(StrEnum):
-    """What is to become of a row, or became of it. Rows of people who are invited are only counted."""
-
-    WAITING = "waiting"
-    INVITED = "invited"
-    SKIPPED = "skipped"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRow:
-    """`email` is as it stood in the file. `other_line` has the same email, where that is the reason."""
-
-    line: int
-    state: RowState
-    email: str
-    identifier: str
-    name: str = ""
-    tenant: str = ""
-    role: str = ""
-    modules: str = ""
-    department: str = ""
-    reason: Sentence = NO_REASON
-    other_line: int | None = None
-
-    def wanted(self) -> Create:
-        """Return the account that a waiting row asks for."""
-        modules = read_modules(self.modules)
-        return Create(self.line, self.identifier, self.name, self.tenant, Role(self.role), modules, password_hash=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who started an import, and from where. Each step looks at `account` again before it acts in their name."""
-
-    account: str
-    actor: Actor
-
-    def encode(self) -> str:
-        actor = self.actor
-        whence = (actor.session, actor.address, actor.user_agent, actor.request_id)
-        return json.dumps((self.account, actor.name, actor.by, *whence))
-
-    @classmethod
-    def decode(cls, text: str) -> Asked:
-        account, name, by, session, address, user_agent, request_id = json.loads(text)
-        return cls(account, Actor(by, name, session, address, user_agent, request_id))
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """`tenant` is None for the owner's; `asked` is None until it is started."""
-
-    id: str
-    tenant: str | None
-    asked: Asked | None
-    total: int
-    invited: int
-    skipped: int
-    refused: int
-    started_at: int | None
-    finished_at: int | None
-
-    @property
-    def done(self) -> int:
-        return self.invited + self.skipped + self.refused
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The first rows of a kind, and how many there are."""
-
-    rows: Sequence[ImportRow]
-    count: int
-
-    @property
-    def more(self) -> int:
-        return self.count - len(self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Departments:
-    """Departments that give no module: some of their names, how many names there are, and in how many rows."""
-
-    names: Sequence[str]
-    count: int
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What would become of a file, as things stand."""
-
-    invite: Listing
-    skip: Listing
-    refuse: Listing
-    departments: Departments
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What was uploaded for a tenant within a day. `until` is when the oldest of it does not count any more."""
-
-    files: int
-    bytes: int
-    until: int
-
-
-# Uploading.
 
 
 async def measure(tx: Transaction, tenant: str | None, now: int) -> Usage:

@@ -1,0 +1,128 @@
+"""What a file of people is: its rows, what becomes of each, who started it, and what pages show of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.accounts.csv_import.reading import Create
+from gateway.actions.action import Actor
+from gateway.model.account import Role, read_modules
+from gateway.model.sentence import Sentence
+
+HAS_ACCOUNT = Sentence("This person already has an account.")
+NO_REASON = Sentence()
+ELSEWHERE = Sentence("This email address is in use in another company.")
+
+
+class RowState(StrEnum):
+    """What is to become of a row, or became of it. Rows of people who are invited are only counted."""
+
+    WAITING = "waiting"
+    INVITED = "invited"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """`email` is as it stood in the file. `other_line` has the same email, where that is the reason."""
+
+    line: int
+    state: RowState
+    email: str
+    identifier: str
+    name: str = ""
+    tenant: str = ""
+    role: str = ""
+    modules: str = ""
+    department: str = ""
+    reason: Sentence = NO_REASON
+    other_line: int | None = None
+
+    def wanted(self) -> Create:
+        """Return the account that a waiting row asks for."""
+        modules = read_modules(self.modules)
+        return Create(self.line, self.identifier, self.name, self.tenant, Role(self.role), modules, password_hash=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who started an import, and from where. Each step looks at `account` again before it acts in their name."""
+
+    account: str
+    actor: Actor
+
+    def encode(self) -> str:
+        actor = self.actor
+        whence = (actor.session, actor.address, actor.user_agent, actor.request_id)
+        return json.dumps((self.account, actor.name, actor.by, *whence))
+
+    @classmethod
+    def decode(cls, text: str) -> Asked:
+        account, name, by, session, address, user_agent, request_id = json.loads(text)
+        return cls(account, Actor(by, name, session, address, user_agent, request_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`tenant` is None for the owner's; `asked` is None until it is started."""
+
+    id: str
+    tenant: str | None
+    asked: Asked | None
+    total: int
+    invited: int
+    skipped: int
+    refused: int
+    started_at: int | None
+    finished_at: int | None
+
+    @property
+    def done(self) -> int:
+        return self.invited + self.skipped + self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The first rows of a kind, and how many there are."""
+
+    rows: Sequence[ImportRow]
+    count: int
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Departments:
+    """Departments that give no module: some of their names, how many names there are, and in how many rows."""
+
+    names: Sequence[str]
+    count: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would become of a file, as things stand."""
+
+    invite: Listing
+    skip: Listing
+    refuse: Listing
+    departments: Departments
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was uploaded for a tenant within a day. `until` is when the oldest of it does not count any more."""
+
+    files: int
+    bytes: int
+    until: int
+
+
+# Uploading.
