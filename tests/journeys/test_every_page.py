@@ -24,6 +24,7 @@ from tests.support.mail import links_in
 from tests.support.person import Person
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.timeout(400)  # the first test brings the whole cast onto the stage
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder for pictures of all pages, for somebody who looks at them
 
 
