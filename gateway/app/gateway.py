@@ -23,8 +23,9 @@ from gateway.dispatch.dispatcher import Front
 from gateway.dispatch.forms.late import LateForms
 from gateway.dispatch.reauthorisation import Revocation
 from gateway.edge.connection import ClientConnection, Edge
-from gateway.edge.connection import Patience as ClientPatience
 from gateway.edge.origin import TrustedProxies
+from gateway.edge.shared import Patience as ClientPatience
+from gateway.edge.shared import Shared
 from gateway.model.clock import Clock, utc
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -34,6 +35,7 @@ from gateway.observe.listener import AdminListener
 from gateway.observe.logs import get_logger
 from gateway.observe.pulse import Pulse
 from gateway.observe.refusals import Refusals, Scarce
+from gateway.observe.served import Served, Unread
 from gateway.observe.tally import Tally
 from gateway.observe.traffic import Traffic, UnreadableHops
 from gateway.ops.figures import StoreFigures
@@ -157,7 +159,7 @@ class Gateway:
         self._purge = Purge(self._store, settings)
         self._revocation = Revocation(self._lookup, services.rules, self._clock)
         listen = settings.listen
-        self.edge = Edge(
+        shared = Shared(
             reader=reader,
             deadlines=self._clock,
             patience=ClientPatience(
@@ -168,10 +170,10 @@ class Gateway:
             max_bodies=listen.max_bodies,
             is_proxy=TrustedProxies(listen.trusted_proxies).trusts,
             refused=self._refusals.note,
-            handle=self._front.handle,
             tell=self._tell,
             record=self._record if self._access_log else self._traffic.record,
         )
+        self.edge = Edge(shared, self._front.handle)
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
@@ -310,10 +312,10 @@ class Gateway:
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
         return [b"Content-Type: application/json", *lines], json.dumps(answer).encode()
 
-    def _record(self, connection: ClientConnection, status: int, sent: int) -> None:
-        self._traffic.record(connection, status, sent)
+    def _record(self, request: Served | Unread, status: int, sent: int) -> None:
+        self._traffic.record(request, status, sent)
         if self._access_log is not None:
-            self._access_log.record(connection, status, sent)
+            self._access_log.record(request, status, sent)
 
     def _measure(self, tally: Tally) -> None:
         """Note what is open."""

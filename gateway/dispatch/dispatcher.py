@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from gateway.crypto.sealing import Unopenable
 from gateway.dispatch.forms.late import Foreign, LateForms, PressThere, Send, Show
 from gateway.dispatch.forward_auth import CHALLENGE, JSON, NO_STORE, ForwardAuth, refuse_options
-from gateway.edge.connection import ClientConnection
+from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
 from gateway.edge.request_line import SERVER_ITSELF
@@ -119,7 +119,7 @@ class Front:
         self._rules = rules
         self._forward_auth.adopt(rules)
 
-    def handle(self, client: ClientConnection, inbound: Inbound) -> None:
+    def handle(self, client: ClientRequest, inbound: Inbound) -> None:
         """Answer or relay `inbound`. Without the store nobody is anybody: the request is refused, never passed."""
         key = inbound.session_key
         if key is None:
@@ -143,12 +143,12 @@ class Front:
             session = await self._lookup.fetch(key, self._clock.utc)
         return decide(inbound, session if isinstance(session, Session) else None, self._rules, self._clock.utc)
 
-    def _begin(self, client: ClientConnection, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._see_through(client, inbound, work))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _see_through(self, client: ClientConnection, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
+    async def _see_through(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
         """Do `work`, and whatever goes wrong in it, answer: a client waits for that without a deadline."""
         try:
             await work
@@ -161,15 +161,15 @@ class Front:
         except Exception:
             log.exception("request_failed", request_id=inbound.request_id)
             failure = Failure.INTERNAL
-        if is_waiting(client, inbound):
+        if client.is_asked:
             client.refuse(failure)
 
-    async def _ask(self, client: ClientConnection, inbound: Inbound, key: bytes) -> None:
+    async def _ask(self, client: ClientRequest, inbound: Inbound, key: bytes) -> None:
         session = await self._lookup.fetch(key, self._clock.utc)
-        if is_waiting(client, inbound):
+        if client.is_asked:
             self._carry_out(client, inbound, session)
 
-    def _carry_out(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+    def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
         match decide(inbound, session, self._rules, self._clock.utc):
@@ -188,7 +188,7 @@ class Front:
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
 
-    def _forward(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+    def _forward(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if inbound.length and not client.has_enough():
             return
         if inbound.method == "POST" and session is not None and self._late.is_button(inbound):
@@ -200,7 +200,7 @@ class Front:
             return
         self._relay(client, inbound, self._upstream, self._writer.head(inbound, identity), session)
 
-    def _show(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+    def _show(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if inbound.path == self._forward_auth_path:
             self._forward_auth.answer(client, inbound, session)
             return
@@ -229,7 +229,7 @@ class Front:
 
     def _relay(
         self,
-        client: ClientConnection,
+        client: ClientRequest,
         inbound: Inbound,
         to: Upstream,
         head: bytes,
@@ -246,19 +246,19 @@ class Front:
         if not exchange.is_over:
             to.send(exchange)
 
-    def _ask_to_sign_in(self, client: ClientConnection, inbound: Inbound) -> None:
+    def _ask_to_sign_in(self, client: ClientRequest, inbound: Inbound) -> None:
         address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._origins)}"
         sent = sent_value(safe_return(way_back(inbound, self._origins), self._dead_ends))
         cookie = f"Set-Cookie: {SENT_COOKIE.decode()}={sent}; Path=/; Max-Age={SENT_SECONDS}; {FLAGS}".encode("ascii")
         self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.", cookie)
 
-    def _ask_for_proof(self, client: ClientConnection, inbound: Inbound, factor: Factor) -> None:
+    def _ask_for_proof(self, client: ClientRequest, inbound: Inbound, factor: Factor) -> None:
         """Signed in, and a factor is missing: ask for just that one."""
         address = f"{self._steps[factor]}?{way_query(inbound, self._origins)}&again=1"
         self._send_away(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
     def _send_away(
-        self, client: ClientConnection, inbound: Inbound, address: str, error: str, message: str, *lines: bytes
+        self, client: ClientRequest, inbound: Inbound, address: str, error: str, message: str, *lines: bytes
     ) -> None:
         """A person is taken to `address`, with further field lines; a program is told of it.
 
@@ -284,7 +284,7 @@ class Front:
 
     # Forms that came too late.
 
-    def _keep_form(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> bool:
+    def _keep_form(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> bool:
         """Hand a form that has to wait for a sign-in over to the pages. Returns whether it is one.
 
         It is none if it was for a page of ours: those forms are short, and no kept one is ever sent to them.
@@ -302,14 +302,14 @@ class Front:
         self._relay(client, inbound, self._pages, self._page_head(inbound, session, path), None)
         return True
 
-    async def _answer_late(self, client: ClientConnection, inbound: Inbound, session: Session) -> None:
+    async def _answer_late(self, client: ClientRequest, inbound: Inbound, session: Session) -> None:
         """Carry out what becomes of a kept form."""
         outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
         # The store may have kept it waiting. Who was signed out meanwhile, or lost a role, sends nothing any more.
         decision = await self.judge_again(outcome.original) if isinstance(outcome, Send) else None
-        if isinstance(outcome, Send) and not (isinstance(decision, Forward) and is_waiting(client, inbound)):
+        if isinstance(outcome, Send) and not (isinstance(decision, Forward) and client.is_asked):
             await self._late.give_back(outcome.kept, session, inbound, self._clock.utc)
-        if not is_waiting(client, inbound):
+        if not client.is_asked:
             return
         page = self._late.page_of(inbound)
         match outcome:
@@ -333,11 +333,11 @@ class Front:
             case Foreign():
                 client.refuse(Failure.FOREIGN_FORM, session)
 
-    def _lead(self, client: ClientConnection, status: int, address: str, *lines: bytes) -> None:
+    def _lead(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")
 
 
-def answer_options(client: ClientConnection, inbound: Inbound) -> None:
+def answer_options(client: ClientRequest, inbound: Inbound) -> None:
     """Answer an OPTIONS that goes no further: about the server itself (RFC 9110 §9.3.7), or about a path.
 
     Nobody is asked to sign in for it, for a session would change nothing.
@@ -346,8 +346,3 @@ def answer_options(client: ClientConnection, inbound: Inbound) -> None:
         client.answer(204, (ALLOW, NO_STORE), b"")
         return
     refuse_options(client, inbound)
-
-
-def is_waiting(client: ClientConnection, inbound: Inbound) -> bool:
-    """Whether `inbound` is still asked, and was given to nobody."""
-    return client.inbound is inbound and client.exchange is None and not client.is_closing

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 
-from gateway.edge.connection import ClientConnection
+from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket
 from gateway.edge.reach import DESCRIBING, NAMING
 from gateway.edge.request import Reader
@@ -72,7 +72,7 @@ class ForwardAuth:
     def adopt(self, rules: Rules) -> None:
         self._rules = rules
 
-    def answer(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+    def answer(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         """Answer 204 with the identity, or with what the proxy's client is to be told."""
         if not inbound.is_trusted:
             client.refuse(Failure.FORBIDDEN)
@@ -95,14 +95,14 @@ class ForwardAuth:
             case _:
                 refuse(client, inbound, Failure.FORBIDDEN)
 
-    def _admit(self, client: ClientConnection, inbound: Inbound, session: Session | None) -> None:
+    def _admit(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         """Answer with the identity, and with the cookies but for the gateway's own: the proxy forwards these."""
         cookies = b"; ".join(inbound.values(b"cookie"))
         identity = self._identities.answer_lines(session, self._clock.utc)
         client.answer(204, (NO_STORE, *identity, b"Cookie: " + cookies), b"")
 
     def _send_away(
-        self, client: ClientConnection, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
+        self, client: ClientRequest, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
     ) -> None:
         """A person is taken to where they sign in; a program is told of it."""
         address = f"{self._entrance(original)}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
@@ -155,7 +155,7 @@ class ForwardAuth:
         )
 
 
-def refuse(client: ClientConnection, inbound: Inbound, failure: Failure) -> None:
+def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:
     """Refuse the request that is asked about, in a way that the proxy understands."""
     if is_from_nginx(inbound):
         status = b"403" if failure is Failure.FORBIDDEN else b"400"
@@ -164,7 +164,7 @@ def refuse(client: ClientConnection, inbound: Inbound, failure: Failure) -> None
         client.refuse(failure)
 
 
-def refuse_options(client: ClientConnection, inbound: Inbound) -> None:
+def refuse_options(client: ClientRequest, inbound: Inbound) -> None:
     """Refuse an OPTIONS that no entry lists. To sign in would change nothing, so nobody is asked to."""
     error, message = OPTIONS
     body = {"error": error, "message": message, "request_id": inbound.request_id}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.edge.connection import POLICY_VIOLATION, ClientConnection
+from gateway.edge.client_request import ClientRequest
+from gateway.edge.connection import ClientConnection
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.policy.decision import Decision, Forward, Rules, StepUp, decide
 from gateway.proxy.exchange import Exchange
 from gateway.sessions.live import Lookup, Pending
 from gateway.wire.deadlines import Deadlines
+from gateway.wire.websocket import POLICY_VIOLATION
 
 log = get_logger("front")
 
@@ -33,22 +35,21 @@ class Revocation:
         What moves is a use of its session: an upload of an hour is not an idle hour. A stream that only the application
         fills is none; it ends at the idle limit, like any session that is left alone.
         """
-        for client in list(connections):
-            inbound = client.inbound
-            if inbound is None or inbound.session_key is None:
+        for connection in list(connections):
+            client = connection.request
+            key = client.inbound.session_key if client is not None else None
+            if client is None or key is None:
                 continue
             is_use = client.has_moved()
             exchange = client.exchange
             is_open = isinstance(exchange, Exchange) and exchange.session is not None
             if not is_open and not is_use:
                 continue
-            session = await self._find(inbound.session_key, is_use=is_use)
-            if isinstance(exchange, Exchange) and exchange.session is not None and client.inbound is inbound:
+            session = await self._find(key, is_use=is_use)
+            if isinstance(exchange, Exchange) and exchange.session is not None and client.exchange is exchange:
                 self._judge(client, exchange, exchange.session, session)
 
-    def _judge(
-        self, client: ClientConnection, exchange: Exchange, opened_for: Session, session: Session | None
-    ) -> None:
+    def _judge(self, client: ClientRequest, exchange: Exchange, opened_for: Session, session: Session | None) -> None:
         """End what was opened for one session, unless it may go on by `session`, which is what there is of it now."""
         now, inbound = self._clock.utc, exchange.inbound
         decision = decide(inbound, session, self._rules, now)

@@ -7,6 +7,7 @@ next to nothing.
 
 from __future__ import annotations
 
+from gateway.edge.shared import Patience
 from gateway.model.inbound import CHUNKED
 from gateway.wire.http1 import NO_BODY, Body, ChunkedBody, LengthBody
 
@@ -62,9 +63,9 @@ class IncomingBody:
         self._progress = 0
         return True
 
-    def deadline(self, now: float, seconds: float, rate: float) -> float:
-        """Return until when more has to come: `seconds` from now, or from when it was due at `rate` bytes a second."""
-        return min(now, self._began + self.received / rate) + seconds
+    def deadline(self, now: float, patience: Patience) -> float:
+        """Return until when more has to come: that long from now, or from when it was due at the least rate."""
+        return min(now, self._began + self.received / patience.rate) + patience.body
 
     def measure_anew(self, now: float) -> None:
         """Measure the client's rate from now on: until now it was not the client who was slow."""

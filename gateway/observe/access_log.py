@@ -14,7 +14,7 @@ import os
 import time
 from time import perf_counter_ns
 
-from gateway.observe.served import Served
+from gateway.observe.served import Served, Unread
 from gateway.wire.deadlines import NEVER, Deadlines
 
 FLUSH_LINES = 512
@@ -37,24 +37,23 @@ class AccessLog:
         self.deadline = NEVER
         deadlines.watch(self)
 
-    def record(self, connection: Served, status: int, sent: int) -> None:
+    def record(self, request: Served | Unread, status: int, sent: int) -> None:
         """Note the request that ends; it is written within half a second or so."""
-        inbound = connection.inbound
         at = self._deadlines.utc
         if at != self._second[0]:
             self._second = at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-        if inbound is None:
-            request_id, error = connection.refused
-            what = f'"request_id":"{request_id}","peer":{encode(connection.peer)},"error":"{error}"'
+        if isinstance(request, Unread):
+            what = f'"request_id":"{request.request_id}","peer":{encode(request.peer)},"error":"{request.error}"'
         else:
+            inbound = request.inbound
             path = inbound.path
             if path.startswith(self._secret_below):
                 path = hide(path, self._secret_below)
             what = (
                 f'"request_id":"{inbound.request_id}","method":"{inbound.method}","path":{encode(path)}'
-                f',"address":"{inbound.address}","account":"{connection.account}"'
+                f',"address":"{inbound.address}","account":"{request.account}"'
             )
-        milliseconds = (perf_counter_ns() - connection.started) / 1e6 if connection.started else 0.0
+        milliseconds = (perf_counter_ns() - request.started) / 1e6 if request.started else 0.0
         self._lines.append(
             f'{{"at":"{self._second[1]}","event":"request",{what}'
             f',"status":{status},"bytes":{sent},"ms":{milliseconds:.1f}}}\n'

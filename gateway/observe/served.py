@@ -1,7 +1,8 @@
-"""What is counted and logged about an answer, as its connection shows it."""
+"""What is counted and logged of a request, at the end of its answer."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.model.inbound import Inbound
@@ -21,22 +22,27 @@ class PassedOn(Protocol):
 
 
 class Served(Protocol):
-    """A client's connection, at the end of an answer."""
+    """A request that was read. `started` is of `perf_counter_ns` too, `account` the id of who asked."""
 
     @property
-    def inbound(self) -> Inbound | None: ...
+    def inbound(self) -> Inbound: ...
 
     @property
     def exchange(self) -> PassedOn | None: ...
-
-    @property
-    def refused(self) -> tuple[str, str]: ...
-
-    @property
-    def peer(self) -> str: ...
 
     @property
     def account(self) -> str: ...
 
     @property
     def started(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What came from `peer` and could not be read; `started` is 0 if not even its head was whole."""
+
+    peer: str
+    request_id: str
+    error: str
+    started: int
+    exchange: None = None

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 from gateway.observe.families import GATE_BOUNDS, NANO, PLACES, UPSTREAM_BOUNDS, Outcome
 from gateway.observe.logs import get_logger
-from gateway.observe.served import Served
+from gateway.observe.served import Served, Unread
 from gateway.observe.tally import Tally
 
 log = get_logger("edge")
@@ -58,9 +58,9 @@ class Traffic:
         self._numbers = tally.numbers
         self._application = application
 
-    def record(self, connection: Served, status: int, _sent: int) -> None:
+    def record(self, request: Served | Unread, status: int, _sent: int) -> None:
         numbers = self._numbers
-        exchange = connection.exchange
+        exchange = request.exchange
         numbers[STATUS + status] += 1
         if exchange is not None and exchange.answered_at:
             passed_on = exchange.began_at
@@ -77,7 +77,7 @@ class Traffic:
             is_upstream = exchange is not None and status >= 500
             numbers[UPSTREAM_FAILED if is_upstream else OUTCOME[outcome_of(status)]] += 1
             passed_on = (exchange and exchange.began_at) or perf_counter_ns()
-        spent = passed_on - (connection.started or passed_on)
+        spent = passed_on - (request.started or passed_on)
         numbers[GATE + bisect_left(GATE_NANO, spent)] += 1
         numbers[GATE_SUM] += spent
 

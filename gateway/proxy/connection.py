@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
-from gateway.edge.connection import set_no_delay
 from gateway.observe.logs import get_logger
 from gateway.proxy import response
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import UNTIL_CLOSE, Answer, AnswerReader
+from gateway.wire.channel import Channel
 from gateway.wire.deadlines import NEVER, Deadlines
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
@@ -28,7 +27,6 @@ log = get_logger("proxy")
 MAX_HEAD = 65_536  # bytes of an answer's head
 STATUS_START = b"HTTP/1."
 LONE_LF = re.compile(rb"(?<!\r)\n")
-WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +61,28 @@ class Owner(Protocol):
         """The connection is lost."""
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Channel):
     """One connection; it carries one exchange at a time."""
 
     __slots__ = (
         "_body",
         "_buffer",
         "_exchange",
-        "_is_paused",
         "_is_reusable",
         "_patience",
-        "_transport",
         "_upstream",
         "_was_used",
-        "deadline",
-        "write",
     )
 
     def __init__(self, upstream: Owner) -> None:
+        super().__init__()
         self._upstream = upstream
-        self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._buffer = b""
         self._body: Body | None = None
         self._patience = upstream.patience.idle
-        self._is_paused = False
         self._is_reusable = False
         self._was_used = False
-        self.deadline = NEVER
-        self.write: Callable[[bytes], None]
 
     # What the exchange and the pool ask for.
 
@@ -110,37 +101,31 @@ class UpstreamConnection(asyncio.Protocol):
     def pause(self) -> None:
         """Stop reading: the client takes the answer more slowly than it comes."""
         self.deadline = NEVER
-        if not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
+        self.stop_reading()
 
     def resume(self) -> None:
         self._wait_for_more()
-        self._read_on()
+        self.read_on()
 
     def rest(self, until: float) -> None:
         """Wait unused for the next exchange, at most `until` a time of the deadlines' clock."""
         self._was_used = True
         self.deadline = until
-        if self._is_paused:
-            self._read_on()
+        self.read_on()
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
         self._let_go()
 
     @property
     def is_usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        return not self._transport.is_closing()
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
-        self.write = self._transport.write
-        set_no_delay(self._transport)
+        super().connection_made(transport)
+        self.set_no_delay()
         self._upstream.deadlines.watch(self)
 
     def data_received(self, received: bytes) -> None:
@@ -284,11 +269,6 @@ class UpstreamConnection(asyncio.Protocol):
         if rest is not None:
             self._settle(exchange, rest)
         exchange.answer_body(payload, rest is not None)
-
-    def _read_on(self) -> None:
-        if self._is_paused and self.is_usable and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
 
     def _wait_for_more(self) -> None:
         self.deadline = self._upstream.deadlines.now + self._patience

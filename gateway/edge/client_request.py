@@ -1,0 +1,345 @@
+"""One request of a client, from its whole head to the end of its answer. It is always in one of these states:
+
+    FRAMING    a chunked body has yet to show a first chunk that makes sense; nobody was asked
+    ASKED      `Edge.handle` has it: it answers, relays, or waits for the store. No deadline: it's not the client's turn
+    GATHERING  the body is awaited, up to GATHER_BYTES (edge.incoming); it holds a share of `Shared.bodies`
+    RELAYED    `exchange` carries it, and the rest of the body with it
+    TUNNEL     101 was answered: bytes pass both ways, whatever they are
+    OVER       it was answered or cut, or the client is gone; the connection has forgotten it
+
+Only RELAYED and TUNNEL have an exchange, only GATHERING holds a share, and a TUNNEL has no body.
+
+    event                 FRAMING        ASKED            GATHERING      RELAYED                     TUNNEL
+    has_enough, but not   -              -> GATHERING     -              -                           -
+    bytes come            -> ASKED (1)   kept             -> ASKED (2)   body goes on, else kept     go on
+    bad framing           400, OVER      400, OVER        400, OVER      exchange fails              -
+    relay                 -              -> RELAYED       -              -                           -
+    begin_tunnel          -              -                -              -> TUNNEL                   -
+    answer, refuse        -> OVER        -> OVER          -> OVER        -> OVER, by the exchange    -
+    finish, cut           -              -                -              -> OVER                     -> OVER
+    end_for               -              -                -              -> OVER                     close frame, OVER
+    deadline              408, OVER      -                408, OVER      exchange fails              -
+    client is gone        -> OVER        -> OVER          -> OVER        exchange abandoned, OVER    the same
+
+(1) once the first chunk is understood, (2) once enough is gathered; both have `Edge.handle` decide, the second time by
+what is true by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from time import perf_counter_ns
+
+from gateway.edge.answer import CLOSE, CONTINUE, KEEP_ALIVE, whole_answer
+from gateway.edge.contracts import Connection, Exchange
+from gateway.edge.incoming import IncomingBody
+from gateway.edge.shared import Shared
+from gateway.model.inbound import CHUNKED, Inbound
+from gateway.model.session import Session
+from gateway.observe.refusals import Scarce
+from gateway.wire.deadlines import NEVER
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import BadBody
+from gateway.wire.websocket import close_frame, is_heartbeat
+
+
+class RequestState(Enum):
+    FRAMING = "framing"
+    ASKED = "asked"
+    GATHERING = "gathering"
+    RELAYED = "relayed"
+    TUNNEL = "tunnel"
+    OVER = "over"
+
+
+FRAMING, ASKED, GATHERING, RELAYED, TUNNEL, OVER = RequestState
+
+
+class ClientRequest:
+    """`inbound` is what was asked, and `exchange` what carries it. `account` is the id of who asks, "" for nobody.
+
+    `started` is when the head was complete, in nanoseconds of the performance counter. `write` sends to the client.
+    """
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_has_sent",
+        "_shared",
+        "_taken",
+        "account",
+        "exchange",
+        "inbound",
+        "started",
+        "state",
+        "write",
+    )
+
+    def __init__(self, connection: Connection, shared: Shared, inbound: Inbound, started: int) -> None:
+        self._connection = connection
+        self._shared = shared
+        self._body: IncomingBody | None = None
+        self._has_sent = False  # something of a body or a tunnel, since we last looked
+        self._taken = 0  # bytes of the answer that were taken when we last looked
+        self.inbound = inbound
+        self.started = started
+        self.state = ASKED
+        self.exchange: Exchange | None = None
+        self.account = ""
+        self.write = connection.write
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it still waits for an answer, and was given to nobody."""
+        return self.state is ASKED
+
+    # What comes of its body.
+
+    def begin_body(self) -> None:
+        """There is one. Nothing of a chunked request leaves before its framing has shown that it makes sense."""
+        inbound, connection = self.inbound, self._connection
+        body = self._body = IncomingBody(inbound.length, self._shared.deadlines.now)
+        if inbound.length == CHUNKED and not inbound.expects_continue:
+            self.state = FRAMING
+            connection.set_deadline()
+            if connection.buffer:
+                self._judge_first_chunk(body)
+        else:
+            connection.decide()
+
+    def receive(self, received: bytes) -> None:
+        """Take bytes that came while the request is under way; those behind it stay in the connection's buffer."""
+        state, body = self.state, self._body
+        if state is TUNNEL and self.exchange is not None:
+            self._has_sent = self._has_sent or not is_heartbeat(received)
+            self.exchange.send_raw(received)
+        elif state is RELAYED and body is not None and not body.is_whole:
+            self._pass_on(body, received)
+        else:
+            self._connection.buffer += received
+            if state is FRAMING and body is not None:
+                self._judge_first_chunk(body)
+            elif state is GATHERING and body is not None and self._gather(body):
+                self._stop_gathering()
+                self.started = perf_counter_ns()  # until now it was the client who took the time
+                self._connection.decide()
+
+    def has_enough(self) -> bool:
+        """Whether the body is here, or as much of it as is gathered.
+
+        If not, it is waited for and `Edge.handle` is called again, or the request is refused: there is no more to do.
+        """
+        body = self._body
+        if body is None or body.is_whole or self._gather(body):
+            return True
+        if self.state is ASKED:
+            self._begin_gathering(body)
+        return False
+
+    def wait_until(self) -> float:
+        """With a body to come it is the client's turn; else nobody waits here."""
+        body = self._body
+        if body is None or body.is_whole:
+            return NEVER
+        return body.deadline(self._shared.deadlines.now, self._shared.patience)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._body is None or self._body.is_whole
+
+    def _judge_first_chunk(self, body: IncomingBody) -> None:
+        connection = self._connection
+        try:
+            connection.buffer = body.gather(connection.buffer)
+        except BadBody:
+            self.refuse(Failure.BAD_REQUEST)
+            return
+        if body.gathered or body.is_whole:
+            self.state = ASKED
+            connection.deadline = NEVER
+            self._connection.decide()
+
+    def _begin_gathering(self, body: IncomingBody) -> None:
+        if not self._shared.take(Scarce.BODIES, self.inbound.address):
+            self.refuse(Failure.TOO_MANY)
+            return
+        self.state = GATHERING
+        if self.inbound.expects_continue and not body.received:
+            self.write(CONTINUE)
+        self._connection.set_deadline()
+        self._connection.read_on()  # it may have stopped behind another request, or while the store was asked
+
+    def _gather(self, body: IncomingBody) -> bool:
+        """Take what has come of the body. Returns whether that is enough; where it is malformed, it is refused."""
+        connection = self._connection
+        received, connection.buffer = connection.buffer, b""
+        if received:
+            self._note_progress(body, len(received))
+            try:
+                connection.buffer = body.gather(received)
+            except BadBody:
+                self.refuse(Failure.BAD_REQUEST)
+                return False
+        if not body.has_enough:
+            return False
+        connection.deadline = NEVER
+        return True
+
+    def _stop_gathering(self) -> None:
+        self._shared.release(Scarce.BODIES, self.inbound.address)
+        self.state = ASKED
+
+    def _pass_on(self, body: IncomingBody, received: bytes) -> None:
+        exchange, connection = self.exchange, self._connection
+        if exchange is None:
+            return
+        try:
+            payload, connection.buffer = body.take(received)
+        except BadBody:
+            exchange.fail(Failure.BAD_REQUEST)
+            return
+        self._note_progress(body, len(received))
+        if body.is_whole:
+            connection.deadline = NEVER
+        exchange.send_body(payload, body.is_whole)
+
+    def _note_progress(self, body: IncomingBody, size: int) -> None:
+        self._has_sent = True
+        if body.note_progress(size):
+            self._connection.set_deadline()
+
+    # What becomes of it: `answer`, `refuse`, or `relay`.
+
+    def answer(self, status: int, lines: Iterable[bytes], body: bytes, *, closes: bool = False) -> None:
+        """Answer in full, here and now. `lines` are field lines without framing."""
+        if closes:
+            self._connection.close_after()
+        inbound = self.inbound
+        persistence = CLOSE if self.will_close() else b"" if inbound.is_http_1_1 else KEEP_ALIVE
+        is_for_head = inbound.method == "HEAD"
+        self.write(whole_answer(status, lines, body, persistence, is_for_head=is_for_head))
+        self.finish(status, 0 if is_for_head else len(body))
+
+    def refuse(self, failure: Failure, session: Session | None = None) -> None:
+        """Answer with what went wrong, as a page or as JSON, to whom `session` is of."""
+        inbound, told = self.inbound, failure.value
+        lines, body = self._shared.tell_failure(failure, inbound, inbound.request_id, session)
+        self.answer(told.status, lines, body, closes=told.closes)
+
+    def relay(self, exchange: Exchange) -> None:
+        """Let `exchange` carry the request; what came of its body goes along."""
+        self.state = RELAYED
+        self.exchange = exchange
+        body, connection = self._body, self._connection
+        if body is None:
+            return
+        connection.set_deadline()  # before the exchange is told: while it has no connection, nothing has to come
+        if body.gathered or body.is_whole:
+            exchange.send_body(body.release(), body.is_whole)
+        if connection.buffer and not body.is_whole:
+            received, connection.buffer = connection.buffer, b""
+            self._pass_on(body, received)
+
+    # What an exchange asks for (see proxy.exchange.Client).
+
+    def pause(self) -> None:
+        self._connection.deadline = NEVER
+        self._connection.stop_reading()
+
+    def resume(self) -> None:
+        if self._body is not None:
+            self._body.measure_anew(self._shared.deadlines.now)
+        self._connection.set_deadline()
+        self._connection.read_on()
+
+    def close_after(self) -> None:
+        self._connection.close_after()
+
+    def will_close(self) -> bool:
+        if self._body is not None and not self._body.is_whole:
+            self._connection.close_after()  # what is left of it would be taken for the next request
+        return self._connection.is_last
+
+    def begin_tunnel(self) -> None:
+        self.state = TUNNEL
+        connection = self._connection
+        connection.close_after()
+        first, connection.buffer = connection.buffer, b""
+        if first and self.exchange is not None:
+            self.exchange.send_raw(first)
+        self.resume()
+
+    def finish(self, status: int, sent: int) -> None:
+        self._shared.record(self, status, sent)
+        self.will_close()
+        self._end()
+        self._connection.go_on()
+
+    def cut(self, status: int, sent: int) -> None:
+        self._shared.record(self, status, sent)
+        self._end()
+        self._connection.abort()
+
+    # What the connection tells.
+
+    def slow_down(self) -> None:
+        if self.exchange is not None:
+            self.exchange.slow_down()
+
+    def speed_up(self) -> None:
+        if self.exchange is not None:
+            self.exchange.speed_up()
+
+    def expire(self) -> None:
+        """The client did not go on in time."""
+        if self.exchange is not None:
+            self.exchange.fail(Failure.REQUEST_TIMEOUT)
+        else:
+            self.refuse(Failure.REQUEST_TIMEOUT)
+
+    def abandon(self) -> None:
+        """The client is gone."""
+        exchange = self.exchange
+        self._end()
+        if exchange is not None:
+            exchange.abandon()
+
+    # Re-authorisation (see dispatch.reauthorisation).
+
+    def has_moved(self) -> bool:
+        """Whether the client sent some of a body or a tunnel, or took some of an answer, since this was last asked.
+
+        What a stream brings counts for nothing: nobody need be there to take it.
+        """
+        has_moved, self._has_sent = self._has_sent, False
+        exchange = self.exchange
+        if exchange is not None and not exchange.is_stream:
+            taken = exchange.sent - self._connection.count_unsent()
+            has_moved |= taken > self._taken
+            self._taken = taken
+        return has_moved
+
+    def end_for(self, code: int, *, cleanly: bool = False) -> None:
+        """The session behind this request is gone, or we are: end what is relayed, and tell a WebSocket why.
+
+        `cleanly` ends a stream of events as a whole answer; everything else is cut: no part may pass for the whole.
+        """
+        exchange, connection, is_tunnel = self.exchange, self._connection, self.state is TUNNEL
+        if exchange is None:
+            return
+        self._shared.record(self, 101 if is_tunnel else 499, 0)
+        last = close_frame(code) if is_tunnel else exchange.ending if cleanly and exchange.is_stream else None
+        self.abandon()
+        if last is None:
+            connection.abort()
+        else:
+            self.write(last)
+            connection.shut_down()
+
+    def _end(self) -> None:
+        if self.state is GATHERING:
+            self._stop_gathering()
+        self.state = OVER
+        self.exchange = None
+        self._connection.forget_request()

@@ -1,0 +1,82 @@
+"""What all client connections of a worker share: the clock, the limits, and how failures are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.edge.request import Reader
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.observe.refusals import Scarce
+from gateway.observe.served import Served, Unread
+from gateway.throttle.client import client_of
+from gateway.throttle.shares import Shares
+from gateway.wire.deadlines import Deadlines
+from gateway.wire.failures import Failure
+
+Tell = Callable[[Failure, Inbound | None, str, Session | None], tuple[list[bytes], bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: for a whole head, for progress in a body or in taking an answer, and between requests.
+
+    `rate` is in bytes a second: a body or answer that moves more slowly is given up after `body` seconds.
+    """
+
+    head: float
+    body: float
+    idle: float
+    rate: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """`tell` gives field lines and body for a failure; `record` logs and counts each request as it ends, with the
+    status of the answer and the bytes of its body that were sent.
+
+    Clients share the connections (`places`), but for those that `is_proxy` says are a proxy's, and the `bodies` that
+    may be gathered at once; `refused` is told whose are not taken.
+    """
+
+    reader: Reader
+    deadlines: Deadlines
+    patience: Patience
+    max_head_bytes: int
+    max_connections: int
+    max_bodies: int
+    is_proxy: Callable[[str], bool]
+    refused: Callable[[Scarce, str, bool], None]
+    tell: Tell
+    record: Callable[[Served | Unread, int, int], None]
+    places: Shares[None] = field(init=False)
+    bodies: Shares[None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = Shares[None](self.max_connections)
+        self.bodies = Shares[None](self.max_bodies)
+
+    def take(self, scarce: Scarce, address: str) -> bool:
+        """Take one of the client's share of connections or bodies, or tell that it is refused."""
+        shares, client = self._shares(scarce), client_of(address)
+        if shares.take(client):
+            return True
+        self.refused(scarce, client, shares.has(client))
+        return False
+
+    def release(self, scarce: Scarce, address: str) -> None:
+        self._shares(scarce).release(client_of(address))
+
+    def tell_failure(
+        self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
+    ) -> tuple[list[bytes], bytes]:
+        """Return the field lines and the body that say what went wrong."""
+        lines, body = self.tell(failure, inbound, request_id, session)
+        lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
+        if failure.value.retry_after:
+            lines.append(b"Retry-After: %d" % failure.value.retry_after)
+        return lines, body
+
+    def _shares(self, scarce: Scarce) -> Shares[None]:
+        return self.places if scarce is Scarce.CONNECTIONS else self.bodies

@@ -1,0 +1,57 @@
+"""What both sides of the gateway do with a transport: stop reading, read on, and count what was not taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from typing import cast
+
+from gateway.wire.deadlines import NEVER
+
+WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
+
+
+class Channel(asyncio.Protocol):
+    """The base of a connection. `write` is the transport's own method; `deadline` is watched by wire.deadlines."""
+
+    __slots__ = ("_is_paused", "_transport", "deadline", "write")
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)  # until connection_made
+        self._is_paused = False
+        self.deadline = NEVER
+        self.write: Callable[[bytes], None]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self.write = self._transport.write
+
+    def set_no_delay(self) -> None:
+        """Small writes leave at once; without this an answer can wait 40 ms for an acknowledgement."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def stop_reading(self) -> None:
+        if not self._is_paused and not self._transport.is_closing():
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def read_on(self) -> None:
+        if self._is_paused and not self._transport.is_closing():
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def count_unsent(self) -> int:
+        """Return the bytes that the other end has yet to take: here, and in the kernel (SIOCOUTQ, tcp(7))."""
+        sock = self._transport.get_extra_info("socket")
+        waiting = self._transport.get_write_buffer_size()
+        if sock is None or self._transport.is_closing():
+            return waiting
+        (in_kernel,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+        return waiting + int(in_kernel)
