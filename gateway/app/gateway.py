@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,9 +12,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from gateway.accounts import rows as account_rows
+from gateway.app.chores import Chores
+from gateway.app.failure_answers import FailureAnswers
 from gateway.app.nouns import FACTOR_PAGES, PAGES
-from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.dispatch.dispatcher import Front
@@ -24,6 +22,7 @@ from gateway.dispatch.forms.late import LateForms
 from gateway.dispatch.reauthorisation import Revocation
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.origin import TrustedProxies
+from gateway.edge.request import Reader
 from gateway.edge.shared import Patience as ClientPatience
 from gateway.edge.shared import Shared
 from gateway.model.clock import Clock, utc
@@ -49,26 +48,15 @@ from gateway.proxy.upstream import Upstream
 from gateway.sessions import attempt
 from gateway.sessions.live import open_lookup
 from gateway.settings.record import Access, Settings
-from gateway.store import StoreUnavailable
-from gateway.throttle.turns import Tell
 from gateway.web.application import Desk, pages_application
 from gateway.web.routes import Pages as NounPages
 from gateway.web.routes import secret_parents
 from gateway.web.visit import Visit
 from gateway.wire.cookies import OTHER_COOKIES
 from gateway.wire.deadlines import Deadlines
-from gateway.wire.failures import Failure
-from gateway.wire.http1 import ALLOW
 
 log = get_logger("app")
 
-FLUSH_SECONDS = 60
-PURGE_SECONDS = 3_600
-HASHES_SECONDS = 300.0
-SWEEP_SECONDS = 1.0
-MAIL_SECONDS = 2.0
-IMPORT_SECONDS = 2.0
-WATCH_SECONDS = 20.0
 STANDARD_OUTPUT = 1
 
 
@@ -77,7 +65,6 @@ class Gateway:
 
     def __init__(self, settings: Settings, board: Board, region: int, clock: Clock = utc) -> None:
         loop = asyncio.get_running_loop()
-        origin = settings.public_url.rstrip("/")
         self._settings = settings
         self._clock = Deadlines(loop, clock)
         self._tally = Tally(board, region)
@@ -94,90 +81,39 @@ class Gateway:
             self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(services.routes.values()))
         self._desk = Desk()
         self._renderer = services.renderer
-        self._page_lines = [f"{name}: {value}".encode() for name, value in self._renderer.headers.items()]
-        self._email_changes = services.email_changes
         self._cookie_learner = CookieLearner(self._store)
         self._pages = self._build_pages()
         reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note)
         own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
         own_cookies = frozenset((*own_names, *OTHER_COOKIES))
-        address = settings.upstream.address
-        upstream = self._connect(
-            settings,
-            address,
-            dial_to(address),
+        self._application = self._connect(
+            settings.upstream.address,
+            dial_to(settings.upstream.address),
             AnswerReader(own_cookies),
             settings.upstream.max_connections,
             Scarce.APPLICATION,
         )
-        pages = self._connect(
-            settings,
-            "pages",
-            dial_inside(self._serve_page),
-            AnswerReader(frozenset()),
-            settings.listen.max_pages,
-            Scarce.PAGES,
+        self._page_upstream = self._connect(
+            "pages", dial_inside(self._serve_page), AnswerReader(frozenset()), settings.listen.max_pages, Scarce.PAGES
         )
-        self._upstreams = (upstream, pages)
-        identities = services.identities
-        self._front = Front(
-            lookup=self._lookup,
-            rules=services.rules,
-            clock=self._clock,
-            reader=reader,
-            upstream=upstream,
-            pages=pages,
-            writer=RequestWriter(urlsplit(origin).scheme, identities.fixed_lines),
-            identities=identities,
-            admit_page=self._admit_page,
-            public_origin=origin,
-            origins=services.origins,
-            steps=services.steps,
-            is_hashing_full=services.hasher.is_full_for,
-            dead_ends=services.dead_ends,
-            forward_auth_path=services.url("auth") if services.url.serves("auth") else "",
-            learn_cookies=self._cookie_learner.note,
-            framed_page=self._renderer.framed_page,
-            late=LateForms(services.kept_forms, reader, services.url("form", token=""), services.origins),
-        )
-        self._traffic = Traffic(self._tally, upstream)
-        pulse = Pulse(self._tally, self._measure)
-        self._pulse = pulse
-        self._admin = AdminListener(
-            board=board,
-            pulse=pulse,
-            figures=StoreFigures(self._store, settings.access.owners, services.lifetimes, clock),
-            health=HealthCheck(
-                store=self._store,
-                store_url=settings.store.url,
-                upstream=address,
-                mail_server=f"{settings.mail.host}:{settings.mail.port}" if settings.mail.is_on else "",
-                outbox_seconds=settings.admin.ready_outbox_seconds,
-                clock=clock,
-            ),
-        )
-        self._purge = Purge(self._store, settings)
+        self._front = self._make_front(reader)
+        self._traffic = Traffic(self._tally, self._application)
+        self._pulse = Pulse(self._tally, self._measure)
+        self._admin = self._make_admin(board, clock)
         self._revocation = Revocation(self._lookup, services.rules, self._clock)
-        listen = settings.listen
-        shared = Shared(
-            reader=reader,
-            deadlines=self._clock,
-            patience=ClientPatience(
-                listen.head_seconds, listen.body_seconds, listen.idle_seconds, listen.min_bytes_per_second
-            ),
-            max_head_bytes=listen.max_head_bytes,
-            max_connections=listen.max_connections,
-            max_bodies=listen.max_bodies,
-            is_proxy=TrustedProxies(listen.trusted_proxies).trusts,
-            refused=self._refusals.note,
-            tell=self._tell,
-            record=self._record if self._access_log else self._traffic.record,
+        self.edge = Edge(self._make_shared(reader), self._front.handle)
+        self._chores = Chores(
+            services,
+            settings,
+            self._clock,
+            self._lookup,
+            self._cookie_learner,
+            lambda: self._revocation.end_stale(self.edge.connections),
         )
-        self.edge = Edge(shared, self._front.handle)
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
-        self._chores: list[asyncio.Task[None]] = []
+        self._warming: list[asyncio.Task[None]] = []
 
     async def serve(self, sockets: Sequence[socket.socket], admin: socket.socket | None) -> None:
         """Start everything; when this returns, requests are answered."""
@@ -197,24 +133,11 @@ class Gateway:
         for sock in sockets:
             make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
             self._servers.append(await make(lambda: ClientConnection(self.edge), sock=sock))
-        self._chores = [
-            loop.create_task(self._every(SWEEP_SECONDS, lambda: self._revocation.end_stale(self.edge.connections))),
-            loop.create_task(self._every(flush_seconds_of(self._settings), lambda: self._lookup.flush(self._store))),
-            loop.create_task(self._every(FLUSH_SECONDS, self._cookie_learner.flush)),
-            loop.create_task(
-                self._every(IMPORT_SECONDS, lambda: self._services.importer.run_once(lambda: self._clock.utc))
-            ),
-            loop.create_task(self._every(WATCH_SECONDS, self._watch)),
-            loop.create_task(self._every(WATCH_SECONDS, lambda: self._email_changes.run_due(self._clock.utc))),
-            loop.create_task(self._every(PURGE_SECONDS, self._clean_up)),
-            loop.create_task(self._every(HASHES_SECONDS, self._look_at_hashes, at_once=True)),
-        ]
-        if self._settings.mail.is_on:
-            self._chores.append(loop.create_task(self._every(MAIL_SECONDS, self._send_mail)))
+        self._chores.start()
         if admin is not None:
             await self._admin.start(admin)
         self._pulse.start()
-        self._chores += [
+        self._warming = [
             loop.create_task(self._services.side.run(work))
             for work in (self._renderer.warm_up, self._services.composer.warm_up)
         ]
@@ -226,8 +149,7 @@ class Gateway:
         self._lookup.adopt(access.owners)
         self._front.adopt(rules)
         self._revocation.adopt(rules)
-        self._services.importer.adopt(access.owners)
-        self._email_changes = replace(self._email_changes, owners=access.owners)
+        self._chores.adopt(access)
 
     async def drain(self) -> None:
         """Accept no more, let what is under way end within the time to drain, then close everything."""
@@ -241,13 +163,10 @@ class Gateway:
             await asyncio.sleep(0.05)
         for connection in list(self.edge.connections):
             connection.abort()
-        for chore in self._chores:
-            chore.cancel()
-        with contextlib.suppress(StoreUnavailable):
-            await self._lookup.flush(self._store)
-            await self._services.keeper.settle(self._clock.utc, at_once=True)
-            await self._cookie_learner.flush()
-        for upstream in self._upstreams:
+        for task in self._warming:
+            task.cancel()
+        await self._chores.stop()
+        for upstream in (self._application, self._page_upstream):
             upstream.close()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -275,17 +194,69 @@ class Gateway:
                 application.router.add_route(method, path, handler)
         return application
 
-    def _tell_refused(self, scarce: Scarce) -> Tell:
-        return partial(self._refusals.note, scarce)
+    def _make_front(self, reader: Reader) -> Front:
+        services, origin = self._services, self._settings.public_url.rstrip("/")
+        identities = services.identities
+        return Front(
+            lookup=self._lookup,
+            rules=services.rules,
+            clock=self._clock,
+            reader=reader,
+            upstream=self._application,
+            pages=self._page_upstream,
+            writer=RequestWriter(urlsplit(origin).scheme, identities.fixed_lines),
+            identities=identities,
+            admit_page=self._admit_page,
+            public_origin=origin,
+            origins=services.origins,
+            steps=services.steps,
+            is_hashing_full=services.hasher.is_full_for,
+            dead_ends=services.dead_ends,
+            forward_auth_path=services.url("auth") if services.url.serves("auth") else "",
+            learn_cookies=self._cookie_learner.note,
+            framed_page=self._renderer.framed_page,
+            late=LateForms(services.kept_forms, reader, services.url("form", token=""), services.origins),
+        )
 
-    def _connect(
-        self, settings: Settings, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce
-    ) -> Upstream:
-        upstream = settings.upstream
+    def _make_shared(self, reader: Reader) -> Shared:
+        listen = self._settings.listen
+        return Shared(
+            reader=reader,
+            deadlines=self._clock,
+            patience=ClientPatience(
+                listen.head_seconds, listen.body_seconds, listen.idle_seconds, listen.min_bytes_per_second
+            ),
+            max_head_bytes=listen.max_head_bytes,
+            max_connections=listen.max_connections,
+            max_bodies=listen.max_bodies,
+            is_proxy=TrustedProxies(listen.trusted_proxies).trusts,
+            refused=self._refusals.note,
+            tell=FailureAnswers(self._renderer).tell,
+            record=self._record if self._access_log else self._traffic.record,
+        )
+
+    def _make_admin(self, board: Board, clock: Clock) -> AdminListener:
+        settings = self._settings
+        return AdminListener(
+            board=board,
+            pulse=self._pulse,
+            figures=StoreFigures(self._store, settings.access.owners, self._services.lifetimes, clock),
+            health=HealthCheck(
+                store=self._store,
+                store_url=settings.store.url,
+                upstream=settings.upstream.address,
+                mail_server=f"{settings.mail.host}:{settings.mail.port}" if settings.mail.is_on else "",
+                outbox_seconds=settings.admin.ready_outbox_seconds,
+                clock=clock,
+            ),
+        )
+
+    def _connect(self, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce) -> Upstream:
+        upstream = self._settings.upstream
         patience = Patience(
             upstream.connect_seconds, upstream.head_seconds, upstream.idle_seconds, upstream.keepalive_seconds
         )
-        return Upstream(name, dial, reader, patience, limit, self._clock, self._tell_refused(scarce))
+        return Upstream(name, dial, reader, patience, limit, self._clock, partial(self._refusals.note, scarce))
 
     def _serve_page(self) -> asyncio.BaseProtocol:
         if self._page_server is None:
@@ -299,19 +270,6 @@ class Gateway:
         decision = await self._front.judge_again(inbound)
         return Visit(inbound, decision.session, self._services.clock()) if isinstance(decision, Page) else None
 
-    def _tell(
-        self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
-    ) -> tuple[list[bytes], bytes]:
-        """Say what went wrong: a page to people, JSON to programs."""
-        is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE, or unknown: nothing that a person sends
-        lines = [ALLOW, *self._page_lines] if is_unserved else [*self._page_lines]
-        if inbound.wants_html if inbound else not is_unserved:
-            page = self._renderer.failure_page(failure, request_id, session)
-            return [b"Content-Type: text/html; charset=utf-8", *lines], page
-        told = failure.value
-        answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
-        return [b"Content-Type: application/json", *lines], json.dumps(answer).encode()
-
     def _record(self, request: Served | Unread, status: int, sent: int) -> None:
         self._traffic.record(request, status, sent)
         if self._access_log is not None:
@@ -319,55 +277,11 @@ class Gateway:
 
     def _measure(self, tally: Tally) -> None:
         """Note what is open."""
-        is_open, idle, waiting = self._upstreams[0].load
+        is_open, idle, waiting = self._application.load
         tally.set(len(self.edge.connections), "connections")
         tally.set(is_open, "upstream_connections", "open")
         tally.set(idle, "upstream_connections", "idle")
         tally.set(waiting, "upstream_waiting")
-
-    async def _work_on_imports(self) -> None:
-        await self._services.importer.run_once(lambda: self._clock.utc)
-
-    async def _send_mail(self) -> None:
-        await self._services.sender.run_once(self._clock.utc)
-
-    async def _watch(self) -> None:
-        """Write down what was counted, tell owners of attacks, sign checkpoints."""
-        await self._services.keeper.settle(self._clock.utc)
-        await self._services.attacks.watch(self._clock.utc)
-        try:
-            await self._services.keeper.checkpoint(self._clock.utc)
-        except OSError as error:
-            log.error("checkpoint_not_in_its_file", reason=error.strerror)
-
-    async def _clean_up(self) -> None:
-        """Forget what counts no more, and the part of the audit log that is older than it is kept."""
-        await self._purge.run(self._clock.utc)
-        await self._services.keeper.trim(self._clock.utc)
-
-    async def _look_at_hashes(self) -> None:
-        """Have every comparison of a password cost what the dearest stored hash costs."""
-        async with self._store.reading() as tx:
-            methods = await account_rows.list_hash_methods(tx)
-        await self._services.hasher.expect(methods)
-
-    async def _every(self, seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool = False) -> None:
-        """Do a chore for ever; what goes wrong once may go right the next time."""
-        while True:
-            await asyncio.sleep(0 if at_once else seconds)
-            at_once = False
-            try:
-                await chore()
-            except StoreUnavailable as error:
-                log.warning("store_unavailable", reason=str(error))
-            except Exception:
-                log.exception("chore_failed")
-
-
-def flush_seconds_of(settings: Settings) -> float:
-    """Return how often the use of sessions is told to the other workers: well within the shortest idle limit."""
-    shortest = min(settings.sessions.members.idle_seconds, settings.sessions.owners.idle_seconds)
-    return min(FLUSH_SECONDS, max(1.0, shortest / 4))
 
 
 def dial_to(address: str) -> Dial:

@@ -1,0 +1,119 @@
+"""What a worker does by the clock beside serving. A chore that fails is logged and tried again at its next turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from gateway.accounts import rows as account_rows
+from gateway.app.retention import Purge
+from gateway.app.services import Services
+from gateway.browsers.learning import CookieLearner
+from gateway.observe.logs import get_logger
+from gateway.sessions.live import Lookup
+from gateway.settings.record import Access, Settings
+from gateway.store import StoreUnavailable
+from gateway.wire.deadlines import Deadlines
+
+log = get_logger("app")
+
+FLUSH_SECONDS = 60
+PURGE_SECONDS = 3_600
+HASHES_SECONDS = 300.0
+SWEEP_SECONDS = 1.0
+MAIL_SECONDS = 2.0
+IMPORT_SECONDS = 2.0
+WATCH_SECONDS = 20.0
+
+
+class Chores:
+    """`end_stale` re-authorises what is open (dispatch.reauthorisation)."""
+
+    def __init__(
+        self,
+        services: Services,
+        settings: Settings,
+        clock: Deadlines,
+        lookup: Lookup,
+        learner: CookieLearner,
+        end_stale: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._services = services
+        self._settings = settings
+        self._clock = clock
+        self._lookup = lookup
+        self._learner = learner
+        self._end_stale = end_stale
+        self._email_changes = services.email_changes
+        self._purge = Purge(services.store, settings)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        store, importer, clock = self._services.store, self._services.importer, self._clock
+        self._begin(SWEEP_SECONDS, self._end_stale)
+        self._begin(flush_seconds_of(self._settings), lambda: self._lookup.flush(store))
+        self._begin(FLUSH_SECONDS, self._learner.flush)
+        self._begin(IMPORT_SECONDS, lambda: importer.run_once(lambda: clock.utc))
+        self._begin(WATCH_SECONDS, self._watch)
+        self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock.utc))
+        self._begin(PURGE_SECONDS, self._clean_up)
+        self._begin(HASHES_SECONDS, self._look_at_hashes, at_once=True)
+        if self._settings.mail.is_on:
+            self._begin(MAIL_SECONDS, lambda: self._services.sender.run_once(clock.utc))
+
+    def adopt(self, access: Access) -> None:
+        self._services.importer.adopt(access.owners)
+        self._email_changes = replace(self._email_changes, owners=access.owners)
+
+    async def stop(self) -> None:
+        """End them, and write down what was only noted in memory."""
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self._lookup.flush(self._services.store)
+            await self._services.keeper.settle(self._clock.utc, at_once=True)
+            await self._learner.flush()
+        except StoreUnavailable:
+            return
+
+    async def _watch(self) -> None:
+        """Write down what was counted, tell owners of attacks, sign checkpoints."""
+        await self._services.keeper.settle(self._clock.utc)
+        await self._services.attacks.watch(self._clock.utc)
+        try:
+            await self._services.keeper.checkpoint(self._clock.utc)
+        except OSError as error:
+            log.error("checkpoint_not_in_its_file", reason=error.strerror)
+
+    async def _clean_up(self) -> None:
+        """Delete expired rows, and the part of the audit log that is older than it is kept."""
+        await self._purge.run(self._clock.utc)
+        await self._services.keeper.trim(self._clock.utc)
+
+    async def _look_at_hashes(self) -> None:
+        """Have every comparison of a password cost what the dearest stored hash costs."""
+        async with self._services.store.reading() as tx:
+            methods = await account_rows.list_hash_methods(tx)
+        await self._services.hasher.expect(methods)
+
+    def _begin(self, seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool = False) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(every(seconds, chore, at_once=at_once)))
+
+
+async def every(seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool) -> None:
+    while True:
+        await asyncio.sleep(0 if at_once else seconds)
+        at_once = False
+        try:
+            await chore()
+        except StoreUnavailable as error:
+            log.warning("store_unavailable", reason=str(error))
+        except Exception:
+            log.exception("chore_failed")
+
+
+def flush_seconds_of(settings: Settings) -> float:
+    """Return how often the use of sessions is told to the other workers: well within the shortest idle limit."""
+    shortest = min(settings.sessions.members.idle_seconds, settings.sessions.owners.idle_seconds)
+    return min(FLUSH_SECONDS, max(1.0, shortest / 4))

@@ -1,0 +1,30 @@
+"""How a failure is told: a page to people, JSON to programs."""
+
+from __future__ import annotations
+
+import json
+
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.web.rendering import Renderer
+from gateway.wire.failures import Failure
+from gateway.wire.http1 import ALLOW
+
+
+class FailureAnswers:
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._lines = [f"{name}: {value}".encode() for name, value in renderer.headers.items()]
+
+    def tell(
+        self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
+    ) -> tuple[list[bytes], bytes]:
+        """Return field lines and body. `inbound` is None for what could not be read."""
+        is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE, or unknown: nothing that a person sends
+        lines = [ALLOW, *self._lines] if is_unserved else [*self._lines]
+        if inbound.wants_html if inbound else not is_unserved:
+            page = self._renderer.failure_page(failure, request_id, session)
+            return [b"Content-Type: text/html; charset=utf-8", *lines], page
+        told = failure.value
+        answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
+        return [b"Content-Type: application/json", *lines], json.dumps(answer).encode()
