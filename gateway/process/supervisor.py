@@ -9,6 +9,8 @@ are the supervisor's.
 Each worker shows twice a second on a shared board that its event loop turns (observe.board). One that does not is ended
 and replaced, and systemd's watchdog is fed only while at least one of them does.
 
+What a reload and the end of a worker lead to is a table in process/fleet.py.
+
 Sockets that systemd hands over (sd_listen_fds(3)) are served besides those of the settings, and systemd is told
 when the gateway is ready, reloading and stopping (sd_notify(3)).
 """
@@ -23,19 +25,18 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway.observe.board import Board, Ended
 from gateway.observe.logs import get_logger
 from gateway.process.children import in_child, notify, wait_to_read
+from gateway.process.fleet import Fleet, Slot, Worker, fleet_of, next_pause
 from gateway.process.sockets import CannotServe, close_all, inherited_sockets, open_sockets
 from gateway.settings import BadSettings, Settings
 
 log = get_logger("serve")
 
 READY_SECONDS = 30.0
-STEADY_SECONDS = 1.0  # a worker that lived this long may be replaced at once
-LONGEST_PAUSE = 10.0
 LOOK_SECONDS = 1.0
 LEAVE_SECONDS = 2.0
 YOUNG_OBJECTS = 20_000  # before somebody looks for cycles among them; what a request makes has none
@@ -79,56 +80,31 @@ def run(load: Callable[[], Settings], prepare: Look, check: Look, work: Work) ->
     return supervisor.run()
 
 
-@dataclass(slots=True)
-class Worker:
-    """A child process; `ready` is the read end of the pipe it closes once it serves."""
-
-    pid: int
-    slot: int
-    generation: int
-    region: int
-    began: float
-    ready: int | None
-    is_hung: bool = False
-
-
-@dataclass(slots=True)
-class Slot:
-    """One of the places for a worker; `pause` grows while workers in it keep dying young."""
-
-    pause: float = 0.0
-    due: float | None = field(default=None)
-
-
 class Supervisor:
     """Keeps as many workers running as the settings say, all of one generation of settings."""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], check: Look, work: Work) -> None:
-        self._settings = settings
         self._load = load
         self._check = check
         self._work = work
         self._inherited = inherited_sockets()
         self._board = Board()
-        self._sockets = open_sockets(addresses_of(settings), {})
-        self._leaving: dict[str, socket.socket] = {}  # those that only the workers before this reload serve
+        self._fleet = fleet_of(settings, open_sockets(addresses_of(settings), {}))
+        self._former: Fleet | None = None  # the one that a reload replaces, while it does
         self._lifeline = os.pipe()
         self._workers: dict[int, Worker] = {}
-        self._generation = 0
-        self._slots = [Slot() for _ in range(settings.listen.workers)]
         self._looked_at = time.monotonic()
 
     def run(self) -> int:
         gc.freeze()  # what was loaded so far stays shared between the workers
         gc.set_threshold(YOUNG_OBJECTS)
-        for slot in range(len(self._slots)):
-            self._start(slot, self._settings)
+        self._start_fleet()
         if not self._wait_until_ready():
             self._stop(signal.SIGKILL)
             sys.stderr.write("otium-gateway: no worker could start; the log above says why\n")
             return 1
         notify("READY=1")
-        log.info("serving", addresses=list(self._settings.listen.addresses), workers=len(self._slots))
+        log.info("serving", addresses=list(self._fleet.settings.listen.addresses), workers=len(self._fleet.slots))
         while True:
             match self._next_signal():
                 case signal.SIGTERM | signal.SIGINT:
@@ -141,15 +117,20 @@ class Supervisor:
             self._feed_watchdog()
 
     def _next_signal(self) -> int | None:
-        pauses = [slot.due - time.monotonic() for slot in self._slots if slot.due is not None]
+        pauses = [slot.due - time.monotonic() for slot in self._fleet.slots if slot.due is not None]
         received = signal.sigtimedwait(WATCHED, max(0.0, min([LOOK_SECONDS, *pauses])))
         return received.si_signo if received else None
 
     # Workers.
 
-    def _start(self, slot: int, settings: Settings) -> None:
-        public = [self._sockets[address] for address in settings.listen.addresses]
-        admin = self._sockets.get(settings.admin.listen)
+    def _start_fleet(self) -> None:
+        for slot in self._fleet.slots:
+            self._start(slot)
+
+    def _start(self, slot: Slot) -> None:
+        settings, listening = self._fleet.settings, self._fleet.sockets
+        public = [listening[address] for address in settings.listen.addresses]
+        admin = listening.get(settings.admin.listen)
         region = self._board.lease()
         ready_read, ready_write = os.pipe()
         sys.stdout.flush()
@@ -160,7 +141,8 @@ class Supervisor:
             try:
                 os.close(ready_read)
                 os.close(self._lifeline[1])
-                close_all(self._leaving, but=self._sockets)  # or the address would stay taken, and never be answered
+                if self._former is not None:  # or an address would stay taken, and never be answered
+                    close_all(self._former.sockets, but=listening)
                 for signum in (signal.SIGINT, signal.SIGHUP):
                     signal.signal(signum, signal.SIG_IGN)  # the terminal sends these to the whole group
                 sockets = [*public, *self._inherited]
@@ -173,13 +155,13 @@ class Supervisor:
                 sys.stderr.flush()
                 os._exit(code)
         os.close(ready_write)
-        self._workers[pid] = Worker(pid, slot, self._generation, region, time.monotonic(), ready_read)
+        self._workers[pid] = Worker(pid, slot, region, time.monotonic(), ready_read)
 
     def _wait_until_ready(self) -> bool:
-        """Wait until every worker of this generation serves. A byte says it does; an end without one, that it died."""
+        """Wait until every worker of this fleet serves. A byte says it does; an end without one, that it died."""
         until = time.monotonic() + READY_SECONDS
-        for worker in [w for w in self._workers.values() if w.generation == self._generation]:
-            if worker.ready is None:
+        for worker in self._workers.values():
+            if worker.ready is None or worker.slot not in self._fleet.slots:
                 continue
             is_ready = wait_to_read(worker.ready, until) and os.read(worker.ready, 1) == b"1"
             os.close(worker.ready)
@@ -204,20 +186,19 @@ class Supervisor:
         if worker.ready is not None:
             os.close(worker.ready)
         self._board.release(worker.region)
-        if worker.generation != self._generation:
+        slot, now = worker.slot, time.monotonic()
+        if slot is None:
             return
         self._board.count_end(Ended.HUNG if worker.is_hung else Ended.DIED)
-        lived = time.monotonic() - worker.began
-        slot = self._slots[worker.slot]
-        slot.pause = 0.0 if lived > STEADY_SECONDS else min(LONGEST_PAUSE, slot.pause * 2 or 0.1)
-        slot.due = time.monotonic() + slot.pause
+        slot.pause = next_pause(slot.pause, now - worker.began)
+        slot.due = now + slot.pause
         log.error("worker_died", pid=worker.pid, exit_status=code, again_in_seconds=round(slot.pause, 1))
 
     def _revive(self) -> None:
-        for number, slot in enumerate(self._slots):
+        for slot in self._fleet.slots:
             if slot.due is not None and slot.due <= time.monotonic():
                 slot.due = None
-                self._start(number, self._settings)
+                self._start(slot)
 
     def _end_hung(self) -> None:
         """End workers whose event loop does not turn any more; like any that ends, they are replaced.
@@ -233,16 +214,16 @@ class Supervisor:
             if silent > self._patience_with(worker) and not worker.is_hung:
                 worker.is_hung = True
                 log.error("worker_hung", pid=worker.pid, silent_seconds=round(silent, 1))
-                self._signal([worker.pid], signal.SIGKILL)
+                self._signal([worker], signal.SIGKILL)
 
     def _patience_with(self, worker: Worker) -> float:
         """A worker that is starting shows no sign of life before it serves."""
         has_served = self._board.beat_of(worker.region) > 0
-        return self._settings.listen.hung_seconds if has_served else READY_SECONDS
+        return self._fleet.settings.listen.hung_seconds if has_served else READY_SECONDS
 
     def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, unless no worker serves: then it starts everything anew."""
-        now, hung_seconds = time.monotonic(), self._settings.listen.hung_seconds
+        now, hung_seconds = time.monotonic(), self._fleet.settings.listen.hung_seconds
         if any(now - self._board.beat_of(worker.region) < hung_seconds for worker in self._workers.values()):
             notify("WATCHDOG=1")
 
@@ -254,62 +235,57 @@ class Supervisor:
         try:
             settings = self._load()
             in_child(lambda: self._check(settings))
-            sockets = open_sockets(addresses_of(settings), self._sockets)
+            sockets = open_sockets(addresses_of(settings), self._fleet.sockets)
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))
         else:
             if self._board.has_room_for(settings.listen.workers):
-                self._change_over(settings, sockets)
+                self._change_over(fleet_of(settings, sockets))
             else:
-                close_all(sockets, but=self._sockets)
+                close_all(sockets, but=self._fleet.sockets)
                 log.error("reload_refused", reason="too many workers are still draining; try again in a while")
         notify("READY=1")
 
-    def _change_over(self, settings: Settings, sockets: dict[str, socket.socket]) -> None:
-        before = (self._settings, self._sockets, self._slots)
-        old = [worker.pid for worker in self._workers.values()]
-        self._generation += 1
-        self._settings, self._sockets, self._leaving = settings, sockets, before[1]
-        self._slots = [Slot() for _ in range(settings.listen.workers)]
-        for slot in range(len(self._slots)):
-            self._start(slot, settings)
+    def _change_over(self, fleet: Fleet) -> None:
+        former, old = self._fleet, list(self._workers.values())
+        self._fleet, self._former = fleet, former
+        self._start_fleet()
         if self._wait_until_ready():
-            self._signal(old, signal.SIGTERM)
-            close_all(before[1], but=sockets)
+            self._leave(old)
+            close_all(former.sockets, but=fleet.sockets)
             self._wait_until_left(old)
-            self._leaving = {}
-            log.info("reloaded", workers=len(self._slots))
-            return
-        self._signal([pid for pid in self._workers if pid not in old], signal.SIGKILL)
-        self._settings, self._sockets, self._slots = before
-        self._leaving = {}
-        close_all(sockets, but=before[1])
-        for worker in self._workers.values():
-            if worker.pid in old:
-                worker.generation = self._generation
-        self._forget_failed(old)
-        log.error("reload_refused", reason="the new workers could not start; the log above says why")
+            log.info("reloaded", workers=len(fleet.slots))
+        else:
+            self._fleet = former
+            self._end_failed([worker for worker in self._workers.values() if worker.slot in fleet.slots])
+            close_all(fleet.sockets, but=former.sockets)
+            log.error("reload_refused", reason="the new workers could not start; the log above says why")
+        self._former = None
 
-    def _wait_until_left(self, old: list[int]) -> None:
+    def _wait_until_left(self, old: Sequence[Worker]) -> None:
         """Wait until those of before take no connection any more: then nobody comes to the former settings."""
         until = time.monotonic() + LEAVE_SECONDS
         while time.monotonic() < until:
-            regions = [self._workers[pid].region for pid in old if pid in self._workers]
+            regions = [worker.region for worker in old if worker.pid in self._workers]
             if all(self._board.is_leaving(region) for region in regions):
                 return
             signal.sigtimedwait((signal.SIGCHLD,), 0.01)
             self._reap()
 
-    def _forget_failed(self, old: list[int]) -> None:
-        for pid in [pid for pid in self._workers if pid not in old]:
-            os.waitpid(pid, 0)
-            self._board.release(self._workers.pop(pid).region)
+    def _end_failed(self, workers: Sequence[Worker]) -> None:
+        self._signal(workers, signal.SIGKILL)
+        for worker in workers:
+            os.waitpid(worker.pid, 0)
+            if worker.ready is not None:
+                os.close(worker.ready)
+            self._board.release(worker.region)
+            del self._workers[worker.pid]
 
     def _finish(self) -> int:
         notify("STOPPING=1")
-        close_all(self._sockets, but={})  # or the system would go on taking connections that nobody serves
+        close_all(self._fleet.sockets, but={})  # or the system would go on taking connections that nobody serves
         self._stop(signal.SIGTERM)
-        for name in self._sockets:
+        for name in self._fleet.sockets:
             if name.startswith("unix:"):
                 with contextlib.suppress(OSError):
                     os.unlink(name.removeprefix("unix:"))
@@ -317,19 +293,23 @@ class Supervisor:
 
     def _stop(self, signum: int) -> None:
         """End all workers: those that don't end by themselves a little after their time to drain, by force."""
-        self._signal(list(self._workers), signum)
-        until = time.monotonic() + self._settings.listen.drain_seconds + 5
-        self._generation += 1
+        self._leave(list(self._workers.values()), signum)
+        until = time.monotonic() + self._fleet.settings.listen.drain_seconds + 5
         while self._workers and time.monotonic() < until:
             signal.sigtimedwait(WATCHED, 0.2)
             self._reap()
             notify("WATCHDOG=1")
-        self._signal(list(self._workers), signal.SIGKILL)
+        self._signal(list(self._workers.values()), signal.SIGKILL)
 
-    def _signal(self, pids: Sequence[int], signum: int) -> None:
-        for pid in pids:
+    def _leave(self, workers: Sequence[Worker], signum: int = signal.SIGTERM) -> None:
+        for worker in workers:
+            worker.slot = None
+        self._signal(workers, signum)
+
+    def _signal(self, workers: Sequence[Worker], signum: int) -> None:
+        for worker in workers:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signum)
+                os.kill(worker.pid, signum)
 
 
 def addresses_of(settings: Settings) -> list[str]:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import uvloop
 
 from gateway.app.gateway import Gateway
 from gateway.app.nouns import ROUTES
+from gateway.model.clock import utc
 from gateway.observe import logs
 from gateway.observe.logs import get_logger
 from gateway.process.preflight import advice_on, check_newest, problems_of
@@ -35,7 +35,7 @@ log = get_logger("worker")
 
 def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
     """Return settings that can be served with on this machine. Raises BadSettings with every problem found."""
-    return load(folder, environ, lambda settings: problems_of(settings, ROUTES, int(time.time())))
+    return load(folder, environ, lambda settings: problems_of(settings, ROUTES, utc()))
 
 
 def prepare(folder: Path, settings: Settings) -> None:
@@ -72,7 +72,7 @@ def look_at_store(folder: Path, settings: Settings) -> list[Said]:
 async def look(settings: Settings) -> list[Said]:
     async with open_ready(settings.store.url) as store, store.reading() as tx:
         advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
-        return [*advice, *check_newest(await session_rows.newest(tx), int(time.time()))]
+        return [*advice, *check_newest(await session_rows.newest(tx), utc())]
 
 
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
