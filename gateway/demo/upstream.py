@@ -31,8 +31,14 @@ def create_app() -> Flask:
     app = Flask(__name__, template_folder=str(HERE / "pages"), static_folder=str(HERE / "static"))
     app.secret_key = "only for the demo"
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024 * 1024
-    sock = Sock(app)
+    add_pages(app)
+    add_timesheets(app)
+    add_live(app, Sock(app))
+    add_interfaces(app)
+    return app
 
+
+def add_pages(app: Flask) -> None:
     @app.context_processor
     def person() -> dict[str, object]:
         return {
@@ -51,6 +57,22 @@ def create_app() -> Flask:
     @app.get("/robots.txt")
     def robots() -> Response:
         return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
+
+    @app.get("/team")
+    def team() -> str:
+        return render_template("plain.html", title="Team", text="Managers and admins see this.")
+
+    @app.get("/company")
+    def company() -> str:
+        return render_template("plain.html", title="Company", text="Admins of the company see this.")
+
+    @app.get("/platform")
+    def platform() -> str:
+        return render_template("plain.html", title="Platform", text="Only the platform's owner sees this.")
+
+
+def add_timesheets(app: Flask) -> None:
+    """A form with an upload, and downloads."""
 
     @app.route("/timesheets", methods=["GET", "POST"])
     def timesheets() -> str:
@@ -82,6 +104,10 @@ def create_app() -> Flask:
 
         return Response(blocks(), mimetype="application/octet-stream", headers={"Content-Length": str(size)})
 
+
+def add_live(app: Flask, sock: Sock) -> None:
+    """Server-sent events, and a WebSocket."""
+
     @app.get("/live")
     def live() -> str:
         return render_template("live.html")
@@ -108,17 +134,9 @@ def create_app() -> Flask:
         while True:
             socket.send(f"{who}: {socket.receive()}")
 
-    @app.get("/team")
-    def team() -> str:
-        return render_template("plain.html", title="Team", text="Managers and admins see this.")
 
-    @app.get("/company")
-    def company() -> str:
-        return render_template("plain.html", title="Company", text="Admins of the company see this.")
-
-    @app.get("/platform")
-    def platform() -> str:
-        return render_template("plain.html", title="Platform", text="Only the platform's owner sees this.")
+def add_interfaces(app: Flask) -> None:
+    """What the app is told of a person, and what programs ask for."""
 
     @app.get("/whoami")
     def whoami() -> str | Response:
@@ -140,8 +158,6 @@ def create_app() -> Flask:
     @app.post("/webhooks/payment")
     def payment() -> Response:
         return jsonify(received=len(request.get_data()))
-
-    return app
 
 
 def list_identity() -> list[tuple[str, str]]:
