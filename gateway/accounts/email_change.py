@@ -12,6 +12,8 @@ account again, later changes are void, and a new password has to be chosen, for 
 one. Two-step verification stays as it is: no mailbox is a way around it.
 
 Nobody becomes a platform owner by a new email, and owners' emails are changed in the shell alone.
+
+Long because the rule is one: whatever asks, agrees, stops or undoes is checked against the others here.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class EmailChanges:
-    """`owners` are normalised identifiers, `limit` that of wrong passwords."""
+    """`owners` are normalised identifiers, `limit` that of wrong passwords. Long because the rule is one."""
 
     store: Store
     hasher: Hasher

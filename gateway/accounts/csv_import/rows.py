@@ -3,6 +3,8 @@
 Whichever worker holds the lease goes on where the last transaction ended. What became of a row is written in the
 transaction that does it, so nobody is invited twice, or forgotten, over a crash. Nothing here reads a whole file:
 pages ask for counts and for a few rows, and work is done a few rows at a time.
+
+Long because all statements on the two tables of an import stand here, a function each.
 """
 
 from __future__ import annotations
