@@ -1,0 +1,21 @@
+"""The handbook and the code agree on what is where."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+NAMED = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?)`")
+ELSEWHERE = ("bench/", "config/", "docs/", "systemd/", "templates/", "tests/", "gateway/", "bin/")
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    names = sorted({name for name in NAMED.findall(text) if "NOUN" not in name})
+    assert len(names) > 100
+    assert [name for name in names if not place_of(name).exists()] == []
+
+
+def place_of(name: str) -> Path:
+    return ROOT / name if name.startswith(ELSEWHERE) else ROOT / "gateway" / name
