@@ -26,6 +26,7 @@ from tests.factors.conftest import no_mail
 from tests.login.people import Browser
 from tests.login.world import World, code, running
 from tests.store.people import NOW
+from tests.support.actions import action_in
 
 PIN, RIGHT, WRONG = Factor("pin"), "4711", "0000"
 NEWS = News(Event.TWO_FACTOR_DISABLED, "totp_disabled")
@@ -154,7 +155,7 @@ async def test_a_reset_takes_it_away_and_ends_every_session(world: World) -> Non
     account, browser, security = await signed_in(world)
     await enrol(world, browser, security, RIGHT)
     async with world.store.transaction() as tx:
-        await change.reset_factors(tx, world.factors, account, "the operator", NOW, is_owner=False)
+        await change.reset_factors(action_in(tx), world.factors, account, is_owner=False)
         assert (await enrolment.find(tx, account.id)).text == "!totp"
     assert await world.open_sessions(account) == 0
 
