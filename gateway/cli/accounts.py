@@ -195,6 +195,7 @@ def change_role(
     config: Config = None,
 ) -> None:
     """Change an account's role. Takes effect immediately."""
+    from gateway.accounts import rows
     from gateway.accounts.change import set_role
     from gateway.accounts.csv_import.reading import read_role
 
@@ -203,7 +204,10 @@ def change_role(
     async def change(store: Store) -> Account:
         account = await find_account(store, email)
         async with acting(settings, store) as action:
-            await set_role(action, account, wanted, account.modules)
+            found = await rows.find(action.tx, account.id, lock=True)  # as it is now: its modules are written again
+            if found is None:
+                fail(f"{account.identifier} was removed at this moment")
+            await set_role(action, found, wanted, found.modules)
         return account
 
     typer.echo(f"{with_store(settings, change).identifier} is {wanted.value}")

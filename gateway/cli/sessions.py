@@ -74,7 +74,7 @@ def revoke_session(
 ) -> None:
     """End a session, or all sessions of an account or tenant, at once, and email people. A tenant takes --confirm."""
     from gateway.accounts import rows
-    from gateway.accounts.change import end_session, sign_out, sign_out_all
+    from gateway.accounts.change import end_session, sign_out
 
     if [session_id, email, tenant].count(None) != 2:
         fail("give a session ID, --email or --tenant")
@@ -92,7 +92,7 @@ def revoke_session(
                 return await sign_out(action, account)
             if tenant is not None:
                 await check_tenant(action.tx, tenant)
-                return await sign_out_all(action, await rows.list_all(action.tx, tenant))
+                return sum([await sign_out(action, member) for member in await rows.list_all(action.tx, tenant)])
             return int(await end_session(action, session_id or ""))
 
     ended = with_store(settings, change)
