@@ -1,1 +1,1 @@
-"""What happened, for people to read."""
+"""The audit log: what happened to accounts, written for people to read."""

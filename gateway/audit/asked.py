@@ -1,4 +1,6 @@
-"""What a query string asks of the log: read, refused with a word on why, and written again for links. Pure."""
+"""The audit log's search fields: parsed from the query string, validated with a message for each error, and written
+back for links. Pure.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ MAX_TEXT = 254
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`texts` are the fields as they were typed; `wrong` names those that can't be read."""
+    """The search fields of one request. `texts` are the fields as typed; `wrong` names those that can't be parsed."""
 
     wanted: Filter
     before: Place | None
@@ -29,16 +31,16 @@ class Asked:
 
     @property
     def given(self) -> dict[str, str]:
-        """The fields that ask for something."""
+        """The fields that are not empty."""
         return {name: text for name, text in self.texts.items() if text}
 
     def query(self, before: Place | None = None, **changes: str) -> str:
-        """Return the query string of the same, from another place or with other fields."""
+        """Return the query string of this search, from another place in the log or with other fields."""
         fields = {name: text for name, text in {**self.given, **changes}.items() if text}
         return urlencode({**fields, **({"before": str(before)} if before else {})})
 
     def of_tenant(self, tenant: str) -> Asked:
-        """Return the same for an admin of `tenant`: whatever was asked, it is of this tenant alone."""
+        """Return the same search for an admin of `tenant`: any tenant that was asked for is replaced by this one."""
         texts = {name: text for name, text in self.texts.items() if name != "tenant"}
         return replace(self, wanted=replace(self.wanted, tenant=tenant), texts=texts)
 
@@ -69,7 +71,7 @@ def find_member(kind: type[Member], text: str) -> Member | None:
 
 
 def read_moment(text: str) -> int | None:
-    """Return UTC seconds of a time as a browser's field writes it (2026-03-14T09:26), or of a day; not before 1970."""
+    """Return the UTC seconds of a time as a browser's field sends it (2026-03-14T09:26), or of a day; from 1970 on."""
     try:
         moment = datetime.fromisoformat(text)
         seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
@@ -79,7 +81,7 @@ def read_moment(text: str) -> int | None:
 
 
 def normalised(email: str) -> str:
-    """Return an email as the log has it; what is none is looked for as it is."""
+    """Return an email as the log stores it; text that is no email is returned unchanged."""
     try:
         return normalise_identifier(email)
     except Unacceptable:

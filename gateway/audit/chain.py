@@ -1,15 +1,15 @@
-"""The chain of the audit log: what each row's hash is made of, and whether a row is what it was.
+"""The hash chain of the audit log: what each row's hash covers, and the check that a row is unchanged.
 
-Theory. The hash of a row is the SHA-256 of the row before's hash and of the row's own content, its number included. So
-nothing can be changed, taken out, put in or moved without every later hash being another one. Numbers have no gaps.
+Theory. A row's hash is the SHA-256 of the previous row's hash and of the row's own content, its number included. So a
+row can't be changed, removed, inserted or moved without changing every later hash. Numbers have no gaps.
 
-What is personal has to go when a person wants it to, and the chain has to stay whole. So the content does not hold the
-personal fields but a commitment to them, HMAC-SHA256 under a random salt that stands in the row. While the salt is
-there, the fields can be checked. When fields and salt are emptied, the commitment alone stays: nothing can be guessed
-from it, and the hash is what it was. Whom a row is about and who did it are two people and two commitments.
+Personal data must be erasable on request without breaking the chain. So the hash does not cover the personal fields but
+a commitment to them: HMAC-SHA256 under a random salt that is stored in the row. While the salt exists, the fields can
+be verified. Erasure empties the fields and the salt and keeps the commitment: the fields can't be guessed from it, and
+the hash does not change. The subject of a row and its actor are two people, so they have two commitments.
 
-All of it is public knowledge: somebody who may write to the whole table can compute another chain. What shows that
-are checkpoints, signed with a key that the store does not have (see audit.marks).
+The algorithm uses no secret: an attacker with write access to the whole table can compute another valid chain.
+Checkpoints reveal that, because they are signed with a key that the store does not have (see audit.marks).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 from gateway.model.event import Entry
 
-GENESIS = bytes(32)  # what stands for the hash before the first row
+GENESIS = bytes(32)  # the "previous hash" of the first row
 SALT_BYTES = 16
 MAX_USER_AGENT = 512
 
 
 class Row(NamedTuple):
-    """A row as it is stored, its fields in the order of the table's columns. `id` is its number, from 1."""
+    """A row as stored, its fields in the order of the table's columns. `id` is its number, from 1."""
 
     id: int
     at: int
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
     @property
     def who(self) -> tuple[str, ...]:
-        """The personal fields of whom the row is about."""
+        """The personal fields of the row's subject."""
         return self.identifier, self.address, self.user_agent, self.personal
 
     @property
@@ -67,14 +67,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last row of the chain, or the one before the first that is still kept."""
+    """The number and hash of the chain's last row, or of the row before the first that is kept."""
 
     number: int = 0
     hash: bytes = GENESIS
 
 
 def extend(head: Head, entry: Entry, who_salt: bytes, actor_salt: bytes) -> Row:
-    """Return the row of `entry` that comes after `head`. The salts are random and used once."""
+    """Return the row of `entry` that comes after `head`. Its salts are random and used once."""
     personal, actor = dict(entry.personal), entry.actor
     row = Row(
         id=head.number + 1,
@@ -102,7 +102,7 @@ def extend(head: Head, entry: Entry, who_salt: bytes, actor_salt: bytes) -> Row:
 
 
 def is_whole(before: Head, rows: Iterable[Row]) -> bool:
-    """Whether `rows` follow each other, and the row `before`, as they were written."""
+    """Whether `rows` follow the row `before`, and each other, without a gap, and all are unchanged."""
     last = before
     for row in rows:
         if row.id != last.number + 1 or not is_intact(last.hash, row):
@@ -112,7 +112,7 @@ def is_whole(before: Head, rows: Iterable[Row]) -> bool:
 
 
 def link(previous: bytes, row: Row, number: int | None = None) -> bytes:
-    """Return the hash of `row` after the row with the hash `previous`, with its own or another `number`."""
+    """Return the hash of `row` after a row with the hash `previous`, with its own `number` or another one."""
     content = canonical(
         (
             row.id if number is None else number,
@@ -136,7 +136,7 @@ def commit(salt: bytes, fields: Sequence[str]) -> bytes:
 
 
 def is_committed(row: Row) -> bool:
-    """Whether the personal fields are those that were committed to, or were erased and are empty."""
+    """Whether the personal fields match their commitment, or were erased and are empty."""
     if row.who_salt is None:
         is_who = row.who == ("", "", "", "")
     else:
@@ -147,7 +147,7 @@ def is_committed(row: Row) -> bool:
 
 
 def is_intact(previous: bytes, row: Row) -> bool:
-    """Whether `row` is what it was when it came after the one with the hash `previous`."""
+    """Whether `row` is unchanged, given that it followed a row with the hash `previous`."""
     return link(previous, row) == row.hash and is_committed(row)
 
 
@@ -155,5 +155,5 @@ encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
 
 def canonical(values: Sequence[object]) -> bytes:
-    """Return `values` as a JSON array without spaces, in ASCII: one way to write it, whatever the text."""
+    """Return `values` as a JSON array without spaces, in ASCII: the one encoding that is hashed."""
     return encode(list(values)).encode("ascii")

@@ -1,12 +1,14 @@
-"""Floods are counted, not listed: what strangers can do without end takes rows by the minute and not by the try.
+"""Flood control of the audit log: events that strangers can trigger without limit are counted by the minute, not listed
+one by one.
 
-Theory. Each key (event, facts, whom, from where) has its first row at once. What follows within the minute is counted
-in `audit_counts`, in the transaction that would have written the row; so any number of workers count together, and a
-crash loses nothing. When the minute is over, a chore (`audit.keeping`) takes the count out and puts one row into the
-chain that says how many there were. Rows that are chained are never touched.
+Theory. The first event of each key (event, facts, identifier, address) gets a row at once. Further ones within the
+minute are counted in `audit_counts`, in the transaction that would have written the row: any number of workers add to
+the same count, and a crash loses nothing. When the minute is over, a chore (`audit.keeping`) removes the count and adds
+one row with the total to the chain. Rows that are chained are never changed.
 
-An attacker who makes up a new email for each try has a new key each time. So an address has a number of rows an hour
-for each event, and so has everybody together; beyond it, tries are counted under the address, or under the event alone.
+An attacker who makes up a new email for each try gets a new key each time. So the rows of each event are limited per
+hour, for one address and for all together. Beyond these limits, tries are counted under the address, or under the event
+alone.
 """
 
 from __future__ import annotations
@@ -39,23 +41,23 @@ from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 
 audit_counts = Table(
-    "audit_counts",  # what is counted rather than listed, until its minute is over
+    "audit_counts",  # events counted instead of listed, until their minute is over
     metadata,
     Column("key", String(64), primary_key=True),  # a SHA-256, in hexadecimal
     Column("since", BigInteger, primary_key=True, autoincrement=False),
     Column("times", Integer, nullable=False),
-    Column("entry", Text, nullable=False),  # what its row will say; "" for a count that is never told
+    Column("entry", Text, nullable=False),  # the row to write; "" for a count that gets no row
 )
 
 MINUTE, HOUR = 60, 3_600
 LISTED_FROM_ADDRESS = 120  # rows of one event in an hour
 LISTED_IN_ALL = 3_000
 SETTLED_AT_ONCE = 500
-# Refusals that cost the sender no try, so that no limit ends them.
+# Refusals that use up none of the sender's tries, so that no rate limit stops them.
 ENDLESS = frozenset(("locked", "blocked", "used", "expired", "superseded", "changed"))
-# Counted whatever became of it: the time that this takes would tell whether an email has an account.
+# Counted for every outcome: otherwise the response time would reveal whether an email has an account.
 ALIKE = frozenset((Event.PASSWORD_RESET_ASKED,))
-STEPS_LISTED = 10  # in a minute, of one account at one address: who knows the password can repeat the first step
+STEPS_LISTED = 10  # a minute, of one account at one address: with the password, the first step can be repeated
 
 
 async def is_listed(tx: Transaction, entry: Entry) -> bool:
@@ -77,7 +79,7 @@ async def is_listed(tx: Transaction, entry: Entry) -> bool:
 
 
 def listed_in_a_minute(entry: Entry) -> int | None:
-    """Return how many rows of the same key a minute has, or None where a limit sees to that."""
+    """Return how many rows a key may have in a minute, or None for events that a rate limit bounds."""
     if entry.event is Event.LOGIN_STEP:
         return STEPS_LISTED
     return 1 if entry.details.get("reason") in ENDLESS else None
@@ -97,9 +99,9 @@ def digest(*parts: str) -> str:
 
 
 async def add_one(tx: Transaction, key: str, since: int, told: Entry | None = None, *, begin: int = 1) -> int:
-    """Count under `key` in the time that began at `since` (UTC seconds), and return how many there are.
+    """Add one to the count of `key` in the period that began at `since` (UTC seconds), and return the count.
 
-    The first counts as `begin`. What is counted beyond 0 is told later as `told`, if that is given.
+    The first call sets it to `begin`. What is counted above 0 is later recorded as `told`, if that is given.
     """
     statement = upsert(tx, audit_counts).values(key=key, since=since, times=begin, entry=write(told) if told else "")
     statement = statement.on_conflict_do_update(
@@ -109,7 +111,7 @@ async def add_one(tx: Transaction, key: str, since: int, told: Entry | None = No
 
 
 def write(entry: Entry) -> str:
-    """Return what the row that tells the count will say of those who were counted."""
+    """Return, as JSON, the row that will report the count."""
     return json.dumps(
         {
             "event": entry.event.value,
@@ -124,9 +126,9 @@ def write(entry: Entry) -> str:
 
 
 async def take_settled(tx: Transaction, before: int, now: int) -> list[Entry] | None:
-    """Take out some of the counts of minutes that began before `before`; return their rows, None if there are no more.
+    """Remove some counts of minutes that began before `before`; return their rows, or None when there are no more.
 
-    The counts of hours are only forgotten. Of any number of workers that do this at once, each has others.
+    Hourly counts are deleted without a row. Workers that do this at once get different counts.
     """
     query = select(audit_counts).where(settled(before, now)).order_by(audit_counts.c.since, audit_counts.c.key)
     found = (await tx.execute(query.limit(SETTLED_AT_ONCE).with_for_update(skip_locked=True))).all()

@@ -17,7 +17,7 @@ from gateway.store import Store
 from gateway.throttle.slices import Slices
 from gateway.web.user_agents import label_all
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet treats a cell that begins with one of these as a formula
 
 
 class Format(StrEnum):
@@ -48,9 +48,9 @@ COLUMNS = (
 
 
 async def note_export(store: Store, wanted: Filter, form: Format, entry: Entry) -> None:
-    """Write down that the log is taken out, before the first row of it is; `entry` says by whom.
+    """Record the export in the audit log, before its first row is sent; `entry` says whose export it is.
 
-    Whom it was searched for is not written down: that would be the name of one person in the row of another.
+    The person who was searched for is not recorded: that would put one person's name into another person's row.
     """
     asked = {
         "event": wanted.event,
@@ -108,7 +108,7 @@ def shown(row: Row, device: str) -> Mapping[str, object]:
 
 
 def cell(value: object) -> str:
-    """Return a cell's text. What a spreadsheet would run gets an apostrophe in front, and is text to it."""
+    """Return a cell's text. An apostrophe in front keeps spreadsheets from running it as a formula (CSV injection)."""
     if value is None:
         return ""
     text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)

@@ -1,4 +1,4 @@
-"""What keeps the audit log over the years: checkpoints, removing what is old, erasing a person."""
+"""Maintenance of the audit log: checkpoints, retention and erasure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gateway.store import Store, Transaction
 log = get_logger("audit")
 
 CHECKPOINT_SECONDS = 3_600
-REMOVED_AT_ONCE = 1_000  # rows; others wait for as long as that takes
+REMOVED_AT_ONCE = 1_000  # rows: writers wait while these are removed
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many rows were about the person, and how many name the person as who did it."""
+    """The numbers of rows in which the person was the subject, and in which the person was the actor."""
 
     about: int
     by: int
@@ -43,7 +43,9 @@ class PostsMail(Protocol):
 
 
 class Keeper:
-    """`checkpoint_file` and `checkpoint_mail` say where else checkpoints go; "" is nowhere. `keep_days` 0: for ever."""
+    """Maintains the audit log. Checkpoints are also sent to `checkpoint_file` and `checkpoint_mail`, unless "".
+    `keep_days` 0 keeps rows for ever.
+    """
 
     def __init__(
         self,
@@ -63,10 +65,10 @@ class Keeper:
         self._keep_seconds = keep_days * 86_400
 
     async def checkpoint(self, now: int, *, at_once: bool = False) -> Mark | None:
-        """Sign how far the chain goes, if that has not been done for an hour; None if there is nothing new.
+        """Sign the chain's head, at most once an hour; returns None if it is not due or there is nothing new.
 
-        Of any number of workers that ask at once, one does it. Raises OSError if the file can't be written: the store
-        and the mail have the checkpoint by then.
+        Of workers that do this at once, one signs. Raises OSError if the file can't be written; by then the checkpoint
+        is in the store and in the mail.
         """
         async with self._store.reading() as tx:
             if not await self._is_due(tx, await rows.read_head(tx), now, at_once):
@@ -92,9 +94,9 @@ class Keeper:
         return head.number > last.number and (at_once or now >= last.at + CHECKPOINT_SECONDS)
 
     async def settle(self, now: int, *, at_once: bool = False) -> int:
-        """Write down what was counted in minutes that are over (see audit.counting); returns how many rows that took.
+        """Write rows for the counts of minutes that are over (see audit.counting); returns the number of rows.
 
-        `at_once`: also of the minute that is not over.
+        `at_once` includes the current minute.
         """
         settled, before = 0, now + 1 if at_once else now // counting.MINUTE * counting.MINUTE
         while True:
@@ -110,7 +112,7 @@ class Keeper:
                 settled += len(entries)
 
     async def trim(self, now: int) -> int:
-        """Remove rows that are older than is to be kept; a signed anchor takes their place. Returns how many."""
+        """Delete rows past their retention and put a signed anchor in their place. Returns how many."""
         if not self._keep_seconds:
             return 0
         removed = 0
@@ -133,7 +135,7 @@ class Keeper:
             if oldest is None or oldest.id >= first_kept:
                 return 0
             last = await rows.find(tx, min(first_kept, oldest.id + REMOVED_AT_ONCE) - 1)
-            if last is None:  # a gap: somebody else removed rows, and no anchor of ours may cover that up
+            if last is None:  # a gap: rows were removed by other means, which an anchor of ours must not cover up
                 return 0
             if not is_whole(
                 await self._before_oldest(tx), await rows.after(tx, oldest.id - 1, last.id + 1 - oldest.id)
@@ -148,15 +150,15 @@ class Keeper:
             return removed
 
     async def _before_oldest(self, tx: Transaction) -> Head:
-        """Return the end of what was removed before: an anchor must not cover up what was changed meanwhile."""
+        """Return the head that the oldest row must follow, so that an anchor never covers up rows changed meanwhile."""
         anchor = await marks.latest(tx, Kind.ANCHOR)
         return anchor.head if anchor is not None and self._signer.is_genuine(anchor) else Head()
 
     async def erase(self, identifier: str, account: str | None, by: str, now: int) -> Erased:
-        """Take all that is personal about somebody out of the log. That it was done is in the log."""
+        """Empty a person's personal data in the whole log, and record the erasure."""
         await self.settle(now, at_once=True)
         async with self._store.transaction(announce=False) as tx:
-            await rows.lock_head(tx)  # first, as `trim` does, which wants the same rows
+            await rows.lock_head(tx)  # first, as in `trim`, which locks the same rows
             erased = Erased(
                 await rows.erase_who(tx, identifier, account),
                 await rows.erase_actor(tx, identifier),
@@ -170,7 +172,7 @@ class Keeper:
 
 
 def append_line(path: str, line: str) -> None:
-    """Add a line to a file that only its owner may read. Raises OSError."""
+    """Append a line to a file that only its owner may read, and sync it. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, f"{line}\n".encode())

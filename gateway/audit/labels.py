@@ -1,4 +1,4 @@
-"""What happened, as people say it: a sentence for each event and outcome, in the language of the pages. Pure."""
+"""The sentence shown for each event and outcome, in the language of the page. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Labels = Mapping[str, str]
 
 
 def label_events(_: Callable[[str], str]) -> Labels:
-    """Return each event's sentence, the events in the order of their sentences. `_` translates."""
+    """Return each event's sentence, sorted by sentence. `_` translates."""
     labels = {
         Event.LOGIN: _("Signed in"),
         Event.LOGIN_FAILED: _("Password sign-in failed"),

@@ -1,8 +1,9 @@
-"""Signed marks of the chain: a row's number and hash, at a time, under a key that the store does not have.
+"""Signed marks of the chain: a row's number and hash at a time, signed with a key that the store does not have.
 
-A checkpoint says that the chain went at least so far, and how. Kept elsewhere (in a file, in a mailbox) it shows a tail
-that was cut off and a chain that was computed anew. An anchor says that the rows up to it were removed because they
-were old; the chain is verified from there. The two are signed as what they are: a checkpoint is no leave to remove.
+A checkpoint proves how far the chain went at a time, and with which hash. Copies kept elsewhere (in a file, in a
+mailbox) reveal a truncated tail and a chain that was recomputed. An anchor says that the rows up to it were removed
+because of their age; verification starts there. The kind is part of what is signed, so a checkpoint can't be used as an
+anchor.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`key` names the key that signed it; `at` is UTC seconds."""
+    """A signed mark. `key` names the key that signed it; `at` is UTC seconds."""
 
     kind: Kind
     number: int
@@ -61,7 +62,7 @@ class Mark:
         return Head(self.number, self.hash)
 
     def line(self) -> str:
-        """Return it as one line of JSON, for a file or a mail."""
+        """Return the mark as one line of JSON, for a file or a mail."""
         values = {
             "kind": self.kind.value,
             "number": self.number,
@@ -74,11 +75,11 @@ class Mark:
 
 
 class Unreadable(Exception):
-    """A line is no mark."""
+    """A line can't be parsed as a mark."""
 
 
 def read_line(line: str) -> Mark:
-    """Read what `Mark.line` wrote. Raises Unreadable."""
+    """Parse a line that `Mark.line` wrote. Raises Unreadable."""
     try:
         values = json.loads(line)
         return Mark(
@@ -94,12 +95,12 @@ def read_line(line: str) -> Mark:
 
 
 def read_lines(text: str) -> list[Mark]:
-    """Read the checkpoints of a file, which may be a mail with words around them. Raises Unreadable."""
+    """Parse the checkpoints in a file; other lines, such as those of a mail, are ignored. Raises Unreadable."""
     return [read_line(line.strip()) for line in text.splitlines() if line.strip().startswith("{")]
 
 
 class Signer:
-    """Signs with the first of `secrets`, knows the signatures of all."""
+    """Signs with the first of `secrets` and verifies signatures of all of them."""
 
     def __init__(self, secrets: Sequence[Secret[bytes]]) -> None:
         self._private = checkpoint_key(secrets[0])
@@ -123,7 +124,7 @@ class Signer:
         return mark.key == self._name
 
     def public_pem(self) -> str:
-        """Return the public key with which anybody checks what is signed from now on."""
+        """Return the public key, in PEM, that verifies everything signed from now on."""
         return pem_of(self._private)
 
 
@@ -136,12 +137,12 @@ def name_of(key: Ed25519PublicKey) -> str:
 
 
 def message(kind: Kind, head: Head, at: int) -> bytes:
-    """Return what is signed: five lines of ASCII, the last without an end."""
+    """Return the bytes that are signed: five lines of ASCII, the last without a line break."""
     return f"otium-gateway audit 1\n{kind.value}\n{head.number}\n{head.hash.hex()}\n{at}".encode("ascii")
 
 
 async def add(tx: Transaction, mark: Mark) -> bool:
-    """Return whether it was not there yet."""
+    """Store the mark. Returns False if it was stored already."""
     statement = upsert(tx, audit_marks).values(
         kind=mark.kind.value, number=mark.number, hash=mark.hash, at=mark.at, key=mark.key, signature=mark.signature
     )
@@ -160,12 +161,14 @@ async def list_all(tx: Transaction) -> list[Mark]:
 
 
 async def forget_before(tx: Transaction, number: int) -> None:
-    """Remove the marks of rows that are not kept any more."""
+    """Delete the marks of rows that are no longer kept."""
     await tx.execute(delete(audit_marks).where(audit_marks.c.number < number))
 
 
 async def sign_anew(tx: Transaction, signer: Signer) -> int:
-    """Sign with the newest key what another one signed; returns how much. What is not genuine stays as it is."""
+    """Sign with the newest key what an older one signed; returns how many. Marks with a bad signature are left as they
+    are.
+    """
     stale = [mark for mark in await list_all(tx) if not signer.is_current(mark) and signer.is_genuine(mark)]
     for fresh in resigned(stale, signer):
         statement = update(audit_marks).where(

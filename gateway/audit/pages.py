@@ -1,4 +1,4 @@
-"""/admin/audit for a tenant's admin, /ops/audit for the owner: the log, filtered, drawn, and taken out."""
+"""The audit log's pages, /admin/audit for a tenant's admin and /ops/audit for the owner: search, chart and export."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROWS_A_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row as it is shown. `device` is "" where no browser did it."""
+    """A row as shown. `device` is "" if the event did not come from a browser."""
 
     row: Row
     device: str
@@ -43,9 +43,9 @@ class Needs(Platform, Protocol):
 
 
 class AuditPages:
-    """The same pages twice: `is_owners` shows every tenant, the other only that of who is looking.
+    """The log's pages. With `is_owners` they show every tenant, else only the viewer's own.
 
-    `name` is what the route of the log is called.
+    `name` is the name of the log's route.
     """
 
     def __init__(self, needs: Needs, *, name: str, is_owners: bool) -> None:
@@ -55,7 +55,9 @@ class AuditPages:
         self._is_owners = is_owners
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET: `event`, `outcome`, `person`, `address`, `since`, `until`, `words`, `tenant`, and `before`, a place."""
+        """GET: `event`, `outcome`, `person`, `address`, `since`, `until`, `words`, `tenant`, and `before`, a place in
+        the log.
+        """
         asked = self._asked(request.query, signed_in_of(request))
         if asked.wrong:
             return await self._page(request, asked, None, None, status=422)
@@ -66,7 +68,7 @@ class AuditPages:
         return await self._page(request, asked, found, drawn)
 
     async def export(self, request: web.Request) -> web.StreamResponse:
-        """POST: the same fields, and `format`: the whole of what they ask for, streamed."""
+        """POST: the same fields and `format`. Streams every row that matches."""
         form = await read_form(request)
         session, now = signed_in_of(request), visit_of(request).now
         asked = self._asked(form.fields, session)

@@ -1,7 +1,7 @@
-"""Sign-ins, failures and lockouts over time, by tenant and by address: what is counted, and how it is drawn.
+"""The chart of sign-ins, failures and lockouts over time, and of failures by tenant and by address.
 
-What is counted is what the filter's tenant, person, address and time ask for, in the last week if no time is given.
-Counts over time come from an index alone; those by tenant and address from the latest COUNTED failures.
+It counts the rows that match the filter's tenant, person, address and time, by default those of the last week. Counts
+over time are read from an index alone; counts by tenant and address come from the latest COUNTED failures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SERIES_OF = {event.value: name for name, events in SERIES.items() for event in e
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A count from `at` on, UTC seconds; `x` and `height` are in hundredths of the picture."""
+    """A bar: the count of the slot that begins at `at`, UTC seconds. `x` and `height` are hundredths of the chart."""
 
     at: int
     count: int
@@ -46,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One series; `most` is the highest bar's count."""
+    """One series; `most` is the count of its highest bar."""
 
     name: str
     bars: tuple[Bar, ...]
@@ -57,7 +57,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many failures were of one tenant or address; `part` is in hundredths of the largest."""
+    """The number of failures of one tenant or address; `part` is in hundredths of the largest."""
 
     name: str
     count: int
@@ -66,7 +66,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`since` to `until` in UTC seconds, in slots of `width` seconds. `is_partly`: older failures were not counted."""
+    """The whole chart: `since` to `until` in UTC seconds, in slots of `width` seconds. With `is_partly`, older failures
+    were not counted.
+    """
 
     since: int
     until: int
@@ -78,7 +80,7 @@ class Picture:
 
     @property
     def table(self) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """The slots in which anything happened, the latest first, each with its counts."""
+        """The slots that have any events, latest first, each with its counts."""
         for bars in reversed(list(zip(*(chart.bars for chart in self.charts), strict=True))):
             if any(bar.count for bar in bars):
                 yield bars[0].at, tuple(bar.count for bar in bars)
@@ -89,7 +91,7 @@ async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
     counts = await count(tx, wanted, since, until, width)
     failures = await failed(tx, wanted, since, until)
     is_partly = len(failures) == COUNTED
-    # What was counted by the minute and not listed is added to all of them.
+    # Events that were counted by the minute instead of listed are added to every count.
     more = [row for row in await repeated(tx, *within(wanted, since, until)) if row.of in SERIES_OF]
     for row in more:
         counts[SERIES_OF[row.of], (row.at - since) // width] += row.times
@@ -106,7 +108,7 @@ async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
 
 
 def span_of(wanted: Filter, now: int) -> tuple[int, int, int]:
-    """Return from when until when to count, and in slots of how many seconds."""
+    """Return the start and the end of the time to count, and the width of a slot in seconds."""
     until = min(wanted.until or now + 1, now + 1)
     since = min(wanted.since if wanted.since is not None else until - USUAL_SECONDS, until - 1)
     since = max(since, until - LONGEST_SECONDS)
@@ -115,7 +117,7 @@ def span_of(wanted: Filter, now: int) -> tuple[int, int, int]:
 
 
 async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Counter[tuple[str, int]]:
-    """Return how often each series happened in each slot."""
+    """Return the number of events of each series in each slot."""
     if wanted.person or wanted.address:
         return await count_few(tx, wanted, since, until, width)
     slots = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
@@ -137,7 +139,7 @@ async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: 
 
 
 async def count_few(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Counter[tuple[str, int]]:
-    """The same for a person or an address: of the latest rows."""
+    """Count the same for one person or address, from the latest rows."""
     query = select(audit.c.event, audit.c.at).where(*within(wanted, since, until))
     counts: Counter[tuple[str, int]] = Counter()
     for row in await tx.execute(query.order_by(audit.c.at.desc()).limit(COUNTED)):
@@ -187,7 +189,7 @@ def chart(name: str, counts: Mapping[tuple[str, int], int], since: int, until: i
 
 
 def height_of(times: int, most: int) -> float:
-    """Return the height of a bar. What happened at all can be seen."""
+    """Return the height of a bar; a count above 0 is always visible."""
     return max(3.0, 100 * times / most) if times else 0.0
 
 

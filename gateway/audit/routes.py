@@ -1,4 +1,4 @@
-"""The audit log's pages: an admin's, about their own tenant, and the owner's, about all of them."""
+"""The routes of the audit log's pages: an admin's, for their own tenant, and the owner's, for all tenants."""
 
 from __future__ import annotations
 

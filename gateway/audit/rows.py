@@ -1,7 +1,7 @@
-"""The audit log in the store. A row is written in the transaction of what it tells, or neither happens.
+"""The audit log in the store. A row is written in the transaction of the event it records, so both happen or neither.
 
-The rows of a transaction are chained right before its commit. To chain is to lock the one row of `audit_head`: writers
-on any number of machines come one after the other there, each for the length of a commit.
+The rows of a transaction are chained right before its commit, which locks the single row of `audit_head`. Writers on
+all nodes queue for that lock, each for the length of a commit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.store.stored import AS_IT_WAS, Kept, Stored
 audit_head = Table(
     "audit_head",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # one row, 1: whoever adds to the chain locks it
+    Column("id", Integer, primary_key=True, autoincrement=False),  # a single row, 1: the lock for adding to the chain
     Column("number", BigInteger, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
 )
@@ -35,12 +35,14 @@ MOST_REPEATED = 5_000
 
 
 async def record(tx: Transaction, entry: Entry) -> None:
-    """Have `entry` written when `tx` is committed. It stands at the end of the chain then, and can't be read before."""
+    """Queue `entry`, which is written when `tx` commits. It goes to the end of the chain then, and can't be read
+    before.
+    """
     tx.do_last(append, entry)
 
 
 async def record_or_count(tx: Transaction, entry: Entry) -> None:
-    """The same for what anybody can make happen as often as they like: of a flood, only the first ones are written."""
+    """Do the same for events that can be triggered without limit: of a flood, only the first ones get rows."""
     tx.do_last(append, Countable(entry))
 
 
@@ -50,7 +52,7 @@ class Countable:
 
 
 async def append(tx: Transaction, given: Sequence[Entry | Countable]) -> None:
-    """Put entries at the end of the chain, in one go. Counts are made before: the chain's head is locked last."""
+    """Append entries to the chain, all at once. Counts are written before: the chain's head is locked last."""
     entries: list[Entry] = []
     for item in given:
         if isinstance(item, Entry):
@@ -70,7 +72,7 @@ async def append(tx: Transaction, given: Sequence[Entry | Countable]) -> None:
 
 
 async def lock_head(tx: Transaction) -> Head:
-    """Return the last row's number and hash; nobody else adds to the chain until the transaction ends."""
+    """Return the last row's number and hash, and lock the chain against other writers until the transaction ends."""
     query = select(audit_head.c.number, audit_head.c.hash).with_for_update()
     return Head(*(await tx.execute(query)).one())
 
@@ -85,13 +87,13 @@ async def find(tx: Transaction, number: int) -> Row | None:
 
 
 async def after(tx: Transaction, number: int, limit: int) -> list[Row]:
-    """Return the rows that follow the one with that number, in the order of the chain."""
+    """Return the rows after the row `number`, in the order of the chain."""
     query = select(audit).where(audit.c.id > number).order_by(audit.c.id).limit(limit)
     return [Row._make(row) for row in await tx.execute(query)]
 
 
 async def recent(tx: Transaction, limit: int, tenant: str | None = None) -> list[Entry]:
-    """Return the latest entries, the newest first; those of one tenant if it is given."""
+    """Return the latest entries, newest first; those of one tenant if it is given."""
     query = select(audit).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
     if tenant is not None:
         query = query.where(audit.c.tenant == tenant)
@@ -99,7 +101,7 @@ async def recent(tx: Transaction, limit: int, tenant: str | None = None) -> list
 
 
 class Repeated(NamedTuple):
-    """What was counted in a minute: `times` more of the event `of`. `identifier` and `address` are "" if of many."""
+    """Events counted in a minute: `times` more of the event `of`. `identifier` and `address` are "" if they vary."""
 
     of: Event
     times: int
@@ -110,7 +112,7 @@ class Repeated(NamedTuple):
 
 
 async def repeated(tx: Transaction, *conditions: ColumnElement[bool]) -> list[Repeated]:
-    """Return the counts that stand in the log, the latest first, at most MOST_REPEATED of them."""
+    """Return the counts in the log, latest first, at most MOST_REPEATED of them."""
     columns = (audit.c.details, audit.c.at, audit.c.tenant, audit.c.identifier, audit.c.address)
     query = select(*columns).where(audit.c.event == Event.REPEATED.value, *conditions)
     found = await tx.execute(query.order_by(audit.c.at.desc()).limit(MOST_REPEATED))
@@ -138,18 +140,18 @@ def entry_of_row(row: Row) -> Entry:
 
 
 def details_of(row: Row) -> dict[str, str | int | bool]:
-    """Return all details that are still there, with who did it as `by`."""
+    """Return all details that were not erased, with the actor as `by`."""
     details: dict[str, str | int | bool] = {ACTOR: row.actor} if row.actor else {}
     return {**details, **json.loads(row.details), **(json.loads(row.personal) if row.personal else {})}
 
 
-# Taking away.
+# Removal and erasure.
 
 
 async def erase_who(tx: Transaction, identifier: str, account: str | None) -> int:
-    """Empty the personal fields of all rows about somebody; returns how many there were.
+    """Empty the personal fields of all rows about a person; returns how many rows there were.
 
-    Somebody is whoever had this email, and every account that ever was seen with it.
+    These are the rows with the person's email, and those of every account ever recorded with it.
     """
     accounts = select(audit.c.account).where(audit.c.identifier == identifier, audit.c.account.is_not(None)).distinct()
     known = {*(await tx.execute(accounts)).scalars(), *([account] if account else [])}
@@ -162,7 +164,7 @@ async def erase_who(tx: Transaction, identifier: str, account: str | None) -> in
 
 
 async def erase_actor(tx: Transaction, identifier: str) -> int:
-    """Take a name out of the rows of what that person did to others; returns how many there were."""
+    """Empty the actor's name in the rows of what that person did to others; returns how many rows there were."""
     statement = update(audit).where(audit.c.actor == identifier, audit.c.actor_salt.is_not(None))
     return (await tx.execute(statement.values(actor="", actor_salt=None))).rowcount
 
@@ -179,7 +181,7 @@ async def first_since(tx: Transaction, at: int) -> int | None:
 
 
 async def remove_through(tx: Transaction, number: int) -> int:
-    """Remove the rows up to that number; returns how many there were."""
+    """Delete the rows up to this number, and including it; returns how many there were."""
     return (await tx.execute(delete(audit).where(audit.c.id <= number))).rowcount
 
 

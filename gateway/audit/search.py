@@ -1,9 +1,9 @@
-"""Finds rows of the log: any filter, newest first, page by page, over millions of rows.
+"""Searches the log: any filter, newest first, page by page, over millions of rows.
 
-Theory. A page is found by one index: that of the most telling filter there is (person, address, event, tenant), in the
-order of time. What the other filters ask for is looked at row by row, through at most LOOKED_AT rows a page. So a page
-takes a bounded time whatever is asked for. If it is not full by then, it says how far back it has looked, and the next
-one goes on from there. Pages begin at a row and not at a count: what is added meanwhile moves nothing.
+Theory. Each page is read through one index, in the order of time: that of the most selective filter given (person,
+address, event, tenant). The other filters are applied row by row, to at most LOOKED_AT rows a page, so a page takes a
+bounded time for any search. If the page is not full by then, it says how far back it searched, and the next one
+continues from there. Pages begin at a row and not at an offset, so rows added meanwhile shift nothing.
 
 The tenant is part of the query itself: an admin's filter can only narrow it.
 """
@@ -27,7 +27,7 @@ EXPORTED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the order of time: right after the row `number`, which was written at `at`."""
+    """A position in the order of time: right after the row `number`, which was written at `at`."""
 
     at: int
     number: int
@@ -46,9 +46,9 @@ def read_place(text: str) -> Place | None:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is asked for; None or "" asks for nothing. `since` and `until` are UTC seconds, `until` is not included.
+    """A search. None or "" means any. `since` and `until` are UTC seconds, `until` is not included.
 
-    `person` is an email: of whom a row is about, or of who did it. `words` may stand anywhere in a row's texts.
+    `person` is the email of a row's subject or actor. `words` may appear anywhere in a row's texts.
     """
 
     tenant: str | None = None
@@ -63,7 +63,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows, newest first. `older`: where the next page begins. Not `is_full`: there may be more, further back."""
+    """One page of rows, newest first; the next one begins at `older`. If not `is_full`, there may be more matches
+    further back.
+    """
 
     rows: list[Row]
     older: Place | None
@@ -71,7 +73,7 @@ class Page:
 
 
 async def find(tx: Transaction, wanted: Filter, before: Place | None, limit: int) -> Page:
-    """Return up to `limit` rows that come before the place `before`."""
+    """Return up to `limit` matching rows that come before the place `before`."""
     looked_at = candidates(wanted, before)
     query = matching(looked_at, wanted).limit(limit + 1)
     found = [Row._make(row) for row in await tx.execute(query)]
@@ -83,7 +85,7 @@ async def find(tx: Transaction, wanted: Filter, before: Place | None, limit: int
 
 
 async def find_all(store: Store, wanted: Filter) -> AsyncIterator[list[Row]]:
-    """Yield every row that is asked for, newest first, some at a time."""
+    """Yield every matching row, newest first, some at a time."""
     before: Place | None = None
     while True:
         async with store.reading() as tx:
@@ -96,7 +98,7 @@ async def find_all(store: Store, wanted: Filter) -> AsyncIterator[list[Row]]:
 
 
 def candidates(wanted: Filter, before: Place | None) -> Select[Any]:
-    """Return the query for the rows that are looked at: those of one index, as many as a page may look at."""
+    """Return the query for the candidate rows: those of one index, as many as a page may examine."""
     if wanted.person:
         columns = (audit.c.identifier, audit.c.actor)
         either = (
@@ -114,7 +116,7 @@ def candidates(wanted: Filter, before: Place | None) -> Select[Any]:
 
 
 def is_of(tenant: str | None) -> ColumnElement[bool]:
-    """Ask for a tenant's rows where another index is the better one: written like this, its own can't be taken."""
+    """Return the condition for a tenant's rows, written so that the database can't choose the tenant's index."""
     return true() if tenant is None else func.coalesce(audit.c.tenant, "") == tenant
 
 
@@ -131,7 +133,7 @@ def narrowed(condition: ColumnElement[bool], wanted: Filter, before: Place | Non
 
 
 def matching(looked_at: Select[Any], wanted: Filter) -> Select[Any]:
-    """Return the query for what of the rows looked at is asked for."""
+    """Return the query for the candidate rows that match the filter."""
     inner = looked_at.subquery("looked_at")
     query = select(audit).join(inner, audit.c.id == inner.c.id).order_by(inner.c.at.desc(), inner.c.id.desc())
     if wanted.tenant is not None:
@@ -148,7 +150,7 @@ def matching(looked_at: Select[Any], wanted: Filter) -> Select[Any]:
 
 
 def words_of_row() -> ColumnElement[str]:
-    """Return all that a person may search for in a row, as one text."""
+    """Return everything in a row that can be searched for, as one text."""
     texts = (
         audit.c.actor,
         audit.c.address,
@@ -166,7 +168,7 @@ def words_of_row() -> ColumnElement[str]:
 
 
 async def end_of(tx: Transaction, looked_at: Select[Any]) -> Place | None:
-    """Return the last row looked at, if there are more behind it."""
+    """Return the place of the last row examined, if there are more behind it."""
     inner = looked_at.subquery("looked_at")
     count, at = (await tx.execute(select(func.count(), func.min(inner.c.at)).select_from(inner))).one()
     if count < LOOKED_AT:

@@ -1,7 +1,7 @@
-"""Verifies the chain from its first row to its last, and names the first thing that is wrong.
+"""Verifies the chain from its first row to its last, and reports the first row that is wrong.
 
-It is read in pieces, in the order of the numbers: memory stays flat and no writer is held up. What removes old rows
-meanwhile moves the anchor, and verifying goes on from there.
+The chain is read in pieces, in the order of the numbers, so memory stays flat and writers are not blocked. If old rows
+are removed meanwhile, the anchor moves and verification continues from there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Wrong(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """`number` is that of the first bad row; `more` says what else is known."""
+    """The first bad row: its `number`; `more` adds what else is known."""
 
     number: int
     wrong: Wrong
@@ -46,7 +46,9 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The chain is whole from the row after `start` to `end`. `erased`: how many people's fields were emptied."""
+    """The chain is intact from the row after `start` to `end`. `erased` is the number of people whose fields were
+    emptied.
+    """
 
     start: int
     end: Head
@@ -56,7 +58,10 @@ class Whole:
 
 
 class Verifier:
-    """`kept` are checkpoints that were kept elsewhere. `progress` is told how many rows were read, and of how many."""
+    """Verifies the chain against the stored marks and `kept`, the checkpoints that were kept elsewhere.
+
+    `progress` is called with the number of rows read so far and the number of all rows.
+    """
 
     def __init__(
         self,
@@ -69,15 +74,15 @@ class Verifier:
         self._signer = signer
         self._kept = list(kept)
         self._progress = progress
-        self._expected: dict[int, bytes] = {}  # by number, what checkpoints saw there
+        self._expected: dict[int, bytes] = {}  # by number: the hash that a checkpoint has for it
         self._last = Head()
         self._rows = 0
-        self._erased: list[int] = []  # the first, for its name
+        self._erased: list[int] = []  # the first of them, because the summary names it
         self._erased_count = 0
         self._told_count = 0
 
     async def run(self) -> Whole | Broken:
-        """Raises StoreUnavailable."""
+        """Verify the whole chain. Raises StoreUnavailable."""
         async with self._store.reading() as tx:
             given = [*await marks.list_all(tx), *self._kept]
         forged = next((mark for mark in given if not self._signer.is_genuine(mark)), None)
@@ -102,14 +107,14 @@ class Verifier:
             self._progress(self._rows, end.number - start)
 
     async def _start(self) -> None:
-        """Begin after the rows that were removed for their age."""
+        """Start after the rows that were removed because of their age."""
         async with self._store.reading() as tx:
             anchor = await marks.latest(tx, Kind.ANCHOR)
         if anchor is not None and anchor.number > self._last.number and self._signer.is_genuine(anchor):
             self._last = anchor.head
 
     async def _look(self, row: Row) -> Broken | None:
-        """Return what is wrong with the next row."""
+        """Return what is wrong with the next row, or None."""
         if row.id != self._last.number + 1:
             await self._start()
             if row.id <= self._last.number:
@@ -137,7 +142,7 @@ class Verifier:
             self._told_count += int(rows.details_of(row).get("rows", 0))
 
     async def _judge_changed(self, row: Row) -> Broken:
-        """Look for the row that belongs here: another one that this place's hash, or its own, was made of."""
+        """Tell a moved row from a changed one: search the rest of the chain, by hash, for the row that belongs here."""
         at = self._last.number
         while True:
             async with self._store.reading() as tx:
