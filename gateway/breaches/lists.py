@@ -1,12 +1,12 @@
 """Lists of breached passwords in the format of Have I Been Pwned: a sorted file, or a folder of ranges.
 
-A range is what begins with the same five hexadecimal digits of the password's SHA-1; its lines are the other 35 digits,
-a colon, and how often the password was seen. A folder holds a file for each range, named by the five digits, with or
-without `.txt`. A file holds whole lines of forty digits for all of them, sorted.
-See https://haveibeenpwned.com/API/v3#PwnedPasswords.
+A range contains the passwords whose SHA-1 begins with the same five hexadecimal digits; each of its lines has the other
+35 digits, a colon, and how often the password was seen. A folder has a file for each range, named by the five digits,
+with or without `.txt`. A single file has whole lines of forty digits for all ranges, sorted. See
+https://haveibeenpwned.com/API/v3#PwnedPasswords.
 
-Nothing is loaded whole: of a folder one small file is read, and in a file the line is looked for by halving. Either is
-looked at when it is opened, because a wrong list would find nothing and say nothing.
+No list is loaded whole: from a folder one small file is read, and a single file is searched by bisection. Both are
+checked when they are opened, because a list in the wrong format would silently match nothing.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ LINE = re.compile(rb"[0-9A-Fa-f]{40}(?::\d+)?\s*")
 
 
 class NoBreachList(ValueError):
-    """What should be a list is none; the message says why, and what would do."""
+    """The path is not a breach list; the message says why, and what to do."""
 
 
 class BreachList(Protocol):
-    """A list on this machine. `holds` may read from disk; raises OSError."""
+    """A list on this machine. `holds` may read from disk and raise OSError."""
 
     def holds(self, digest: str) -> bool: ...
 
 
 def digest_of(password: str) -> str:
-    """Return SHA-1 in upper-case hexadecimal, the name under which the lists know a password."""
+    """Return the SHA-1 in upper-case hexadecimal, the form in which the lists store a password."""
     return hashlib.sha1(password.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest().upper()
 
 
 def open_list(path: str) -> BreachList | None:
-    """Return the list at `path`, or None for "". Raises NoBreachList."""
+    """Open the list at `path`; None for "". Raises NoBreachList."""
     if not path:
         return None
     where = Path(path)
@@ -65,7 +65,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Look at lines from everywhere: there are lists of other digests, and lists that are sorted by count."""
+    """Check lines from all over the file: some lists have other digests, some are sorted by count."""
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         found = [next_line(file.fileno(), size * at // SAMPLES) for at in range(SAMPLES)]
@@ -103,10 +103,10 @@ class BreachFile:
         self._path = path
 
     def holds(self, digest: str) -> bool:
-        """Halve until few bytes are left, and read those."""
+        """Bisect until few bytes are left, and search those."""
         wanted = digest.encode("ascii")
         with self._path.open("rb", buffering=0) as file:
-            low, high = 0, os.fstat(file.fileno()).st_size  # the line, if it is there, begins in [low, high)
+            low, high = 0, os.fstat(file.fileno()).st_size  # the line, if it exists, begins in [low, high)
             while high - low > BLOCK_BYTES:
                 middle = (low + high) // 2
                 begins, line = next_line(file.fileno(), middle)
@@ -121,19 +121,19 @@ class BreachFile:
 
 
 def next_line(descriptor: int, at: int) -> tuple[int, bytes]:
-    """Return where the first line that begins after the byte `at` begins, and the line without its end."""
+    """Return where the first line that begins after byte `at` begins, and the line without its end."""
     piece = os.pread(descriptor, 2 * MAX_LINE_BYTES, at)
     _, _, rest = piece.partition(b"\n")
     return at + len(piece) - len(rest), rest.partition(b"\n")[0]
 
 
 def split(digest: str) -> tuple[str, bytes]:
-    """Return the digits that name a range, and those that stand in it."""
+    """Return the digits that name the range, and those listed in it."""
     return digest[:PREFIX_DIGITS], digest[PREFIX_DIGITS:].encode("ascii")
 
 
 def is_listed(lines: bytes, wanted: bytes) -> bool:
-    """Whether a line is about the wanted digits. Padding is, too, but says 0."""
+    """Whether a line has the wanted digits. Padding lines have a count of 0 and don't match."""
     for line in lines.splitlines():
         digits, _, count = line.strip().partition(b":")
         if digits.upper() == wanted:

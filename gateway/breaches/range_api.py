@@ -17,7 +17,7 @@ RANGE = re.compile(rb"(?:[0-9A-Fa-f]{35}:\d+(?:\r?\n|$))+")
 
 
 class BreachAPI:
-    """The range API: it learns five digits of the digest, and answers with ranges padded to hide which one it was."""
+    """The range API. It receives five digits of the digest, and its answers are padded to hide which range it was."""
 
     def __init__(self, address: str, *, seconds: float = API_SECONDS) -> None:
         self._address = address.rstrip("/")
@@ -42,7 +42,7 @@ class BreachAPI:
 
 
 async def read(content: aiohttp.StreamReader) -> bytes:
-    """Return all of an answer, or nothing of one that is too long for a range."""
+    """Return the whole body of a response, or nothing if it is too long for a range."""
     body = bytearray()
     async for piece in content.iter_any():
         body += piece
