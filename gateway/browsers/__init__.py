@@ -1,1 +1,1 @@
-"""Browsers: who signed in last in each, and what the application keeps there."""
+"""Browsers: the last account signed in to each, and the cookies that the application sets there."""

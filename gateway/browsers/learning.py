@@ -1,7 +1,7 @@
-"""Learns which cookies the application sets in which browser, from its answers as they pass.
+"""Learns which cookies the application sets in which browser, from its responses as they pass.
 
-An answer does not wait until the store has it: that takes some milliseconds, and the next person at this browser
-longer. What a worker has seen before costs a look at a bounded memory.
+A response does not wait until they are stored: that takes some milliseconds, and the next person takes longer to sign
+in to this browser. Cookies that a worker has seen before cost one lookup in a bounded set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_WAITING = 2_000
 
 
 class CookieLearner:
-    """Of one worker."""
+    """Learns cookies for one worker."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class CookieLearner:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, inbound: Inbound, lines: list[bytes]) -> None:
-        """Note what an answer to `inbound` sets; `lines` are all its field lines."""
+        """Note the cookies that the response to `inbound` sets; `lines` are all its header lines."""
         if inbound.browser_key is None:
             return
         path = inbound.target.partition(b"?")[0].decode("ascii")
@@ -52,14 +52,14 @@ class CookieLearner:
         try:
             await self.flush()
         except StoreUnavailable as error:
-            log.warning("store_unavailable", reason=str(error))  # the next flush writes it
+            log.warning("store_unavailable", reason=str(error))  # the next flush writes them
         except Exception:
             log.exception("cookies_not_noted")
         finally:
             self._writing = None
 
     async def flush(self) -> None:
-        """Write what waits. Raises StoreUnavailable, and then it goes on waiting."""
+        """Store the cookies that wait. Raises StoreUnavailable, and then they stay queued."""
         while self._waiting:
             key, _ = next(iter(self._waiting))
             cookies = [cookie for of, cookie in self._waiting if of == key]

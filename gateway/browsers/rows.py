@@ -1,4 +1,4 @@
-"""Browsers in the store: the SHA-256 of each one's cookie, who signed in there last, and what the application set."""
+"""Browsers in the store: the SHA-256 of each one's cookie, its last account, and the cookies the application set."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ browsers = Table(
     "browsers",
     metadata,
     Column("key", LargeBinary(32), primary_key=True),  # SHA-256 of its cookie
-    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),  # signed in last
-    Column("seen_at", BigInteger, nullable=False, index=True),  # signed in then
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),  # the last one
+    Column("seen_at", BigInteger, nullable=False, index=True),  # when it signed in
 )
 
 browser_cookies = Table(
@@ -37,7 +37,7 @@ MAX_COOKIES = 100  # of one browser
 
 
 class Former(Enum):
-    """Who had signed in before in a browser."""
+    """Whether the account that signed in before in a browser is the same one."""
 
     SAME = "the same person"
     OTHER = "another person"
@@ -46,9 +46,9 @@ class Former(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody has signed in. `token` is the cookie's value for a browser that gets a new one.
+    """The result of a sign-in for its browser. `token` is the cookie's value for a browser that gets a new one.
 
-    `learnt` are the cookies that the application had set for `former`, where that is another person.
+    `learnt` are the cookies that the application had set for `former`, if that is another account.
     """
 
     former: Former
@@ -57,10 +57,11 @@ class Arrival:
 
 
 async def arrive(tx: Transaction, key: bytes | None, account: str, last_session: str | None, now: int) -> Arrival:
-    """Note that `account` has signed in in the browser of `key`. `last_session` is whose session it came with.
+    """Record that `account` signed in, in the browser of `key`. `last_session` is the account of the session that the
+    request came with.
 
-    A browser that changes hands becomes another one, with another cookie. If the answer never arrives, the browser is
-    still what it was, and the next sign-in finds it so.
+    When another account signs in, the browser gets a new cookie and counts as a new browser. If the response never
+    arrives, the browser keeps its old cookie, and the next sign-in does this again.
     """
     last = await last_account(tx, key)
     if key is not None and last == account:
@@ -83,7 +84,7 @@ async def last_account(tx: Transaction, key: bytes | None) -> str | None:
 
 
 async def learnt(tx: Transaction, key: bytes | None) -> tuple[AppCookie, ...]:
-    """Return the application's cookies in a browser, always in the same order."""
+    """Return the application's cookies in a browser, in a fixed order."""
     if key is None:
         return ()
     table = browser_cookies.c
@@ -92,7 +93,7 @@ async def learnt(tx: Transaction, key: bytes | None) -> tuple[AppCookie, ...]:
 
 
 async def learn(tx: Transaction, key: bytes, cookies: Iterable[AppCookie]) -> None:
-    """Remember cookies of a known browser, as many as there is room for."""
+    """Store cookies of a known browser, up to the limit."""
     if await last_account(tx, key) is None:
         return
     count = select(func.count()).where(browser_cookies.c.browser == key)
