@@ -1,10 +1,10 @@
 """Composes mails: one layout, plain text and HTML, every text translatable.
 
-A mail `name` is two templates, `mail/<name>.txt` with the block `subject`, and `mail/<name>.html`. Both say the same
-in the same words. Nothing is loaded from anywhere when a mail is opened: no image, no font, nothing that counts.
+A mail `name` has two templates, `mail/<name>.txt` with the block `subject`, and `mail/<name>.html`. Both have the same
+words. Opening a mail loads nothing from anywhere: no image, no font, no tracking pixel.
 
-What goes into a mail was partly chosen by strangers, like the name that a browser gives itself. So every text is
-put on one line before a template sees it: it can't begin a header, nor a paragraph of its own in the plain text.
+Some of the values in a mail are chosen by strangers, like the name that a browser gives itself. So every value is put
+on one line before a template sees it: it can't begin a header, nor a paragraph of its own in the plain text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gateway.settings.places import LOCALES, TEMPLATES
 
 MAX_SUBJECT = 150  # characters
 ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\"(),:;<>@\[\\\]]+@[A-Za-z0-9.-]+")
-JOINERS = "\u200c\u200d"  # no printable characters to Python, but parts of Persian names and of emoji
+JOINERS = "\u200c\u200d"  # unprintable to Python, but used in Persian names and in emoji
 BLANK_LINES = re.compile(r"\n\s*\n")
 
 
@@ -38,7 +38,7 @@ class Composer:
         self._environment = environment_of(one_line(product), accent, support, language, public_url)
 
     def warm_up(self) -> None:
-        """Compile every template, which takes some milliseconds each. For a thread, before the first mail."""
+        """Compile every template, some milliseconds each. To be run in a thread, before the first mail."""
         for name in self._environment.list_templates(filter_func=lambda name: name.startswith("mail/")):
             self._environment.get_template(name)
 
@@ -60,22 +60,22 @@ class Composer:
         message["Subject"] = subject
         message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         message["Message-ID"] = message_id
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no out-of-office reply comes back
-        # Quoted-printable passes through every server as it is, and what was signed by DKIM stays true.
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: suppresses out-of-office replies
+        # Quoted-printable passes through every server unchanged, so that a DKIM signature stays valid.
         message.set_content(paragraphs(in_text.render(shown)), cte="quoted-printable")
         html = in_html.render(shown, subject=subject).strip()
         message.add_alternative(f"{html}\n", subtype="html", cte="quoted-printable")
         return message
 
     def message_id(self, mail_id: str) -> str:
-        """Return the Message-ID of a mail: always the same one for the same `mail_id`."""
+        """Return the Message-ID of a mail; the same `mail_id` always gives the same one."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"<{mail_id}@{host}>"
 
 
 @cache
 def environment_of(product: str, accent: str, support: str, language: str, public_url: str) -> jinja2.Environment:
-    """Return what mails are made with. There are several composers, and a template is compiled once for all."""
+    """Return the mails' Jinja environment. It is shared by all composers, so that each template is compiled once."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(("html",)),
@@ -92,7 +92,7 @@ def environment_of(product: str, accent: str, support: str, language: str, publi
 
 
 def address_of(text: str) -> Address:
-    """Raises ValueError for everything that could be read as two addresses, or as a header."""
+    """Parse one plain address. Raises ValueError for anything that could be read as two addresses, or as a header."""
     if not ADDRESS.fullmatch(text):
         raise ValueError("a mail goes to one plain address")
     local, _, domain = text.rpartition("@")
@@ -100,12 +100,12 @@ def address_of(text: str) -> Address:
 
 
 def one_line(text: str) -> str:
-    """Return `text` without line breaks and control characters, those that turn the writing direction included."""
+    """Return `text` without line breaks and control characters, including those that change the writing direction."""
     return " ".join("".join(c if c.isprintable() or c in JOINERS else " " for c in text).split())
 
 
 def paragraphs(text: str) -> str:
-    """Return `text` with one empty line where templates left several."""
+    """Return `text` with each run of empty lines reduced to one."""
     lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return BLANK_LINES.sub("\n\n", lines) + "\n"
 
@@ -118,7 +118,7 @@ FACTS = {
 }
 ABOUT = {**FACTS, "security_link": "https://app.example.com/security"}
 
-# What each mail is shown with in previews and tests.
+# Sample values for each mail, for previews and tests.
 SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "sign_in_link": {
         "name": "Erin Zoë",

@@ -1,4 +1,4 @@
-"""Tells people by mail what was done to their account: in the transaction in which it is done."""
+"""Notifies people by mail of changes to their account, in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.web.user_agents import label
 
 
 class Notices:
-    """`security_link` is the whole address of the page where people see and change their factors."""
+    """Sends security notices. `security_link` is the absolute URL of the page on which people manage their factors."""
 
     def __init__(self, outbox: Outbox, security_link: str) -> None:
         self._outbox = outbox
@@ -21,7 +21,7 @@ class Notices:
     async def send(
         self, tx: Transaction, template: str, account: Account, inbound: Inbound, now: int, **more: str | int
     ) -> None:
-        """Put the mail called `template` into the outbox: what was done in a request."""
+        """Put the mail `template` into the outbox, for a change made in a request."""
         device, address = label(inbound.user_agent), inbound.address
         await self.send_about(tx, template, account, now, device=device, address=address, **more)
 
@@ -36,7 +36,7 @@ class Notices:
         address: str,
         **more: str | int,
     ) -> None:
-        """The same, wherever it was done."""
+        """Do the same for a change from any source."""
         await self._outbox.post(
             tx,
             template,

@@ -1,17 +1,18 @@
-"""Mails that wait in the store, so that none is lost, and none is sent of what was rolled back.
+"""Transactional outbox: a mail is stored with the change it reports, so none is lost, and none is sent after a
+rollback.
 
-Theory. A mail is composed and stored whole, sealed, in the transaction of what it tells about: both happen or
-neither. Workers claim what is due; a claim is a lease that lasts until `due_at`. Whoever claimed it marks it sent or
-failed. If that worker dies, nobody does, the lease ends and the mail is due again. Sending is thus at least once:
-after a crash between the server's reply and the mark the same mail goes out again, with the same Message-ID, by which
-mailboxes recognise it. A lease must be longer than sending can take.
+Theory. A mail is composed, sealed and stored whole in the transaction of the change it reports: both happen or neither.
+Workers claim mails that are due; a claim is a lease until `due_at`. The worker marks the mail sent or failed. If the
+worker dies first, the lease ends and the mail is due again. So delivery is at least once: after a crash between the
+server's reply and the mark, the same mail is sent again with the same Message-ID, which lets mailboxes recognise the
+duplicate. A lease must be longer than sending can take.
 
-`tries` counts the claims. It tells a worker that woke up after its lease from the one that has the mail now: what
-it has to say about a failure is not heard any more.
+`tries` counts the claims and fences off late workers: a failure is recorded only if `tries` is unchanged, so a worker
+that woke up after its lease can't overwrite the state of the worker that has the mail now.
 
 A failed mail waits 30 seconds, then twice as long each time, up to an hour. After a day, or at once if the server
-says that it never will, it is abandoned: it stays, for an operator to look at and to send again. A mail with a link
-that is good for less than a day (PATIENCE) is tried more often, and given up once the link has expired.
+refuses it permanently, it is abandoned: it stays for an operator to inspect and to send again. A mail whose link is
+valid for less than a day (PATIENCE) is tried more often, and abandoned once the link has expired.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from gateway.store.stored import Longest, Sealed, Stored
 FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 3_600
 GIVE_UP_SECONDS = 86_400
-KEEP_SECONDS = 30 * 86_400  # one that was sent or given up
+KEEP_SECONDS = 30 * 86_400  # of a mail that was sent or abandoned
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,19 @@ class Patience:
 
 
 USUAL = Patience(GIVE_UP_SECONDS, LONGEST_WAIT_SECONDS)
-PATIENCE = {  # as long as their links are good; somebody waits for the first
+PATIENCE = {  # as long as their links are valid; people wait for the first
     "sign_in_link": Patience(600, 60),
     "password_reset": Patience(3_600, 300),
 }
 NOBODY = "nobody@example.invalid"  # no mail server has it (RFC 6761 §6.4)
-NOTHING = b""  # in the place of a content that was sent: links in it might still be good
+NOTHING = b""  # replaces the content of a mail that was sent: its links might still be valid
 
 waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A mail that one worker may send until its lease ends. `content` is sealed; `tries` includes this one."""
+    """A mail leased to one worker. `content` is sealed; `tries` includes this one."""
 
     id: str
     template: str
@@ -67,12 +68,12 @@ class Claimed:
     tries: int
 
     def is_too_old(self, now: int) -> bool:
-        """Whether nobody can use it any more."""
+        """Whether the mail's link has expired."""
         return self.template in PATIENCE and now >= self.created_at + PATIENCE[self.template].give_up
 
 
 class MailState(Enum):
-    """What has become of a mail: the server has it, it is tried again, or it was given up."""
+    """The state of a mail: the server accepted it, it will be tried again, or it was abandoned."""
 
     SENT = "sent"
     WAITING = "waiting"
@@ -81,7 +82,7 @@ class MailState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How many mails are in which state. `oldest_seconds`: since when the oldest waits, None if none does."""
+    """The number of mails in each state. `oldest_seconds` is the age of the oldest one waiting, or None."""
 
     waiting: int
     sent: int
@@ -90,7 +91,7 @@ class Status:
 
 
 class Outbox:
-    """Where mails are posted. `is_on` False: there is no mail server, so nothing is kept for it."""
+    """Stores mails to be sent. With `is_on` False there is no mail server, so nothing is stored."""
 
     def __init__(self, composer: Composer, sealer: Sealer, *, is_on: bool = True) -> None:
         self._composer = composer
@@ -107,7 +108,7 @@ class Outbox:
         now: int,
         **context: str | int,
     ) -> str:
-        """Compose a mail and store it, due at once. Returns its id. Raises ValueError for a broken address."""
+        """Compose a mail and store it, due at once. Returns its id. Raises ValueError for an invalid address."""
         mail_id = new_id("mail")
         return (await self._store(tx, mail_id, template, recipient, account, now, context, lease=0)).id
 
@@ -123,13 +124,14 @@ class Outbox:
         lease: int,
         **context: str | int,
     ) -> Claimed:
-        """Do the same for a mail that the caller sends at once: nobody else has it for `lease` seconds."""
+        """Do the same for a mail that the caller sends itself: it is leased to the caller for `lease` seconds."""
         return await self._store(tx, mail_id, template, recipient, account, now, context, lease=lease)
 
     async def pretend(self, tx: Transaction, template: str, *, now: int, **context: str | int) -> None:
-        """Do all the work of `post` for a mail to nobody: the sender takes it out again, and sends nothing.
+        """Do all the work of `post` for an address that does not exist; the sender deletes the mail instead of sending
+        it.
 
-        Whoever asks about an email that nobody has waits as long as for one that somebody has.
+        So a request takes as long for an email without an account as for one with an account.
         """
         await self.post(tx, template, NOBODY, account=None, now=now, **context)
 
@@ -147,7 +149,7 @@ class Outbox:
     ) -> Claimed:
         message_id = self._composer.message_id(mail_id)
         message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
-        # Headers hold raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
+        # Headers contain raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
         content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
         mail = Claimed(
             mail_id, template, recipient, self._sealer.seal(content, place_of(mail_id)), now, tries=1 if lease else 0
@@ -175,21 +177,21 @@ def place_of(mail_id: str) -> Place:
 
 
 def wait_seconds(tries: int, longest: int = LONGEST_WAIT_SECONDS) -> int:
-    """Return how long a mail waits that has failed so often."""
+    """Return the wait before the next try, in seconds, after `tries` failures."""
     doublings = min(max(tries - 1, 0), 7)
     return min(FIRST_WAIT_SECONDS << doublings, longest)
 
 
 async def remove_pretended(tx: Transaction, now: int) -> None:
-    """Take out the mails to nobody (see `Outbox.pretend`), when they would be sent."""
+    """Delete the mails of `Outbox.pretend` once they are due."""
     due = select(outbox.c.id).where(waiting, outbox.c.due_at <= now, outbox.c.recipient == NOBODY)
     await tx.execute(delete(outbox).where(outbox.c.id.in_(due.with_for_update(skip_locked=True))))
 
 
 async def claim(tx: Transaction, now: int, lease_seconds: int, limit: int) -> list[Claimed]:
-    """Take up to `limit` mails that are due, those that waited longest first; nobody else has them meanwhile."""
-    # SQLite has one writer at a time. On PostgreSQL the rows are locked first, and those that somebody else is
-    # claiming are passed over; a single UPDATE with this as a subquery may run it twice, and take too many.
+    """Claim up to `limit` mails that are due, in the order of their due time, for `lease_seconds`."""
+    # SQLite has one writer at a time. On PostgreSQL the rows are locked first, and rows that another worker is claiming
+    # are skipped; a single UPDATE with this as a subquery may run the subquery twice, and claim too many.
     due = select(outbox.c.id).where(waiting, outbox.c.due_at <= now).order_by(outbox.c.due_at, outbox.c.id)
     found = (await tx.execute(due.limit(limit).with_for_update(skip_locked=True))).scalars().all()
     if not found:
@@ -211,15 +213,15 @@ async def claim(tx: Transaction, now: int, lease_seconds: int, limit: int) -> li
 
 
 async def mark_sent(tx: Transaction, mail: Claimed, now: int) -> None:
-    """The server has it. This holds whoever has the lease by now."""
+    """Record that the server accepted the mail. This is true even if the lease has passed to another worker."""
     statement = update(outbox).where(outbox.c.id == mail.id, outbox.c.sent_at.is_(None))
     await tx.execute(statement.values(sent_at=now, abandoned_at=None, trouble="", content=NOTHING))
 
 
 async def mark_failed(tx: Transaction, mail: Claimed, trouble: str, *, is_permanent: bool, now: int) -> bool:
-    """Let the mail wait, or abandon it. Returns whether it was abandoned.
+    """Schedule the next try, or abandon the mail. Returns whether it was abandoned.
 
-    `trouble` is shown to operators. Nothing changes if the lease has ended and somebody else has claimed the mail.
+    `trouble` is shown to operators. Nothing changes if the lease has ended and another worker has claimed the mail.
     """
     patience = PATIENCE.get(mail.template, USUAL)
     is_over = is_permanent or now >= mail.created_at + patience.give_up
@@ -236,7 +238,7 @@ async def mark_failed(tx: Transaction, mail: Claimed, trouble: str, *, is_perman
 
 
 async def state_of(tx: Transaction, mail_id: str) -> MailState | None:
-    """Return what has become of a mail; None if there is none, or it is long since."""
+    """Return the state of a mail; None if it does not exist or was deleted after its retention."""
     query = select(outbox.c.sent_at, outbox.c.abandoned_at).where(outbox.c.id == mail_id)
     row = (await tx.execute(query)).one_or_none()
     if row is None:
@@ -247,12 +249,12 @@ async def state_of(tx: Transaction, mail_id: str) -> MailState | None:
 
 
 async def withdraw(tx: Transaction, mails: Sequence[str]) -> None:
-    """Take out those of these mails that were not sent: what they tell is not true any more."""
+    """Delete those of these mails that were not sent, because what they say is no longer true."""
     await tx.execute(delete(outbox).where(outbox.c.id.in_(mails), outbox.c.sent_at.is_(None)))
 
 
 async def retry(tx: Transaction, now: int) -> int:
-    """Make the abandoned mails due again. One that is older than a day has a single try. Returns how many."""
+    """Make the abandoned mails due again. One older than a day gets a single try. Returns how many there are."""
     statement = update(outbox).where(outbox.c.abandoned_at.is_not(None))
     return (await tx.execute(statement.values(abandoned_at=None, due_at=now))).rowcount
 
@@ -273,7 +275,7 @@ def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
 
 
 def hold_back(now: int) -> Executable:
-    """What waited may have been sent since the backup; an operator can have it sent again."""
+    """Abandon waiting mails after a restore: they may have been sent since the backup. An operator can retry them."""
     return update(outbox).where(waiting).values(abandoned_at=now, trouble="it waited in a backup")
 
 

@@ -1,4 +1,4 @@
-"""Sends what is due in the outbox. Any number of workers may do so at once."""
+"""Sends the outbox's mails that are due. Any number of workers may do so at once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gateway.store import Store
 
 log = get_logger("mail")
 
-AT_ONCE = 8  # mails; all that is claimed is sent at once, so that no lease runs while its mail waits in line
-SPARE_SECONDS = 60  # between the longest that sending takes and the end of the lease
+AT_ONCE = 8  # mails: all that are claimed are sent at once, so that no lease runs out while its mail is queued
+SPARE_SECONDS = 60  # between the longest time that sending takes and the end of the lease
 
 
 class Sender:
@@ -32,11 +32,11 @@ class Sender:
         self.lease_seconds = math.ceil(mailer.longest_seconds) + SPARE_SECONDS
 
     async def run_once(self, now: int) -> int:
-        """Send up to AT_ONCE mails that are due, and return how many were. Raises StoreUnavailable."""
+        """Send up to AT_ONCE mails that are due, and return how many were due. Raises StoreUnavailable."""
         async with self._store.transaction(announce=False) as tx:
             await remove_pretended(tx, now)
             claimed = await claim(tx, now, self.lease_seconds, AT_ONCE)
-        # Each is marked as soon as it is known; what one of them meets does not stop the others.
+        # Each is marked as soon as its result is known; an error of one does not stop the others.
         results = await asyncio.gather(*(self._deliver(mail, now) for mail in claimed), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -44,7 +44,7 @@ class Sender:
         return sum(result is True for result in results)
 
     async def send_now(self, mail: Claimed, now: int, patience: float) -> MailState:
-        """Send a mail that somebody waits for, within `patience` seconds. If it fails, it is tried again later."""
+        """Send a mail that a person is waiting for, within `patience` seconds. If it fails, it is tried again later."""
         try:
             async with asyncio.timeout(patience):
                 await self._mailer.send(self._open(mail))
@@ -92,5 +92,5 @@ class Sender:
 
     def _open(self, mail: Claimed) -> EmailMessage:
         content = self._sealer.open(mail.content, place_of(mail.id))
-        # Read as text: from bytes, the library takes an address outside ASCII apart and can't write it again.
+        # Parsed as text: from bytes, the library splits an address outside ASCII and can't serialise it again.
         return email.message_from_string(content.decode(), _class=EmailMessage, policy=email.policy.default)

@@ -1,7 +1,7 @@
-"""Hands mails to an SMTP server, and says in one sentence why it could not.
+"""Delivers mails to an SMTP server, and turns each failure into one sentence.
 
-Everything waits for at most `seconds`, and the whole for at most `longest_seconds`: a lease on a mail that is longer
-than this can't end while the mail is still being sent. A mail whose last reply got lost counts as not sent.
+Every network step has a timeout of `seconds`, and the whole delivery one of `longest_seconds`: a lease longer than that
+can't end while its mail is being sent. A mail whose last reply was lost counts as not sent.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ MAX_REASON = 300  # characters
 
 
 class MailUnsent(Exception):
-    """The server, and why it has not taken a mail. Never holds credentials.
+    """A mail was not accepted: the server, and the reason. Never contains credentials.
 
-    `is_permanent`: it refused this mail for good (5xx to its recipient or its content). A server that refuses *us*,
-    because of a wrong password say, is not: all that waits would otherwise be lost until somebody corrects it.
+    `is_permanent`: the server refused this mail for good (5xx to its recipient or its content). A server that refuses
+    *us*, for example because of a wrong password, is not permanent: every waiting mail would otherwise be lost until it
+    is fixed.
     """
 
     def __init__(self, message: str, *, is_permanent: bool = False) -> None:
@@ -60,8 +61,8 @@ class Mailer:
         self.longest_seconds = STEPS * seconds
 
     async def send(self, message: EmailMessage) -> str:
-        """Return what the server answered when it took the mail. Raises MailUnsent."""
-        # Without a name of ours the library would ask the DNS for one, for as long as that takes.
+        """Send a mail and return the server's final reply. Raises MailUnsent."""
+        # Without a host name from us the library would ask the DNS for one, and block for as long as that takes.
         name = message["From"].addresses[0].domain
 
         async def hand_over(client: aiosmtplib.SMTP) -> str:
@@ -70,7 +71,7 @@ class Mailer:
         return await self._converse(name, hand_over)
 
     async def try_out(self) -> None:
-        """Connect, secure the connection and sign in as for a mail, and send none. Raises MailUnsent."""
+        """Connect, set up TLS and authenticate as for a mail, but send none. Raises MailUnsent."""
 
         async def say_hello(client: aiosmtplib.SMTP) -> str:
             return (await client.noop()).message
@@ -81,7 +82,8 @@ class Mailer:
         try:
             return await self._connect_and(name, talk)
         except aiosmtplib.SMTPAuthenticationError as error:
-            # Not with its own words, nor as the cause: servers are known to repeat what they were told.
+            # Neither the server's words nor the exception are passed on: some servers repeat the credentials they
+            # received.
             raise self._unsent(f"it refused the user name or password ({error.code})") from None
         except (SMTPException, OSError, ValueError) as error:
             raise self._unsent(reason_of(error), is_permanent=is_permanent(error)) from error
@@ -93,7 +95,7 @@ class Mailer:
                 client = await self._client(name)
                 await client.connect()
                 answer = await talk(client)
-            with contextlib.suppress(SMTPException, OSError):  # the mail is taken, however the goodbye goes
+            with contextlib.suppress(SMTPException, OSError):  # the mail is accepted, even if QUIT fails
                 await client.quit()
             return answer
         finally:
@@ -126,7 +128,7 @@ class Mailer:
 
 
 def is_permanent(error: Exception) -> bool:
-    """RFC 5321 §4.2.1: 5yz is final."""
+    """Whether a reply code is final (5yz, RFC 5321 §4.2.1)."""
     match error:
         case aiosmtplib.SMTPRecipientsRefused():
             return all(500 <= refused.code < 600 for refused in error.recipients)
@@ -136,7 +138,7 @@ def is_permanent(error: Exception) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Return one line."""
+    """Return the reason as one line."""
     match error:
         case aiosmtplib.SMTPRecipientsRefused():
             reason = "; ".join(f"{refused.code} {refused.message}" for refused in error.recipients)
