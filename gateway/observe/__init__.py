@@ -1,1 +1,1 @@
-"""What operators watch: the numbers of all workers, and the listener that shows them."""
+"""Observability: the metrics of all workers, logs, and the listener that serves them to operators."""

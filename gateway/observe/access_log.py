@@ -1,10 +1,10 @@
-"""One line for each request, as JSON, collected and written a few times a second.
+"""The access log: one JSON line for each request, buffered and written a few times a second.
 
-Each line has the request's id, and the id of the account that asked ("" for nobody): they lead to the audit log and
-to the application's own log. Of a request that could not be read it says where it came from and what was wrong.
-Everything that a client chose goes through the JSON encoder, which escapes line breaks and control characters: no
-request can write a line of its own or command a terminal. The query is left out: links carry secrets there. So do our
-own mailed links, in the path: of these the log says which kind they are, and not which one.
+Each line has the request id and the id of the account ("" if anonymous), which lead to the audit log and to the
+application's own log. The line of an unparseable request has the client's address and the error. Everything that a
+client chose is encoded as JSON, which escapes line breaks and control characters: a request can't forge a line or send
+control sequences to a terminal. The query is left out, because links carry secrets there. Our own mailed links carry
+them in the path: of these the log has the kind of link, and not the secret.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HIDDEN = "…"
 
 
 class AccessLog:
-    """`descriptor` is where lines go; below the paths `secret_below` (each ends in a slash) everything is secret."""
+    """Writes the log to `descriptor`. Below the paths `secret_below` (each ends in a slash) everything is secret."""
 
     def __init__(self, descriptor: int, deadlines: Deadlines, secret_below: tuple[str, ...] = ()) -> None:
         self._descriptor = descriptor
@@ -38,7 +38,7 @@ class AccessLog:
         deadlines.watch(self)
 
     def record(self, request: Served | Unread, status: int, sent: int) -> None:
-        """Note the request that ends; it is written within half a second or so."""
+        """Record a finished request; it is written within about half a second."""
         at = self._deadlines.utc
         if at != self._second[0]:
             self._second = at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
@@ -67,7 +67,7 @@ class AccessLog:
         self.flush()
 
     def flush(self) -> None:
-        """Write what was collected. A log that can't be written costs lines, never requests."""
+        """Write the buffered lines. If the log can't be written, lines are lost, never requests."""
         lines, self._lines = self._lines, []
         self.deadline = NEVER
         if lines:
@@ -78,5 +78,5 @@ class AccessLog:
 
 
 def hide(path: str, secret_below: tuple[str, ...]) -> str:
-    """Return `path` with what is secret in it left out."""
+    """Return `path` with its secret part left out."""
     return next(parent for parent in secret_below if path.startswith(parent)) + HIDDEN

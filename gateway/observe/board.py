@@ -1,11 +1,11 @@
-"""The numbers of all workers, in memory that they share.
+"""The metrics of all workers, in shared memory.
 
-The supervisor makes the board before it forks and gives each worker a region of it. A worker counts in a list of its
-own and writes the list into its region twice a second; any worker can add all regions up. When a worker is gone, its
-region is given to the next one, which counts on from what stands there: a counter never goes backwards, and loses
-half a second of counting at most. Single numbers are written whole, so nobody needs a lock.
+The supervisor creates the board before it forks and assigns each worker a region. A worker counts in a list of its own
+and copies the list into its region twice a second; any worker can add up all regions. When a worker ends, its region is
+assigned to the next one, which continues from the stored numbers: a counter never decreases, and loses at most half a
+second of counting. Each number is written in one piece, so no lock is needed.
 
-The time of the last writing is a sign of life: the event loop that wrote it was turning.
+The time of the last write is the heartbeat: it proves that the event loop was running.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 
 from gateway.observe.families import COUNT, FAMILIES, PLACES, Kind
 
-REGIONS = 256  # workers of which some may still be draining
+REGIONS = 256  # workers, some of which may still be draining
 NUMBER_BYTES = 8
 HEAD = 8  # numbers of the supervisor
 IS_TAKEN, BEAT, IS_USED, IS_LEAVING = range(4)
-OWN = 4  # numbers of a region before those that are counted
+OWN = 4  # numbers of a region before its counters
 REGION = OWN + COUNT
 MILLI = 1_000
 
 
 class Ended:
-    """Why a worker had to be replaced: places in the board's head."""
+    """Why a worker had to be replaced; each reason is a place in the board's head."""
 
     DIED = 0
     HUNG = 1
@@ -35,7 +35,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """`numbers` of all workers, counted as their families say; `workers` are those that live."""
+    """The combined `numbers` of all workers, added up as their families say; `workers` is the number alive."""
 
     numbers: list[int]
     workers: int
@@ -47,15 +47,15 @@ class Board:
     def __init__(self) -> None:
         self._memory = memoryview(mmap.mmap(-1, (HEAD + REGIONS * REGION) * NUMBER_BYTES)).cast("Q")
 
-    # The supervisor's part.
+    # Called by the supervisor.
 
     def has_room_for(self, workers: int) -> bool:
-        """Whether so many more may be started, with as many again to replace them."""
+        """Whether there is room for so many more workers and for as many replacements."""
         taken = sum(bool(self._memory[start + IS_TAKEN]) for start in range(HEAD, HEAD + REGIONS * REGION, REGION))
         return taken + 2 * workers <= REGIONS
 
     def lease(self) -> int:
-        """Return a region that no worker has."""
+        """Return a free region, assigned to a new worker."""
         for region in range(REGIONS):
             start = HEAD + region * REGION
             if not self._memory[start + IS_TAKEN]:
@@ -65,45 +65,45 @@ class Board:
         raise RuntimeError("all regions of the board are taken")
 
     def release(self, region: int) -> None:
-        """The worker is gone. What it counted stays."""
+        """Free the region of a worker that ended. Its counts stay."""
         self._memory[HEAD + region * REGION + IS_TAKEN] = 0
 
     def beat_of(self, region: int) -> float:
-        """Return when the worker last wrote, in seconds of the monotonic clock; 0 if it has not yet."""
+        """Return the worker's last heartbeat, in seconds of the monotonic clock; 0 if there was none yet."""
         return self._memory[HEAD + region * REGION + BEAT] / MILLI
 
     def is_leaving(self, region: int) -> bool:
-        """Whether the worker takes no connection any more."""
+        """Whether the worker no longer accepts connections."""
         return bool(self._memory[HEAD + region * REGION + IS_LEAVING])
 
     def count_end(self, reason: int) -> None:
         self._memory[reason] += 1
 
-    # A worker's part.
+    # Called by a worker.
 
     def resume(self, region: int) -> list[int]:
-        """Return what was counted in `region` so far."""
+        """Return the numbers counted in `region` so far."""
         start = HEAD + region * REGION + OWN
         return self._memory[start : start + COUNT].tolist()
 
     def write(self, region: int, numbers: list[int], now: float) -> None:
-        """`now` is the monotonic clock's, in seconds."""
+        """Write the numbers and the heartbeat. `now` is seconds of the monotonic clock."""
         start = HEAD + region * REGION
         self._memory[start + OWN : start + REGION] = array("Q", numbers)
         self._memory[start + BEAT] = int(now * MILLI)
 
     def leave(self, region: int) -> None:
-        """The worker has closed its listening sockets."""
+        """Record that the worker has closed its listening sockets."""
         self._memory[HEAD + region * REGION + IS_LEAVING] = 1
 
-    # Everybody's.
+    # Called by any process.
 
     def totals(self) -> Totals:
         numbers = [0] * COUNT
         workers = 0
         for start in range(HEAD, HEAD + REGIONS * REGION, REGION):
             if not self._memory[start + IS_USED]:
-                break  # regions are given from the first one on
+                break  # regions are assigned from the first one on
             lives = bool(self._memory[start + IS_TAKEN])
             workers += lives
             add(numbers, self._memory[start + OWN : start + REGION].tolist(), lives=lives)

@@ -1,4 +1,4 @@
-"""The board's numbers as Prometheus reads them."""
+"""The board's numbers in the Prometheus text format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 def write(totals: Totals, figures: Figures | None) -> bytes:
-    """Return the text of /metrics. Without `figures` the store did not answer."""
+    """Return the text of /metrics. `figures` is None if the store did not answer."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Once([*of_workers(totals), *of_store(figures)]))
     return generate_latest(registry)
@@ -84,7 +84,7 @@ def histogram(family: Family, numbers: list[int]) -> Metric:
 
 
 def of_store(figures: Figures | None) -> Iterator[Metric]:
-    """While the store is away, what it would say is left out: nought would be a lie."""
+    """Yield the store's metrics. While it is unavailable, only `store_up` is given: any other number would be wrong."""
     yield plain_gauge("store_up", "Whether the store answers.", int(figures is not None))
     if figures is None:
         return

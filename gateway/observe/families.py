@@ -1,8 +1,8 @@
-"""Everything that is counted, in one table: its name for Prometheus, its labels, and its place among the numbers.
+"""The table of all metrics: the Prometheus name, the labels, and the place in the list of numbers.
 
-Numbers are unsigned integers of 64 bits; durations are counted in nanoseconds and shown in seconds. The labels of a
-family are known beforehand, so each number has a place that never changes while the gateway runs, and counting is an
-addition to a list.
+Numbers are unsigned 64-bit integers; durations are counted in nanoseconds and exposed in seconds. The label values of a
+family are known in advance, so each number has a fixed place while the gateway runs, and counting is an addition to a
+list.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 
 
 class Kind(Enum):
-    """How the numbers of several workers become one, and what Prometheus takes it for."""
+    """How the numbers of several workers are combined, and the type that Prometheus is given."""
 
-    COUNTER = "counter"  # those of workers that are gone count on
+    COUNTER = "counter"  # includes the counts of workers that ended
     SUM = "the sum over the workers that live"
     LARGEST = "the largest of the workers that live"
     HISTOGRAM = "histogram"
 
 
 class Outcome(Enum):
-    """What became of a request."""
+    """The outcome of a request."""
 
-    FORWARDED = "forwarded"  # the application answered
-    PAGE = "page"  # one of the gateway's own
-    AUTHORISED = "authorised"  # forward-auth said yes
-    SIGN_IN = "sign_in"  # asked to sign in, or to prove more
+    FORWARDED = "forwarded"  # the application responded
+    PAGE = "page"  # one of the gateway's own pages
+    AUTHORISED = "authorised"  # forward-auth allowed it
+    SIGN_IN = "sign_in"  # redirected to sign in, or to step up
     FORBIDDEN = "forbidden"
     REJECTED = "rejected"  # malformed, too large, too slow, for another host
-    UPSTREAM_FAILED = "upstream_failed"  # the application gave no answer, or a broken one
-    UNAVAILABLE = "unavailable"  # without the store, or by a mistake of ours
+    UPSTREAM_FAILED = "upstream_failed"  # the application gave no response, or a broken one
+    UNAVAILABLE = "unavailable"  # the store was unavailable, or a bug of ours
 
 
 class Result(Enum):
-    """What came of a proof."""
+    """The result of verifying a proof."""
 
     SIGNED_IN = "signed_in"
     NEXT_FACTOR = "next_factor"
@@ -55,7 +55,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`series` are the values of `labels`; `is_sparse` shows only those of them that were counted."""
+    """One metric. `series` are the values of `labels`; `is_sparse` exposes only those that were counted."""
 
     name: str
     help: str
@@ -67,7 +67,7 @@ class Family:
 
     @property
     def width(self) -> int:
-        """How many numbers a series has: a histogram one for each bucket, one above all bounds, and the sum."""
+        """The numbers of one series: for a histogram one for each bucket, one above all bounds, and the sum."""
         return len(self.bounds) + 2 if self.kind is Kind.HISTOGRAM else 1
 
 
@@ -75,7 +75,7 @@ def each(*values: str) -> tuple[tuple[str, ...], ...]:
     return tuple((value,) for value in values)
 
 
-OTHER_FACTOR = "other"  # one without a label of its own here
+OTHER_FACTOR = "other"  # a family without labels has one series
 FACTORS = (Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK, OTHER_FACTOR)
 
 FAMILIES = (
@@ -131,7 +131,7 @@ FAMILIES = (
 
 
 def place_all() -> tuple[dict[tuple[str, ...], int], int]:
-    """Return where each series begins, by name and labels, and how many numbers there are."""
+    """Return the first place of each series, by name and labels, and the number of all places."""
     places: dict[tuple[str, ...], int] = {}
     end = 0
     for family in FAMILIES:

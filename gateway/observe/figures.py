@@ -1,4 +1,4 @@
-"""What the listener shows besides what the workers count."""
+"""The metrics that come from the store instead of the workers' counters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What only the store knows. `oldest_seconds` is how long the oldest mail has been waiting, None where none is."""
+    """The store's metrics. `oldest_seconds` is the age of the oldest waiting mail, None if there is none."""
 
     members: int
     owners: int
@@ -19,7 +19,7 @@ class Figures:
 
 class ReadsFigures(Protocol):
     async def read(self) -> Figures | None:
-        """Return them; None if the store does not answer."""
+        """Read them; returns None if the store does not answer."""
 
 
 class Health(Protocol):
@@ -27,7 +27,7 @@ class Health(Protocol):
     def is_ready(self) -> bool: ...
 
     def describe(self) -> dict[str, object]:
-        """Return what is well and what is wrong, for JSON."""
+        """Return the health of each part, for JSON."""
 
 
 class ChecksHealth(Protocol):

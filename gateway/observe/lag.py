@@ -1,9 +1,9 @@
-"""How late the event loop is: a look a hundred times a second, because everything else waits for the loop.
+"""Event loop lag, sampled a hundred times a second, because everything else waits for the loop.
 
-A look that is due while something holds the loop comes late, by what is left of that hold. So a hold of 50 ms shows as
-at least 40. A loop is late for one of two reasons: a callback worked too long, or the machine gave the core to somebody
-else. The processor time that the loop's own thread used since the look before tells them apart: `held` is the part of
-the lateness for which this thread was at work.
+A sample that is due while a callback blocks the loop is late by the rest of that callback's time, so a block of 50 ms
+shows as at least 40. A loop is late for one of two reasons: a callback ran too long, or the machine gave the core to
+another process. The CPU time of the loop's own thread since the sample before tells them apart: `held` is the part of
+the lateness in which this thread was running.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.observe.families import NANO
 from gateway.observe.tally import Tally
 
 LOOK_SECONDS = 0.01
-SPAN_SECONDS = 60.0  # the latest look of this time and of the one before is what the gauge shows
+SPAN_SECONDS = 60.0  # the gauge shows the worst sample of the current period and of the one before
 
 
 class LoopLag:

@@ -1,7 +1,7 @@
-"""The listener for operators and their programs: /alive, /ready, /metrics.
+"""The operators' listener: /alive, /ready, /metrics.
 
-It has a socket of its own, on loopback, and shares nothing with the public one: no path leads from there to here.
-Whichever worker accepts answers for all of them.
+It has a socket of its own, on loopback, and shares nothing with the public one: no public path leads here. The worker
+that accepts the connection answers for all of them.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class AdminListener:
             await self._runner.cleanup()
 
     async def alive(self, _: web.Request) -> web.StreamResponse:
-        """GET /alive: an event loop turns. Nothing else is asked: a restart would not bring the store back."""
+        """GET /alive: 200 while an event loop runs. The store is not checked: a restart would not bring it back."""
         return web.Response(text="alive\n", headers=NO_STORE)
 
     async def ready(self, _: web.Request) -> web.StreamResponse:
-        """GET /ready: 200 if people can be served, else 503; and why, as JSON."""
+        """GET /ready: 200 if people can be served, else 503; the reasons as JSON."""
         health = await self._health.look()
         return web.json_response(health.describe(), status=200 if health.is_ready else 503, headers=NO_STORE)
 

@@ -1,7 +1,7 @@
-"""Logs for operators: structured, on standard error, JSON or readable. They never hold a secret.
+"""Logs for operators: structured, on standard error, as JSON or readable text. They never contain a secret.
 
-Values are rendered by an encoder that escapes control characters, so nothing that a client sent can forge a
-line or command a terminal.
+Values are rendered by an encoder that escapes control characters, so data from a client can't forge a line or send
+control sequences to a terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def hidden(module: str) -> Iterator[None]:
-    """Let it seem that a module is not installed."""
+    """Make an import of the module fail, as if it were not installed."""
     former = sys.modules.get(module)
     sys.modules[module] = None  # type: ignore[assignment]
     try:
@@ -25,8 +25,7 @@ def hidden(module: str) -> Iterator[None]:
             sys.modules[module] = former
 
 
-# Where rich is installed, structlog draws tracebacks with it: they show the values of variables, passwords among them.
-# It would be 7 MB of each worker besides.
+# If rich is installed, structlog draws tracebacks with it: they show the values of variables, passwords among them.
 with hidden("rich"):
     import structlog
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -48,7 +47,7 @@ def configure(form: str, level: int = logging.INFO) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # a line in one write: other workers write as well
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # one write a line: others write there too
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s", force=True)
@@ -61,7 +60,7 @@ def get_logger(name: str) -> FilteringBoundLogger:
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A second net: whoever logs a value under a name like `password` by mistake logs a dash."""
+    """Replace the value of any key like `password` with an ellipsis: a safety net against logging it by mistake."""
     for key in event:
         if any(name in key.lower() for name in SECRET_NAMES):
             event[key] = HIDDEN

@@ -1,6 +1,6 @@
-"""Twice a second: how much is open, and a sign of life on the board; and all the time, how late the event loop is.
+"""The worker's heartbeat: twice a second it records on the board what is open; event loop lag is sampled all the time.
 
-A worker whose loop is stuck shows none any more. The supervisor notices that, ends it and starts another.
+A worker whose loop is blocked sends no heartbeat. The supervisor notices that, ends it and starts another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BEAT_SECONDS = 0.5
 
 
 class Pulse:
-    """`measure` notes on the tally what is open just now."""
+    """Sends the heartbeat. `measure` writes the current gauges to the tally."""
 
     def __init__(self, tally: Tally, measure: Callable[[Tally], None]) -> None:
         self._tally = tally
@@ -34,7 +34,7 @@ class Pulse:
             self._timer.cancel()
 
     def show(self) -> None:
-        """Bring the board up to date now."""
+        """Update the board now."""
         self._measure(self._tally)
         self._tally.write(time.monotonic())
 

@@ -1,4 +1,4 @@
-"""What is counted and logged when something scarce is refused."""
+"""Counts and logs refusals of limited resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOG_SECONDS = 60.0
 
 
 class Scarce(Enum):
-    """What is shared."""
+    """The limited resources that are shared among clients."""
 
     CONNECTIONS = "connections"
     BODIES = "bodies"
@@ -25,12 +25,12 @@ class Scarce(Enum):
 
 
 class Reason(Enum):
-    SHARE = "share"  # the client has others under way, and may have no more now
-    FULL = "full"  # it has none, and there is none left
+    SHARE = "share"  # the client has others in use or waiting, and may have no more now
+    FULL = "full"  # it has none, and none are left
 
 
 class Refusals:
-    """`count` adds to the metrics. The log gets a line a minute for each thing: a flood of lines would help nobody."""
+    """Records refusals. `count` adds to the metrics; the log gets at most one line a minute for each resource."""
 
     def __init__(self, count: Callable[[Scarce, Reason], None]) -> None:
         self._count = count

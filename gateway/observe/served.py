@@ -1,4 +1,4 @@
-"""What is counted and logged of a request, at the end of its answer."""
+"""The facts of a request that are counted and logged at the end of its response."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.model.inbound import Inbound
 
 
 class PassedOn(Protocol):
-    """A request that went to an upstream. Times are of `perf_counter_ns`, 0 for what has not happened."""
+    """A request that was forwarded to an upstream. Times are of `perf_counter_ns`, 0 for a step not yet reached."""
 
     @property
     def upstream(self) -> object: ...
@@ -22,7 +22,7 @@ class PassedOn(Protocol):
 
 
 class Served(Protocol):
-    """A request that was read. `started` is of `perf_counter_ns` too, `account` the id of who asked."""
+    """A request that was parsed. `started` is of `perf_counter_ns` too, `account` is an id, "" if anonymous."""
 
     @property
     def inbound(self) -> Inbound: ...
@@ -39,7 +39,7 @@ class Served(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What came from `peer` and could not be read; `started` is 0 if not even its head was whole."""
+    """A request from `peer` that could not be parsed; `started` is 0 if not even its head was complete."""
 
     peer: str
     request_id: str

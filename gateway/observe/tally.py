@@ -1,4 +1,4 @@
-"""What one worker counts: plain integers in a list, written to the board twice a second."""
+"""The counters of one worker: plain integers in a list, copied to the board twice a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMITS = (Result.LOCKED, Result.BLOCKED, Result.BUSY)
 
 
 class Tally:
-    """`numbers` are laid out as families.PLACES says."""
+    """The counters of one worker. `numbers` are laid out as in families.PLACES."""
 
     __slots__ = ("_board", "_region", "numbers")
 
@@ -35,15 +35,15 @@ class Tally:
         self.numbers[PLACES[series]] = value
 
     def observe(self, seconds: float, *series: str) -> None:
-        """Add to a histogram."""
+        """Add a value to a histogram."""
         bounds, place = BOUNDS[series[0]], PLACES[series]
         self.numbers[place + bisect_left(bounds, seconds)] += 1
         self.numbers[place + len(bounds) + 1] += int(seconds * NANO)
 
     def leave(self) -> None:
-        """This worker takes no connection any more."""
+        """Record that this worker accepts no more connections."""
         self._board.leave(self._region)
 
     def write(self, now: float) -> None:
-        """Show what was counted to the others. `now` is the monotonic clock's."""
+        """Copy the counters to the board. `now` is seconds of the monotonic clock."""
         self._board.write(self._region, self.numbers, now)

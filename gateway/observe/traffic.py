@@ -1,4 +1,4 @@
-"""Counts requests as they end. This is on the hot path: additions to a list, and nothing that waits."""
+"""Counts requests as they end. This is the hot path: additions to a list, and nothing that blocks."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ UPSTREAM_NANO = tuple(int(bound * NANO) for bound in UPSTREAM_BOUNDS)
 
 
 class UnreadableHops:
-    """Counts requests whose address is unknown, because a trusted proxy wrote no address into X-Forwarded-For.
+    """Counts requests whose client address is unknown, because a trusted proxy sent no valid one in X-Forwarded-For.
 
-    All of them share the proxy's own address and its limits, so the log says so, once a minute. `clock` gives seconds.
+    All of them share the proxy's own address and its limits, so this is logged, once a minute. `clock` gives seconds.
     """
 
     def __init__(self, tally: Tally, clock: Callable[[], float]) -> None:
@@ -41,7 +41,7 @@ class UnreadableHops:
         self._quiet_until = 0.0
 
     def note(self, proxy: str, entry: str) -> None:
-        """`proxy` is the address of the one that connected to us, `entry` what could not be read."""
+        """Record such a request. `proxy` is the address that connected to us, `entry` the text that is no address."""
         self._numbers[UNREADABLE] += 1
         now = self._clock()
         if now >= self._quiet_until:
@@ -50,7 +50,7 @@ class UnreadableHops:
 
 
 class Traffic:
-    """`application` tells what was forwarded from what our own pages answered."""
+    """Counts requests. `application` distinguishes forwarded requests from our own pages."""
 
     __slots__ = ("_application", "_numbers")
 
@@ -83,7 +83,7 @@ class Traffic:
 
 
 def outcome_of(status: int) -> Outcome:
-    """Return what an answer of the gateway's own means; see wire.failures.Failure for those that say no."""
+    """Return the outcome of a response by the gateway itself; wire.failures.Failure lists those that are errors."""
     match status:
         case 303 | 401:
             return Outcome.SIGN_IN
