@@ -1,1 +1,1 @@
-"""Fair use of what is scarce: who may have how much of it at once, and in which order."""
+"""Rate limits, lockouts, and fair sharing of limited resources among clients."""

@@ -1,4 +1,4 @@
-"""What counts as one client where something scarce is shared."""
+"""What counts as one client when a limited resource is shared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_REMEMBERED = 10_000
 
 
 class Clients:
-    """Remembers what each address counts as: reading an IPv6 address takes longer than all the rest of sharing."""
+    """Maps addresses to clients, with a cache: parsing an IPv6 address takes longer than all the rest of sharing."""
 
     __slots__ = ("_known",)
 
@@ -16,7 +16,7 @@ class Clients:
         self._known: dict[str, str] = {}
 
     def of(self, address: str) -> str:
-        """Return the client behind an address: itself, or the /64 of an IPv6 one."""
+        """Return the client of an address: the address itself, or the /64 network of an IPv6 address."""
         known = self._known.get(address)
         if known is None:
             if len(self._known) >= MAX_REMEMBERED:

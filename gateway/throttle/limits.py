@@ -1,15 +1,15 @@
-"""How often a secret may be guessed: after so many failures within a window, nobody may for a while.
+"""Brute-force limiter: a sliding window of failures for each key, then a lockout.
 
-Theory. A bucket holds the times of the latest failures, as many as the limit allows. When the oldest of them is
-still inside the window as the newest is added, the bucket locks. That is exact at every moment, where counting
-per quarter of an hour would let twice as many through around its edges.
+Theory. A bucket stores the times of the latest failures, as many as the limit allows. If the oldest of them is still
+inside the window when the newest is added, the bucket locks. This is exact at every moment, whereas counting by fixed
+quarters of an hour would allow twice as many around their edges.
 
-A failure is written down *before* the secret is checked and taken back if it was right. Checking takes long on
-purpose, and a thousand guesses sent at once would otherwise all be checked before the first is counted.
+A failure is recorded *before* the secret is checked and removed if the secret was right. Checking is slow on purpose,
+and a thousand guesses sent at once would otherwise all be checked before the first is counted.
 
-A lock must not become a weapon. Strangers can fill a bucket and keep out everybody who shares it, so devices that
-signed in to the account before (`sessions.rows.is_known_device`) have one of their own (`for_known`). An attacker
-behind the same address who imitates such a browser gains this one bucket, and no more.
+A lockout must not become a denial of service. Strangers can fill a bucket and lock out everyone who shares it, so
+devices that signed in to the account before (`sessions.rows.is_known_device`) have a bucket of their own (`for_known`).
+An attacker behind the same address who imitates such a browser gains this one bucket, and no more.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from gateway.store.upsert import upsert
 
 KNOWN = "+known"
 DAY = 86_400
-LASTING = ("email-change:", "forgot", "link:", "mail-to:", "new-device:", "signup")  # mails: for up to a day
+LASTING = ("email-change:", "forgot", "link:", "mail-to:", "new-device:", "signup")  # mails: limits of up to a day
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`failures` within `window_seconds` lock for `lock_seconds`."""
+    """The rule of a bucket: `failures` within `window_seconds` lock it for `lock_seconds`."""
 
     failures: int
     window_seconds: int
@@ -41,7 +41,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """`failures` are UTC seconds, oldest first."""
+    """The state of one key. `failures` are UTC seconds, oldest first."""
 
     failures: tuple[int, ...] = ()
     locked_until: int = 0
@@ -49,14 +49,14 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The secret may be checked. `locks_now`: if it is wrong, it was the last one."""
+    """The secret may be checked. With `locks_now`, a wrong one locks the bucket."""
 
     locks_now: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Nothing may be checked before `until`, UTC seconds."""
+    """No secret may be checked before `until`, UTC seconds."""
 
     until: int
 
@@ -67,7 +67,7 @@ def add_failure(bucket: Bucket, limit: Limit, now: int) -> tuple[Bucket, Open | 
         return bucket, Locked(bucket.locked_until)
     recent = tuple(at for at in bucket.failures if at > now - limit.window_seconds)
     if bucket.locked_until:
-        recent = ()  # a lock that has ended has paid for what led to it
+        recent = ()  # an expired lockout clears the failures that led to it
     recent = (*recent, now)[-limit.failures :]
     if len(recent) < limit.failures:
         return Bucket(recent), Open(locks_now=False)
@@ -75,7 +75,7 @@ def add_failure(bucket: Bucket, limit: Limit, now: int) -> tuple[Bucket, Open | 
 
 
 def take_back(bucket: Bucket, at: int) -> Bucket:
-    """Return the bucket without the failure of `at`, and without the lock that it brought."""
+    """Return the bucket without the failure of `at`, and without the lockout that it caused."""
     failures = list(bucket.failures)
     if at not in failures:
         return bucket
@@ -84,28 +84,30 @@ def take_back(bucket: Bucket, at: int) -> Bucket:
 
 
 def address_bucket(address: str) -> str:
-    """Return what counts as one address: an IPv6 client has a /64 to itself, and could change within it."""
+    """Return the key for an address. An IPv6 address counts as its /64, because a client can change its address within
+    that.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
     if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:  # a dual-stack socket writes IPv4 clients like this
+        if parsed.ipv4_mapped is not None:  # a dual-stack socket represents IPv4 clients like this
             return str(parsed.ipv4_mapped)
         return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
     return str(parsed)
 
 
 def for_known(key: str) -> str:
-    """Return the bucket of the devices at an address that an account has signed in from before.
+    """Return the bucket for the devices at an address from which the account has signed in before.
 
-    `key` is that of the account and the address. All such devices share one, however many there are.
+    `key` is that of the account and the address. All such devices share one bucket, however many there are.
     """
     return f"{key}{KNOWN}"
 
 
 async def reserve(tx: Transaction, key: str, limit: Limit, now: int) -> Open | Locked:
-    """Count a failure in advance. On Open check the secret, and `clear` or `give_back` if it was no failure."""
+    """Count a failure in advance. On Open, check the secret, then `clear` or `give_back` if it was no failure."""
     bucket, verdict = add_failure(await read(tx, key), limit, now)
     if isinstance(verdict, Open):
         await write(tx, key, bucket, now)
@@ -115,7 +117,8 @@ async def reserve(tx: Transaction, key: str, limit: Limit, now: int) -> Open | L
 async def reserve_all(tx: Transaction, buckets: Sequence[tuple[str, Limit]], now: int) -> Open | Locked:
     """Count a failure in every bucket, or in none of them if one is locked.
 
-    The narrowest comes first: whoever exhausts it does not go on to fill those that others share.
+    The narrowest bucket comes first: a client that exhausts it does not go on to fill buckets that it shares with
+    others.
     """
     reserved: list[str] = []
     locks_now = False
@@ -131,25 +134,25 @@ async def reserve_all(tx: Transaction, buckets: Sequence[tuple[str, Limit]], now
 
 
 async def clear(tx: Transaction, key: str) -> None:
-    """A success: everything before it is forgiven."""
+    """Delete the bucket after a success."""
     await tx.execute(delete(limits).where(limits.c.key == key))
 
 
 async def clear_all(tx: Transaction, prefix: str) -> int:
-    """Forgive everything under keys that begin with `prefix`. Returns how many buckets there were."""
+    """Delete all buckets whose keys begin with `prefix`. Returns how many there were."""
     return (await tx.execute(delete(limits).where(limits.c.key.startswith(prefix, autoescape=True)))).rowcount
 
 
 async def give_back(tx: Transaction, key: str, at: int) -> None:
-    """The secret reserved at `at` was never checked: as if it had not been asked."""
+    """Remove the failure counted in advance at `at`, because its secret was not checked."""
     await write(tx, key, take_back(await read(tx, key), at), at)
 
 
 async def read(tx: Transaction, key: str) -> Bucket:
-    """Return the bucket, locked against everybody else until the transaction ends.
+    """Return the bucket, and lock its row against other transactions until this one ends.
 
-    One statement finds or makes the row and locks it. With a SELECT of its own, somebody's `clear` could remove
-    the row in between.
+    One statement finds or creates the row and locks it. With a separate SELECT, a concurrent `clear` could remove the
+    row in between.
     """
     statement = (
         upsert(tx, limits)

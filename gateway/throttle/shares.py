@@ -1,20 +1,21 @@
-"""Who may hold how much of something scarce, and who is next. Pure: no clock, no I/O, no event loop.
+"""Fair sharing of a limited resource: how much each client may hold, and which client is next. Pure: no clock, no I/O,
+no event loop.
 
-Connections, request bodies, slots of an upstream and the hashing threads are all shared by these rules, each through
-a `Shares` of its own. A client is whatever counts as one (an address, or an IPv6 network of 64 bits, see
-`client_of`).
+Connections, request bodies, slots of an upstream and the hashing threads are all shared by these rules, each through a
+`Shares` of its own. A client is an address, or an IPv6 network of 64 bits (see `client_of`).
 
-Holding. A client may take one more while it holds fewer than are free. Alone it gets half of the capacity; the next
-one that is as greedy gets half of what is left, and so on, so there is always something for who holds nothing. As
-shares are given back, n greedy clients come to 1/(n+1) each, and as much stays free. No client needs a quota of its
-own: the limit shrinks as the resource gets scarce. This is the dynamic threshold of shared packet buffers (Choudhury
-and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998) with alpha = 1. What is never held for long (a thread that
-computes one hash) needs no such reserve: there `reserve` is 0 and the order of those who wait is fair enough.
+Holding. A client may take one more share while it holds fewer than are free. Alone it gets half of the capacity; the
+next client that is as greedy gets half of the rest, and so on, so some shares are always free for a client that holds
+none. As shares are released, n greedy clients converge to 1/(n+1) each, and as much stays free. No client needs a quota
+of its own: the limit shrinks as the resource gets scarce. This is the dynamic threshold of shared packet buffers
+(Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998) with alpha = 1. A resource that is never held for
+long (a thread that computes one hash) needs no such reserve: there `reserve` is 0 and the order of the queue is fair
+enough.
 
 Waiting. Clients take turns (round robin), and each client's items keep their order. So an item waits for at most one
-turn of every other client, however many items these have waiting. When no more may wait, the client with the most
-waiting loses its newest: a client that floods the queue only pushes out its own, and whoever comes new finds room.
-Only as many clients as there is room can make a newcomer leave, each with one item.
+turn of every other client, however many items these have waiting. When the queue is full, the client with the most
+waiting items loses its newest: a client that floods the queue displaces only its own items, and a new client finds
+room. A newcomer is refused only if as many clients as there are places wait already, each with one item.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ Item = TypeVar("Item")
 
 
 class Granted(NamedTuple):
-    """It may go on at once, and holds a share until `release`."""
+    """The item may proceed at once, and holds a share until `release`."""
 
 
 class Queued(NamedTuple, Generic[Item]):
-    """It waits until a `release` returns it. `dislodged` is what lost its place instead, with its client."""
+    """The item waits until a `release` returns it. `dislodged` is the item that lost its place, with its client."""
 
     dislodged: tuple[str, Item] | None = None
 
 
 class Refused(NamedTuple):
-    """`is_own`: the client itself holds, or waits for, others already."""
+    """The item is refused. With `is_own`, the client itself already holds shares or has items waiting."""
 
     is_own: bool
 
@@ -46,8 +47,8 @@ GRANTED = Granted()
 
 
 class Shares(Generic[Item]):
-    """`capacity` may be held at once, and `room` items may wait. `reserve` is how many are to be free for each that a
-    client holds before it takes one more: 1 for what is held long, 0 for what is not.
+    """Shares of one resource: `capacity` may be held at once, and `room` items may wait. `reserve` is the number that
+    must be free, for each share that a client holds, before it takes one more: 1 for shares held long, 0 for others.
     """
 
     __slots__ = ("_capacity", "_free", "_held", "_lines", "_reserve", "_room", "_waiting")
@@ -57,7 +58,7 @@ class Shares(Generic[Item]):
         self._room = room
         self._reserve = reserve
         self._held: dict[str, int] = {}
-        self._lines: dict[str, deque[Item]] = {}  # who waits, in the order of their turns
+        self._lines: dict[str, deque[Item]] = {}  # the waiting items of each client, in the order of turns
         self._waiting = 0
 
     @property
@@ -69,7 +70,7 @@ class Shares(Generic[Item]):
         return self._waiting
 
     def take(self, client: str) -> bool:
-        """Hold one more, at once or not at all."""
+        """Take one share now; returns False if the client may not have one."""
         held = self._held.get(client, 0)
         if held * self._reserve >= self._free:
             return False
@@ -78,7 +79,7 @@ class Shares(Generic[Item]):
         return True
 
     def ask(self, client: str, item: Item) -> Granted | Queued[Item] | Refused:
-        """Hold one more, or wait for it."""
+        """Take one share now, or queue `item` for it."""
         if self.take(client):
             return GRANTED
         dislodged = None
@@ -100,11 +101,11 @@ class Shares(Generic[Item]):
         return loser is None or len(self._lines[loser]) <= len(self._lines.get(client, ())) + 1
 
     def has(self, client: str) -> bool:
-        """Whether the client holds any, or waits."""
+        """Whether the client holds a share or has an item waiting."""
         return client in self._held or client in self._lines
 
     def release(self, client: str) -> Sequence[Item]:
-        """Give one back. Returns the items whose turn it is by that; they hold a share from now on."""
+        """Release one share. Returns the items whose turn has come; each holds a share from now on."""
         held = self._held.pop(client) - 1
         if held:
             self._held[client] = held
@@ -112,7 +113,7 @@ class Shares(Generic[Item]):
         return self._grant() if self._lines else ()
 
     def withdraw(self, client: str, item: Item) -> bool:
-        """Wait no longer. Returns whether it did wait."""
+        """Remove an item from the queue. Returns whether it was there."""
         line = self._lines.get(client, ())
         if item not in line:
             return False
@@ -126,7 +127,7 @@ class Shares(Generic[Item]):
             granted.append(line.popleft())
             self._waiting -= 1
             if line:
-                self._lines[client] = line  # behind the others
+                self._lines[client] = line  # at the end of the turns
             self.take(client)
         return granted
 

@@ -1,7 +1,7 @@
-"""One thread beside the event loop, for what takes longer in one piece than others should wait.
+"""One thread beside the event loop, for work that would block the loop for too long.
 
-Python runs one thread at a time and passes the turn on every few milliseconds (`sys.setswitchinterval`), so it has to
-be one thread: with more of them the loop would have to wait for each in turn.
+Python runs one thread at a time and switches every few milliseconds (`sys.setswitchinterval`), so this is a single
+thread: with more of them the loop would have to wait for each in turn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
-TURN_SECONDS = 0.001  # after which a thread that computes lets the loop go on; Python's own is five times as long
+TURN_SECONDS = 0.001  # the longest that a busy thread keeps the interpreter; Python's default is five times as long
 
 
 class SideWork:

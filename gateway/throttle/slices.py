@@ -1,7 +1,7 @@
-"""Long work on the event loop, done in slices, so that others get their turn in between.
+"""Long work on the event loop, split into time slices, so that other tasks run in between.
 
-Python runs one thread at a time, so a thread makes nothing of this better. What takes long in one piece has no place
-here, and goes to a thread (side_work) or to the hashing threads.
+Python runs one thread at a time, so a thread would not make this faster. Work that can't be split belongs in a thread
+(side_work) or in the hashing threads.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ SLICE_SECONDS = 0.002
 
 
 class Slices:
-    """Made when the work begins. `pause` is to be called after each piece, which takes no more than a slice itself."""
+    """A clock for one piece of long work, from its start. Call `pause` after each step; a step must be shorter than a
+    slice.
+    """
 
     def __init__(self) -> None:
         self._ends = time.perf_counter() + SLICE_SECONDS
 
     async def pause(self) -> None:
-        """Let others have their turn if the slice is over."""
+        """Let other tasks run if the time slice is over."""
         if time.perf_counter() >= self._ends:
             await asyncio.sleep(0)
             self._ends = time.perf_counter() + SLICE_SECONDS

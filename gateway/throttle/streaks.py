@@ -1,4 +1,4 @@
-"""Failures in a row: of one factor of an account, from a known device or from everywhere else."""
+"""Consecutive-failure counters: per account, factor and origin (a known device, or everywhere else)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEEP_SECONDS = 90 * 86_400  # as long as a device is known (sessions.rows)
 
 
 async def read(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:
-    """Return the failures in a row, and until when nobody may try."""
+    """Return the number of consecutive failures, and the time before which no try is allowed, in UTC seconds."""
     query = select(streaks.c.failures, streaks.c.wait_until).where(
         streaks.c.account == account, streaks.c.factor == factor, streaks.c.origin == origin
     )
@@ -38,12 +38,12 @@ async def reset(tx: Transaction, account: str, factor: Factor, origin: str) -> N
 
 
 async def reset_all(tx: Transaction, account: str) -> int:
-    """The factor is a new one, or an operator vouches: forget every count. Returns how many there were."""
+    """Delete all counters of an account: its factor was replaced, or an operator vouches. Returns their number."""
     return (await tx.execute(delete(streaks).where(streaks.c.account == account))).rowcount
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
-    """A row for everywhere else ("") stays: only a right code, or a reset, lets its count begin anew."""
+    """Return the condition for old rows. The counter of unknown devices ("") is kept until a right code or a reset."""
     return and_(streaks.c.origin != "", streaks.c.wait_until < now - KEEP_SECONDS)
 
 

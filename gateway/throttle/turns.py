@@ -1,4 +1,4 @@
-"""Shares for coroutines: wait for a turn, work, and give it back."""
+"""Shares for coroutines: wait for a turn, work, and release the share."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Callable
 
 from gateway.throttle.shares import Queued, Refused, Shares
 
-Tell = Callable[[str, bool], None]  # a client, and whether it has others already
-Turn = asyncio.Future[bool]  # done once its turn has come (True), or if it lost its place (False)
+Tell = Callable[[str, bool], None]  # a client, and whether it holds or waits for others already
+Turn = asyncio.Future[bool]  # resolves to True when its turn comes, to False if it lost its place
 
 
 def tell_nobody(client: str, is_own: bool) -> None:
-    """Where nothing is counted, as in a shell."""
+    """Ignore a refusal, where refusals are not counted, as in a shell."""
 
 
 class Turns:
-    """`refused` is told of each client that gets no turn, and whether it has others already."""
+    """Turns of one resource. `refused` is called for each refused client, with whether it holds or waits for others."""
 
     def __init__(self, shares: Shares[Turn], refused: Tell) -> None:
         self._shares = shares
         self._refused = refused
 
     def would_refuse(self, client: str) -> bool:
-        """Whether `turn` would be refused now; if so, it counts as refused."""
+        """Whether `turn` would be refused now; if so, the refusal is counted."""
         if not self._shares.would_refuse(client):
             return False
         self._refused(client, self._shares.has(client))
@@ -32,12 +32,12 @@ class Turns:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody works or waits."""
+        """Whether no client works or waits."""
         return not self._shares.in_use and not self._shares.waiting
 
     @contextlib.asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[bool]:
-        """Wait for this client's turn; False if there is none to be had."""
+        """Wait for this client's turn; yields False if it is refused."""
         if not await self._wait(client):
             yield False
             return
@@ -63,7 +63,7 @@ class Turns:
         try:
             return await asyncio.shield(mine)
         except asyncio.CancelledError:
-            if mine.done() and mine.result():  # it came at the same moment
+            if mine.done() and mine.result():  # the turn came at the moment of the cancellation
                 self._release(client)
             else:
                 self._shares.withdraw(client, mine)
