@@ -1,18 +1,19 @@
-"""Every comparison of a password costs the same, whatever is stored, and whether anything is.
+"""Constant-time password verification: every comparison costs the same, for any stored hash and for none.
 
-The time of an answer must not tell whether an email has an account. Stored hashes differ in what they cost: they have
-other rounds than new ones, or are scrypt and argon2id from the application that came before. So each comparison is
-filled up to one cost with rounds of PBKDF2 on a dummy. The unit is a round of PBKDF2-HMAC-SHA256, as in new hashes:
+The response time must not reveal whether an email has an account. Stored hashes differ in cost: they have other numbers
+of rounds than new ones, or are scrypt and argon2id from the application's own past. So each comparison is padded to one
+common cost with rounds of PBKDF2 on a dummy. The unit is a round of PBKDF2-HMAC-SHA256, as in new hashes:
 
-- Nothing stored: all rounds are spent on the dummy.
-- A hash of this kind with fewer rounds: the dummy gets those that are missing. This is exact.
-- A hash of another kind: the thread's own clock says how long a few rounds take here and now, and how long this hash
-  took. The dummy gets the rounds that would have taken the rest. Measured within one call, because how fast a
-  core is changes with its neighbours.
+- No stored hash: all rounds are spent on the dummy.
+- A hash of this kind with fewer rounds: the dummy gets the missing ones. This is exact.
+- A hash of another kind: the thread's CPU clock measures how long a few rounds take now, and how long this hash took.
+  The dummy gets the rounds for the rest of the time. Both are measured within one call, because the speed of a core
+  changes with the load of its neighbours.
 
-The common cost is that of new hashes, or of the dearest stored one where that is more: less would show such an
-account. How much more is bounded (see hashes.check_cost), and it ends when that person has signed in, which renews the
-hash. `expect` says what is stored; what it did not foresee is learned at the first comparison.
+The common cost is that of new hashes, or of the most expensive stored hash if that is more: padding to less would
+expose such an account. How much more is bounded (see hashes.check_cost), and it ends when that person signs in, which
+renews the hash. `expect` is given the stored methods; a method that it did not include is learned at its first
+comparison.
 """
 
 from __future__ import annotations
@@ -28,27 +29,29 @@ log = get_logger("hashing")
 
 DIGEST = "sha256"
 OURS = f"{hashes.PBKDF2}{DIGEST}:"
-PROBE_SHARE = 8  # one of so many parts of the work is measured to learn how fast the core is
-MARGIN = 1.25  # what is measured once may take longer the next time
+PROBE_SHARE = 8  # one part in this many is measured, to learn how fast the core is
+MARGIN = 1.25  # a single measurement may be lower than the next one
 TRIALS = 5
-LEAST_PROBE = 4_000  # rounds: a millisecond
+LEAST_PROBE = 4_000  # rounds: about a millisecond
 PROBE_ROUNDS = 40_000  # some ten milliseconds
 
 
 class ConstantWork:
-    """`rounds` is what new hashes have. Used by several threads; each reads the common cost once a comparison."""
+    """Pads comparisons to a common cost. `rounds` is that of new hashes. Used by several threads; each reads the common
+    cost once per comparison.
+    """
 
     def __init__(self, rounds: int) -> None:
         self._configured = self._rounds = rounds
-        self._measured: dict[str, int] = {}  # what a comparison with methods of other kinds needs, in rounds
+        self._measured: dict[str, int] = {}  # the rounds that a comparison with each other method needs
 
     @property
     def rounds(self) -> int:
-        """What a comparison costs now."""
+        """The current cost of a comparison."""
         return self._rounds
 
     def compare(self, stored: str | None, password: str) -> bool:
-        """Whether the password matches. Takes the same time if not, or if nothing is stored."""
+        """Whether the password matches. Takes the same time if it does not, or if `stored` is None."""
         rounds = self._rounds
         if stored is None:
             spend(rounds, password)
@@ -62,7 +65,9 @@ class ConstantWork:
         return is_right
 
     def expect(self, methods: Iterable[str]) -> None:
-        """Take the common cost from the methods of all stored hashes (hashes.method_of). Computes some of them."""
+        """Set the common cost from the methods of all stored hashes (hashes.method_of). Computes some hashes to measure
+        them.
+        """
         costs = {method: self._cost_of(method) for method in methods}
         self._rounds = max(self._configured, *costs.values(), 0)
         dear = sorted(method for method, cost in costs.items() if cost > self._configured)
@@ -87,14 +92,14 @@ class ConstantWork:
         return is_right
 
     def _learn(self, method: str, cost: int) -> None:
-        """The least that was measured counts: a neighbour on the core makes everything look dearer."""
+        """Record a measured cost. The lowest one counts, because load on the core makes a hash look more expensive."""
         known = self._measured.get(method)
         if known is None:
             self._rounds = max(self._rounds, cost)
         self._measured[method] = cost if known is None else min(known, cost)
 
     def _cost_of(self, method: str) -> int:
-        """Return what a hash of this method costs, in rounds."""
+        """Return the cost of a hash of this method, in rounds."""
         own = rounds_of(f"{method}$$")
         if own is not None:
             return own
@@ -104,12 +109,12 @@ class ConstantWork:
 
 
 def allowed(cost: float) -> int:
-    """Return the rounds that a comparison with a hash of another kind needs in all, its probe included."""
+    """Return the rounds to allow for a comparison with a hash of another kind, its probe included."""
     return int(MARGIN * cost) + LEAST_PROBE if cost else 0
 
 
 def measure(method: str) -> int:
-    """Return what a hash of a method costs, in rounds; nothing if no password matches it anyway."""
+    """Measure the cost of a hash of this method, in rounds; 0 if no password can match it."""
     stored = f"{method}$c2FsdHNhbHQ$c2FsdHNhbHQ"
     if not hashes.is_usable(stored):
         return 0
@@ -126,7 +131,7 @@ def spend(rounds: int, password: str) -> None:
 
 
 def rounds_of(stored: str) -> int | None:
-    """Return the rounds of a hash of the kind that new ones are of; None for any other, and for one that is no good."""
+    """Return the rounds of a hash of the current kind; None for a hash of another kind, and for an unusable one."""
     if not stored.startswith(OURS) or not hashes.is_usable(stored):
         return None
     return hashes.pbkdf2_parameters(stored.partition("$")[0])[1]

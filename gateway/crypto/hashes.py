@@ -1,12 +1,12 @@
 """Password hashes in the formats that OtiumWork stores: Werkzeug's (`pbkdf2`, `scrypt`) and argon2id.
 
 PBKDF2 is computed by OpenSSL through `cryptography`, which needs about half the time of `hashlib` for the same bytes.
-Every function here blocks for as long as a hash takes, and lets other threads run meanwhile. All of the work is done
-in the calling thread, the lanes of argon2id too, which would start a thread for each of them: so hashing takes no more
-cores than it was given threads, and the thread's clock shows what a hash has cost (see constant_work).
+Every function here blocks for the whole time of a hash, and releases the interpreter lock meanwhile. All work is done
+in the calling thread, also argon2id's lanes, which would otherwise start a thread each: so hashing uses no more cores
+than it has threads, and the thread's CPU clock shows the cost of a hash (see constant_work).
 
-A stored hash says itself what it costs to compare with. Whoever can write hashes into an import could stop every
-sign-in with one that takes an hour or all memory, so there is a limit: about a second, and 256 MB.
+A stored hash sets its own cost. An attacker who can put hashes into an import could block every sign-in with one that
+takes an hour or all memory, so there is a limit: about a second, and 256 MB.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def make(method: str, password: str) -> str:
 
 
 def is_match(stored: str, password: str) -> bool:
-    """Compare with a hash of any kind that OtiumWork may hold. A malformed hash, or too dear a one, matches nothing."""
+    """Whether the password matches a hash of any kind that OtiumWork may store. A malformed or too costly hash never
+    matches.
+    """
     try:
         check_cost(stored)
         if stored.startswith(ARGON2):
@@ -67,13 +69,13 @@ def is_match(stored: str, password: str) -> bool:
 
 
 def is_known(text: str) -> bool:
-    """Whether `text` looks like a hash that `is_match` can compare with: for imports."""
+    """Whether `text` looks like a hash that `is_match` supports: for imports."""
     is_plain = text.isascii() and text.isprintable() and len(text) < 1_000
     return is_plain and text.startswith(KNOWN_PREFIXES) and text.count("$") >= 2
 
 
 def is_usable(stored: str) -> bool:
-    """Whether a password can match at all: the method is known, and no dearer than is computed here."""
+    """Whether a password can match at all: the method is supported, and its cost is within the limit."""
     try:
         check_cost(stored)
     except (InvalidHashError, ValueError):
@@ -82,7 +84,7 @@ def is_usable(stored: str) -> bool:
 
 
 def check_cost(stored: str) -> None:
-    """Raises ValueError if comparing with this hash would take much longer, or more memory, than any sensible one."""
+    """Raises ValueError if comparing with this hash would take far more time or memory than any reasonable one."""
     if stored.startswith(ARGON2):
         given = extract_parameters(stored)
         is_dear = given.memory_cost > MOST_ARGON2_KIB or given.memory_cost * given.time_cost > MOST_ARGON2_PASSES
@@ -96,7 +98,7 @@ def check_cost(stored: str) -> None:
 
 
 def method_of(stored: str) -> str:
-    """Return a hash without its salt and its digest: `pbkdf2:sha256:600000`, `$argon2id$v=19$m=65536,t=3,p=4`."""
+    """Return a hash without its salt and digest: `pbkdf2:sha256:600000`, `$argon2id$v=19$m=65536,t=3,p=4`."""
     return stored.rsplit("$", 2)[0]
 
 
@@ -112,15 +114,15 @@ def is_argon2_match(stored: str, password: str) -> bool:
 
 
 def unpad(text: str) -> bytes:
-    """Read base64 without its padding, as argon2 writes it. Raises ValueError."""
+    """Decode base64 without padding, as argon2 writes it. Raises ValueError."""
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def argon2id(given: Parameters, password: str, salt: bytes) -> bytes:
-    """RFC 9106, all lanes in this thread. Raises ValueError for parameters that it does not allow."""
+    """Compute argon2id (RFC 9106), all lanes in this thread. Raises ValueError for parameters that the RFC excludes."""
     secret = encode(password)
     output = ffi.new("uint8_t[]", given.hash_len)
-    inputs = ffi.new("uint8_t[]", secret), ffi.new("uint8_t[]", salt)  # they must live as long as the context
+    inputs = ffi.new("uint8_t[]", secret), ffi.new("uint8_t[]", salt)  # these must live as long as the context
     fields = {
         "version": given.version,
         "out": output,
@@ -148,14 +150,14 @@ def pbkdf2_parameters(method: str) -> tuple[str, int]:
 
 
 def pbkdf2(digest: str, password: str, salt: str, rounds: int) -> bytes:
-    """RFC 8018 §5.2, with an output as long as the digest. Raises ValueError and OverflowError."""
+    """Compute PBKDF2 (RFC 8018 §5.2) with an output as long as the digest. Raises ValueError and OverflowError."""
     algorithm = DIGESTS.get(digest)
-    if algorithm is None:  # md5, sha3 and others that hashlib knows
+    if algorithm is None:  # md5, sha3 and others that hashlib supports
         return hashlib.pbkdf2_hmac(digest, encode(password), salt.encode(), rounds)
     kdf = PBKDF2HMAC(algorithm=algorithm, length=algorithm.digest_size, salt=salt.encode(), iterations=rounds)
     return kdf.derive(encode(password))
 
 
 def encode(password: str) -> bytes:
-    """A lone surrogate is nothing that somebody types; it must not raise where all others are compared."""
+    """Encode a password. A lone surrogate can't be typed, but must not raise: it is compared like all others."""
     return password.encode("utf-8", "surrogatepass")

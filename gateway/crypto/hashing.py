@@ -1,20 +1,20 @@
-"""Passwords against hashes: slow on purpose, beside the event loop, and never more at once than planned.
+"""Password hashing in a bounded thread pool: off the event loop, at low priority, with fair turns for clients.
 
-Hashing runs in a few threads that the system runs when nothing else wants to (SCHED_IDLE), so that proxied
-requests on the same core go first; the hash functions let go of the interpreter while they work. Clients take turns at
-them (throttle.shares): a client that floods the queue waits behind itself. Beyond a bounded queue the answer is "busy",
-because a sign-in that waits for a minute is no use, and a thousand waiting ones help an attacker.
+The threads run under SCHED_IDLE, only when nothing else wants the core, so that proxied requests on the same core go
+first; the hash functions release the interpreter lock while they work. Clients take turns (throttle.shares): a client
+that floods the queue waits behind itself. Beyond a bounded queue the answer is "busy": a sign-in that waits for a
+minute is useless, and a thousand waiting ones help an attacker.
 
 Where the kernel preempts lazily (Linux 6.13 and later), a thread that is woken from another core interrupts even an
 idle one only at the next interrupt of its own core, which may be milliseconds away. While a hash is computed, the event
 loop therefore sets a timer for every millisecond.
 
-Idle threads get nothing while others keep their core full. If one has not finished a hash in time, a steady thread,
-which has its small share whatever else goes on, computes this one and all others for a few seconds. Each is computed
-by one thread only: a core that is full has nothing to give away.
+Idle threads get no time while other work keeps their core full. If one has not finished a hash in time, a steady
+thread, which has a small guaranteed share of the core, computes this hash and all others for a few seconds. Each is
+computed by one thread only, because a full core has no time to waste.
 
-Every email costs the same, known or not, whatever kind of hash is stored (crypto/constant_work.py); and both
-spellings of a password are compared with nothing, too, where there is nothing.
+Every email costs the same, known or not, for any kind of stored hash (crypto/constant_work.py). Both spellings of a
+password are compared even if there is no stored hash.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from gateway.model.secret import Secret
 from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody
 
-MAX_PASSWORD_BYTES = 4_096  # beyond this nobody types; refused without work
+MAX_PASSWORD_BYTES = 4_096  # longer than any typed password; refused without work
 PATIENCE_SECONDS = 3.0
 TIMER_SECONDS = 0.001
 STEADY_SECONDS = 5.0  # before the idle threads are tried again
-SMALL_SHARE = 5  # a nice value: about a quarter of a core that one other thread wants, too
+SMALL_SHARE = 5  # a nice value: about a quarter of a core that one other thread also wants
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -48,14 +48,15 @@ Result = TypeVar("Result")
 class Verdict(Enum):
     RIGHT = "right"
     WRONG = "wrong"
-    BUSY = "busy"  # not checked: too many are waiting
+    BUSY = "busy"  # not checked, because too many are waiting
 
 
 class Hasher:
-    """`method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may wait.
+    """Hashes and verifies passwords. `method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may
+    wait.
 
-    `patience` is in seconds: so long a hash may take in an idle thread. `refused` is told of each client
-    that gets no turn, and whether it has others. Clients are those of `client_of`; "" is this machine's shell.
+    `patience` is the time in seconds that a hash may take in an idle thread. `refused` is called for each refused
+    client, with whether it has others. Clients are those of `client_of`; "" is this machine's shell.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Hasher:
         self._turns = Turns(Shares(threads, queue, reserve=0), refused)
         self._patience = patience
         self._timer: asyncio.TimerHandle | None = None
-        self._steady_until = 0.0  # the loop's time; until then the idle threads get nowhere
+        self._steady_until = 0.0  # the loop's time; until then the steady thread does the work
         self._work = ConstantWork(hashes.pbkdf2_parameters(method)[1])
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
         self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
 
     async def verify(self, password: Secret[str], stored: Secret[str] | None, client: str = "") -> Verdict:
-        """Compare, in the same time whether or not there is anything to compare with."""
+        """Compare a password with a stored hash; takes the same time if there is none."""
         is_right = await self._run(client, self._verify, password, stored)
         if is_right is None:
             return Verdict.BUSY
@@ -89,22 +90,22 @@ class Hasher:
         return None if hashed is None else Secret(hashed)
 
     def is_full_for(self, client: str) -> bool:
-        """Whether there is no turn for this client now: then nothing need be read or written for it before."""
+        """Whether this client would be refused now, so that the caller can skip reading and writing for it."""
         return self._turns.would_refuse(client)
 
     async def expect(self, methods: Collection[str]) -> None:
-        """Take what a comparison costs from the methods of all stored hashes. If too many wait, it has time."""
+        """Set the cost of a comparison from the methods of all stored hashes. Does nothing if too many are waiting."""
         await self._run("", self._work.expect, methods)
 
     async def _run(self, client: str, work: Callable[[*Given], Result], *given: *Given) -> Result | None:
-        """Work in one of the threads when it is this client's turn; None if there is none to be had."""
+        """Work in one of the threads when it is this client's turn; None if the client is refused."""
         async with self._turns.turn(client) as is_ours:
             if not is_ours:
                 return None
             return await self._compute(work, *given)
 
     async def _compute(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
-        """Return what an idle thread makes of it; or the steady one, while the idle ones get nowhere."""
+        """Return the result from an idle thread, or from the steady one while the idle ones make no progress."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._steady_until:
             if self._timer is None:
@@ -116,7 +117,7 @@ class Hasher:
         return await loop.run_in_executor(self._steady_thread, work, *given)
 
     def _set_timer(self) -> None:
-        """Interrupt this core soon, and again as long as hashes are computed."""
+        """Interrupt this core in a millisecond, and again for as long as hashes are computed."""
         is_needed = not self._turns.is_idle
         self._timer = asyncio.get_running_loop().call_later(TIMER_SECONDS, self._set_timer) if is_needed else None
 
@@ -124,7 +125,7 @@ class Hasher:
         return hashes.make(self._method, unicodedata.normalize("NFC", password.reveal()))
 
     def needs_renewal(self, stored: Secret[str]) -> bool:
-        """Whether a hash is of another method, or other cost, than new ones are."""
+        """Whether a hash has another method or cost than new ones."""
         return not stored.reveal().startswith(f"{self._method}$")
 
     def close(self) -> None:
@@ -134,22 +135,22 @@ class Hasher:
     def _verify(self, password: Secret[str], stored: Secret[str] | None) -> bool:
         if len(password.reveal().encode("utf-8", "replace")) > MAX_PASSWORD_BYTES:
             password, stored = Secret(""), None
-        # OtiumWork hashed what was typed; we hash its NFC form. Where they differ, both are compared, in any case.
+        # OtiumWork hashed the text as typed; we hash its NFC form. Where they differ, both are always compared.
         spellings = {password.reveal(), unicodedata.normalize("NFC", password.reveal())}
         compared = [self._work.compare(stored.reveal() if stored else None, spelling) for spelling in spellings]
         return any(compared)
 
 
 def step_back() -> None:
-    """Let everything else on this core go first. On Linux this belongs to the thread.
+    """Give all other work on this core priority (SCHED_IDLE). On Linux this applies to the calling thread only.
 
-    The lowest nice value is not enough since Linux 6.6: there a running thread may finish its slice of some
-    milliseconds, and every request that comes meanwhile waits for it (measured: p99 four times as long). An idle
-    thread is preempted first.
+    The lowest nice value has not been enough since Linux 6.6: a running thread may finish its slice of some
+    milliseconds, and every request that arrives meanwhile waits for it (measured: p99 four times as long). An idle
+    thread is preempted at once.
     """
     os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 def take_small_share() -> None:
-    """Let others on this core go first, but not for ever. On Linux this belongs to the thread."""
+    """Give other work on this core priority, but keep a small share. On Linux this applies to the calling thread."""
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SMALL_SHARE)

@@ -1,8 +1,8 @@
-"""Encrypts what the store must hold but not show: AES-256-GCM with a key of the gateway's secret.
+"""Encryption of secrets at rest: AES-256-GCM with a key derived from the gateway's secret.
 
-A sealed value is bound to its place: table, column and row are associated data, so a value copied to another row is
-not opened there. It begins with the name of the key that sealed it: the newest secret seals, each older one still
-opens, and `is_current` tells what is left to seal anew.
+A sealed value is bound to its place: table, column and row are associated data, so a value copied to another row can't
+be opened there. It begins with the name of the key that sealed it: the newest secret seals, each older one still opens,
+and `is_current` tells which values have to be sealed again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ NONCE_BYTES = 12  # random; below 2**32 messages a key, NIST SP 800-38D §8.3
 
 
 class Unopenable(Exception):
-    """A sealed value was changed, belongs elsewhere, or its secret is no longer among the secrets."""
+    """A value can't be opened: it was changed, belongs to another place, or its secret is no longer configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sealed value stands."""
+    """The place of a sealed value: its table, column and row."""
 
     table: str
     column: str
@@ -41,12 +41,12 @@ class Place:
 
 
 def key_names(secrets: Sequence[Secret[bytes]]) -> list[bytes]:
-    """Return the names of the keys; they tell nothing about the keys, and stand before each sealed value."""
+    """Return the names of the keys. A name reveals nothing about its key, and is stored before each sealed value."""
     return [derive(secret, "seal/name", NAME_BYTES) for secret in secrets]
 
 
 class Sealer:
-    """Seals with the first of `secrets`, opens with any."""
+    """Seals with the first of `secrets`, opens with any of them."""
 
     def __init__(self, secrets: Sequence[Secret[bytes]]) -> None:
         self._keys: dict[bytes, AESGCM] = {}
@@ -76,7 +76,7 @@ class Sealer:
 
 
 async def reseal(tx: Transaction, sealer: Sealer, sealed: Sealed) -> int:
-    """Seal what is in use of a column with the newest key. Returns how many values were sealed with another.
+    """Seal the values of a column that are in use with the newest key. Returns how many had another key.
 
     Raises Unopenable.
     """
