@@ -1,4 +1,4 @@
-"""Copies of the whole store: taken while it is in use, and put back while it is not."""
+"""Backup copies of the whole store: taken while it is in use, restored while it is not."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database
 
 
 class InUse(Exception):
-    """Somebody has the store open; the message says what to do."""
+    """The store is open elsewhere; the message says what to do."""
 
 
 def copy_to(location: SQLite | PostgreSQL, folder: Path) -> Path:
-    """Copy the store into a new file in `folder`, as it is at one moment, and return the file.
+    """Copy the store into a new file in `folder`, as a consistent snapshot, and return the file.
 
-    Nobody has to wait meanwhile. Raises StoreUnavailable.
+    Readers and writers are not blocked meanwhile. Raises StoreUnavailable.
     """
     match location:
         case SQLite():
@@ -44,9 +44,9 @@ def copy_to(location: SQLite | PostgreSQL, folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A copy on its way back, which nothing serves from yet: migrate and settle it at `url`, then `put_in_place`.
+    """A copy being restored, which nothing serves from yet: migrate and settle it at `url`, then `put_in_place`.
 
-    Its version stands in `version_table` meanwhile (see store.version.UNSETTLED).
+    Its version is kept in `version_table` meanwhile (see store.version.UNSETTLED).
     """
 
     url: str
@@ -54,10 +54,11 @@ class Staged:
 
 
 def stage(location: SQLite | PostgreSQL, folder: Path) -> Staged:
-    """Bring the copy in `folder` to where it can be settled. Raises InUse, and StoreUnavailable.
+    """Put the copy in `folder` where it can be migrated and settled. Raises InUse, and StoreUnavailable.
 
-    A file is staged beside the store. In a database the copy replaces the store, under a mark that stops every start
-    until it is settled. Interrupted, the former store is untouched, or nothing serves: what was revoked stays so.
+    A file is staged beside the store. In a database the copy replaces the store, and a mark prevents every start until
+    it is settled. If this is interrupted, either the former store is untouched or nothing serves, so revocations stay
+    in force.
     """
     match location:
         case SQLite():
@@ -68,7 +69,7 @@ def stage(location: SQLite | PostgreSQL, folder: Path) -> Staged:
 
 
 def put_in_place(location: SQLite | PostgreSQL, aside: str) -> Path | None:
-    """Make the settled copy the store. Returns where the former one is now, if it was a file.
+    """Make the settled copy the store. Returns the path of the former store, if it was a file.
 
     Raises InUse, and StoreUnavailable.
     """
@@ -81,14 +82,14 @@ def put_in_place(location: SQLite | PostgreSQL, aside: str) -> Path | None:
 
 
 def copy_sqlite(location: SQLite, to: Path) -> Path:
-    """One step of SQLite's own backup: in WAL mode it reads one snapshot, and writers go on."""
+    """Copy in one step of SQLite's backup API: in WAL mode it reads one snapshot, and writers continue."""
     with broken_store():
         os.close(open_private(to))
         source = sqlite3.connect(location.read_only_uri, uri=True, timeout=LOOK_SECONDS)
         target = sqlite3.connect(to)
         try:
             source.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE")  # one file, without others beside it
+            target.execute("PRAGMA journal_mode=DELETE")  # a single file, without a journal beside it
             verdict = target.execute("PRAGMA integrity_check").fetchone()[0]
         finally:
             target.close()
@@ -103,7 +104,7 @@ def stage_sqlite(location: SQLite, copy: Path) -> Staged:
     with broken_store():
         location.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         refuse_if_in_use(location)
-        for leftover in (staged.path, *beside(staged)):  # of a restore that was interrupted
+        for leftover in (staged.path, *beside(staged)):  # of an interrupted restore
             leftover.unlink(missing_ok=True)
         os.close(open_private(staged.path))
         shutil.copyfile(copy, staged.path)
@@ -111,7 +112,7 @@ def stage_sqlite(location: SQLite, copy: Path) -> Staged:
 
 
 def replace_sqlite(location: SQLite, aside: str) -> Path | None:
-    """The last step, and one rename: before it the former store is in its place, after it the settled copy."""
+    """Replace the store by one rename: before it the former store is in its place, after it the settled copy."""
     staged = staged_beside(location)
     former = location.path.with_name(f"{location.path.name}.{aside}")
     with broken_store():
@@ -133,12 +134,12 @@ def staged_beside(location: SQLite) -> SQLite:
 
 
 def beside(location: SQLite, *endings: str) -> list[Path]:
-    """Return the files that users of the store make beside it."""
+    """Return the files that SQLite and the gateway create beside the store."""
     return [location.path.with_name(location.path.name + ending) for ending in endings or ENDINGS]
 
 
 def refuse_if_in_use(location: SQLite) -> None:
-    """Leaving WAL mode needs the store for oneself, which shows whether another process has it open. Raises InUse."""
+    """Raise InUse if another process has the store open: leaving WAL mode needs exclusive access, which shows it."""
     if not location.is_empty and leave_wal(location) == "wal":
         raise InUse(
             "the database is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)"
@@ -146,7 +147,7 @@ def refuse_if_in_use(location: SQLite) -> None:
 
 
 def leave_wal(location: SQLite) -> str:
-    """Make the store one file, without others beside it; return the journal mode that it has then."""
+    """Make the store a single file, without a journal beside it; return the journal mode it has afterwards."""
     connection = sqlite3.connect(location.path, timeout=LOOK_SECONDS)
     try:
         return str(connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0])
@@ -155,7 +156,7 @@ def leave_wal(location: SQLite) -> str:
             raise
         return "wal"
     except sqlite3.DatabaseError:
-        return "damaged"  # which may be why it is restored
+        return "damaged"  # possibly the reason for the restore
     finally:
         connection.close()
 
@@ -168,7 +169,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-# PostgreSQL, with its own programs.
+# PostgreSQL, with its own client programs.
 
 
 def dump(location: PostgreSQL, to: Path) -> Path:
@@ -178,7 +179,7 @@ def dump(location: PostgreSQL, to: Path) -> Path:
 
 
 def load_dump(location: PostgreSQL, file: Path) -> None:
-    """Replace everything by the dump and mark it as unsettled, in one transaction."""
+    """Replace the whole database by the dump and mark it as unsettled, in one transaction."""
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
     if others.strip() != "0":
         raise InUse(f"{others.strip()} other connections to the database; stop all gateways first")
@@ -193,13 +194,13 @@ def load_dump(location: PostgreSQL, file: Path) -> None:
 
 
 def run(location: PostgreSQL, program: str, *arguments: str) -> str:
-    """Run a program of PostgreSQL's against the database and return what it prints. The password is not shown to ps."""
+    """Run a PostgreSQL client against the database and return its output. The password is not visible in ps."""
     name, password = without_password(location.dsn)
     return execute((program, *arguments, name), {"PGPASSWORD": password} if password else {})
 
 
 def execute(command: tuple[str, ...], more: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Run a program, with `more` in its environment, and return what it prints. Raises StoreUnavailable."""
+    """Run a program, with `more` in its environment, and return its output. Raises StoreUnavailable."""
     program = command[0]
     if shutil.which(program) is None:
         raise StoreUnavailable(f"{program} is missing (apt-get install postgresql-client); it is run as: {program} …")

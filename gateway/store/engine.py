@@ -1,8 +1,8 @@
-"""Transactions on SQLite or PostgreSQL, and the word to everybody that something changed.
+"""Transactions on SQLite or PostgreSQL, and the announcement of changes to all workers.
 
-SQLite runs in WAL mode and waits for the disk at each commit (synchronous=FULL). A write transaction begins
-IMMEDIATE: it has the write lock before its first read, so that what it read still holds when it writes, and it
-never fails half-way because another one was quicker. On PostgreSQL row locks do the same where it matters.
+SQLite runs in WAL mode and waits for the disk at each commit (synchronous=FULL). A write transaction begins IMMEDIATE:
+it has the write lock before its first read, so what it has read is still true when it writes, and it never fails
+half-way because another one wrote first. On PostgreSQL row locks do the same where it matters.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 WAL_PAUSE_SECONDS = 0.02
-BUSY_SECONDS = 10.0  # how long a writer waits for one of another process
+BUSY_SECONDS = 10.0  # how long a writer waits for a writer of another process
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
 POOL_SIZE = 4
 
 
 class StoreUnavailable(Exception):
-    """The store can't be asked or written. Whoever needed it must refuse, never guess."""
+    """The store can't be read or written. The caller must refuse the request (fail closed), never guess."""
 
 
 class Transaction(AsyncConnection):
-    """The connection of one transaction, and what is to be done last in it."""
+    """The connection of one transaction, and the work to do right before its commit."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         super().__init__(engine)
         self._last: dict[Callable[[Transaction, list[Any]], Awaitable[None]], list[Any]] = {}
 
     def do_last(self, work: Callable[[Transaction, list[Item]], Awaitable[None]], item: Item) -> None:
-        """Have `work` done right before the commit: once, with every item that it was given until then, in order.
+        """Have `work` run once, right before the commit, with every item given to it until then, in order.
 
-        For what locks a row that every writer needs. It is locked after all others, so no two transactions wait
-        for each other, and for the time of a commit only. `work` may not ask for more to be done last.
+        This is for work that locks a row that every writer needs: the row is locked after all others, so two
+        transactions can't deadlock, and only for the time of a commit. `work` must not call `do_last` itself.
         """
         self._last.setdefault(work, []).append(item)
 
@@ -81,10 +81,11 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, announce: bool = True) -> AsyncIterator[Transaction]:
-        """Write: all of it or nothing. When this is left, every worker knows, unless `announce` is False.
+        """Open a write transaction. Once it is committed, the change is announced to every worker, unless `announce` is
+        False.
 
-        Frequent writes that no session depends on pass False, so that they don't wake everybody. Nothing but
-        statements belongs inside: others wait. Raises StoreUnavailable.
+        Frequent writes that no session depends on pass False, so that they don't invalidate every worker's cache. Only
+        statements belong inside, because other writers wait. Raises StoreUnavailable.
         """
         with broken_store():
             tx = Transaction(self._engine)
@@ -97,7 +98,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
-        """Read what is committed; on SQLite everything as it was at one moment. Raises StoreUnavailable."""
+        """Open a read transaction; on SQLite all its reads see one snapshot. Raises StoreUnavailable."""
         with broken_store():
             tx = Transaction(self._engine)
             async with tx:
@@ -113,7 +114,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def _writers_turn(self) -> AsyncIterator[None]:
-        """SQLite has one writer at a time: queue here, in order, and not in its lock, which polls."""
+        """Queue SQLite's writers of this process in order: SQLite has one writer at a time, and its own lock polls."""
         if self._generation is None:
             yield
             return
@@ -127,7 +128,7 @@ class Store:
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Finish `work` even if the caller is cancelled meanwhile: a commit that landed must also be announced."""
+    """Finish `work` even if the caller is cancelled meanwhile: a commit that succeeded must also be announced."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
@@ -141,8 +142,8 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
         location.async_url,
         pool_size=POOL_SIZE,
         max_overflow=0,
-        hide_parameters=True,  # in errors, and so in logs: among them are hashes and emails
-        # The driver would open transactions on its own, and too late; we say BEGIN ourselves.
+        hide_parameters=True,  # in errors, and so in logs: the values include hashes and emails
+        # The driver would begin transactions by itself, and too late; we send BEGIN ourselves.
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
 
@@ -157,7 +158,7 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check(connection: Any, record: Any, proxy: Any) -> None:
-        # A connection outlives its file: after a restore from a backup it would go on writing into the void.
+        # A connection outlives its file: after a restore from a backup it would write into the deleted file.
         if record.info["file"] != location.identity():
             raise DisconnectionError("the database file was replaced")
 
@@ -165,7 +166,7 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
 
 
 def turn_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Switch a new file to WAL. SQLite does not wait for another process that is just doing the same."""
+    """Switch a new file to WAL, with retries: SQLite does not wait for another process that is doing the same."""
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -179,11 +180,11 @@ def turn_to_wal(cursor: sqlite3.Cursor) -> None:
 
 def open_postgresql(location: PostgreSQL) -> AsyncEngine:
     async def connect() -> asyncpg.Connection:
-        import asyncpg  # only here, so that who runs on SQLite does not carry it
+        import asyncpg  # imported here, so that workers on SQLite don't load it
 
         return await asyncpg.connect(location.dsn, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS)
 
-    # asyncpg reads the URL itself, so that the session lookup and this engine can't read it in two ways.
+    # asyncpg parses the URL itself, so that the session lookup and this engine can't parse it differently.
     return create_async_engine(
         "postgresql+asyncpg://", async_creator=connect, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True
     )
@@ -191,9 +192,9 @@ def open_postgresql(location: PostgreSQL) -> AsyncEngine:
 
 @contextlib.contextmanager
 def broken_store() -> Iterator[None]:
-    """Translate what the drivers raise when the store is away, full, locked, broken or not made yet.
+    """Translate the drivers' errors for a store that is unavailable, full, locked, damaged or not created yet.
 
-    A violated constraint or a value that no column takes is a mistake of ours and stays one.
+    A violated constraint or a value that no column accepts is a bug of ours and is not translated.
     """
     try:
         yield
@@ -206,7 +207,7 @@ def broken_store() -> Iterator[None]:
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
-    """Return asyncpg's own errors, if it is in use: SQLAlchemy lets some through, and the lookup has no SQLAlchemy."""
+    """Return asyncpg's own errors, if it is loaded: SQLAlchemy passes some on, and the session lookup bypasses it."""
     asyncpg = sys.modules.get("asyncpg")
     return (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) if asyncpg else ()
 

@@ -1,8 +1,8 @@
-"""How the processes of one machine learn that something they may have cached has changed.
+"""Cache invalidation between the processes of one machine.
 
-Eight random bytes in a file that all of them map: whoever has committed a change writes eight others, before
-the change is confirmed to anybody. To look costs a tenth of a microsecond, so everybody looks at every request.
-Two writers at once need no lock: whatever ends up there differs from what was there before.
+All of them map a file of eight random bytes. A process that has committed a change writes eight new bytes before it
+confirms the change. Reading them takes a tenth of a microsecond, so every request does. Two writers at once need no
+lock: any mixture of their bytes differs from the former ones.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Generation:
         return self._map[:SIZE]
 
     def announce(self) -> None:
-        """Tell everybody. The change must be committed already, and not yet confirmed."""
+        """Invalidate the caches of all processes. Call it after the commit of a change, and before confirming it."""
         self.follow()
         self._map[:SIZE] = os.urandom(SIZE)
 
     def follow(self) -> bool:
-        """Turn to the file that others would map now, if somebody removed or replaced ours. Returns whether so."""
+        """Map the current file if ours was removed or replaced. Returns whether it was."""
         try:
             if identity_of(self._path) == self._identity:
                 return False

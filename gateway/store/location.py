@@ -1,4 +1,4 @@
-"""Where the store is, read from its URL."""
+"""The location of the store, parsed from its URL."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 @dataclass(frozen=True, slots=True)
 class SQLite:
-    """A database file. Beside it lies the file through which its users tell each other of changes."""
+    """A database file. Beside it is the file with which its users announce changes to each other."""
 
     path: Path
 
     @property
     def place(self) -> str:
-        """Where it is, as operators are told."""
+        """The location as shown to operators."""
         return str(self.path)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody has made anything there yet. Raises OSError."""
+        """Whether the file does not exist or is empty. Raises OSError."""
         return not self.path.exists() or not self.path.stat().st_size
 
     @property
@@ -37,7 +37,7 @@ class SQLite:
 
     @property
     def read_only_uri(self) -> str:
-        """For sqlite3.connect(…, uri=True)."""
+        """A read-only URI, for sqlite3.connect(…, uri=True)."""
         return f"file:{quote(str(self.path))}?mode=ro"
 
     @property
@@ -45,9 +45,9 @@ class SQLite:
         return self.path.with_name(self.path.name + ".generation")
 
     def prepare(self) -> None:
-        """Make the folder and the file, readable by nobody else. What is there is left as it is."""
+        """Create the folder and the file, readable by the owner only. Existing ones are left as they are."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self.path.exists():  # to open and close one that is in use here would drop SQLite's locks on it
+        if not self.path.exists():  # opening and closing a file that is in use here would drop SQLite's locks on it
             os.close(open_private(self.path))
 
     def identity(self) -> tuple[int, int]:
@@ -55,8 +55,7 @@ class SQLite:
 
     @property
     def _existing(self) -> str:
-        # mode=rw: a database that is gone is an error, where SQLite would otherwise start an empty one.
-        # Quoted twice: SQLAlchemy takes off one layer, SQLite the other.
+        # mode=rw: a missing database is an error, where SQLite would otherwise create an empty one.
         return f"file:{quote(quote(str(self.path)))}?mode=rw"
 
 
@@ -68,7 +67,7 @@ class PostgreSQL:
 
     @property
     def place(self) -> str:
-        """Where it is, as operators are told: without what may hold a password."""
+        """The location as shown to operators, without the parts that may contain a password."""
         return without_password(self.dsn)[0].partition("?")[0]
 
 
@@ -76,7 +75,7 @@ Location = SQLite | PostgreSQL
 
 
 def locate(url: str) -> Location:
-    """Read `sqlite:///relative`, `sqlite:////absolute` or `postgresql://…`. Raises ValueError for anything else."""
+    """Parse `sqlite:///relative`, `sqlite:////absolute` or `postgresql://…`. Raises ValueError for anything else."""
     scheme, separator, rest = url.partition("://")
     if url.startswith(SQLITE) and url != SQLITE:
         return SQLite(Path(url.removeprefix(SQLITE)).absolute())
@@ -95,16 +94,16 @@ def without_password(dsn: str) -> tuple[str, str]:
 
 
 def identity_of(path: Path) -> tuple[int, int]:
-    """Return what tells this file from one that takes its name later. Raises OSError where there is none."""
+    """Return what distinguishes this file from a later one of the same name. Raises OSError if it does not exist."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
 
 
 def open_private(path: Path) -> int:
-    """Open a file to read and write, and return its descriptor; a new one is readable by its owner alone.
+    """Open a file to read and write, and return its descriptor; a new one is readable by its owner only.
 
-    An operator's command, run as root, may be the first one here and must not lock the service out: what root
-    makes belongs to the owner of the folder.
+    An operator's command, run as root, may be the first to create it and must not lock the service out: a file that
+    root creates is given to the owner of the folder.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

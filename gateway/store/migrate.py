@@ -1,8 +1,8 @@
-"""Brings the store's schema to this version. The only module that loads Alembic.
+"""Migrates the store's schema to this version. The only module that loads Alembic.
 
-Every step that is missing runs in one transaction: all of them or none. On PostgreSQL an advisory lock lets one
-machine migrate while others wait; SQLite's own write lock does the same. A schema newer than this code knows is
-left alone, and nothing starts on it.
+All missing steps run in one transaction: all of them or none. On PostgreSQL an advisory lock lets one node migrate
+while others wait; SQLite's own write lock does the same. A schema newer than this code is left alone, and nothing
+starts on it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ ADVISORY_LOCK = 0x0710_4A7E  # an arbitrary number that only this program uses
 
 
 class SchemaTooNew(Exception):
-    """The store was used by a later version, and this one must not touch it."""
+    """The store was used by a later version, and this one must not change it."""
 
 
 def migrate(url: str, *, dry_run: bool = False, version_table: str = VERSION_TABLE) -> list[str]:
     """Create or upgrade the schema at `url`; return the revisions applied, oldest first (or to be applied).
 
-    `version_table` says where the store keeps its version: elsewhere while it is restored. Not to be called inside an
-    event loop. Raises SchemaTooNew, NotReady where the file can't be used or a restore was interrupted, and
-    StoreUnavailable where the store can't be reached.
+    `version_table` is the table that has the store's version, another one during a restore. Not to be called inside an
+    event loop. Raises SchemaTooNew, NotReady if the file can't be used or a restore was interrupted, and
+    StoreUnavailable if the store can't be reached.
     """
     with broken_store():
         match locate(url):
@@ -70,7 +70,7 @@ async def migrate_postgresql(location: PostgreSQL, dry_run: bool, version_table:
 
 
 def upgrade(connection: Connection, dry_run: bool, place: str, version_table: str) -> list[str]:
-    """Run what is missing, in the transaction that is open."""
+    """Run the missing steps in the open transaction."""
     if version_table != UNSETTLED and is_unsettled(connection):
         raise NotReady(unsettled(place))
     config = settings()
@@ -84,7 +84,7 @@ def upgrade(connection: Connection, dry_run: bool, place: str, version_table: st
 
 
 def missing_revisions(known: list[str], current: str | None) -> list[str]:
-    """Return what of `known`, oldest first, comes after `current`. Raises SchemaTooNew."""
+    """Return the revisions of `known`, oldest first, that come after `current`. Raises SchemaTooNew."""
     if current is None:
         return known
     if current not in known:
@@ -99,13 +99,13 @@ def known_revisions(config: Config) -> list[str]:
 
 
 def describe(revisions: list[str]) -> list[str]:
-    """Return a line for each revision: its number, and what it brings."""
+    """Return a line for each revision: its number, and what it adds."""
     scripts = ScriptDirectory.from_config(settings())
     return [f"{revision}: {scripts.get_revision(revision).doc}" for revision in revisions]
 
 
 def settings() -> Config:
-    """Alembic's settings, without a file; in them a % stands for something unless it is doubled."""
+    """Return Alembic's settings without a file. A literal % has to be doubled in them."""
     config = Config()
     config.set_main_option("script_location", str(STEPS).replace("%", "%%"))
     return config

@@ -1,7 +1,7 @@
-"""Whether a store can be used as it is: asked before it is opened, so that looking makes and changes nothing.
+"""Checks whether a store can be used as it is, before it is opened, so that the check creates and changes nothing.
 
-Opening makes the file where there is none, which is right for a start and wrong for everything else: a command would
-leave an empty store behind, owned by whoever ran it.
+Opening creates a missing file, which is right for a start and wrong for everything else: a command would leave an empty
+store behind, owned by the user who ran it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gateway.store.version import NEWEST, find_version, is_unsettled
 
 
 class NotReady(StoreUnavailable):
-    """The store is not there, or not as this version needs it; the message says where it is and what to do."""
+    """The store does not exist, or lacks what this version needs; the message says where it is and what to do."""
 
 
 @contextlib.asynccontextmanager
 async def open_ready(url: str) -> AsyncIterator[Store]:
-    """Open a store that is there and has the schema of this version. Raises NotReady, and StoreUnavailable."""
+    """Open an existing store that has the schema of this version. Raises NotReady, and StoreUnavailable."""
     location = locate(url)
     if isinstance(location, SQLite):
         check_file(location)
@@ -61,7 +61,7 @@ def missing(place: str) -> str:
 
 
 def check_file(location: SQLite) -> None:
-    """Raise NotReady if this user can't have a store there. SQLite writes beside its file: the folder counts, too."""
+    """Raise NotReady if this user can't use a store there. SQLite creates files beside it, so the folder counts too."""
     path, folder = location.path, location.path.parent
     nearest = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
@@ -82,10 +82,10 @@ def run_as(path: Path) -> str:
 
 
 def is_database(path: Path) -> bool:
-    """Whether SQLite takes the file. An empty one becomes a database when it is first written to.
+    """Whether SQLite accepts the file. An empty one becomes a database when it is first written to.
 
-    It is SQLite that opens it: for anybody else to open and close it would drop the locks that this process holds, and
-    another one would take the write-ahead log away from under us (sqlite.org/howtocorrupt.html §2.2).
+    SQLite itself must open it: opening and closing the file by other means would drop the locks that this process
+    holds, and another process could then remove the write-ahead log (sqlite.org/howtocorrupt.html §2.2).
     """
     if not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""The tables that several packages read; every other one stands beside its rows, on the same `metadata`.
+"""The tables that several packages read; every other table is defined beside its rows, on the same `metadata`.
 
 Times are integer UTC seconds; enumerations are text with a check; tokens are SHA-256 digests.
 """
@@ -31,7 +31,7 @@ metadata = MetaData(
     }
 )
 
-# SQLite numbers rows by itself only where the key is called INTEGER; PostgreSQL needs eight bytes for the same.
+# SQLite numbers rows only if the key is called INTEGER; PostgreSQL needs eight bytes for the same.
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
 

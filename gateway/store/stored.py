@@ -1,7 +1,7 @@
-"""What a noun says of each of its tables, for what goes through all tables: retention, a restore, rotating the secret.
+"""The declaration of each table for the operations that go through all tables: retention, restore, secret rotation.
 
-A noun declares it beside its rows, and app/nouns.py gathers the declarations; a test misses a table that is not
-declared. Erasure needs no declaration: rows whose foreign key leads to an account are removed with that account.
+A noun declares it beside its rows, and app/nouns.py gathers the declarations; a test fails for a table without one.
+Erasure needs no declaration: rows with a foreign key to an account are deleted with that account.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from sqlalchemy import Column, ColumnElement, Executable, MetaData, Table
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Its rows stay, and why."""
+    """The rows are kept, and why."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """For how many seconds, by the settings, a limit may look back or lock, and a session may last."""
+    """The longest times in the settings, in seconds: a limit's window or lockout, and a session."""
 
     limit: int
     session: int
@@ -29,9 +29,9 @@ class Longest:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A column of sealed values. They are in use where `in_use` holds, and called `words` when they are counted.
+    """A column of sealed values. The values in rows that match `in_use` are still needed; messages call them `words`.
 
-    `is_vital`: where they can't be opened, somebody can't sign in or a mail is lost. So a backup names their keys.
+    `is_vital`: without them, people can't sign in or mails are lost, so a backup lists the names of their keys.
     """
 
     column: Column[bytes]
@@ -43,7 +43,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`stale` finds the rows that nobody will ask for any more at a time. `restored` ends what was open in a backup."""
+    """A table's declaration. `stale` matches rows past their retention; `restored` ends what was open in a backup."""
 
     table: Table
     stale: Callable[[Longest, int], ColumnElement[bool]] | Kept
@@ -51,16 +51,16 @@ class Stored:
     sealed: Sealed | None = None
 
 
-# A role, a password, a used code: what changed since the backup can't be known.
+# A role, a password, a used code: changes since the backup are unknown.
 AS_IT_WAS = Kept("docs/operations.md says what to look at after a restore")
 
 
 def account_of(table: Table) -> Column[str] | None:
-    """Return the column that says whose rows they are."""
+    """Return the column with the account that owns a row."""
     return next((key.parent for key in table.foreign_keys if key.target_fullname == "accounts.id"), None)
 
 
 def tables_of_accounts(metadata: MetaData) -> list[tuple[Table, Column[str]]]:
-    """Return the tables whose rows go with an account."""
+    """Return the tables whose rows are deleted with an account."""
     found = ((table, account_of(table)) for table in metadata.sorted_tables)
     return [(table, column) for table, column in reversed(list(found)) if column is not None]

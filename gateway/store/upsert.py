@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which both engines know in the same words and SQLAlchemy has once for each."""
+"""INSERT … ON CONFLICT for both engines: the SQL is the same, but SQLAlchemy has one construct for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def upsert(tx: Transaction, table: Table) -> PostgreSQLInsert | SQLiteInsert:
     """Return an insert into `table` that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    # Imported only when used: a worker on SQLite need not carry two megabytes of PostgreSQL's dialect.
+    # Imported only when used: a worker on SQLite need not load two megabytes of PostgreSQL's dialect.
     if tx.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 

@@ -1,4 +1,4 @@
-"""Which schema the store has, and which one this code needs, without loading Alembic."""
+"""The schema version of the store, and the one that this code needs, without loading Alembic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def read_version(tx: Transaction) -> str:
 
 
 async def find_version(tx: Transaction) -> str | None:
-    """Return the schema, or None where nothing was ever migrated."""
+    """Return the schema version, or None for a store that was never migrated."""
     is_there = await tx.run_sync(lambda connection: inspect(connection).has_table(VERSION_TABLE))
     return await read_version(tx) if is_there else None
 

@@ -1,1 +1,1 @@
-"""Every schema there ever was, one file a step. A step that was released is never edited."""
+"""The schema's migrations, one file a step. A released step is never edited."""
