@@ -10,7 +10,7 @@ Long because all statements on the two tables of an import stand here, a functio
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
@@ -73,7 +73,7 @@ async def add(tx: Transaction, tenant: str | None, size: int, rows: Sequence[Imp
 
 
 def values_of(row: ImportRow) -> dict[str, Any]:
-    return dict(zip((column.name for column in ROW_COLUMNS), astuple(row), strict=True))
+    return {column.name: getattr(row, column.name) for column in ROW_COLUMNS}
 
 
 # Looking.
