@@ -1,1 +1,1 @@
-"""What somebody does: changed, recorded and told together."""
+"""Actions: a change, its audit rows and its mails in one transaction."""

@@ -1,7 +1,7 @@
-"""Something that somebody does: it is changed, recorded and told in one transaction, or none of it happens.
+"""An action: one transaction with its actor and time. Changes, audit rows and mails are committed together.
 
-A service begins an action with who does it and when. What it calls changes rows through `tx`, and says to the action
-what the audit log and the person concerned have to know.
+A service begins an action. The functions that it calls change rows through `action.tx`, write audit rows with
+`action.record`, and queue mails with `action.notify`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where: in a request, in the operator's shell, or (by default) the gateway itself.
+    """The person or program that acts, and from where: a request, the operator's shell, or (by default) the gateway.
 
-    `by` is their email, or the operator's name, where they do it to somebody else; `name` is what that person is told.
-    `session` is their own.
+    `by` is the actor's email, or the operator's name, if the action concerns another person's account; that person is
+    shown `name`. `session` is the actor's own session.
     """
 
     by: str = ""
@@ -68,11 +68,11 @@ class Action:
         await audit.record(self.tx, self._entry(event, account, details, session or self.actor.session))
 
     async def record_or_count(self, event: Event, account: Account, details: Told = NOTHING) -> None:
-        """The same of what anybody can make happen as often as they like (see audit.counting)."""
+        """Like `record`, for events that strangers can cause without limit (see audit.counting)."""
         await audit.record_or_count(self.tx, self._entry(event, account, details, self.actor.session))
 
     async def notify(self, template: str, account: Account, **more: str | int) -> None:
-        """Mail the person what was done, and from which device."""
+        """Queue a mail that tells the account's owner about the action, and from which device it came."""
         device, address = self.actor.device, self.actor.address
         await self._notices.send_about(self.tx, template, account, self.now, device=device, address=address, **more)
 

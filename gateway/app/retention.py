@@ -21,7 +21,7 @@ PAUSE_SECONDS = 0.05
 
 
 def stale_rows(settings: Settings, now: int) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Yield each table with the rows of it that nobody will ask for any more."""
+    """Yield each table with the condition for its expired rows."""
     limits, lifespans = settings.limits, (settings.sessions.members, settings.sessions.owners)
     longest = Longest(
         limit=max(

@@ -77,7 +77,7 @@ class HealthCheck:
         return await try_reaching(self._mail_server) if self._mail_server else NO_MAIL_SERVER
 
     def _look_at_disk(self) -> str:
-        """A store that can be read is not one that can be written: on a full disk nobody can sign in."""
+        """Return "ok", or that the disk is full: a full disk can be read, but sign-ins need to write."""
         if isinstance(self._location, SQLite) and is_full(self._location.path.parent):
             return f"the disk is full: {self._location.path.parent}; make room, for nobody can sign in"
         return "ok"

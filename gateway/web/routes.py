@@ -59,13 +59,13 @@ class Route(Generic[P]):
     post: PageHandler[P] | None = None
     fresh: Fresh | None = None
     refuses_blocked: bool = False
-    """People at blocked addresses don't get there, unless they are signed in."""
+    """Refuse requests from blocked addresses, unless they are signed in."""
     needs_mail: Literal["", "password", "signup", "email", "invitation"] = ""
     """What can't be done here without a mail server."""
     is_dead_end: bool = False
-    """Nobody is led there after signing in."""
+    """The page is no target after signing in (see `find_dead_ends`)."""
     is_needed: bool = False
-    """Nobody could sign in without it: it can be moved, and not switched off."""
+    """Signing in needs this page: it can be moved, but not switched off."""
     is_served: Callable[[Settings], bool] | None = None
     """Whether the settings have it. The address of a page that is not served is the application's."""
     by_dispatcher: bool = False
@@ -98,7 +98,7 @@ class Route(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class HandedOver(Generic[P]):
-    """A handler to which the dispatcher hands a POST over, under a path that nobody else gets to."""
+    """A POST handler that only the dispatcher can reach, under an internal path."""
 
     path: str
     post: PageHandler[P]
