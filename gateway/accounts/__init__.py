@@ -1,1 +1,1 @@
-"""Who may sign in."""
+"""Accounts: invitations, changes by administrators and by their owners, CSV import, app sync."""

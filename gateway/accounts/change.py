@@ -1,4 +1,4 @@
-"""Changes of accounts, written once for pages, shell and imports: each with its audit row and its mail."""
+"""Changes of accounts, shared by pages, shell and imports. Each writes its audit row and queues its mail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.web.user_agents import label
 
 
 async def create(action: Action, wanted: Create, remarks: Details = NOTHING) -> Account | None:
-    """Add an account; None if the email is taken. `remarks` go into the audit row."""
+    """Add an account; None if the tenant can't have the email. `remarks` are added to the audit row."""
     account = wanted.account(rows.new_account_id(), action.now)
     if not await rows.add(action.tx, account):
         return None
@@ -34,7 +34,7 @@ async def rename(action: Action, account: Account, name: str) -> None:
 
 
 async def set_status(action: Action, account: Account, status: Status) -> bool:
-    """Disable or enable; who is disabled is signed out everywhere. Returns whether anything changed."""
+    """Enable, or disable and end all sessions. Returns whether the status changed."""
     if not await rows.set_status(action.tx, account.id, status):
         return False
     is_disabled = status is Status.DISABLED
@@ -45,24 +45,24 @@ async def set_status(action: Action, account: Account, status: Status) -> bool:
 
 
 async def set_role(action: Action, account: Account, role: Role, modules: frozenset[Module]) -> None:
-    """It holds from the person's next request on."""
+    """Set role and modules, effective from the person's next request."""
     if (role, modules) != (account.role, account.modules):
         await rows.set_role(action.tx, account.id, role, modules)
-        before, after = told(account.role, account.modules), told(role, modules)
+        before, after = describe_rights(account.role, account.modules), describe_rights(role, modules)
         await action.record(Event.ACCOUNT_ROLE_CHANGED, account, {"from": before, "to": after})
 
 
-def told(role: Role, modules: frozenset[Module]) -> str:
+def describe_rights(role: Role, modules: frozenset[Module]) -> str:
     return ",".join((role.value, *sorted(modules)))
 
 
 async def set_password(
     action: Action, account: Account, password_hash: Secret[str], details: Details = NOTHING, but: str | None = None
 ) -> int:
-    """Set a password, and end what the one before let somebody do: sessions, attempts, mailed links, lockouts.
+    """Set a password; end all sessions except `but`, sign-in attempts, mailed links, email changes and lockouts.
 
-    The session with the id `but` goes on. Returns how many sessions were ended. Mails nobody: whose own change it was
-    does that; an operator hands the password over, and an import tells what the application has told already.
+    Returns how many sessions were ended. Sends no mail: a person's own change does so itself, an operator hands the
+    password over, and after an import the application has already told the person.
     """
     await rows.set_password_hash(action.tx, account.id, password_hash)
     ended = await end_everything(action, account, but)
@@ -74,7 +74,7 @@ async def set_password(
 
 
 async def unlock(action: Action, factors: Factors, account: Account) -> int:
-    """Forgive all failures of the password and of codes, and all mails that were asked for. Returns how many counts."""
+    """Clear the failure counters of every factor and the limits on reset mails. Returns how many were cleared."""
     tx = action.tx
     forgiven = await limits.clear_all(tx, f"code:{account.id}|")
     for prefix in (prefix for factor in factors for prefix in factor.limits_of(account)):
@@ -88,7 +88,7 @@ async def unlock(action: Action, factors: Factors, account: Account) -> int:
 
 
 async def reset_factors(action: Action, factors: Factors, account: Account, *, is_owner: bool) -> None:
-    """Take away what the account has set up, sign out everywhere, and mail; at the next sign-in it is set up again."""
+    """Remove the enrolled second factors, end all sessions, and mail. The next sign-in asks to enrol again."""
     for factor in factors:
         await factor.reset(action.tx, account.id, action.now, is_owner=is_owner)
     await streaks.reset_all(action.tx, account.id)
@@ -101,9 +101,9 @@ async def reset_factors(action: Action, factors: Factors, account: Account, *, i
 
 
 async def end_everything(action: Action, account: Account, but: str | None = None) -> int:
-    """End every sign-in in progress, and every session but the one with that id. Returns how many were open.
+    """End all sign-in attempts, and all sessions except `but`. Returns how many sessions were open.
 
-    Their devices are not known any more: the next sign-in from one of them is told by mail.
+    Their devices are forgotten, so the next sign-in from one of them sends a new-device mail.
     """
     await attempts.end_all(action.tx, account.id, action.now)
     await session_rows.forget_devices(action.tx, account.id, action.now, but)
@@ -113,7 +113,7 @@ async def end_everything(action: Action, account: Account, but: str | None = Non
 async def end_session(
     action: Action, session_id: str, account_id: str | None = None, details: Details = NOTHING
 ) -> bool:
-    """End a session, of that account if it is given, and mail. Returns whether there was such an open session."""
+    """End a session, if it is open and belongs to `account_id` (when given), and mail. Returns whether it did."""
     session = await session_rows.find_open(action.tx, session_id, account_id)
     account = await rows.find(action.tx, session.account) if session else None
     if session is None or account is None or not await session_rows.end(action.tx, session_id, action.now):
@@ -126,16 +126,16 @@ async def end_session(
 
 
 async def end_sessions(action: Action, account: Account) -> int:
-    """End all sessions, as after a restore: everybody's, so that nobody is mailed. Returns how many were open."""
+    """End all sessions without a mail, for a restore that signs every account out. Returns how many were open."""
     ended = await end_everything(action, account)
     await action.record(Event.SESSION_REVOKED_ALL, account, {"sessions_ended": ended})
     return ended
 
 
 async def sign_out(action: Action, account: Account, but: str | None = None, *, is_quiet: bool = False) -> int:
-    """End all sessions but one, and mail where there were any. Returns how many were open.
+    """End all sessions except `but`, and mail if any were open. Returns how many were open.
 
-    `is_quiet`: where there were none, nothing is recorded either.
+    `is_quiet`: write no audit row if none were open.
     """
     ended = await end_everything(action, account, but)
     if ended or not is_quiet:
@@ -146,5 +146,5 @@ async def sign_out(action: Action, account: Account, but: str | None = None, *, 
 
 
 async def sign_out_all(action: Action, accounts: Sequence[Account], but: str | None = None) -> int:
-    """Do the same for many; only who was signed in has a row and a mail."""
+    """Sign out each account. Those without open sessions get no audit row and no mail. Returns the number ended."""
     return sum([await sign_out(action, account, but, is_quiet=True) for account in accounts])

@@ -1,8 +1,8 @@
-"""Whose an email may become: email domains that a tenant claims, and addresses that are kept for who had them.
+"""Which account may have an email: domains claimed by a tenant, and former emails reserved for their account.
 
-The platform owner grants a domain to a tenant; no other tenant gets accounts there, by whatever way. A claim covers the
-subdomains too, unless one of them is claimed by itself. Whether an email is taken, kept, claimed or an owner's has one
-answer, so that nobody learns from it who belongs to whom.
+The platform owner grants a domain to a tenant; no other tenant can then get accounts in it, by any route. A claim
+covers subdomains, unless one is claimed separately. Taken, reserved, claimed and owners' emails get the same answer,
+so that it doesn't disclose who belongs to which tenant.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Claim:
 
 
 def check_claim(text: str) -> str:
-    """Return a domain that can be claimed. Raises Unacceptable; a single label would be everybody below it."""
+    """Return the normalised domain. Raises Unacceptable, also for a single label: it would cover a whole TLD."""
     try:
         domain = normalise_domain(text.strip().removeprefix("@"))
     except Unacceptable:
@@ -52,24 +52,24 @@ async def may_have(
 ) -> bool:
     """Whether an account of `tenant` may get this email: a new account, or the one with the id `account`.
 
-    One answer for every reason: it is taken, or an owner's, or another tenant claims its domain, or it is kept for an
-    account that had it until a few days ago.
+    False if it is taken, an owner's, in a domain that another tenant claims, or reserved as another account's former
+    email. Callers don't learn which.
     """
     query = select(accounts.c.id).where(accounts.c.identifier == identifier)
     is_taken = (await tx.execute(query)).first() is not None
     is_ours = await is_open_to(tx, tenant, identifier)
-    is_kept = await is_kept_for_another(tx, identifier, account, now)
-    return is_ours and not is_taken and not is_kept and identifier not in owners
+    is_reserved = await is_reserved_for_another(tx, identifier, account, now)
+    return is_ours and not is_taken and not is_reserved and identifier not in owners
 
 
 async def is_open_to(tx: Transaction, tenant: str, identifier: str) -> bool:
-    """Whether no other tenant claims the domain of an email. This is all that a preview may say."""
+    """Whether no other tenant claims the domain of an email. A preview may disclose this, and nothing else."""
     claim = await find(tx, identifier.rpartition("@")[2])
     return claim is None or claim.tenant == tenant
 
 
-async def is_kept_for_another(tx: Transaction, identifier: str, account: str, now: int) -> bool:
-    """Whether another account had this email until lately, and may still undo the change."""
+async def is_reserved_for_another(tx: Transaction, identifier: str, account: str, now: int) -> bool:
+    """Whether this is the former email of another account, which may still undo the change."""
     query = select(email_changes.c.id).where(
         email_changes.c.old == identifier,
         email_changes.c.account != account,
@@ -80,7 +80,7 @@ async def is_kept_for_another(tx: Transaction, identifier: str, account: str, no
 
 
 async def find(tx: Transaction, domain: str) -> Claim | None:
-    """Return the claim that covers a domain: its own, or that of the nearest domain above it."""
+    """Return the claim that covers a domain: its own, or that of its nearest claimed parent."""
     labels = domain.split(".")
     covering = [domain, *(".".join(labels[at:]) for at in range(1, len(labels) - 1))]
     query = select(domain_claims.c.domain, domain_claims.c.tenant).where(domain_claims.c.domain.in_(covering))
@@ -94,7 +94,7 @@ async def list_all(tx: Transaction) -> list[Claim]:
 
 
 async def add(tx: Transaction, claim: Claim, by: str, now: int) -> Claim:
-    """Claim a domain. Returns the claim that holds: an earlier one stays."""
+    """Claim a domain, unless it is claimed already. Returns the claim in force."""
     await tx.execute(
         upsert(tx, domain_claims)
         .values(domain=claim.domain, tenant=claim.tenant, claimed_at=now, claimed_by=by)
@@ -113,7 +113,7 @@ async def release(tx: Transaction, claim: Claim) -> bool:
 
 
 async def count_strangers(tx: Transaction, claim: Claim) -> int:
-    """Return how many accounts of other tenants have an email that the claim covers. They stay."""
+    """Count the accounts of other tenants with an email that the claim covers. They keep it."""
     query = select(func.count()).where(
         or_(
             accounts.c.identifier.endswith(f"@{claim.domain}", autoescape=True),

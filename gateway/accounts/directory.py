@@ -1,6 +1,7 @@
-"""Looking people up: search, filters, and pages that stay the same while people are added.
+"""Search and filters over accounts, with keyset pagination.
 
-A page begins after the email that the one before ended with, so that the thousandth page costs what the first does.
+Each page begins after the last email of the previous one. Pages stay stable while people are added, and the
+thousandth costs no more than the first.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ _seen_at = (
     .correlate(accounts)
     .scalar_subquery()
 )
-# What is set up comes first in that text, and what is only demanded begins with its mark (see model.factor.Enrolled).
+# Enrolled factors come first in that text; required ones begin with the mark DEMAND (see model.factor.Enrolled).
 _has_two_step = and_(accounts.c.enrolled != "", ~accounts.c.enrolled.startswith(DEMAND))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for; None and "" leave a thing open. `unseen_days`: not seen for so many days, or never."""
+    """A search; None and "" mean any. `unseen_days`: not seen for that many days, or never."""
 
     words: str = ""
     role: Role | None = None
@@ -44,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One line of the list. `seen_at` is UTC seconds, None for who never signed in."""
+    """One line of the list. `seen_at` is UTC seconds, None if the person never signed in."""
 
     account: Account
     seen_at: int | None
@@ -71,9 +72,9 @@ class Tenant:
 
 
 async def find_page(tx: Transaction, tenant: str | None, wanted: Wanted, now: int) -> tuple[list[Member], str]:
-    """Return one page of people by email, and where the next one begins ("" for none).
+    """Return one page of people, sorted by email, and `Wanted.after` for the next page ("" on the last).
 
-    Where `tenant` is given, nobody of another one is ever found, whatever is wanted.
+    `tenant` restricts the result whatever `wanted` says; None means all tenants.
     """
     query = members().where(*conditions(tenant, wanted, now)).order_by(accounts.c.identifier).limit(PAGE_SIZE + 1)
     found = [read(row) for row in await tx.execute(query)]
@@ -88,7 +89,7 @@ async def find_member(tx: Transaction, tenant: str | None, account_id: str) -> M
 
 
 async def find_taken(tx: Transaction, identifiers: list[str]) -> dict[str, str]:
-    """Return those of `identifiers` that are taken, with the tenant of each. Asked in portions, for engines' limits."""
+    """Map the `identifiers` that are taken to their tenants. Asks in batches: engines limit a query's parameters."""
     taken: dict[str, str] = {}
     for at in range(0, len(identifiers), 500):
         query = select(accounts.c.identifier, accounts.c.tenant).where(
@@ -137,7 +138,7 @@ def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnEleme
 
 
 def as_identifier(words: str) -> str:
-    """Return the email that somebody typed whole, in its one spelling; "" for other words."""
+    """Normalise the search words if they are a complete email; otherwise return ""."""
     try:
         return normalise_identifier(words)
     except Unacceptable:

@@ -1,19 +1,18 @@
-"""Changing an account's email: one rule, whoever asks for it.
+"""Changing an account's email. The same protocol applies whoever requests the change.
 
-Theory. An email is how an account is reached, so whoever can set it can take the account. Two agree therefore: the
-mailbox of the new email, by a link that is sent there, and the account itself, since that link is confirmed by whoever
-can sign in to the account (in a session of that browser, or with the password where that alone signs in). Without the
-first, people would take addresses of others; without the second, somebody could have a stranger's mailbox attached to
-an account that is open elsewhere.
+Control of the email gives control of the account, so two confirmations are needed. A link proves control of the new
+mailbox, and confirming it needs proof of the account: a session in that browser, or the password if the account has no
+second factor. Without the first, people could claim addresses of others; without the second, an attacker could attach
+a stranger's mailbox to an account that is open elsewhere.
 
-If somebody else asked (an administrator), the old address agrees as well, or has 72 hours to stop it. What is done ends
-all other sessions and is told to both addresses. The old one can take it back for seven days: it then stands on the
-account again, later changes are void, and a new password has to be chosen, for whoever changed the email knew the old
-one. Two-step verification stays as it is: no mailbox is a way around it.
+If an administrator requested the change, the old address must agree too, or has 72 hours to stop it. A completed
+change ends all other sessions and is mailed to both addresses. For seven days the old address can undo it: it is
+restored, later changes are void, and a new password must be chosen, because the attacker knew the old one. Two-step
+verification is never reset, so that a mailbox can't bypass it.
 
-Nobody becomes a platform owner by a new email, and owners' emails are changed in the shell alone.
+No account becomes a platform owner's by a new email, and owners' emails can be changed in the shell only.
 
-Long because the rule is one: whatever asks, agrees, stops or undoes is checked against the others here.
+Long because the steps (request, agree, stop, undo) of one protocol check each other's state.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Whole addresses of the links, each up to its token."""
+    """Absolute URLs of the links, each to be followed by its token."""
 
     confirm: str
     old: str
@@ -58,7 +57,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class EmailChanges:
-    """`owners` are normalised identifiers, `limit` that of wrong passwords. Long because the rule is one."""
+    """`owners` are normalised identifiers; `limit` is that of failed passwords."""
 
     store: Store
     hasher: Hasher
@@ -69,16 +68,16 @@ class EmailChanges:
     limit: Limit
     addresses: Addresses
 
-    # Asking.
+    # Requesting.
 
     async def find_open(self, account: str) -> Change | None:
         async with self.store.reading() as tx:
             return await email_changes.find_open(tx, account)
 
     async def ask_own(self, session: Session, new: str, inbound: Inbound, now: int) -> bool:
-        """Mail a link to the new address. Returns False if this was asked for too often.
+        """Mail a link to the new address. Returns False if the person or the address is over its limit.
 
-        The asker sees the same for every email: one that can't be had is told so by a mail, and nobody else is.
+        The page is the same for every email. Only a mail to the address says that it is unavailable.
         """
         try:
             async with self.actions.begin(requester(inbound, session.id), now) as action:
@@ -95,10 +94,10 @@ class EmailChanges:
         return True
 
     async def ask(self, action: Action, account: Account, new: str, *, is_free: bool = True) -> None:
-        """Note what is asked for and mail the links; until they are used, nothing changes.
+        """Store the request and mail the links. The email changes only when they are used.
 
-        Who asks is an administrator, by name, or the person themselves. Nothing comes of an email that is not free.
-        Raises TooManyMails if the new address was mailed too often today.
+        An actor with a name is an administrator, and the old address gets a link too. If not `is_free`, the new
+        address is told so and gets no link. Raises TooManyMails if it was mailed too often today.
         """
         tx, now, asked_by = action.tx, action.now, action.actor.name
         await count_mail(tx, account.tenant, new, now)
@@ -122,7 +121,7 @@ class EmailChanges:
     # The new address.
 
     async def look(self, token: str, session: Session | None, now: int) -> Open | Gone:
-        """Return what the new address is asked to confirm. Changes nothing."""
+        """Return what the new address is asked to confirm. Read-only."""
         async with self.store.reading() as tx:
             opened = await self._find(tx, Purpose.EMAIL_CHANGE, token, now)
             if isinstance(opened, Gone):
@@ -134,7 +133,7 @@ class EmailChanges:
     async def confirm(
         self, token: str, password: Secret[str], session: Session | None, inbound: Inbound, now: int
     ) -> Done | Waiting | Refused | Overloaded | Gone:
-        """Confirm the new email, as the account. Of any number of equal requests, one does."""
+        """Confirm the new email with proof of the account. Single use: of concurrent requests, one succeeds."""
         opened = await self.look(token, session, now)
         if isinstance(opened, Gone):
             return opened
@@ -171,7 +170,7 @@ class EmailChanges:
     async def _compare(
         self, opened: Open, password: Secret[str], inbound: Inbound, now: int
     ) -> Refused | Overloaded | None:
-        """Compare with the account's password, under the limit of signing in; None if it is right and enough."""
+        """Verify the account's password under the rate limit of sign-in. None if it is right and sufficient."""
         account = opened.account
         if opened.proof is Proof.SIGN_IN:
             return Refused(opened)
@@ -191,15 +190,15 @@ class EmailChanges:
             await action.record_or_count(Event.LOGIN_FAILED, account, details)
         return Refused(opened)
 
-    async def look_at(self, purpose: Purpose, token: str, now: int) -> Open | Gone:
-        """Return what the old or the former address is asked. Changes nothing."""
+    async def find_link(self, purpose: Purpose, token: str, now: int) -> Open | Gone:
+        """Return what the old or the former address is asked. Read-only."""
         async with self.store.reading() as tx:
             return await self._find(tx, purpose, token, now)
 
     # The old address.
 
     async def agree(self, token: str, inbound: Inbound, now: int) -> Done | Agreed | Gone:
-        """The old address lets it happen, at once if the new one has confirmed."""
+        """Record the old address's consent. Completes the change if the new address has confirmed."""
         async with self.actions.begin(requester(inbound), now) as action:
             found = await self._use(action.tx, Purpose.EMAIL_OLD, token, now)
             if isinstance(found, Gone):
@@ -212,7 +211,7 @@ class EmailChanges:
             return Done() if await self.complete(action, found.account, agreed) else Gone()
 
     async def stop(self, token: str, inbound: Inbound, now: int) -> Open | Gone:
-        """The old address stops it. That works for a disabled account as well: whoever asked may have disabled it."""
+        """Stop the change. Works for a disabled account too: the requester may have disabled it."""
         async with self.actions.begin(requester(inbound), now) as action:
             found = await self._use(action.tx, Purpose.EMAIL_OLD, token, now)
             if not isinstance(found, Gone):
@@ -224,7 +223,7 @@ class EmailChanges:
     # The former address.
 
     async def undo(self, token: str, inbound: Inbound, now: int) -> Undone | Gone:
-        """Bring the former email back, end every session, and have a new password chosen."""
+        """Restore the former email, end every session, clear the password and issue a link to set a new one."""
         async with self.actions.begin(requester(inbound), now) as action:
             tx = action.tx
             found = await self._use(tx, Purpose.EMAIL_UNDO, token, now)
@@ -249,10 +248,10 @@ class EmailChanges:
             )
         return Undone(token_for_password)
 
-    # Doing it.
+    # Completing.
 
     async def run_due(self, now: int) -> int:
-        """Do what the new address has confirmed and the old one has not stopped in time. Returns how many."""
+        """Complete changes that the new address confirmed and the old one didn't stop in time. Returns how many."""
         async with self.store.reading() as tx:
             due = await email_changes.list_due(tx, now, AT_ONCE)
         for waiting in due:
@@ -264,7 +263,7 @@ class EmailChanges:
         return len(due)
 
     async def set_now(self, action: Action, account: Account, new: str) -> bool:
-        """Change an email from the operator's shell, where owners' may be changed as well."""
+        """Change an email at once, for the operator's shell, which may also change owners' emails."""
         operator, now = action.actor.by, action.now
         changing = await email_changes.add(action.tx, account.id, account.identifier, new, operator, now)
         agreed = replace(changing, old_agreed_at=now, new_agreed_at=now)
@@ -273,9 +272,9 @@ class EmailChanges:
     async def complete(
         self, action: Action, account: Account, changing: Change, *, may_be_owners: bool = False
     ) -> bool:
-        """Change the email of an account, which is locked. Returns False if that can't be, and ends the change then.
+        """Set the new email of an account that the caller has locked. If that is not possible, end the change.
 
-        The session from which it is done goes on.
+        Returns whether it was done. The actor's own session stays open.
         """
         tx, now = action.tx, action.now
         owners = frozenset[str]() if may_be_owners else self.owners
@@ -298,7 +297,7 @@ class EmailChanges:
         return True
 
     async def _tell(self, action: Action, account: Account, done: Change) -> None:
-        """Mail both addresses; the old one gets the link that takes it back, unless an owner is concerned."""
+        """Mail both addresses. The old one gets the undo link, unless an owner's email is involved."""
         undo_link = ""
         if not {done.old, done.new} & self.owners:
             token = await self._link(action.tx, Purpose.EMAIL_UNDO, done, done.old, action.now)
@@ -310,7 +309,7 @@ class EmailChanges:
     # Shared.
 
     async def _find(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> Open | Gone:
-        """Return a good link with the change and the account that it is about, or what has become of it."""
+        """Return a valid link with its change and account, or why it is invalid."""
         link = await links.find(tx, self.sealer, purpose, token)
         if link is None or link.account is None:
             return Gone()
@@ -326,7 +325,7 @@ class EmailChanges:
         return Open(link, changing, account, await rows.find_tenant_name(tx, account.tenant))
 
     async def _use(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> Open | Gone:
-        """Lock the account of a link and use the link up."""
+        """Lock the account of a link and consume the link."""
         found = await self._find(tx, purpose, token, now)
         if isinstance(found, Gone):
             return found

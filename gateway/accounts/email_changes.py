@@ -1,6 +1,6 @@
-"""Changes of an account's email in the store: asked for, agreed to by both addresses, done, ended.
+"""Statements on email changes: requested, agreed to by both addresses, done or ended.
 
-At most one is under way for an account. Each step is one conditional UPDATE, under the lock of the account.
+An account has at most one open change. Each step is one conditional UPDATE, under the lock of the account.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.store import Transaction
 from gateway.store.schema import email_changes
 from gateway.store.stored import Stored
 
-WAIT_SECONDS = 72 * 3_600  # how long the old address has to stop what somebody else asked for
+WAIT_SECONDS = 72 * 3_600  # how long the old address has to stop a change that an administrator requested
 COLUMNS = (
     email_changes.c.id,
     email_changes.c.account,
@@ -36,9 +36,9 @@ is_open = email_changes.c.done_at.is_(None) & email_changes.c.ended_at.is_(None)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`asked_by` is an administrator's name, "" for the person themselves. Times are UTC seconds.
+    """`asked_by` is an administrator's name, "" for the person's own request. Times are UTC seconds.
 
-    `due_at` is when it may happen without a word from the old address.
+    From `due_at` on, the change needs no consent of the old address.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Change:
         return self.done_at is None and self.ended_at is None
 
     def may_happen(self, now: int) -> bool:
-        """Whether both addresses have agreed, or the old one let the time pass."""
+        """Whether the new address has agreed, and the old one has agreed or its time is over."""
         return (
             self.is_open and self.new_agreed_at is not None and (self.old_agreed_at is not None or now >= self.due_at)
         )
@@ -68,7 +68,7 @@ class Change:
 
 
 async def add(tx: Transaction, account: str, old: str, new: str, asked_by: str, now: int) -> Change:
-    """Note that it was asked for; what was asked for before is ended."""
+    """Add a change, and end the account's earlier open one."""
     await end_open(tx, account, now)
     due_at = now + WAIT_SECONDS if asked_by else now
     change = Change(new_id("emc"), account, old, new, asked_by, now, due_at)
@@ -91,7 +91,7 @@ async def find_open(tx: Transaction, account: str) -> Change | None:
 
 
 async def list_due(tx: Transaction, now: int, limit: int) -> list[Change]:
-    """Return those that the new address has confirmed and the old one has let pass."""
+    """Return the changes that the new address has confirmed and whose `due_at` has passed, oldest first."""
     query = (
         select(*COLUMNS)
         .where(is_open, email_changes.c.new_agreed_at.is_not(None), email_changes.c.due_at <= now)
@@ -110,7 +110,7 @@ async def agree_old(tx: Transaction, change_id: str, now: int) -> bool:
 
 
 async def finish(tx: Transaction, change: Change, now: int) -> bool:
-    """Note that it is done, later than all before, even in the same second: `undo` goes by the order."""
+    """Mark as done, with a `done_at` later than all earlier ones, even in the same second: `undo` needs the order."""
     query = select(func.max(email_changes.c.done_at)).where(email_changes.c.account == change.account)
     last = (await tx.execute(query)).scalar_one()
     done_at = now if last is None else max(now, last + 1)
@@ -118,12 +118,12 @@ async def finish(tx: Transaction, change: Change, now: int) -> bool:
 
 
 async def end_open(tx: Transaction, account: str, now: int) -> int:
-    """End what is under way. Returns how many there were."""
+    """End the open change. Returns how many there were (0 or 1)."""
     return await set_where(tx, email_changes.c.account == account, is_open, ended_at=now)
 
 
 async def undo(tx: Transaction, change: Change, now: int) -> bool:
-    """Take a change back, and with it every later one: whoever has the later email can't bring it back."""
+    """Undo a change and void every later one, so that a later email's owner can't undo this in turn."""
     is_later = (email_changes.c.done_at >= change.done_at) | email_changes.c.done_at.is_(None)
     undone = await set_where(
         tx, email_changes.c.account == change.account, is_later, email_changes.c.ended_at.is_(None), ended_at=now
@@ -138,7 +138,7 @@ async def set_where(tx: Transaction, *conditions: ColumnElement[bool], **values:
 STORED = (
     Stored(
         email_changes,
-        # Asked for, waited for and undone within seven days each; a day is added.
+        # Seven days until confirmed, seven more until undone, and a day of margin.
         lambda longest, now: email_changes.c.asked_at < now - 15 * 86_400,
         restored=lambda now: update(email_changes).where(is_open).values(ended_at=now),
     ),

@@ -1,4 +1,4 @@
-"""What can come of each step of changing an email."""
+"""Results of the steps of an email change."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gateway.model.secret import Secret
 
 
 class Proof(Enum):
-    """What shows that it is the account that agrees."""
+    """What proves that the account agrees to its new email."""
 
-    SESSION = "session"  # this browser is signed in to it
-    PASSWORD = "password"  # noqa: S105 - a word; it is asked for
-    SIGN_IN = "sign_in"  # more than the password signs in: that has to be done first
+    SESSION = "session"  # this browser is signed in to the account
+    PASSWORD = "password"  # noqa: S105 - a word; the form asks for the password
+    SIGN_IN = "sign_in"  # the account has a second factor: the person must sign in first
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A link that is good: whose account it is about, of which company, and what it takes to confirm."""
+    """A valid link, with its account and company, and the proof that confirming needs."""
 
     link: MailedLink
     change: Change
@@ -32,26 +32,26 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The email is changed. `is_signed_in`: this browser's session goes on."""
+    """The email is changed. `is_signed_in`: this browser's session stays open."""
 
     is_signed_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """It is confirmed, and happens at `until` (UTC seconds), unless the old address stops it."""
+    """Confirmed; takes effect at `until` (UTC seconds), unless the old address stops it."""
 
     until: int
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The old address agreed; the new one has not confirmed yet."""
+    """The old address has agreed; the new one has not confirmed yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was not the account that agreed. `until`: nothing is compared before, UTC seconds."""
+    """The account was not proved. `until`: the end of a lockout (UTC seconds)."""
 
     opened: Open
     until: int | None = None
@@ -59,18 +59,18 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Overloaded:
-    """Too many passwords are being compared; nothing was done."""
+    """The password hashing queue is full; nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The link is not good, or not any more; None if there never was one, or nothing can come of it."""
+    """The link is invalid: expired, used or superseded; None if unknown, or if its change has ended."""
 
     state: LinkState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The former email stands on the account again. `token` opens the page where a new password is chosen."""
+    """The former email is restored. `token` opens the page for a new password."""
 
     token: Secret[str]

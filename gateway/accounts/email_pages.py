@@ -1,6 +1,6 @@
-"""/me/email, and what the mailed links about it open: the new address confirms, the old one agrees, stops or undoes.
+"""/me/email, and the pages of its mailed links: the new address confirms, the old one agrees, stops or undoes.
 
-Looking at a link changes nothing: mail scanners open every one.
+A GET changes nothing, because mail scanners open every link.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class EmailPages:
         self._renderer = needs.renderer
         self._url = needs.url
 
-    # One's own.
+    # The person's own page.
 
     async def show_own(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email"""
         return await self._own(request)
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/email: `email`. The answer is the same whether or not somebody has it."""
+        """POST /me/email: `email`. The answer doesn't disclose whether the email is taken."""
         form = await read_form(request)
         session, email = signed_in_of(request), form.text("email")
         try:
@@ -75,10 +75,10 @@ class EmailPages:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email/{token}"""
         opened = await self._changes.look(token_of(request), visit_of(request).signed_in, visit_of(request).now)
-        return self._dead(request, opened) if isinstance(opened, Gone) else self._confirm_page(request, opened)
+        return self._invalid_link(request, opened) if isinstance(opened, Gone) else self._confirm_page(request, opened)
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/email/{token}: `password`, where this browser is not signed in to the account."""
+        """POST /me/email/{token}: `password`, unless this browser is signed in to the account."""
         password = Secret((await read_form(request)).text("password"))
         visit = visit_of(request)
         now = visit.now
@@ -95,7 +95,7 @@ class EmailPages:
             case Overloaded():
                 return self._page("accounts/email-told.html", request, status=503, told="busy")
             case Gone() as gone:
-                return self._dead(request, gone)
+                return self._invalid_link(request, gone)
 
     def _confirm_page(self, request: web.Request, opened: Open, *, problem: str = "", minutes: int = 0) -> web.Response:
         status = 429 if minutes else 422 if problem else 200
@@ -107,9 +107,9 @@ class EmailPages:
 
     async def show_old(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email-change/{token}"""
-        opened = await self._changes.look_at(Purpose.EMAIL_OLD, token_of(request), visit_of(request).now)
+        opened = await self._changes.find_link(Purpose.EMAIL_OLD, token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
-            return self._dead(request, opened)
+            return self._invalid_link(request, opened)
         return self._page("accounts/email-old.html", request, opened=opened)
 
     async def answer_old(self, request: web.Request) -> web.StreamResponse:
@@ -118,22 +118,22 @@ class EmailPages:
         token, inbound, now = token_of(request), visit_of(request).inbound, visit_of(request).now
         if what == "stop":
             stopped = await self._changes.stop(token, inbound, now)
-            return self._told(request, stopped, "stopped")
+            return self._result(request, stopped, "stopped")
         if what == "agree":
             match await self._changes.agree(token, inbound, now):
                 case Agreed():
                     return self._page("accounts/email-told.html", request, told="agreed")
                 case result:
-                    return self._told(request, result, "changed")
+                    return self._result(request, result, "changed")
         raise web.HTTPBadRequest
 
     # The former address.
 
     async def show_undo(self, request: web.Request) -> web.StreamResponse:
         """GET /me/email-undo/{token}"""
-        opened = await self._changes.look_at(Purpose.EMAIL_UNDO, token_of(request), visit_of(request).now)
+        opened = await self._changes.find_link(Purpose.EMAIL_UNDO, token_of(request), visit_of(request).now)
         if isinstance(opened, Gone):
-            return self._dead(request, opened)
+            return self._invalid_link(request, opened)
         return self._page("accounts/email-undo.html", request, opened=opened)
 
     async def undo(self, request: web.Request) -> web.StreamResponse:
@@ -143,16 +143,16 @@ class EmailPages:
             case Undone(token):
                 return see_other(self._url("reset", token=token.reveal()))
             case Gone() as gone:
-                return self._dead(request, gone)
+                return self._invalid_link(request, gone)
 
     # Shared.
 
-    def _told(self, request: web.Request, result: object, told: str) -> web.Response:
+    def _result(self, request: web.Request, result: object, told: str) -> web.Response:
         if isinstance(result, Gone):
-            return self._dead(request, result)
+            return self._invalid_link(request, result)
         return self._page("accounts/email-told.html", request, told=told)
 
-    def _dead(self, request: web.Request, gone: Gone) -> web.Response:
+    def _invalid_link(self, request: web.Request, gone: Gone) -> web.Response:
         told = gone.state.value if gone.state else "unknown"
         return self._page(
             "accounts/link-dead.html", request, status=410 if gone.state else 404, purpose="email", state=told

@@ -1,6 +1,6 @@
-"""Inviting people: an account without a password, and a link with which its owner chooses one.
+"""Invitations: an account without a password, and a mailed link to choose one.
 
-Whoever may invite could flood a stranger's mailbox. So an address is mailed a few times a day, whoever asks.
+Each address is mailed a few times a day at most, so that an administrator can't flood a stranger's mailbox.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class TooManyMails(ValueError):
 
 
 async def count_mail(tx: Transaction, tenant: str, identifier: str, now: int) -> None:
-    """Count a mail that somebody of a tenant has sent to a stranger. Raises TooManyMails if no more may be sent today.
+    """Count a mail from a tenant to a stranger's address. Raises TooManyMails if the address is over today's limit.
 
-    Each tenant has a few of its own, so that none uses up the others'; all together have some more.
+    There is a limit per tenant, so that one can't use up the mails of another, and one for all tenants together.
     """
     buckets = ((f"mail-to:{identifier}|{tenant}", FROM_TENANT), (f"mail-to:{identifier}", FROM_ALL))
     if isinstance(await limits.reserve_all(tx, buckets, now), Locked):
@@ -44,7 +44,7 @@ async def count_mail(tx: Transaction, tenant: str, identifier: str, now: int) ->
 
 
 class Invitations:
-    """`address` is where links are opened, up to the token."""
+    """`address` is the URL of invitation links, to be followed by the token."""
 
     def __init__(self, outbox: Outbox, sealer: Sealer, address: str) -> None:
         self._outbox = outbox
@@ -52,9 +52,9 @@ class Invitations:
         self._address = address
 
     async def invite(self, action: Action, wanted: Create, details: Details = NOTHING) -> bool:
-        """Make an account that can't sign in yet, and mail its link. Returns False if the tenant can't have that email.
+        """Add an account that can't sign in yet, and mail its link. Returns False if the tenant can't have the email.
 
-        Raises TooManyMails, before anything is made.
+        Raises TooManyMails before any change.
         """
         await count_mail(action.tx, wanted.tenant, wanted.identifier, action.now)
         account = wanted.account(account_rows.new_account_id(), action.now, is_invited=True)
@@ -65,7 +65,7 @@ class Invitations:
         return True
 
     async def send_again(self, action: Action, account: Account) -> None:
-        """Mail a fresh link; the ones before are dead. Raises TooManyMails."""
+        """Mail a new link; earlier ones are superseded. Raises TooManyMails."""
         await count_mail(action.tx, account.tenant, account.identifier, action.now)
         await self._mail(action, account)
         await action.record(Event.ACCOUNT_INVITED, account, {"again": True})

@@ -1,4 +1,4 @@
-"""/admin/accounts/invite, and /ops/accounts/invite for the owner: inviting one person."""
+"""/admin/accounts/invite, and /ops/accounts/invite for the owner: invite one person."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class InvitePages:
         return self._form(request, Form({}))
 
     async def invite(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/invite: `email`, `name`, `role`, `module-…`; the owner gives `tenant` as well."""
+        """POST /admin/accounts/invite: `email`, `name`, `role`, `module-…`; from the owner also `tenant`."""
         form, admin = await read_form(request), self._people.admin_of(request)
         wanted = read_invitation(form, admin)
         if isinstance(wanted, Reject):
             return self._form(request, form, problem=wanted.reason)
-        if is_respelled(form.text("email"), wanted.identifier):  # shown first, before anything is done with it
+        if is_respelled(form.text("email"), wanted.identifier):  # the normalised spelling is confirmed first
             return self._form(request, Form({**form.fields, "email": wanted.identifier}), problem="respelled")
         result = await self._service.invite(admin, wanted)
         if result is Result.DONE:
@@ -69,8 +69,8 @@ def read_invitation(form: Form, admin: Administrator) -> Create | Reject:
 
 
 def invites_admin(people: PeopleSet, request: web.Request, form: Form) -> bool:
-    """Whether the form would make somebody an admin: whoever finds an open browser could invite themselves."""
+    """Whether the form would add an admin. This needs a fresh proof, or an unattended browser could be used for it."""
     wanted = read_invitation(form, people.admin_of(request))
-    if isinstance(wanted, Reject) or is_respelled(form.text("email"), wanted.identifier):  # which are told of first
+    if isinstance(wanted, Reject) or is_respelled(form.text("email"), wanted.identifier):  # the form is shown again
         return False
     return wanted.role is Role.ADMIN

@@ -1,7 +1,7 @@
-"""Links that are mailed to people for something else than signing in: each single use, for a while, the newest only.
+"""Mailed links other than sign-in links: single use, limited in time, and only the newest is valid.
 
-What a link stands for (the name and hash of a signup, a new email) is sealed in its row. Looking at a link changes
-nothing; its use is one conditional UPDATE in the transaction of what it allows.
+The content of a link (name and password hash of a sign-up, a new email) is sealed in its row. A link is consumed by
+one conditional UPDATE, in the transaction of the change that it allows.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ mailed_links = Table(
     Column("token_key", LargeBinary(32), nullable=False, unique=True),
     Column("purpose", String(16), nullable=False),
     Column("account", String(40), ForeignKey("accounts.id"), index=True),
-    Column("identifier", String(254), nullable=False, index=True),  # where it was mailed to
+    Column("identifier", String(254), nullable=False, index=True),  # the recipient
     Column("content", LargeBinary, nullable=False),  # sealed
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
@@ -83,8 +83,6 @@ LIFE_SECONDS = {
 
 
 class LinkState(Enum):
-    """What has become of a link."""
-
     GOOD = "good"
     EXPIRED = "expired"
     USED = "used"
@@ -93,7 +91,7 @@ class LinkState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MailedLink:
-    """`account` is None for a signup, and for a link that was never mailed (see `issue`). Times are UTC seconds."""
+    """`account` is None for a sign-up, and for a link that was never mailed (see `issue`). Times are UTC seconds."""
 
     id: str
     purpose: Purpose
@@ -122,14 +120,13 @@ async def issue(
     now: int,
     content: Mapping[str, str] | None = None,
 ) -> Secret[str]:
-    """Return the token of a new link; older ones of the same purpose and account (or address) are superseded.
+    """Add a link and return its token. Older links of the same purpose and account (or address) are superseded.
 
-    Not so for taking back a change of email: the first of several changes can still be undone after the last.
+    Two purposes supersede nothing. Undoing an email change: the first of several changes can be undone after the
+    last. Sign-up: anyone can sign up with another person's email, and must not invalidate that person's link.
 
-    Not those of signups: anybody can sign up with somebody else's email, and must not make that person's link dead.
-
-    For an email that nobody has, a reset is issued all the same, without an account: it costs what a real one costs,
-    and nobody is ever given its token.
+    A reset for an unknown email is issued too, without an account, so that it takes as long as a real one. Its token
+    is never mailed.
     """
     if purpose not in (Purpose.SIGNUP, Purpose.EMAIL_UNDO):
         await supersede(tx, purpose, account=account, identifier=identifier, now=now)
@@ -150,7 +147,7 @@ async def issue(
 
 
 async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, identifier: str, now: int) -> int:
-    """Make open links of a purpose worthless: those of the account, or those to the address where there is none."""
+    """Invalidate open links of a purpose: those of the account, or, if it is None, those mailed to `identifier`."""
     whose = mailed_links.c.identifier == identifier if account is None else mailed_links.c.account == account
     statement = update(mailed_links).where(
         mailed_links.c.purpose == purpose.value,
@@ -161,9 +158,9 @@ async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, i
 
 
 async def void_all(tx: Transaction, account: str, now: int) -> int:
-    """Make every open link of an account worthless: its password has just been set. Returns how many.
+    """Invalidate every open link of an account, because its password was set. Returns how many.
 
-    But for taking back a change of email: whoever stole the account would set a password first of all.
+    Except links that undo an email change: a thief of the account would set a password first.
     """
     statement = update(mailed_links).where(
         mailed_links.c.account == account,
@@ -174,7 +171,7 @@ async def void_all(tx: Transaction, account: str, now: int) -> int:
 
 
 async def find(tx: Transaction, sealer: Sealer, purpose: Purpose, token: str) -> MailedLink | None:
-    """Return the link of a token, whatever has become of it, if it is of that purpose."""
+    """Return the link of a token, valid or not, if it has that purpose."""
     key = key_of_text(token)
     if key is None:
         return None
@@ -190,7 +187,7 @@ async def find(tx: Transaction, sealer: Sealer, purpose: Purpose, token: str) ->
 
 
 async def consume(tx: Transaction, link: MailedLink, now: int) -> bool:
-    """Use it up. Of any number of equal requests, one is told True."""
+    """Consume a link. Of concurrent requests, exactly one gets True."""
     statement = update(mailed_links).where(
         mailed_links.c.id == link.id,
         is_open,
@@ -213,7 +210,7 @@ def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
 
 
 def end_open(now: int) -> Executable:
-    """A former email can still be brought back: nobody else may be able to, and it gives nobody anything new."""
+    """After a restore, end all open links, except those that undo an email change: they may be the only way back."""
     is_undo = mailed_links.c.purpose == Purpose.EMAIL_UNDO.value
     return update(mailed_links).where(is_open, ~is_undo).values(superseded_at=now)
 

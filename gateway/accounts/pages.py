@@ -1,4 +1,4 @@
-"""/admin/accounts, and /ops/accounts for the owner: people, found and changed. The same pages with another reach."""
+"""/admin/accounts: find and change people of a tenant; /ops/accounts: the same for the owner, in all tenants."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 UNSEEN_DAYS = (30, 90, 365)
-MAX_WORDS = 200  # characters of a search
+MAX_WORDS = 200  # characters
 DONE = (
     "reset",
     "signed-out",
@@ -75,7 +75,7 @@ class AccountsPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts: `q`, `role`, `state`, `totp`, `unseen`, `tenant`, `after`."""
-        wanted = wanted_of(request.query)
+        wanted = parse_filters(request.query)
         members, after = await self._service.page(self._people.admin_of(request), wanted)
         more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
         return await self._page(
@@ -98,9 +98,9 @@ class AccountsPages:
         return await self._show_member(request, asked_of(request, "account"))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/member: `account`, `do`, and what that needs: `name`, `role`, `module-…`, `email`.
+        """POST /admin/accounts/member: `account`, `do`, and its `name`, `role`, `module-…` or `email`.
 
-        Disabling or removing somebody asks first.
+        Disabling and removing ask for confirmation.
         """
         form = await read_form(request)
         account_id, what = form.text("account"), form.text("do")
@@ -157,7 +157,7 @@ class AccountsPages:
         return await self._service.set_role(admin, account_id, role, modules)
 
     async def _set_email(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        identifier = as_shown(form.text("email"))
+        identifier = check_spelling(form.text("email"))
         return await self._service.ask_for_email(admin, account_id, identifier)
 
     async def _disable(self, admin: Administrator, account_id: str, form: Form) -> Result:
@@ -169,7 +169,7 @@ class AccountsPages:
     async def _remove(self, admin: Administrator, account_id: str, form: Form) -> Result:
         return await self._service.remove(admin, account_id)
 
-    # What is asked about first.
+    # Changes that ask for confirmation.
 
     async def confirm_reset(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/reset-2fa?account=ID"""
@@ -189,7 +189,7 @@ class AccountsPages:
         return await self._ask("signed-out", request, asked_of(request, "account"), self._at("sign_out"))
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/accounts/sign-out: `account`, `confirmed`. It asks for no fresh proof: it only takes away."""
+        """POST /admin/accounts/sign-out: `account`, `confirmed`."""
         form = await read_form(request)
         account_id = form.text("account")
         if not form.is_confirmed:
@@ -200,7 +200,7 @@ class AccountsPages:
     async def _ask(
         self, kind: str, request: web.Request, account_id: str, action: str, more: Mapping[str, str] = NOTHING
     ) -> web.Response:
-        """Ask before something is done to somebody, and say how many devices that reaches."""
+        """Show the confirmation page, with the number of devices affected."""
         admin = self._people.admin_of(request)
         member = await self._service.find(admin, account_id)
         if member is None or not self._service.may_change(admin, member.account):
@@ -237,28 +237,28 @@ class AccountsPages:
 
 
 def changes_rights(request: web.Request, form: Form) -> bool:
-    """Whether the form of a person's page gives a role or another email, either of which can be used to sign in."""
+    """Whether the form sets a role or an email. Either could be used to gain access, so these need a fresh proof."""
     return form.text("do") in ("role", "email")
 
 
 class Respelled(Unacceptable):
-    """An email becomes another one than was typed; it is shown first."""
+    """Normalising changes the email that was typed, so the result must be confirmed."""
 
     def __init__(self, identifier: str) -> None:
         super().__init__(Sentence("{email} is how this address will be used.", email=identifier))
         self.identifier = identifier
 
 
-def as_shown(email: str) -> str:
-    """Return an email that is written as it will be kept. Raises Unacceptable, and Respelled if it is not."""
+def check_spelling(email: str) -> str:
+    """Normalise an email. Raises Unacceptable, or Respelled if the result differs from what was typed."""
     identifier = normalise_identifier(email)
     if is_respelled(email, identifier):
         raise Respelled(identifier)
     return identifier
 
 
-def wanted_of(given: Mapping[str, str]) -> Wanted:
-    """Read the filters from an address; what makes no sense is left out, NUL among it (PostgreSQL takes none)."""
+def parse_filters(given: Mapping[str, str]) -> Wanted:
+    """Parse the filters of a query; ignore invalid values, and NUL characters, which PostgreSQL rejects."""
     query = {name: value.replace("\0", "") for name, value in given.items()}
     unseen = query.get("unseen", "")
     return Wanted(

@@ -1,7 +1,7 @@
-"""What a tenant's admin does about people, and the owner across tenants: each with its audit row, in one transaction.
+"""Account administration by a tenant's admin, or by the owner across tenants.
 
-Whom somebody reaches is part of every query: the tenant of an `Administrator`, or everybody for the owner. Platform
-owners are out of reach of both, and changed in the shell alone; nobody changes their own role, status or email here.
+Every query is restricted to the `Administrator`'s tenant. Platform owners can be changed in the shell only.
+Administrators can't change their own role, status or email here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.store import Store, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """Who administers, in a request: the admin of a tenant, or the owner, who reaches every tenant (None)."""
+    """The signed-in administrator of a request. `tenant` is None for the owner, who administers all tenants."""
 
     session: Session
     tenant: str | None
@@ -41,11 +41,11 @@ class Administrator:
 
 class Result(Enum):
     DONE = "done"
-    NOT_THERE = "not_there"  # or out of reach; nobody learns which
+    NOT_THERE = "not_there"  # or not in the administrator's tenant; the answer is the same
     LAST_ADMIN = "last_admin"
-    TAKEN = "taken"  # the tenant can't have the email, for whatever reason (see accounts.claims)
+    TAKEN = "taken"  # the tenant can't have the email (see accounts.claims)
     TOO_MANY = "too_many"  # the address was mailed too often today
-    NOT_USED = "not_used"  # nobody has signed in to the account yet
+    NOT_USED = "not_used"  # the account has no password yet
 
 
 class PeopleService:
@@ -71,7 +71,7 @@ class PeopleService:
     # Looking.
 
     async def page(self, admin: Administrator, wanted: Wanted) -> tuple[list[Member], str]:
-        """Return one page of the list, and where the next one begins."""
+        """Return one page of the list, and `Wanted.after` for the next."""
         async with self._store.reading() as tx:
             return await directory.find_page(tx, admin.tenant, wanted, admin.now)
 
@@ -80,17 +80,17 @@ class PeopleService:
             return await directory.find_member(tx, admin.tenant, account_id)
 
     async def find_change(self, account_id: str) -> Change | None:
-        """Return the change of email that is under way for an account that was found already."""
+        """Return the account's open email change. The caller has checked access to the account."""
         return await self._email_changes.find_open(account_id)
 
     def may_change(self, admin: Administrator, account: Account) -> bool:
-        """Whether this somebody is in reach for more than another name."""
+        """Whether more than the name may be changed: the account is neither the administrator's own nor an owner's."""
         return account.id != admin.session.account and account.identifier not in self._owners
 
     # Inviting.
 
     async def invite(self, admin: Administrator, wanted: Create) -> Result:
-        """Make an account for somebody who chooses a password by mail. One answer for every email that can't be had."""
+        """Add an account whose owner sets a password by a mailed link. Every unavailable email gives TAKEN."""
         try:
             async with self._begin(admin) as action:
                 is_free = await claims.may_have(action.tx, wanted.tenant, wanted.identifier, self._owners, admin.now)
@@ -99,10 +99,10 @@ class PeopleService:
             return Result.TOO_MANY
 
     async def resend(self, admin: Administrator, account_id: str) -> Result:
-        """Mail a fresh invitation to somebody who has no password yet."""
+        """Mail a new invitation to a person who has no password yet."""
         try:
             async with self._begin(admin) as action:
-                account = await self._reach(action.tx, admin, account_id)
+                account = await self._find_changeable(action.tx, admin, account_id)
                 if account is None or account.password_hash is not None or account.status is not Status.ACTIVE:
                     return Result.NOT_THERE
                 await self._invitations.send_again(action, account)
@@ -113,9 +113,9 @@ class PeopleService:
     # Changing.
 
     async def rename(self, admin: Administrator, account_id: str, name: str) -> Result:
-        """`name` is checked already. One's own may be changed as well."""
+        """`name` is validated. Administrators may rename themselves."""
         async with self._begin(admin) as action:
-            account = await self._reach(action.tx, admin, account_id, allows_self=True)
+            account = await self._find_changeable(action.tx, admin, account_id, allows_self=True)
             if account is None:
                 return Result.NOT_THERE
             await change.rename(action, account, name)
@@ -123,7 +123,7 @@ class PeopleService:
 
     async def set_role(self, admin: Administrator, account_id: str, role: Role, modules: frozenset[Module]) -> Result:
         async with self._begin(admin) as action:
-            account = await self._reach(action.tx, admin, account_id)
+            account = await self._find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             if role is not Role.ADMIN and await self._is_last_admin(action.tx, account):
@@ -133,7 +133,7 @@ class PeopleService:
 
     async def set_status(self, admin: Administrator, account_id: str, status: Status) -> Result:
         async with self._begin(admin) as action:
-            account = await self._reach(action.tx, admin, account_id)
+            account = await self._find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             if status is Status.DISABLED and await self._is_last_admin(action.tx, account):
@@ -143,7 +143,7 @@ class PeopleService:
 
     async def reset_two_factor(self, admin: Administrator, account_id: str) -> Result:
         async with self._begin(admin) as action:
-            account = await self._reach(action.tx, admin, account_id)
+            account = await self._find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             await change.reset_factors(action, self._factors, account, is_owner=False)
@@ -151,21 +151,21 @@ class PeopleService:
 
     async def sign_out(self, admin: Administrator, account_id: str) -> Result:
         async with self._begin(admin) as action:
-            account = await self._reach(action.tx, admin, account_id)
+            account = await self._find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             await change.sign_out(action, account)
         return Result.DONE
 
     async def ask_for_email(self, admin: Administrator, account_id: str, identifier: str) -> Result:
-        """Mail links to both addresses; until they agree, nothing changes (see accounts.email_change).
+        """Mail links to both addresses, which must agree (see accounts.email_change).
 
-        Whoever was never signed in has no way to agree: they are removed, and invited under the other email.
+        A person without a password can't agree: remove that account and invite the other email.
         """
         try:
             async with self._begin(admin) as action:
                 tx, now = action.tx, action.now
-                account = await self._reach(tx, admin, account_id)
+                account = await self._find_changeable(tx, admin, account_id)
                 if account is None:
                     return Result.NOT_THERE
                 if account.password_hash is None:
@@ -178,16 +178,16 @@ class PeopleService:
         return Result.DONE
 
     async def remove(self, admin: Administrator, account_id: str) -> Result:
-        """Remove an account that nobody ever used; its email is free again."""
+        """Remove an account that was never used, which frees its email."""
         async with self._begin(admin) as action:
-            account = await self._reach(action.tx, admin, account_id)
+            account = await self._find_changeable(action.tx, admin, account_id)
             is_removed = account is not None and await remove_unused(action, account)
         return Result.DONE if is_removed else Result.NOT_THERE
 
     def _begin(self, admin: Administrator) -> AbstractAsyncContextManager[Action]:
         return self._actions.begin(admin.actor, admin.now)
 
-    async def _reach(
+    async def _find_changeable(
         self, tx: Transaction, admin: Administrator, account_id: str, *, allows_self: bool = False
     ) -> Account | None:
         if admin.tenant is None:
@@ -199,7 +199,7 @@ class PeopleService:
         return account if allows_self and account.id == admin.session.account else None
 
     async def _is_last_admin(self, tx: Transaction, account: Account) -> bool:
-        """Whether the tenant would be left without anybody who can administer it. Two who ask at once take turns."""
+        """Whether the tenant has no other active admin. Locks the tenant, or two admins could remove each other."""
         if account.role is not Role.ADMIN or account.status is not Status.ACTIVE:
             return False
         await rows.lock_tenant(tx, account.tenant)

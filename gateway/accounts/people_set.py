@@ -1,4 +1,4 @@
-"""The pages about people exist twice: an admin's, about their own tenant, and the owner's, about all of them."""
+"""The two sets of pages about people: an admin's, for their own tenant, and the owner's, for all tenants."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from gateway.web.visit import Form, signed_in_of, visit_of
 
 @dataclass(frozen=True, slots=True)
 class PeopleSet:
-    """`name` is that of the list's route, with which the names of the others begin."""
+    """`name` is the name of the list's route, and the prefix of the other routes' names."""
 
     name: str
     is_owners: bool
 
     def path(self, url: Urls, page: str = "") -> str:
-        """Return where one of these pages is; the list, without `page`."""
+        """Return the path of a page; without `page`, that of the list."""
         return url(f"{self.name}_{page}" if page else self.name)
 
     def admin_of(self, request: web.Request) -> Administrator:
-        """Return who asks, and whom they reach on these pages."""
         session, visit = signed_in_of(request), visit_of(request)
         return Administrator(session, None if self.is_owners else session.tenant, visit.inbound, visit.now)
 

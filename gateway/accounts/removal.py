@@ -1,4 +1,4 @@
-"""Removing accounts that nobody ever used, so that an address that was taken by an invitation is free again."""
+"""Removal of accounts that were never used, so that an invitation doesn't occupy an email forever."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gateway.store.stored import tables_of_accounts
 
 
 async def remove_unused(action: Action, account: Account) -> bool:
-    """Remove an account, which the caller has locked, if it never had a password and nobody ever signed in to it.
+    """Remove an account, which the caller has locked, if it never had a password or a session.
 
-    Returns whether it was removed. A password may also be gone because a change of email was taken back; whoever did
-    that has used the account.
+    Returns whether it was removed. Undoing an email change clears the password too, so an account with a completed
+    change counts as used.
     """
     tx = action.tx
-    if account.password_hash is not None or await was_used(tx, account.id):
+    if account.password_hash is not None or await is_used(tx, account.id):
         return False
     for table, whose in tables_of_accounts(metadata):
         await tx.execute(delete(table).where(whose == account.id))
@@ -28,7 +28,7 @@ async def remove_unused(action: Action, account: Account) -> bool:
     return True
 
 
-async def was_used(tx: Transaction, account_id: str) -> bool:
+async def is_used(tx: Transaction, account_id: str) -> bool:
     query = select(
         select(func.count()).where(sessions.c.account == account_id).scalar_subquery(),
         select(func.count())

@@ -1,4 +1,4 @@
-"""The pages about people, an admin's and the owner's, and those on which people change their own email."""
+"""Routes of the pages about people, an admin's and the owner's, and of those that change one's own email."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def people_pages(
 ) -> tuple[
     Pages[pages.Needs, AccountsPages], Pages[invite_pages.Needs, InvitePages], Pages[import_pages.Needs, ImportPages]
 ]:
-    """Return one of the two sets of pages about people: `name` and `path` are those of the list."""
+    """Return one of the two sets of pages; `name` and `path` are those of the list."""
     people = PeopleSet(name, is_owners=need is Need.OWNER)
     shows, invites, imports = AccountsPages, InvitePages, ImportPages
     return (
@@ -49,7 +49,7 @@ def people_pages(
                 f"{name}_reset", f"{path}/reset-2fa", need, get=shows.confirm_reset, post=shows.reset,
                 fresh=Fresh(carry=("account",)),
             ),
-            # It asks for no fresh proof: it only takes away.
+            # No fresh proof: signing out gives no rights.
             Route(f"{name}_sign_out", f"{path}/sign-out", need, get=shows.confirm_sign_out, post=shows.sign_out),
         ),
         Pages(
@@ -65,7 +65,7 @@ def people_pages(
                 f"{name}_import", f"{path}/import", need, get=imports.show, post=imports.submit,
                 needs_mail="invitation",
             ),
-            Route(  # there may be admins among them
+            Route(  # needs a fresh proof: the file may contain admins
                 f"{name}_import_start", f"{path}/import/start", need, post=imports.start,
                 fresh=Fresh(back=f"{name}_import", carry=("id",)), needs_mail="invitation",
             ),

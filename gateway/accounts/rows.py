@@ -1,4 +1,4 @@
-"""Accounts and tenants in the store."""
+"""Statements on accounts and tenants."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ COLUMNS = (
 
 
 def new_account_id() -> str:
-    """Return an id that says nothing about the person and is never given twice."""
+    """Return a random id, which discloses nothing about the person and is never reused."""
     return new_id("acc")
 
 
 async def find(tx: Transaction, account_id: str, *, lock: bool = False) -> Account | None:
-    """With `lock`, nobody changes the account until the transaction ends: for what is done on its strength.
+    """`lock` locks the row until the transaction ends, for changes that rely on what was read.
 
-    A write transaction of SQLite is alone anyway. On PostgreSQL, a password could otherwise be changed, and
-    every session ended, between this reading and the session that is opened because of it.
+    SQLite has one write transaction at a time anyway. On PostgreSQL the password could otherwise be changed, and
+    every session ended, between this query and the opening of a session.
     """
     query = select(*COLUMNS).where(accounts.c.id == account_id)
     return await find_one(tx, query.with_for_update() if lock else query)
 
 
 async def find_in_tenant(tx: Transaction, account_id: str, tenant: str, *, lock: bool = False) -> Account | None:
-    """Return the account if it belongs to `tenant`: for what a tenant's admin asks for."""
+    """Return the account if it belongs to `tenant`."""
     query = select(*COLUMNS).where(accounts.c.id == account_id, accounts.c.tenant == tenant)
     return await find_one(tx, query.with_for_update() if lock else query)
 
@@ -61,7 +61,7 @@ async def find_by_identifier(tx: Transaction, identifier: str) -> Account | None
 
 
 async def list_all(tx: Transaction, tenant: str | None = None) -> list[Account]:
-    """Return the accounts, of one tenant if it is given, by tenant and email."""
+    """Return all accounts, or those of one tenant, sorted by tenant and email."""
     query = select(*COLUMNS).order_by(accounts.c.tenant, accounts.c.identifier)
     if tenant is not None:
         query = query.where(accounts.c.tenant == tenant)
@@ -69,10 +69,10 @@ async def list_all(tx: Transaction, tenant: str | None = None) -> list[Account]:
 
 
 async def add(tx: Transaction, account: Account) -> bool:
-    """Add an account, and its tenant if that is new.
+    """Add an account, and its tenant if that is new. Every new account is added by this function.
 
-    Returns False if the tenant can't have the email: it is taken, or its domain is another tenant's, or it is kept for
-    an account that had it (see accounts.claims). Whatever makes accounts comes through here.
+    Returns False if the tenant can't have the email: it is taken, its domain is claimed by another tenant, or it is
+    reserved for its former account (see accounts.claims).
     """
     if not await claims.is_open_to(tx, account.tenant, account.identifier):
         return False
@@ -98,8 +98,8 @@ async def add(tx: Transaction, account: Account) -> bool:
     )
     if result.rowcount != 1:
         return False
-    # Asked after the row is there: whoever gave the email up a moment ago held it until their commit.
-    if await claims.is_kept_for_another(tx, account.identifier, account.id, account.created_at):
+    # Checked after the insert, which waits for the commit of a transaction that is just giving the email up.
+    if await claims.is_reserved_for_another(tx, account.identifier, account.id, account.created_at):
         await tx.execute(delete(accounts).where(accounts.c.id == account.id))
         return False
     return True
@@ -108,7 +108,7 @@ async def add(tx: Transaction, account: Account) -> bool:
 async def set_password_hash(
     tx: Transaction, account_id: str, new: Secret[str], replacing: Secret[str] | None = None
 ) -> bool:
-    """Store a hash; where `replacing` is given, only if that is still the one stored. Returns whether it was."""
+    """Store a hash; with `replacing`, only if that is still the stored one. Returns whether it was stored."""
     statement = update(accounts).where(accounts.c.id == account_id).values(password_hash=new.reveal())
     if replacing is not None:
         statement = statement.where(accounts.c.password_hash == replacing.reveal())
@@ -116,9 +116,9 @@ async def set_password_hash(
 
 
 async def list_hash_methods(tx: Transaction) -> list[str]:
-    """Return what active accounts' hashes begin with, up to salt and digest (hashes.method_of), each once.
+    """Return the distinct methods of active accounts' password hashes (see hashes.method_of), at most MOST_METHODS.
 
-    The database cuts them off: salt and digest are all letters, digits and signs of base64, with a $ before each.
+    The database cuts off salt and digest: each is base64 after a `$`.
     """
     method: ColumnElement[str] = accounts.c.password_hash
     for ending in (BASE64, "$", BASE64, "$"):
@@ -128,12 +128,12 @@ async def list_hash_methods(tx: Transaction) -> list[str]:
 
 
 async def clear_password(tx: Transaction, account_id: str) -> None:
-    """Let nobody sign in until a new password is chosen."""
+    """Remove the password: nobody can sign in until a new one is set."""
     await tx.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=None))
 
 
 async def set_status(tx: Transaction, account_id: str, status: Status) -> bool:
-    """Return whether it was another status before."""
+    """Return whether the status changed."""
     statement = (
         update(accounts)
         .where(accounts.c.id == account_id, accounts.c.status != status.value)
@@ -152,19 +152,19 @@ async def set_name(tx: Transaction, account_id: str, name: str) -> None:
 
 
 async def set_identifier(tx: Transaction, account_id: str, identifier: str) -> bool:
-    """Return whether the email was free."""
+    """Set the email, and return whether it was free."""
     other = accounts.alias()
     is_taken = select(other.c.id).where(other.c.identifier == identifier).exists()
     statement = update(accounts).where(accounts.c.id == account_id, ~is_taken).values(identifier=identifier)
     try:
         async with tx.begin_nested():
             return (await tx.execute(statement)).rowcount == 1
-    except IntegrityError:  # another transaction took it between the look and the change; PostgreSQL waits for that one
+    except IntegrityError:  # a concurrent transaction took it, and PostgreSQL waited for its commit
         return False
 
 
 async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
-    """Return how many active admins with a password a tenant has, besides the account with the id `but`."""
+    """Count a tenant's active admins with a password, except the account with the id `but`."""
     query = select(func.count()).where(
         accounts.c.tenant == tenant,
         accounts.c.role == Role.ADMIN.value,
@@ -176,7 +176,7 @@ async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
 
 
 async def add_tenant(tx: Transaction, slug: str, name: str) -> bool:
-    """Return False if there is one of that slug already."""
+    """Return False if the slug exists already."""
     statement = upsert(tx, tenants).values(slug=slug, name=name, status="active")
     return (await tx.execute(statement.on_conflict_do_nothing(index_elements=["slug"]))).rowcount == 1
 
@@ -191,17 +191,17 @@ async def has_tenant(tx: Transaction, slug: str) -> bool:
 
 
 async def find_tenant_name(tx: Transaction, slug: str) -> str:
-    """Return what a tenant is called; its slug if there is none."""
+    """Return a tenant's name, or the slug if there is no such tenant."""
     return (await tx.execute(select(tenants.c.name).where(tenants.c.slug == slug))).scalar_one_or_none() or slug
 
 
 async def lock_tenant(tx: Transaction, slug: str) -> None:
-    """Let nobody else pass here for the same tenant until the transaction ends. Accounts may be added meanwhile."""
+    """Lock the tenant against other callers until the transaction ends. Accounts can still be added."""
     await tx.execute(select(tenants.c.slug).where(tenants.c.slug == slug).with_for_update(key_share=True))
 
 
 async def set_tenant_status(tx: Transaction, slug: str, *, is_active: bool) -> bool:
-    """Suspend a tenant or let it in again. Returns whether there is such a tenant."""
+    """Suspend or resume a tenant. Returns whether there is such a tenant."""
     status = "active" if is_active else "suspended"
     return (await tx.execute(update(tenants).where(tenants.c.slug == slug).values(status=status))).rowcount == 1
 
@@ -212,13 +212,13 @@ async def is_tenant_active(tx: Transaction, slug: str) -> bool:
 
 
 async def is_tenant_suspended(tx: Transaction, slug: str) -> bool:
-    """Whether there is such a tenant and it is suspended; one that is not there yet is made with its first account."""
+    """Whether the tenant exists and is suspended. One that doesn't exist yet is added with its first account."""
     status = (await tx.execute(select(tenants.c.status).where(tenants.c.slug == slug))).scalar_one_or_none()
     return status == "suspended"
 
 
 async def is_welcome(tx: Transaction, account: Account) -> bool:
-    """Whether the account, and its tenant, may sign in at all."""
+    """Whether the account and its tenant are both active."""
     return account.status is Status.ACTIVE and await is_tenant_active(tx, account.tenant)
 
 

@@ -1,4 +1,4 @@
-"""Whether every identifier in the store is spelled by today's rule: one that is not can't be signed in with."""
+"""For check-config: is every stored identifier normalised by the current rule? If not, its owner can't sign in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMED = 3
 
 
 async def advise(tx: Transaction) -> list[str]:
-    """Return what is to be said of accounts whose identifier normalising would change or refuse."""
+    """Return a warning that names the accounts whose identifier normalising would change or reject."""
     found = [f"{identifier} ({id_})" async for id_, identifier in read_all(tx) if not is_settled(identifier)]
     if not found:
         return []
@@ -27,7 +27,7 @@ async def advise(tx: Transaction) -> list[str]:
 
 
 async def read_all(tx: Transaction) -> AsyncIterator[tuple[str, str]]:
-    """Yield the id and identifier of every account, some at a time."""
+    """Yield the id and identifier of every account, in batches, ordered by id."""
     last = ""
     while True:
         query = select(accounts.c.id, accounts.c.identifier).where(accounts.c.id > last).order_by(accounts.c.id)

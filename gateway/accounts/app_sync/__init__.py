@@ -1,1 +1,1 @@
-"""Importing the users of the application from its database."""
+"""Import of the application's users from its database."""

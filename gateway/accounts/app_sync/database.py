@@ -1,11 +1,10 @@
-"""Reads the users of an unmodified application from its own database, in which nothing is ever changed.
+"""Reads the users of an unmodified application from its own database, without changing anything there.
 
-SQLite: the file is opened read-only, and so that nothing appears beside it. In WAL mode SQLite would make files there,
-even for a reader, and what root makes would lock the application out. So where nobody has the database open (there
-is no WAL), it is read as immutable, and where somebody has, through the files that are there. Besides, the one
-statement is allowed to select, and nothing else.
+SQLite: the file is opened read-only, and no file may be created beside it. In WAL mode even a reader creates files
+there, and those created by root would lock the application out. So a database that no process has open (it has no
+WAL) is read as immutable, any other through its existing files. An authorizer denies everything except SELECT.
 
-PostgreSQL: a READ ONLY transaction, and a prepared statement, which is always a single one.
+PostgreSQL: a READ ONLY transaction with a prepared statement, which can only be a single one.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from gateway.store.location import PostgreSQL, SQLite, locate
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 120.0
 BUSY_SECONDS = 10.0
-WAL_FORMAT = 2  # byte 18 of the file's header, https://www.sqlite.org/fileformat.html
+WAL_FORMAT = 2  # byte 18 of the header, https://www.sqlite.org/fileformat.html
 COMMENT = re.compile(r"\s+|--[^\n]*|/\*.*?\*/", re.DOTALL)
 ALLOWED = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
 NOT_ONE_SELECT = "the query has to be a single SELECT (WITH ... SELECT is one)"
 
 
 class UnreadableSource(ValueError):
-    """The application's users can't be read; the message says why, and what would do. It holds no password."""
+    """The application's users can't be read. The message says why and what to do, and contains no password."""
 
 
 async def read(url: str, query: str) -> list[Row]:
-    """Return (number, row) for each row of the query, as text under the columns' names. Raises UnreadableSource."""
+    """Return each row as (number from 1, text by column name). Raises UnreadableSource."""
     check_query(query)
     match find(url):
         case SQLite(path):
@@ -57,7 +56,7 @@ def find(url: str) -> SQLite | PostgreSQL:
 
 
 def name_of(url: str) -> str:
-    """Return what stands for a database in reports and in what is remembered: its URL without user and options."""
+    """Return the database's URL without user, password and options, to name it in reports and in stored rows."""
     match find(url):
         case SQLite(path):
             return f"sqlite:///{path}"
@@ -68,7 +67,7 @@ def name_of(url: str) -> str:
 
 
 def check_query(query: str) -> None:
-    """Refuse, in a sentence, what the database would refuse in its own words, and what would do more than read."""
+    """Raise UnreadableSource unless the query begins with SELECT or WITH. The database itself prevents writes."""
     at = 0
     while comment := COMMENT.match(query, at):
         at = comment.end()
@@ -97,7 +96,7 @@ def read_row(columns: Sequence[str], values: Iterable[object]) -> Mapping[str, s
 
 
 def read_value(value: object) -> str:
-    """Return what a column says as text; NULL says nothing."""
+    """Return a column's value as text; NULL becomes ""."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace").strip()
     return "" if value is None else str(value).strip()
@@ -127,13 +126,13 @@ def read_sqlite(path: Path, query: str) -> tuple[list[str], list[tuple[object, .
 
 
 def is_at_rest(path: Path) -> bool:
-    """Whether the file is in WAL mode, and nobody has it open: the last one to close it takes the WAL away."""
+    """Whether the file is in WAL mode and no process has it open: the last one to close it removes the WAL."""
     with path.open("rb") as file:
         return file.read(19)[18:] == bytes([WAL_FORMAT]) and fingerprint(path)[2] == 0
 
 
 def fingerprint(path: Path) -> tuple[int, int, int]:
-    """Return what changes with the database: the file's time and size, and the size of its WAL."""
+    """Return the file's modification time (ns), its size and the size of its WAL (bytes), to detect a write."""
     wal, status = path.with_name(f"{path.name}-wal"), path.stat()
     return status.st_mtime_ns, status.st_size, wal.stat().st_size if wal.exists() else 0
 

@@ -1,22 +1,21 @@
-"""Accounts that follow the users of an unmodified application: what an import would make of each row, pure.
+"""Plans an import of an unmodified application's users: a pure function from rows and state to verdicts.
 
-The application says who there is, their name, role, tenant and modules; at each import an account follows what is said
-there. Two things can be changed on either side, and the later change should win:
+Name, role, tenant and modules are the application's: each import copies them to the account. Two things can change on
+both sides, and the later change should win:
 
-- The password. A hash is taken over only if it is another one than at the last import. If the password was changed in
-  the gateway since then as well, nobody can tell which change came later; the gateway's stays, because it is where
-  people sign in, and whoever had to change it there in a hurry must not get the old one back.
-- Whether somebody may sign in. Who is gone from the application is disabled, and enabled when they come back; who was
-  disabled in the gateway stays so.
+- The password. A hash is copied only if it differs from that of the last import. If the gateway's password changed
+  since then too, the order is unknown and the gateway's stays: people sign in here, and an urgent change must not
+  bring an old password back.
+- The status. Users who are missing in the application are disabled, and enabled again when they return. Accounts
+  disabled in the gateway stay disabled.
 
-An account is found by the email that it had in the application at the last import, so an email that was changed in the
-gateway makes neither a second account nor a missing one. An account that was there before follows the application
-only if that is asked for, a platform owner never, and no tenant loses its last admin.
+An account is matched by its email in the application at the last import. A change of email in the gateway therefore
+produces neither a second account nor a missing one. Accounts that the import didn't create follow the application only
+with --adopt, platform owners never, and no tenant loses its last admin.
 
-Two users of the application whose emails become one identifier here are two people: the second one would get the first
-one's account, and sign in to it with their own password. Within one import all rows of such an email are refused.
-Between imports the key of the user is compared: the column `id` if the query gives it, else the email as it is
-spelled there.
+Two users of the application whose emails normalise to the same identifier are two people. Importing the second would
+give them the first one's account, with a password of their own. Within one import all such rows are refused. Between
+imports the user key is compared: the column `id` if the query returns it, otherwise the email as spelled there.
 """
 
 from __future__ import annotations
@@ -48,9 +47,10 @@ Row = tuple[int, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the last import from this source saw: `identifier`, `hash_digest` and `user_key` are the application's.
+    """An account at the last import from this source; `identifier`, `hash_digest`, `user_key` are the application's.
 
-    `disabled_at` is set if an import disabled the account, `was_created` if one made it.
+    `disabled_at` is set if an import disabled the account, `was_created` if one created it. `user_key` is None in
+    rows of older versions.
     """
 
     account: str
@@ -62,7 +62,7 @@ class Known:
     user_key: str | None = None
 
     def is_another_user(self, row: Wanted) -> bool:
-        """Whether it was another user who had the row's email. An import of before, or by another query, can't tell."""
+        """Whether another user had the row's email at the last import. False if the two keys are not comparable."""
         was, now = self.user_key, row.create.user_key
         if was is None or was == now:
             return False
@@ -73,7 +73,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What there is. `repassworded`: whose password was changed in the gateway since the last import."""
+    """The store's state. `repassworded`: ids of accounts whose password the gateway changed since the last import."""
 
     accounts: tuple[Account, ...]
     known: tuple[Known, ...]
@@ -83,7 +83,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """`adopt` lets accounts follow that were there before; `disable_missing` disables who is gone."""
+    """`adopt` updates accounts that the import didn't create; `disable_missing` disables those without a user."""
 
     adopt: bool = False
     disable_missing: bool = False
@@ -91,7 +91,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A row that can be read. Where it `names_tenant` not, an account keeps its own."""
+    """A valid row. If not `names_tenant`, an existing account keeps its tenant."""
 
     create: Create
     names_tenant: bool
@@ -103,7 +103,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """`after` is what the account becomes, perhaps what it is. `hash_digest` is what to remember of the row's hash."""
+    """Update `account` to `after`, which may be equal. `hash_digest` is stored for the next import."""
 
     line: int
     identifier: str
@@ -116,7 +116,7 @@ class Follow:
 
     @property
     def brings_nothing(self) -> bool:
-        """Whether neither the account changes nor what is remembered of it, but for the time."""
+        """Whether neither the account nor its Known changes, except `imported_at`."""
         before = self.known
         return (
             before is not None
@@ -134,14 +134,14 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class Disable:
-    """An account whose person is gone."""
+    """Disable an account whose user is missing in the application."""
 
     account: Account
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The same, but it stays as it is."""
+    """Leave an account unchanged, although its user is missing in the application."""
 
     account: Account
     reason: str
@@ -151,7 +151,7 @@ Verdict = Create | Follow | Skip | Reject | Disable | Keep
 
 
 def plan(rows: Iterable[Row], state: State, wishes: Wishes) -> list[Verdict]:
-    """Return what would become of each row, in their order, and then of each account that is gone."""
+    """Return a verdict for each row, in order, then one for each account whose user is missing."""
     read = [read_row(line, row) for line, row in rows]
     return Planner(state, wishes, read).plan()
 
@@ -170,13 +170,13 @@ def read_row(line: int, row: Mapping[str, str]) -> Wanted | Reject:
 
 
 def user_key_of(row: Mapping[str, str]) -> str:
-    """Return what tells this user of the application from all others there."""
+    """Return a key that is unique among the application's users."""
     key = f"{BY_ID}{row['id']}" if row.get("id") else f"{BY_SPELLING}{row.get('email', '')}"
-    return key.replace("\0", "\ufffd")[:MAX_KEY]  # PostgreSQL takes no NUL
+    return key.replace("\0", "\ufffd")[:MAX_KEY]  # PostgreSQL rejects NUL
 
 
 def read_modules(text: str) -> frozenset[Module]:
-    """Read names with commas between them, in the words of the table: `hr,legal`."""
+    """Parse comma-separated module names (`hr,legal`). Raises Unacceptable."""
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     if not set(names) <= set(Module):
         raise Unacceptable(Sentence("Modules are {names}, with commas between them.", names=", ".join(Module)))
@@ -184,12 +184,12 @@ def read_modules(text: str) -> frozenset[Module]:
 
 
 def digest_of(password_hash: Secret[str] | None) -> bytes | None:
-    """Return what is remembered of a hash in the application."""
+    """Return the SHA-256 of a hash, by which the next import sees whether it changed."""
     return hashlib.sha256(password_hash.reveal().encode("utf-8")).digest() if password_hash else None
 
 
 class Planner:
-    """Looks things up; `admins` are the active ones that each tenant would be left with."""
+    """Indexes of the state. `_admins` counts each tenant's active admins, as the verdicts so far would leave them."""
 
     def __init__(self, state: State, wishes: Wishes, rows: list[Wanted | Reject]) -> None:
         self._state = state
@@ -203,7 +203,7 @@ class Planner:
         self._known_by_id = {
             known.user_key: known for known in state.known if known.user_key and known.user_key.startswith(BY_ID)
         }
-        # Whom a row is about, even if it is refused: that person is not gone.
+        # A refused row still shows that its user exists.
         self._present = {row.identifier for row in rows} | {
             self._known_by_id[row.create.user_key].identifier
             for row in rows
@@ -222,7 +222,7 @@ class Planner:
             if isinstance(verdict, Follow):
                 followed.add(verdict.account.id)
             verdicts.append(verdict)
-        return [*verdicts, *self._judge_gone(followed)]
+        return [*verdicts, *self._judge_missing(followed)]
 
     def _judge(self, row: Wanted) -> Create | Follow | Skip | Reject:
         line, identifier = row.create.line, row.identifier
@@ -247,7 +247,7 @@ class Planner:
         return self._follow(row, account, known)
 
     def _find(self, identifier: str) -> tuple[Account | None, Known | None]:
-        """By the email at the last import; else by the account's own, which may have been changed on both sides."""
+        """Find by the email at the last import, or by the account's current email."""
         known = self._known.get(identifier)
         if known is not None:
             return self._by_id[known.account], known
@@ -256,7 +256,7 @@ class Planner:
 
     def _follow(self, row: Wanted, account: Account, known: Known | None) -> Follow:
         wanted, remarks = row.create, []
-        new_hash = wanted.password_hash if self._is_news(account, known, wanted.password_hash) else None
+        new_hash = wanted.password_hash if self._has_new_password(account, known, wanted.password_hash) else None
         if new_hash is not None and account.id in self._state.repassworded:
             new_hash = None
             remarks.append(PASSWORD_STAYS)
@@ -270,38 +270,38 @@ class Planner:
             status=Status.ACTIVE if is_back else account.status,
             password_hash=new_hash or account.password_hash,
         )
-        if self._would_leave_none(account, after):
+        if self._is_last_admin(account, after):
             after = replace(after, role=account.role, tenant=account.tenant)
             remarks.append(f"stays admin: {LAST_ADMIN.format(account.tenant)}")
         digest = digest_of(wanted.password_hash) or (known.hash_digest if known else None)
         return Follow(wanted.line, row.identifier, account, after, known, digest, tuple(remarks), wanted.user_key)
 
-    def _is_news(self, account: Account, known: Known | None, given: Secret[str] | None) -> bool:
-        """Whether the application has another password than at the last import, or the gateway has none."""
+    def _has_new_password(self, account: Account, known: Known | None, given: Secret[str] | None) -> bool:
+        """Whether the application's password changed since the last import, or the gateway has none."""
         if given is None or account.password_hash is None:
             return given is not None
         return known is not None and digest_of(given) != known.hash_digest
 
-    def _judge_gone(self, followed: set[str]) -> Iterator[Disable | Keep]:
+    def _judge_missing(self, followed: set[str]) -> Iterator[Disable | Keep]:
         for known in sorted(self._state.known, key=lambda known: known.identifier):
             account = self._by_id[known.account]
             is_here = known.identifier in self._present or account.id in followed
             if known.was_created and not is_here and account.status is Status.ACTIVE:
-                yield self._miss(account)
+                yield self._judge_missing_account(account)
 
-    def _miss(self, account: Account) -> Disable | Keep:
+    def _judge_missing_account(self, account: Account) -> Disable | Keep:
         if account.identifier in self._state.owners:
             return Keep(account, BY_HAND)
         if not self._wishes.disable_missing:
             return Keep(account, "--disable-missing would disable it")
-        if self._would_leave_none(account, replace(account, status=Status.DISABLED)):
+        if self._is_last_admin(account, replace(account, status=Status.DISABLED)):
             return Keep(account, LAST_ADMIN.format(account.tenant))
         return Disable(account)
 
-    def _would_leave_none(self, before: Account, after: Account) -> bool:
-        """Whether the tenant would lose its last admin; if it loses another one, that is counted.
+    def _is_last_admin(self, before: Account, after: Account) -> bool:
+        """Whether the tenant would lose its last admin. If it loses another one, counts that.
 
-        Admins who are only now added don't count, so that a row that comes to nothing takes nobody's place.
+        Admins added by this import don't count, because their row may still fail.
         """
         if not is_admin(before) or (is_admin(after) and after.tenant == before.tenant):
             return False

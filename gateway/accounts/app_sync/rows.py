@@ -1,4 +1,4 @@
-"""What the last import saw of accounts that follow the application's users: one row for an account and a source."""
+"""Statements on imported accounts: one row per account and source, with what the last import saw."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ imported = Table(
     Column("source", String(200), primary_key=True),
     Column("identifier", String(254), nullable=False),  # the email there
     Column("hash_digest", LargeBinary(32)),  # SHA-256 of the password hash there
-    Column("was_created", Boolean, nullable=False),  # by the import, and not there before
+    Column("was_created", Boolean, nullable=False),  # by the import
     Column("imported_at", BigInteger, nullable=False),
-    Column("disabled_at", BigInteger),  # by the import, because it was gone there
-    Column("user_key", String(320)),  # the user's id there, or the email as it is spelled there
+    Column("disabled_at", BigInteger),  # by the import, because the user was missing there
+    Column("user_key", String(320)),  # the user's id there, or the email as spelled there
 )
 
 
@@ -41,7 +41,7 @@ async def list_known(tx: Transaction, source: str) -> list[Known]:
     return [Known(*row) for row in await tx.execute(query)]
 
 
-async def list_repassworded(tx: Transaction, source: str) -> set[str]:
+async def list_with_new_password(tx: Transaction, source: str) -> set[str]:
     """Return the accounts whose password was changed in the gateway since the last import."""
     query = (
         select(imported.c.account)
@@ -57,7 +57,7 @@ async def list_repassworded(tx: Transaction, source: str) -> set[str]:
 
 
 async def remember(tx: Transaction, source: str, known: Known) -> None:
-    """Keep what was seen now. Whether an import made the account was settled by the first one."""
+    """Add or update a row; `was_created` is set only when it is added."""
     seen = {
         "identifier": known.identifier,
         "hash_digest": known.hash_digest,
@@ -73,7 +73,7 @@ async def remember(tx: Transaction, source: str, known: Known) -> None:
 
 
 async def touch(tx: Transaction, source: str, account_ids: Sequence[str], now: int) -> None:
-    """Note that these were seen again, and nothing about them was new."""
+    """Record an import that found these accounts unchanged."""
     if account_ids:
         statement = (
             update(imported)
@@ -106,7 +106,7 @@ async def mark_disabled(tx: Transaction, source: str, account_id: str, now: int)
 
 
 async def set_profile(tx: Transaction, account: Account) -> None:
-    """Store name, tenant and modules; a tenant that is new is added."""
+    """Store name, tenant and modules. Adds the tenant if it is new."""
     await tx.execute(
         upsert(tx, tenants)
         .values(slug=account.tenant, name=account.tenant, status="active")

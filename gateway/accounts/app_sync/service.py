@@ -1,7 +1,7 @@
-"""Carries out what app_users.py plans: each change with its audit row, a hundred accounts in a transaction.
+"""Carries out what plan.py plans, with audit rows, in transactions of a hundred accounts.
 
-So people can sign in meanwhile, on SQLite too. What somebody else changes between plan and transaction is left alone.
-If an import breaks off, the next one goes on.
+Short transactions let people sign in meanwhile, on SQLite too. An account that changed between plan and transaction
+is skipped. If an import is interrupted, the next one completes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEANWHILE = "it was changed at this very moment; import again"
 
 
 class AppImport:
-    """`source` names the application's database, `by` the operator; `now` is when the database was read, before it."""
+    """`source` names the application's database, `by` the operator. `now` is a time before the database was read."""
 
     def __init__(
         self, store: Store, actions: Actions, *, source: str, owners: frozenset[str], by: str, now: int
@@ -47,16 +47,16 @@ class AppImport:
         self._now = now
 
     async def show(self, given: list[Row], wishes: Wishes) -> list[Verdict]:
-        """Say what would become of the rows."""
+        """Return the verdicts on the rows, without changes."""
         async with self._store.reading() as tx:
             return await self._plan(tx, given, wishes)
 
     async def apply(self, given: list[Row], wishes: Wishes) -> list[Verdict]:
-        """Do it; return what was done."""
+        """Plan and carry out; return what was done."""
         return await self.carry_out(await self.show(given, wishes))
 
     async def carry_out(self, planned: list[Verdict]) -> list[Verdict]:
-        """Do what was shown, as far as it still holds; return what was done."""
+        """Carry out a plan as far as it is still valid; return what was done."""
         seen = [verdict.account.id for verdict in planned if isinstance(verdict, Follow) and verdict.brings_nothing]
         async with self._store.transaction(announce=False) as tx:
             await imported.touch(tx, self._source, seen, self._now)
@@ -66,7 +66,7 @@ class AppImport:
         return done
 
     async def _carry_out_all(self, planned: list[Verdict]) -> list[Verdict]:
-        """A batch without any change needs no transaction."""
+        """Carry out a batch, in a transaction if it has any change."""
         if not any(is_change(verdict) for verdict in planned):
             return planned
         async with self._actions.begin(self._actor, self._now) as action:
@@ -76,7 +76,7 @@ class AppImport:
         state = State(
             accounts=tuple(await rows.list_all(tx)),
             known=tuple(await imported.list_known(tx, self._source)),
-            repassworded=frozenset(await imported.list_repassworded(tx, self._source)),
+            repassworded=frozenset(await imported.list_with_new_password(tx, self._source)),
             owners=self._owners,
         )
         return plan(given, state, wishes)
@@ -113,7 +113,7 @@ class AppImport:
         return verdict
 
     async def _still_holds(self, tx: Transaction, before: Account, after: Account) -> bool:
-        """Whether the account is what the plan went by, and its tenant would still keep an admin."""
+        """Whether the account is unchanged since the plan, and its tenant keeps an admin. Locks the account."""
         if await rows.find(tx, before.id, lock=True) != before:
             return False
         stays = not is_admin(before) or (is_admin(after) and after.tenant == before.tenant)
@@ -137,7 +137,7 @@ def is_change(verdict: Verdict) -> bool:
 
 
 def changes_of(before: Account, after: Account) -> dict[str, str]:
-    """Return what changes of name, tenant and modules, in words."""
+    """Describe the changes of name, tenant and modules, for the audit log."""
     said = {
         "name": (before.name, after.name),
         "tenant": (before.tenant, after.tenant),

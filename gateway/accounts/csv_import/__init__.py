@@ -1,1 +1,1 @@
-"""Importing people from a CSV file."""
+"""Import of people from a CSV file."""

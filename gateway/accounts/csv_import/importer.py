@@ -1,7 +1,7 @@
-"""Takes files of people, shows what would become of each row, and invites them when told to.
+"""CSV import of people: upload, preview, then invitations in the background once an administrator starts it.
 
-A file is read and judged in a thread, one file at a time, with a pause after every few milliseconds: Python runs one
-thread at a time, and the event loop must not wait for it.
+Files are parsed in a thread, one at a time, with a pause every few milliseconds, because of the GIL: the event loop
+must not wait for the thread.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from gateway.store import Store, Transaction
 log = get_logger("imports")
 
 MAX_ROWS = 5_000
-ROWS_AT_ONCE = 10  # so that nobody waits long for the writer of the store
+ROWS_AT_ONCE = 10  # in a transaction, so that other writers don't wait long
 LEASE_SECONDS = 60
-MAX_EMAIL = 320  # characters of what stands in a file, kept for the report
+MAX_EMAIL = 320  # characters of the text in the file, for the report
 MAX_DEPARTMENT = 60  # characters
 WORK_SECONDS = 0.002
 PAUSE_SECONDS = 0.000_5
 
 NOT_ANY_MORE = Sentence("The person who started this import is no longer allowed to invite people.")
-NOT_INVITABLE = Sentence("This email address can’t be invited.")  # one answer for all reasons outside one's own company
+NOT_INVITABLE = Sentence("This email address can’t be invited.")  # doesn't disclose other tenants' accounts
 SUSPENDED = Sentence("This company is suspended.")
 OTHER_COMPANY = Sentence("This row belongs to a different company.")
 OWNER = Sentence("This is a platform owner. Owners are not imported.")
@@ -56,14 +56,14 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a tenant may upload within a day."""
+    """A tenant's uploads within 24 hours."""
 
     files: int
     bytes: int
 
 
 class OverQuota(Exception):
-    """The tenant has uploaded its share; `seconds` until there is room again."""
+    """The tenant's quota is used up; `seconds` until there is room again."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__("the quota of uploads is used up")
@@ -71,7 +71,7 @@ class OverQuota(Exception):
 
 
 class Importer:
-    """`owners` are normalised identifiers, whom nobody invites."""
+    """`owners` are normalised identifiers, which are never invited."""
 
     def __init__(
         self, store: Store, actions: Actions, invitations: Invitations, owners: frozenset[str], quota: Quota
@@ -84,13 +84,13 @@ class Importer:
         self._turn = asyncio.Lock()
 
     def adopt(self, owners: frozenset[str]) -> None:
-        """Go by this list of owners from now on."""
+        """Replace the list of owners, after a reload of the settings."""
         self._owners = owners
 
     async def keep(self, admin: Administrator, content: bytes) -> str:
-        """Read a CSV file and keep what it says; return its id. Nobody is invited yet.
+        """Parse and store a CSV file, and return the import's id. Nobody is invited yet.
 
-        Raises UnreadableFile, and OverQuota before anything is read.
+        Raises OverQuota (before parsing) and UnreadableFile.
         """
         async with self._store.reading() as tx:
             await self._check_quota(tx, admin.tenant, len(content), admin.now)
@@ -101,7 +101,7 @@ class Importer:
             return await imports.add(tx, admin.tenant, len(content), rows, admin.now)
 
     async def find(self, admin: Administrator, import_id: str) -> tuple[Import, Preview | Listing] | None:
-        """Return an import, and what would become of it; or, once it is started, what was left out."""
+        """Return an import with its preview, or, once it is started, with the rows that were skipped or refused."""
         async with self._store.reading() as tx:
             work = await imports.find(tx, import_id, admin.tenant)
             if work is None:
@@ -111,7 +111,7 @@ class Importer:
             return work, await imports.find_left_out(tx, work)
 
     async def start(self, admin: Administrator, import_id: str) -> bool:
-        """Let it be worked on, in the name of who says so. Returns whether there is such an import."""
+        """Queue an import, on behalf of `admin`. Returns whether it exists and is started."""
         asked = Asked(admin.session.account, admin.actor)
         async with self._store.transaction(announce=False) as tx:
             work = await imports.find(tx, import_id, admin.tenant)
@@ -120,7 +120,7 @@ class Importer:
             return await imports.start(tx, work.id, asked, admin.now) or work.started_at is not None
 
     async def run_once(self, now: Callable[[], int]) -> None:
-        """Work through one import that waits, if there is any; called about once a second by every worker."""
+        """Complete one queued import, if there is any. Every worker calls this about once a second."""
         async with self._store.reading() as tx:
             if not await imports.is_any_due(tx, now()):
                 return
@@ -132,9 +132,9 @@ class Importer:
             log.info("import_finished", id=work.id, rows=work.total, invited=work.invited)
 
     async def go_on(self, work: Import, now: int) -> Import | None:
-        """Invite the next few; None if somebody else took over, after a pause longer than the lease.
+        """Invite the next few people. Returns None if the lease expired and another worker took over.
 
-        Whoever started it must still be allowed to invite. If not, what is left is refused, and it ends.
+        If the administrator who started the import may no longer invite, the remaining rows are refused.
         """
         actor = work.asked.actor if work.asked else Actor()
         async with self._actions.begin(actor, now, announce=False) as action:
@@ -154,7 +154,7 @@ class Importer:
             raise OverQuota(usage.until - now)
 
     async def _may_invite(self, tx: Transaction, work: Import, asked: Asked) -> bool:
-        """Whether who started it is still an admin of that tenant, or the owner for one across tenants."""
+        """Whether the administrator who started it is still an admin of its tenant, or an owner if it has none."""
         account = await account_rows.find(tx, asked.account)
         if account is None or not await account_rows.is_welcome(tx, account):
             return False
@@ -163,7 +163,7 @@ class Importer:
         return account.role is Role.ADMIN and account.tenant == work.tenant
 
     async def _carry_out(self, action: Action, work: Import, row: ImportRow, whose: str | None) -> ImportRow:
-        """Invite the person of a row. `whose` is the tenant of the account that has the email already, if any."""
+        """Invite the person of a row. `whose` is the tenant of an existing account with this email, or None."""
         reason = await self._find_obstacle(action.tx, work, row, whose)
         if reason:
             return replace(row, state=RowState.REFUSED, reason=reason)
@@ -173,12 +173,12 @@ class Importer:
             is_invited = await self._invitations.invite(action, row.wanted(), {"import": work.id})
         except TooManyMails as error:
             return replace(row, state=RowState.REFUSED, reason=error.sentence)
-        if not is_invited:  # taken at this very moment
+        if not is_invited:  # taken since the query
             return replace(row, state=RowState.REFUSED, reason=NOT_INVITABLE)
         return replace(row, state=RowState.INVITED)
 
     async def _find_obstacle(self, tx: Transaction, work: Import, row: ImportRow, whose: str | None) -> Sentence | None:
-        """Return why somebody can't be invited, or None if nothing stands against it."""
+        """Return why the person of a row can't be invited, or None."""
         is_owners = work.tenant is None
         if row.identifier in self._owners:
             return OWNER if is_owners else NOT_INVITABLE
@@ -190,9 +190,9 @@ class Importer:
 
 
 def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> list[ImportRow]:
-    """Return what each row asks for, judged by the file alone. For a thread: it pauses. Raises UnreadableFile.
+    """Parse and validate a file without the store. Sleeps often: run it in a thread. Raises UnreadableFile.
 
-    An admin, of `tenant`, is not told here that somebody is a platform owner.
+    With a `tenant`, platform owners are not marked: its admin must not learn who they are.
     """
     judged = [judge_row(row, tenant) for row in paced(list(paced(read_csv(content, MAX_ROWS))))]
     if not judged:
@@ -203,7 +203,7 @@ def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> li
 
 
 def paced(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items, and sleep for a moment after every few milliseconds, so that another thread gets its turn."""
+    """Yield the items, with a short sleep every few milliseconds that releases the GIL."""
     until = time.perf_counter() + WORK_SECONDS
     for item in items:
         yield item
@@ -213,7 +213,7 @@ def paced(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def judge_row(row: Row, tenant: str | None) -> Create | Reject:
-    """Judge a row; an admin's are for the admin's own tenant."""
+    """Validate a row. With `tenant`, rows of other tenants are rejected."""
     line, cells = row
     if tenant is not None:
         if cells.get("tenant", "") not in ("", tenant):
@@ -224,7 +224,7 @@ def judge_row(row: Row, tenant: str | None) -> Create | Reject:
 
 def import_row(verdict: Create | Reject, other_line: int | None, owners: frozenset[str]) -> ImportRow:
     if isinstance(verdict, Reject):
-        email = verdict.email[:MAX_EMAIL].replace("\0", "\ufffd")  # which PostgreSQL takes nowhere
+        email = verdict.email[:MAX_EMAIL].replace("\0", "\ufffd")  # PostgreSQL rejects NUL
         return ImportRow(verdict.line, RowState.REFUSED, email, "", reason=verdict.reason)
     row = ImportRow(
         line=verdict.line,

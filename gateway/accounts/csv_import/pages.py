@@ -1,4 +1,4 @@
-"""/admin/accounts/import: a file of people, what would become of it, and how far it is."""
+"""/admin/accounts/import: upload a CSV file of people, preview it, start it, and follow its progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Needs(Platform, Protocol):
 
 
 class ImportPages:
-    """On the owner's pages each row of a file names its tenant."""
+    """On the owner's pages, each row of a file names its tenant."""
 
     def __init__(self, needs: Needs, *, people: PeopleSet) -> None:
         self._importer = needs.importer
@@ -35,7 +35,7 @@ class ImportPages:
         self._at = partial(people.path, needs.url)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /admin/accounts/import: the form; with `id`, what would become of a file, or how far it is."""
+        """GET /admin/accounts/import: the form; with `id`, the preview or the progress of an import."""
         import_id = asked_of(request, "id")
         if not import_id:
             return self._page("accounts/import.html", request, problem="")

@@ -1,10 +1,10 @@
-"""Accounts from a CSV file: what each row would become, decided before anything is done.
+"""Parses and validates a CSV file of accounts, without side effects.
 
-The columns are OtiumWork's: `email,name,department,role`, and optionally `tenant` and `password_hash`. A
-department that is called like a module (finance, hr, legal) gives that module.
+The columns are OtiumWork's: `email,name,department,role`, and optionally `tenant` and `password_hash`. A department
+named like a module (finance, hr, legal) grants that module.
 
-A file may be made to cost as much as it can, so each step here is short: no line, cell or header is read beyond its
-bound, and rows come one by one, so that whoever reads them can pause in between.
+The file may be hostile, so lines, cells and the header have maximum sizes. Rows are yielded one by one, so that the
+caller can pause in between.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ REQUIRED = ("email", "name", "department", "role")
 OPTIONAL = ("tenant", "password_hash")
 MAX_ROW = 20_000  # characters, over all of its lines
 MAX_COLUMNS = 200
-MAX_CELL = 1_000  # characters of a cell that is ours: a password hash is the longest
-LINES_PER_ROW = 4  # in a file whose rows are counted: blank lines, and cells with line breaks
+MAX_CELL = 1_000  # characters of a cell that we use; password hashes are the longest
+LINES_PER_ROW = 4  # on average at most, with blank lines and cells that contain line breaks
 NOT_FREE = Sentence("this tenant can't have an account with this email")
 Row = tuple[int, Mapping[str, str]]  # the line in the file, and its cells
 
 
 class UnreadableFile(ValueError):
-    """The file is no CSV of accounts; the sentence says what is missing."""
+    """The file is not a CSV file of accounts; `sentence` says why."""
 
     def __init__(self, sentence: Sentence) -> None:
         super().__init__(sentence)
@@ -49,9 +49,9 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """The account that a row would become. `unknown_department` is one that gives no module.
+    """A row to create an account from. `unknown_department` is a department that grants no module.
 
-    `user_key` is the application's name for its user (see app_sync.plan), "" where there is none.
+    `user_key` identifies the application's user (see app_sync.plan), "" in a CSV import.
     """
 
     line: int
@@ -65,7 +65,7 @@ class Create:
     user_key: str = field(default="", compare=False)
 
     def account(self, account_id: str, now: int, *, is_invited: bool = False) -> Account:
-        """Return the account; whoever is invited chooses the password, whatever the row says."""
+        """Return the account. If `is_invited`, it has no password, even if the row has a hash."""
         return Account(
             id=account_id,
             identifier=self.identifier,
@@ -88,7 +88,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """`email` is as it stood in the file, `identifier` what it becomes ("" if it is no address)."""
+    """`email` is the text in the file, `identifier` its normalised form ("" if invalid)."""
 
     line: int
     email: str
@@ -100,10 +100,10 @@ Verdict = Create | Skip | Reject
 
 
 def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
-    """Yield each row: its cells under the columns that are ours. Others are left out.
+    """Yield each row with its cells by column name; unknown columns are ignored.
 
-    Takes what Excel writes: a BOM, CRLF, semicolons. Raises UnreadableFile, perhaps after some rows, where the header
-    lacks a column, the text is not UTF-8, a row is longer than MAX_ROW, or there are more than `max_rows`.
+    Accepts what Excel writes: a BOM, CRLF, semicolons. Raises UnreadableFile, perhaps after some rows, if the text is
+    not UTF-8, the header lacks a column, a row is longer than MAX_ROW, or there are more than `max_rows`.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -134,13 +134,13 @@ def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
 
 
 class Lines:
-    """The lines of a text for csv.reader, which otherwise takes a row of any length in one step."""
+    """The lines of a text, with a maximum row length: csv.reader would parse a row of any length in one step."""
 
     def __init__(self, text: str, max_lines: int | None) -> None:
         self._file = io.StringIO(text, newline="")
         self._max_lines = max_lines
         self._count = 0
-        self._length = 0  # of the row that is being read
+        self._length = 0  # of the current row, in characters
 
     def begin_row(self) -> None:
         self._length = 0
@@ -170,7 +170,7 @@ class Lines:
 
 
 def places_of(header: list[str]) -> Mapping[str, int]:
-    """Return where the cells of each of our columns are. Raises UnreadableFile if one is missing."""
+    """Map our columns to their indexes. Raises UnreadableFile if one is missing or repeated."""
     if len(header) > MAX_COLUMNS:
         raise UnreadableFile(Sentence("the first line names more than {columns} columns", columns=MAX_COLUMNS))
     columns = [name.strip().lower() for name in header]
@@ -191,7 +191,7 @@ def places_of(header: list[str]) -> Mapping[str, int]:
 
 
 def plan(rows: Iterable[Row], existing: Iterable[str], owners: frozenset[str]) -> list[Verdict]:
-    """Return what would become of each row; `existing` are the identifiers that are taken."""
+    """Return a verdict for each row; `existing` are the identifiers that are taken."""
     judged = [judge(line, row) for line, row in rows]
     duplicates, taken = find_duplicates(judged), set(existing)
     return [settle(verdict, duplicates, taken, owners) for verdict in judged]
@@ -211,10 +211,10 @@ def settle(verdict: Create | Reject, duplicates: Mapping[int, int], taken: set[s
 
 
 def find_duplicates(judged: Iterable[Create | Reject]) -> dict[int, int]:
-    """Return each line whose identifier stands in another line too, with that line: the first one, or the second.
+    """Map each line whose identifier also appears on other lines to the first of those.
 
-    Nobody can tell which of them is meant, so all are refused. A row that is refused for another reason counts: in an
-    application where `Wanda@` and `wanda@` are two users, the one that can be read may be the wrong one.
+    All of them are refused, because the intended one is unknown. Rejected rows count too: in an application where
+    `Wanda@` and `wanda@` are two users, the valid row may be the wrong one.
     """
     lines: dict[str, list[int]] = {}
     for verdict in judged:
@@ -225,7 +225,7 @@ def find_duplicates(judged: Iterable[Create | Reject]) -> dict[int, int]:
 
 
 def judge(line: int, row: Mapping[str, str]) -> Create | Reject:
-    """Return what a row would become by what stands in it alone."""
+    """Validate a row by itself, without the other rows and the store."""
     email = row.get("email", "")
     identifier = ""
     try:

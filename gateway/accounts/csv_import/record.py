@@ -1,4 +1,4 @@
-"""What a file of people is: its rows, what becomes of each, who started it, and what pages show of it."""
+"""Records of CSV imports: the import, its rows, the administrator who started it, and summaries for pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ELSEWHERE = Sentence("This email address is in use in another company.")
 
 
 class RowState(StrEnum):
-    """What is to become of a row, or became of it. Rows of people who are invited are only counted."""
+    """The planned or final state of a row. Rows of invited people are deleted and only counted."""
 
     WAITING = "waiting"
     INVITED = "invited"
@@ -28,7 +28,7 @@ class RowState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """`email` is as it stood in the file. `other_line` has the same email, where that is the reason."""
+    """`email` is the text in the file. `other_line` is set for a duplicate."""
 
     line: int
     state: RowState
@@ -50,7 +50,7 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who started an import, and from where. Each step looks at `account` again before it acts in their name."""
+    """The administrator who started an import. Each step checks the rights of `account` again."""
 
     account: str
     actor: Actor
@@ -68,7 +68,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """`tenant` is None for the owner's; `asked` is None until it is started."""
+    """`tenant` is None for the owner's imports; `asked` is None until it is started. Times are UTC seconds."""
 
     id: str
     tenant: str | None
@@ -87,7 +87,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The first rows of a kind, and how many there are."""
+    """The first rows of a state, and their total count."""
 
     rows: Sequence[ImportRow]
     count: int
@@ -99,7 +99,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Departments:
-    """Departments that give no module: some of their names, how many names there are, and in how many rows."""
+    """Departments that grant no module: the first names, the number of names, and the number of rows."""
 
     names: Sequence[str]
     count: int
@@ -108,7 +108,7 @@ class Departments:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would become of a file, as things stand."""
+    """The result that an import would have now."""
 
     invite: Listing
     skip: Listing
@@ -118,11 +118,8 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was uploaded for a tenant within a day. `until` is when the oldest of it does not count any more."""
+    """A tenant's uploads of the last 24 hours. `until` is when the oldest stops counting (UTC seconds)."""
 
     files: int
     bytes: int
     until: int
-
-
-# Uploading.

@@ -1,10 +1,10 @@
-"""Files of people in the store: one row for each person who waits to be invited, or was left out.
+"""Statements on CSV imports: one row for each person who is waiting, or was skipped or refused.
 
-Whichever worker holds the lease goes on where the last transaction ended. What became of a row is written in the
-transaction that does it, so nobody is invited twice, or forgotten, over a crash. Nothing here reads a whole file:
-pages ask for counts and for a few rows, and work is done a few rows at a time.
+The worker that holds the lease continues where the last transaction ended. The state of a row is written in the
+transaction that invites the person, so a crash can't cause a second invitation or lose one. No query loads a whole
+file: pages load counts and a few rows, and invitations are sent a few at a time.
 
-Long because all statements on the two tables of an import stand here, a function each.
+Long because it has all statements on the two tables of an import, one function each.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from gateway.store.schema import accounts
 from gateway.store.stored import AS_IT_WAS, Longest, Stored
 
 DAY = 86_400
-KEEP_SECONDS = DAY  # so long a file waits to be started, and a report to be read
+KEEP_SECONDS = DAY  # how long a file can be started, and its report be read
 AT_ONCE = 200  # rows of a statement
-SHOWN = 50  # rows of a kind on a page
+SHOWN = 50  # rows of a state on a page
 DEPARTMENTS_SHOWN = 10
 COLUMNS = (
     imports.c.id,
@@ -60,7 +60,7 @@ async def measure(tx: Transaction, tenant: str | None, now: int) -> Usage:
 
 
 async def add(tx: Transaction, tenant: str | None, size: int, rows: Sequence[ImportRow], now: int) -> str:
-    """Keep what was read of a file of `size` bytes; return the id under which it is shown and started."""
+    """Store the rows of a file of `size` bytes, and return the import's id."""
     import_id = new_id("imp")
     refused = sum(row.state is RowState.REFUSED for row in rows)
     counts = {"total": len(rows), "invited": 0, "skipped": 0, "refused": refused}
@@ -76,20 +76,20 @@ def values_of(row: ImportRow) -> dict[str, Any]:
     return {column.name: getattr(row, column.name) for column in ROW_COLUMNS}
 
 
-# Looking.
+# Reading.
 
 
 async def find(tx: Transaction, import_id: str, tenant: str | None) -> Import | None:
-    """Return an import, if it belongs to `tenant`; None is the owner's own."""
+    """Return an import, if it belongs to `tenant` (None: the owner's)."""
     row = (await tx.execute(select(*COLUMNS).where(imports.c.id == import_id, of_tenant(tenant)))).one_or_none()
     return read(row) if row else None
 
 
 async def preview(tx: Transaction, work: Import) -> Preview:
-    """Return what would become of its rows.
+    """Return the preview of an import.
 
-    A tenant's admin is told of accounts of that tenant only. Whether another company, or a platform owner, has an
-    address makes no difference to what is shown.
+    A tenant's admin sees existing accounts of that tenant only. The preview doesn't disclose whether an email belongs
+    to another tenant's account or to a platform owner.
     """
     verdict = verdict_on(work)
     joined = import_rows.join(accounts, accounts.c.identifier == import_rows.c.identifier, isouter=True)
@@ -106,14 +106,14 @@ async def preview(tx: Transaction, work: Import) -> Preview:
 
 
 def with_reason(row: ImportRow, verdict: RowState) -> ImportRow:
-    """Return a row with the reason for which it would be left out: its own, or what is true of its email by now."""
+    """Set the reason of a row that would be skipped or refused because of an existing account."""
     if row.state is not RowState.WAITING or verdict is RowState.INVITED:
         return row
     return replace(row, reason=HAS_ACCOUNT if verdict is RowState.SKIPPED else ELSEWHERE)
 
 
 def verdict_on(work: Import) -> ColumnElement[str]:
-    """Return what a row would become: the state of it that work would lead to, if nothing changes."""
+    """Return the SQL expression of the state that a row would reach now."""
     refused = import_rows.c.state == RowState.REFUSED.value
     if work.tenant is None:
         refused |= accounts.c.tenant != import_rows.c.tenant
@@ -151,11 +151,11 @@ async def list_rows(tx: Transaction, query: Select[Any]) -> list[ImportRow]:
     return [read_row(row) for row in await tx.execute(query.order_by(import_rows.c.line).limit(SHOWN))]
 
 
-# Working.
+# Inviting.
 
 
 async def start(tx: Transaction, import_id: str, asked: Asked, now: int) -> bool:
-    """Let it be worked on in the name of `asked`. Returns whether it had not been started, and is not too old."""
+    """Queue an import. Returns False if it was started before, or has expired."""
     statement = update(imports).where(
         imports.c.id == import_id, imports.c.started_at.is_(None), imports.c.created_at > now - KEEP_SECONDS
     )
@@ -167,7 +167,7 @@ async def is_any_due(tx: Transaction, now: int) -> bool:
 
 
 async def claim(tx: Transaction, now: int, lease_seconds: int) -> Import | None:
-    """Take one that waits to be worked on; nobody else has it until the lease ends."""
+    """Lease the oldest queued import to this worker."""
     waiting = select(*COLUMNS).where(*is_due(now)).order_by(imports.c.started_at).limit(1)
     row = (await tx.execute(waiting.with_for_update(skip_locked=True))).one_or_none()
     if row is None:
@@ -177,7 +177,7 @@ async def claim(tx: Transaction, now: int, lease_seconds: int) -> Import | None:
 
 
 async def hold(tx: Transaction, work: Import, now: int, lease_seconds: int) -> bool:
-    """Take the next rows for this transaction; False if somebody else has gone on meanwhile."""
+    """Lock the import and renew its lease. Returns False if another worker has made progress meanwhile."""
     done = imports.c.invited + imports.c.skipped + imports.c.refused
     statement = update(imports).where(imports.c.id == work.id, done == work.done, imports.c.finished_at.is_(None))
     return (await tx.execute(statement.values(due_at=now + lease_seconds))).rowcount == 1
@@ -189,7 +189,7 @@ async def list_waiting(tx: Transaction, work: Import, limit: int) -> list[Import
 
 
 async def advance(tx: Transaction, work: Import, told: Sequence[ImportRow], now: int) -> Import:
-    """Note what became of the next rows, which this transaction holds; the last step is the one without any."""
+    """Store the states of the next rows. A step without rows finishes the import."""
     for row in told:
         mine = (import_rows.c.import_id == work.id, import_rows.c.line == row.line)
         if row.state is RowState.INVITED:
@@ -210,7 +210,7 @@ async def advance(tx: Transaction, work: Import, told: Sequence[ImportRow], now:
 
 
 async def stop(tx: Transaction, work: Import, reason: Sentence, now: int) -> Import:
-    """Refuse what is left."""
+    """Refuse the remaining rows and finish the import."""
     statement = update(import_rows).where(*is_waiting(work))
     left = (await tx.execute(statement.values(state=RowState.REFUSED.value, reason=reason))).rowcount
     return await note(tx, replace(work, refused=work.refused + left, finished_at=now))

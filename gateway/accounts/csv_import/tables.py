@@ -1,4 +1,4 @@
-"""The tables of files of people."""
+"""Tables of CSV imports."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, T
 from gateway.store.schema import metadata
 
 imports = Table(
-    "imports",  # files of people; the counts are those of its rows that were worked through
+    "imports",  # `invited`, `skipped` and `refused` count the processed rows
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("tenant", String(63)),  # none: the owner's, each row names its own
-    Column("asked", Text),  # who started it, from where: for the audit log
+    Column("tenant", String(63)),  # NULL: the owner's, each row names its tenant
+    Column("asked", Text),  # JSON of record.Asked
     Column("bytes", Integer, nullable=False),  # of the file
     Column("total", Integer, nullable=False),
     Column("invited", Integer, nullable=False),
@@ -24,18 +24,18 @@ imports = Table(
 )
 
 import_rows = Table(
-    "import_rows",  # what waits to be invited, and what was left out; who is invited has an account instead
+    "import_rows",  # the rows of people who were invited are deleted
     metadata,
     Column("import_id", String(40), ForeignKey("imports.id"), primary_key=True),
     Column("line", Integer, primary_key=True),  # in the file
     Column("state", String(8), nullable=False),
-    Column("email", String(320), nullable=False),  # as it stood in the file, cut off
-    Column("identifier", String(254), nullable=False),  # "" for what is no email
+    Column("email", String(320), nullable=False),  # the text in the file, truncated
+    Column("identifier", String(254), nullable=False),  # "" if the email is invalid
     Column("name", String(200), nullable=False),
     Column("tenant", String(63), nullable=False),
     Column("role", String(16), nullable=False),
     Column("modules", String(64), nullable=False),
-    Column("department", String(64), nullable=False),  # one that gives no module
+    Column("department", String(64), nullable=False),  # a department that grants no module
     Column("reason", Text, nullable=False),
-    Column("other_line", Integer),  # which has the same email
+    Column("other_line", Integer),  # with the same email
 )
