@@ -1,1 +1,1 @@
-"""One file a factor: how it challenges and how it verifies."""
+"""Authentication factors, a folder each, and the contract that they share."""

@@ -1,19 +1,18 @@
-"""What a factor is to everybody else: the few things that a sign-in, an administrator and the store ask of each.
+"""The contract of a factor, and the registry of all factors.
 
-A factor lives in a folder and is registered by one line in app/factors.py; everything else goes through the registry
-of all of them, `Factors`, and knows none by name. The order of events:
+A factor is a folder, registered by one line in app/factors.py. All other code uses the registry, `Factors`, and names
+no factor. The operations:
 
-    challenge   it is this factor's turn: send or prepare what the person answers to
-    verify      compare the answer and consume it, in one statement: of fifty equal requests at once one gets Right
-    enrol       make it the account's; `factors.enrolment` notes that in the same transaction
-    forget      take it away again
+    challenge   the factor is next: send a link, for example
+    verify      compare the code and consume it in one statement, so that of concurrent requests one gets Right
+    enrol       set it up for an account; call `factors.enrolment` in the same transaction
+    forget      remove it
 
-A factor neither limits nor counts failures, and writes neither audit row nor mail. What is refused, login.guard counts
-and writes down for all of them; what is to be told of a success, the factor returns (`News`) and login.flow tells. So
-none can forget to. All of it happens in the transaction that the factor is given: what was consumed, what it allows and
-what is written about it happen together or not at all.
+A factor doesn't limit or count failures, and writes no audit rows or mails, so it can't forget to: login.guard does
+so for failures, and login.flow for successes, from the `News` that the factor returns. All this happens in the
+transaction that the factor is given.
 
-Each method does nothing, and refuses, unless a factor says otherwise.
+By default, each method does nothing or refuses.
 """
 
 from __future__ import annotations
@@ -38,15 +37,15 @@ class Reason(StrEnum):
     """Why a response was refused."""
 
     WRONG = "wrong"
-    USED = "used"  # it was right once; nobody gains by sending it again, so it costs no try
-    LATE = "late"  # right some minutes ago: the clock that made it is slow
+    USED = "used"  # right, but consumed before: no guess, so it costs no try
+    LATE = "late"  # right some minutes ago: the phone's clock is slow
     EXPIRED = "expired"
     SUPERSEDED = "superseded"  # a newer one was sent
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What happened beside the sign-in: an audit row, and a mail to the person with the same details."""
+    """An event to report: an audit row, and a mail to the person with the same details."""
 
     event: Event
     mail: str
@@ -55,14 +54,14 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """It was right, and is used up now."""
+    """The code was right and is consumed."""
 
     news: News | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """`minutes` says how late, where that is the reason."""
+    """`minutes` is how late the code was, for Reason.LATE."""
 
     reason: Reason = Reason.WRONG
     minutes: int = 0
@@ -70,14 +69,14 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """The factor is the account's now."""
+    """The factor is enrolled."""
 
     news: News
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What the overview of a person's factors shows of one: a template, and what it is given as `panel`."""
+    """A factor's part of the overview /me/security: a template, and its variable `panel`."""
 
     template: str
     facts: Mapping[str, object]
@@ -85,73 +84,73 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who is to prove something: the account, and the attempt or session (its id) that the proof is for."""
+    """The account that must prove itself, and the id of the attempt or session that gets the proof."""
 
     account: str
     holder: str
 
 
 class FactorContract(Protocol):
-    """One factor. `page` is the name of the route where it is proved."""
+    """One factor. `page` is the name of the route that asks for it."""
 
     name: ClassVar[Factor]
     page: ClassVar[str]
     counts_as: ClassVar[tuple[Factor, ...]] = ()
-    """The factors that a proof of this one shows, if not itself: a backup code shows TOTP."""
+    """The factors that its proof counts as, if not itself: a backup code counts as TOTP."""
     goes_with: ClassVar[Factor | None] = None
-    """It is made anew whenever this other factor is set up, and taken away with it."""
+    """The factor with which it is renewed and removed: backup codes go with TOTP."""
 
     @staticmethod
     def label(_: Callable[[str], str]) -> str:
-        """Return what it is called in lists; `_` translates."""
+        """Return its name for lists; `_` translates."""
         raise NotImplementedError
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
-        """Compare what was `given` and consume it. Exactly one of any number of equal requests gets Right."""
+        """Compare the code `given` and consume it. Of concurrent requests, exactly one gets Right."""
         return Wrong()
 
     async def challenge(self, account: Account, holder: str, target: str, inbound: Inbound, now: int) -> str:
-        """It is to be proved next. Returns what the query of its page says besides, like "&mail=many"."""
+        """Prepare it as the next factor. Returns an addition to the query of its page, like "&mail=many"."""
         return ""
 
     def is_usable(self, enrolled: Enrolled) -> bool:
-        """Whether an account that has set up `enrolled` may prove itself with it."""
+        """Whether an account with these enrolled factors may use it."""
         return True
 
     async def enrol(
         self, tx: Transaction, account: Account, offered: str, given: Secret[str], now: int
     ) -> SetUp | Wrong:
-        """Make what was `offered` the account's, if what was `given` proves that they have it."""
+        """Set up what was `offered`, if the code `given` proves that the person has it."""
         return Wrong()
 
     async def renew(self, tx: Transaction, account: str, now: int) -> tuple[Secret[str], ...]:
-        """What it `goes_with` was set up: make it anew. Returns codes that are shown once."""
+        """Renew it, because the factor that it `goes_with` was enrolled. Returns codes to be shown once."""
         return ()
 
     async def forget(self, tx: Transaction, account: str) -> bool:
-        """Take it away from the account with that id. Returns whether it was there."""
+        """Remove it from the account with that id. Returns whether it was enrolled."""
         return False
 
     async def reset(self, tx: Transaction, account: str, now: int, *, is_owner: bool) -> None:
-        """An administrator takes it away, and may demand that it is set up anew."""
+        """Remove it on behalf of an administrator. A factor may then require a new enrolment."""
         await self.forget(tx, account)
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
-        """Return what the overview shows of it. `used_at` is when it was proved last on any device, in UTC seconds."""
+        """Return its part of the overview. `used_at` is its last proof on any device, in UTC seconds."""
         return None
 
     def limits_of(self, account: Account) -> tuple[str, ...]:
-        """Return what the keys of its own rate limits begin with, for who unlocks the account."""
+        """Return the key prefixes of its own rate limits, which unlocking the account clears."""
         return ()
 
 
 F = TypeVar("F", bound=FactorContract)
-N = TypeVar("N", contravariant=True)  # what a factor is made of
+N = TypeVar("N", contravariant=True)  # the dependencies of a factor
 
 
 @dataclass(frozen=True, slots=True)
 class Folder(Generic[N]):
-    """What the folder of a factor brings: its class, how one is made of what it needs, its pages and its tables."""
+    """The contents of a factor's folder: its class, the function that constructs it, its pages and its tables."""
 
     kind: type[FactorContract]
     build: Callable[[N], FactorContract]
@@ -168,7 +167,7 @@ def proof_of(factor: FactorContract, now: int) -> Proof:
 
 
 class Factors:
-    """All factors, by name. Their order is that of lists."""
+    """All factors by name, in the order in which lists show them."""
 
     def __init__(self, factors: Iterable[FactorContract]) -> None:
         self._by_name = {factor.name: factor for factor in factors}

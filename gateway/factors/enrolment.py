@@ -1,7 +1,7 @@
-"""Which factors an account has set up: one value in its row, which every request reads with the session.
+"""The factors that an account has enrolled: one value in its row, which every request reads with the session.
 
-It is written in the transaction that sets a factor up or takes it away. The account's row is locked for it, and that
-comes before any row of the factor's own: everybody locks in this order, or two could wait for each other.
+It is written in the transaction that enrols or removes a factor. This locks the account's row, always before rows of
+the factor, so that two transactions can't deadlock.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ async def find(tx: Transaction, account: str) -> Enrolled:
 
 
 async def add(tx: Transaction, account: str, factor: Factor) -> None:
-    """The account has set `factor` up, and has to prove it from now on."""
+    """Mark `factor` as enrolled. The account must prove it from now on."""
     await write(tx, account, (await lock(tx, account)).having(factor))
 
 
 async def demand(tx: Transaction, account: str, factor: Factor) -> None:
-    """The account has to set `factor` up at the next sign-in."""
+    """Require the account to enrol `factor` at the next sign-in."""
     await write(tx, account, (await lock(tx, account)).demanding(factor))
 
 
 async def remove(tx: Transaction, account: str, factor: Factor) -> bool:
-    """Return whether it was set up."""
+    """Mark `factor` as not enrolled. Returns whether it was."""
     before = await lock(tx, account)
     await write(tx, account, before.without(factor))
     return factor in before

@@ -1,4 +1,4 @@
-"""Tries of a password: each takes one of the limit before it is checked, and a right one gives all of them back."""
+"""Rate limit of passwords: each try is counted before the password is checked; a right one clears the count."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from gateway.throttle.limits import Limit, Locked, address_bucket, for_known
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """The password may be checked. `locks_now`: if it is wrong, it was the last one. `key` is the bucket that paid."""
+    """The password may be checked. `locks_now`: a wrong one starts a lockout. `key` is the bucket of the count."""
 
     key: str
     locks_now: bool
 
 
 def limit_key(identifier: str, address: str) -> str:
-    """The bucket of an (email, address) pair; `identifier` is normalised, so that every spelling fills the same."""
+    """Return the bucket of an email and a client address. `identifier` is normalised."""
     return limit_prefix(identifier) + address_bucket(address)
 
 
 def limit_prefix(identifier: str) -> str:
-    """What the buckets of an email begin with, whatever the address."""
+    """Return the prefix of an email's buckets, for all addresses."""
     return f"password:{identifier}|"
 
 
 async def reserve_try(
     tx: Transaction, identifier: str, account: str | None, inbound: Inbound, limit: Limit, now: int
 ) -> Try | Locked:
-    """Count a failure in advance. Devices that signed in before have tries of their own.
+    """Count a failure in advance. Known devices have their own bucket.
 
-    `account` is the id of the account with that email. Devices are looked up for emails without one as well, since it
-    takes time.
+    `account` is the id of the email's account, or None. Devices are queried in either case, so that the time doesn't
+    disclose which emails have accounts.
     """
     key = limit_key(identifier, inbound.address)
     if await session_rows.is_known_device(tx, account or "", inbound.address, inbound.user_agent, now):
@@ -45,7 +45,7 @@ async def reserve_try(
 
 
 async def forgive_tries(tx: Transaction, identifier: str, address: str) -> None:
-    """The password was right."""
+    """Clear the counts, after a right password."""
     key = limit_key(identifier, address)
     await limits.clear(tx, key)
     await limits.clear(tx, for_known(key))

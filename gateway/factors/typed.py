@@ -1,7 +1,7 @@
-"""Codes as people type, paste or dictate them, read as they are written.
+"""Normalises codes that people type or paste.
 
-What comes from a keyboard or another program may be full-width (NFKC makes it narrow), in the digits of another script,
-in groups, or with marks that can't be seen: a left-to-right mark, a zero-width space. None of it carries anything.
+Input may have full-width characters (NFKC makes them ASCII), digits of another script, spaces and hyphens between
+groups, or invisible characters such as a zero-width space.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import unicodedata
 
 from gateway.model.secret import Secret
 
-ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # no two of them look alike
-MOST_CHARACTERS = 200  # longer than any code, whatever stands between its characters
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O, which look alike
+MOST_CHARACTERS = 200  # longer than any code with its separators
 
 
 def read_code(given: Secret[str]) -> str:
-    """Return the letters A to Z and the digits 0 to 9 of a code, in upper case."""
+    """Return only the letters A to Z and digits 0 to 9 of a code, in upper case."""
     return "".join(map(read_character, unicodedata.normalize("NFKC", given.reveal()[:MOST_CHARACTERS])))
 
 
@@ -24,7 +24,7 @@ def read_digits(given: Secret[str]) -> str:
 
 
 def read_character(char: str) -> str:
-    """Return a letter or digit of ASCII, or nothing."""
+    """Return one upper-case ASCII letter or digit, or ""."""
     if char.isascii():
         return char.upper() if char.isalnum() else ""
     return str(unicodedata.decimal(char, ""))

@@ -1,1 +1,1 @@
-"""The attempt to sign in: what is proved, what is next, and its pages."""
+"""The sign-in flow: the evidence so far, the next factor, the guard against guessing, and the pages."""

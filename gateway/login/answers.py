@@ -1,4 +1,4 @@
-"""The answers that the pages of signing in share: where to go next, and with which cookies."""
+"""Responses shared by the sign-in pages: the redirect to the next step, and its cookies."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ CLEARING_ROUNDS = 12  # answers; browsers follow twenty redirects
 
 @dataclass(frozen=True, slots=True)
 class Answers(Steps):
-    """`cookie` is the session cookie's name. `challenge` prepares what is to be proved next (see login.flow).
+    """`cookie` is the session cookie's name. `challenge` prepares the next factor (see login.flow).
 
-    `clear_path` is the page that takes away what did not fit into the answer which opens a session.
+    `clear_path` is the page that expires the cookies for which the sign-in response had no room.
     """
 
     cookie: str
@@ -38,13 +38,13 @@ class Answers(Steps):
     challenge: Callable[[GoOn, str, Inbound, int], Awaitable[str]]
 
     def nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
-        """Who is signed in goes on; everybody else begins at the beginning."""
+        """Redirect to the target if signed in, otherwise to the first step."""
         if visit.signed_in is not None:
             return see_other(wish.target)
         return self.step(Factor.PASSWORD, Wish(wish.target))
 
     async def go_on(self, visit: Visit, outcome: GoOn, wish: Wish, now: int) -> web.Response:
-        """Prepare the next factor, and send the person to its page."""
+        """Prepare the next factor, and redirect to its page."""
         note = await self.challenge(outcome, wish.target, visit.inbound, now)
         response = self.step(outcome.factor, Wish(wish.target), note)
         if outcome.token is not None:
@@ -52,17 +52,17 @@ class Answers(Steps):
         return response
 
     def welcome(self, visit: Visit, signed_in: SignedIn, target: str) -> web.Response:
-        """Send a person who is signed in now to where they wanted."""
+        """Redirect to the target, with the cookie of the new session."""
         return self.with_session(see_other(self.way_on(visit, signed_in, target)), visit, signed_in, target)
 
     def way_on(self, visit: Visit, signed_in: SignedIn, target: str) -> str:
-        """Return where the answer that opens the session leads: to `target`, once the browser is cleared."""
+        """Return `target`, or the clearing page if the response has no room for all expired cookies."""
         lines = leftovers(visit, signed_in.arrival)
         count = fitting(lines)
         return target if count == len(lines) else self.clearing(target, count, CLEARING_ROUNDS)
 
     def clearing(self, target: str, done: int, rounds: int) -> str:
-        """Return the address at which clearing goes on, when `done` cookies were named already."""
+        """Return the URL of the clearing page; `done` cookies are expired already."""
         return f"{self.clear_path}?{Wish(target).query}&done={done}&rounds={rounds}"
 
     def with_session(
@@ -73,7 +73,7 @@ class Answers(Steps):
         if visit.inbound.attempt_key is not None:
             expire(response, attempt.COOKIE)
         if visit.inbound.sent_key == digest(sent_value(target).encode("ascii")):
-            expire(response, SENT_COOKIE.decode("ascii"))  # its way ends here; another tab's may not
+            expire(response, SENT_COOKIE.decode("ascii"))  # another tab may still need one for its target
         arrival = signed_in.arrival
         if arrival is not None:
             if arrival.former is Former.OTHER:
@@ -82,7 +82,7 @@ class Answers(Steps):
         return response
 
     def clear(self, response: web.Response, lines: Sequence[str], browser: Secret[str] | None) -> None:
-        """Expire as many cookies as fit. Once none is left, the browser is another one, with another cookie."""
+        """Expire as many cookies as fit. Once none is left, the browser gets the new cookie `browser`."""
         count = fitting(lines)
         for line in lines[:count]:
             response.headers.add("Set-Cookie", line)
@@ -91,16 +91,16 @@ class Answers(Steps):
 
 
 def leftovers(visit: Visit, arrival: Arrival | None) -> list[str]:
-    """Return the values of the Set-Cookie fields that take away what the application kept for who was here before."""
+    """Return Set-Cookie values that expire the application's cookies of the person who used this browser before."""
     if arrival is None or arrival.former is Former.SAME:
         return []
     return expiries(arrival.learnt, visit.inbound.cookies, visit.inbound.host)
 
 
 def expire_upstream_cookies(response: web.Response, visit: Visit) -> None:
-    """Expire what the application keeps in this browser, as far as it is sent to us and fits.
+    """Expire the application's cookies that were sent with this request, as far as the response has room.
 
-    Beside Clear-Site-Data, for browsers that do not know it; what is left then goes when another person signs in.
+    For browsers without Clear-Site-Data. The rest is expired when another person signs in.
     """
     lines = [cookie.expiry for cookie in guess(visit.inbound.cookies, "")]
     for line in lines[: fitting(lines)]:

@@ -1,4 +1,4 @@
-"""A page that asks for the code of one factor: shows the form, hands the code to the flow, and says what came of it."""
+"""Base class of pages that ask for one factor's code: show the form, pass the code to the flow, show the outcome."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Needs(Platform, Protocol):
 
 
 class CodePage:
-    """`factor` is asked for with `template`. A factor's own pages begin here, and add what is theirs (see `facts`)."""
+    """Asks for `factor` with `template`. Each factor's pages inherit from it; `facts` adds values for the template."""
 
     factor: ClassVar[Factor]
     template: ClassVar[str]
@@ -52,7 +52,7 @@ class CodePage:
         self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET: the form, where the factor is what comes next, or a page asks for it again."""
+        """GET: the form, if the factor is next or a page needs a fresh proof of it."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
@@ -76,7 +76,7 @@ class CodePage:
     async def answer(
         self, visit: Visit, wish: Wish, outcome: Outcome, now: int, offered: str = ""
     ) -> web.StreamResponse:
-        """`offered` is what was to be set up with the code, if anything."""
+        """Respond to an outcome. `offered` is the enrolment that the code was to complete, if any."""
         self._counts.note(self.factor, outcome)
         match outcome:
             case SignedIn():
@@ -120,19 +120,19 @@ class CodePage:
         )
 
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
-        """Return what the template shows besides."""
+        """Return further values for the template."""
         return {}
 
 
 def helper_of(evidence: Evidence) -> str:
-    """Return who can reset the two-factor sign-in: for an owner the operator, for an admin another one if any."""
+    """Return who can reset the person's second factor: the operator for owners, another admin for admins."""
     if evidence.is_owner:
         return "operator"
     return "other admin" if evidence.account.role is Role.ADMIN else "admin"
 
 
 def judge(problem: Problem | None, now: int) -> tuple[int, int, int]:
-    """Return status, the seconds to wait, and the minutes that the page speaks of."""
+    """Return the status, the seconds of Retry-After, and the minutes that the page shows."""
     match problem:
         case None:
             return 200, 0, 0

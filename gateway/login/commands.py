@@ -1,4 +1,4 @@
-"""Commands that pages and messages print, to be pasted into a shell as they are."""
+"""Shell commands that pages and messages show, quoted for pasting."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import shlex
 
 
 def unlock_command(email: str, *options: str) -> str:
-    """Return what an operator types to let the account with that email in again; it acts, and asks nothing more."""
+    """Return the operator's command that unlocks an account. It includes --confirm, so it acts without asking."""
     return " ".join(("otium-gateway account unlock --email", shlex.quote(email), *options, "--confirm"))

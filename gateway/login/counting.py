@@ -1,4 +1,4 @@
-"""Counts what came of each proof, by factor: how many sign in, guess, and run into a limit."""
+"""Counts the outcomes of proofs by factor, for the metrics."""
 
 from __future__ import annotations
 

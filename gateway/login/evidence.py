@@ -1,6 +1,6 @@
-"""What a browser has proved so far, by an attempt to sign in or by a session that needs more.
+"""The proofs that a browser has: of its sign-in attempt, or of a session that needs a further factor.
 
-Whoever is going to change anything by it asks with `lock`: account first, then attempt or session, read again.
+Callers that change anything because of them pass `lock`. That locks the account, then reads attempt or session again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.web.visit import Visit
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Who is proving what: `holder` is the id of the attempt, or of the session that needs more."""
+    """`proofs` are those of `holder`, the id of an attempt or a session; `next` is the next missing factor."""
 
     account: Account
     proofs: tuple[Proof, ...]
@@ -33,9 +33,10 @@ class Evidence:
     is_owner: bool
 
     def admits(self, shows: Sequence[Factor]) -> bool:
-        """Whether what comes before is proved: what a proof `shows` is next, or shown already, or nothing is missing.
+        """Whether a proof that shows these factors may be given: one is next or shown already, or none is missing.
 
-        Otherwise the password alone would be enough to have an owner mailed, and to use up an owner's tries.
+        Factors are proved in order. Otherwise the password alone would suffice to have a link mailed to an owner, or to
+        exhaust an owner's tries.
         """
         return self.next is None or self.next in shows or not shown_by(self.proofs).isdisjoint(shows)
 
@@ -57,7 +58,7 @@ class EvidenceReader:
     async def find(
         self, tx: Transaction, visit: Visit, again: bool, now: int, *, lock: bool = False
     ) -> Evidence | None:
-        """Return what there is of it, if anything is left to prove. `again`: of a session, even if nothing is."""
+        """Return the evidence, if a proof is missing. `again`: that of the session, even if none is missing."""
         if again and visit.session is not None:
             return await self._of_session(tx, visit.session, visit.inbound, lock)
         attempt = await self._attempt(tx, visit.inbound, now, lock)
@@ -79,10 +80,10 @@ class EvidenceReader:
         return None
 
     async def _attempt(self, tx: Transaction, inbound: Inbound, now: int, lock: bool) -> Attempt | None:
-        """Return the live attempt; with `lock`, as it is once its account is locked.
+        """Return the live attempt; with `lock`, read again after the account is locked.
 
-        Read again, because on PostgreSQL somebody may have ended it, or added a proof, while we waited for the lock.
-        The account comes first for everybody, or two could wait for each other.
+        On PostgreSQL it may have been ended, or given a proof, while we waited for the lock. Every transaction locks
+        the account first, so that two can't deadlock.
         """
         attempt = await attempts.find(tx, inbound.attempt_key, now)
         if attempt is None or not lock:
@@ -91,7 +92,7 @@ class EvidenceReader:
         return await attempts.find(tx, inbound.attempt_key, now)
 
     async def _of_session(self, tx: Transaction, session: Session, inbound: Inbound, lock: bool) -> Evidence | None:
-        """With `lock`, only if the session is still open under this cookie: it was looked up before."""
+        """With `lock`, check that the session is still open under this cookie: it was found before the lock."""
         evidence = await self._of(tx, session.account, session.proofs, session.id, session, lock)
         if not lock:
             return evidence

@@ -1,9 +1,9 @@
-"""How a sign-in goes on: what was proved so far, one more proof, and what that leads to.
+"""The sign-in flow: verify one more factor, then ask for the next one or open a session.
 
-    evidence (an attempt, or a session that needs more) -> guard -> factor -> the next factor, or a session
+    evidence (an attempt, or a session that needs a factor) -> guard -> factor -> the next factor, or a session
 
-What is next is computed from account, policy and proofs at every step; nothing stores a current step. Consuming what
-was given, the audit row and what it allows share one transaction: none of them happens without the others.
+The next factor is computed from account, policy and proofs at every step; no current step is stored. Consuming a code,
+its audit row and what it allows share one transaction.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Flow:
         self._factors = factors
 
     async def find(self, visit: Visit, *, again: bool, now: int) -> Evidence | None:
-        """Return what this browser has proved so far, if there is anything left to prove.
+        """Return this browser's evidence, if a proof is missing.
 
-        `again`: the page that was asked for wants a proof of somebody who is signed in.
+        `again`: return that of its session even so, because a page needs a fresh proof.
         """
         async with self._store.reading() as tx:
             return await self._evidence.find(tx, visit, again, now)
@@ -72,9 +72,9 @@ class Flow:
     async def begin(
         self, tx: Transaction, account: Account, proof: Proof, session: Session | None, inbound: Inbound, now: int
     ) -> SignedIn | GoOn:
-        """Something was proved at the sign-in page: open a session if that is enough, else an attempt.
+        """Begin with a first proof: open a session if it is sufficient, otherwise an attempt.
 
-        If `session`, which this browser has already, is of the same account, it has just been given the proof again.
+        If this browser has a `session` of the same account, the proof is added to it (step-up).
         """
         await attempts.end_key(tx, inbound.attempt_key, now)
         if session is not None and session.account == account.id:
@@ -90,12 +90,12 @@ class Flow:
         return GoOn(missing, account, attempt.id, token)
 
     async def challenge(self, outcome: GoOn, target: str, inbound: Inbound, now: int) -> str:
-        """Prepare what is to be proved next. Returns what the query of its page says besides."""
+        """Prepare the next factor. Returns an addition to the query of its page (see FactorContract.challenge)."""
         factor = self._factors[outcome.factor]
         return await factor.challenge(outcome.account, outcome.holder, target, inbound, now)
 
     async def prove(self, visit: Visit, name: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
-        """Check what was given for a factor, and take the next step if it is right."""
+        """Verify the code `given` for a factor, and take the next step if it is right."""
         factor = self._factors[name]
         async with self._store.transaction() as tx:
             evidence = await self._evidence.find(tx, visit, again, now, lock=True)
@@ -120,9 +120,9 @@ class Flow:
             return await self._advance(tx, evidence, factor, verdict, visit.inbound, now)
 
     async def complete(self, visit: Visit, name: Factor, holder: str, verify: Verify, now: int) -> Outcome:
-        """Take what nobody can guess, so that no limit counts it. It belongs to one attempt or session, its `holder`.
+        """Verify a secret that can't be guessed, such as a link's token, without rate limits.
 
-        Only the browser that has this attempt or session completes anything with it.
+        It belongs to the attempt or session `holder`, and only the browser that has this one can use it.
         """
         async with self._store.transaction() as tx:
             evidence = await self._evidence.of_holder(tx, holder, visit, now, lock=True)
@@ -137,13 +137,13 @@ class Flow:
             return await self._advance(tx, evidence, self._factors[name], verdict, visit.inbound, now)
 
     async def holds(self, tx: Transaction, visit: Visit, holder: str, now: int) -> bool:
-        """Whether this browser has the attempt or session with that id."""
+        """Whether this browser has the attempt or session with the id `holder`."""
         return await self._evidence.of_holder(tx, holder, visit, now) is not None
 
     async def enrol(
         self, visit: Visit, name: Factor, offered: str, given: Secret[str], *, again: bool, now: int
     ) -> Outcome:
-        """Set a factor up as a step of signing in, where it is next and the account has none yet."""
+        """Enrol a factor during sign-in, if it is next and not enrolled yet."""
         async with self._store.transaction() as tx:
             evidence = await self._evidence.find(tx, visit, again, now, lock=True)
             if evidence is None or name in evidence.account.enrolled or evidence.next != name:
@@ -166,10 +166,10 @@ class Flow:
         now: int,
         session: str | None,
     ) -> tuple[Secret[str], ...] | None:
-        """Make what was offered the account's; None if what was given for it was wrong.
+        """Enrol a factor, if the code `given` is right for what was `offered`; otherwise return None.
 
-        Returns codes that are shown once, of the factors that are made anew with it. `session` is the id of the session
-        that does it, None in a sign-in.
+        Returns the new codes of the factors that go with it, to be shown once. `session` is the id of the session that
+        enrols, None during sign-in.
         """
         verdict = await self._factors[name].enrol(tx, account, offered, given, now)
         if isinstance(verdict, Wrong):
@@ -183,7 +183,7 @@ class Flow:
     async def take_away(
         self, tx: Transaction, name: Factor, account: Account, news: News, inbound: Inbound, now: int, session: str
     ) -> bool:
-        """Forget a factor and what goes with it. Returns whether it was there."""
+        """Remove a factor and those that go with it. Returns whether it was enrolled."""
         if not await self._factors[name].forget(tx, account.id):
             return False
         for factor in self._factors.going_with(name):
@@ -195,28 +195,28 @@ class Flow:
     async def tell(
         self, tx: Transaction, news: News, account: Account, inbound: Inbound, now: int, session: str | None
     ) -> None:
-        """Write down what a factor did, and mail it to the person."""
+        """Write the audit row of a factor's news, and mail the person."""
         await audit.record(tx, entry_of(news.event, account, inbound, now, news.details or None, session))
         await self._notices.send(tx, news.mail, account, inbound, now, **news.details)
 
     async def start_over(self, visit: Visit, now: int) -> None:
-        """Give the attempt up."""
+        """End the attempt."""
         async with self._store.transaction(announce=False) as tx:
             await attempts.end_key(tx, visit.inbound.attempt_key, now)
 
     async def left_behind(self, visit: Visit) -> tuple[AppCookie, ...] | None:
-        """Return the cookies that the application set for who was in this browser before; None for the same person."""
+        """Return the application's cookies of this browser's former user; None if that is the same person."""
         key, session = visit.inbound.browser_key, visit.session
         async with self._store.reading() as tx:
             last = await browser_rows.last_account(tx, key)
             return None if session is None or last in (None, session.account) else await browser_rows.learnt(tx, key)
 
     async def settle_in(self, session: Session, visit: Visit, now: int) -> Arrival:
-        """The browser is cleared: from now on it is that of `session`."""
+        """Assign the browser, whose cookies are cleared, to the account of `session`."""
         async with self._store.transaction(announce=False) as tx:
             return await browser_rows.arrive(tx, visit.inbound.browser_key, session.account, None, now)
 
-    # What it leads to.
+    # After a right proof.
 
     async def _advance(
         self, tx: Transaction, evidence: Evidence, factor: FactorContract, right: Right, inbound: Inbound, now: int
@@ -241,7 +241,7 @@ class Flow:
         return GoOn(missing, account, evidence.holder)
 
     async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
-        """Read anew what the account has set up: that may have been done since `account` was read, even just now."""
+        """Return the next missing factor. Reads the enrolled factors again: they may be newer than `account`."""
         enrolled = await enrolment.find(tx, account.id)
         missing = first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs)
         if missing is not None and missing not in self._factors:  # see sessions.live.open_lookup
@@ -251,7 +251,7 @@ class Flow:
     async def _step_up(
         self, tx: Transaction, account: Account, session: Session, proof: Proof, inbound: Inbound, now: int
     ) -> SignedIn | Gone:
-        """Add a proof to a session, under another cookie: who had the old one learns nothing new with it."""
+        """Add a proof to a session, and change its cookie, so that a stolen old one doesn't gain the new proof."""
         token = await session_rows.renew(tx, session.id, inbound.session_key, with_proof(session.proofs, proof))
         if token is None:
             return Gone()
@@ -282,7 +282,7 @@ class Flow:
         return SignedIn(token, account.identifier in self._owners, arrival)
 
     async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str | None:
-        """End the session that this browser came with. Returns whose it was."""
+        """End this browser's former session. Returns the id of its account."""
         if inbound.session_key is None:
             return None
         owner = await session_rows.account_of_key(tx, inbound.session_key)

@@ -1,14 +1,14 @@
-"""The one place through which every code passes: it limits, counts, and writes down what was refused.
+"""Brute-force protection of codes: rate limits, consecutive-failure counters, and audit rows of refused codes.
 
-Who guesses codes knows the password already. Three counts stand in the way, all of them shared by all workers:
+An attacker who guesses codes knows the password already. All workers share three counters:
 
-- so many failures in a quarter of an hour for an account from an address, as for passwords;
-- as many times more for an address, whatever the account;
-- failures of a factor in a row for an account, from anywhere: after the fifth there are waits that double, and after
-  the hundredth the factor is not asked for any more until it is reset. A right code begins the count anew.
+- failures per account and address in a sliding window, as for passwords;
+- failures per address, for all accounts, with ten times that limit;
+- consecutive failures per account and factor, from anywhere. From the fifth on, the wait doubles each time; after the
+  hundredth, the factor is blocked until it is reset. A right code sets the counter to zero.
 
-A device (address and browser) that signed in before has a row of its own in the last count, and a bucket of its own
-instead of the first two. So the people whom an account belongs to go on working while somebody else is guessing.
+A known device (address and browser) has its own bucket instead of the first two, and its own row of the third, so the
+account's owner can work on while an attacker is guessing.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from gateway.store import Transaction
 from gateway.throttle import limits, streaks
 from gateway.throttle.limits import Limit, Locked, address_bucket, for_known
 
-ADDRESS_FACTOR = 10  # an office has one address and many people
+ADDRESS_FACTOR = 10  # many people of one office share an address
 FREE_FAILURES = 4
 FIRST_WAIT = 15  # seconds
 LONGEST_WAIT = 3_600
-MOST_FAILURES = 100  # NIST SP 800-63B §5.2.2
+MOST_FAILURES = 100  # consecutive, NIST SP 800-63B §5.2.2
 ELSEWHERE = ""
 COSTS_A_TRY = (Reason.WRONG, Reason.LATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The code may be checked; it has been counted as a failure in advance, in the buckets `keys`, the pair's first."""
+    """The code may be checked, and was counted as a failure in advance in the buckets `keys`, the pair's first."""
 
     keys: tuple[str, ...]
     origin: str
@@ -46,13 +46,13 @@ class Admitted:
 
 
 def wait_after(failures: int) -> int:
-    """Return how many seconds nobody may try after so many failures in a row."""
+    """Return the seconds to wait after that many consecutive failures."""
     over = failures - FREE_FAILURES
     return 0 if over <= 0 else min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(over - 1, 20))
 
 
 class Guard:
-    """`limit` holds for a pair of account and address."""
+    """`limit` is that of a pair of account and address."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
@@ -79,7 +79,7 @@ class Guard:
         return Admitted(tuple(key for key, _ in buckets), origin, verdict.locks_now)
 
     async def forgive(self, tx: Transaction, factor: Factor, account: Account, admitted: Admitted, now: int) -> None:
-        """It was right."""
+        """Undo the count in advance, and reset the account's counters, after a right code."""
         pair, *shared = admitted.keys
         await limits.clear(tx, pair)
         for key in shared:
@@ -97,7 +97,7 @@ class Guard:
         now: int,
         session: str | None = None,
     ) -> None:
-        """It was wrong: count it, unless it was no guess, and write it down. `session`: of who is signed in already."""
+        """Record a wrong code, and count it if it may be a guess. `session` is the id of the session, if any."""
         await self.write_down(tx, factor, account, why, inbound, now, session)
         if why.reason not in COSTS_A_TRY:
             for key in admitted.keys:
@@ -119,13 +119,13 @@ class Guard:
         now: int,
         session: str | None,
     ) -> None:
-        """Note what was refused; by itself for what nobody can guess, like a link or the code of one's own set-up."""
+        """Record a refusal without counting: for links, and codes of an enrolment, which can't be guessed."""
         details = {"factor": factor, "reason": why.reason.value}
         await audit.record_or_count(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
 
 
 async def find_origin(tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
-    """Return the name of this device if it signed in before, else ELSEWHERE."""
+    """Return the key of this device if it is known, otherwise ELSEWHERE."""
     if not await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
         return ELSEWHERE
     return session_rows.device_key(inbound.address, inbound.user_agent)

@@ -1,4 +1,4 @@
-"""What can come of a step of signing in."""
+"""Outcomes of a step of the sign-in flow."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gateway.model.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`token` is the cookie's value. `arrival` says who was in this browser before; a session that goes on has none.
+    """`token` is the session cookie's value. `arrival` tells who used this browser before; None after a step-up.
 
-    `codes` were made on the way, and are shown once.
+    `codes` are new backup codes, to be shown once.
     """
 
     token: Secret[str]
@@ -26,7 +26,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """`factor` is to be proved next, for the attempt called `holder`; `token` is its cookie if it has just begun."""
+    """`factor` is next. `holder` is the id of the attempt, `token` its cookie if it has just begun."""
 
     factor: Factor
     account: Account
@@ -36,33 +36,33 @@ class GoOn:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was not right, or not any more."""
+    """The code or link was wrong or is no longer valid."""
 
     why: Wrong
 
 
 @dataclass(frozen=True, slots=True)
 class WrongPassword:
-    """Email or password, nobody learns which."""
+    """Wrong email or wrong password; the response doesn't disclose which."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockedOut:
-    """Too many failures; nothing was checked. `until` is UTC seconds."""
+    """Too many failures; the code or password was not checked. `until` is UTC seconds."""
 
     until: int
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """So many failures in a row that the factor has to be reset before it is asked for again."""
+    """Too many consecutive failures: the factor must be reset (see guard.MOST_FAILURES)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Too many are signing in; nothing was checked or counted."""
+    """The password hashing queue is full; nothing was checked or counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no attempt any more: it took too long, or it has been completed."""
+    """The attempt has expired or is completed."""

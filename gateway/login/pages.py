@@ -1,4 +1,4 @@
-"""The pages of signing in with a password, and of signing out."""
+"""/login and /logout: sign in with a password, and sign out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEWS = (
     "confirmed",
     "email-changed",
     NOT_KEPT,
-)  # what has just happened, by the query of the address
+)  # words in the query, for messages on the page
 MAX_EMAIL = 320  # characters shown again in the form
 
 
@@ -54,16 +54,16 @@ class LoginPages:
         self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /login: the form, unless somebody is signed in and the password is not wanted again."""
+        """GET /login: the form, unless the person is signed in and no fresh proof is needed."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
             return self._signed_in(visit, wish, news_in(request))
         return self._form(visit, wish, email=asked_of(request, "email"), news=news_in(request))
 
     def _signed_in(self, visit: Visit, wish: Wish, news: str) -> web.Response:
-        """Whom the gate sent here before they signed in (in another tab) goes on at once.
+        """Redirect to the target if the gateway sent the person here, before they signed in in another tab.
 
-        Anybody else is asked: an application that has a page for signing in of its own would send them here again.
+        Otherwise ask: an application with a sign-in page of its own would redirect here again, in a loop.
         """
         was_sent = visit.inbound.sent_key == digest(sent_value(wish.target).encode("ascii"))
         if was_sent and news not in (NOT_KEPT, FOREIGN_FORM):
@@ -97,7 +97,7 @@ class LoginPages:
                 return self._form(visit, wish, email=email, problem="busy", status=503)
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
-        """GET /login/clear: another person has signed in, and the application has more cookies than fit one answer."""
+        """GET /login/clear: expire the former person's application cookies, if there are too many for one response."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         now = visit.now
         done, rounds = count_in(request, "done"), count_in(request, "rounds")
@@ -115,14 +115,14 @@ class LoginPages:
         return response
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
-        """GET /logout: a question, since a link must not sign anybody out."""
+        """GET /logout: ask for confirmation, so that a link can't sign a person out (CSRF)."""
         visit = visit_of(request)
         if visit.session is None:
             return see_other(self._url("login"))
         return self._renderer.page("login/logout.html", visit, name=visit.session.name)
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
-        """POST /logout: end the session, and leave nothing of it in the browser."""
+        """POST /logout: end the session, and clear the browser's data of this site."""
         visit = visit_of(request)
         if visit.session is not None:
             await self._service.sign_out(visit.session, visit.inbound, visit.now)
@@ -149,7 +149,7 @@ class LoginPages:
         news: str = "",
         status: int = 200,
     ) -> web.Response:
-        """Show the form. Who is asked again is known: only the password is missing."""
+        """Show the form; for a fresh proof, with the signed-in person's email fixed."""
         known = visit.session if wish.again else None
         has_kept_form = wish.target.startswith(self._answers.dead_ends.forms)
         return self._renderer.page(
@@ -172,7 +172,7 @@ def count_in(request: web.Request, name: str) -> int:
 
 
 def news_in(request: web.Request) -> str:
-    """Return what has just happened, by the query of the address: one fixed word of it."""
+    """Return the message that the query asks for: one of the fixed words, or ""."""
     if request.query.get(NOT_KEPT) == FOREIGN_FORM:
         return FOREIGN_FORM
     return next((word for word in NEWS if word in request.query), "")

@@ -1,4 +1,4 @@
-"""Where people sign in and out, and the overview of what they can change about their factors."""
+"""Routes of sign-in and sign-out, and the overview of a person's factors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people change about their own factors, each change with a fresh proof, its audit row and its mail."""
+"""Changes to one's own factors, each with its audit row and mail. The routes require fresh proofs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.store import Store, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """It was done. `signed_in` carries the session's new cookie, `codes` are shown once."""
+    """Done. `signed_in` has the session's new cookie; `codes` are to be shown once."""
 
     signed_in: SignedIn | None = None
     codes: tuple[Secret[str], ...] = ()
@@ -27,24 +27,22 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """Owners keep their factors; a session that ended meanwhile changes nothing."""
+    """Owners can't remove a factor, nor can a session that ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrongCode:
-    """The code did not belong to what was offered."""
+    """The code was wrong for the offered secret."""
 
 
 class SecurityService:
-    """Every change here is for who holds a session with fresh proofs (see policy.freshness)."""
-
     def __init__(self, *, store: Store, flow: Flow, factors: Factors) -> None:
         self._store = store
         self._flow = flow
         self._factors = factors
 
     async def list_panels(self, session: Session) -> list[Panel]:
-        """Return what the overview shows of each factor."""
+        """Return the overview's panels, one per factor that has one."""
         async with self._store.reading() as tx:
             proved_at = await session_rows.last_proofs(tx, session.account)
             panels = [await factor.panel(tx, session, proved_at.get(factor.name)) for factor in self._factors]
@@ -53,7 +51,7 @@ class SecurityService:
     async def enrol(
         self, session: Session, name: Factor, offered: str, given: Secret[str], inbound: Inbound, now: int
     ) -> Changed | WrongCode | NotAllowed:
-        """Set a factor up, or exchange it for another one (another phone). This session has thereby proved it."""
+        """Enrol a factor, or replace it (a new phone). The session gets the proof, and a new cookie."""
         async with self._store.transaction() as tx:
             account = await self._account(tx, session)
             if account is None:
@@ -70,7 +68,7 @@ class SecurityService:
     async def renew(
         self, session: Session, name: Factor, news: News, inbound: Inbound, now: int
     ) -> Changed | NotAllowed:
-        """Make a factor anew that goes with another one, like a set of codes; the old set is dead."""
+        """Renew a factor that goes with another one, such as backup codes. The old codes stop working."""
         factor = self._factors[name]
         async with self._store.transaction() as tx:
             account = await self._account(tx, session)
@@ -83,7 +81,7 @@ class SecurityService:
     async def take_away(
         self, session: Session, name: Factor, news: News, inbound: Inbound, now: int
     ) -> Changed | NotAllowed:
-        """Sign in without the factor from now on. Not for owners."""
+        """Remove a factor. Owners can't."""
         if session.is_owner:
             return NotAllowed()
         async with self._store.transaction() as tx:

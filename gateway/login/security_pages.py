@@ -1,4 +1,4 @@
-"""/me/security: what there is of each factor, and where it is changed."""
+"""/me/security: the state of each factor, with links to change it."""
 
 from __future__ import annotations
 

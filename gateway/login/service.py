@@ -1,9 +1,9 @@
-"""Signing in and out: limits, proofs, session and audit, each step one transaction.
+"""Sign-in with a password, and sign-out.
 
-    reserve a try -> compare the password, beside the event loop -> open the session and write the audit row
+    reserve a try -> verify the password in a thread -> open the session or attempt
 
-The first transaction counts the failure before there is one (see throttle.limits). The last one reads the account
-again: whatever changed while the hash was computed (disabled, another password) decides.
+The first transaction counts the try as a failure in advance (see throttle.limits). The last one reads the account
+again, because it may have changed (disabled, another password) while the hash was computed.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
 
 @dataclass(slots=True)
 class Turn:
-    """Who signs in with one email from one address, one after another; `waiting` counts them."""
+    """A queue of sign-ins with one email from one address, checked one at a time; `waiting` counts them."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
 
 
 class SignInService:
-    """`queue` bounds how many may wait for their turn at one email."""
+    """`queue` is the maximum number of waiting sign-ins per email and address."""
 
     def __init__(
         self,
@@ -69,16 +69,16 @@ class SignInService:
         """Check an email and a password, and take the next step. `now` is UTC seconds."""
         identifier = identify(email)
         if self._hasher.is_full_for(client_of(visit.inbound.address)):
-            return Busy()  # before the store is asked: a flood of ever-new emails costs the others no transaction
+            return Busy()  # before any transaction, so that a flood of random emails doesn't load the store
         async with self._turn(tries.limit_key(identifier, visit.inbound.address)) as is_ours:
             return await self._check(identifier, password, visit, now) if is_ours else Busy()
 
     @contextlib.asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[bool]:
-        """Wait until nobody else is being checked under `key` in this worker; False if too many wait already.
+        """Serialise the sign-ins under `key` in this worker. Yields False if the queue is full.
 
-        A try counts as a failure until it was right. Six tabs of one person, sent at once, would lock each other
-        out if all were counted before the first is checked; and nobody's guesses need more than one core.
+        A try counts as a failure until it is verified, so six tabs of one person would lock each other out if they were
+        all counted at once. It also limits an attacker's guesses to one core.
         """
         turn = self._turns.setdefault(key, Turn())
         if turn.waiting >= self._queue:
@@ -117,7 +117,7 @@ class SignInService:
                 return await self._reject(identifier, password, account, inbound, now, locks=reserved.locks_now)
 
     async def sign_out(self, session: Session, inbound: Inbound, now: int) -> None:
-        """End the session; its next request is refused."""
+        """End the session. Its next request is refused."""
         async with self._store.transaction() as tx:
             if await session_rows.end(tx, session.id, now):
                 entry = Entry(
@@ -135,7 +135,7 @@ class SignInService:
                 await audit.record(tx, entry)
 
     async def _renew(self, password: Secret[str], account: Account, inbound: Inbound) -> Secret[str] | None:
-        """Return a hash of the configured method to replace one of another. If too many wait, it has time."""
+        """Return a hash by the configured method, if the stored one is outdated. None if the queue is full."""
         stored = account.password_hash
         if stored is None or not self._hasher.needs_renewal(stored):
             return None
@@ -197,7 +197,7 @@ class SignInService:
 
 
 def identify(email: str) -> str:
-    """Return the normalised email; for what is none, one that no account has, so that it costs the same."""
+    """Normalise an email. Return one that no account has if it is invalid, so that it takes the same time."""
     try:
         return normalise_identifier(email)
     except Unacceptable:

@@ -1,1 +1,1 @@
-"""Codes on paper, for the day the phone is lost."""
+"""Backup codes."""

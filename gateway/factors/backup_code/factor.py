@@ -1,7 +1,7 @@
-"""Backup codes: eight at a time, each good once, for the day the phone is lost.
+"""Backup codes: sets of eight single-use codes, for when the phone is lost.
 
-A code has ten characters of an alphabet of 32 in which no two look alike: 50 bits. Its SHA-256 is stored sealed, for a
-bare one of 50 bits could be tried through by somebody who has stolen the database.
+A code has ten characters from an alphabet of 32: 50 bits. Its SHA-256 is stored sealed, because with a stolen database
+a plain hash of 50 bits could be brute-forced.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def new_code() -> Secret[str]:
 
 
 def digest(given: Secret[str]) -> bytes:
-    """Return the SHA-256 of a code, however it was typed."""
+    """Return the SHA-256 of a code, normalised by read_code."""
     return sha256(read_code(given).encode("ascii")).digest()
 
 
@@ -85,7 +85,7 @@ class BackupCodeFactor(FactorContract):
         return await rows.forget(tx, account) > 0
 
     async def regenerate(self, tx: Transaction, account: str, now: int) -> list[Secret[str]]:
-        """Return eight new codes, to be shown once; the old ones are dead."""
+        """Replace all codes by eight new ones, to be shown once."""
         await rows.forget(tx, account)
         codes = [new_code() for _ in range(COUNT)]
         for code in codes:

@@ -1,4 +1,4 @@
-"""The page that takes a backup code, and the one that makes new ones."""
+"""Pages that ask for a backup code, and that create new ones."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class BackupCodePages(CodePage):
         return {"other": f"{self._answers.steps[Factor.TOTP]}?{wish.query}"}
 
     async def confirm_renewal(self, request: web.Request) -> web.StreamResponse:
-        """GET /me/security/codes: whether the old ones may die."""
+        """GET /me/security/codes: ask for confirmation, since the old codes stop working."""
         return self._renderer.page("backup_code/confirm.html", visit_of(request))
 
     async def renew(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/security/codes: the new ones are in this answer and nowhere else, so there is no redirect."""
+        """POST /me/security/codes. No redirect: this response is the only place that shows the new codes."""
         await read_form(request)
         visit, session = visit_of(request), signed_in_of(request)
         news = News(Event.TWO_FACTOR_CODES_REGENERATED, "backup_codes_regenerated")

@@ -1,4 +1,4 @@
-"""Where a backup code is asked for, and where new ones are made."""
+"""Routes of backup codes."""
 
 from __future__ import annotations
 

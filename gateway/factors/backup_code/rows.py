@@ -1,4 +1,4 @@
-"""What is stored of backup codes: a row for each code, used or not."""
+"""Statements on backup codes: a row for each code, used or not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gateway.store import Transaction
 from gateway.store.schema import backup_codes
 from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
 
-FEW = 2  # so many left, and the page says so
+FEW = 2  # at most so many left: the page advises new ones
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What the security page shows: how many are good still, and in UTC seconds when they were made and last used."""
+    """For the security page: the number of unused codes, and creation and last use in UTC seconds."""
 
     count: int
     created_at: int | None

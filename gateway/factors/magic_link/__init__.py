@@ -1,1 +1,1 @@
-"""A link that is mailed."""
+"""Sign-in links by email."""

@@ -1,11 +1,11 @@
-"""The mailed link: single use, ten minutes, for one attempt (or session) and the browser that it belongs to.
+"""The mailed sign-in link: single use, ten minutes, bound to one attempt (or session) and its browser.
 
-Looking at a link changes nothing, because mail scanners look at every one, follow its scripts and press its buttons.
-In the browser that asked, its page has a button that completes. Any other browser is shown a short code, to be
-typed into the page that waits in the first one, and is never signed in itself.
+Opening a link changes nothing, because mail scanners open every link, run its scripts and press its buttons. In the
+browser that requested it, the page has a button that completes the sign-in. Any other browser shows a short code to
+type into the waiting page of the first one, and is never signed in itself.
 
-The code is computed from the link's id with a key of the gateway's: it is stored nowhere, and knowing the database does
-not give it away. A newer link for the same attempt makes the older ones worthless, and their codes with them.
+The code is an HMAC of the link's id, so it isn't stored, and a stolen database doesn't disclose it. A newer link for
+the same attempt supersedes older ones and their codes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gateway.model.token import is_same
 from gateway.store import Transaction
 from gateway.store.schema import magic_links
 
-CODE_LETTERS = 8  # 40 bits, five tries
+CODE_LETTERS = 8  # 40 bits; the guard allows five tries
 REFUSALS = {
     State.EXPIRED: Reason.EXPIRED,
     State.USED: Reason.USED,
@@ -38,9 +38,9 @@ REFUSALS = {
 
 
 class MagicLinkFactor(FactorContract):
-    """`key` makes the codes (see crypto.keys.derive); those that one of `older` made are taken still.
+    """`key` generates the codes (see crypto.keys.derive); codes by one of `older` are still accepted.
 
-    `sender` gives what mails a link when it is to be proved next: it needs the store, which others do without.
+    `sender` constructs the LinkSender on first use: it needs the store, which some commands don't open.
     """
 
     name = Factor.MAGIC_LINK
@@ -68,7 +68,7 @@ class MagicLinkFactor(FactorContract):
         return (limit_prefix(account.id),)
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
-        """`given` is the code that another browser showed, for the newest link of this holder."""
+        """Verify the code that another browser showed for a link of this holder."""
         query = select(*COLUMNS).where(magic_links.c.holder == asked.holder)
         letters = read_code(given)
         for row in await tx.execute(query):
@@ -78,7 +78,7 @@ class MagicLinkFactor(FactorContract):
         return Wrong()
 
     async def consume(self, tx: Transaction, link: Link, now: int) -> Right | Wrong:
-        """Use the link up. Whether it belongs to this browser is for the caller to know."""
+        """Consume the link. The caller checks that it belongs to this browser."""
         statement = (
             update(magic_links)
             .where(
@@ -94,7 +94,7 @@ class MagicLinkFactor(FactorContract):
         return Wrong(REFUSALS.get(link.state(now), Reason.USED))
 
     def code_of(self, link: Link) -> str:
-        """Return the link's short code, like ABCD-EFGH."""
+        """Return the link's short code, formatted like ABCD-EFGH."""
         letters = letters_of(link, self._keys[0])
         return f"{letters[:4]}-{letters[4:]}"
 

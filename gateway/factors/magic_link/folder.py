@@ -1,4 +1,4 @@
-"""Registers the mailed link."""
+"""Registers the sign-in link."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Sends the mailed link of a sign-in at once, since somebody waits for it.
+"""Sends a sign-in link at once, because a person is waiting for it.
 
-The mail is stored with the link, in one transaction, as one that this worker has claimed. If the server does not take
-it now (greylisting, say), it waits in the outbox like any other, and is tried as long as the link is good. The page
-that waits asks here what has become of it.
+The mail is stored with the link, in one transaction, already claimed by this worker. If the server refuses it for now
+(greylisting, for example), it stays in the outbox and is retried while the link is valid. The waiting page asks here
+for the mail's state.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gateway.web.user_agents import label
 
 log = get_logger("mail")
 
-PATIENCE_SECONDS = 15  # somebody is waiting
+PATIENCE_SECONDS = 15  # a page is waiting for the result
 FOR_HOLDER = Limit(failures=5, window_seconds=900, lock_seconds=300)
 FROM_ADDRESS = Limit(failures=6, window_seconds=900, lock_seconds=300)
 FROM_ANYWHERE = Limit(failures=20, window_seconds=3_600, lock_seconds=900)
@@ -36,18 +36,18 @@ FROM_ANYWHERE = Limit(failures=20, window_seconds=3_600, lock_seconds=900)
 
 @dataclass(frozen=True, slots=True)
 class NoServer:
-    """There is no mail server. The operator makes the link in the shell."""
+    """No mail server is configured. The operator creates the link in the shell."""
 
 
 @dataclass(frozen=True, slots=True)
 class TooMany:
-    """No more links for now; `until` is UTC seconds."""
+    """The limit of links is reached; `until` is UTC seconds."""
 
     until: int
 
 
 class LinkSender:
-    """`link_address` is the whole address under which links are opened, up to the token."""
+    """`link_address` is the absolute URL of links, to be followed by the token."""
 
     def __init__(self, store: Store, outbox: Outbox, sender: Sender, link_address: str) -> None:
         self._store = store
@@ -62,7 +62,7 @@ class LinkSender:
     async def send(
         self, account: Account, holder: str, target: str, inbound: Inbound, now: int
     ) -> MailState | TooMany | NoServer:
-        """Mail a new link for an attempt or session; it takes the place of older ones. Asking resets no count."""
+        """Mail a new link for an attempt or session, which supersedes older ones. Counters of failures stay."""
         if not self.has_server:
             return NoServer()
         async with self._store.transaction(announce=False) as tx:
@@ -93,7 +93,7 @@ class LinkSender:
         return state
 
     async def _issue(self, tx: Transaction, asked: Asked, target: str, now: int) -> tuple[str, Secret[str]]:
-        """Make a link; the mails with older ones that are still waiting would bring what is good no more."""
+        """Add a link, and withdraw waiting mails of superseded ones. Returns the link's id and token."""
         older = await rows.list_ids(tx, asked.holder)
         await withdraw(tx, [mail_of(link_id) for link_id in older])
         token = await rows.issue(tx, asked, target, now)
@@ -103,16 +103,16 @@ class LinkSender:
         return link.id, token
 
     async def state_of(self, link: Link) -> MailState:
-        """Return what has become of the link's mail; one that was printed in the shell counts as sent."""
+        """Return the state of the link's mail. A link that was printed in the shell counts as sent."""
         async with self._store.reading() as tx:
             return await state_of(tx, mail_of(link.id)) or MailState.SENT
 
     async def _reserve(
         self, tx: Transaction, account: Account, holder: str, inbound: Inbound, now: int
     ) -> Open | Locked:
-        """Count a mail: for the attempt or session, for the account from this address, and from all addresses.
+        """Count a mail per attempt or session, per account and address, and per account.
 
-        A device that signed in before has some of its own, whatever others ask for.
+        A known device has its own bucket instead of the last two, so that strangers can't use up its mails.
         """
         everywhere = limit_prefix(account.id)
         pair = f"{everywhere}|{address_bucket(inbound.address)}"
@@ -127,15 +127,15 @@ class LinkSender:
 
 
 def limit_prefix(account: str) -> str:
-    """What the keys of an account's limits begin with."""
+    """Return the key prefix of an account's limits."""
     return f"link:{account}"
 
 
 def note_of(sent: MailState | TooMany | NoServer) -> str:
-    """Return what the page that waits is told. What has become of a mail it finds out by itself."""
+    """Return the addition to the waiting page's query. The page itself asks for the mail's state."""
     return "&mail=many" if isinstance(sent, TooMany) else ""
 
 
 def mail_of(link_id: str) -> str:
-    """Return the id of the mail that brings a link."""
+    """Return the id of a link's mail."""
     return f"mail_{link_id}"

@@ -1,4 +1,4 @@
-"""The pages of the mailed link: the one that waits, and the one that the link opens."""
+"""Pages of the sign-in link: the waiting page, and the page that the link opens."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LinkPages:
         self._renderer = needs.renderer
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /login/link: what to do with the mail; a script asks now and then whether it was done."""
+        """GET /login/link: the waiting page. Its script polls whether the link was used."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
@@ -67,12 +67,12 @@ class LinkPages:
         link = await self._links.latest(evidence.holder)
         is_said_to_be_opened = "waiting" in request.query
         if is_said_to_be_opened and link and link.used_at is not None:
-            return see_other(wish.target)  # a session does not show by itself that this was done
+            return see_other(wish.target)  # for a fresh proof, the session alone doesn't show that the link was used
         note = request.query.get("mail", "")
         return await self._waiting(visit, evidence, wish, link, now, note=note, is_unopened=is_said_to_be_opened)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST /login/link: the `code` that another browser showed; or `resend`."""
+        """POST /login/link: `code`, as another browser showed it, or `resend`."""
         form = await read_form(request)
         visit = visit_of(request)
         wish, now = self._answers.wish_of_form(form), visit.now
@@ -94,14 +94,14 @@ class LinkPages:
         return await self._waiting(visit, evidence, wish, link, now, problem=outcome)
 
     async def open(self, request: web.Request) -> web.StreamResponse:
-        """GET /login/link/{token}: a button, a code, or why neither. Nothing changes by looking."""
+        """GET /login/link/{token}: a button, a code, or why the link is invalid. Read-only."""
         visit = visit_of(request)
         now = visit.now
         opened = await self._links.look(visit, request.match_info["token"], now)
         return self._opened(visit, opened, opened.link.state(now)) if opened else self._unknown(visit)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
-        """POST /login/link/{token}: the button."""
+        """POST /login/link/{token}: complete the sign-in."""
         visit, token = visit_of(request), request.match_info["token"]
         now = visit.now
         opened = await self._links.look(visit, token, now)
@@ -145,7 +145,7 @@ class LinkPages:
         problem: Refused | LockedOut | Blocked | None = None,
         is_unopened: bool = False,
     ) -> web.Response:
-        """Show the page that waits for `link`; where there is none that could come, it offers to send one."""
+        """Show the page that waits for `link`. If there is no valid one, it offers to send one."""
         status, wait, name = 200, 0, ""
         match problem:
             case Refused(why):
@@ -191,7 +191,7 @@ class LinkPages:
         )
 
     def _unknown(self, visit: Visit) -> web.Response:
-        """A mail program broke the link, or it is so old that it was forgotten."""
+        """Show that the link is unknown: truncated by a mail program, or deleted because of its age."""
         return self._page(visit, "unknown", 404)
 
     def _page(
@@ -210,5 +210,5 @@ class LinkPages:
 
 
 def may_have_link(evidence: Evidence, wish: Wish) -> bool:
-    """Whether a link may be mailed: it is what comes next, or a page asks it again of a session that has all of it."""
+    """Whether a link may be mailed: it is the next factor, or a page needs a fresh proof and earlier ones are given."""
     return evidence.next == Factor.MAGIC_LINK or (wish.again and evidence.admits((Factor.MAGIC_LINK,)))

@@ -1,4 +1,4 @@
-"""Where a mailed link is waited for, and where it leads."""
+"""Routes of the sign-in link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links that were mailed, as they are stored: by the SHA-256 of their token, for one attempt or session."""
+"""Statements on sign-in links, stored by the SHA-256 of their token."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ COLUMNS = (
 
 
 class State(Enum):
-    """What has become of a link."""
-
     GOOD = "good"
     EXPIRED = "expired"
     USED = "used"
@@ -38,7 +36,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as it is stored. `holder` is the id of the attempt or session; times are UTC seconds."""
+    """`holder` is the id of the attempt or session; times are UTC seconds."""
 
     id: str
     holder: str
@@ -57,7 +55,7 @@ class Link:
 
 
 async def issue(tx: Transaction, asked: Asked, target: str, now: int) -> Secret[str]:
-    """Return the token of a new link, to be mailed; every older one of the same holder is superseded."""
+    """Add a link and return its token. Older links of the same holder are superseded."""
     older = update(magic_links).where(
         magic_links.c.holder == asked.holder, magic_links.c.superseded_at.is_(None), magic_links.c.used_at.is_(None)
     )
@@ -77,7 +75,7 @@ async def issue(tx: Transaction, asked: Asked, target: str, now: int) -> Secret[
 
 
 async def find(tx: Transaction, token: str) -> Link | None:
-    """Return the link that a token stands for, whatever has become of it."""
+    """Return the link of a token, valid or not."""
     key = key_of_text(token)
     if key is None:
         return None

@@ -1,4 +1,4 @@
-"""What a browser does with the links that were mailed: look, and complete a sign-in."""
+"""Opens sign-in links in a browser, and completes the sign-in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.web.visit import Visit
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A link that somebody looks at. `is_ours`: this browser asked for it; `is_awaited`: some browser waits for it."""
+    """An opened link. `is_ours`: this browser requested it; `is_awaited`: its attempt or session is still open."""
 
     link: Link
     account: Account | None
@@ -30,15 +30,13 @@ class Opened:
 
 
 class Links:
-    """What a browser does with the links that were mailed."""
-
     def __init__(self, store: Store, flow: Flow, factor: MagicLinkFactor) -> None:
         self._store = store
         self._flow = flow
         self._factor = factor
 
     async def look(self, visit: Visit, token: str, now: int) -> Opened | None:
-        """Return what there is to know about a link. Changes nothing."""
+        """Return the link of a token, or None if there is none. Read-only."""
         async with self._store.reading() as tx:
             link = await rows.find(tx, token)
             if link is None:
@@ -50,7 +48,7 @@ class Links:
             return Opened(link, await account_rows.find(tx, link.account), is_ours, is_awaited)
 
     async def open(self, visit: Visit, token: str, now: int) -> Outcome:
-        """The button of a link's page was pressed. Only the browser that asked for the link can complete with it."""
+        """Complete a sign-in with a link, in the browser that requested it; any other gets Gone."""
 
         async def consume(tx: Transaction) -> Right | Wrong:
             link = await rows.find(tx, token)
@@ -61,6 +59,6 @@ class Links:
         return await self._flow.complete(visit, Factor.MAGIC_LINK, link.holder, consume, now) if link else Gone()
 
     async def latest(self, holder: str) -> Link | None:
-        """Return the newest link that was asked for by an attempt or session."""
+        """Return the newest link of an attempt or session."""
         async with self._store.reading() as tx:
             return await rows.latest(tx, holder)

@@ -1,1 +1,1 @@
-"""The password."""
+"""The password factor."""

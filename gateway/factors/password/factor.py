@@ -1,4 +1,4 @@
-"""The password. It is compared beside the event loop, and not in a transaction: see login.service."""
+"""The password factor. login.service verifies it, because hashing runs in a thread and outside a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registers the password, whose page is the one of signing in."""
+"""Registers the password. It has no page of its own but /login."""
 
 from __future__ import annotations
 

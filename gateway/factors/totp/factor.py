@@ -1,9 +1,8 @@
 """TOTP: a code of the authenticator app.
 
-A code is good once. The step of the last accepted code is stored, and only a later one is taken; the statement that
-stores it is the verdict, so of fifty equal requests at once one succeeds (RFC 6238 §5.2). A stored step ahead of every
-code that could be right now was made while this machine's clock was ahead. It binds nothing, or this phone would be
-refused until the clock is there again.
+Each code is accepted once (RFC 6238 §5.2): the step of the last accepted code is stored, by a conditional UPDATE that
+only accepts a later step, so of concurrent requests one succeeds. A stored step in the future was written while this
+machine's clock was ahead. It is ignored, or this phone would be refused until that time.
 """
 
 from __future__ import annotations
@@ -34,8 +33,6 @@ PENDING_PLACE = "pending"
 
 
 class TOTPFactor(FactorContract):
-    """Verifies codes, and keeps the secrets, sealed."""
-
     name = Factor.TOTP
     page = "totp"
 
@@ -70,16 +67,16 @@ class TOTPFactor(FactorContract):
             return Wrong(Reason.USED)
         return Right()
 
-    # Setting up. The secret travels sealed in the form itself, and becomes real with its first right code.
+    # Enrolment. The new secret is sealed in the form, and stored only with its first right code.
 
     def offer(self, account: str, now: int) -> tuple[Secret[bytes], str]:
-        """Return a new secret, and the sealed form of it that `enrol` takes back."""
+        """Return a new secret, and the sealed hex string of it that `enrol` takes."""
         secret = new_secret()
         sealed = self._sealer.seal(now.to_bytes(8) + secret.reveal(), Place("totp", PENDING_PLACE, account))
         return secret, sealed.hex()
 
     def reopen(self, account: str, offered: str, now: int) -> Secret[bytes] | None:
-        """Return the secret that was offered to this account within the last hour."""
+        """Unseal a secret that was offered to this account within the last hour; otherwise return None."""
         try:
             content = self._sealer.open(bytes.fromhex(offered), Place("totp", PENDING_PLACE, account))
         except (ValueError, Unopenable):
@@ -102,14 +99,14 @@ class TOTPFactor(FactorContract):
         return Panel("totp/panel.html", {"enrolment": await find_enrolment(tx, session.account)})
 
     async def reset(self, tx: Transaction, account: str, now: int, *, is_owner: bool) -> None:
-        """Members have to set it up again at the next sign-in. Of owners it is demanded anyway, after the mail link."""
+        """Remove it. Members must enrol again at the next sign-in; owners must always, after the mailed link."""
         if is_owner:
             await forget(tx, account)
         else:
             await demand(tx, account, now)
 
     async def confirm(self, tx: Transaction, account: str, secret: Secret[bytes], given: Secret[str], now: int) -> bool:
-        """Make `secret` the account's if the code is right; the code is used up. Returns whether it was."""
+        """Store `secret` and consume the code, if it is right. Returns whether it was."""
         step = find_step(secret, read_digits(given), now)
         if step is None:
             return False

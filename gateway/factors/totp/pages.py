@@ -1,4 +1,4 @@
-"""The pages of TOTP: its code, its first set-up in a sign-in, and its set-up and end under /me/security."""
+"""Pages of TOTP: ask for a code, enrol during sign-in, and enrol or turn off under /me/security."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class TOTPPages(CodePage):
 
     def __init__(self, needs: Needs) -> None:
         super().__init__(needs)
-        self._issuer = needs.product  # how the account is called in an authenticator app
+        self._issuer = needs.product  # shown in the authenticator app
         self._security = needs.security
         self._side = needs.side
         self._store = needs.store
         self._totp = needs.factors.find(TOTPFactor)
 
-    # In a sign-in.
+    # During sign-in.
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST /login/totp: `code`, `next`; `offered` where it is being set up."""
+        """POST /login/totp: `code`, `next`; to enrol also `offered`."""
         form = await read_form(request)
         offered, code = form.text("offered"), Secret(form.text("code"))
         if not offered:
@@ -79,7 +79,7 @@ class TOTPPages(CodePage):
     ) -> web.Response:
         if self.factor in evidence.account.enrolled:
             return await super().page(visit, evidence, wish, now, problem, offered, is_lost)
-        if evidence.next != self.factor:  # a page wants a factor that the account need not have
+        if evidence.next != self.factor:  # a page needs a fresh proof of a factor that is optional for this account
             return see_other(f"{self._url('security_totp')}?{Wish(wish.target).query}")
         status, wait, minutes = judge(problem, now)
         action, start_over = self._answers.steps[self.factor], self._answers.steps[Factor.PASSWORD]
@@ -95,7 +95,7 @@ class TOTPPages(CodePage):
             enrolment = await find_enrolment(tx, evidence.account.id)
         return {"clock": enrolment.clock, "other": f"{self._answers.steps[Factor.BACKUP_CODE]}?{wish.query}"}
 
-    # Of who is signed in.
+    # Under /me/security.
 
     async def show_set_up(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/totp: the QR code of a new secret."""
@@ -103,7 +103,7 @@ class TOTPPages(CodePage):
         return await self._set_up(visit_of(request), wish, is_needed="next" in request.query)
 
     async def set_up(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/security/totp: `offered`, `code`; `next` where a page needs it."""
+        """POST /me/security/totp: `offered`, `code`; `next` if a page requires TOTP."""
         form = await read_form(request)
         visit, session = visit_of(request), signed_in_of(request)
         wish, is_needed = Wish(self._answers.only([form.text("next")])), bool(form.text("next"))
@@ -112,7 +112,7 @@ class TOTPPages(CodePage):
             case WrongCode():
                 return await self._set_up(visit, wish, is_needed=is_needed, offered=offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
-                # By way of the overview, which offers to sign out everywhere else.
+                # Via the overview, which offers to sign out all other devices.
                 target = f"{self._url('security')}?done=enabled&{wish.query}"
                 page = self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
                 return self._answers.with_session(page, visit, signed_in)
@@ -134,7 +134,7 @@ class TOTPPages(CodePage):
     async def _set_up(
         self, visit: Visit, wish: Wish, *, is_needed: bool, offered: str = "", status: int = 200
     ) -> web.Response:
-        """`is_needed`: a page that somebody asked for is only for who has this."""
+        """Show the enrolment page. `is_needed`: the page that the person asked for requires TOTP."""
         session = visit.session
         if session is None:
             raise web.HTTPForbidden
@@ -145,7 +145,7 @@ class TOTPPages(CodePage):
         )  # fmt: skip
 
     async def _offer(self, account: str, identifier: str, offered: str, now: int) -> dict[str, Any]:
-        """Return the secret to show: what was offered already (a wrong code does not change it), or a new one."""
+        """Return the template's values for the secret: the one offered already (after a wrong code), or a new one."""
         secret = self._totp.reopen(account, offered, now) if offered else None
         if secret is None:
             secret, offered = self._totp.offer(account, now)
@@ -155,5 +155,5 @@ class TOTPPages(CodePage):
 
 
 def grouped(key: str) -> str:
-    """Return a manual key in groups of four, as people type it."""
+    """Return a key in groups of four characters, for typing."""
     return " ".join(key[at : at + 4] for at in range(0, len(key), 4))

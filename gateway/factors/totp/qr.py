@@ -1,4 +1,4 @@
-"""Draws a QR code as inline SVG: one path, in the page's own colours, without any style that the policy forbids."""
+"""Draws a QR code as one SVG path, in the page's colours, without inline styles, which the CSP forbids."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ QUIET_ZONE = 4  # modules, ISO/IEC 18004 §9.1
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`path` is the `d` of an SVG path that fills the dark modules; `size` the side of its view box."""
+    """`path` is the `d` attribute of the dark modules; `size` is the side of the view box, in modules."""
 
     path: str
     size: int
 
 
 def draw(text: str) -> Picture:
-    from qrcode.constants import ERROR_CORRECT_M  # four megabytes, only for workers in which somebody sets TOTP up
+    from qrcode.constants import ERROR_CORRECT_M  # 4 MB of memory, only in workers that enrol TOTP
     from qrcode.main import QRCode
 
     code: QRCode[object] = QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)

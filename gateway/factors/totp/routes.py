@@ -1,4 +1,4 @@
-"""Where TOTP is asked for, set up and turned off."""
+"""Routes of TOTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored of TOTP: one row for an account that has set it up, or has to."""
+"""Statements on TOTP: one row per account that has enrolled, or must enrol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.store.upsert import upsert
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What the security page shows. Times are UTC seconds; `drift` counts uses in a row that were off one way."""
+    """For the security page. Times are UTC seconds; `drift` as in codes.next_drift."""
 
     is_enrolled: bool
     is_demanded: bool
@@ -50,14 +50,14 @@ async def find_enrolment(tx: Transaction, account: str) -> Enrolment:
 
 
 async def forget(tx: Transaction, account: str) -> bool:
-    """Turn it off. Returns whether it was on."""
+    """Remove TOTP. Returns whether it was enrolled."""
     was_on = await enrolment.remove(tx, account, Factor.TOTP)
     await tx.execute(delete(totp).where(totp.c.account == account))
     return was_on
 
 
 async def demand(tx: Transaction, account: str, now: int) -> None:
-    """Take it away, to be set up again at the next sign-in."""
+    """Remove TOTP and require a new enrolment at the next sign-in."""
     await enrolment.demand(tx, account, Factor.TOTP)
     values = {
         "secret": None,
