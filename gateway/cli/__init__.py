@@ -1,6 +1,6 @@
-"""The command line. Exit 0, or another code and one clear line on standard error.
+"""The command line. Exits with 0, or with another code and one line on standard error.
 
-What a command needs is loaded when it runs: `--help` is quick, and the supervisor of `serve` stays small.
+Commands import their dependencies when they run, so that `--help` is quick and the supervisor of `serve` stays small.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return complain("stopped; nothing was changed")
     except Exception as error:
-        message = said_to_operators(error)
+        message = message_for_operators(error)
         if message is None:
             raise
         return complain(message)
 
 
-def said_to_operators(error: Exception) -> str | None:
-    """Return what an expected failure says. Typer's own mistakes in usage are known by how they are told."""
+def message_for_operators(error: Exception) -> str | None:
+    """Return the message of an expected failure, None for others. Typer's usage errors have `format_message`."""
     if hasattr(error, "format_message"):
         return str(error.format_message())
     return str(error) if isinstance(error, Failed) or type(error).__name__ in EXPECTED else None

@@ -16,13 +16,13 @@ from gateway.cli.common import (
     acting,
     ask_first,
     check_tenant,
+    explain_unavailable,
     fail,
     find_account,
+    print_respelling,
     reaches_of,
     settings_of,
     show,
-    show_spelling,
-    why_not,
     with_store,
 )
 from gateway.cli.emails import remove_account, set_email
@@ -59,7 +59,7 @@ def add_account(
     wanted = judge(0, row)
     if isinstance(wanted, Reject):
         fail(wanted.reason)
-    show_spelling(email, wanted.identifier)
+    print_respelling(email, wanted.identifier)
     password = read_password(password_stdin)
     person = Person(wanted.identifier, wanted.name, wanted.tenant, settings.pages.product)
 
@@ -69,7 +69,7 @@ def add_account(
         async with acting(settings, store) as action:
             is_known = await rows.has_tenant(action.tx, added.tenant)
             if await create(action, added, accepted.remarks) is None:
-                fail(await why_not(action.tx, added.tenant, added.identifier))
+                fail(await explain_unavailable(action.tx, added.tenant, added.identifier))
             return "" if is_known else f"; its tenant {added.tenant} is new"
 
     typer.echo(f"added {wanted.identifier}{with_store(settings, change)}")
@@ -204,7 +204,8 @@ def change_role(
     async def change(store: Store) -> Account:
         account = await find_account(store, email)
         async with acting(settings, store) as action:
-            found = await rows.find(action.tx, account.id, lock=True)  # as it is now: its modules are written again
+            # Read again under the lock, because its modules are written too.
+            found = await rows.find(action.tx, account.id, lock=True)
             if found is None:
                 fail(f"{account.identifier} was removed at this moment")
             await set_role(action, found, wanted, found.modules)

@@ -1,4 +1,4 @@
-"""What happened: shown, verified, signed, taken out of the store, and forgotten about a person."""
+"""Commands on the audit log: list, verify, sign, export, and erase a person."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def read_kept(file: Path) -> list[Mark]:
 
 
 def progress_on_terminal() -> Callable[[int, int], None]:
-    """Return what shows on standard error how far verifying is, if a person looks at it."""
+    """Return a function that shows the progress on standard error, if that is a terminal."""
     began = time.monotonic()
     is_shown = sys.stderr.isatty()
 

@@ -1,4 +1,4 @@
-"""Backups: made while the gateway runs, put back while it does not."""
+"""Backup, while the gateway runs, and restore, while it is stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses from which nobody may sign in: the way back for an owner who shut everybody out."""
+"""Commands on blocked addresses, also for an owner who has blocked too much in the browser."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def remove_block(network: Network, config: Config = None) -> None:
 
 
 def change(network: str, hours: int, config: Config) -> bool:
-    """Block for so many hours, or end the block where that is 0. Returns whether anything changed."""
+    """Block for `hours`; 0 removes the block. Returns whether anything changed."""
     from gateway.audit import rows as audit
     from gateway.model.event import ACTOR, Entry, Event, Outcome
     from gateway.ops import blocks

@@ -1,4 +1,4 @@
-"""What `check-config` looks at besides the settings: whether everything can be built, and the store, unchanged."""
+"""Checks of `check-config` beyond the settings: can all objects be constructed, and is the store usable? Read-only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OLDEST = "0001"
 
 
 def try_to_build(settings: Settings) -> None:
-    """Build everything that a worker has, on an empty store of its own."""
+    """Construct everything that a worker has, on a temporary empty store."""
     with tempfile.TemporaryDirectory() as folder:
         store = settings.store.model_copy(update={"url": f"sqlite:///{Path(folder) / 'gateway.db'}"})
         asyncio.run(build(settings.model_copy(update={"store": store})))
@@ -31,13 +31,13 @@ async def build(settings: Settings) -> None:
     await Gateway(settings, board, board.lease()).drain()
 
 
-async def look_at_spellings(settings: Settings) -> list[Said]:
+async def check_spelling(settings: Settings) -> list[Said]:
     async with open_ready(settings.store.url) as store, store.reading() as tx:
         return [("", reason) for reason in await spelling.advise(tx)]
 
 
 def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
-    """Return one line on the store, and advice.
+    """Return one line about the store, and warnings.
 
     Raises SchemaTooNew, BadSettings as `serve` would, and StoreUnavailable if it can't be reached.
     """
@@ -45,7 +45,7 @@ def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
     if not steps:
         return "the database is up to date", [
             *look_at_store(folder, settings),
-            *asyncio.run(look_at_spellings(settings)),
+            *asyncio.run(check_spelling(settings)),
         ]
     if steps[0] != OLDEST:
         return f"the database needs migrations {', '.join(steps)}; `serve` will apply them", []

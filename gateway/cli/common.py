@@ -1,4 +1,4 @@
-"""What the commands share: finding settings, store and accounts, showing tables."""
+"""Shared by the commands: finding settings, store and accounts, and printing tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.store import Store, Transaction
 
-PLACES = (Path("/etc/otium-gateway"), Path("config"))  # an installed one first: its commands may be typed anywhere
+PLACES = (Path("/etc/otium-gateway"), Path("config"))  # the installed one first, whatever the current folder
 NAMED = 20  # tenants in one line
 
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ Email = Annotated[str, typer.Argument(help="The account's email, or its id.")]
 
 
 class Failed(Exception):
-    """Said to the operator in one line."""
+    """An expected failure, printed in one line."""
 
 
 def fail(sentence: str) -> NoReturn:
@@ -53,7 +53,7 @@ def find_config(given: Path | None) -> Path:
 
 
 def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], Settings] | None = None) -> Settings:
-    """Return the settings, read by `read` in place of load_for_command; or fail with a line for each problem."""
+    """Return the settings, read by `read` (default: load_for_command). Raises Failed with a line per problem."""
     from gateway.settings import BadSettings
     from gateway.settings.load import load_for_command
 
@@ -66,7 +66,7 @@ def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], S
 
 
 def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Result:
-    """Do something with the store, which has to be there as this version needs it; or fail with where it is."""
+    """Run `work` with the store. Raises Failed if it is missing or has another schema version."""
     from gateway.store import StoreUnavailable
     from gateway.store.location import locate
     from gateway.store.readiness import NotReady, open_ready
@@ -84,7 +84,7 @@ def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -
 
 
 async def find_account(store: Store, email: str) -> Account:
-    """Return an account by its email or its id; or fail. An email that is spelled otherwise in the store is said."""
+    """Return an account by email or id. Raises Failed. Prints the stored email if it is spelled differently."""
     from gateway.accounts import rows
     from gateway.model.account import normalise_identifier
 
@@ -92,20 +92,20 @@ async def find_account(store: Store, email: str) -> Account:
         if email.startswith("acc_") and "@" not in email:
             return await rows.find(tx, email) or fail(f"no account {email}")
         identifier = normalise_identifier(email)
-        show_spelling(email, identifier)
+        print_respelling(email, identifier)
         return await rows.find_by_identifier(tx, identifier) or fail(f"no account with the email {identifier}")
 
 
-def show_spelling(email: str, identifier: str) -> None:
-    """Say on standard error what an email becomes, where that is more than another case."""
+def print_respelling(email: str, identifier: str) -> None:
+    """Print the normalised email to standard error, if more than the case differs."""
     from gateway.model.account import is_respelled
 
     if is_respelled(email, identifier):
         sys.stderr.write(f"otium-gateway: {printable(email)} is kept as {identifier}\n")
 
 
-async def why_not(tx: Transaction, tenant: str, identifier: str) -> str:
-    """Say to the operator why a tenant can't have an account with an email."""
+async def explain_unavailable(tx: Transaction, tenant: str, identifier: str) -> str:
+    """Return the reason why a tenant can't have an account with an email."""
     from gateway.accounts import claims, rows
 
     claim = await claims.find(tx, identifier.rpartition("@")[2])
@@ -117,7 +117,7 @@ async def why_not(tx: Transaction, tenant: str, identifier: str) -> str:
 
 
 async def check_tenant(tx: Transaction, slug: str | None) -> None:
-    """Fail, with the tenants that there are, if there is none like that. None asks for no tenant."""
+    """Raise Failed, with a list of tenants, if there is no such tenant. None is accepted."""
     from gateway.accounts.directory import list_tenants
 
     known = [tenant.slug for tenant in await list_tenants(tx)]
@@ -127,7 +127,7 @@ async def check_tenant(tx: Transaction, slug: str | None) -> None:
 
 
 def ask_first(reach: str, confirm: bool, *more: str) -> bool:
-    """Return whether to go on. Where it is not confirmed yet, say what it would do, in a line each."""
+    """Return `confirm`. If it is False, print what the command would do, one line each."""
     if not confirm:
         for step in (reach, *more):
             typer.echo(f"would {step}")
@@ -136,7 +136,7 @@ def ask_first(reach: str, confirm: bool, *more: str) -> bool:
 
 
 def reaches_of(settings: Settings, store: Store) -> Reaches:
-    """Return what counts how many people and sessions an action reaches."""
+    """Return the counter of people and sessions that an action affects."""
     from gateway.app.services import Services
 
     return Services(settings, store).reaches
@@ -144,12 +144,12 @@ def reaches_of(settings: Settings, store: Store) -> Reaches:
 
 @contextlib.asynccontextmanager
 async def acting(settings: Settings, store: Store) -> AsyncIterator[Action]:
-    """Begin an action of the operator."""
-    from gateway.actions.action import operator as at_the_shell
+    """Begin an action by the operator."""
+    from gateway.actions.action import operator as operator_actor
     from gateway.app.services import Services
 
     services = Services(settings, store)
-    async with services.actions.begin(at_the_shell(operator()), services.clock()) as action:
+    async with services.actions.begin(operator_actor(operator()), services.clock()) as action:
         yield action
 
 
@@ -176,5 +176,5 @@ def show(table: list[dict[str, str]], as_json: bool) -> None:
 
 
 def printable(text: str) -> str:
-    """Nothing that was sent to us commands the operator's terminal."""
+    """Replace control characters, so that stored text can't send commands to the operator's terminal."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""An account's email: changed by the operator, who answers for it; and the removal of accounts that nobody used."""
+"""Commands that change an account's email without its consent, and remove unused accounts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gateway.cli.common import (
     ask_first,
     fail,
     find_account,
+    print_respelling,
     settings_of,
-    show_spelling,
     with_store,
 )
 
@@ -44,7 +44,7 @@ def set_email(
     change_it = f"change {account.identifier} of {account.tenant} to {identifier} and end every session"
     if not ask_first(change_it, confirm, undo):
         return
-    show_spelling(new, identifier)
+    print_respelling(new, identifier)
 
     async def change(store: Store) -> str:
         from gateway.accounts import rows

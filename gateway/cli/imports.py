@@ -1,4 +1,4 @@
-"""Accounts from elsewhere: what each row would become, or became."""
+"""Imports of accounts from CSV files and the application's database, and their reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_SOURCE = 200
 
 
 class Word(StrEnum):
-    """What becomes of a row."""
+    """The result for a row."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -74,11 +74,11 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
     words = DONE if apply else PLANNED
     yield from (f"line {verdict.line}: {describe(verdict, words)}" for verdict in verdicts)
     yield f"{count(verdicts, (Word.CREATE, Word.SKIP, Word.REFUSE), words)}: {ending(apply)}"
-    yield from say_how_they_enter(settings, verdicts)
+    yield from explain_sign_in(settings, verdicts)
 
 
 async def carry_out(action: Action, verdict: Verdict) -> Verdict:
-    """Add the account, if that is what a row asks for; return what was done."""
+    """Carry out a Create; return what was done."""
     if not isinstance(verdict, Create) or await create(action, verdict):
         return verdict
     return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
@@ -93,7 +93,7 @@ def from_application(
     query = read_query(query_file)
 
     async def work(store: Store) -> list[AppVerdict]:
-        now = utc()  # before reading: what is changed meanwhile was changed after it
+        now = utc()  # before reading, so that changes during it count as later
         given = await app_database.read(url, query)
         if wishes.disable_missing and not given:
             fail("the query returned no rows; with --disable-missing this would disable everyone")
@@ -109,11 +109,11 @@ def from_application(
         where = "gone" if isinstance(verdict, Disable | Keep) else f"row {verdict.line}"
         yield f"{where}: {describe(verdict, words)}"
     yield f"{count(verdicts, tuple(Word), words)}: {ending(apply)}"
-    yield from say_how_they_enter(settings, verdicts)
+    yield from explain_sign_in(settings, verdicts)
 
 
-def say_how_they_enter(settings: Settings, verdicts: Sequence[Verdict | AppVerdict]) -> Iterator[str]:
-    """Say what is left to do for whom has no password: an import mails nobody."""
+def explain_sign_in(settings: Settings, verdicts: Sequence[Verdict | AppVerdict]) -> Iterator[str]:
+    """Yield how people without a password can sign in, since an import sends no mails."""
     without = sum(isinstance(verdict, Create) and verdict.password_hash is None for verdict in verdicts)
     if without:
         from gateway.app.services import Services
@@ -138,13 +138,13 @@ def ending(apply: bool) -> str:
 
 
 def count(verdicts: Sequence[Verdict | AppVerdict], kinds: Sequence[Word], words: Mapping[Word, str]) -> str:
-    """Return how many there are of each kind, in words."""
+    """Return the number of each kind, in words."""
     counts = Counter(word_of(verdict) for verdict in verdicts)
     return ", ".join(f"{words[kind]} {counts[kind]}" for kind in kinds)
 
 
 def describe(verdict: Verdict | AppVerdict, words: Mapping[Word, str]) -> str:
-    """Return what is done, or was, to whom, and why or how."""
+    """Return result, email and remarks of a verdict."""
     return f"{words[word_of(verdict)]} {about(verdict)}"
 
 

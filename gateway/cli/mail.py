@@ -1,4 +1,4 @@
-"""Mails: whether they get through, what waits, and what they look like."""
+"""Commands on mail: status of the outbox, test mail, retry, preview."""
 
 from __future__ import annotations
 

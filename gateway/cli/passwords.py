@@ -1,4 +1,4 @@
-"""Passwords that operators set: through the same policy as everybody's."""
+"""Reads and checks passwords that operators set, by the same policy as on the pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PASSWORD_BYTES = 18
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A password that the policy takes, hashed. `remarks` belong into the audit row."""
+    """The hash of an accepted password. `remarks` are details for the audit row."""
 
     password: Secret[str]
     hashed: Secret[str]
@@ -28,7 +28,7 @@ class Accepted:
 
 
 def read_password(from_stdin: bool) -> Secret[str]:
-    """Read a password from a person, twice, or from a pipe; never from the command line, which others can see."""
+    """Read a password from the terminal, twice, or from standard input. The command line is visible to others."""
     if from_stdin:
         # The policy refuses what is no UTF-8, in a sentence.
         return Secret(sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n"))
@@ -45,12 +45,12 @@ def new_password() -> Secret[str]:
 
 
 async def accept(settings: Settings, password: Secret[str], person: Person) -> Accepted:
-    """Hash a password if the policy takes it; fail with the reason otherwise."""
+    """Hash a password if the policy accepts it. Raises Failed with the reason otherwise."""
     from gateway.crypto.hashing import Hasher
     from gateway.observe import logs
     from gateway.passwords.service import checker_of
 
-    logs.configure("console")  # what goes wrong with a list belongs on standard error
+    logs.configure("console")  # problems with a breach list go to standard error
     checker = checker_of(settings.passwords)
     hasher = Hasher(method=f"{settings.limits.hashing_method}:{settings.limits.hashing_iterations}", threads=1, queue=1)
     try:

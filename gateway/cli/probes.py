@@ -1,6 +1,6 @@
-"""What `check-config` tries out beside the settings themselves: whether what they name is there and answers.
+"""Probes of `check-config`: do the services and addresses named in the settings exist and respond?
 
-All of it is advice. What is away now can be there when it is needed, and `serve` starts without it.
+All results are warnings, since `serve` starts without them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ADMIN_SECONDS = 2.0
 
 
 def probe(settings: Settings, mailer: Mailer) -> Iterator[Said]:
-    """Yield advice on the application, the addresses, the mail server and the owners."""
+    """Yield warnings about the application, the addresses, the mail server and the owners."""
     yield from probe_upstream(settings)
     if is_running(settings):
         yield from probe_forwarded_for(settings)
@@ -42,12 +42,12 @@ def probe_upstream(settings: Settings) -> Iterator[Said]:
 
 
 def is_running(settings: Settings) -> bool:
-    """Whether a gateway with these settings serves already: then it is what has their addresses."""
+    """Whether a gateway with these settings is running, which then uses the addresses."""
     return ask_running(settings, "/alive").startswith(b"HTTP/1.1 200")
 
 
 def ask_running(settings: Settings, path: str) -> bytes:
-    """Return the whole answer of the gateway that serves with these settings, b"" if none does."""
+    """Return the complete response of the gateway that runs with these settings, b"" if none does."""
     if not settings.admin.listen:
         return b""
     try:
@@ -59,7 +59,7 @@ def ask_running(settings: Settings, path: str) -> bytes:
 
 
 def probe_forwarded_for(settings: Settings) -> Iterator[Said]:
-    """What the running gateway has met: a proxy that writes something else than addresses into X-Forwarded-For."""
+    """Warn if the running gateway has seen a proxy that writes no addresses into X-Forwarded-For."""
     found = UNREADABLE.search(ask_running(settings, "/metrics"))
     if found is not None and (count := float(found[1])) > 0:
         reason = f"a proxy in front wrote no address into X-Forwarded-For ({count:.0f} times), so its own was taken"
@@ -75,7 +75,7 @@ def probe_addresses(settings: Settings) -> Iterator[Said]:
 
 
 def is_taken(address: str) -> bool:
-    """Whether a program takes connections there."""
+    """Whether a program listens there."""
     try:
         connect(address, ADMIN_SECONDS).close()
     except OSError:
@@ -84,7 +84,7 @@ def is_taken(address: str) -> bool:
 
 
 def probe_mail(mailer: Mailer) -> Iterator[Said]:
-    """As for a mail, up to where it would be handed over: connection, TLS, user name and password."""
+    """Test connection, TLS, user name and password of the mail server, without sending a mail."""
     try:
         asyncio.run(mailer.try_out())
     except MailUnsent as error:

@@ -1,4 +1,4 @@
-"""Where our pages are, and the parts of a proxy's files that follow from that."""
+"""Lists our pages, and prints the parts of proxy configurations that depend on their paths."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pages(config: Config = None, as_json: AsJSON = False) -> None:
 
 
 def log_map(settings: Settings) -> str:
-    """Return nginx's map from the address that was asked for to what the log may show of it."""
+    """Return nginx's map from the request URI to its form for the log, without tokens."""
     from gateway.app.services import Services
     from gateway.web.routes import secret_parents
 
@@ -61,19 +61,19 @@ def log_map(settings: Settings) -> str:
 
 
 def pages_location(settings: Settings) -> str:
-    """Return the pattern of nginx's location for all pages, with whatever lies below them."""
+    """Return the pattern of nginx's location for all pages and paths below them."""
     return f'~ "^(?:{"|".join(map(escape, page_roots(settings)))})(?:/|$)"'
 
 
 def pages_matcher(settings: Settings) -> str:
-    """Return Caddy's matcher for the same."""
+    """Return Caddy's matcher for all pages and paths below them."""
     return "\n".join(("@pages {", *(f"\tpath {root} {root}/*" for root in page_roots(settings)), "}"))
 
 
 def page_roots(settings: Settings) -> list[str]:
-    """Return the paths at or below which every page lies, but for the one that only a proxy may ask.
+    """Return paths that cover every page, except the one that only a proxy may request.
 
-    What lies there and is no page, the gateway judges like any other request.
+    Other paths below them are decided by the gateway like any request.
     """
     from gateway.app.services import Services
 
@@ -82,5 +82,5 @@ def page_roots(settings: Settings) -> list[str]:
 
 
 def escape(path: str) -> str:
-    """Of what a path may hold (settings.values.PAGE_PATH) only the dot means something in a pattern."""
+    """Escape a path for a regular expression: of the characters in PAGE_PATH, only the dot is special."""
     return path.replace(".", r"\.")

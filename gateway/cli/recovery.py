@@ -1,4 +1,4 @@
-"""Letting somebody in again from the shell: the last way back, for owners the only one. Each step is audited."""
+"""Account recovery from the shell, the only one for owners. Each step is audited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for besides forgiving failures."""
+    """Options besides clearing failed attempts."""
 
     reset_2fa: bool
     reset_password: bool
@@ -37,7 +37,7 @@ def describe(account: Account, wanted: Wanted) -> Iterator[str]:
 
 
 async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) -> list[str]:
-    """Do it, and return what to tell."""
+    """Recover the account, and return the lines to print."""
     from gateway.accounts.change import reset_factors, set_password, unlock
     from gateway.app.services import Services
     from gateway.passwords.policy import Person
@@ -61,7 +61,7 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
 
 
 async def make_link(action: Action, services: Services, account: Account) -> str:
-    """Return the link for the sign-in of the account that has come furthest."""
+    """Return a sign-in link for the account's attempt with the most proofs."""
     from gateway.factors.contract import Asked
     from gateway.factors.magic_link import rows
     from gateway.model.event import Event

@@ -1,4 +1,4 @@
-"""Sealing everything anew with the newest secret, in one transaction."""
+"""Re-encrypts all sealed columns with the newest secret, in one transaction."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gateway.store import Store
 
 
 class DryRun(Exception):
-    """Leaves the transaction without its changes."""
+    """Rolls the transaction back."""
 
 
 async def reseal(store: Store, settings: Settings, *, dry_run: bool) -> dict[str, int]:
-    """Return how much was sealed with an older secret, by the name of what it is, and how many `checkpoints` signed.
+    """Return the number of re-encrypted values by kind, and the number of `checkpoints` that were signed again.
 
-    Raises Unopenable, and changes nothing, if something was sealed with a secret that is not given.
+    Raises Unopenable, without changes, if a value was sealed with an unknown secret.
     """
     sealer, by = Sealer(settings.secrets), operator()
     counts: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Running the gateway, trying it, and asking it."""
+"""Commands that run the gateway or the demo, check the configuration, explain decisions, and migrate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.model.clock import utc
 
 
 def add_to(program: typer.Typer) -> None:
-    """Put the commands that stand alone into `program`, and its own option."""
+    """Add the commands without a group, and the option --version."""
     program.callback()(options)
     program.command()(serve)
     program.command()(demo)

@@ -81,7 +81,7 @@ def revoke_session(
 
     settings = settings_of(config)
     if tenant is not None:
-        reach = with_store(settings, lambda store: tell_reach(settings, store, tenant))
+        reach = with_store(settings, lambda store: describe_reach(settings, store, tenant))
         if not ask_first(reach, confirm):
             return
 
@@ -101,8 +101,8 @@ def revoke_session(
     typer.echo(f"{ended} sessions ended")
 
 
-async def tell_reach(settings: Settings, store: Store, tenant: str) -> str:
-    """Say what ending the sessions of a tenant would do."""
+async def describe_reach(settings: Settings, store: Store, tenant: str) -> str:
+    """Describe how many people and sessions ending a tenant's sessions affects."""
     async with store.reading() as tx:
         await check_tenant(tx, tenant)
     reach = await reaches_of(settings, store).of_tenant(tenant, utc())

@@ -1,4 +1,4 @@
-"""Customer companies, and the email domains that are theirs alone."""
+"""Commands on tenants and their claimed email domains."""
 
 from __future__ import annotations
 

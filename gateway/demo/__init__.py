@@ -1,3 +1,3 @@
-"""A stand-in upstream and a mail catcher, so that one command shows everything."""
+"""The demo: the gateway with a stand-in application, a mail catcher and test accounts, started by one command."""
 
-DESKTOP_TOKEN = "desktop-demo-token"  # what the application asks of its desktop client, printed for you to try
+DESKTOP_TOKEN = "desktop-demo-token"  # for the application's desktop API

@@ -1,7 +1,7 @@
-"""The programs of the demo as child processes: started, waited for, watched, and ended in any case.
+"""Starts, watches and ends the programs of the demo as child processes.
 
-Each child leads a session of its own. Ctrl-C in the terminal so reaches only the demo, which ends the children in
-the right order, and one that will not end can be ended with everything it started.
+Each child leads its own session. Ctrl-C in the terminal therefore reaches only the demo, which ends the children in
+order, and a child that does not end is killed with all its processes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Address = int | Path  # a port on loopback, or the file of a Unix socket
 
 
 class DemoFailed(Exception):
-    """The demo can't run; the message says why, in one sentence."""
+    """The demo can't run. The message says why, in one sentence."""
 
 
 @dataclass(slots=True)
 class Stop:
-    """Whether Ctrl-C or SIGTERM came.
+    """Whether Ctrl-C or SIGTERM was received.
 
-    A flag, because an exception could come between the start of a child and the moment in which it is noted.
+    A flag, because an exception could be raised after a child has started and before it is recorded.
     """
 
     is_asked: bool = False
@@ -46,7 +46,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`command` listens at each of `addresses` when it is ready."""
+    """`command` listens on all of `addresses` once it is ready."""
 
     name: str
     command: Sequence[str]
@@ -61,7 +61,7 @@ class Child:
 
 
 def start(program: Program, folder: Path, environ: Mapping[str, str]) -> Child:
-    """Start `program`; what it prints goes to a file in `folder`."""
+    """Start `program`, with its output in a file in `folder`."""
     path = folder / f"{program.name.replace(' ', '-')}.log"
     with path.open("ab") as log:
         process = subprocess.Popen(program.command, env=environ, stdout=log, stderr=log, start_new_session=True)
@@ -105,7 +105,7 @@ def is_listening(address: Address) -> bool:
 
 
 def end(children: Sequence[Child]) -> None:
-    """End the children, the last one first, so that nobody asks a program that is gone."""
+    """End the children in reverse order, so that none uses a program that has ended."""
     for child in reversed(children):
         child.process.terminate()
         try:

@@ -36,7 +36,7 @@ STYLE = (
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # an address that a mail links to need not learn where it was opened
+    "Referrer-Policy": "no-referrer",  # linked sites needn't learn where a link was opened
     "X-Content-Type-Options": "nosniff",
 }
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"  # its links open in tabs of their own; nothing else works
@@ -48,7 +48,7 @@ HTML_PART_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as it was received; `at` is UTC seconds, `sender` and `recipients` are the envelope's."""
+    """A received mail; `at` is UTC seconds, `sender` and `recipients` are the envelope's."""
 
     number: int
     at: float
@@ -64,18 +64,18 @@ class Mail:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Every http(s) address of the text and the HTML part, once, in order."""
+        """The distinct http(s) URLs of the text and HTML parts, in order."""
         in_text = (found.rstrip(AFTER_A_LINK) for found in LINK.findall(self.text))
         in_html = (found for found in find_targets(self.html) if LINK.fullmatch(found))
         return tuple(dict.fromkeys((*in_text, *in_html)))
 
     def header(self, name: str) -> str:
-        """Return the value of the first header called `name`, "" where there is none."""
+        """Return the value of the first header `name`, "" if there is none."""
         return next((value for found, value in self.headers if found.lower() == name.lower()), "")
 
 
 def read_mail(number: int, at: float, envelope: Envelope) -> Mail:
-    """Read what the SMTP server took. Never fails: what can't be decoded is shown as it came."""
+    """Parse a received mail. Never raises: undecodable parts are shown raw."""
     content = envelope.content if isinstance(envelope.content, bytes) else b""
     message = email.message_from_bytes(content, _class=EmailMessage, policy=email.policy.default)
     return Mail(
@@ -92,7 +92,7 @@ def read_mail(number: int, at: float, envelope: Envelope) -> Mail:
 def read_header(message: EmailMessage, name: str, raw: str) -> str:
     try:
         return printable(str(message.policy.header_fetch_parse(name, raw)))
-    except Exception:  # The library raises nearly anything for malformed ones: IndexError for "Message-ID: <>".
+    except Exception:  # The library raises nearly any exception for malformed ones: IndexError for "Message-ID: <>".
         return printable(raw)
 
 
@@ -102,18 +102,18 @@ def read_part(message: EmailMessage, kind: str) -> str:
         return ""
     try:
         return printable(str(part.get_content()))
-    except LookupError:  # The mail names a charset that nobody knows.
+    except LookupError:  # The mail names an unknown charset.
         payload = part.get_payload(decode=True)
         return payload.decode("latin-1") if isinstance(payload, bytes) else ""
 
 
 def printable(text: str) -> str:
-    """Replace the surrogates that stand for undecodable bytes, which no page could be sent with."""
+    """Replace surrogates (undecodable bytes), which can't be sent in a page."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def find_targets(document: str) -> list[str]:
-    """Return where the `<a href>` of an HTML document lead."""
+    """Return the `<a href>` targets of an HTML document."""
 
     class Collector(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -121,7 +121,7 @@ def find_targets(document: str) -> list[str]:
 
     targets: list[str] = []
     collector = Collector()
-    with contextlib.suppress(AssertionError):  # The library's word for a malformed declaration like "<![x".
+    with contextlib.suppress(AssertionError):  # Raised for a malformed declaration like "<![x".
         collector.feed(document)
         collector.close()
     return targets
@@ -135,7 +135,7 @@ class Mailbox:
         self._numbers = count(1)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Called by the SMTP server for each mail."""
+        """Store a mail; called by the SMTP server."""
         self._mails.appendleft(read_mail(next(self._numbers), time.time(), envelope))
         return "250 Caught"
 

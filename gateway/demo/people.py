@@ -1,4 +1,4 @@
-"""Who can sign in to the demo: one person for each thing that the gateway tells apart. Their passwords are public."""
+"""The accounts of the demo, one for each role and status. Their passwords are public."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Person:
 
     @property
     def note(self) -> str:
-        """Who this is, for the page of instructions."""
+        """The person's role, for the printed instructions."""
         if self.email == OWNER:
             return "platform owner (password, code and email link)"
         return f"{self.role.value} of {self.tenant}" + ("" if self.status is Status.ACTIVE else ", disabled")
@@ -48,7 +48,7 @@ PEOPLE = (
 
 
 async def seed(store_url: str, *, method: str = METHOD) -> int:
-    """Add the people who are not in the store yet; return how many. Who is there stays as they are."""
+    """Add the people who are not in the store yet. Returns how many. Existing accounts are not changed."""
     store = Store.open(store_url)
     try:
         async with store.reading() as tx:

@@ -1,4 +1,4 @@
-"""Everything on one machine: the gateway, a stand-in application, a mail catcher, and people to sign in as."""
+"""Runs the demo on one machine: gateway, stand-in application, mail catcher and test accounts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ rules = [
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where everything is: an absolute folder, and ports on loopback."""
+    """The demo's absolute folder, and its ports on loopback."""
 
     folder: Path
     port: int
@@ -81,7 +81,7 @@ class Places:
 def run(folder: Path, *, port: int = 8000, mail_port: int = 8025) -> int:
     """Run the demo in `folder` until Ctrl-C or SIGTERM; return the exit code.
 
-    `mail_port` is where caught mails are shown; they come in at the port after it.
+    `mail_port` serves the inbox; the next port is the SMTP server.
     """
     places = Places(folder.absolute(), port, mail_port)
     stop = Stop()
@@ -105,7 +105,7 @@ def run(folder: Path, *, port: int = 8000, mail_port: int = 8025) -> int:
 
 
 def check(places: Places) -> None:
-    """Raise DemoFailed for what would otherwise fail later, and less clearly."""
+    """Raise DemoFailed for problems that would otherwise cause a less clear error later."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise DemoFailed(f"the demo needs {', '.join(missing)}: pip install 'otium-gateway[demo]'")
@@ -133,9 +133,9 @@ def refuse_if_taken(port: int) -> None:
 
 
 def prepare(places: Places) -> dict[str, str]:
-    """Write the settings, make the secret and the store, add the people; return the environment for the children.
+    """Write the settings, create secret and store, add the people. Returns the environment of the children.
 
-    Secret, store, people and access rules that are there stay as they are.
+    Existing secret, store, people and access rules are kept.
     """
     try:
         write_settings(places)
@@ -151,7 +151,7 @@ def prepare(places: Places) -> dict[str, str]:
 
 
 def write_settings(places: Places) -> None:
-    """The first file says what the command line said, and is written anew; the second one is there to be edited."""
+    """Write gateway.toml from the command line on each start, and access.toml, which people may edit, only once."""
     places.config.mkdir(parents=True, exist_ok=True)
     (places.config / SETTINGS_FILE).write_text(settings_text(places), "utf-8")
     access = places.config / ACCESS_FILE
@@ -160,7 +160,7 @@ def write_settings(places: Places) -> None:
 
 
 def settings_text(places: Places) -> str:
-    # A JSON string is a TOML string as well, whatever stands in the folder's name.
+    # Every JSON string is a valid TOML string, whatever characters the folder's name has.
     upstream, store, admin = (
         json.dumps(text, ensure_ascii=False)
         for text in (f"unix:{places.socket}", f"sqlite:///{places.folder / 'gateway.db'}", f"unix:{places.admin}")
@@ -195,7 +195,7 @@ listen = {admin}
 
 
 def secret_of(file: Path) -> str:
-    """Return the secret in `file`, which is made if it is missing, readable by nobody else."""
+    """Return the secret in `file`. Creates it with mode 0600 if it is missing."""
     if not file.exists():
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as made:
@@ -204,9 +204,9 @@ def secret_of(file: Path) -> str:
 
 
 def clean_environment(secret: str) -> dict[str, str]:
-    """Return this environment without the settings of a real gateway.
+    """Return this environment without a real gateway's settings.
 
-    They beat the demo's files, and would let people whose passwords everybody knows into a real store.
+    They would override the demo's files, and add accounts with public passwords to a real store.
     """
     foreign = (OWNERS_VARIABLE, "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) and name not in foreign}
@@ -214,7 +214,7 @@ def clean_environment(secret: str) -> dict[str, str]:
 
 
 def programs(places: Places) -> tuple[Program, ...]:
-    """Return what to run, in this order."""
+    """Return the programs, in the order of their start."""
     return (
         Program("application", [
             sys.executable, "-m", "gunicorn", "--bind", f"unix:{places.socket}", "--umask", "0177",

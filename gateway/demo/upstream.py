@@ -1,7 +1,7 @@
-"""A stand-in for OtiumWork: a Flask app under gunicorn that knows people only by the headers it receives.
+"""A stand-in for OtiumWork: a Flask app under gunicorn that identifies people by the headers it receives.
 
-It does what a real app would: public and protected pages, a form with an upload, downloads with ranges, server-
-sent events, a WebSocket, a cookie of its own, and an interface for the desktop client with a token of its own.
+It has what a real app has: public and protected pages, a form with an upload, downloads with ranges, server-sent
+events, a WebSocket, a session cookie, and an API for the desktop client with its own token.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def add_live(app: Flask, sock: Sock) -> None:
 
 
 def add_interfaces(app: Flask) -> None:
-    """What the app is told of a person, and what programs ask for."""
+    """The identity that the app receives, and APIs for programs."""
 
     @app.get("/whoami")
     def whoami() -> str | Response:
@@ -161,5 +161,5 @@ def add_interfaces(app: Flask) -> None:
 
 
 def list_identity() -> list[tuple[str, str]]:
-    """Return each header that says who or where the person is. WSGI joins one that came twice with a comma."""
+    """Return the headers on the person's identity and origin. WSGI joins repeated ones with a comma."""
     return [(name, value) for name, value in request.headers if name.lower().startswith(IDENTITY)]

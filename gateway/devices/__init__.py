@@ -1,1 +1,1 @@
-"""Signed-in devices."""
+"""Signed-in devices: the list, and new-device mails."""

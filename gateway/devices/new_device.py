@@ -1,4 +1,4 @@
-"""The mail about a sign-in from an address and browser that were not seen before, with the link that ends it."""
+"""Mails about sign-ins from unknown devices, with a link that ends the session."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MAILS = Limit(failures=100, window_seconds=3_600, lock_seconds=3_600)
 
 
 class NewDevices:
-    """`sessions_link` is the whole address of the page that lists all devices."""
+    """`sessions_link` is the absolute URL of the device list."""
 
     def __init__(self, notices: Notices, links: RevokeLinks, sessions_link: str) -> None:
         self._notices = notices
         self._links = links
         self._sessions_link = sessions_link
 
-    async def tell(self, tx: Transaction, account: Account, session_id: str, inbound: Inbound, now: int) -> None:
-        """Put the mail into the outbox, in the transaction that opens the session.
+    async def report(self, tx: Transaction, account: Account, session_id: str, inbound: Inbound, now: int) -> None:
+        """Queue the mail, in the transaction that opens the session.
 
-        Somebody who has the password could fill the mailbox with these. A hundred within an hour say enough.
+        At most a hundred per hour and account: an attacker with the password could otherwise flood the mailbox.
         """
         if isinstance(await limits.reserve(tx, f"new-device:{account.id}", MAILS, now), Locked):
             return

@@ -1,4 +1,4 @@
-"""/me/sessions, and the link in a new-device mail."""
+"""/me/sessions, and the link of new-device mails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DevicePages:
         )
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
-        """POST /me/sessions/revoke: `session`. It asks for nothing more: it only takes away."""
+        """POST /me/sessions/revoke: `session`."""
         wanted = (await read_form(request)).text("session")
         session = signed_in_of(request)
         is_ended = await self._service.end(session, wanted, visit_of(request).inbound, visit_of(request).now)
@@ -56,7 +56,7 @@ class DevicePages:
         await self._service.end_others(session, visit_of(request).inbound, visit_of(request).now)
         return see_other(f"{self._url('sessions')}?done=others")
 
-    # The link in a mail: it needs no sign-in, and looking at it does nothing.
+    # The link of a mail needs no sign-in. GET changes nothing, because mail scanners open links.
 
     async def show_link(self, request: web.Request) -> web.StreamResponse:
         """GET /devices/revoke/{token}"""
@@ -69,7 +69,7 @@ class DevicePages:
         return self._page("devices/revoke.html", request, state="open", device=label(row.user_agent), row=row)
 
     async def use_link(self, request: web.Request) -> web.StreamResponse:
-        """POST /devices/revoke/{token}: end exactly that session."""
+        """POST /devices/revoke/{token}: end that session."""
         session_id = self._links.read(request.match_info["token"])
         if session_id is None:
             return self._page("devices/revoke.html", request, status=410, state="bad", device=None)

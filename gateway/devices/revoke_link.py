@@ -1,6 +1,6 @@
-"""The link in a new-device mail: signed, good for seven days, and for ending one session.
+"""The signed link of a new-device mail. It ends one session, and is valid for seven days.
 
-It needs no row: it is used up when that session is ended, by whomever.
+It needs no row for single use: once the session has ended, it has no effect.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ PURPOSE = "device-revoke"
 
 
 class RevokeLinks:
-    """Signs with the first of `secrets`, reads what any of them signed. `address` is the link's, up to the token."""
+    """Signs with the first of `secrets`, verifies with any. `address` is the link's URL, without the token."""
 
     def __init__(self, secrets: Sequence[Secret[bytes]], address: str) -> None:
-        keys = [derive(secret, PURPOSE, 32) for secret in reversed(secrets)]  # the last of them signs
+        keys = [derive(secret, PURPOSE, 32) for secret in reversed(secrets)]  # itsdangerous signs with the last
         self._serializer = URLSafeTimedSerializer(keys, salt=PURPOSE)
         self._address = address
 
@@ -29,7 +29,7 @@ class RevokeLinks:
         return self._address + (token if isinstance(token, str) else token.decode("ascii"))
 
     def read(self, token: str) -> str | None:
-        """Return the session's id, or None for a token that is too old or not ours."""
+        """Return the session's id, or None if the token has expired or its signature is invalid."""
         try:
             session_id = self._serializer.loads(token, max_age=LIFE_SECONDS)
         except BadData:

@@ -1,4 +1,4 @@
-"""Where people see and end their sessions."""
+"""Routes of the device list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.devices.pages import DevicePages
 from gateway.policy.decision import Need
 from gateway.web.routes import Pages, Route
 
-# None of them asks for a fresh proof: they only take away.
+# No fresh proofs: ending a session gives no rights.
 DEVICES = Pages(
     DevicePages,
     Route("sessions", "/me/sessions", Need.SESSION, get=DevicePages.show),

@@ -1,4 +1,4 @@
-"""Seeing and ending signed-in devices: one's own, a member's, a tenant's, or by the link in a mail."""
+"""Lists and ends sessions: one's own, an account's or tenant's for the owner, or by the link of a mail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DeviceService:
         self._lifetimes = lifetimes
 
     async def list(self, session: Session, now: int) -> list[Device]:
-        """Return the devices of the account that are signed in now, this one first: the latest two hundred."""
+        """Return the account's signed-in devices, this one first, at most MAX_DEVICES."""
         async with self._store.reading() as tx:
             found = await rows.list_open(tx, session.account, rows.MAX_DEVICES)
         lifetime = self._lifetimes.of(is_owner=session.is_owner)
@@ -48,12 +48,12 @@ class DeviceService:
         return sorted(devices, key=lambda device: (not device.is_this, -device.seen_at))
 
     async def end(self, session: Session, session_id: str, inbound: Inbound, now: int) -> bool:
-        """End one of the account's own sessions; returns whether it was open. The person is mailed."""
+        """End one of the account's own sessions, and mail. Returns whether it was open."""
         async with self._actions.begin(requester(inbound), now) as action:
             return await change.end_session(action, session_id, session.account)
 
     async def end_others(self, session: Session, inbound: Inbound, now: int) -> int:
-        """Sign out everywhere else; returns where."""
+        """End all other sessions of the account. Returns how many were open."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await account_rows.find(action.tx, session.account, lock=True)
             if account is None or not await rows.is_open(action.tx, session.id):
@@ -61,9 +61,9 @@ class DeviceService:
             return await change.sign_out(action, account, but=session.id)
 
     async def end_by_link(self, session_id: str, inbound: Inbound, now: int) -> bool:
-        """End the session that a mail told about; returns whether it was open still.
+        """End the session of a new-device mail. Returns whether it was still open.
 
-        If it was not, its device is not known any more all the same: a thief may have signed out in the meantime.
+        Forgets the device in any case: an attacker may have signed out meanwhile.
         """
         async with self._actions.begin(requester(inbound), now) as action:
             row = await rows.find_any(action.tx, session_id)
@@ -77,7 +77,7 @@ class DeviceService:
         async with self._store.reading() as tx:
             return await rows.find_any(tx, session_id), await rows.is_open(tx, session_id)
 
-    async def find_anyone(self, identifier: str) -> Account | None:
+    async def find_account(self, identifier: str) -> Account | None:
         async with self._store.reading() as tx:
             return await account_rows.find_by_identifier(tx, identifier)
 
@@ -85,15 +85,15 @@ class DeviceService:
         async with self._store.reading() as tx:
             return await account_rows.has_tenant(tx, slug)
 
-    async def end_anyone(self, owner: Session, identifier: str, inbound: Inbound, now: int) -> int | None:
-        """The owner signs somebody out everywhere; None if there is no such account."""
+    async def end_account(self, owner: Session, identifier: str, inbound: Inbound, now: int) -> int | None:
+        """End all sessions of an account, for the owner. Returns how many, or None if there is no such account."""
         async with self._begin(owner, inbound, now) as action:
             found = await account_rows.find_by_identifier(action.tx, identifier)
             account = await account_rows.find(action.tx, found.id, lock=True) if found else None
             return await change.sign_out_all(action, [account], but=owner.id) if account else None
 
     async def end_tenant(self, owner: Session, tenant: str, inbound: Inbound, now: int) -> int | None:
-        """The owner signs a whole tenant out, but for this very session; None if nobody belongs to it."""
+        """End all sessions of a tenant, except the owner's own. Returns how many, or None if it has no accounts."""
         async with self._begin(owner, inbound, now) as action:
             accounts = await account_rows.list_all(action.tx, tenant)
             return await change.sign_out_all(action, accounts, but=owner.id) if accounts else None

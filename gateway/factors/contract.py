@@ -179,7 +179,7 @@ class Factors:
     def __getitem__(self, name: Factor) -> FactorContract:
         return self._by_name[name]
 
-    def going_with(self, name: Factor) -> Iterator[FactorContract]:
+    def companions(self, name: Factor) -> Iterator[FactorContract]:
         return (factor for factor in self if factor.goes_with == name)
 
     def __contains__(self, name: Factor) -> bool:

@@ -37,7 +37,7 @@ class Answers(Steps):
     clear_path: str
     challenge: Callable[[GoOn, str, Inbound, int], Awaitable[str]]
 
-    def nothing_to_prove(self, visit: Visit, wish: Wish) -> web.Response:
+    def restart(self, visit: Visit, wish: Wish) -> web.Response:
         """Redirect to the target if signed in, otherwise to the first step."""
         if visit.signed_in is not None:
             return see_other(wish.target)
@@ -53,15 +53,15 @@ class Answers(Steps):
 
     def welcome(self, visit: Visit, signed_in: SignedIn, target: str) -> web.Response:
         """Redirect to the target, with the cookie of the new session."""
-        return self.with_session(see_other(self.way_on(visit, signed_in, target)), visit, signed_in, target)
+        return self.with_session(see_other(self.next_url(visit, signed_in, target)), visit, signed_in, target)
 
-    def way_on(self, visit: Visit, signed_in: SignedIn, target: str) -> str:
+    def next_url(self, visit: Visit, signed_in: SignedIn, target: str) -> str:
         """Return `target`, or the clearing page if the response has no room for all expired cookies."""
-        lines = leftovers(visit, signed_in.arrival)
+        lines = list_expiries(visit, signed_in.arrival)
         count = fitting(lines)
-        return target if count == len(lines) else self.clearing(target, count, CLEARING_ROUNDS)
+        return target if count == len(lines) else self.clearing_url(target, count, CLEARING_ROUNDS)
 
-    def clearing(self, target: str, done: int, rounds: int) -> str:
+    def clearing_url(self, target: str, done: int, rounds: int) -> str:
         """Return the URL of the clearing page; `done` cookies are expired already."""
         return f"{self.clear_path}?{Wish(target).query}&done={done}&rounds={rounds}"
 
@@ -78,7 +78,7 @@ class Answers(Steps):
         if arrival is not None:
             if arrival.former is Former.OTHER:
                 response.headers["Clear-Site-Data"] = '"cache", "storage"'
-            self.clear(response, leftovers(visit, arrival), arrival.token)
+            self.clear(response, list_expiries(visit, arrival), arrival.token)
         return response
 
     def clear(self, response: web.Response, lines: Sequence[str], browser: Secret[str] | None) -> None:
@@ -90,7 +90,7 @@ class Answers(Steps):
             set_cookie(response, BROWSER_COOKIE.decode("ascii"), browser, BROWSER_SECONDS)
 
 
-def leftovers(visit: Visit, arrival: Arrival | None) -> list[str]:
+def list_expiries(visit: Visit, arrival: Arrival | None) -> list[str]:
     """Return Set-Cookie values that expire the application's cookies of the person who used this browser before."""
     if arrival is None or arrival.former is Former.SAME:
         return []

@@ -57,7 +57,7 @@ class CodePage:
         now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
-            return self._answers.nothing_to_prove(visit, wish)
+            return self._answers.restart(visit, wish)
         if evidence.next is None and not wish.again:
             return see_other(wish.target)
         if evidence.next is not None and evidence.next not in shows(self._factors[self.factor]):
@@ -84,10 +84,10 @@ class CodePage:
             case GoOn():
                 return await self._answers.go_on(visit, outcome, wish, now)
             case Gone():
-                return self._answers.nothing_to_prove(visit, wish)
+                return self._answers.restart(visit, wish)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
-            return self._answers.nothing_to_prove(visit, wish)
+            return self._answers.restart(visit, wish)
         problem = outcome.why if isinstance(outcome, Refused) else outcome
         return await self.page(visit, evidence, wish, now, problem, offered)
 

@@ -130,7 +130,7 @@ class Flow:
                 return Gone()
             verdict = await verify(tx)
             if isinstance(verdict, Wrong):
-                await self._guard.write_down(
+                await self._guard.record_refusal(
                     tx, name, evidence.account, verdict, visit.inbound, now, evidence.session_id
                 )
                 return Refused(verdict)
@@ -173,11 +173,11 @@ class Flow:
         """
         verdict = await self._factors[name].enrol(tx, account, offered, given, now)
         if isinstance(verdict, Wrong):
-            await self._guard.write_down(tx, name, account, verdict, inbound, now, session)
+            await self._guard.record_refusal(tx, name, account, verdict, inbound, now, session)
             return None
         await streaks.reset_all(tx, account.id)
-        codes = [await factor.renew(tx, account.id, now) for factor in self._factors.going_with(name)]
-        await self.tell(tx, verdict.news, account, inbound, now, session)
+        codes = [await factor.renew(tx, account.id, now) for factor in self._factors.companions(name)]
+        await self.report(tx, verdict.news, account, inbound, now, session)
         return tuple(code for some in codes for code in some)
 
     async def take_away(
@@ -186,13 +186,13 @@ class Flow:
         """Remove a factor and those that go with it. Returns whether it was enrolled."""
         if not await self._factors[name].forget(tx, account.id):
             return False
-        for factor in self._factors.going_with(name):
+        for factor in self._factors.companions(name):
             await factor.forget(tx, account.id)
         await streaks.reset_all(tx, account.id)
-        await self.tell(tx, news, account, inbound, now, session)
+        await self.report(tx, news, account, inbound, now, session)
         return True
 
-    async def tell(
+    async def report(
         self, tx: Transaction, news: News, account: Account, inbound: Inbound, now: int, session: str | None
     ) -> None:
         """Write the audit row of a factor's news, and mail the person."""
@@ -204,14 +204,14 @@ class Flow:
         async with self._store.transaction(announce=False) as tx:
             await attempts.end_key(tx, visit.inbound.attempt_key, now)
 
-    async def left_behind(self, visit: Visit) -> tuple[AppCookie, ...] | None:
+    async def list_former_cookies(self, visit: Visit) -> tuple[AppCookie, ...] | None:
         """Return the application's cookies of this browser's former user; None if that is the same person."""
         key, session = visit.inbound.browser_key, visit.session
         async with self._store.reading() as tx:
             last = await browser_rows.last_account(tx, key)
             return None if session is None or last in (None, session.account) else await browser_rows.learnt(tx, key)
 
-    async def settle_in(self, session: Session, visit: Visit, now: int) -> Arrival:
+    async def claim_browser(self, session: Session, visit: Visit, now: int) -> Arrival:
         """Assign the browser, whose cookies are cleared, to the account of `session`."""
         async with self._store.transaction(announce=False) as tx:
             return await browser_rows.arrive(tx, visit.inbound.browser_key, session.account, None, now)
@@ -223,7 +223,7 @@ class Flow:
     ) -> Outcome:
         account, proof = evidence.account, proof_of(factor, now)
         if right.news is not None:
-            await self.tell(tx, right.news, account, inbound, now, evidence.session_id)
+            await self.report(tx, right.news, account, inbound, now, evidence.session_id)
         if evidence.session is not None:
             return await self._step_up(tx, account, evidence.session, proof, inbound, now)
         proofs = with_proof(evidence.proofs, proof)
@@ -278,7 +278,7 @@ class Flow:
         details = {"method": method_of(proofs)}
         await audit.record(tx, entry_of(Event.LOGIN, account, inbound, now, details, session))
         if not is_known:
-            await self._new_devices.tell(tx, account, session, inbound, now)
+            await self._new_devices.report(tx, account, session, inbound, now)
         return SignedIn(token, account.identifier in self._owners, arrival)
 
     async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str | None:

@@ -98,7 +98,7 @@ class Guard:
         session: str | None = None,
     ) -> None:
         """Record a wrong code, and count it if it may be a guess. `session` is the id of the session, if any."""
-        await self.write_down(tx, factor, account, why, inbound, now, session)
+        await self.record_refusal(tx, factor, account, why, inbound, now, session)
         if why.reason not in COSTS_A_TRY:
             for key in admitted.keys:
                 await limits.give_back(tx, key, now)
@@ -109,7 +109,7 @@ class Guard:
             details = {"factor": factor, "failures": str(failures + 1)}
             await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details, session))
 
-    async def write_down(
+    async def record_refusal(
         self,
         tx: Transaction,
         factor: Factor,

@@ -57,8 +57,8 @@ class LoginPages:
         """GET /login: the form, unless the person is signed in and no fresh proof is needed."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
-            return self._signed_in(visit, wish, news_in(request))
-        return self._form(visit, wish, email=asked_of(request, "email"), news=news_in(request))
+            return self._signed_in(visit, wish, message_in(request))
+        return self._form(visit, wish, email=asked_of(request, "email"), news=message_in(request))
 
     def _signed_in(self, visit: Visit, wish: Wish, news: str) -> web.Response:
         """Redirect to the target if the gateway sent the person here, before they signed in in another tab.
@@ -100,18 +100,22 @@ class LoginPages:
         """GET /login/clear: expire the former person's application cookies, if there are too many for one response."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         now = visit.now
-        done, rounds = count_in(request, "done"), count_in(request, "rounds")
-        learnt = await self._flow.left_behind(visit)
+        done, rounds = number_in(request, "done"), number_in(request, "rounds")
+        learnt = await self._flow.list_former_cookies(visit)
         if visit.session is None or learnt is None:
             return see_other(wish.target)
         lines = expiries(learnt[done:], visit.inbound.cookies, visit.inbound.host)
         count = fitting(lines)
         if count < len(lines) and 0 < rounds <= CLEARING_ROUNDS:
-            response = see_other(self._answers.clearing(wish.target, done + min(count, len(learnt[done:])), rounds - 1))
+            response = see_other(
+                self._answers.clearing_url(wish.target, done + min(count, len(learnt[done:])), rounds - 1)
+            )
             self._answers.clear(response, lines, None)
         else:
             response = see_other(wish.target)
-            self._answers.clear(response, lines[:count], (await self._flow.settle_in(visit.session, visit, now)).token)
+            self._answers.clear(
+                response, lines[:count], (await self._flow.claim_browser(visit.session, visit, now)).token
+            )
         return response
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -166,12 +170,12 @@ class LoginPages:
         )
 
 
-def count_in(request: web.Request, name: str) -> int:
+def number_in(request: web.Request, name: str) -> int:
     text = request.query.get(name, "")
     return int(text) if text.isdecimal() and text.isascii() and len(text) < 5 else 0
 
 
-def news_in(request: web.Request) -> str:
+def message_in(request: web.Request) -> str:
     """Return the message that the query asks for: one of the fixed words, or ""."""
     if request.query.get(NOT_KEPT) == FOREIGN_FORM:
         return FOREIGN_FORM

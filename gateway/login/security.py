@@ -75,7 +75,7 @@ class SecurityService:
             if account is None or factor.goes_with not in account.enrolled.factors:
                 return NotAllowed()
             codes = await factor.renew(tx, account.id, now)
-            await self._flow.tell(tx, news, account, inbound, now, session.id)
+            await self._flow.report(tx, news, account, inbound, now, session.id)
             return Changed(codes=codes)
 
     async def take_away(

@@ -1,1 +1,1 @@
-"""Attacks on sign-ins: seeing what is under way, and stopping it."""
+"""Operations: detecting attacks on sign-ins, blocking addresses, health and figures."""

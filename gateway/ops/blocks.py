@@ -1,4 +1,4 @@
-"""Addresses from which nobody may sign in for a while. One list for all workers and machines: the store's."""
+"""Blocked networks, from which sign-ins are refused for a time. The list is in the store, shared by all machines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ blocks = Table(
     Column("created_by", String(254), nullable=False),
 )
 
-WIDEST = {4: 16, 6: 32}  # bits: a slip of the pen should not shut everybody out
+WIDEST = {4: 16, 6: 32}  # prefix bits by IP version, so that a typo can't block everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Block:
 
 
 def read_network(text: str) -> Network | None:
-    """Return the network, or that of what counts as one address; None for what is none or too wide."""
+    """Parse a network, or an address as its rate-limit bucket (IPv6: its /64). None if invalid or too wide."""
     try:
         network = ip_network(text.strip(), strict=False)
         if network.num_addresses == 1:
@@ -49,13 +49,13 @@ def read_network(text: str) -> Network | None:
 
 
 def find_block(address: str, blocked: Iterable[Block]) -> Block | None:
-    """Return the block that holds longest for `address`."""
+    """Return the block of `address` that lasts longest."""
     holding = [block for block in blocked if is_within(address, ip_network(block.network))]
     return max(holding, key=lambda block: block.until, default=None)
 
 
 async def add(tx: Transaction, block: Block) -> None:
-    """Block a network; one that is blocked already is now blocked until then."""
+    """Block a network, or replace its block."""
     values = {"until": block.until, "created_at": block.created_at, "created_by": block.created_by}
     statement = upsert(tx, blocks).values(network=block.network, **values)
     await tx.execute(statement.on_conflict_do_update(index_elements=["network"], set_=values))

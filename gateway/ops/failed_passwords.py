@@ -1,14 +1,13 @@
-"""Tells that one password is being tried on many accounts, without keeping a password.
+"""Detects password spraying: one password tried on many accounts. No password is stored.
 
-Theory. Who tries one password on each of a thousand accounts, from a thousand addresses, fills no bucket of `limits`.
-What gives it away is that the wrong passwords are equal. So for each hour the store holds, for a wrong password, 16
-bits of an HMAC, and beside it a bit for each of 62 groups of accounts that it was wrong for. As many accounts at least
-as there are bits were tried.
+An attacker who tries one password on each of a thousand accounts, from a thousand addresses, reaches no rate limit, but
+the wrong passwords are equal. For each wrong password of an hour, the store therefore has a tag (16 bits of an HMAC)
+with a bitmap of 62 groups of accounts that it failed for. The number of bits is a lower bound of the accounts tried.
 
-What a thief of the store gets: nothing, since the key comes from the gateway's secret. A thief of both gets 16 bits of
-some wrong password of the last two hours, and not whose: of a list of passwords, one in 65,536 has the same tag, and a
-bit stands for a sixty-second part of all accounts. Older rows are deleted. The key of each hour is another one, so tags
-of different hours can't be compared either.
+A stolen database discloses nothing, since the HMAC key is derived from the gateway's secret. With both, an attacker
+learns 16 bits of wrong passwords of the last two hours, but not whose: one in 65,536 passwords has the same tag, and a
+bit covers one sixty-second of all accounts. Older rows are deleted. Each hour has its own key, so tags of different
+hours can't be compared.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ failed_passwords = Table(
     metadata,
     Column("hour", Integer, primary_key=True, autoincrement=False),
     Column("tag", Integer, primary_key=True, autoincrement=False),
-    Column("accounts", BigInteger, nullable=False),  # a bit for each of 62 groups of accounts that it failed for
+    Column("accounts", BigInteger, nullable=False),  # a bitmap of 62 groups of accounts
 )
 
 HOUR = 3_600
@@ -40,21 +39,21 @@ GROUPS = 62
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One wrong password was tried on at least so many `accounts` within the hour that began at `since`."""
+    """A password that failed for at least `accounts` accounts in the hour from `since` (UTC seconds)."""
 
     since: int
     accounts: int
 
 
 class FailedPasswords:
-    """`secret` is the gateway's newest; who counts together must have the same."""
+    """`secret` is the gateway's newest, and must be the same on all machines."""
 
     def __init__(self, secret: Secret[bytes]) -> None:
         self._secret = secret
         self._hour, self._key = -1, b""
 
     async def note(self, tx: Transaction, identifier: str, password: Secret[str], now: int) -> None:
-        """Count a wrong password, in the transaction that writes down the failure."""
+        """Count a wrong password, in the transaction that records the failure."""
         hour = now // HOUR
         key = self._key_of(hour)
         tag = hmac.digest(key, b"password\0" + password.reveal().encode("utf-8", "replace"), "sha256")[:TAG_BYTES]
@@ -70,7 +69,7 @@ class FailedPasswords:
 
 
 async def most_tried(tx: Transaction, now: int, at_least: int) -> list[Tried]:
-    """Return the passwords that were tried on many accounts in this hour or the last one, those on most first."""
+    """Return the passwords of this hour and the last that failed for `at_least` accounts, most accounts first."""
     query = select(failed_passwords.c.hour, failed_passwords.c.accounts)
     found = await tx.execute(query.where(failed_passwords.c.hour >= now // HOUR - 1))
     tried = [Tried(row.hour * HOUR, row.accounts.bit_count()) for row in found]

@@ -1,4 +1,4 @@
-"""What only the store knows: open sessions, and mails that wait. Asked seldom, however often somebody looks."""
+"""Metrics from the store: live sessions and queued mails. Cached, so that frequent scrapes cause few queries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StoreFigures:
         self._asked_at = -KEEP_SECONDS
 
     async def read(self) -> Figures | None:
-        """Return them as they were within the last seconds; None if the store does not answer."""
+        """Return figures at most KEEP_SECONDS old; None if the store is unavailable."""
         if time.monotonic() - self._asked_at >= KEEP_SECONDS:
             self._asked_at = time.monotonic()
             try:

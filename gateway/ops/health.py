@@ -58,26 +58,26 @@ class HealthCheck:
         self._clock = clock
 
     async def look(self) -> Health:
-        """Neither the application nor the mail server count: without them, the gateway still tells people so."""
-        upstream, mail = await asyncio.gather(try_reaching(self._upstream), self._look_at_mail())
+        """Check everything. Application and mail server don't affect readiness: pages report their absence."""
+        upstream, mail = await asyncio.gather(try_reaching(self._upstream), self._check_mail())
         try:
             async with self._store.reading() as tx:
                 version = await read_version(tx)
                 mails = await outbox.status(tx, self._clock())
         except StoreUnavailable as error:
             return Health(False, str(error), "unknown", mail, upstream)
-        store = self._look_at_disk()
+        store = self._check_disk()
         schema = "ok" if version == NEWEST else f"the store has {version}, this version needs {NEWEST}"
         oldest = mails.oldest_seconds or 0
         is_late = 0 < self._outbox_seconds < oldest
         is_ready = store == schema == "ok" and not is_late
         return Health(is_ready, store, schema, mail, upstream, mails.waiting, oldest)
 
-    async def _look_at_mail(self) -> str:
+    async def _check_mail(self) -> str:
         return await try_reaching(self._mail_server) if self._mail_server else NO_MAIL_SERVER
 
-    def _look_at_disk(self) -> str:
-        """Return "ok", or that the disk is full: a full disk can be read, but sign-ins need to write."""
+    def _check_disk(self) -> str:
+        """Return "ok", or that the disk is full. A full disk can still be read, but sign-ins must write."""
         if isinstance(self._location, SQLite) and is_full(self._location.path.parent):
             return f"the disk is full: {self._location.path.parent}; make room, for nobody can sign in"
         return "ok"

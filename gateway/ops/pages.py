@@ -1,4 +1,4 @@
-"""/ops: what attacks are under way, and what the owner does about them: unlock, block, end sessions."""
+"""/ops: current attacks, and the owner's responses: unlock, block, end sessions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OpsPages:
         return await self._page(request, done=request.query.get("done", ""))
 
     async def end_sessions(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops: `email`, or `tenant`: end all of their sessions, but for this one. It asks first."""
+        """POST /ops: `email` or `tenant`. After confirmation, end all their sessions except this one."""
         form = await read_form(request)
         owner, inbound, now = signed_in_of(request), visit_of(request).inbound, visit_of(request).now
         email, tenant = form.text("email").strip(), form.text("tenant").strip()
@@ -48,7 +48,7 @@ class OpsPages:
             if not form.is_confirmed:
                 return await self._ask_about_sessions(request, email, tenant, now)
             if email and not tenant:
-                ended = await self._devices.end_anyone(owner, normalise_identifier(email), inbound, now)
+                ended = await self._devices.end_account(owner, normalise_identifier(email), inbound, now)
             else:
                 ended = await self._devices.end_tenant(owner, tenant, inbound, now) if tenant and not email else None
         except Unacceptable:
@@ -58,9 +58,9 @@ class OpsPages:
         return await self._page(request, ended=ended)
 
     async def _ask_about_sessions(self, request: web.Request, email: str, tenant: str, now: int) -> web.Response:
-        """Ask before sessions are ended, and say how many. Raises Unacceptable for what is no email."""
+        """Ask for confirmation, with the number of sessions. Raises Unacceptable for an invalid email."""
         this = signed_in_of(request).id
-        account = await self._devices.find_anyone(normalise_identifier(email)) if email and not tenant else None
+        account = await self._devices.find_account(normalise_identifier(email)) if email and not tenant else None
         if account is not None:
             kind, subject, fields = "signed-out", account.identifier, {"email": account.identifier}
             reach = await self._reaches.of_account(account.id, now, but=this)
@@ -81,14 +81,14 @@ class OpsPages:
         )
 
     async def unlock(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops/unlock: `key`, of a lock that the page shows."""
+        """POST /ops/unlock: `key` of a lock."""
         key = (await read_form(request)).text("key")
         owner, inbound = signed_in_of(request), visit_of(request).inbound
         is_done = await self._attacks.unlock(owner, key, inbound, visit_of(request).now)
         return see_other(f"{self._url('ops')}?done=unlocked" if is_done else self._url("ops"))
 
     async def block(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops/block: `network` (an address or a network) and `hours`. It asks first."""
+        """POST /ops/block: `network` (or an address) and `hours`. Asks for confirmation."""
         form = await read_form(request)
         owner, inbound = signed_in_of(request), visit_of(request).inbound
         hours = int(form.text("hours")) if form.text("hours") in map(str, HOURS) else HOURS[0]
@@ -100,7 +100,7 @@ class OpsPages:
         return see_other(f"{self._url('ops')}?done={done.value}")
 
     async def _ask_about_block(self, request: web.Request, text: str, hours: int) -> web.StreamResponse:
-        """Ask before a network is blocked, and say who is signed in from there."""
+        """Ask for confirmation, with the number of people signed in from the network."""
         network = self._attacks.check_network(text, visit_of(request).inbound)
         if isinstance(network, Unblockable):
             return see_other(f"{self._url('ops')}?done={network.value}")
@@ -117,7 +117,7 @@ class OpsPages:
         )
 
     async def unblock(self, request: web.Request) -> web.StreamResponse:
-        """POST /ops/unblock: `network`, as the page shows it."""
+        """POST /ops/unblock: `network`."""
         network = (await read_form(request)).text("network")
         owner, inbound = signed_in_of(request), visit_of(request).inbound
         is_done = await self._attacks.unblock(owner, network, inbound, visit_of(request).now)

@@ -1,4 +1,4 @@
-"""What the owner sees and does at /ops."""
+"""Routes of the owner's operations page."""
 
 from __future__ import annotations
 

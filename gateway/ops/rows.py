@@ -1,4 +1,4 @@
-"""What the store says of attacks under way: locked pairs, recent failures, and which alarms were raised."""
+"""Queries on attacks: current lockouts, recent failures, and alarms."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ alarms = Table(
 
 MOST_PAIRS = 20_000
 DAY = 86_400
-QUIET_SECONDS = 6 * 3_600  # after so long without it, an attack is another one
+QUIET_SECONDS = 6 * 3_600  # after such a pause, an attack counts as a new one
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A bucket of `limits` that lets nobody try. `who` is an email, "" if it is the address alone."""
+    """A locked bucket of `limits`. `who` is an email, "" if the bucket counts an address only."""
 
     key: str
     kind: str
@@ -39,7 +39,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """How often one email was refused at one address; `last` is UTC seconds."""
+    """Failed sign-ins of one email from one address; `last` is UTC seconds."""
 
     identifier: str
     address: str
@@ -48,7 +48,7 @@ class Pair:
 
 
 async def list_locks(tx: Transaction, now: int, limit: int) -> list[Lock]:
-    """Return what is locked for passwords and codes, what was locked last first."""
+    """Return the lockouts of passwords and codes, those that last longest first."""
     kinds = or_(limits.c.key.startswith("password:"), limits.c.key.startswith("code:"))
     query = select(limits.c.key, limits.c.locked_until).where(limits.c.locked_until > now, kinds)
     found = (await tx.execute(query.order_by(limits.c.locked_until.desc(), limits.c.key).limit(limit))).all()
@@ -69,9 +69,9 @@ async def emails_of(tx: Transaction, ids: set[str]) -> dict[str, str]:
 
 
 async def list_failures(tx: Transaction, since: int) -> list[Pair]:
-    """Return who was refused where since then: the pairs with most failures first, then what was only counted.
+    """Return failed sign-ins since a time, pairs with most failures first, then those that were only counted.
 
-    A pair can be there more than once. Where there were too many to list, it has no email, or neither.
+    A pair can occur more than once. Counted ones may lack the email, or email and address.
     """
     times = func.count()
     query = (
@@ -89,7 +89,7 @@ async def list_failures(tx: Transaction, since: int) -> list[Pair]:
 
 
 async def raise_alarm(tx: Transaction, key: str, now: int) -> bool:
-    """Note that an attack is under way; returns whether it is a new one: of any number of workers, one learns so."""
+    """Record an alarm. Returns whether it is new; of several workers, exactly one gets True."""
     begun_again = update(alarms).where(alarms.c.key == key, alarms.c.seen_at < now - QUIET_SECONDS)
     if (await tx.execute(begun_again.values(seen_at=now))).rowcount == 1:
         return True
@@ -101,7 +101,7 @@ async def raise_alarm(tx: Transaction, key: str, now: int) -> bool:
 
 
 async def is_alarm_known(tx: Transaction, key: str, now: int) -> bool:
-    """Whether the alarm was raised within the last minute, so that there is nothing to write."""
+    """Whether the alarm was recorded in the last minute, so that it need not be written."""
     query = select(alarms.c.key).where(alarms.c.key == key, alarms.c.seen_at > now - 60)
     return (await tx.execute(query)).first() is not None
 

@@ -1,4 +1,4 @@
-"""The attack picture of the platform: what is under way, what the owner does about it, and the mail about a spray."""
+"""Attack detection: the current picture, the owner's responses, and the mail about a password spray."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An address (a /64 of IPv6 is one) that was refused for many accounts."""
+    """An address (IPv6: a /64) with failed sign-ins to many accounts."""
 
     address: str
     accounts: int
@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An account that was refused at many addresses."""
+    """An account with failed sign-ins from many addresses."""
 
     identifier: str
     addresses: int
@@ -49,7 +49,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is under way; the worst of each first."""
+    """Current attacks and blocks, the worst of each kind first."""
 
     locks: tuple[Lock, ...] = ()
     sources: tuple[Source, ...] = ()
@@ -66,7 +66,7 @@ class Unblockable(Enum):
 
 
 class AttackService:
-    """`many` accounts within an hour are a spray. `owners` are mailed; `ops_link` is the address of their page."""
+    """`many` accounts within an hour count as a spray. `owners` are mailed; `ops_link` is the URL of their page."""
 
     def __init__(self, *, store: Store, outbox: Outbox, owners: frozenset[str], many: int, ops_link: str) -> None:
         self._store = store
@@ -86,10 +86,10 @@ class AttackService:
                 tuple(await blocks.list_active(tx, now)),
             )
 
-    # What the owner does.
+    # The owner's responses.
 
     async def unlock(self, owner: Session, key: str, inbound: Inbound, now: int) -> bool:
-        """Let a locked pair try again; returns whether it was locked."""
+        """Clear a lockout by its key. Returns whether it was locked."""
         async with self._store.transaction(announce=False) as tx:
             lock = next((lock for lock in await rows.list_locks(tx, now, 10_000) if lock.key == key), None)
             if lock is None:
@@ -101,14 +101,14 @@ class AttackService:
             return True
 
     def check_network(self, text: str, inbound: Inbound) -> Network | Unblockable:
-        """Return the network that a text means, unless who asks is in it."""
+        """Parse a network. One that contains the client's own address is refused."""
         network = blocks.read_network(text)
         if network is None:
             return Unblockable.NO_NETWORK
         return Unblockable.OWN if is_within(inbound.address, network) else network
 
     async def block(self, owner: Session, text: str, seconds: int, inbound: Inbound, now: int) -> Block | Unblockable:
-        """Refuse sign-ins from a network for a while. The owner's own is not blocked."""
+        """Refuse sign-ins from a network for a time. The owner's own network can't be blocked."""
         network = self.check_network(text, inbound)
         if isinstance(network, Unblockable):
             return network
@@ -127,7 +127,7 @@ class AttackService:
             return True
 
     async def find_block(self, address: str, now: int) -> Block | None:
-        """Return what keeps `address` from signing in."""
+        """Return the block of `address`, if any."""
         async with self._store.reading() as tx:
             return blocks.find_block(address, await blocks.list_active(tx, now))
 
@@ -142,13 +142,13 @@ class AttackService:
     # The chore.
 
     async def watch(self, now: int) -> None:
-        """Tell the owners of a spray, once for each; forget what counts no more."""
+        """Mail the owners about each new spray; delete old failed passwords."""
         async with self._store.reading() as tx:
             sources = sources_of(await rows.list_failures(tx, now - LOOK_BACK_SECONDS), self._many)
             tried = await failed_passwords.most_tried(tx, now, self._many)
             seen = {f"address:{source.address}": (source.accounts, source.address) for source in sources[:SHOWN]}
             if tried and tried[0].accounts > max((source.accounts for source in sources), default=0):
-                seen["password"] = (tried[0].accounts, "")  # else it may be what one of those addresses tries
+                seen["password"] = (tried[0].accounts, "")  # otherwise one of those addresses may be the cause
             fresh = {key: told for key, told in seen.items() if not await rows.is_alarm_known(tx, key, now)}
             has_old = await failed_passwords.has_old(tx, now)
         if fresh or has_old:
@@ -177,7 +177,7 @@ class AttackService:
 
 
 def sources_of(pairs: Iterable[Pair], many: int) -> tuple[Source, ...]:
-    """Return the addresses that tried `many` accounts or more."""
+    """Return the addresses with failures for `many` accounts or more."""
     by_address: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_address[address_bucket(pair.address)].append(pair)
@@ -195,7 +195,7 @@ def sources_of(pairs: Iterable[Pair], many: int) -> tuple[Source, ...]:
 
 
 def targets_of(pairs: Iterable[Pair]) -> tuple[Target, ...]:
-    """Return the accounts that were tried from many addresses."""
+    """Return the accounts with failures from MANY_ADDRESSES or more."""
     by_account: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_account[pair.identifier].append(pair)

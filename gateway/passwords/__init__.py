@@ -1,1 +1,1 @@
-"""What a password must be: one policy, used wherever one is set."""
+"""Setting passwords, and the policy that every new one must meet."""

@@ -1,7 +1,7 @@
-"""Setting passwords: by a mailed link (forgotten, invited) or at /me/password; always through the one policy.
+"""Sets passwords: by a mailed link (reset, invitation) or at /me/password.
 
-Asking for a link says the same, and does the same work, whether or not there is such an account: for an email that
-nobody has, a link is made that stands for nothing and a mail that is never sent.
+A request for a reset link gives the same response after the same work, whether or not the account exists. For an
+unknown email, a link without an account is stored, with a mail that is never sent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """The password is set. `token` is this browser's new session cookie, where it keeps one; `email` whose it is."""
+    """The password is set. `token` is the new cookie if this browser's session stays open; `email` is the account's."""
 
     token: Secret[str] | None = None
     email: str = ""
@@ -46,37 +46,37 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """The policy refuses the password."""
+    """The policy rejects the password."""
 
     why: Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
-    """The link is not good, or not any more."""
+class InvalidLink:
+    """The link is invalid; `state` is None if it is unknown."""
 
     state: LinkState | None
 
 
 @dataclass(frozen=True, slots=True)
 class WrongCurrent:
-    """The current password was not right."""
+    """The current password was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class TooOften:
-    """Too many wrong ones; `until` is UTC seconds."""
+    """Too many wrong passwords; `until` is UTC seconds."""
 
     until: int
 
 
 @dataclass(frozen=True, slots=True)
 class Overloaded:
-    """Too many are signing in; nothing was checked."""
+    """The password hashing queue is full; nothing was checked."""
 
 
 class PasswordService:
-    """`reset_address` and `login_address` are whole addresses; the first one up to the token."""
+    """`reset_address` is the absolute URL of reset links, to be followed by the token."""
 
     def __init__(
         self,
@@ -104,13 +104,13 @@ class PasswordService:
     # Forgotten.
 
     async def ask(self, email: str, inbound: Inbound, now: int) -> None:
-        """Mail a link to set a new password, if there is somebody to mail it to. Nobody learns whether."""
+        """Mail a link to set a new password, if the account exists and is active. Doesn't disclose whether it does."""
         identifier = identify(email)
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find_by_identifier(tx, identifier)
             if not await self._may_ask(tx, identifier, account, inbound, now):
                 return
-            # Asked in both cases, for the time that it takes.
+            # Queried without an account too, so that the time doesn't disclose it.
             is_active = await account_rows.is_tenant_active(tx, account.tenant if account else "")
             whose = account if account and account.status is Status.ACTIVE and is_active else None
             token = await links.issue(
@@ -128,10 +128,10 @@ class PasswordService:
     async def _may_ask(
         self, tx: Transaction, identifier: str, account: Account | None, inbound: Inbound, now: int
     ) -> bool:
-        """Count a mail: for the email from this address, for the address, and for the email from all addresses.
+        """Count a mail per email and client address, per client address, and per email.
 
-        Whoever is kept out by the last of these has a good link in the mailbox: its lock lasts no longer than a link.
-        A device that signed in before has mails of its own.
+        Strangers can exhaust the last limit, but its lockout is no longer than the validity of the last mailed link.
+        Known devices have their own buckets.
         """
         here = address_bucket(inbound.address)
         pair, pair_in_a_day = f"forgot:{identifier}|{here}", f"forgot-day:{identifier}|{here}"
@@ -150,17 +150,17 @@ class PasswordService:
 
     # By a mailed link.
 
-    async def look(self, purpose: Purpose, token: str, now: int) -> tuple[MailedLink, Account] | Dead:
-        """Return a good link and whose it is. Changes nothing."""
+    async def look(self, purpose: Purpose, token: str, now: int) -> tuple[MailedLink, Account] | InvalidLink:
+        """Return a valid link and its account. Read-only."""
         async with self._store.reading() as tx:
             return await self._find(tx, purpose, token, now)
 
     async def set_by_link(
         self, purpose: Purpose, token: str, password: Secret[str], inbound: Inbound, now: int
-    ) -> Set | Unfit | Dead | Overloaded:
-        """Set a password and use the link up. Every session ends; what else has to be proved stays as it is."""
+    ) -> Set | Unfit | InvalidLink | Overloaded:
+        """Set a password and consume the link. Ends every session; other factors stay."""
         found = await self.look(purpose, token, now)
-        if isinstance(found, Dead):
+        if isinstance(found, InvalidLink):
             return found
         verdict = await self._checker.check(password, self._person(found[1]), client_of(inbound.address))
         if verdict.refusal is not None:
@@ -172,9 +172,9 @@ class PasswordService:
             tx = action.tx
             account = await account_rows.find(tx, found[1].id, lock=True)
             if account is None or not await account_rows.is_welcome(tx, account):
-                return Dead(None)
+                return InvalidLink(None)
             if not await links.consume(tx, found[0], now):
-                return Dead(LinkState.USED)
+                return InvalidLink(LinkState.USED)
             await change.set_password(action, account, hashed, {"how": purpose.value, **remarks_of(verdict)})
             if purpose is Purpose.RESET:
                 await action.notify("password_changed", account)
@@ -185,7 +185,7 @@ class PasswordService:
     async def change(
         self, session: Session, current: Secret[str], new: Secret[str], inbound: Inbound, now: int
     ) -> Set | Unfit | WrongCurrent | TooOften | Overloaded:
-        """Set another password; this session goes on under another cookie, all others end."""
+        """Change the password. This session gets a new cookie, and all others end."""
         checked = await self._check_current(session, current, inbound, now)
         if not isinstance(checked, Account):
             return checked
@@ -212,7 +212,7 @@ class PasswordService:
     async def _check_current(
         self, session: Session, current: Secret[str], inbound: Inbound, now: int
     ) -> Account | WrongCurrent | TooOften | Overloaded:
-        """Compare with the stored hash, under the same limit as at the sign-in."""
+        """Verify the current password, under the rate limit of sign-in."""
         async with self._store.transaction(announce=False) as tx:
             account = await account_rows.find(tx, session.account)
             reserved = await tries.reserve_try(tx, session.identifier, session.account, inbound, self._limit, now)
@@ -235,16 +235,18 @@ class PasswordService:
 
     # Shared.
 
-    async def _find(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> tuple[MailedLink, Account] | Dead:
+    async def _find(
+        self, tx: Transaction, purpose: Purpose, token: str, now: int
+    ) -> tuple[MailedLink, Account] | InvalidLink:
         link = await links.find(tx, self._sealer, purpose, token)
         if link is None or link.account is None:
-            return Dead(None)
+            return InvalidLink(None)
         account = await account_rows.find(tx, link.account)
         state = link.state(now)
         if state is not LinkState.GOOD:
-            return Dead(state)
+            return InvalidLink(state)
         if account is None or not await account_rows.is_welcome(tx, account):
-            return Dead(None)
+            return InvalidLink(None)
         return link, account
 
     def _person(self, account: Account) -> Person:
@@ -252,12 +254,12 @@ class PasswordService:
 
 
 def remarks_of(verdict: Judgement) -> dict[str, str]:
-    """Return what the audit log says of how a password was judged."""
+    """Return details for the audit row."""
     return {"breach_api": "did not answer"} if verdict.is_api_silent else {}
 
 
 def identify(email: str) -> str:
-    """Return the normalised email; for what is none, an address that nobody has, so that it costs the same."""
+    """Normalise an email. Return one that no account has if it is invalid, so that it takes the same time."""
     try:
         return normalise_identifier(email)
     except Unacceptable:

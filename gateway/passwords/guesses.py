@@ -1,9 +1,9 @@
-"""How easy a password is to guess: zxcvbn's estimate (Wheeler, USENIX Security 2016), and what makes it easy.
+"""Estimates how easily a password is guessed, by zxcvbn (Wheeler, USENIX Security 2016), and names the weak pattern.
 
-zxcvbn takes longer than the square of the length, and that again for each way to read signs as letters (4 for a, $ for
-s): seconds, for seventy signs. So of a long password it sees the beginning and the end, of one full of signs less
-of each, and the harder of the two counts: what is hard to guess stays hard with more around it. Importing this module
-loads its word lists.
+The running time of zxcvbn grows faster than the square of the length, and again with each way to read signs as letters
+(4 for a, $ for s): seconds for seventy signs. It therefore sees only the beginning and the end of a long password, less
+of each if there are many signs. The harder part counts, since more text around it makes no password easier. Importing
+this module loads the word lists.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MOST_WORK = 4 * SEEN_AT_ONCE**2  # tens of milliseconds
 
 
 def weakness(password: str, words: list[str], min_score: int) -> str | None:
-    """Return the pattern that covers most of a password below `min_score` (0 to 4), None for a good one.
+    """Return the longest pattern of a password that scores below `min_score` (0 to 4), None for a strong one.
 
-    The patterns are zxcvbn's; of its dictionaries, "passwords" stands for itself, and "own words" for what is made of
-    `words`, which are in lower case. `password` has no line breaks, over which zxcvbn's dates stumble.
+    Patterns are named as in zxcvbn, except "passwords" (its list of passwords) and "own words" (made of `words`, in
+    lower case). `password` must have no line breaks: zxcvbn's date matcher fails on them.
     """
     windows = {window(password), window(password[::-1])[::-1]}
     guesses = [zxcvbn(seen, user_inputs=words, max_length=SEEN_AT_ONCE) for seen in windows]
@@ -33,7 +33,7 @@ def weakness(password: str, words: list[str], min_score: int) -> str | None:
 
 
 def window(password: str) -> str:
-    """Return as much of the beginning as an estimate can bear."""
+    """Return the longest beginning (by halving) whose estimate stays within MOST_WORK."""
     size = SEEN_AT_ONCE
     while size > SEEN_AT_LEAST and readings(password[:size]) * size**2 > MOST_WORK:
         size //= 2
@@ -41,7 +41,7 @@ def window(password: str) -> str:
 
 
 def readings(text: str) -> int:
-    """Return in how many ways, at most, signs can be read as letters."""
+    """Return the maximum number of ways to read signs as letters."""
     return math.prod(max(1, sum(sign in text for sign in signs)) for signs in L33T_TABLE.values())
 
 
@@ -58,5 +58,5 @@ def pattern_of(matches: list[dict[str, Any]]) -> str:
 
 @cache
 def well_known() -> frozenset[str]:
-    """Return the passwords that zxcvbn carries, in lower case."""
+    """Return zxcvbn's list of common passwords, in lower case."""
     return frozenset(RANKED_DICTIONARIES["passwords"])

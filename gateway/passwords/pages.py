@@ -1,4 +1,4 @@
-"""/forgot-password, /reset-password, /invite and /me/password; and the hint while somebody types a new one."""
+"""/forgot-password, /reset-password, /invite, /me/password, and the hints while a new password is typed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.login.answers import Answers
 from gateway.login.outcome import SignedIn
 from gateway.model.account import MAX_IDENTIFIER, MAX_NAME
 from gateway.model.secret import Secret
-from gateway.passwords.changes import Dead, Overloaded, PasswordService, Set, TooOften, Unfit, WrongCurrent
+from gateway.passwords.changes import InvalidLink, Overloaded, PasswordService, Set, TooOften, Unfit, WrongCurrent
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.throttle.client import client_of
@@ -48,9 +48,9 @@ class PasswordPages:
         return self._page("passwords/forgot.html", request, sent="sent" in request.query, email="")
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """POST /forgot-password: `email`. The answer is the same for everybody.
+        """POST /forgot-password: `email`. The response doesn't disclose whether the account exists.
 
-        With `prefill`, the email was typed on the sign-in page, and is to be seen here first.
+        With `prefill`, only fill in the email that was typed on the sign-in page.
         """
         form = await read_form(request)
         if form.text("prefill"):
@@ -78,8 +78,8 @@ class PasswordPages:
 
     async def _show(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
         found = await self._service.look(purpose, request.match_info["token"], visit_of(request).now)
-        if isinstance(found, Dead):
-            return self._dead(request, purpose, found.state)
+        if isinstance(found, InvalidLink):
+            return self._invalid_link(request, purpose, found.state)
         return self._page(
             "passwords/set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem=""
         )
@@ -92,8 +92,8 @@ class PasswordPages:
                 return see_other(f"{self._url('login')}?{sign_in_query('password-set', email)}")
             case Unfit(why):
                 found = await self._service.look(purpose, token, now)
-                if isinstance(found, Dead):
-                    return self._dead(request, purpose, found.state)
+                if isinstance(found, InvalidLink):
+                    return self._invalid_link(request, purpose, found.state)
                 who = found[1].identifier
                 return self._page(
                     "passwords/set-password.html",
@@ -107,10 +107,10 @@ class PasswordPages:
                 return self._page(
                     "passwords/set-password.html", request, status=503, purpose=purpose.value, who="", problem="busy"
                 )
-            case Dead(state):
-                return self._dead(request, purpose, state)
+            case InvalidLink(state):
+                return self._invalid_link(request, purpose, state)
 
-    def _dead(self, request: web.Request, purpose: Purpose, state: LinkState | None) -> web.Response:
+    def _invalid_link(self, request: web.Request, purpose: Purpose, state: LinkState | None) -> web.Response:
         status = 404 if state is None else 410
         return self._page(
             "accounts/link-dead.html",
@@ -120,7 +120,7 @@ class PasswordPages:
             state=state.value if state else "unknown",
         )
 
-    # One's own.
+    # At /me/password.
 
     async def show_change(self, request: web.Request) -> web.StreamResponse:
         """GET /me/password"""
@@ -160,15 +160,15 @@ class PasswordPages:
                 )
 
     async def well_known(self, request: web.Request) -> web.StreamResponse:
-        """GET /.well-known/change-password (W3C): where password managers send people."""
+        """GET /.well-known/change-password (W3C): password managers open this URL."""
         return web.Response(status=302, headers={"Location": self._url("password")})
 
     async def not_there(self, request: web.Request) -> web.StreamResponse:
-        """The probe by which password managers tell whether unknown addresses are really not found."""
+        """The W3C probe by which password managers check that unknown URLs give 404."""
         raise web.HTTPNotFound
 
     async def hint(self, request: web.Request) -> web.StreamResponse:
-        """POST /_gateway/password-hint: `password`, `email`, `name`. Stores nothing, logs nothing, asks nobody else."""
+        """POST /_gateway/password-hint: `password`, `email`, `name`. Nothing is stored, logged or sent elsewhere."""
         form = await read_form(request)
         session = visit_of(request).signed_in
         person = Person(
@@ -184,7 +184,7 @@ class PasswordPages:
         return web.json_response({"is_good": verdict is None, "hint": self.words(verdict) if verdict else ""})
 
     def words(self, refusal: Refusal) -> str:
-        """Return the sentence for a refusal, as the pages say it."""
+        """Return the sentence of a refusal, in the pages' language."""
         return self._renderer.translate(refusal.sentence)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:

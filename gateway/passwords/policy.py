@@ -1,7 +1,7 @@
-"""The rules for a new password, pure: long enough, not known from breaches, not easy to guess, not the email.
+"""The rules for a new password, as a pure function: long enough, not breached, not easily guessed, not the email.
 
-There are no classes of characters and there is no rotation (NIST SP 800-63B §3.1.1.2). Length is counted in code
-points of the NFC form, which is also what is hashed. How easy a password is to guess is estimated in guesses.py.
+No required character classes, no rotation (NIST SP 800-63B §3.1.1.2). Length is counted in code points of the NFC
+form, which is also what is hashed. guesses.py estimates how easily a password is guessed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from gateway.model.sentence import Sentence
 
 MIN_CHARACTERS = 12
 MAX_BYTES = 4_096
-MIN_SCORE = 3  # of zxcvbn's 4: more than 10^8 guesses, so that a slow hash holds out
-MANY_CHARACTERS = 4  # an own word that is shorter says nothing
+MIN_SCORE = 3  # zxcvbn scores 0 to 4; 3 is more than 10^8 guesses, too many for a slow hash
+MANY_CHARACTERS = 4  # shorter own words are ignored
 BETWEEN_WORDS = " .-_@"
 WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose password it is to be: what somebody who knows them would try first."""
+    """The owner of the password: the words that an attacker would try first."""
 
     identifier: str
     name: str
@@ -32,7 +32,7 @@ class Person:
 
 
 class Refusal(Enum):
-    """Why a password is refused: a code for programs, and for people the reason and what would do."""
+    """Why a password is rejected: a code for programs, and a sentence with the reason and what to do."""
 
     def __init__(self, code: str, sentence: Sentence) -> None:
         self.code = code
@@ -82,15 +82,15 @@ REASONS = {
 
 
 def judge(password: str, person: Person) -> Refusal | None:
-    """Return why a password is refused, or None; the operator's breach lists are asked elsewhere (breaches.py)."""
-    from gateway.passwords import guesses  # 15 MB of word lists, only for workers in which a password is set
+    """Return why a password is rejected, or None. The operator's breach lists are checked by service.py."""
+    from gateway.passwords import guesses  # 15 MB of word lists, only in workers that set a password
 
-    if bytes_of(password) > MAX_BYTES:  # first, for what comes next takes the square of the length
+    if bytes_of(password) > MAX_BYTES:  # first, because normalising takes quadratic time
         return Refusal.LONG
     password = unicodedata.normalize("NFC", password)
     if len(password) < MIN_CHARACTERS:
         return Refusal.SHORT
-    # Both spellings: the sign-in refuses a longer one unread, and what NFC makes of a text may be longer or shorter.
+    # Checked again, because NFC can lengthen a text, and sign-in refuses longer ones unread.
     if bytes_of(password) > MAX_BYTES:
         return Refusal.LONG
     if not is_typable(password):
@@ -111,28 +111,28 @@ def bytes_of(text: str) -> int:
 
 
 def is_typable(password: str) -> bool:
-    """Whether a form can send it: no control characters, no half characters, nothing that stands for broken text."""
+    """Whether a form can send it: no control characters, surrogates or U+FFFD."""
     return not any(unicodedata.category(c) in ("Cc", "Cs") or c == "\ufffd" for c in password)
 
 
 def is_email(password: str, identifier: str) -> bool:
-    """Whether a password is little more than the email: all of it, or the part before the @ over and over."""
+    """Whether a password is little more than the email: all of it, or its local part repeated."""
     password, identifier = password.casefold(), unicodedata.normalize("NFC", identifier).strip().casefold()
     local, at, _ = identifier.partition("@")
-    if not local or not at:  # while an email is being typed, any few letters may stand there
+    if not local or not at:  # an email that is still being typed
         return False
     rest = password.replace(identifier, "").replace(local, "") if len(local) >= MANY_CHARACTERS else password
     return (identifier in password and len(password) - len(identifier) < MIN_CHARACTERS) or len(rest) < MANY_CHARACTERS
 
 
 def is_made_of(password: str, words: list[str]) -> bool:
-    """Whether own words, and a year or less, are all there is. Of three words zxcvbn makes too much."""
+    """Whether a password has at most four characters besides own words. zxcvbn overrates three words."""
     password = password.lower()
     return any(left_of(text, words) <= MANY_CHARACTERS for text in (password, password[::-1]))
 
 
 def left_of(text: str, words: list[str]) -> int:
-    """Return how many characters are neither in one of the words nor between them."""
+    """Return the number of characters outside the words, without separators."""
     left = text
     for word in sorted(words, key=len, reverse=True):
         left = left.replace(word, " ")
@@ -140,7 +140,7 @@ def left_of(text: str, words: list[str]) -> int:
 
 
 def own_words(person: Person) -> list[str]:
-    """Return the words of a person, in lower case: each whole, its parts, and all of its parts together."""
+    """Return a person's words in lower case: each text whole, its parts, and its parts joined."""
     words: dict[str, None] = {}
     for text in (person.identifier, person.name, person.tenant, person.product):
         parts = WORD.findall(unicodedata.normalize("NFC", text).lower())

@@ -1,4 +1,4 @@
-"""Where people set a password: forgotten, invited, or their own."""
+"""Routes of pages that set a password."""
 
 from __future__ import annotations
 

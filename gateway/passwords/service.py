@@ -1,4 +1,4 @@
-"""Asks everything that may refuse a new password, in the order of what it costs."""
+"""Checks a new password against policy, breach list and range API, cheapest first."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from gateway.throttle.turns import Tell, Turns, tell_nobody
 
 log = get_logger("passwords")
 
-MAX_WAITING = 64  # a judgement takes some milliseconds: the last one waits for less than a second
+MAX_WAITING = 64  # a check takes some milliseconds, so the last one waits less than a second
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`refusal` is None for a good password. `is_api_silent`: the range API was to be asked and did not answer."""
+    """`refusal` is None for an accepted password. `is_api_silent`: the range API did not answer."""
 
     refusal: Refusal | None
     is_api_silent: bool = False
 
 
 class Lists(Protocol):
-    """Where breached passwords are listed, as in the settings' section `passwords`; "" where there is none."""
+    """The breach lists of the settings' section `passwords`; "" for none."""
 
     @property
     def breach_list(self) -> str: ...
@@ -40,26 +40,26 @@ class Lists(Protocol):
 
 
 def checker_of(lists: Lists, refused: Tell = tell_nobody) -> PasswordChecker:
-    """Return what judges new passwords under these settings. Raises NoBreachList if the list has gone meanwhile."""
+    """Construct the checker for these settings. Raises NoBreachList if the list's file is missing."""
     api = BreachAPI(lists.breach_api) if lists.breach_api else None
     return PasswordChecker(open_list(lists.breach_list), api, refused)
 
 
 class PasswordChecker:
-    """`breaches` is the operator's list, `api` the range API, each where there is one.
+    """`breaches` is the operator's list, `api` the range API.
 
-    `refused` is told of each client that gets no turn. Clients are those of `client_of`; "" is this machine's shell.
+    `refused` is called for each client that gets no turn. Clients are those of `client_of`; "" is the local shell.
     """
 
     def __init__(self, breaches: BreachList | None, api: BreachAPI | None, refused: Tell = tell_nobody) -> None:
         self._breaches = breaches
         self._api = api
         self._turns = Turns(Shares(1, MAX_WAITING, reserve=0), refused)
-        # A thread of its own: an estimate takes milliseconds, and a list lies on a disk.
+        # A thread, because an estimate takes milliseconds and a list is on disk.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")
 
     async def check(self, password: Secret[str], person: Person, client: str = "") -> Judgement:
-        """Judge a password by everything there is; a range API that does not answer stops nobody."""
+        """Check a password by all means. It is accepted if the range API does not answer."""
         refusal = await self.check_here(password, person, client)
         if refusal is not None or self._api is None:
             return Judgement(refusal)
@@ -67,7 +67,7 @@ class PasswordChecker:
         return Judgement(Refusal.BREACHED if is_breached else None, is_api_silent=is_breached is None)
 
     async def check_here(self, password: Secret[str], person: Person, client: str = "") -> Refusal | None:
-        """The same without asking anybody outside this machine: for the hint while somebody types."""
+        """Check a password without the range API, for hints while it is typed."""
         async with self._turns.turn(client) as is_ours:
             if not is_ours:
                 return Refusal.BUSY

@@ -1,1 +1,1 @@
-"""Sessions: their rows, the lookup of every request, and sign-ins in progress."""
+"""Sessions: rows, the lookup of every request, and sign-in attempts."""

@@ -1,7 +1,7 @@
-"""An attempt: a sign-in in progress. It holds proofs and is worth nothing for anything but signing in.
+"""Sign-in attempts: the proofs given so far. An attempt gives no access to anything else.
 
-Its cookie is 256 random bits, stored as SHA-256, and lives for 15 minutes in one browser. Several tabs share it; where
-each of them wants to go travels in its own forms.
+Its cookie is 256 random bits, stored as SHA-256, valid for 15 minutes. Tabs of a browser share it; each tab keeps its
+target in its own forms.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A live attempt; `account` is the id of the account whose password was right."""
+    """A live attempt; `account` is the id of the account that gave the first proof."""
 
     id: str
     account: str
@@ -45,7 +45,7 @@ class Attempt:
 
 
 async def begin(tx: Transaction, account: str, proofs: Sequence[Proof], now: int) -> tuple[Attempt, Secret[str]]:
-    """Return a new attempt and the value of its cookie."""
+    """Add an attempt. Returns it with the value of its cookie."""
     token = new_token()
     attempt = Attempt(new_id("att"), account, tuple(proofs))
     await tx.execute(
@@ -61,7 +61,7 @@ async def begin(tx: Transaction, account: str, proofs: Sequence[Proof], now: int
 
 
 async def find(tx: Transaction, key: bytes | None, now: int) -> Attempt | None:
-    """Return the live attempt of a cookie's SHA-256."""
+    """Return the live attempt whose cookie has this SHA-256."""
     if key is None:
         return None
     query = select(attempts.c.id, attempts.c.account, attempts.c.proofs).where(
@@ -72,9 +72,9 @@ async def find(tx: Transaction, key: bytes | None, now: int) -> Attempt | None:
 
 
 async def furthest(tx: Transaction, account: str, now: int) -> Attempt | None:
-    """Return the live attempt of an account that has proved most, the newest of several.
+    """Return an account's live attempt with the most proofs, and of these the newest.
 
-    Who knows the password only may begin ever newer ones.
+    Not simply the newest: an attacker who only knows the password can always begin a newer one.
     """
     query = select(attempts.c.id, attempts.c.account, attempts.c.proofs).where(
         attempts.c.account == account, attempts.c.ended_at.is_(None), attempts.c.started_at > now - LIFE_SECONDS
@@ -92,13 +92,13 @@ async def is_live(tx: Transaction, attempt: str, now: int) -> bool:
 
 
 async def add_proofs(tx: Transaction, attempt: str, proofs: Sequence[Proof]) -> bool:
-    """Return whether the attempt was still open."""
+    """Replace the proofs. Returns whether the attempt was still open."""
     statement = update(attempts).where(attempts.c.id == attempt, attempts.c.ended_at.is_(None))
     return (await tx.execute(statement.values(proofs=write_proofs(proofs)))).rowcount == 1
 
 
 async def end(tx: Transaction, attempt: str, now: int) -> bool:
-    """Return whether it was open: of any number of equal requests, one ends it."""
+    """End an attempt. Of concurrent requests, exactly one gets True."""
     statement = update(attempts).where(attempts.c.id == attempt, attempts.c.ended_at.is_(None))
     return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
 
@@ -110,7 +110,7 @@ async def end_key(tx: Transaction, key: bytes | None, now: int) -> None:
 
 
 async def end_all(tx: Transaction, account: str, now: int) -> int:
-    """What was proved counts no more: the password was changed, or the account may not sign in. Returns how many."""
+    """End all attempts of an account, because its password was changed or it was disabled. Returns how many."""
     statement = update(attempts).where(attempts.c.account == account, attempts.c.ended_at.is_(None))
     return (await tx.execute(statement.values(ended_at=now))).rowcount
 

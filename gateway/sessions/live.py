@@ -1,16 +1,12 @@
-"""The session behind a cookie, as it is at this very moment.
+"""Finds the session of a cookie for every request, never a stale one: a revocation takes effect on the next request.
 
-Right before fast: a session that was ended, by whomever, is not found by the next request on any worker. What
-differs between the two stores is only how that is known.
+SQLite: every worker caches the sessions that it found, and clears the cache when another process announces a change
+(store.generation), which costs a comparison of eight bytes per request. It reads the generation before the database,
+so that no cached session is older than its generation. Once a second it also asks the database for changes
+(`PRAGMA data_version`), to notice a writer that crashed between commit and announcement, or another program.
 
-On SQLite every worker remembers the sessions that it found, and forgets them all as soon as anything was
-announced (store.generation): one comparison of eight bytes a request. It looks at the generation before it asks
-the database, so what it remembers is never older than the generation it remembers it under. Once a second it
-also asks the database itself whether anybody else has written (`PRAGMA data_version`): that catches a writer
-that died between its commit and its announcement, and one who used another program.
-
-On PostgreSQL every request asks the database, one indexed read. Other machines may write there, and a
-notification can arrive after the next request; only asking is exact.
+PostgreSQL: every request queries the database, with one indexed read. Other machines may write there, and a
+notification could arrive after the next request.
 """
 
 from __future__ import annotations
@@ -36,12 +32,12 @@ if TYPE_CHECKING:
     import asyncpg
 
 MAX_REMEMBERED = 50_000
-# Readers wait only while somebody repairs the database after a crash; then the whole worker waits with them.
+# SQLite readers wait only during recovery after a crash, and that blocks the whole worker.
 BUSY_SECONDS = 0.1
-ASK_SECONDS = 2.0  # for a connection and its answer
+ASK_SECONDS = 2.0  # for connecting and the query together
 POOL_SIZE = 8
 
-# The same statement on both, but for the mark of its one parameter.
+# The braces take the placeholder of each engine.
 QUERY = """
 SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
        a.enrolled
@@ -54,7 +50,7 @@ CanAsk = Callable[[Factor], bool]
 
 
 class Pending(Enum):
-    """What `find` says where only `fetch` can tell."""
+    """The result of `find` if only `fetch` can answer."""
 
     ASK = "ask the database"
 
@@ -62,36 +58,36 @@ class Pending(Enum):
 class Lookup(Protocol):
     """Finds live sessions by the SHA-256 of their cookie. `now` is UTC seconds.
 
-    Raises StoreUnavailable whenever it can't be sure. `is_use=False` looks without counting as a request.
+    Raises StoreUnavailable whenever it can't be sure. `is_use=False` does not count as a use of the session.
     """
 
     async def start(self) -> None: ...
     def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending | None: ...
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None: ...
     async def flush(self, store: Store) -> None:
-        """Write when sessions were last used. Called about once a minute, so that no request has to."""
+        """Store when sessions were last used. Called about once a minute, so that requests need not write."""
 
     def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
-        """Whether a session has been idle for too long, or is too old, as far as this worker knows. Asks nobody."""
+        """Whether a session has reached its idle or absolute limit, as far as this worker knows. No query."""
 
     def adopt(self, owners: frozenset[str]) -> None:
-        """The list of owners is another one from now on."""
+        """Replace the list of owners, after a reload of the settings."""
 
     async def close(self) -> None: ...
 
 
 class Seen:
-    """When each session was last used, as far as this worker knows and the store may not yet."""
+    """Times of last use that this worker has not stored yet."""
 
     __slots__ = ("_times", "_written", "lifetimes")
 
     def __init__(self, lifetimes: Lifetimes) -> None:
         self.lifetimes = lifetimes
         self._times: dict[bytes, int] = {}
-        self._written: dict[bytes, int] = {}  # what the last flush took: a remembered Session may be older
+        self._written: dict[bytes, int] = {}  # the last flush: newer than `seen_at` of a cached Session
 
     def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
-        """Return `session` unless it has expired, and note its use."""
+        """Return `session` unless it has expired; record its use."""
         if now >= session.alive_until and self.has_expired(key, session, now):
             return None
         if is_use:
@@ -110,7 +106,7 @@ class Seen:
         try:
             async with store.transaction(announce=False) as tx:
                 await rows.touch(tx, times)
-        except BaseException:  # also when this is cancelled: the next flush then writes them
+        except BaseException:  # on cancellation too, so that the next flush writes them
             self._times = times | self._times
             raise
 
@@ -120,8 +116,8 @@ def open_lookup(
 ) -> Lookup:
     """Return the lookup for the store at `store_url`; `owners` are normalised identifiers.
 
-    `can_ask` says whether this version has a page for a factor. Where a session lacks one that only a newer version
-    knows (on another machine, during an upgrade), the answer is the same as without a store: nobody is let past.
+    `can_ask` tells whether this version has a page for a factor. If a session lacks a factor that only a newer version
+    knows (another machine, during an upgrade), the lookup raises StoreUnavailable, so nobody passes without it.
     """
     match locate(store_url):
         case SQLite() as location:
@@ -131,7 +127,7 @@ def open_lookup(
 
 
 class SQLiteLookup:
-    """Sessions from a private read-only connection, remembered while nothing changes."""
+    """Queries a private read-only connection, and caches sessions until something changes."""
 
     def __init__(self, location: SQLite, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
         self._location = location
@@ -180,7 +176,7 @@ class SQLiteLookup:
             self._generation = None
 
     def _catch_up(self, generation: Generation, now: int) -> None:
-        """Forget everything if anything has changed. The generation is read before the database is."""
+        """Clear the cache if anything has changed. Reads the generation before the database."""
         if now != self._checked_at:
             self._ask_for_changes(generation)
             self._checked_at = now
@@ -190,7 +186,7 @@ class SQLiteLookup:
             self._known.clear()
 
     def _ask_for_changes(self, generation: Generation) -> None:
-        """Once a second: see what was changed and not announced, and that the files are still the same."""
+        """Once a second: notice unannounced changes, and files that were replaced."""
         with self._asking():
             generation.follow()
             if self._location.identity() != self._file:
@@ -215,14 +211,14 @@ class SQLiteLookup:
 
     def _connect(self) -> sqlite3.Connection:
         self._file = self._location.identity()
-        # Read-only, and without transactions of its own: a read that stayed open would see yesterday for ever.
+        # Without implicit transactions: one that stayed open would keep reading an old snapshot.
         self._connection = sqlite3.connect(
             self._location.read_only_uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS
         )
         return self._connection
 
     def _disconnect(self) -> None:
-        """What was remembered goes with the connection: `data_version` means nothing to another one."""
+        """Close, and clear the cache: `data_version` is only meaningful within one connection."""
         self._known.clear()
         self._version = -1
         if self._connection is not None:
@@ -231,7 +227,7 @@ class SQLiteLookup:
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
-        """Whatever goes wrong, say that the store is away, and try again from the beginning next time."""
+        """Translate errors to StoreUnavailable, and reconnect next time."""
         try:
             with broken_store():
                 yield
@@ -242,7 +238,7 @@ class SQLiteLookup:
 
 
 class PostgreSQLLookup:
-    """Sessions from the database, asked for each request through a few connections of its own."""
+    """Queries the database on each request, through a small pool of its own."""
 
     def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
         self._location = location
@@ -252,8 +248,8 @@ class PostgreSQLLookup:
         self._pool: asyncpg.Pool | None = None
 
     async def start(self) -> None:
-        """Connections are made when first needed, so that a worker can start while the database is away."""
-        import asyncpg  # only here, so that who runs on SQLite does not carry it
+        """Open the pool without a connection, so that a worker can start while the database is down."""
+        import asyncpg  # not loaded on SQLite
 
         self._pool = await asyncpg.create_pool(self._location.dsn, min_size=0, max_size=POOL_SIZE)
 

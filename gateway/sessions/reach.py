@@ -1,4 +1,4 @@
-"""How many people and signed-in devices an action reaches, said before it is done."""
+"""Counts the people and sessions that an action would affect, for its confirmation page."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gateway.store import Store, Transaction
 from gateway.store.schema import accounts, sessions
 from gateway.wire.networks import Network, is_within
 
-ADDRESSES_AT_ONCE = 500  # are compared before others get their turn on the loop
+ADDRESSES_AT_ONCE = 500  # compared before yielding to the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`sessions` are those that are live, as far as the last use is written."""
+    """`sessions` counts live ones, by the stored time of last use."""
 
     people: int
     sessions: int
@@ -27,27 +27,27 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Reaches:
-    """Counts what is reached. `owners` are normalised identifiers; their sessions live shorter."""
+    """`owners` are normalised identifiers; their sessions have shorter lifetimes."""
 
     store: Store
     owners: frozenset[str]
     lifetimes: Lifetimes
 
     async def of_account(self, account_id: str, now: int, *, but: str = "") -> Reach:
-        """Count one person, and their sessions without the one with the id `but`."""
+        """Count a person's sessions, except the one with the id `but`."""
         async with self.store.reading() as tx:
             mine = (sessions.c.account == account_id, sessions.c.id != but)
             return Reach(1, await self._count(tx, now, *mine))
 
     async def of_tenant(self, tenant: str, now: int, *, but: str = "") -> Reach:
-        """Count the people of a tenant who may sign in, and their sessions without the one with the id `but`."""
+        """Count a tenant's active people, and their sessions except the one with the id `but`."""
         async with self.store.reading() as tx:
             people = select(func.count()).where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value)
             count = (await tx.execute(people)).scalar_one()
             return Reach(count, await self._count(tx, now, accounts.c.tenant == tenant, sessions.c.id != but))
 
     async def of_network(self, network: Network, now: int) -> Reach:
-        """Count who is signed in from a network."""
+        """Count the people who are signed in from a network, and their sessions there."""
         query = (
             select(sessions.c.address, sessions.c.account, func.count())
             .join(accounts, accounts.c.id == sessions.c.account)

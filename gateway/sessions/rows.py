@@ -1,4 +1,4 @@
-"""Sessions in the store. A session's cookie is never there, only its SHA-256."""
+"""Statements on sessions. Only the SHA-256 of a session's cookie is stored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from gateway.throttle.limits import address_bucket
 from gateway.web.user_agents import label, label_all
 
 forgotten_devices = Table(
-    "forgotten_devices",  # devices that were revoked: no session of before makes one of them known
+    "forgotten_devices",  # revoked devices: sessions before `at` don't make them known
     metadata,
     Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
     Column("device", String(64), primary_key=True),
@@ -48,13 +48,13 @@ forgotten_devices = Table(
 MAX_USER_AGENT = 512
 DAY = 86_400
 KNOWN_SECONDS = 90 * DAY
-MAX_DEVICES = 200  # looked at to tell a known one from a new one
-EXPECTED = {Factor.BACKUP_CODE: (Factor.TOTP,)}  # what proofs count as that don't say so: versions to 0.2 wrote none
+MAX_DEVICES = 200  # sessions, newest first
+EXPECTED = {Factor.BACKUP_CODE: (Factor.TOTP,)}  # for proofs stored without it, by versions up to 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as it is shown to people and operators."""
+    """A session for lists. Times are UTC seconds."""
 
     id: str
     account: str
@@ -110,9 +110,9 @@ async def add(
 
 
 async def renew(tx: Transaction, session_id: str, old_key: bytes | None, proofs: Sequence[Proof]) -> Secret[str] | None:
-    """Give a session another cookie, which is returned, and more proofs; the old cookie is dead.
+    """Replace a session's cookie and proofs. Returns the new cookie; the old one stops working.
 
-    Returns None if the session has ended, or goes on under another cookie than `old_key`'s.
+    Returns None if the session has ended, or has another cookie than `old_key`'s by now.
     """
     token = new_token()
     statement = update(sessions).where(
@@ -123,15 +123,15 @@ async def renew(tx: Transaction, session_id: str, old_key: bytes | None, proofs:
 
 
 async def is_open(tx: Transaction, session_id: str) -> bool:
-    """Whether nobody has ended it. It may have expired."""
+    """Whether the session was not ended. It may have expired."""
     query = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
     return (await tx.execute(query)).one_or_none() is not None
 
 
 async def is_known_device(tx: Transaction, account_id: str, address: str, user_agent: str, now: int) -> bool:
-    """Whether the account has signed in from this address and browser: within 90 days, and since it was revoked.
+    """Whether the account signed in from this address and browser in the last 90 days, and since its revocation.
 
-    Whoever holds a device that was revoked is treated as a stranger, and told about.
+    A revoked device gets the limits of strangers, and its next sign-in sends a new-device mail.
     """
     device = device_key(address, user_agent)
     of_account = forgotten_devices.c.account == account_id
@@ -142,7 +142,7 @@ async def is_known_device(tx: Transaction, account_id: str, address: str, user_a
 
 
 async def list_devices(tx: Transaction, account_id: str, since: int) -> list[tuple[str, str]]:
-    """Return id and device of the latest sessions that began since then, open or not."""
+    """Return id and device of the latest sessions since a time, open or ended."""
     query = select(sessions.c.id, sessions.c.address, sessions.c.user_agent)
     query = query.where(sessions.c.account == account_id, sessions.c.started_at >= since)
     found = (await tx.execute(query.order_by(sessions.c.started_at.desc()).limit(MAX_DEVICES))).all()
@@ -151,13 +151,13 @@ async def list_devices(tx: Transaction, account_id: str, since: int) -> list[tup
 
 
 async def forget_device(tx: Transaction, account_id: str, device: str, now: int) -> None:
-    """The device was revoked: no session that began until now makes it a known one."""
+    """Mark a device as revoked: sessions up to now no longer make it known."""
     statement = upsert(tx, forgotten_devices).values(account=account_id, device=device, at=now)
     await tx.execute(statement.on_conflict_do_update(index_elements=["account", "device"], set_={"at": now}))
 
 
 async def forget_devices(tx: Transaction, account_id: str, now: int, but: str | None = None) -> None:
-    """Every device of an account was revoked, but for that of the session with the id `but`."""
+    """Mark all devices of an account as revoked, except that of the session with the id `but`."""
     latest = await list_devices(tx, account_id, now - KNOWN_SECONDS)
     kept = {device for session, device in latest if session == but}
     for device in sorted({device for _, device in latest} - kept):
@@ -165,20 +165,17 @@ async def forget_devices(tx: Transaction, account_id: str, now: int, but: str | 
 
 
 def device_key(address: str, user_agent: str) -> str:
-    """Return what stands for a browser at an address (a /64 of IPv6 is one), in 64 characters."""
+    """Return a device's key: the SHA-256, in hex, of client address (IPv6: its /64) and browser name."""
     return sha256(f"{address_bucket(address)}|{label(user_agent)}".encode()).hexdigest()
 
 
 def in_order(query: Select[tuple[str]]) -> Select[tuple[str]]:
-    """Lock rows in the order in which `touch` takes them.
-
-    On PostgreSQL, two that lock the same rows in different orders would wait for each other.
-    """
+    """Lock rows in the order of `touch`, so that two transactions can't deadlock on PostgreSQL."""
     return query.order_by(sessions.c.token_key).with_for_update(of=sessions)
 
 
 async def last_proofs(tx: Transaction, account_id: str) -> dict[Factor, int]:
-    """Return when each factor was proved last, on whatever device of the account, in UTC seconds."""
+    """Return the last proof of each factor on any device of the account, in UTC seconds."""
     query = select(sessions.c.proofs).where(sessions.c.account == account_id).order_by(sessions.c.started_at.desc())
     found: dict[Factor, int] = {}
     for written in (await tx.execute(query.limit(MAX_DEVICES))).scalars():
@@ -188,7 +185,7 @@ async def last_proofs(tx: Transaction, account_id: str) -> dict[Factor, int]:
 
 
 async def end(tx: Transaction, session_id: str, now: int) -> bool:
-    """Return whether it was open."""
+    """End a session. Returns whether it was open."""
     statement = update(sessions).where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
     return (await tx.execute(statement.values(ended_at=now))).rowcount == 1
 
@@ -217,19 +214,19 @@ async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
 
 
 async def account_of_key(tx: Transaction, token_key: bytes) -> str | None:
-    """Return whose session a cookie named, also if it has ended."""
+    """Return the account of a cookie's session, even if that has ended."""
     query = select(sessions.c.account).where(sessions.c.token_key == token_key)
     return (await tx.execute(query)).scalar_one_or_none()
 
 
 async def account_of_unended(tx: Transaction, token_key: bytes) -> str | None:
-    """Return whose session a cookie names, if nobody has ended it; it may have expired."""
+    """Return the account of a cookie's session, if that was not ended. It may have expired."""
     query = select(sessions.c.account).where(sessions.c.token_key == token_key, sessions.c.ended_at.is_(None))
     return (await tx.execute(query)).scalar_one_or_none()
 
 
 async def find_unended(tx: Transaction, token_key: bytes) -> tuple[str, int, int] | None:
-    """Return account, beginning and last use of a cookie's session, if nobody has ended it; it may have expired."""
+    """Return account, start and last use of a cookie's session, if it was not ended. It may have expired."""
     query = select(sessions.c.account, sessions.c.started_at, sessions.c.seen_at).where(
         sessions.c.token_key == token_key, sessions.c.ended_at.is_(None)
     )
@@ -238,13 +235,13 @@ async def find_unended(tx: Transaction, token_key: bytes) -> tuple[str, int, int
 
 
 async def newest(tx: Transaction) -> int | None:
-    """Return when a session was last opened or used, as far as that is written."""
+    """Return the latest stored use of any session, in UTC seconds."""
     seen_at: int | None = (await tx.execute(select(func.max(sessions.c.seen_at)))).scalar_one()
     return seen_at
 
 
 async def count_live(tx: Transaction, owners: frozenset[str], lifetimes: Lifetimes, now: int) -> tuple[int, int]:
-    """Return how many sessions of members and of owners are live, as far as the last use is written."""
+    """Count the live sessions of members and of owners, by the stored time of last use."""
     is_owner = accounts.c.identifier.in_(sorted(owners))
     query = select(
         func.count().filter(~is_owner, *still_within(lifetimes.members, now)),
@@ -262,7 +259,7 @@ def still_within(lifetime: Lifetime, now: int) -> tuple[ColumnElement[bool], Col
 
 
 async def list_open(tx: Transaction, account_id: str | None = None, limit: int | None = None) -> list[SessionRow]:
-    """Return the sessions that nobody has ended, the latest first. Some may have expired by now."""
+    """Return the sessions that were not ended, latest use first. Some may have expired."""
     query = (
         select(*COLUMNS)
         .join(accounts, accounts.c.id == sessions.c.account)
@@ -275,7 +272,7 @@ async def list_open(tx: Transaction, account_id: str | None = None, limit: int |
 
 
 async def find_open(tx: Transaction, session_id: str, account_id: str | None = None) -> SessionRow | None:
-    """Return a session that nobody has ended; of this account, if one is given."""
+    """Return a session that was not ended, and belongs to `account_id` if given."""
     query = find_query(session_id).where(sessions.c.ended_at.is_(None))
     if account_id is not None:
         query = query.where(sessions.c.account == account_id)
@@ -284,7 +281,7 @@ async def find_open(tx: Transaction, session_id: str, account_id: str | None = N
 
 
 async def find_any(tx: Transaction, session_id: str) -> SessionRow | None:
-    """Return a session, whatever has become of it."""
+    """Return a session, open or ended."""
     row = (await tx.execute(find_query(session_id))).one_or_none()
     return read(row) if row else None
 
@@ -307,7 +304,7 @@ def read(row: Row[*tuple[Any, ...]]) -> SessionRow:
 
 
 async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
-    """Note when sessions were last used, by their cookie's SHA-256; what is stored never goes back."""
+    """Store times of last use, by the SHA-256 of the cookie. An earlier time never replaces a later one."""
     if not seen:
         return
     statement = (
@@ -323,7 +320,7 @@ def write_proofs(proofs: Sequence[Proof]) -> str:
 
 
 def write_proof(proof: Proof) -> list[str | int]:
-    """Return name and time, and what it counts as, where that is not to be expected: others may read pairs only."""
+    """Return name, time, and what it counts as unless EXPECTED, because older versions only read pairs."""
     is_expected = proof.counts_as == EXPECTED.get(proof.factor, ())
     return [proof.factor, proof.at, *(() if is_expected else proof.counts_as)]
 
@@ -338,7 +335,7 @@ def read_proof(name: str, at: int, *counts_as: str) -> Proof:
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
-    """A session that is over still tells a known device from a new one, for as long as devices are known."""
+    """Ended sessions are kept for KNOWN_SECONDS: they show which devices are known."""
     is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest.session - DAY)
     return and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over)
 

@@ -1,1 +1,1 @@
-"""Signing up."""
+"""Sign-up."""

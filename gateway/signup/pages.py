@@ -1,4 +1,4 @@
-"""/signup: the form, the answer that is the same for everybody, and the link that confirms the email."""
+"""/signup: the form, a response that doesn't disclose accounts, and the mailed confirmation link."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gateway.signup.service import (
     Asked,
     BadField,
     Confirmed,
-    NotTheirs,
     Overloaded,
     SignupService,
     TooManySignups,
     UnfitPassword,
+    WrongPassword,
 )
 from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other, sign_in_query
@@ -70,11 +70,11 @@ class SignupPages:
                 return self._form(request, name, email, wish=wish, status=503, field="busy")
 
     async def show_confirm(self, request: web.Request) -> web.StreamResponse:
-        """GET /signup/{token}: asks for the password that was chosen."""
+        """GET /signup/{token}: ask for the chosen password."""
         found = await self._service.look(request.match_info["token"], visit_of(request).now)
         if isinstance(found, MailedLink):
             return self._page("signup/signup-confirm.html", request, who=found.identifier, problem="")
-        return self._dead(request, found.value if found else "unknown")
+        return self._invalid_link(request, found.value if found else "unknown")
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
         """POST /signup/{token}: `password`."""
@@ -84,7 +84,7 @@ class SignupPages:
             case Confirmed(email):
                 target = self._answers.wish_of_query(request).target
                 return see_other(f"{self._url('login')}?{sign_in_query('confirmed', email, target)}")
-            case NotTheirs(link, until):
+            case WrongPassword(link, until):
                 status, problem = (422, "wrong") if until is None else (429, "locked")
                 wait, who = seconds_until(until or now, now), link.identifier
                 return self._page(
@@ -93,11 +93,11 @@ class SignupPages:
             case Overloaded():
                 return self._page("signup/signup-confirm.html", request, status=503, who="", problem="busy")
             case LinkState() as state:
-                return self._dead(request, state.value)
+                return self._invalid_link(request, state.value)
             case None:
-                return self._dead(request, "unknown")
+                return self._invalid_link(request, "unknown")
 
-    def _dead(self, request: web.Request, state: str) -> web.Response:
+    def _invalid_link(self, request: web.Request, state: str) -> web.Response:
         status = 404 if state == "unknown" else 410
         return self._page("accounts/link-dead.html", request, status=status, purpose="signup", state=state)
 
@@ -121,9 +121,9 @@ class SignupPages:
 
 
 def spelling_of(email: str) -> str:
-    """Return what an email becomes, to be shown before it is used; "" where that is what was typed."""
+    """Return the normalised email if it differs from what was typed and must be confirmed, otherwise ""."""
     try:
         identifier = normalise_identifier(email)
-    except Unacceptable:  # which is said further on
+    except Unacceptable:  # SignupService reports it
         return ""
     return identifier if is_respelled(email, identifier) else ""

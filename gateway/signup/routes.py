@@ -1,4 +1,4 @@
-"""Where people sign up. Without signup these addresses are the application's, which may have its own."""
+"""Routes of sign-up. If it is off, these paths belong to the application, which may have its own sign-up."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Signing up by oneself: off, open, or for the email domains that belong to a tenant.
+"""Self-service sign-up: off, open, or limited to email domains of tenants.
 
-Nothing can be used before the email is confirmed: name, tenant and password hash wait sealed in the link's row. It is
-confirmed with the password that was chosen, because anybody can sign up with the email of somebody else, who would
-only have to press a button to let them in. Whether an email has an account already is said to that email only; here it
-takes the same answer and the same work.
+No account exists before the email is confirmed: name, tenant and password hash are sealed in the link's row. Confirming
+needs the chosen password, because a stranger can sign up with another person's email, who would otherwise let the
+stranger in with one click. Only a mail to the email itself says that it has an account already; the page gives the same
+response after the same work.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ NOT_HERE = Sentence(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whatever is true of this email, its owner has a mail about it."""
+    """The request was accepted, whether or not the email can sign up. Its owner gets a mail."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadField:
-    """`field` can't be taken; `why` says what would do."""
+    """The value of `field` is not acceptable; `why` says what is."""
 
     field: str
     why: Sentence
@@ -68,12 +68,12 @@ class TooManySignups:
 
 @dataclass(frozen=True, slots=True)
 class Overloaded:
-    """Too many passwords are being hashed; nothing was done."""
+    """The password hashing queue is full; nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
-class NotTheirs:
-    """The password is not the one that was chosen with this link; until `locked_until` none is even compared."""
+class WrongPassword:
+    """Not the password chosen for this link. `locked_until` is the end of a lockout, in UTC seconds."""
 
     link: MailedLink
     locked_until: int | None = None
@@ -81,13 +81,13 @@ class NotTheirs:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The account is there; its password signs in with `email`."""
+    """The account is created; `email` is its identifier."""
 
     email: str
 
 
 class SignupService:
-    """`confirm_address` is the whole address of the link, up to its token; `login_address` that of the sign-in page."""
+    """`confirm_address` is the URL of links, to be followed by the token; `login_address` that of the sign-in page."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class SignupService:
         self._login_address = login_address
 
     def tenant_of(self, identifier: str) -> str | None:
-        """Return the tenant that an email may sign up for, None if it may not."""
+        """Return the tenant that an email may sign up for by the settings, or None."""
         match self._settings.mode:
             case "open":
                 return self._settings.tenant
@@ -125,7 +125,7 @@ class SignupService:
                 return None
 
     async def _find_tenant(self, identifier: str) -> str | None:
-        """Return the tenant that an email may sign up for, unless another one claims the email's domain."""
+        """Return tenant_of, or None if another tenant claims the email's domain."""
         tenant = self.tenant_of(identifier)
         if tenant is None:
             return None
@@ -146,7 +146,7 @@ class SignupService:
         tenant = await self._find_tenant(identifier)
         if tenant is None:
             return BadField("email", NOT_HERE)
-        # Before anything that takes long: who asks all the time would else keep those waiting who sign in.
+        # Limited before the expensive steps, or a flood of sign-ups would slow down sign-ins.
         from_here = f"signup:|{address_bucket(inbound.address)}"
         async with self._store.transaction(announce=False) as tx:
             reserved = await limits.reserve(tx, from_here, FROM_ADDRESS, now)
@@ -173,19 +173,19 @@ class SignupService:
             token = await links.issue(
                 tx, self._sealer, Purpose.SIGNUP, account=None, identifier=identifier, now=now, content=waiting
             )
-            link = f"{self._confirm_address}{token.reveal()}{way_along(target)}"
+            link = f"{self._confirm_address}{token.reveal()}{return_query(target)}"
             if known is not None:
                 await self._outbox.post(
                     tx, "account_exists", identifier, account=None, now=now, name=known.name, link=self._login_address
                 )
-            elif identifier in self._owners:  # an owner is added in the shell alone, and nobody learns who is one
+            elif identifier in self._owners:  # owners are added in the shell; not disclosed
                 await self._outbox.pretend(tx, "signup_confirm", now=now, name=name, link=link)
             else:
                 await self._outbox.post(tx, "signup_confirm", identifier, account=None, now=now, name=name, link=link)
         return Asked()
 
     async def look(self, token: str, now: int) -> MailedLink | LinkState | None:
-        """Return a good link, or what has become of it. Changes nothing."""
+        """Return a valid link, its state if it is invalid, or None if it is unknown. Read-only."""
         async with self._store.reading() as tx:
             link = await links.find(tx, self._sealer, Purpose.SIGNUP, token)
         if link is None:
@@ -195,8 +195,8 @@ class SignupService:
 
     async def confirm(
         self, token: str, password: Secret[str], inbound: Inbound, now: int
-    ) -> Confirmed | NotTheirs | Overloaded | LinkState | None:
-        """Make the account, if it is confirmed by who chose the password. Of any number of equal requests, one does."""
+    ) -> Confirmed | WrongPassword | Overloaded | LinkState | None:
+        """Create the account, if the password is the chosen one. Of concurrent requests, exactly one succeeds."""
         found = await self.look(token, now)
         if not isinstance(found, MailedLink):
             return found
@@ -228,23 +228,23 @@ class SignupService:
 
     async def _compare(
         self, link: MailedLink, password: Secret[str], client: str, now: int
-    ) -> NotTheirs | Overloaded | None:
-        """Compare with the password that was chosen; None if it is the same."""
+    ) -> WrongPassword | Overloaded | None:
+        """Verify the chosen password; None if it is right."""
         tries = f"signup-confirm:{link.id}"
         async with self._store.transaction(announce=False) as tx:
             reserved = await limits.reserve(tx, tries, CONFIRMING, now)
             if isinstance(reserved, Locked):
-                return NotTheirs(link, reserved.until)
+                return WrongPassword(link, reserved.until)
         match await self._hasher.verify(password, Secret(link.content["password_hash"]), client):
             case Verdict.WRONG:
-                return NotTheirs(link)
+                return WrongPassword(link)
             case verdict:
                 async with self._store.transaction(announce=False) as tx:
                     await limits.give_back(tx, tries, now)
                 return Overloaded() if verdict is Verdict.BUSY else None
 
 
-def way_along(target: str) -> str:
-    """Return the query that carries `target` along in a mailed link; "" where it would make that too long."""
+def return_query(target: str) -> str:
+    """Return the query of a mailed link that leads back to `target`; "" if it would be too long."""
     way = quote_way(target)
     return f"?next={way}" if way != HOME and len(way) <= MAX_WAY else ""

@@ -1,7 +1,4 @@
-"""/ops/tenants: the owner makes, renames and suspends tenants, and grants them email domains.
-
-A suspended tenant's sessions end with it.
-"""
+"""/ops/tenants: the owner adds, renames and suspends tenants, and grants them email domains."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class TenantResult(Enum):
     DONE = "done"
     TAKEN = "taken"
     NOT_THERE = "not_there"
-    OWN = "own"  # the owner would be out as well
+    OWN = "own"  # the owner can't suspend their own tenant
     CLAIMED = "claimed"  # another tenant has the domain
 
 
@@ -41,7 +38,7 @@ class TenantService:
         self._store = store
 
     async def look(self) -> tuple[list[Tenant], list[Claim]]:
-        """Return the tenants, and the email domains that they have claimed."""
+        """Return all tenants and all claimed email domains."""
         async with self._store.reading() as tx:
             return await directory.list_tenants(tx), await claims.list_all(tx)
 
@@ -60,7 +57,7 @@ class TenantService:
         return TenantResult.DONE
 
     async def suspend(self, owner: Session, slug: str, inbound: Inbound, now: int) -> TenantResult:
-        """Nobody of it signs in any more, and everybody is out with the next request."""
+        """Refuse the tenant's sign-ins, and end all its sessions."""
         if slug == owner.tenant:
             return TenantResult.OWN
         async with self._store.transaction() as tx:
@@ -78,7 +75,7 @@ class TenantService:
         return TenantResult.DONE
 
     async def claim(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
-        """Keep an email domain for a tenant: no other one gets accounts there. Those that it has already stay."""
+        """Reserve an email domain for new accounts of a tenant. Existing accounts of other tenants stay."""
         async with self._store.transaction() as tx:
             if not await rows.has_tenant(tx, claim.tenant):
                 return TenantResult.NOT_THERE
@@ -116,7 +113,7 @@ class TenantPages:
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/tenants: `do` (added, renamed, suspended, …, claimed, released), `tenant`, `name`, `domain`.
 
-        Suspending asks first.
+        Suspending asks for confirmation.
         """
         form, owner = await read_form(request), signed_in_of(request)
         try:
@@ -149,7 +146,7 @@ class TenantPages:
                 raise web.HTTPBadRequest
 
     async def _ask(self, request: web.Request, slug: str) -> web.Response:
-        """Ask before a tenant is suspended, and say whom that reaches."""
+        """Ask for confirmation before suspending, with the numbers of people and sessions affected."""
         if slug == signed_in_of(request).tenant:
             return await self._page(request, problem=TenantResult.OWN.value)
         tenants, _ = await self._service.look()

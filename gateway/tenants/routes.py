@@ -1,4 +1,4 @@
-"""Where the owner keeps the tenants."""
+"""Routes of tenant administration."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The framework of our own pages: routes, application, visit, form data, rendering, ways back."""
+"""The framework of our own pages: routes, guards, form data, rendering, redirects."""

@@ -1,9 +1,8 @@
-"""The way a request gets to the pages.
+"""The aiohttp application of our pages, which runs behind the same client connection as everything else.
 
-Their application runs behind the same front connection as everything else. What the edge found out about a request is
-not parsed again: it stays on the `Desk`, and the request carries only the ticket for it, which the edge sets and takes
-away from everybody else. Every form is refused here unless one of our own pages sent it, so that no page can forget
-to ask.
+The edge's Inbound is not parsed again: it waits on the `Desk`, and the request carries a ticket for it in a header,
+which the edge sets, and strips from client requests. Forms that no page of ours sent (CSRF) are refused here, for all
+pages.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from gateway.wire.failures import Failure
 log = get_logger("pages")
 
 MAX_FORM_BYTES = 65_536
-MAX_WAITING = 20_000  # tickets; more than there can be requests at once
+MAX_WAITING = 20_000  # tickets; more than the number of concurrent requests
 TICKET = "Gateway-Ticket"
 SERVER = "otium-gateway"
 
 
 class Desk:
-    """Holds visits between the edge and the pages. A ticket is good once and can't be guessed."""
+    """Holds visits between the edge and the pages. A ticket is single use and can't be guessed."""
 
     def __init__(self) -> None:
         self._visits: dict[str, Visit] = {}
 
     def hand_over(self, visit: Visit) -> bytes:
         while len(self._visits) >= MAX_WAITING:
-            del self._visits[next(iter(self._visits))]  # of a client that left before its page was asked
+            del self._visits[next(iter(self._visits))]  # of a client that disconnected before its page was called
         ticket = secrets.token_urlsafe(16)
         self._visits[ticket] = visit
         return ticket.encode("ascii")
@@ -50,10 +49,10 @@ class Desk:
 def pages_application(
     renderer: Renderer, desk: Desk, origins: Collection[str], judge: Judge, takes_foreign: Collection[str]
 ) -> web.Application:
-    """Return an application without routes, in which every request is known and every form is our own.
+    """Return an application without routes, whose middleware takes the ticket and checks the origin of forms.
 
-    `origins` are those of the site. `judge` says who a request is from by now, or None if its page is no more for them.
-    `takes_foreign` are the paths to which a form of another site may come.
+    `origins` are those of the site. `judge` re-authorises a request: it returns the current visit, or None if its page
+    is no longer allowed. `takes_foreign` are the paths that accept forms of other sites.
     """
 
     @web.middleware
@@ -71,7 +70,7 @@ def pages_application(
         return await answer(request, handler, renderer, visit)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-        if "token" in request.match_info:  # the address is a secret, and the application keeps the Referers it is sent
+        if "token" in request.match_info:  # the URL is a secret: it must not reach the application as a Referer
             response.headers.setdefault("Referrer-Policy", "strict-origin")
         for name, value in renderer.headers.items():
             response.headers.setdefault(name, value)
@@ -83,7 +82,7 @@ def pages_application(
 
 
 async def answer(request: web.Request, handler: Handler, renderer: Renderer, visit: Visit) -> web.StreamResponse:
-    """Call the handler; translate what it raises, once, into pages."""
+    """Call the handler, and translate exceptions to failure pages."""
     request_id, session = visit.inbound.request_id, visit.session
     try:
         return await handler(request)
@@ -96,7 +95,7 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
         return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
     except web.HTTPForbidden:
         return renderer.failure(Failure.FORBIDDEN, request_id)
-    except ConnectionResetError:  # who asked has left before all of it was here, and nobody is told
+    except ConnectionResetError:  # the client disconnected before the body was complete
         return renderer.failure(Failure.BAD_REQUEST, request_id, session)
     except web.HTTPException as error:
         failure = Failure.BAD_REQUEST if error.status < 500 else Failure.INTERNAL
@@ -113,6 +112,6 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
 
 
 def page_of(request: web.Request) -> str:
-    """Return the page's path without what is variable in it: that may be the token of a link."""
+    """Return the route's pattern instead of the path, which may contain a link's token, for the log."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "none"

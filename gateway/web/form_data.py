@@ -1,7 +1,7 @@
-"""Reads what a form sent: urlencoded or multipart, as UTF-8 and nothing else.
+"""Parses submitted forms: urlencoded or multipart, in UTF-8 only.
 
-The body is read whole and taken apart here, in one pass: no charset that a client names is looked up (Python knows
-some that take seconds, make half characters, or unpack), and nothing within a part is decoded or unpacked.
+The body is parsed here, in one pass. Charsets named by the client are not looked up: some of Python's codecs take
+seconds, produce surrogates, or decompress. Content-Transfer-Encoding is not decoded.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from gateway.wire.http1 import HEAD_END, split_field
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 MAX_FIELDS = 1_000
-READ_AT_ONCE = 4_096  # bytes: a millisecond if each is an escape
+READ_AT_ONCE = 4_096  # bytes: at most a millisecond, if all are escapes
 ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
-MAX_PART_HEAD = 2_048  # bytes; there stand a name, a file's name and a type
+MAX_PART_HEAD = 2_048  # bytes, for a name, a file name and a type
 MAX_BOUNDARY = 70  # characters, RFC 2046 §5.1.1
-BROKEN = "\ufffd"  # what stands for bytes that are no UTF-8
+BROKEN = "\ufffd"  # replaces invalid UTF-8
 
 
 class Part(NamedTuple):
-    """One part of a multipart form. `filename` is None for what is no file, "" where none was chosen.
+    """One part of a multipart form. `filename` is None for a text field, "" if no file was chosen.
 
-    `says_more`: its head has further fields, so its content may be of some type or encoding.
+    `says_more`: the head has further fields, such as a type or an encoding.
     """
 
     name: str
@@ -40,9 +40,10 @@ class Part(NamedTuple):
 
 
 async def read_texts(request: web.Request) -> Mapping[str, str]:
-    """Return the fields of a form. One that came twice is left out: neither can be meant.
+    """Return the fields of a form, without those that occur twice: which one is meant is ambiguous.
 
-    Raises HTTPBadRequest where the form is broken, HTTPRequestEntityTooLarge beyond the application's limit.
+    Raises HTTPUnsupportedMediaType, HTTPBadRequest if malformed, HTTPRequestEntityTooLarge beyond the application's
+    limit.
     """
     media_type, options = parse_options_header(request.headers.get("Content-Type"))
     if media_type not in (URLENCODED, MULTIPART):
@@ -63,7 +64,7 @@ async def read_texts(request: web.Request) -> Mapping[str, str]:
 
 
 async def read_upload(request: web.Request, name: str, max_bytes: int) -> bytes:
-    """Return the content of the file that was sent as `name`, b"" if none was. Raises as `read_texts` does."""
+    """Return the content of the file field `name`, b"" if there is none. Raises like `read_texts`."""
     media_type, options = parse_options_header(request.headers.get("Content-Type"))
     if media_type != MULTIPART:
         raise web.HTTPUnsupportedMediaType
@@ -76,7 +77,7 @@ async def read_upload(request: web.Request, name: str, max_bytes: int) -> bytes:
 
 
 async def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
-    """Raises ValueError for bytes that are no UTF-8, and for too many fields."""
+    """Parse names and values. Raises ValueError for invalid UTF-8 and for more than MAX_FIELDS."""
     fields = body.split(b"&")
     if len(fields) > MAX_FIELDS:
         raise ValueError("the form has too many fields")
@@ -88,11 +89,11 @@ async def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
 
 
 async def unescape(field: bytes, slices: Slices) -> str:
-    """Return the text of a name or value. 20,000 escapes take ten milliseconds, so they are read some at a time."""
+    """Decode a name or value, in slices: 20,000 escapes take ten milliseconds."""
     field, read, at = field.replace(b"+", b" "), list[bytes](), 0
     while at < len(field):
         end = at + READ_AT_ONCE
-        for back in (1, 2):  # an escape is not cut apart
+        for back in (1, 2):  # don't split an escape
             if ESCAPE.match(field, end - back):
                 end += 3 - back
                 break
@@ -112,12 +113,12 @@ async def texts_of(body: bytes, boundary: str) -> list[tuple[str, str]]:
 
 
 def read_multipart(body: bytes, boundary: str) -> list[Part]:
-    """Return the parts of a form. Raises ValueError where it is broken."""
+    """Return the parts of a form. Raises ValueError if malformed."""
     return list(parts_of(body, boundary))
 
 
 def parts_of(body: bytes, boundary: str) -> Iterator[Part]:
-    """Yield the parts of a form as browsers send it (RFC 7578). Raises ValueError for everything else."""
+    """Yield the parts of a form as browsers send it (RFC 7578). Raises ValueError for anything else."""
     if not 0 < len(boundary) <= MAX_BOUNDARY or not boundary.isascii():
         raise ValueError("a boundary has 1 to 70 characters")
     delimiter = f"\r\n--{boundary}".encode("ascii")
@@ -128,7 +129,7 @@ def parts_of(body: bytes, boundary: str) -> Iterator[Part]:
 
 
 def read_part(part: bytes) -> Part:
-    """Read what stands between two boundaries."""
+    """Parse the bytes between two boundaries. Raises ValueError if malformed."""
     head, end, _ = part[: MAX_PART_HEAD + len(HEAD_END)].partition(HEAD_END)
     if not head.startswith(b"\r\n") or not end:
         raise ValueError("a part has no head, or a long one")

@@ -1,4 +1,4 @@
-"""What routes declare, enforced before their handlers run: blocked addresses, a mail server, fresh proofs."""
+"""Enforces the declarations of routes before their handlers run: blocked addresses, mail server, fresh proofs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Block(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """`find_block` returns what keeps an address from signing in at a time (UTC seconds)."""
+    """`find_block` returns the block of an address at a time (UTC seconds)."""
 
     renderer: Renderer
     steps: Steps
@@ -36,15 +36,15 @@ class Guards:
     find_block: Callable[[str, int], Awaitable[Block | None]]
 
     def guard(self, route: Route[Any], handler: Handler) -> Handler:
-        """Return `handler` behind all that its route declares."""
+        """Wrap `handler` in the guards that its route declares."""
         if not self.has_mail and route.needs_mail:
-            handler = self._say_no_mail(route.needs_mail)
+            handler = self._show_no_mail(route.needs_mail)
         elif route.fresh is not None:
-            handler = self._prove_first(route, route.fresh, handler)
+            handler = self._require_fresh_proof(route, route.fresh, handler)
         return self._refuse_blocked(handler) if route.refuses_blocked else handler
 
     def _refuse_blocked(self, handler: Handler) -> Handler:
-        """Who is signed in is never kept out: an address may be an office, and others in it are not meant."""
+        """Refuse blocked addresses, except people who are signed in: an office shares one address."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             visit = visit_of(request)
@@ -59,8 +59,8 @@ class Guards:
 
         return guarded
 
-    def _say_no_mail(self, why: str) -> Handler:
-        """Show, in the place of a page that needs a mail server, what to do instead."""
+    def _show_no_mail(self, why: str) -> Handler:
+        """Replace a page that needs a mail server by one that says what to do instead."""
 
         async def show(request: web.Request) -> web.StreamResponse:
             status = 200 if request.method in ("GET", "HEAD") else 503
@@ -68,25 +68,25 @@ class Guards:
 
         return show
 
-    def _prove_first(self, route: Route[Any], fresh: Fresh, handler: Handler) -> Handler:
-        """Send whoever has proved nothing lately to do so, and then back. What the form held is typed again."""
+    def _require_fresh_proof(self, route: Route[Any], fresh: Fresh, handler: Handler) -> Handler:
+        """Redirect to a factor's page and back if no fresh proof exists. The form's fields are lost, except `carry`."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             is_post = request.method == "POST"
             if fresh.only_post and not is_post:
                 return await handler(request)
-            # A form is read first: reading it re-authorises the session, whose proofs grow old while it comes.
+            # The form is read first: this re-authorises the session, and proofs may expire while the body arrives.
             given = await read_form(request) if is_post else Form({n: asked_of(request, n) for n in fresh.carry})
             if fresh.when is not None and not fresh.when(request, given):
                 return await handler(request)
             factor = stale_factor(signed_in_of(request), visit_of(request).now, fresh.factors, fresh.seconds)
             if factor is None:
                 return await handler(request)
-            return self.steps.step(factor, Wish(self._way_back(route, fresh, given), again=True))
+            return self.steps.step(factor, Wish(self._return_path(route, fresh, given), again=True))
 
         return guarded
 
-    def _way_back(self, route: Route[Any], fresh: Fresh, given: Form) -> str:
+    def _return_path(self, route: Route[Any], fresh: Fresh, given: Form) -> str:
         carried = [(name, given.text(name)) for name in fresh.carry]
         fields = [*carried, ("done", "proved" if fresh.is_announced else "")]
         query = "&".join(f"{name}={quote_way(value)}" for name, value in fields if value)

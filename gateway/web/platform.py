@@ -1,4 +1,4 @@
-"""What the pages of every noun are built from."""
+"""The dependencies that all page classes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a page sends the browser next, and the cookies that go with it."""
+"""Redirects to pages and sign-in steps, and cookies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLAGS = "Secure; HttpOnly; SameSite=Lax"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The page to go to after signing in, and whether it asks a signed-in person for a proof `again`."""
+    """The page to return to after sign-in. `again`: it needs a fresh proof from a signed-in person."""
 
     target: str
     again: bool = False
@@ -29,14 +29,14 @@ class Wish:
 
 
 def sign_in_query(news: str, email: str, target: str = HOME) -> str:
-    """Return the query of the sign-in page after `news`, with the email filled in and the way back."""
+    """Return a query for the sign-in page: the message `news`, the email to fill in, and the target."""
     told = urlencode({news: "1", "email": email})
     return told if target == HOME else f"{told}&{Wish(target).query}"
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """`steps` are the paths of the page for each factor; `dead_ends` are no targets after signing in."""
+    """`steps` maps factors to the paths of their pages; `dead_ends` are not accepted as targets."""
 
     steps: Mapping[Factor, str]
     dead_ends: DeadEnds
@@ -48,11 +48,11 @@ class Steps:
         return Wish(self.only([form.text("next")]), form.text("again") == "1")
 
     def only(self, targets: list[str]) -> str:
-        """A target that is given twice is none: two readers could take different ones."""
+        """Return the safe target. If `next` occurs twice it is ignored: two parsers could take different ones."""
         return safe_return(targets[0] if len(targets) == 1 else None, self.dead_ends)
 
     def step(self, factor: Factor, wish: Wish, note: str = "") -> web.Response:
-        """Send the browser to the page of `factor`, with `note` at the end of its query."""
+        """Redirect to the page of `factor`; `note` is appended to the query."""
         return see_other(f"{self.steps[factor]}?{wish.query}{note}")
 
 
@@ -65,5 +65,5 @@ def expire(response: web.Response, name: str) -> None:
 
 
 def see_other(target: str) -> web.Response:
-    """POST, then 303: going back or reloading sends nothing twice."""
+    """Redirect with 303 after a POST, so that a reload doesn't send the form again."""
     return web.Response(status=303, headers={"Location": target})

@@ -1,4 +1,4 @@
-"""Pages: templates rendered, with the headers that every one of them has."""
+"""Renders the templates of pages, with their security headers and translations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
-# Not "no-referrer": with it browsers send `Origin: null` with our own forms, and these are refused then.
+# Referrer-Policy is not "no-referrer": browsers would send `Origin: null` with our own forms, which are then refused.
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cache-Control": "no-store",
@@ -45,8 +45,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
-RETRY_SECONDS = 5  # what is busy is so for a moment
-STRICT_TRANSPORT = {  # RFC 6797, for two years. Subdomains may belong to others, who do not have https.
+RETRY_SECONDS = 5  # the default of Retry-After
+STRICT_TRANSPORT = {  # RFC 6797, two years. Subdomains only if set: they may belong to others, without HTTPS.
     "off": {},
     "host": {"Strict-Transport-Security": "max-age=63072000"},
     "subdomains": {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"},
@@ -54,19 +54,19 @@ STRICT_TRANSPORT = {  # RFC 6797, for two years. Subdomains may belong to others
 
 
 def seconds_until(until: int, now: int) -> int:
-    """Return how long somebody has to wait, at least a second."""
+    """Return the seconds to wait, at least one."""
     return max(1, until - now)
 
 
 def minutes_of(seconds: int) -> int:
-    """Return the minutes that a page speaks of, rounded up."""
+    """Return minutes, rounded up."""
     return -(-seconds // 60)
 
 
 class Renderer:
-    """`is_https`: whether browsers may insist on it. `version` is that of the static files.
+    """`is_https` enables HSTS. `version` is that of the static files.
 
-    `name_factors` returns what each factor is called in lists, given what translates.
+    `name_factors` returns the factors' names for lists, by a translating function.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Renderer:
         translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
         self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
         self._translations = translations
-        # For sentences that a template is given; `_()` is for those that stand in it, and takes them for markup.
+        # For sentences passed to a template. `_()` is for those written in it, and treats them as markup.
         self._environment.filters["translated"] = self.translate
         self.gettext = _ = translations.gettext
         self._environment.globals.update(
@@ -124,9 +124,9 @@ class Renderer:
         wait: int = 0,
         **context: object,
     ) -> web.Response:
-        """Return a page. The topbar shows who is signed in on `visit`.
+        """Render a page. The top bar shows the person who is signed in on `visit`.
 
-        `wait` is in seconds. Whoever is told to come later is told when, so 429 and 503 without it get a few.
+        `wait` is the Retry-After of 429 and 503, in seconds; 0 means RETRY_SECONDS.
         """
         text = self._environment.get_template(template).render(
             session=visit.signed_in if visit else None, here=visit.inbound.path if visit else "", **context
@@ -135,7 +135,7 @@ class Renderer:
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:
-        """Return a page as `page` does, made in slices: for a page that shows as many rows as there are."""
+        """Render in slices, for pages with an unlimited number of rows, so that the event loop isn't blocked."""
         pieces, slices = list[str](), Slices()
         values = {"session": visit.signed_in, "here": visit.inbound.path, **context}
         for piece in self._environment.get_template(template).generate(values):
@@ -144,7 +144,7 @@ class Renderer:
         return web.Response(text="".join(pieces), status=status, content_type="text/html")
 
     def warm_up(self) -> None:
-        """Compile every template, which takes up to 40 ms each. For a thread, before somebody asks for a page."""
+        """Compile every template (up to 40 ms each). Runs in a thread, before the first page is requested."""
         for name in self._environment.list_templates(("html",)):
             if not name.startswith("mail/"):
                 self._environment.get_template(name)
@@ -152,7 +152,7 @@ class Renderer:
     def failure(
         self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""
     ) -> web.Response:
-        """`allow` are the methods that the page takes, where it was asked with another (RFC 9110 §15.5.6)."""
+        """Render a failure page. `allow` is the Allow header of a 405 (RFC 9110 §15.5.6)."""
         body = self.failure_page(failure, request_id, session)
         headers = {"X-Request-Id": request_id} | ({"Allow": allow} if allow else {})
         if failure.value.retry_after:
@@ -161,16 +161,16 @@ class Renderer:
         return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
 
     def failure_page(self, failure: Failure, request_id: str, session: Session | None = None) -> bytes:
-        """Return a whole page that says what went wrong, in one sentence, with the request id.
+        """Render the failure in one sentence, with the request id.
 
-        The topbar shows whose `session` it is, unless it lacks a factor.
+        The top bar shows the person of `session`, unless it lacks a factor.
         """
         known = session if session and session.missing is None else None
         template = self._environment.get_template("web/failure.html")
         return template.render(session=known, here="", told=failure.value, request_id=request_id).encode()
 
     def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
-        """Return the field lines and the text of a page that leads to `address`; one of this site may frame it."""
+        """Return header lines and body of a page that leads to `address`. Pages of this site may frame it."""
         policy = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
         own = {**self._headers, "Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
         lines = [f"{name}: {value}".encode() for name, value in own.items()]
@@ -178,7 +178,7 @@ class Renderer:
         return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
 
     def translate(self, sentence: Sentence) -> str:
-        """Return a sentence of ours in the language of the pages."""
+        """Return a sentence in the pages' language, with its fields filled in."""
         if not sentence:  # the catalogue has its own header under ""
             return ""
         text = self._translations.gettext(sentence.text)
@@ -186,12 +186,12 @@ class Renderer:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of every page, for answers that the edge makes itself."""
+        """The headers of every page, for responses that the edge writes itself."""
         return self._headers
 
 
 def write_moment(at: int | None) -> Markup:
-    """Return a time (UTC seconds) as people read it, in UTC as on every page; a script may tell their own zone."""
+    """Return a `<time>` element to the minute, in UTC. A script may show the person's own time zone."""
     if at is None:
         return Markup("–")
     written = datetime.fromtimestamp(at, UTC)
@@ -201,7 +201,7 @@ def write_moment(at: int | None) -> Markup:
 
 
 def write_stamp(at: int) -> Markup:
-    """Return a time (UTC seconds) to the second."""
+    """Return a `<time>` element to the second, in UTC."""
     written = datetime.fromtimestamp(at, UTC)
     return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
 

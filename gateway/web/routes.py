@@ -1,8 +1,8 @@
-"""Routes: what each of our pages is called, where it is, who may open it, and what is asked before its handler runs.
+"""Routes: name, path, access and preconditions of each of our pages.
 
-A noun declares its routes beside its pages, at module level: the table is read without making an object, by `explain`,
-by `check-config` and by the rules of the gate. Handlers are methods of the noun's page class, given by reference; they
-are bound when a worker makes that object (`Pages.bind`), and `web/guards.py` enforces what their route declares.
+A noun declares its routes at module level, so that `explain`, `check-config` and the policy can read the table without
+constructing an object. Handlers are methods of the noun's page class, bound when a worker constructs it (`Pages.bind`);
+`web/guards.py` enforces the declarations.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from gateway.web.return_to import DeadEnds
 from gateway.web.visit import Form
 
 P = TypeVar("P")  # the noun's page class
-N = TypeVar("N", contravariant=True)  # what its pages are built from
+N = TypeVar("N", contravariant=True)  # the dependencies of the page class
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PageHandler = Callable[[P, web.Request], Awaitable[web.StreamResponse]]
 
-FIXED = ("/_gateway/", "/.well-known/")  # other programs look for these where they are
+FIXED = ("/_gateway/", "/.well-known/")  # at fixed places, where other programs expect them
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The few files that pages use: stylesheets and scripts, read at the start."""
+"""Stylesheets and scripts of the pages, read into memory at start-up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BRAND = """:root {{
 
 
 class StaticFiles:
-    """The colour `accent` (#rrggbb) comes from the settings, and the policy allows no style within a page."""
+    """`accent` (#rrggbb) is a setting, served as a generated stylesheet because the CSP forbids inline styles."""
 
     def __init__(self, accent: str) -> None:
         self._files = {path.name: (path.read_bytes(), type_of(path.name)) for path in (TEMPLATES / "static").iterdir()}
@@ -30,12 +30,12 @@ class StaticFiles:
 
     @property
     def version(self) -> str:
-        """What the files' addresses end in, so that browsers fetch them anew when one has changed."""
+        """A hash of all files, appended to their URLs so that browsers don't use outdated ones."""
         contents = (self._files[name][0] for name in sorted(self._files))
         return sha256(b"".join(contents)).hexdigest()[:12]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /_gateway/static/{name}: there is no path to walk out of."""
+        """GET /_gateway/static/{name}. Served from memory, so there is no path traversal."""
         found = self._files.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound

@@ -1,6 +1,6 @@
-"""How a device is called: the browser and system that it says it is.
+"""Names a device by its User-Agent: browser and system.
 
-Asked are ua-parser's lists of browsers and of systems. Its list of devices, by far the longest, is not.
+Uses ua-parser's lists of browsers and systems, but not its list of devices, which is by far the longest.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from ua_parser import parse_os, parse_user_agent
 
 from gateway.throttle.slices import Slices
 
-MAX_READ = 200  # characters: all of a browser's, and no more than two milliseconds of anything else
+MAX_READ = 200  # characters: enough for browsers, and at most two milliseconds of parsing
 UNKNOWN = "Unknown device"
-# As people call them: ua-parser tells a browser's editions apart, and calls systems by their makers' names.
+# Common names in place of ua-parser's, which distinguishes editions of a browser.
 BROWSERS = {
     "Mobile Safari": "Safari",
     "Chrome Mobile": "Chrome",
@@ -28,7 +28,7 @@ SYSTEMS = {"Mac OS X": "Mac", "iOS": "iPhone"}
 
 @lru_cache(2_048)
 def label(user_agent: str) -> str:
-    """Return a name like "Chrome on Windows". What is no browser's is called by its first word."""
+    """Return a name like "Chrome on Windows"; for unknown browsers, the first word of the User-Agent."""
     read = user_agent[:MAX_READ]
     browser, system = parse_user_agent(read), parse_os(read)
     name = BROWSERS.get(browser.family, browser.family) if browser else first_word(user_agent)
@@ -45,7 +45,7 @@ def first_word(user_agent: str) -> str:
 
 
 async def label_all(user_agents: Iterable[str]) -> dict[str, str]:
-    """Return the name of each, in slices: thousands of browsers that were made up take seconds."""
+    """Return the name of each, in slices: parsing thousands of random User-Agents takes seconds."""
     names, slices = {}, Slices()
     for user_agent in set(user_agents):
         names[user_agent] = label(user_agent)

@@ -1,4 +1,4 @@
-"""What a page is told of the request that asks for it, and how it reads the form that came with it."""
+"""The request as page handlers see it, and its form."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gateway.web import form_data as sent
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What is known of a request to a page. `session` may lack factors; who is signed in is `signed_in`.
+    """A request to a page. `session` may lack factors; `signed_in` has all.
 
-    `now` is when the request came or, for a form, when all of it was here; UTC seconds.
+    `now` is when the request, or the complete form, was received, in UTC seconds.
     """
 
     inbound: Inbound
@@ -25,7 +25,7 @@ class Visit:
 
     @property
     def signed_in(self) -> Session | None:
-        """The session, if it has proved everything that its account needs."""
+        """The session, if it has proved every required factor."""
         return None if self.session is None or self.session.missing is not None else self.session
 
 
@@ -39,12 +39,12 @@ def visit_of(request: web.Request) -> Visit:
 
 
 def asked_of(request: web.Request, name: str) -> str:
-    """Return what the address asks for under `name`, "" for nothing; without NUL, which PostgreSQL takes nowhere."""
+    """Return a query parameter, "" if missing, without NUL, which PostgreSQL rejects."""
     return request.query.get(name, "").replace("\0", "")
 
 
 def signed_in_of(request: web.Request) -> Session:
-    """Return the session of who is signed in. The gate lets nobody else get to a page that calls this."""
+    """Return the signed-in session. The route's `need` guarantees it; otherwise raises HTTPForbidden."""
     session = visit_of(request).signed_in
     if session is None:
         raise web.HTTPForbidden
@@ -53,7 +53,7 @@ def signed_in_of(request: web.Request) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that was sent. A field that came twice counts as not sent (see web.form_data)."""
+    """A submitted form. Fields that occur twice are left out (see web.form_data)."""
 
     fields: Mapping[str, str]
 
@@ -62,7 +62,7 @@ class Form:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether it comes from the page that asks before something reaches other people (confirm.html)."""
+        """Whether it was sent by the confirmation page (confirm.html)."""
         return self.text("confirmed") == "yes"
 
 
@@ -70,26 +70,26 @@ FORM = web.RequestKey("form", Form)
 
 
 async def read_form(request: web.Request) -> Form:
-    """Read a urlencoded or multipart form of at most 64 kB, once. Raises HTTPBadRequest where it is broken."""
+    """Read a urlencoded or multipart form of at most 64 kB, once, then re-authorise. Raises as read_texts does."""
     if FORM not in request:
         form = Form(await sent.read_texts(request))
-        await look_again(request)
+        await reauthorise(request)
         request[FORM] = form
     return request[FORM]
 
 
 async def read_file(request: web.Request, name: str, max_bytes: int) -> bytes:
-    """Return the content of the file that was sent as `name`, b"" if none was. A larger one is refused (413)."""
+    """Return the content of the file field `name`, b"" if there is none. Raises HTTPRequestEntityTooLarge (413)."""
     content = await sent.read_upload(request, name, max_bytes)
-    await look_again(request)
+    await reauthorise(request)
     return content
 
 
-async def look_again(request: web.Request) -> None:
-    """Decide about the visit once more, now that all of it has come, and go by what is true now.
+async def reauthorise(request: web.Request) -> None:
+    """Re-authorise the request after its body is read, and update its visit.
 
-    A form passes the gate when its head comes; its last byte may follow a minute later. Who lost a role, or was
-    signed out, in that minute would still be who they were.
+    The first decision was made when the head arrived. The body may arrive a minute later, and the session or role may
+    have been revoked meanwhile.
     """
     visit = await request[JUDGE](visit_of(request).inbound)
     if visit is None:

@@ -61,8 +61,8 @@ class LinkPages:
         now = visit.now
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
-            return self._answers.nothing_to_prove(visit, wish)
-        if not may_have_link(evidence, wish):
+            return self._answers.restart(visit, wish)
+        if not may_mail_link(evidence, wish):
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
         link = await self._links.latest(evidence.holder)
         is_said_to_be_opened = "waiting" in request.query
@@ -86,10 +86,10 @@ class LinkPages:
             case GoOn():
                 return await self._answers.go_on(visit, outcome, wish, now)
             case Gone():
-                return self._answers.nothing_to_prove(visit, wish)
+                return self._answers.restart(visit, wish)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None or not may_have_link(evidence, wish):
-            return self._answers.nothing_to_prove(visit, wish)
+        if evidence is None or not may_mail_link(evidence, wish):
+            return self._answers.restart(visit, wish)
         link = await self._links.latest(evidence.holder)
         return await self._waiting(visit, evidence, wish, link, now, problem=outcome)
 
@@ -124,8 +124,8 @@ class LinkPages:
 
     async def _resend(self, visit: Visit, wish: Wish, now: int) -> web.StreamResponse:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None or not may_have_link(evidence, wish):
-            return self._answers.nothing_to_prove(visit, wish)
+        if evidence is None or not may_mail_link(evidence, wish):
+            return self._answers.restart(visit, wish)
         before = await self._links.latest(evidence.holder)
         sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
         response = self._answers.step(Factor.MAGIC_LINK, wish)
@@ -209,6 +209,6 @@ class LinkPages:
         )
 
 
-def may_have_link(evidence: Evidence, wish: Wish) -> bool:
+def may_mail_link(evidence: Evidence, wish: Wish) -> bool:
     """Whether a link may be mailed: it is the next factor, or a page needs a fresh proof and earlier ones are given."""
     return evidence.next == Factor.MAGIC_LINK or (wish.again and evidence.admits((Factor.MAGIC_LINK,)))

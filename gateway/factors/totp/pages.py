@@ -62,7 +62,7 @@ class TOTPPages(CodePage):
         outcome = await self._flow.enrol(visit, self.factor, offered, code, again=wish.again, now=now)
         if isinstance(outcome, SignedIn) and outcome.codes:
             self._counts.note(self.factor, outcome)
-            target = self._answers.way_on(visit, outcome, wish.target)
+            target = self._answers.next_url(visit, outcome, wish.target)
             page = self._renderer.page("login/codes.html", None, codes=outcome.codes, target=target, count=None)
             return self._answers.with_session(page, visit, outcome, wish.target)
         return await self.answer(visit, wish, outcome, now, offered)
