@@ -1,4 +1,4 @@
-"""Files and environment become one frozen Settings object; every mistake is reported at once, by file and key."""
+"""Reads the settings files and the environment into one frozen Settings object. All mistakes are reported together."""
 
 from gateway.settings.load import load
 from gateway.settings.mistakes import BadSettings, Problem

@@ -1,4 +1,4 @@
-"""Reads access.toml: who owns the platform, what is open, and who may go where."""
+"""Reads access.toml: owners, public and machine paths, and access rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.wire.target import read_path
 
 
 def check_path(text: str) -> str:
-    """Return the key under which the gate finds the path. Written plainly, so that it can't be misread."""
+    """Return the path without its final slash, as the policy uses it. Raises ValueError if it has several readings."""
     if read_path(text.encode("utf-8")) != (text,) or "%" in text:
         raise ValueError("write a plain path from the root, like /help: no //, .., ;, % or white space")
     if text != "/" and text.endswith("/"):
@@ -95,7 +95,7 @@ class AccessFile(Line):
 
 
 def read_access(given: Mapping[str, Any], more_owners: frozenset[str]) -> tuple[Access, list[Said]]:
-    """Return the allowlists, and what is wrong in them. `more_owners` are owners as well, by their identifiers."""
+    """Return the allowlists, and the mistakes in them. `more_owners` are the identifiers of further owners."""
     said = list(check_paths(given))
     try:
         file = AccessFile.model_validate(dict(given))
@@ -105,7 +105,7 @@ def read_access(given: Mapping[str, Any], more_owners: frozenset[str]) -> tuple[
 
 
 def check_paths(given: Mapping[str, Any]) -> Iterator[Said]:
-    """One path has one entry. The paths are taken as they were written: a mistake beside one must not hide this."""
+    """Check that no path has two entries. Reads the raw input, so that other mistakes don't hide this one."""
     paths = {name: list(paths_in(given.get(name))) for name in ("public", "machine", "rules")}
     for name, written in paths.items():
         for path in sorted(path for path, count in Counter(written).items() if count > 1):

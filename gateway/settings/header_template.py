@@ -1,7 +1,7 @@
 """Header values made of text and placeholders, like "{local}" or "Bearer {credential:app-token}".
 
-A template without a placeholder for the person says the same of every request: it goes with all that is forwarded, and
-the application can tell by it that a request came through the gateway. One that names the person goes where they do.
+A template without a placeholder for the person is sent with every forwarded request, so that the application can check
+that the request came through the gateway. One with such a placeholder is sent only with a session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PLAIN_TEXT = re.compile(r"[\x20-\x7e]*")
 
 @dataclass(frozen=True, slots=True)
 class HeaderTemplate:
-    """`pieces` are literal text and, behind it, a key of what is told ("" for none)."""
+    """`pieces` are pairs of literal text and the key of the placeholder that follows it ("" for none)."""
 
     pieces: tuple[tuple[str, str], ...]
 
@@ -29,17 +29,17 @@ class HeaderTemplate:
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """The names of the secrets that stand in it."""
+        """The names of the secrets that the template uses."""
         kinds = (key.partition(":") for _, key in self.pieces)
         return tuple(name for kind, _, name in kinds if kind == CREDENTIAL)
 
     def fill(self, told: Mapping[str, str]) -> str:
-        """Return the value; `told` has a text for each placeholder, credentials as `credential:name`."""
+        """Return the header value. `told` has a text per placeholder; the keys of secrets are `credential:NAME`."""
         return "".join(text + (told[key] if key else "") for text, key in self.pieces)
 
 
 def read_template(text: str) -> HeaderTemplate:
-    """Read a template; `{{` and `}}` stand for braces. Raises ValueError that says what to write."""
+    """Parse a template; `{{` and `}}` are literal braces. Raises ValueError with advice for the operator."""
     if not PLAIN_TEXT.fullmatch(text) or text != text.strip():
         raise ValueError("write printable ASCII, without spaces at either end")
     try:
@@ -52,7 +52,7 @@ def read_template(text: str) -> HeaderTemplate:
 
 
 def key_of(name: str | None, spec: str | None, conversion: str | None) -> str:
-    """Return the key of a placeholder, "" where the text ends without one."""
+    """Return the key of a placeholder, "" if the literal text is the last piece. Raises ValueError."""
     if name is None:
         return ""
     if name in PERSON and not spec and conversion is None:

@@ -1,7 +1,7 @@
-"""Reads the two files, the environment and the secrets; environment beats file.
+"""Reads both files, the environment and the secrets. The environment overrides the files.
 
-Nothing stops at the first mistake: all of them are collected, each with the file and key (or the variable) that
-is wrong, the reason, and what would do. No message ever repeats a secret.
+All mistakes are collected, each with its file and key (or variable), the reason, and a correction. No message contains
+a secret.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gateway.settings.access import check_owner, read_access
 from gateway.settings.mistakes import BadSettings, Place, Problem, Said, explain, is_within, key_of
 from gateway.settings.record import FROM_ELSEWHERE, Settings
 from gateway.settings.together import (
-    COMPARED,
+    ADDRESS_KEYS,
     MAIL_PASSWORD_CREDENTIAL,
     MAIL_PASSWORD_VARIABLE,
     check_addresses,
@@ -34,30 +34,30 @@ OWNERS_VARIABLE = "OPS_ACCESS_EMAILS"
 SECRET_VARIABLE = "GATEWAY_SECRET"  # noqa: S105 - its name, not a secret
 SECRET_CREDENTIAL = "gateway-secret"  # noqa: S105
 NOT_SETTINGS = frozenset((SECRET_VARIABLE, MAIL_PASSWORD_VARIABLE, "GATEWAY_CONFIG"))
-CREDENTIAL_VARIABLE = "GATEWAY_CREDENTIAL_"  # and the name of a secret in [identity.headers]
+CREDENTIAL_VARIABLE = "GATEWAY_CREDENTIAL_"  # followed by the name of a secret in [identity.headers]
 MIN_SECRET_BYTES = 32
 
 
 def load(
-    config_dir: Path, environ: Mapping[str, str], look_further: Callable[[Settings], Iterable[Said]] = lambda _: ()
+    config_dir: Path, environ: Mapping[str, str], extra_checks: Callable[[Settings], Iterable[Said]] = lambda _: ()
 ) -> Settings:
-    """Return the settings of `config_dir` and `environ`, with everything that serving takes.
+    """Return the settings of `config_dir` and `environ`, with all the secrets that `serve` needs.
 
-    `look_further` yields what else is wrong with them. Raises as `load_for_command`.
+    `extra_checks` yields further mistakes. Raises BadSettings, as `load_for_command` does.
     """
 
     def look(settings: Settings) -> Iterator[Said]:
         yield from check_mail_password(settings)
-        yield from look_further(settings)
+        yield from extra_checks(settings)
 
     return _load(config_dir, environ, look, is_serving=True)
 
 
 def load_for_command(config_dir: Path, environ: Mapping[str, str]) -> Settings:
-    """Return the settings for a command that neither serves nor sends a mail: it needs no secret but the gateway's.
+    """Return the settings for a command that neither serves nor sends mails; only the gateway's own secret is required.
 
-    Without gateway.toml the defaults hold. Without access.toml nothing does: a list of owners that went missing
-    would turn owners into people who need one factor instead of three.
+    A missing gateway.toml means the defaults. A missing access.toml is an error: without the list of owners, owners
+    could sign in with one factor instead of three.
 
     Raises BadSettings with every problem found.
     """
@@ -67,17 +67,17 @@ def load_for_command(config_dir: Path, environ: Mapping[str, str]) -> Settings:
 def _load(
     config_dir: Path,
     environ: Mapping[str, str],
-    look_further: Callable[[Settings], Iterable[Said]],
+    extra_checks: Callable[[Settings], Iterable[Said]],
     *,
     is_serving: bool,
 ) -> Settings:
     problems: list[Problem] = []
     access_file = config_dir / ACCESS_FILE
-    if not is_there(access_file):
+    if not may_exist(access_file):
         reason = "it is missing; copy the one that came with the gateway, and edit who may open what"
         problems.append(Problem(str(access_file), "", reason))
-    access, in_access = read_access(read_toml(access_file, problems) or {}, read_owners(environ, problems))
-    problems += [Problem(str(access_file), key, reason) for key, reason in in_access]
+    access, access_mistakes = read_access(read_toml(access_file, problems) or {}, read_owners(environ, problems))
+    problems += [Problem(str(access_file), key, reason) for key, reason in access_mistakes]
     secrets = read_secrets(environ, problems)
     elsewhere = {"access": access, "secrets": secrets, "mail_password": read_mail_password(environ, problems)}
     file = config_dir / SETTINGS_FILE
@@ -90,15 +90,15 @@ def _load(
     )
     said = [(key_of(place), reason) for place, reason in mistakes]
     if in_file is not None:
-        said += look_closer(settings, [key_of(setting_at(place)) for place, _ in mistakes], look_further)
-    problems += [problem_of(key, reason, str(file), variables) for key, reason in said]
+        said += check_combinations(settings, [key_of(setting_at(place)) for place, _ in mistakes], extra_checks)
+    problems += [locate_problem(key, reason, str(file), variables) for key, reason in said]
     if problems:
         raise BadSettings(problems)
     return settings
 
 
-def is_there(file: Path) -> bool:
-    """Whether there is a file; one that we may not look for is told of when it is read."""
+def may_exist(file: Path) -> bool:
+    """Whether the file exists, or may exist: if we lack permission to look, `read_toml` reports it."""
     try:
         return file.exists()
     except OSError:
@@ -106,7 +106,7 @@ def is_there(file: Path) -> bool:
 
 
 def read_toml(file: Path, problems: list[Problem]) -> dict[str, Any] | None:
-    """Return what stands in the file, or None, with a problem more, if that can't be known."""
+    """Return the parsed file, {} if there is none. If it can't be read, add a problem and return None."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -123,7 +123,7 @@ def unreadable(error: OSError) -> str:
 
 
 def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Put what the environment says over `given`; return which keys came from which variable."""
+    """Write the variables' values into `given`. Returns the variable that each key came from."""
     origins = {}
     for variable, text in environ.items():
         if not is_setting(variable):
@@ -139,12 +139,12 @@ def overlay(given: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]
 
 
 def is_setting(variable: str) -> bool:
-    """Whether a variable of the environment says what gateway.toml could."""
+    """Whether a variable sets a key of gateway.toml."""
     return variable.startswith(PREFIX) and variable not in NOT_SETTINGS and not variable.startswith(CREDENTIAL_VARIABLE)
 
 
 def read_value(text: str) -> Any:
-    """A variable holds what the file would: a number, true, a list in brackets; anything else is text."""
+    """Parse a variable as a TOML value (a number, true, a list in brackets); anything else is text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -152,7 +152,7 @@ def read_value(text: str) -> Any:
 
 
 def read_owners(environ: Mapping[str, str], problems: list[Problem]) -> frozenset[str]:
-    """Return the owners that the environment names, normalised."""
+    """Return the owners listed in the environment, normalised."""
     found = set()
     for email in filter(None, map(str.strip, environ.get(OWNERS_VARIABLE, "").split(","))):
         try:
@@ -163,24 +163,21 @@ def read_owners(environ: Mapping[str, str], problems: list[Problem]) -> frozense
 
 
 def validate(given: dict[str, Any], elsewhere: Mapping[str, Any]) -> tuple[Settings, list[tuple[Place, str]]]:
-    """Return the settings, with the default in place of every key that is wrong, and what is wrong where.
-
-    So one mistake does not keep the rest from being looked at.
-    """
+    """Return the settings and the mistakes. Wrong keys get their defaults, so that the other keys are checked too."""
     mistakes: list[tuple[Place, str]] = [((name,), reason) for name, reason in FROM_ELSEWHERE.items() if name in given]
     for place, _ in mistakes:
-        leave_out(given, place)
+        remove_setting(given, place)
     try:
         return Settings.model_validate({**given, **elsewhere}), mistakes
     except ValidationError as error:
         found = list(explain(error, Settings))
     for place, _ in found:
-        leave_out(given, place)
+        remove_setting(given, place)
     return Settings.model_validate({**given, **elsewhere}), mistakes + found
 
 
-def leave_out(given: dict[str, Any], place: Place) -> None:
-    """Take the setting at `place` out, whole even if only a part of it is wrong."""
+def remove_setting(given: dict[str, Any], place: Place) -> None:
+    """Delete the whole setting that contains `place`."""
     *sections, key = setting_at(place)
     for section in sections:
         given = given[section]
@@ -188,24 +185,26 @@ def leave_out(given: dict[str, Any], place: Place) -> None:
 
 
 def setting_at(place: Place) -> tuple[str, ...]:
-    """Return the key of Settings, or of a section in it, in which `place` is."""
+    """Return the path of the setting that contains `place`: a key of Settings, or of one of its sections."""
     return tuple(part for part in place[:2] if isinstance(part, str))
 
 
-def look_closer(settings: Settings, wrong: list[str], look_further: Callable[[Settings], Iterable[Said]]) -> list[Said]:
-    """Return what else is wrong, but nothing that rests on a default which stands in place of what is `wrong`."""
+def check_combinations(
+    settings: Settings, wrong: list[str], extra_checks: Callable[[Settings], Iterable[Said]]
+) -> list[Said]:
+    """Return mistakes across several keys, except those that involve a setting already known to be `wrong`."""
 
     def is_wrong(key: str) -> bool:
         return any(is_within(key, setting) for setting in wrong)
 
-    found = [*check_together(settings), *look_further(settings)]
-    if not any(map(is_wrong, COMPARED)):
+    found = [*check_together(settings), *extra_checks(settings)]
+    if not any(map(is_wrong, ADDRESS_KEYS)):
         found += check_addresses(settings)
     return [(key, reason) for key, reason in found if not is_wrong(key)]
 
 
-def problem_of(key: str, reason: str, file: str, variables: Mapping[str, str]) -> Problem:
-    """Name the variable that said it, or a part of it, else the file; a problem of no key is this machine's."""
+def locate_problem(key: str, reason: str, file: str, variables: Mapping[str, str]) -> Problem:
+    """Attribute a mistake to the variable that set the key, or else to the file. Without a key, it is the machine's."""
     if not key:
         return Problem("here", "", reason)
     for name, variable in variables.items():
@@ -218,7 +217,7 @@ def problem_of(key: str, reason: str, file: str, variables: Mapping[str, str]) -
 
 
 def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[Secret[bytes], ...]:
-    """Return the secrets, the newest first: a line each, in the credential's file or else in the variable."""
+    """Return the secrets, newest first: one per line, from the credential's file or else from the variable."""
     where, text = read_credential(environ, SECRET_CREDENTIAL, SECRET_VARIABLE, problems)
     if text is None:
         return ()
@@ -236,7 +235,7 @@ def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[S
 
 
 def read_mail_password(environ: Mapping[str, str], problems: list[Problem]) -> Secret[str] | None:
-    """Return the password for the mail server, if there is one: a single line."""
+    """Return the mail server's password, a single line, or None."""
     where, text = read_credential(environ, MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE, problems)
     password = (text or "").strip("\r\n")
     if "\ufffd" in password or not all(ch.isprintable() for ch in password):
@@ -245,7 +244,7 @@ def read_mail_password(environ: Mapping[str, str], problems: list[Problem]) -> S
 
 
 def read_credentials(settings: Settings, environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Secret[str]]:
-    """Return the secrets that stand in the templates of [identity.headers], by their names."""
+    """Return the secrets that the templates of [identity.headers] use, by name."""
     found = {}
     for name in {name for template in settings.identity.headers.values() for name in template.credentials}:
         variable = CREDENTIAL_VARIABLE + name.upper().replace("-", "_")
@@ -261,9 +260,9 @@ def read_credentials(settings: Settings, environ: Mapping[str, str], problems: l
 def read_credential(
     environ: Mapping[str, str], credential: str, variable: str, problems: list[Problem]
 ) -> tuple[str, str | None]:
-    """Return where a secret was found and its text: systemd's credential first, else the variable.
+    """Return where a secret was found, and its text. systemd's credential overrides the variable.
 
-    The text is None, and a problem more is known, where there is a file that can't be read.
+    If the credential's file can't be read, add a problem and return None as text.
     """
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if folder:
@@ -279,13 +278,13 @@ def read_credential(
 
 
 def read_secret(line: str) -> bytes | None:
-    """Return the bytes of a base64 line, if they are enough and not obviously made by hand.
+    """Decode a base64 line. Returns None if it is too short or looks typed.
 
-    What reads as text, or repeats itself, was typed: random bytes do neither.
+    ASCII text and repetition count as typed; random bytes contain neither.
     """
     try:
         secret = base64.b64decode(line, altchars=b"-_", validate=True)
-    except ValueError:  # also for what is not ASCII
+    except ValueError:  # also raised for non-ASCII text
         return None
     is_typed = secret.isascii() or secret[: len(secret) // 2] in secret[1:]
     return secret if len(secret) >= MIN_SECRET_BYTES and len(set(secret)) >= 12 and not is_typed else None

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, said for people: where it stands, why it is wrong, what would do."""
+"""Mistakes in the settings, explained to the operator: where, why, and how to correct them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.settings.record import FROM_ELSEWHERE
 
-Said = tuple[str, str]  # the key, and what is wrong with it and would do
+Said = tuple[str, str]  # the key, and the reason with advice
 Place = tuple[int | str, ...]
 
 NUMBER = "must be a whole number"
 TABLE = "must be a table, like { name = … }, or a section of its own"
-IN_PLAIN_WORDS = {
+MESSAGES = {
     "tuple_type": "must be a list, even with one entry: [ … ]",
     "dict_type": TABLE,
     "model_type": TABLE,
@@ -32,7 +32,7 @@ IN_PLAIN_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong where: `file` is a file's path or "environment", `key` may be "" for the whole file."""
+    """One mistake. `file` is a path or "environment"; `key` is "" if the whole file is affected."""
 
     file: str
     key: str
@@ -43,7 +43,7 @@ class Problem:
 
 
 class BadSettings(Exception):
-    """All that is wrong with the settings; nothing was changed by reading them."""
+    """Every mistake that was found. Nothing has been changed."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(map(str, problems)))
@@ -51,7 +51,7 @@ class BadSettings(Exception):
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Place, str]]:
-    """Yield the place and the reason of all that pydantic found wrong with what should be `model`."""
+    """Yield place and reason of each of pydantic's errors."""
     for detail in error.errors(include_input=False, include_url=False):
         yield detail["loc"], reason_of(model, detail["type"], detail["msg"], detail["loc"])
 
@@ -65,11 +65,11 @@ def reason_of(model: type[BaseModel], kind: str, message: str, place: Place) -> 
             if near
             else f"there is no such key; there are {', '.join(names)}"
         )
-    return IN_PLAIN_WORDS.get(kind) or message.removeprefix("Value error, ").removeprefix("Input ")
+    return MESSAGES.get(kind) or message.removeprefix("Value error, ").removeprefix("Input ")
 
 
 def names_at(model: type[BaseModel], place: Place) -> list[str]:
-    """Return the keys of the table at `place`, which may be an entry of a list of tables."""
+    """Return the keys of the table at `place`, possibly an entry of a list of tables."""
     for part in place:
         if isinstance(part, str):
             annotation = model.model_fields[part].annotation
@@ -82,7 +82,7 @@ def is_model(kind: object) -> bool:
 
 
 def key_of(place: Place) -> str:
-    """Return a key as people count: `rules (2nd entry).roles (1st entry)`."""
+    """Return a key as shown to people: `rules (2nd entry).roles (1st entry)`."""
     parts = (f" ({nth(part + 1)} entry)" if isinstance(part, int) else f".{part}" for part in place)
     return "".join(parts).removeprefix(".")
 
@@ -93,5 +93,5 @@ def nth(number: int) -> str:
 
 
 def is_within(key: str, table: str) -> bool:
-    """Whether `key` is `table`, or a part of it."""
+    """Whether `key` is `table` or inside it."""
     return key == table or key.startswith((f"{table}.", f"{table} ("))

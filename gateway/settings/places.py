@@ -1,4 +1,4 @@
-"""Where the files lie that come with the code: beside it in a work tree, inside it once installed."""
+"""Where the templates and other shipped files are: beside the code in a work tree, inside an installed package."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = next(path for path in (ROOT / "_templates", ROOT.parent / "templates") if path.is_dir())
-FACTORS = ROOT / "factors"  # each has its own templates, as "totp/code.html"
+FACTORS = ROOT / "factors"  # each has its own templates, such as "totp/code.html"
 LOCALES = ROOT / "locale"

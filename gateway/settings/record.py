@@ -1,4 +1,4 @@
-"""What can be set, with its default. `config/*.toml` shows and explains every key; a test holds them together."""
+"""All settings and their defaults. `config/*.toml` documents every key; a test checks that none is missing."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from gateway.settings.values import (
     check_domains,
     check_file,
     check_header,
+    check_header_with_value,
     check_host,
     check_network,
     check_optional_address,
@@ -35,7 +36,6 @@ from gateway.settings.values import (
     check_sender,
     check_store,
     check_stripped,
-    check_told_header,
     matches,
 )
 
@@ -52,8 +52,8 @@ IDENTITY_NAMES = {
 }
 
 
-def complete_names(given: Any) -> Any:
-    """Names that are not given keep their defaults."""
+def add_default_names(given: Any) -> Any:
+    """Add the defaults of the names that are not given."""
     return {**IDENTITY_NAMES, **given} if isinstance(given, dict) else given
 
 
@@ -69,7 +69,7 @@ def check_names(names: dict[str, str]) -> dict[str, str]:
 
 
 def read_headers(given: Any) -> Any:
-    """Templates are read where the settings are, so that a mistake in one is said by its header."""
+    """Parse the templates during validation, so that mistakes are reported with the header's name."""
     if not isinstance(given, dict):
         return given
     read = {}
@@ -77,7 +77,7 @@ def read_headers(given: Any) -> Any:
         if not isinstance(text, str):
             raise ValueError(f"{name}: must be text, in quotes")
         try:
-            read[check_told_header(name)] = read_template(text)
+            read[check_header_with_value(name)] = read_template(text)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     return read
@@ -93,9 +93,9 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Section(BaseModel):
-    """A table of gateway.toml. No key is judged by another: that is for `settings.together`.
+    """A table of gateway.toml. Checks here see one key each; `settings.together` has those across keys.
 
-    Keys of Settings and of the sections in it have defaults, so what is wrong can be left out, and the rest is good.
+    Every key of Settings and its sections has a default, so that wrong keys can be left out and the rest validated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
@@ -103,7 +103,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def keep_other_defaults(cls, given: Any) -> Any:
-        """A table within this one that is given in part keeps the defaults of its other keys."""
+        """Keep the defaults of the other keys where a nested table is given in part."""
         if not isinstance(given, dict):
             return given
         defaults = {
@@ -159,13 +159,13 @@ class Mail(Section):
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a mail server at all. Without one, nothing is mailed and nothing waits to be."""
+        """Whether a mail server is configured. Without one, no mails are sent or queued."""
         return self.host != ""
 
 
 class Identity(Section):
     user: Literal["id", "email"] = "id"
-    names: Annotated[dict[str, HeaderName], BeforeValidator(complete_names), AfterValidator(check_names)] = (
+    names: Annotated[dict[str, HeaderName], BeforeValidator(add_default_names), AfterValidator(check_names)] = (
         IDENTITY_NAMES
     )
     headers: Annotated[dict[str, HeaderTemplate], BeforeValidator(read_headers)] = {}
@@ -241,7 +241,7 @@ class Admin(Section):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The allowlists: `owners` normalised, and the gate's rules without the gateway's own pages."""
+    """`owners` are identifiers; `rules` do not include the gateway's own pages yet."""
 
     owners: frozenset[str] = frozenset()
     rules: Rules = field(default_factory=Rules)
@@ -268,7 +268,7 @@ class Settings(Section):
     credentials: Mapping[str, Secret[str]] = {}
 
 
-# The sections that a file may set; `access` and what is secret come from elsewhere.
+# The fields that gateway.toml must not set, and why.
 FROM_ELSEWHERE: Mapping[str, str] = {
     "access": "the allowlists stand in access.toml",
     "secrets": "secrets come from the environment or $CREDENTIALS_DIRECTORY, never from a file of settings",

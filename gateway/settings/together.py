@@ -1,4 +1,4 @@
-"""What only shows when several settings are seen together."""
+"""Checks across several settings."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gateway.settings.record import Settings
 
 MAIL_PASSWORD_VARIABLE = "GATEWAY_MAIL_PASSWORD"  # noqa: S105 - its name, not a secret
 MAIL_PASSWORD_CREDENTIAL = "gateway-mail-password"  # noqa: S105
-COMPARED = ("listen.addresses", "upstream.address", "admin.listen", "admin.allow_elsewhere")
+ADDRESS_KEYS = ("listen.addresses", "upstream.address", "admin.listen", "admin.allow_elsewhere")
 
 
 def check_mail_password(settings: Settings) -> Iterator[Said]:
-    """Yield that a password is missing, which only those need who send mails."""
+    """Yield a mistake if the mail server's password is missing. Only processes that send mails call this."""
     if settings.mail.username and settings.mail_password is None:
         where = f"{MAIL_PASSWORD_VARIABLE} or as the credential {MAIL_PASSWORD_CREDENTIAL}"
         yield "mail.username", f"no password set; provide it as {where}"
 
 
 def check_together(settings: Settings) -> Iterator[Said]:
-    """Yield what is wrong within sections that are good key by key."""
+    """Yield mistakes across the keys of a section."""
     for who in ("members", "owners"):
         lifespan = getattr(settings.sessions, who)
         if lifespan.idle_seconds > lifespan.absolute_seconds:
@@ -44,18 +44,18 @@ def check_together(settings: Settings) -> Iterator[Said]:
 
 
 def check_addresses(settings: Settings) -> Iterator[Said]:
-    """The application, people and operators each have an address of their own; these are the keys COMPARED.
+    """Check that the application, the gateway and the admin listener have distinct addresses (ADDRESS_KEYS).
 
-    The admin listener is for this machine, and no way leads to it from the public one.
+    The admin listener is meant for this machine only, and must not be reachable through the public one.
     """
     upstream, admin = settings.upstream.address, settings.admin.listen
     for ours in settings.listen.addresses:
-        if leads_to(upstream, ours):
+        if reaches(upstream, ours):
             reason = f"the gateway itself listens on {ours}, and would ask itself"
             yield "upstream.address", f"{reason}; give the address on which the application listens"
     if admin and admin in settings.listen.addresses:
         yield "admin.listen", "this address is already used in listen.addresses; use a different one"
-    if admin and leads_to(upstream, admin):
+    if admin and reaches(upstream, admin):
         yield "admin.listen", "the application is at this address, so everybody could reach it; give another one"
     if admin and not settings.admin.allow_elsewhere and not is_local(admin):
         reason = "other machines could reach this address, and nobody is asked who they are"
@@ -65,8 +65,8 @@ def check_addresses(settings: Settings) -> Iterator[Said]:
         )
 
 
-def leads_to(address: str, listener: str) -> bool:
-    """Whether who connects to `address` meets what listens on `listener`, as far as their spelling says."""
+def reaches(address: str, listener: str) -> bool:
+    """Whether a connection to `address` reaches `listener`, judged by their spelling alone."""
     if address.startswith("unix:") or listener.startswith("unix:"):
         return address == listener
     (host, _, port), (our_host, _, our_port) = address.rpartition(":"), listener.rpartition(":")
@@ -79,7 +79,7 @@ def leads_to(address: str, listener: str) -> bool:
 
 
 def is_local(address: str) -> bool:
-    """Whether only this machine reaches `address`: a Unix socket, or an address on loopback written as such."""
+    """Whether `address` is reachable from this machine only: a Unix socket, or a literal loopback address."""
     host = address.rpartition(":")[0].strip("[]")
     if address.startswith("unix:") or host == "localhost":
         return True

@@ -1,4 +1,4 @@
-"""Judges single values. Each check returns its value, or raises ValueError that says what to write instead."""
+"""Checks of single values. Each returns its value, or raises ValueError with advice for the operator."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ LOGO = re.compile(r"(?:/(?![/\\])\S*|data:image/.+)?")  # browsers read //host a
 PAGE_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 PAGE_PATH = re.compile(rf"{PAGE_PREFIX.pattern}(?:/\{{[a-z]+\}})?")
 
-# Fields that say something else already, in HTTP, to proxies or in the gateway. Told who is asking in one of them, the
-# application would lose what it says. X-Forwarded-User and its kin are free: other products tell who is asking there.
+# Header fields with a meaning in HTTP, for proxies or for the gateway. Identity headers can't use these names, because
+# the application would lose the original value. X-Forwarded-User and similar ones are allowed: other products use them
+# for identity as well.
 TAKEN_NAMES = frozenset(name.decode("ascii") for name in HOP_BY_HOP | HINTS | FORGED) | {
     "authorization",
     "cache-control",
@@ -72,7 +73,7 @@ def check_address(text: str) -> str:
 
 
 def is_host(text: str) -> bool:
-    """Whether `text` is a name, an IPv4 address, or an IPv6 address in brackets."""
+    """Whether `text` is a host name, an IPv4 address, or an IPv6 address in brackets."""
     if not (text.startswith("[") and text.endswith("]")):
         return HOST_NAME.fullmatch(text) is not None
     try:
@@ -117,7 +118,7 @@ def check_host(text: str) -> str:
 
 
 def check_product(text: str) -> str:
-    """In the address of an authenticator app's QR code a colon ends the name, and no app reads an escaped one alike."""
+    """Refuse colons: in an otpauth:// URI they end the issuer, and authenticator apps decode escapes differently."""
     if ":" in text:
         raise ValueError("leave the colon out; in authenticator apps it separates this name from a person's email")
     if not text.isprintable() or not text.strip():
@@ -148,8 +149,8 @@ def check_header(name: str) -> str:
     return name
 
 
-def check_told_header(name: str) -> str:
-    """A header with a value of the operator's; X-Forwarded-Prefix is among them, for nothing else says it."""
+def check_header_with_value(name: str) -> str:
+    """Check the name of a header with a templated value. X-Forwarded-Prefix is allowed: the gateway does not set it."""
     if not name:
         raise ValueError("a header has a name")
     return name if name.lower() == "x-forwarded-prefix" else check_header(name)
