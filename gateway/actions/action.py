@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gateway.audit import rows as audit
@@ -16,6 +16,7 @@ from gateway.mail.notices import Notices
 from gateway.model.account import Account
 from gateway.model.event import ACTOR, FAILURES, Details, Entry, Event, Outcome
 from gateway.model.inbound import Inbound
+from gateway.model.session import Session
 from gateway.store import Store, Transaction
 from gateway.web.user_agents import label
 
@@ -63,35 +64,55 @@ class Action:
         self.now = now
         self._notices = notices
 
+    def within(self, session: str | None) -> Action:
+        """Return the same action with the actor's session, for when it is found after the action has begun."""
+        return Action(self.tx, replace(self.actor, session=session), self.now, self._notices)
+
     async def record(self, event: Event, account: Account, details: Told = NOTHING, session: str | None = None) -> None:
         """Write a row about `account`; `session` is the one concerned, if it is not the actor's own."""
-        await audit.record(self.tx, self._entry(event, account, details, session or self.actor.session))
+        entry = self._entry(event, account.identifier, account.tenant, account.id, details)
+        await audit.record(self.tx, replace(entry, session=session) if session else entry)
+
+    async def record_own(self, event: Event, person: Session, details: Told = NOTHING, tenant: str = "") -> None:
+        """Write a row about the signed-in actor; `tenant` is the one concerned, if it is not their own."""
+        entry = self._entry(event, person.identifier, tenant or person.tenant, person.account, details)
+        await audit.record(self.tx, entry)
 
     async def record_or_count(self, event: Event, account: Account, details: Told = NOTHING) -> None:
         """Like `record`, for events that strangers can cause without limit (see audit.counting)."""
-        await audit.record_or_count(self.tx, self._entry(event, account, details, self.actor.session))
+        await self.record_attempt(event, account.identifier, account, details)
+
+    async def record_attempt(
+        self, event: Event, identifier: str, account: Account | None, details: Told = NOTHING
+    ) -> None:
+        """Like `record_or_count`, for an email that may have no account, which makes the event a failure."""
+        if account is None:
+            entry = replace(self._entry(event, identifier, None, None, details), outcome=Outcome.FAILURE)
+        else:
+            entry = self._entry(event, identifier, account.tenant, account.id, details)
+        await audit.record_or_count(self.tx, entry)
 
     async def notify(self, template: str, account: Account, **more: str | int) -> None:
         """Queue a mail that tells the account's owner about the action, and from which device it came."""
         device, address = self.actor.device, self.actor.address
-        await self._notices.send_about(self.tx, template, account, self.now, device=device, address=address, **more)
+        await self._notices.send(self.tx, template, account, self.now, device=device, address=address, **more)
 
     async def notify_about(self, template: str, account: Account, device: str, address: str) -> None:
         """Mail what was done to another device than the actor's."""
-        await self._notices.send_about(self.tx, template, account, self.now, device=device, address=address)
+        await self._notices.send(self.tx, template, account, self.now, device=device, address=address)
 
-    def _entry(self, event: Event, account: Account, details: Told, session: str | None) -> Entry:
+    def _entry(self, event: Event, identifier: str, tenant: str | None, account: str | None, details: Told) -> Entry:
         actor = self.actor
         return Entry(
             event,
             Outcome.FAILURE if event in FAILURES else Outcome.SUCCESS,
             self.now,
-            account.identifier,
-            tenant=account.tenant,
-            account=account.id,
+            identifier,
+            tenant=tenant,
+            account=account,
             address=actor.address,
             user_agent=actor.user_agent,
-            session=session,
+            session=actor.session,
             request_id=actor.request_id,
             details={ACTOR: actor.by, **details} if actor.by else dict(details),
         )

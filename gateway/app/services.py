@@ -62,10 +62,10 @@ class Services(Foundation):
         limits = self.settings.limits
         return Flow(
             store=self.store,
+            actions=self.actions,
             guard=Guard(Limit(limits.code_failures, limits.code_window_seconds, limits.code_lock_seconds)),
             owners=self.settings.access.owners,
-            notices=self.notices,
-            new_devices=NewDevices(self.notices, self.revoke_links, self.url.address("sessions")),
+            new_devices=NewDevices(self.revoke_links, self.url.address("sessions")),
             factors=self.factors,
         )
 
@@ -83,7 +83,7 @@ class Services(Foundation):
     @cached_property
     def sign_in(self) -> SignInService:
         return SignInService(
-            store=self.store,
+            actions=self.actions,
             hasher=self.hasher,
             limit=self.password_limit,
             flow=self.flow,
@@ -93,7 +93,7 @@ class Services(Foundation):
 
     @cached_property
     def security(self) -> SecurityService:
-        return SecurityService(store=self.store, flow=self.flow, factors=self.factors)
+        return SecurityService(store=self.store, actions=self.actions, flow=self.flow, factors=self.factors)
 
     @cached_property
     def kept_forms(self) -> KeptForms:

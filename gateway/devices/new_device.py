@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.actions.action import Action
 from gateway.devices.revoke_link import RevokeLinks
-from gateway.mail.notices import Notices
 from gateway.model.account import Account
-from gateway.model.inbound import Inbound
-from gateway.store import Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import Limit, Locked
 
@@ -16,24 +14,16 @@ MAILS = Limit(failures=100, window_seconds=3_600, lock_seconds=3_600)
 class NewDevices:
     """`sessions_link` is the absolute URL of the device list."""
 
-    def __init__(self, notices: Notices, links: RevokeLinks, sessions_link: str) -> None:
-        self._notices = notices
+    def __init__(self, links: RevokeLinks, sessions_link: str) -> None:
         self._links = links
         self._sessions_link = sessions_link
 
-    async def report(self, tx: Transaction, account: Account, session_id: str, inbound: Inbound, now: int) -> None:
+    async def report(self, action: Action, account: Account, session_id: str) -> None:
         """Queue the mail, in the transaction that opens the session.
 
         At most a hundred per hour and account: an attacker with the password could otherwise flood the mailbox.
         """
-        if isinstance(await limits.reserve(tx, f"new-device:{account.id}", MAILS, now), Locked):
+        if isinstance(await limits.reserve(action.tx, f"new-device:{account.id}", MAILS, action.now), Locked):
             return
-        await self._notices.send(
-            tx,
-            "new_device",
-            account,
-            inbound,
-            now,
-            revoke_link=self._links.address_for(session_id),
-            sessions_link=self._sessions_link,
-        )
+        revoke_link = self._links.address_for(session_id)
+        await action.notify("new_device", account, revoke_link=revoke_link, sessions_link=self._sessions_link)

@@ -8,11 +8,11 @@ its audit row and what it allows share one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gateway.accounts import rows as account_rows
-from gateway.audit import rows as audit
+from gateway.actions.action import Action, Actions, requester
 from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
@@ -22,9 +22,8 @@ from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
-from gateway.mail.notices import Notices
 from gateway.model.account import Account
-from gateway.model.event import Event, entry_of
+from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof, first_missing, method_of, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
@@ -47,16 +46,16 @@ class Flow:
         self,
         *,
         store: Store,
+        actions: Actions,
         guard: Guard,
         owners: frozenset[str],
-        notices: Notices,
         new_devices: NewDevices,
         factors: Factors,
     ) -> None:
         self._store = store
+        self._actions = actions
         self._guard = guard
         self._owners = owners
-        self._notices = notices
         self._new_devices = new_devices
         self._evidence = EvidenceReader(owners)
         self._factors = factors
@@ -69,24 +68,22 @@ class Flow:
         async with self._store.reading() as tx:
             return await self._evidence.find(tx, visit, again, now)
 
-    async def begin(
-        self, tx: Transaction, account: Account, proof: Proof, session: Session | None, inbound: Inbound, now: int
-    ) -> SignedIn | GoOn:
+    async def begin(self, action: Action, account: Account, proof: Proof, visit: Visit) -> SignedIn | GoOn:
         """Begin with a first proof: open a session if it is sufficient, otherwise an attempt.
 
-        If this browser has a `session` of the same account, the proof is added to it (step-up).
+        If this browser has a session of the same account, the proof is added to it (step-up).
         """
-        await attempts.end_key(tx, inbound.attempt_key, now)
+        inbound, session = visit.inbound, visit.session
+        await attempts.end_key(action.tx, inbound.attempt_key, action.now)
         if session is not None and session.account == account.id:
-            outcome = await self._step_up(tx, account, session, proof, inbound, now)
+            outcome = await self._step_up(action, account, session, proof, inbound)
             if isinstance(outcome, SignedIn):
                 return outcome
-        missing = await self._missing(tx, account, (proof,))
+        missing = await self._missing(action.tx, account, (proof,))
         if missing is None:
-            return await self._open(tx, account, (proof,), inbound, now)
-        attempt, token = await attempts.begin(tx, account.id, (proof,), now)
-        details = {"proved": proof.factor, "next": missing}
-        await audit.record_or_count(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
+            return await self._open(action, account, (proof,), inbound)
+        attempt, token = await attempts.begin(action.tx, account.id, (proof,), action.now)
+        await action.record_or_count(Event.LOGIN_STEP, account, {"proved": proof.factor, "next": missing})
         return GoOn(missing, account, attempt.id, token)
 
     async def challenge(self, outcome: GoOn, target: str, inbound: Inbound, now: int) -> str:
@@ -97,44 +94,42 @@ class Flow:
     async def prove(self, visit: Visit, name: Factor, given: Secret[str], *, again: bool, now: int) -> Outcome:
         """Verify the code `given` for a factor, and take the next step if it is right."""
         factor = self._factors[name]
-        async with self._store.transaction() as tx:
-            evidence = await self._evidence.find(tx, visit, again, now, lock=True)
+        async with self._actions.begin(requester(visit.inbound), now) as begun:
+            evidence = await self._evidence.find(begun.tx, visit, again, now, lock=True)
             if evidence is None:
                 return Gone()
+            account, action = evidence.account, begun.within(evidence.session_id)
             if not evidence.admits(shows(factor)):
                 return Refused(Wrong())
-            if not factor.is_usable(evidence.account.enrolled):
+            if not factor.is_usable(account.enrolled):
                 return Gone()
-            admitted = await self._guard.admit(tx, name, evidence.account, visit.inbound, now)
+            admitted = await self._guard.admit(action, name, account)
             if not isinstance(admitted, Admitted):
                 reason = "blocked" if isinstance(admitted, Blocked) else "locked"
-                details = {"factor": name, "reason": reason}
-                await self._note(tx, Event.LOGIN_2FA_FAILED, evidence, visit.inbound, now, details)
+                await action.record_or_count(Event.LOGIN_2FA_FAILED, account, {"factor": name, "reason": reason})
                 return admitted
-            verdict = await factor.verify(tx, evidence.asked, given, now)
+            verdict = await factor.verify(action.tx, evidence.asked, given, now)
             if isinstance(verdict, Wrong):
-                account, session = evidence.account, evidence.session_id
-                await self._guard.refuse(tx, name, account, admitted, verdict, visit.inbound, now, session)
+                await self._guard.refuse(action, name, account, admitted, verdict)
                 return Refused(verdict)
-            await self._guard.forgive(tx, name, evidence.account, admitted, now)
-            return await self._advance(tx, evidence, factor, verdict, visit.inbound, now)
+            await self._guard.forgive(action, name, account, admitted)
+            return await self._advance(action, evidence, factor, verdict, visit.inbound)
 
     async def complete(self, visit: Visit, name: Factor, holder: str, verify: Verify, now: int) -> Outcome:
         """Verify a secret that can't be guessed, such as a link's token, without rate limits.
 
         It belongs to the attempt or session `holder`, and only the browser that has this one can use it.
         """
-        async with self._store.transaction() as tx:
-            evidence = await self._evidence.of_holder(tx, holder, visit, now, lock=True)
+        async with self._actions.begin(requester(visit.inbound), now) as begun:
+            evidence = await self._evidence.of_holder(begun.tx, holder, visit, now, lock=True)
             if evidence is None:
                 return Gone()
-            verdict = await verify(tx)
+            action = begun.within(evidence.session_id)
+            verdict = await verify(action.tx)
             if isinstance(verdict, Wrong):
-                await self._guard.record_refusal(
-                    tx, name, evidence.account, verdict, visit.inbound, now, evidence.session_id
-                )
+                await self._guard.record_refusal(action, name, evidence.account, verdict)
                 return Refused(verdict)
-            return await self._advance(tx, evidence, self._factors[name], verdict, visit.inbound, now)
+            return await self._advance(action, evidence, self._factors[name], verdict, visit.inbound)
 
     async def holds(self, tx: Transaction, visit: Visit, holder: str, now: int) -> bool:
         """Whether this browser has the attempt or session with the id `holder`."""
@@ -144,60 +139,48 @@ class Flow:
         self, visit: Visit, name: Factor, offered: str, given: Secret[str], *, again: bool, now: int
     ) -> Outcome:
         """Enrol a factor during sign-in, if it is next and not enrolled yet."""
-        async with self._store.transaction() as tx:
-            evidence = await self._evidence.find(tx, visit, again, now, lock=True)
+        async with self._actions.begin(requester(visit.inbound), now) as begun:
+            evidence = await self._evidence.find(begun.tx, visit, again, now, lock=True)
             if evidence is None or name in evidence.account.enrolled or evidence.next != name:
                 return Gone()
-            account, session = evidence.account, evidence.session_id
-            codes = await self.set_up(tx, name, account, offered, given, visit.inbound, now, session)
+            action = begun.within(evidence.session_id)
+            codes = await self.set_up(action, name, evidence.account, offered, given)
             if codes is None:
                 return Refused(Wrong())
-            outcome = await self._advance(tx, evidence, self._factors[name], Right(), visit.inbound, now)
+            outcome = await self._advance(action, evidence, self._factors[name], Right(), visit.inbound)
             return replace(outcome, codes=codes) if isinstance(outcome, SignedIn) else outcome
 
     async def set_up(
-        self,
-        tx: Transaction,
-        name: Factor,
-        account: Account,
-        offered: str,
-        given: Secret[str],
-        inbound: Inbound,
-        now: int,
-        session: str | None,
+        self, action: Action, name: Factor, account: Account, offered: str, given: Secret[str]
     ) -> tuple[Secret[str], ...] | None:
         """Enrol a factor, if the code `given` is right for what was `offered`; otherwise return None.
 
-        Returns the new codes of the factors that go with it, to be shown once. `session` is the id of the session that
-        enrols, None during sign-in.
+        Returns the new codes of the factors that go with it, to be shown once.
         """
+        tx, now = action.tx, action.now
         verdict = await self._factors[name].enrol(tx, account, offered, given, now)
         if isinstance(verdict, Wrong):
-            await self._guard.record_refusal(tx, name, account, verdict, inbound, now, session)
+            await self._guard.record_refusal(action, name, account, verdict)
             return None
         await streaks.reset_all(tx, account.id)
         codes = [await factor.renew(tx, account.id, now) for factor in self._factors.companions(name)]
-        await self.report(tx, verdict.news, account, inbound, now, session)
+        await self.report(action, verdict.news, account)
         return tuple(code for some in codes for code in some)
 
-    async def take_away(
-        self, tx: Transaction, name: Factor, account: Account, news: News, inbound: Inbound, now: int, session: str
-    ) -> bool:
+    async def remove(self, action: Action, name: Factor, account: Account, news: News) -> bool:
         """Remove a factor and those that go with it. Returns whether it was enrolled."""
-        if not await self._factors[name].forget(tx, account.id):
+        if not await self._factors[name].forget(action.tx, account.id):
             return False
         for factor in self._factors.companions(name):
-            await factor.forget(tx, account.id)
-        await streaks.reset_all(tx, account.id)
-        await self.report(tx, news, account, inbound, now, session)
+            await factor.forget(action.tx, account.id)
+        await streaks.reset_all(action.tx, account.id)
+        await self.report(action, news, account)
         return True
 
-    async def report(
-        self, tx: Transaction, news: News, account: Account, inbound: Inbound, now: int, session: str | None
-    ) -> None:
+    async def report(self, action: Action, news: News, account: Account) -> None:
         """Write the audit row of a factor's news, and mail the person."""
-        await audit.record(tx, entry_of(news.event, account, inbound, now, news.details or None, session))
-        await self._notices.send(tx, news.mail, account, inbound, now, **news.details)
+        await action.record(news.event, account, news.details)
+        await action.notify(news.mail, account, **news.details)
 
     async def start_over(self, visit: Visit, now: int) -> None:
         """End the attempt."""
@@ -219,25 +202,25 @@ class Flow:
     # After a right proof.
 
     async def _advance(
-        self, tx: Transaction, evidence: Evidence, factor: FactorContract, right: Right, inbound: Inbound, now: int
+        self, action: Action, evidence: Evidence, factor: FactorContract, right: Right, inbound: Inbound
     ) -> Outcome:
+        tx, now = action.tx, action.now
         account, proof = evidence.account, proof_of(factor, now)
         if right.news is not None:
-            await self.report(tx, right.news, account, inbound, now, evidence.session_id)
+            await self.report(action, right.news, account)
         if evidence.session is not None:
-            return await self._step_up(tx, account, evidence.session, proof, inbound, now)
+            return await self._step_up(action, account, evidence.session, proof, inbound)
         proofs = with_proof(evidence.proofs, proof)
         missing = await self._missing(tx, account, proofs)
         if missing is None:
             return (
-                await self._open(tx, account, proofs, inbound, now)
+                await self._open(action, account, proofs, inbound)
                 if await attempts.end(tx, evidence.holder, now)
                 else Gone()
             )
         if not await attempts.add_proofs(tx, evidence.holder, proofs):
             return Gone()
-        details = {"proved": proof.factor, "next": missing}
-        await audit.record_or_count(tx, entry_of(Event.LOGIN_STEP, account, inbound, now, details))
+        await action.record_or_count(Event.LOGIN_STEP, account, {"proved": proof.factor, "next": missing})
         return GoOn(missing, account, evidence.holder)
 
     async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
@@ -249,20 +232,19 @@ class Flow:
         return missing
 
     async def _step_up(
-        self, tx: Transaction, account: Account, session: Session, proof: Proof, inbound: Inbound, now: int
+        self, action: Action, account: Account, session: Session, proof: Proof, inbound: Inbound
     ) -> SignedIn | Gone:
         """Add a proof to a session, and change its cookie, so that a stolen old one doesn't gain the new proof."""
-        token = await session_rows.renew(tx, session.id, inbound.session_key, with_proof(session.proofs, proof))
+        proofs = with_proof(session.proofs, proof)
+        token = await session_rows.renew(action.tx, session.id, inbound.session_key, proofs)
         if token is None:
             return Gone()
-        details = {"proved": proof.factor}
-        await audit.record(tx, entry_of(Event.STEP_UP, account, inbound, now, details, session.id))
+        await action.record(Event.STEP_UP, account, {"proved": proof.factor}, session.id)
         return SignedIn(token, session.is_owner)
 
-    async def _open(
-        self, tx: Transaction, account: Account, proofs: tuple[Proof, ...], inbound: Inbound, now: int
-    ) -> SignedIn:
-        last = await self._end_last(tx, account, inbound, now)
+    async def _open(self, action: Action, account: Account, proofs: tuple[Proof, ...], inbound: Inbound) -> SignedIn:
+        tx, now = action.tx, action.now
+        last = await self._end_last(action, account, inbound)
         arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
         is_known = await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now)
         token = new_token()
@@ -275,30 +257,17 @@ class Flow:
             user_agent=inbound.user_agent,
             now=now,
         )
-        details = {"method": method_of(proofs)}
-        await audit.record(tx, entry_of(Event.LOGIN, account, inbound, now, details, session))
+        await action.record(Event.LOGIN, account, {"method": method_of(proofs)}, session)
         if not is_known:
-            await self._new_devices.report(tx, account, session, inbound, now)
+            await self._new_devices.report(action, account, session)
         return SignedIn(token, account.identifier in self._owners, arrival)
 
-    async def _end_last(self, tx: Transaction, account: Account, inbound: Inbound, now: int) -> str | None:
+    async def _end_last(self, action: Action, account: Account, inbound: Inbound) -> str | None:
         """End this browser's former session. Returns the id of its account."""
         if inbound.session_key is None:
             return None
-        owner = await session_rows.account_of_key(tx, inbound.session_key)
-        if await session_rows.end_key(tx, inbound.session_key, now):
-            whose = account if owner == account.id else await account_rows.find(tx, owner or "")
-            details = {"how": "signed in anew"}
-            await audit.record(tx, entry_of(Event.LOGOUT, whose or account, inbound, now, details))
+        owner = await session_rows.account_of_key(action.tx, inbound.session_key)
+        if await session_rows.end_key(action.tx, inbound.session_key, action.now):
+            whose = account if owner == account.id else await account_rows.find(action.tx, owner or "")
+            await action.record(Event.LOGOUT, whose or account, {"how": "signed in anew"})
         return owner
-
-    async def _note(
-        self,
-        tx: Transaction,
-        event: Event,
-        evidence: Evidence,
-        inbound: Inbound,
-        now: int,
-        details: Mapping[str, str] | Mapping[str, int],
-    ) -> None:
-        await audit.record_or_count(tx, entry_of(event, evidence.account, inbound, now, details, evidence.session_id))

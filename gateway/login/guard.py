@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.audit import rows as audit
+from gateway.actions.action import Action
 from gateway.factors.contract import Reason, Wrong
 from gateway.login.outcome import Blocked, LockedOut
 from gateway.model.account import Account
-from gateway.model.event import Event, entry_of
+from gateway.model.event import Event
 from gateway.model.factor import Factor
-from gateway.model.inbound import Inbound
 from gateway.sessions import rows as session_rows
-from gateway.store import Transaction
 from gateway.throttle import limits, streaks
 from gateway.throttle.limits import Limit, Locked, address_bucket, for_known
 
@@ -58,47 +56,36 @@ class Guard:
         self._limit = limit
         self._address_limit = Limit(limit.failures * ADDRESS_FACTOR, limit.window_seconds, limit.lock_seconds)
 
-    async def admit(
-        self, tx: Transaction, factor: Factor, account: Account, inbound: Inbound, now: int
-    ) -> Admitted | LockedOut | Blocked:
-        origin = await find_origin(tx, account, inbound, now)
-        failures, wait_until = await streaks.read(tx, account.id, factor, origin)
+    async def admit(self, action: Action, factor: Factor, account: Account) -> Admitted | LockedOut | Blocked:
+        origin = await find_origin(action, account)
+        failures, wait_until = await streaks.read(action.tx, account.id, factor, origin)
         if failures >= MOST_FAILURES:
             return Blocked()
-        if now < wait_until:
+        if action.now < wait_until:
             return LockedOut(wait_until)
-        address = address_bucket(inbound.address)
+        address = address_bucket(action.actor.address)
         pair = f"code:{account.id}|{address}"
         if origin != ELSEWHERE:
             buckets = [(for_known(pair), self._limit)]
         else:
             buckets = [(pair, self._limit), *([(f"code:|{address}", self._address_limit)] if address else [])]
-        verdict = await limits.reserve_all(tx, buckets, now)
+        verdict = await limits.reserve_all(action.tx, buckets, action.now)
         if isinstance(verdict, Locked):
             return LockedOut(verdict.until)
         return Admitted(tuple(key for key, _ in buckets), origin, verdict.locks_now)
 
-    async def forgive(self, tx: Transaction, factor: Factor, account: Account, admitted: Admitted, now: int) -> None:
+    async def forgive(self, action: Action, factor: Factor, account: Account, admitted: Admitted) -> None:
         """Undo the count in advance, and reset the account's counters, after a right code."""
         pair, *shared = admitted.keys
-        await limits.clear(tx, pair)
+        await limits.clear(action.tx, pair)
         for key in shared:
-            await limits.give_back(tx, key, now)
-        await streaks.reset(tx, account.id, factor, admitted.origin)
+            await limits.give_back(action.tx, key, action.now)
+        await streaks.reset(action.tx, account.id, factor, admitted.origin)
 
-    async def refuse(
-        self,
-        tx: Transaction,
-        factor: Factor,
-        account: Account,
-        admitted: Admitted,
-        why: Wrong,
-        inbound: Inbound,
-        now: int,
-        session: str | None = None,
-    ) -> None:
-        """Record a wrong code, and count it if it may be a guess. `session` is the id of the session, if any."""
-        await self.record_refusal(tx, factor, account, why, inbound, now, session)
+    async def refuse(self, action: Action, factor: Factor, account: Account, admitted: Admitted, why: Wrong) -> None:
+        """Record a wrong code, and count it if it may be a guess."""
+        tx, now = action.tx, action.now
+        await self.record_refusal(action, factor, account, why)
         if why.reason not in COSTS_A_TRY:
             for key in admitted.keys:
                 await limits.give_back(tx, key, now)
@@ -106,26 +93,16 @@ class Guard:
         failures, _ = await streaks.read(tx, account.id, factor, admitted.origin)
         await streaks.write(tx, account.id, factor, admitted.origin, failures + 1, now + wait_after(failures + 1))
         if admitted.locks_now or failures + 1 >= MOST_FAILURES:
-            details = {"factor": factor, "failures": str(failures + 1)}
-            await audit.record(tx, entry_of(Event.LOGIN_LOCKOUT, account, inbound, now, details, session))
+            await action.record(Event.LOGIN_LOCKOUT, account, {"factor": factor, "failures": str(failures + 1)})
 
-    async def record_refusal(
-        self,
-        tx: Transaction,
-        factor: Factor,
-        account: Account,
-        why: Wrong,
-        inbound: Inbound,
-        now: int,
-        session: str | None,
-    ) -> None:
+    async def record_refusal(self, action: Action, factor: Factor, account: Account, why: Wrong) -> None:
         """Record a refusal without counting: for links, and codes of an enrolment, which can't be guessed."""
-        details = {"factor": factor, "reason": why.reason.value}
-        await audit.record_or_count(tx, entry_of(Event.LOGIN_2FA_FAILED, account, inbound, now, details, session))
+        await action.record_or_count(Event.LOGIN_2FA_FAILED, account, {"factor": factor, "reason": why.reason.value})
 
 
-async def find_origin(tx: Transaction, account: Account, inbound: Inbound, now: int) -> str:
+async def find_origin(action: Action, account: Account) -> str:
     """Return the key of this device if it is known, otherwise ELSEWHERE."""
-    if not await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
+    address, user_agent = action.actor.address, action.actor.user_agent
+    if not await session_rows.is_known_device(action.tx, account.id, address, user_agent, action.now):
         return ELSEWHERE
-    return session_rows.device_key(inbound.address, inbound.user_agent)
+    return session_rows.device_key(address, user_agent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
+from gateway.actions.action import Actions, requester
 from gateway.factors.contract import Factors, News, Panel, proof_of
 from gateway.login.flow import Flow
 from gateway.login.outcome import SignedIn
@@ -36,8 +37,9 @@ class WrongCode:
 
 
 class SecurityService:
-    def __init__(self, *, store: Store, flow: Flow, factors: Factors) -> None:
+    def __init__(self, *, store: Store, actions: Actions, flow: Flow, factors: Factors) -> None:
         self._store = store
+        self._actions = actions
         self._flow = flow
         self._factors = factors
 
@@ -52,15 +54,15 @@ class SecurityService:
         self, session: Session, name: Factor, offered: str, given: Secret[str], inbound: Inbound, now: int
     ) -> Changed | WrongCode | NotAllowed:
         """Enrol a factor, or replace it (a new phone). The session gets the proof, and a new cookie."""
-        async with self._store.transaction() as tx:
-            account = await self._account(tx, session)
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            account = await self._account(action.tx, session)
             if account is None:
                 return NotAllowed()
-            codes = await self._flow.set_up(tx, name, account, offered, given, inbound, now, session.id)
+            codes = await self._flow.set_up(action, name, account, offered, given)
             if codes is None:
                 return WrongCode()
             proofs = with_proof(session.proofs, proof_of(self._factors[name], now))
-            token = await session_rows.renew(tx, session.id, inbound.session_key, proofs)
+            token = await session_rows.renew(action.tx, session.id, inbound.session_key, proofs)
             if token is None:
                 raise RuntimeError("a session ended under the lock of its account")
             return Changed(SignedIn(token, session.is_owner), codes)
@@ -70,23 +72,23 @@ class SecurityService:
     ) -> Changed | NotAllowed:
         """Renew a factor that goes with another one, such as backup codes. The old codes stop working."""
         factor = self._factors[name]
-        async with self._store.transaction() as tx:
-            account = await self._account(tx, session)
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            account = await self._account(action.tx, session)
             if account is None or factor.goes_with not in account.enrolled.factors:
                 return NotAllowed()
-            codes = await factor.renew(tx, account.id, now)
-            await self._flow.report(tx, news, account, inbound, now, session.id)
+            codes = await factor.renew(action.tx, account.id, now)
+            await self._flow.report(action, news, account)
             return Changed(codes=codes)
 
-    async def take_away(
+    async def remove(
         self, session: Session, name: Factor, news: News, inbound: Inbound, now: int
     ) -> Changed | NotAllowed:
         """Remove a factor. Owners can't."""
         if session.is_owner:
             return NotAllowed()
-        async with self._store.transaction() as tx:
-            account = await self._account(tx, session)
-            if account is None or not await self._flow.take_away(tx, name, account, news, inbound, now, session.id):
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            account = await self._account(action.tx, session)
+            if account is None or not await self._flow.remove(action, name, account, news):
                 return NotAllowed()
             return Changed()
 

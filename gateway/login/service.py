@@ -14,20 +14,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from gateway.accounts import rows as account_rows
-from gateway.audit import rows as audit
+from gateway.actions.action import Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.factors import tries
 from gateway.login.flow import Flow
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.sessions import rows as session_rows
-from gateway.store import Store, Transaction
+from gateway.store import Transaction
 from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked
@@ -50,14 +50,14 @@ class SignInService:
     def __init__(
         self,
         *,
-        store: Store,
+        actions: Actions,
         hasher: Hasher,
         limit: Limit,
         flow: Flow,
         failed_passwords: FailedPasswords,
         queue: int,
     ) -> None:
-        self._store = store
+        self._actions = actions
         self._hasher = hasher
         self._limit = limit
         self._flow = flow
@@ -95,20 +95,18 @@ class SignInService:
 
     async def _check(self, identifier: str, password: Secret[str], visit: Visit, now: int) -> Result:
         inbound = visit.inbound
-        async with self._store.transaction(announce=False) as tx:
-            account = await account_rows.find_by_identifier(tx, identifier)
-            reserved = await tries.reserve_try(
-                tx, identifier, account.id if account else None, inbound, self._limit, now
-            )
+        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+            account = await account_rows.find_by_identifier(action.tx, identifier)
+            known = account.id if account else None
+            reserved = await tries.reserve_try(action.tx, identifier, known, inbound, self._limit, now)
             if isinstance(reserved, Locked):
-                details = {"reason": "locked"}
-                await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, details)
+                await action.record_attempt(Event.LOGIN_FAILED, identifier, account, {"reason": "locked"})
                 return LockedOut(reserved.until)
         usable = account.password_hash if account and account.status is Status.ACTIVE else None
         match await self._hasher.verify(password, usable, client_of(inbound.address)):
             case Verdict.BUSY:
-                async with self._store.transaction(announce=False) as tx:
-                    await limits.give_back(tx, reserved.key, now)
+                async with self._actions.begin(requester(inbound), now, announce=False) as action:
+                    await limits.give_back(action.tx, reserved.key, now)
                 return Busy()
             case Verdict.RIGHT if account is not None:
                 renewed = await self._renew(password, account, inbound)
@@ -118,21 +116,9 @@ class SignInService:
 
     async def sign_out(self, session: Session, inbound: Inbound, now: int) -> None:
         """End the session. Its next request is refused."""
-        async with self._store.transaction() as tx:
-            if await session_rows.end(tx, session.id, now):
-                entry = Entry(
-                    Event.LOGOUT,
-                    Outcome.SUCCESS,
-                    now,
-                    session.identifier,
-                    tenant=session.tenant,
-                    account=session.account,
-                    address=inbound.address,
-                    user_agent=inbound.user_agent,
-                    session=session.id,
-                    request_id=inbound.request_id,
-                )
-                await audit.record(tx, entry)
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            if await session_rows.end(action.tx, session.id, now):
+                await action.record_own(Event.LOGOUT, session)
 
     async def _renew(self, password: Secret[str], account: Account, inbound: Inbound) -> Secret[str] | None:
         """Return a hash by the configured method, if the stored one is outdated. None if the queue is full."""
@@ -142,16 +128,15 @@ class SignInService:
         return await self._hasher.hash(password, client_of(inbound.address))
 
     async def _admit(self, known: Account, renewed: Secret[str] | None, visit: Visit, now: int) -> Result:
-        inbound = visit.inbound
-        async with self._store.transaction() as tx:
-            account = await account_rows.find(tx, known.id, lock=True)
-            if account is None or not await is_unchanged(tx, account, known):
-                await self._note(tx, Event.LOGIN_FAILED, known.identifier, known, inbound, now, {"reason": "changed"})
+        async with self._actions.begin(requester(visit.inbound), now) as action:
+            account = await account_rows.find(action.tx, known.id, lock=True)
+            if account is None or not await is_unchanged(action.tx, account, known):
+                await action.record_or_count(Event.LOGIN_FAILED, known, {"reason": "changed"})
                 return WrongPassword()
-            await tries.forgive_tries(tx, account.identifier, inbound.address)
+            await tries.forgive_tries(action.tx, account.identifier, visit.inbound.address)
             if renewed is not None:
-                await account_rows.set_password_hash(tx, account.id, renewed, replacing=known.password_hash)
-            return await self._flow.begin(tx, account, Proof(Factor.PASSWORD, now), visit.session, inbound, now)
+                await account_rows.set_password_hash(action.tx, account.id, renewed, replacing=known.password_hash)
+            return await self._flow.begin(action, account, Proof(Factor.PASSWORD, now), visit)
 
     async def _reject(
         self,
@@ -163,37 +148,13 @@ class SignInService:
         *,
         locks: bool,
     ) -> Result:
-        async with self._store.transaction(announce=False) as tx:
-            await self._failed_passwords.note(tx, identifier, password, now)
-            await self._note(tx, Event.LOGIN_FAILED, identifier, account, inbound, now, {"reason": "wrong"})
+        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+            await self._failed_passwords.note(action.tx, identifier, password, now)
+            await action.record_attempt(Event.LOGIN_FAILED, identifier, account, {"reason": "wrong"})
             if locks:
                 details = {"minutes": self._limit.lock_seconds // 60}
-                await self._note(tx, Event.LOGIN_LOCKOUT, identifier, account, inbound, now, details)
+                await action.record_attempt(Event.LOGIN_LOCKOUT, identifier, account, details)
         return WrongPassword()
-
-    async def _note(
-        self,
-        tx: Transaction,
-        event: Event,
-        identifier: str,
-        account: Account | None,
-        inbound: Inbound,
-        now: int,
-        details: dict[str, str | int | bool] | dict[str, str] | dict[str, int],
-    ) -> None:
-        entry = Entry(
-            event,
-            Outcome.FAILURE,
-            now,
-            identifier,
-            tenant=account.tenant if account else None,
-            account=account.id if account else None,
-            address=inbound.address,
-            user_agent=inbound.user_agent,
-            request_id=inbound.request_id,
-            details=dict(details),
-        )
-        await audit.record_or_count(tx, entry)
 
 
 def identify(email: str) -> str:

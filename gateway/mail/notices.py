@@ -6,9 +6,7 @@ import time
 
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
-from gateway.model.inbound import Inbound
 from gateway.store import Transaction
-from gateway.web.user_agents import label
 
 
 class Notices:
@@ -19,13 +17,6 @@ class Notices:
         self._security_link = security_link
 
     async def send(
-        self, tx: Transaction, template: str, account: Account, inbound: Inbound, now: int, **more: str | int
-    ) -> None:
-        """Put the mail `template` into the outbox, for a change made in a request."""
-        device, address = label(inbound.user_agent), inbound.address
-        await self.send_about(tx, template, account, now, device=device, address=address, **more)
-
-    async def send_about(
         self,
         tx: Transaction,
         template: str,
@@ -36,7 +27,7 @@ class Notices:
         address: str,
         **more: str | int,
     ) -> None:
-        """Do the same for a change from any source."""
+        """Put the mail `template` into the outbox. `device` and `address` are where the change was made."""
         await self._outbox.post(
             tx,
             template,

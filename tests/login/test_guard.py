@@ -18,6 +18,7 @@ from gateway.throttle import streaks
 from gateway.throttle.limits import Limit
 from tests.login.people import BROWSER, HOME, inbound_of
 from tests.store.people import NOW, add_person, person
+from tests.support.actions import action_from
 
 GUARD = Guard(Limit(failures=5, window_seconds=900, lock_seconds=900))
 DAY = 86_400
@@ -35,7 +36,7 @@ async def admit(
 ) -> Admitted | LockedOut | Blocked:
     """Ask, and take back that it was asked."""
     async with store.transaction(announce=False) as tx:
-        verdict = await GUARD.admit(tx, factor, account, inbound, now)
+        verdict = await GUARD.admit(action_from(tx, inbound, now), factor, account)
         await tx.rollback()
     return verdict
 
@@ -50,17 +51,17 @@ async def fail(
 ) -> Admitted | LockedOut | Blocked:
     """Give a wrong code, if one may be given."""
     async with store.transaction(announce=False) as tx:
-        verdict = await GUARD.admit(tx, factor, account, inbound, now)
+        verdict = await GUARD.admit(action_from(tx, inbound, now), factor, account)
         if isinstance(verdict, Admitted):
-            await GUARD.refuse(tx, factor, account, verdict, Wrong(why), inbound, now)
+            await GUARD.refuse(action_from(tx, inbound, now), factor, account, verdict, Wrong(why))
     return verdict
 
 
 async def succeed(store: Store, account: Account, inbound: Inbound, now: int = NOW, factor: Factor = TOTP) -> None:
     async with store.transaction(announce=False) as tx:
-        verdict = await GUARD.admit(tx, factor, account, inbound, now)
+        verdict = await GUARD.admit(action_from(tx, inbound, now), factor, account)
         assert isinstance(verdict, Admitted)
-        await GUARD.forgive(tx, factor, account, verdict, now)
+        await GUARD.forgive(action_from(tx, inbound, now), factor, account, verdict)
 
 
 async def fail_in_a_row(store: Store, account: Account, times: int, now: int = NOW) -> int:
@@ -68,12 +69,12 @@ async def fail_in_a_row(store: Store, account: Account, times: int, now: int = N
     async with store.transaction(announce=False) as tx:
         for number in range(times):
             there = inbound_of(f"198.51.{number // 250}.{number % 250}", "curl/8")
-            verdict = await GUARD.admit(tx, TOTP, account, there, now)
+            verdict = await GUARD.admit(action_from(tx, there, now), TOTP, account)
             if isinstance(verdict, LockedOut):
                 now = verdict.until
-                verdict = await GUARD.admit(tx, TOTP, account, there, now)
+                verdict = await GUARD.admit(action_from(tx, there, now), TOTP, account)
             assert isinstance(verdict, Admitted), number
-            await GUARD.refuse(tx, TOTP, account, verdict, Wrong(), there, now)
+            await GUARD.refuse(action_from(tx, there, now), TOTP, account, verdict, Wrong())
     return now
 
 

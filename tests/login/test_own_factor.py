@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from gateway.accounts import change
+from gateway.actions.action import requester
 from gateway.crypto.sealing import Sealer
 from gateway.factors import enrolment
 from gateway.factors.backup_code.factor import BackupCodeFactor
@@ -73,7 +74,8 @@ async def signed_in(world: World) -> tuple[Account, Browser, SecurityService]:
     """Return somebody who has signed in with the password alone, and what changes their factors."""
     account, browser = await world.member(), Browser()
     assert isinstance(await world.begin(browser, account), SignedIn)
-    return account, browser, SecurityService(store=world.store, flow=world.flow, factors=world.factors)
+    security = SecurityService(store=world.store, actions=world.actions, flow=world.flow, factors=world.factors)
+    return account, browser, security
 
 
 async def enrol(world: World, browser: Browser, security: SecurityService, given: str) -> object:
@@ -146,7 +148,7 @@ async def test_who_forgets_it_signs_in_without_it(world: World) -> None:
     await enrol(world, browser, security, RIGHT)
     assert browser.session is not None
     for expected in (Changed(), NotAllowed()):
-        done = await security.take_away(browser.session, PIN, NEWS, browser.visit().inbound, NOW)
+        done = await security.remove(browser.session, PIN, NEWS, browser.visit().inbound, NOW)
         assert done == expected
     assert isinstance(await world.begin(Browser(), account), SignedIn)
 
@@ -162,16 +164,15 @@ async def test_a_reset_takes_it_away_and_ends_every_session(world: World) -> Non
 
 async def test_a_sign_in_begins_with_any_proof_and_needs_what_it_does_not_show(world: World) -> None:
     member = await world.member(totp=True)
-    async with world.store.transaction() as tx:
+    visit = Browser().visit()
+    async with world.actions.begin(requester(visit.inbound), NOW) as action:
         shows_both = Proof(Factor("passkey"), NOW, (Factor.PASSWORD, Factor.TOTP))
-        assert isinstance(
-            await world.flow.begin(tx, member, shows_both, None, Browser().visit().inbound, NOW), SignedIn
-        )
+        assert isinstance(await world.flow.begin(action, member, shows_both, visit), SignedIn)
         for proof, missing in (
             (Proof(Factor("idp"), NOW, (Factor.PASSWORD,)), Factor.TOTP),
             (Proof(Factor("passkey"), NOW), Factor.PASSWORD),
         ):
-            step = await world.flow.begin(tx, member, proof, None, Browser().visit().inbound, NOW)
+            step = await world.flow.begin(action, member, proof, visit)
             assert isinstance(step, GoOn)
             assert step.factor == missing
 
@@ -179,8 +180,9 @@ async def test_a_sign_in_begins_with_any_proof_and_needs_what_it_does_not_show(w
 async def test_an_owner_proves_three_factors_whatever_the_first_proof_shows(world: World) -> None:
     owner = await world.owner(totp=True)
     proof = Proof(Factor("passkey"), NOW, (Factor.PASSWORD, Factor.TOTP))
-    async with world.store.transaction() as tx:
-        step = await world.flow.begin(tx, owner, proof, None, Browser().visit().inbound, NOW)
+    visit = Browser().visit()
+    async with world.actions.begin(requester(visit.inbound), NOW) as action:
+        step = await world.flow.begin(action, owner, proof, visit)
     assert isinstance(step, GoOn)
     assert step.factor == Factor.MAGIC_LINK
 

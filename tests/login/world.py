@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from gateway.actions.action import Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
@@ -52,6 +53,7 @@ def code(steps: int = 0, phone: Secret[bytes] = PHONE) -> str:
 @dataclass(frozen=True, slots=True)
 class World:
     store: Store
+    actions: Actions
     lookup: Lookup
     flow: Flow
     totp: TOTPFactor
@@ -85,10 +87,9 @@ class World:
 
     async def begin(self, browser: Browser, account: Account, now: int = NOW) -> SignedIn | GoOn:
         """Sign in with the right password."""
-        async with self.store.transaction() as tx:
-            outcome = await self.flow.begin(
-                tx, account, Proof(Factor.PASSWORD, now), browser.session, browser.visit().inbound, now
-            )
+        visit = browser.visit()
+        async with self.actions.begin(requester(visit.inbound), now) as action:
+            outcome = await self.flow.begin(action, account, Proof(Factor.PASSWORD, now), visit)
         if isinstance(outcome, GoOn):
             assert outcome.token is not None
             browser.attempt = outcome.token
@@ -168,16 +169,16 @@ async def running(url: str, factors: Factors | None = None) -> AsyncIterator[Wor
     totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
     factors = factors or Factors((PasswordFactor(), totp, codes, links))
     store = Store.open(url)
-    notices = Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security")
+    actions = Actions(store, Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security"))
     revoke_links = RevokeLinks([Secret(b"s" * 48)], "https://app.example.com/devices/revoke/")
     flow = Flow(
         store=store,
+        actions=actions,
         guard=Guard(Limit(failures=5, window_seconds=900, lock_seconds=900)),
         owners=frozenset({OWNER}),
-        notices=notices,
-        new_devices=NewDevices(notices, revoke_links, "https://app.example.com/me/sessions"),
+        new_devices=NewDevices(revoke_links, "https://app.example.com/me/sessions"),
         factors=factors,
     )
     async with worker(url, OWNER) as lookup:
-        yield World(store, lookup, flow, totp, codes, links, Links(store, flow, links), factors)
+        yield World(store, actions, lookup, flow, totp, codes, links, Links(store, flow, links), factors)
     await store.close()

@@ -1,11 +1,14 @@
-"""Actions of an operator, for tests of what is done in one."""
+"""Actions of an operator and of requests, for tests of functions that take one."""
 
 from __future__ import annotations
 
-from gateway.actions.action import Action, Actions, operator
+from functools import cache
+
+from gateway.actions.action import Action, Actions, operator, requester
 from gateway.crypto.sealing import Sealer
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
+from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.store import Store, Transaction
 from tests.mail.conftest import make_composer
@@ -14,6 +17,7 @@ from tests.store.people import NOW
 SEALER = Sealer((Secret(bytes(range(48))),))
 
 
+@cache
 def notices() -> Notices:
     return Notices(Outbox(make_composer(), SEALER), "https://app.example.com/me/security")
 
@@ -23,5 +27,10 @@ def actions_of(store: Store) -> Actions:
 
 
 def action_in(tx: Transaction, by: str = "root", now: int = NOW) -> Action:
-    """Return what an operator does in a transaction that is open already."""
+    """Return an operator's action in an open transaction."""
     return Action(tx, operator(by), now, notices())
+
+
+def action_from(tx: Transaction, inbound: Inbound, now: int = NOW) -> Action:
+    """Return a request's action in an open transaction."""
+    return Action(tx, requester(inbound), now, notices())

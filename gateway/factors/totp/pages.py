@@ -128,7 +128,7 @@ class TOTPPages(CodePage):
         await read_form(request)
         visit, session = visit_of(request), signed_in_of(request)
         news = News(Event.TWO_FACTOR_DISABLED, "totp_disabled")
-        changed = await self._security.take_away(session, self.factor, news, visit.inbound, visit.now)
+        changed = await self._security.remove(session, self.factor, news, visit.inbound, visit.now)
         return see_other(self._url("security") + ("?done=disabled" if isinstance(changed, Changed) else ""))
 
     async def _set_up(
