@@ -1,4 +1,4 @@
-"""What an account is: the person, the tenant they belong to, what they may do, and how they prove it."""
+"""Accounts: identity, tenant, role, status and enrolled factors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.model.factor import NOTHING_ENROLLED, Enrolled
 from gateway.model.secret import Secret
 from gateway.model.sentence import Sentence
 
-MAX_IDENTIFIER = 254  # characters; RFC 5321 §4.5.3.1.3 leaves this many for an address
+MAX_IDENTIFIER = 254  # characters; RFC 5321 §4.5.3.1.3
 MAX_LABEL = 63  # octets of one label of a domain; RFC 1035 §2.3.4
 MAX_NAME = 200  # characters
-MAX_READ = 2_000  # characters: to put long runs of accents into order takes Unicode's rules the square of their length
+MAX_READ = 2_000  # characters; normalising a long run of accents takes quadratic time
 DEFAULT_TENANT = "default"
-DOTS = ".\u3002\uff0e\uff61"  # what separates labels; UTS 46 §2.3
+DOTS = ".\u3002\uff0e\uff61"  # separators of labels; UTS 46 §2.3
 BETWEEN_LABELS = re.compile(f"[{DOTS}]")
 FULLWIDTH_AT = "\uff20"
 
@@ -30,7 +30,7 @@ class Role(StrEnum):
 
 
 class Module(StrEnum):
-    """A part of OtiumWork that a person may use beyond what the role gives."""
+    """A part of OtiumWork that a person may use in addition to what the role allows."""
 
     FINANCE = "finance"
     HR = "hr"
@@ -43,7 +43,7 @@ class Status(StrEnum):
 
 
 class State(StrEnum):
-    """What an account's status and password come to, for who looks at a list."""
+    """Status and password of an account, combined for lists."""
 
     ACTIVE = "active"
     INVITED = "invited"  # no password yet
@@ -54,7 +54,8 @@ class State(StrEnum):
 class Account:
     """`id` is stable and opaque, `identifier` the normalised email, `tenant` the customer company's slug.
 
-    `password_hash` is in Werkzeug's form or an argon2id PHC string, or None where no password was set yet.
+    `password_hash` is in Werkzeug's format or an argon2id PHC string; None if no password is set. Times are UTC
+    seconds.
     """
 
     id: str
@@ -70,7 +71,7 @@ class Account:
 
 
 class Unacceptable(ValueError):
-    """A value that a person or a file gave and that can't be taken; the sentence says why and what would do."""
+    """Invalid input from a person or a file. The sentence says why, and what is valid."""
 
     def __init__(self, sentence: Sentence) -> None:
         super().__init__(sentence)
@@ -78,15 +79,15 @@ class Unacceptable(ValueError):
 
 
 def normalise_identifier(text: str) -> str:
-    """Return the one spelling under which an email is stored, compared and limited.
+    """Return the canonical spelling of an email, which is stored, compared and rate limited.
 
     Surrounding white space and final dots are removed. The local part is in NFKC and lower case; ß and ς stay, because
-    `weiß@` and `weiss@` can be two people. The domain is in its ASCII form (IDNA 2008 after the mapping of UTS 46, not
-    transitional). So `A@x.de`, ` a@x.de ` and `a@x.de.` are one account, and normalising twice changes nothing.
+    `weiß@` and `weiss@` can be two people. The domain is in its ASCII form (IDNA 2008 with the non-transitional mapping
+    of UTS 46). So `A@x.de`, ` a@x.de ` and `a@x.de.` are one account, and the function is idempotent.
 
-    Lengths are checked first: mapping and encoding long domains takes milliseconds each.
+    Lengths are checked first, since mapping and encoding a long domain takes milliseconds.
 
-    Raises Unacceptable for everything that is not one plain `local@domain`.
+    Raises Unacceptable unless the text is one plain `local@domain`.
     """
     typed = text.strip() if len(text) <= MAX_READ else text
     if not 0 < len(typed) <= MAX_IDENTIFIER:
@@ -103,7 +104,7 @@ def normalise_identifier(text: str) -> str:
 def normalise_local(text: str) -> str:
     """Return the part before the @ (see `normalise_identifier`). Raises Unacceptable."""
     local = settle(text)
-    # A few letters change once more, which would be another account the next time.
+    # A few letters change again when normalised twice, and would then be another account.
     if not local.isprintable() or any(c in local for c in ' "(),:;<>@[\\]') or local != settle(local):
         raise Unacceptable(Sentence("The part before the @ contains a character that isn’t allowed."))
     if ".." in f".{local}.":
@@ -120,7 +121,7 @@ def settle(text: str) -> str:
 def normalise_domain(text: str) -> str:
     """Return a domain in its ASCII form, without final dots. Raises Unacceptable."""
     domain = text.strip().rstrip(DOTS)
-    # No label becomes shorter than what was typed, but for characters that are ignored, which nobody types.
+    # The ASCII form is never shorter, except for ignored characters, which people don't type.
     if len(domain) > MAX_IDENTIFIER or any(len(label) > MAX_LABEL for label in BETWEEN_LABELS.split(domain)):
         raise Unacceptable(Sentence("The part after the @ is too long for a domain name."))
     try:
@@ -130,12 +131,14 @@ def normalise_domain(text: str) -> str:
 
 
 def is_respelled(typed: str, identifier: str) -> bool:
-    """Whether an email becomes something that the person who typed it may not expect: more than another case."""
+    """Whether the identifier differs from the typed email in more than case, which people may not expect."""
     return typed.strip().lower() != identifier
 
 
 def check_name(text: str) -> str:
-    """Return a display name, trimmed and in NFC. Raises Unacceptable for control characters and for length."""
+    """Return a display name, trimmed and in NFC. Raises Unacceptable if it is empty, too long or has control
+    characters.
+    """
     if len(text) > MAX_READ:
         raise Unacceptable(Sentence("Enter a name (up to 200 characters)."))
     name = unicodedata.normalize("NFC", text).strip()
@@ -147,7 +150,7 @@ def check_name(text: str) -> str:
 
 
 def check_tenant(text: str) -> str:
-    """Return a tenant's slug. Raises Unacceptable unless it is 1 to 63 of a-z, 0-9, and - inside."""
+    """Return a tenant's slug. Raises Unacceptable unless it has 1 to 63 characters of a-z, 0-9, and hyphens inside."""
     slug = text.strip()
     if not (0 < len(slug) <= 63 and slug.isascii() and slug.replace("-", "a").isalnum() and slug == slug.lower()):
         raise Unacceptable(Sentence("Use 1 to 63 lowercase letters, numbers and hyphens, e.g. acme-hr."))
@@ -157,5 +160,5 @@ def check_tenant(text: str) -> str:
 
 
 def read_modules(text: str) -> frozenset[Module]:
-    """Read the text of a column, names with commas between them."""
+    """Parse the stored column: comma-separated names."""
     return frozenset(Module(name) for name in text.split(",") if name)

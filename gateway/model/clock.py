@@ -1,4 +1,4 @@
-"""The wall clock, which pages, services and chores are given rather than read."""
+"""The wall clock. It is injected into pages, services and background jobs."""
 
 from __future__ import annotations
 

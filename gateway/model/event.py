@@ -1,4 +1,4 @@
-"""What is worth remembering: every action that concerns who may do what, in words that people can read."""
+"""Audit events: everything that concerns access and permissions."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ FAILURES = frozenset(
     )
 )
 
-ACTOR = "by"  # the detail that names who did it, where that is somebody else
-# Details that say nothing about a person and outlive the erasure of one. What is not named here is erased: a new detail
-# is then rather lost than kept.
+ACTOR = "by"  # the detail that names the actor, if it is not the account itself
+# Names of details that are not personal, and remain when a person is erased. All other text is erased: for a new
+# detail, losing it is safer than keeping it.
 FACTS = frozenset(
     (
         "method",
@@ -111,7 +111,7 @@ Details = Mapping[str, str | int | bool]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the audit log. `at` is UTC seconds; `details` hold no secret, ever."""
+    """One row of the audit log. `at` is UTC seconds; `details` never contain secrets."""
 
     event: Event
     outcome: Outcome
@@ -127,24 +127,24 @@ class Entry:
 
     @property
     def actor(self) -> str:
-        """Who did it, if that is not whom it is about."""
+        """The person who acted, if it is not the account itself; "" otherwise."""
         return str(self.details.get(ACTOR, ""))
 
     @property
     def facts(self) -> Details:
-        """The details that tell nothing about a person: numbers, and the words of FACTS."""
+        """The details that are not personal: numbers, and the texts named in FACTS."""
         return {name: value for name, value in self.details.items() if name != ACTOR and is_fact(name, value)}
 
     @property
     def personal(self) -> Details:
-        """The other details."""
+        """The details that are erased with the person."""
         return {name: value for name, value in self.details.items() if name != ACTOR and not is_fact(name, value)}
 
     def with_details(self, more: Details) -> Entry:
         return replace(self, details={**self.details, **more})
 
     def seen_from(self, inbound: Inbound, session: str) -> Entry:
-        """Return the same with what is known of the request in which it was done, and of the session that did it."""
+        """Return a copy with the client's address, browser and request id, and the session that acted."""
         return replace(
             self,
             address=inbound.address,
@@ -166,7 +166,7 @@ def entry_of(
     details: Details | Mapping[str, str] | Mapping[str, int] | None = None,
     session: str | None = None,
 ) -> Entry:
-    """Return the row of something that a person did, or tried, in a request."""
+    """Return the row for an account's own action, or attempt, in a request."""
     return Entry(
         event,
         Outcome.FAILURE if event in FAILURES else Outcome.SUCCESS,

@@ -1,4 +1,4 @@
-"""What a factor and a proof are, and who has to prove what. Pure: nothing stores how far somebody has come."""
+"""Factors, proofs, and which factors an account must prove. Pure: the progress of a sign-in is computed, not stored."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ DEMAND = "!"
 
 
 class Factor(str):
-    """The name of a way to prove who somebody is: up to 16 of a-z and _. Each has a folder in gateway/factors.
+    """The name of a factor: up to 16 characters of a-z and _. Each has a folder in gateway/factors.
 
-    The ones named here are those that the policy below, or a page, asks for by name. A further factor needs no line.
+    Only factors that the policy below or a page refers to have a constant here.
     """
 
     __slots__ = ()
@@ -32,9 +32,10 @@ Factor.MAGIC_LINK = Factor("magic_link")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A factor that was verified, `at` in UTC seconds, and the factors that this shows.
+    """A verified factor, `at` in UTC seconds.
 
-    A backup code shows TOTP: who has lost the phone proves the same with a code written down on paper.
+    `counts_as`: the factors that it satisfies instead of its own. A backup code counts as TOTP, for people without
+    their phone.
     """
 
     factor: Factor
@@ -48,17 +49,17 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The factors that an account has set up, and those that it has to set up at the next sign-in.
+    """The factors that an account has set up, and those that it must set up at the next sign-in.
 
-    As text, in the account's row: names with spaces between them, first what is set up, then what is demanded, with a
-    `!` before each name. A factor that stands for another one (a backup code) is not among them.
+    As text, in the account's row: names separated by spaces, those to be set up last and with a `!` in front. A factor
+    that counts as another one (a backup code) is not included.
     """
 
     factors: frozenset[Factor] = frozenset()
     demanded: frozenset[Factor] = frozenset()
 
     def __contains__(self, factor: Factor) -> bool:
-        """Whether it is set up."""
+        """Whether the factor is set up."""
         return factor in self.factors
 
     @property
@@ -84,7 +85,7 @@ NOTHING_ENROLLED = Enrolled()
 
 @lru_cache(maxsize=256)
 def read_enrolled(text: str) -> Enrolled:
-    """Read the text of a column (see Enrolled)."""
+    """Parse the stored column (see Enrolled)."""
     names = text.split()
     return Enrolled(
         frozenset(Factor(name) for name in names if not name.startswith(DEMAND)),
@@ -93,11 +94,11 @@ def read_enrolled(text: str) -> Enrolled:
 
 
 def required_factors(*, is_owner: bool, enrolled: Enrolled = NOTHING_ENROLLED) -> tuple[Factor, ...]:
-    """Return what has to be proved to sign in, in the order in which it is asked for.
+    """Return the factors required to sign in, in the order in which they are asked for.
 
-    An owner without TOTP sets it up last, when password and mail link are proved: who knows only the password could
-    otherwise put a phone of their own there, and lock the owner out with it. What an account has set up is asked for
-    whether or not the policy knows it by name.
+    An owner without TOTP enrols it last, after password and mailed link. Otherwise an attacker who knows only the
+    password could enrol their own phone, and lock the owner out. Every factor that an account has set up is required,
+    including those that this policy does not name.
     """
     named: tuple[Factor, ...] = (Factor.PASSWORD,)
     if is_owner and Factor.TOTP in enrolled:
@@ -110,7 +111,7 @@ def required_factors(*, is_owner: bool, enrolled: Enrolled = NOTHING_ENROLLED) -
 
 
 def first_missing(required: Iterable[Factor], proofs: Iterable[Proof], *, since: int = 0) -> Factor | None:
-    """Return the first of `required` that no proof since then (UTC seconds) shows, or None."""
+    """Return the first of `required` without a proof at or after `since` (UTC seconds), or None."""
     proved = shown_by(proof for proof in proofs if proof.at >= since)
     return next((factor for factor in required if factor not in proved), None)
 
@@ -120,10 +121,10 @@ def shown_by(proofs: Iterable[Proof]) -> frozenset[Factor]:
 
 
 def with_proof(proofs: Iterable[Proof], new: Proof) -> tuple[Proof, ...]:
-    """Return the proofs with `new` in the place of an older one of the same factor."""
+    """Return the proofs with `new`, which replaces an older proof of the same factor."""
     return (*(proof for proof in proofs if proof.factor != new.factor), new)
 
 
 def method_of(proofs: Iterable[Proof]) -> str:
-    """Return how the audit log names a sign-in: "1fa", "2fa" or "3fa"."""
+    """Return the audit log's name for the strength of a sign-in: "1fa", "2fa" or "3fa"."""
     return f"{len(shown_by(proofs))}fa"

@@ -1,4 +1,4 @@
-"""The one reading of a request that policy, forwarding, pages and logs share."""
+"""The parsed request, shared by policy, forwarding, pages and logs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 CHUNKED = -1
 NOTHING: frozenset[bytes] = frozenset()
-NAVIGATING = frozenset(("GET", "HEAD", "POST"))  # what a browser goes to a page with
+NAVIGATING = frozenset(("GET", "HEAD", "POST"))  # the methods of a browser's navigation
 
 
 class Resource(NamedTuple):
-    """A path as a request wrote it, and its readings; with `is_deep` everything below it is meant as well."""
+    """A path as sent, and its readings. `is_deep`: everything below it is included."""
 
     target: bytes
     readings: tuple[str, ...]
@@ -22,25 +22,25 @@ FRAMES = (b"iframe", b"frame", b"object", b"embed")  # of Sec-Fetch-Dest (Fetch 
 
 
 class Inbound(NamedTuple):
-    """A request whose head was judged and accepted. Nothing downstream parses the request again.
+    """A request whose head was parsed and accepted. No later code parses the request again.
 
     method      upper case, one of the methods the edge knows
-    target      the request target, byte for byte as it came (origin form) and as it is forwarded
-    readings    the path, percent-decoded; one reading for a plain path. An ambiguous path (`//`, `;`, `%2f`)
-                has two: as a lenient server would see it, and as a literal one would. Policy must hold for each
-    host        the configured authority that `Host` named, in its canonical spelling
+    target      the request target (origin form), forwarded byte for byte
+    readings    the path, percent-decoded. An ambiguous path (`//`, `;`, `%2f`) has several: as lenient and as literal
+                servers interpret it. Policy must allow every one
+    host        the configured authority that `Host` names, in its canonical spelling
     address     the client's address: the last hop that is not a trusted proxy; "" behind a Unix socket
-    request_id  from a trusted proxy, else made here
-    session_key SHA-256 of the session cookie, or None where there is none, several, or a malformed one
-    attempt_key the same of the cookie of an attempt to sign in; form_key, browser_key and sent_key of our other cookies
-    cookies     names of the cookies that belong to the upstream, in order
-    lines       the field lines that may be forwarded, as they came, in order: hop-by-hop and forged ones, Host,
-                framing and the gateway's own cookies are taken out, and there is one Cookie line at most
-    nominated   the names of those of them that Connection makes hop-by-hop: checks see them, the upstream does not
-    hints       what a trusted proxy said in fields that are stripped, by lower-case name; empty for others
-    length      of the body in bytes, 0 for none, CHUNKED where it is framed in chunks
-    dropped     names of the fields that somebody behind the gateway might believe, lower case: they go nowhere
-    reach       what else is touched, besides the resource of the target (see edge.reach); empty for most requests
+    request_id  from a trusted proxy, or else random
+    session_key SHA-256 of the session cookie; None if it is missing, malformed or present twice
+    attempt_key the same of the sign-in attempt's cookie; form_key, browser_key and sent_key of our other cookies
+    cookies     names of the upstream's cookies, in order
+    lines       the field lines that may be forwarded, as sent and in order: without hop-by-hop and forged fields, Host,
+                framing and our own cookies, and with at most one Cookie line
+    nominated   names of fields among them that Connection makes hop-by-hop: checks use them, the upstream gets none
+    hints       values from a trusted proxy in fields that are not forwarded, by lower-case name; empty for others
+    length      of the body in bytes, 0 for none, CHUNKED if it is chunked
+    dropped     names (lower case) of removed fields that an application might have trusted
+    reach       resources that the request affects besides its target (see edge.reach); usually empty
     """
 
     method: str
@@ -69,12 +69,12 @@ class Inbound(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The first reading: what a lenient server makes of the path. For display and page routes."""
+        """The first, most lenient reading. For display and page routes."""
         return self.readings[0]
 
     @property
     def query(self) -> str:
-        """What stands behind the `?`, undecoded, without it; "" where there is none."""
+        """The part after the `?`, undecoded; "" if there is none."""
         return self.target.partition(b"?")[2].decode("ascii")
 
     def values(self, name: bytes) -> list[bytes]:
@@ -86,7 +86,7 @@ class Inbound(NamedTuple):
         ]
 
     def value(self, name: bytes) -> bytes | None:
-        """Return the first value of the field called `name` (lower case), or None."""
+        """Return the first value of the forwarded field called `name` (lower case), or None."""
         values = self.values(name)
         return values[0] if values else None
 
@@ -96,14 +96,14 @@ class Inbound(NamedTuple):
 
     @property
     def is_framed(self) -> bool:
-        """Whether a navigation takes place in a frame of another page."""
+        """Whether the response is displayed in a frame of another page."""
         return self.value(b"sec-fetch-dest") in FRAMES
 
     @property
     def is_page(self) -> bool:
-        """Whether what answers a navigation is shown as the page of a window; a download and a frame are not.
+        """Whether the response is displayed as a top-level page: not a download, not a frame.
 
-        Chromium says `empty` of a link with `download`: whatever comes with a good status is saved as the file.
+        Chromium sends `empty` for a link with `download`, and saves any successful response as the file.
         """
         return self.is_navigation and self.value(b"sec-fetch-dest") in (None, b"document")
 
@@ -113,16 +113,16 @@ class Inbound(NamedTuple):
 
     @property
     def wants_html(self) -> bool:
-        """Whether HTML is shown to a person, also by a service worker that fetched it, or by an older browser."""
+        """Whether the response may be HTML: a navigation, a service worker's fetch for one, or an older browser."""
         if self.is_websocket or self.is_htmx or self.value(b"x-requested-with") is not None:
             return False
         return self.is_navigation or b"text/html" in (self.value(b"accept") or b"").lower()
 
     @property
     def is_navigation(self) -> bool:
-        """Whether a person is waiting for a page: what is said to them is then a page, not JSON.
+        """Whether a browser navigates, so that errors are pages rather than JSON.
 
-        Browsers say so themselves (Sec-Fetch-Mode); for older ones, a wish for HTML without a script's mark.
+        Browsers say so in Sec-Fetch-Mode. Older ones are recognised by accepting HTML without X-Requested-With.
         """
         if self.method not in NAVIGATING:
             return False

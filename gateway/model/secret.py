@@ -1,4 +1,4 @@
-"""A string that must not be seen: passwords, session tokens, keys."""
+"""A wrapper for passwords, session tokens and keys that keeps them out of logs and tracebacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Value = TypeVar("Value", str, bytes)
 
 
 class Secret(Generic[Value]):
-    """Holds a secret `Value`; its repr, str and format never show it. `reveal()` gives it back."""
+    """Holds a secret. repr, str and format hide it; `reveal()` returns it."""
 
     __slots__ = ("_value",)
 
@@ -16,7 +16,7 @@ class Secret(Generic[Value]):
         self._value: Value = value
 
     def reveal(self) -> Value:
-        """Return the secret itself. Call it only where it is used, never where it is printed."""
+        """Return the secret. Call it only where it is used, never to print it."""
         return self._value
 
     def __repr__(self) -> str:

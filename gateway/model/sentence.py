@@ -1,4 +1,4 @@
-"""Sentences that people are shown, marked so that the catalogue has them and a page can translate them."""
+"""Sentences that people see, marked for extraction into the message catalogue."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Self
 
 
 class Sentence(str):
-    """An English sentence, with its `fields` filled in. `text` is what the catalogue has: the sentence before that.
+    """An English sentence with its `fields` filled in. `text` is the catalogue's key: the sentence before that.
 
-    A page shows no other text from Python (see Renderer.translate). Where a sentence was kept in the store, only `text`
-    without fields can be told from it again.
+    Pages show no other text from Python (see Renderer.translate). A sentence read back from the store can only be
+    translated if it has no fields.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""What a session is: one signed-in device of one account, with the proofs it was opened with."""
+"""Sessions: one signed-in device of one account, with its proofs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that was found live, together with what its account is at this moment.
+    """A live session, with the current state of its account.
 
-    `id` is public (headers, lists, logs) and tells nothing about the cookie. Times are UTC seconds:
-    `started_at` of the sign-in, `seen_at` of the last request written to the store (up to a minute old).
+    `id` is public (headers, lists, logs) and unrelated to the cookie. Times are UTC seconds: `started_at` of the
+    sign-in, `seen_at` of the last request that was written to the store (up to a minute old).
     """
 
     id: str
@@ -29,9 +29,9 @@ class Session:
     seen_at: int
     enrolled: Enrolled = NOTHING_ENROLLED
     missing: Factor | None = None
-    """What the account has to prove by now and this session never did. Until then it is nobody's."""
+    """A factor that the account now requires and this session lacks. Until it is proved, the session is anonymous."""
     alive_until: int = 0
-    """It does not expire before, even if it is not used again."""
+    """UTC seconds; the session does not expire before, even if it is not used again."""
 
     @property
     def factors(self) -> frozenset[Factor]:
@@ -40,7 +40,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """`idle`: seconds without a request; `absolute`: seconds since the sign-in."""
+    """`idle`: seconds since the last request; `absolute`: seconds since the sign-in."""
 
     idle: int
     absolute: int
@@ -56,15 +56,15 @@ class Lifetimes:
 
 
 def end_of(started_at: int, seen_at: int, lifetime: Lifetime) -> int:
-    """Return when a session that began and was last used then is over, unless it is used again. UTC seconds."""
+    """Return when the session expires unless it is used again, in UTC seconds."""
     return min(started_at + lifetime.absolute, seen_at + lifetime.idle)
 
 
 def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) -> bool:
-    """Whether it is over by `now`. `seen_at` is the latest use known anywhere; the store's may lag by a minute."""
+    """Whether the session has expired. `seen_at` must be the latest use known; the store's may be a minute old."""
     return now >= end_of(started_at, seen_at, lifetime)
 
 
 def has_idled_lately(started_at: int, seen_at: int, lifetime: Lifetime, now: int, within: int) -> bool:
-    """Whether a session that is over ended by idling, and not longer ago than `within` seconds."""
+    """Whether the session expired by being idle, and less than `within` seconds ago."""
     return started_at + lifetime.absolute > now and seen_at + lifetime.idle > now - within

@@ -1,7 +1,7 @@
-"""Tokens and ids: made, recognised and compared here alone.
+"""Tokens and ids: creation, parsing and comparison.
 
-A token is 256 random bits in 43 characters of base64url. A browser keeps it in a cookie, or a mail carries it in a
-link; the store knows only its SHA-256, the token's key. An id is public and tells nothing.
+A token is 256 random bits as 43 characters of base64url, kept in a cookie or mailed in a link. The store has only its
+SHA-256, called its key. An id is public and reveals nothing.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ def new_id(kind: str) -> str:
 
 
 def key_of(token: Secret[str]) -> bytes:
-    """Return the key of a token that was made here."""
+    """Return the key of a token that we made."""
     return hashlib.sha256(token.reveal().encode("ascii")).digest()
 
 
 def digest(token: bytes) -> bytes | None:
-    """Return the key of a token that was sent to us, or None if it can't be one of ours."""
+    """Return the key of a token that was sent to us, or None if its format is wrong."""
     return hashlib.sha256(token).digest() if TOKEN.fullmatch(token) else None
 
 
 def key_of_text(token: str) -> bytes | None:
-    """The same of one that stood in an address."""
+    """The same for a token in a URL."""
     return digest(token.encode("ascii", "replace"))
 
 
 def is_same(given: bytes, expected: bytes) -> bool:
-    """Compare in a time that does not depend on where they differ."""
+    """Compare in constant time."""
     return hmac.compare_digest(given, expected)

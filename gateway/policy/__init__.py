@@ -1,1 +1,1 @@
-"""Who may reach what."""
+"""Access rules, and the decision about each request."""

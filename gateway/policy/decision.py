@@ -1,8 +1,8 @@
-"""Decides what becomes of a request. Pure: what it is given is all it knows.
+"""Authorises requests. Pure: the decision depends on the arguments only.
 
-A path may have several readings (see Inbound); whatever is granted must be granted to each of them, so that
-no disagreement between this gateway and the upstream about a path opens anything. The most specific entry
-decides, wherever it stands in the file. What no rule admits is refused.
+A path may have several readings (see Inbound). Access must be granted for every one of them, so that the upstream's
+interpretation of the path makes no difference. The most specific entry applies, whatever the order in the file.
+Requests that no rule allows are refused.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from gateway.model.inbound import Inbound, Resource
 from gateway.model.session import Session
 
 OPTIONS_BY = "no entry of public or machine lists OPTIONS among its methods for this path, and no rule admits it"
-MAX_REMEMBERED = 4_096  # places
+MAX_REMEMBERED = 4_096  # entries of the memo
 MAX_REMEMBERED_BYTES = 256  # of a target
 READING = frozenset(("PROPFIND", "REPORT", "SEARCH"))
-UNNAMED = "\x00"  # a segment that no path has, so that no entry names it
+UNNAMED = "\x00"  # a segment that no path contains, and so no entry names
 
 
 class Need(Enum):
-    """Who may open one of the gateway's own pages."""
+    """What it takes to open one of the gateway's own pages."""
 
     NOBODY = "open to everyone"
     SESSION = "signed in"
@@ -35,9 +35,9 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OpenPath:
-    """An entry of `public` or `machine`: `path` itself, and with `is_prefix` what lies in segments below it.
+    """An entry of `public` or `machine`: `path`, and with `is_prefix` everything below it (whole segments).
 
-    No methods means every method but OPTIONS, which must be named.
+    Without methods it allows every method except OPTIONS, which must be listed.
     """
 
     path: str
@@ -55,10 +55,11 @@ class OpenPath:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may pass below `path` (whole segments): every condition that is given must hold.
+    """Conditions for `path` and everything below it (whole segments). All that are given must hold.
 
-    `require` asks for a factor besides, `fresh` for one (or else the password) proved at most so many seconds ago.
-    `cross_site_post`: a form that another site sends here is kept until its receiver has signed in and seen it.
+    `require`: a factor that must have been proved. `fresh`: that factor, or else the password, must have been proved
+    within so many seconds. `cross_site_post`: a form sent by another site is saved until its recipient has signed in
+    and seen it.
     """
 
     path: str
@@ -73,7 +74,7 @@ class Rule:
         return f"the rule {self.path or '/'}"
 
     def refusal(self, session: Session) -> str | None:
-        """Return why `session` does not pass, or None if it does."""
+        """Return why the session is refused, or None."""
         if self.owner and not session.is_owner:
             return f"{self} admits the platform owner only"
         if self.roles and session.role not in self.roles:
@@ -83,7 +84,7 @@ class Rule:
         return None
 
     def missing(self, session: Session, now: int) -> Factor | None:
-        """Return the factor that `session` has to prove before it passes, or None."""
+        """Return the factor that the session must prove first, or None."""
         if self.require is None and self.fresh is None:
             return None
         since = 0 if self.fresh is None else now - self.fresh
@@ -92,18 +93,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything that `decide` goes by. Keys are paths without a final slash; "/" itself is ""."""
+    """The input of `decide`. Keys are paths without a final slash; "/" itself is ""."""
 
     public: Mapping[str, OpenPath] = field(default_factory=dict)
     machine: Mapping[str, OpenPath] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)
     pages: Mapping[str, Need] = field(default_factory=dict)
     page_parents: Mapping[str, Need] = field(default_factory=dict)
-    """Pages whose last segment is a variable, like /invite/{token}, by the path above it."""
+    """Pages whose last segment is a variable, like /invite/{token}, by their parent path."""
     places: dict[tuple[str, bytes, tuple[str, ...]], Place] = field(init=False, repr=False, default_factory=dict)
-    """What `find_place` found before: a bounded memo, which changes nothing but time."""
+    """A bounded memo of `find_place`. It saves time and has no other effect."""
     depth: int = field(init=False, repr=False, default=0)
-    """How many segments the deepest entry has."""
+    """The number of segments of the deepest entry."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", max((path.count("/") for path in entries_of(self)), default=0))
@@ -111,9 +112,9 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the rules say of one method and target, whoever asks.
+    """The entries that apply to one method and target, independent of the session.
 
-    `rules` holds the rule of each reading of the path; it is empty where some reading has none.
+    `rules` has one rule per reading of the path; it is empty if some reading has none.
     """
 
     page: Need | None
@@ -123,9 +124,9 @@ class Place:
 
 
 class Forward(NamedTuple):
-    """Send it to the upstream, with the session's identity unless `session` is None. `by` is what admits it.
+    """Forward to the upstream, with the session's identity unless it is None. `by` is the entry that allows it.
 
-    Made for most requests: a tuple is made in a third of the time.
+    The most frequent decision: a tuple is created in a third of the time of a dataclass.
     """
 
     session: Session | None
@@ -134,7 +135,7 @@ class Forward(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One of the gateway's own pages answers."""
+    """Answer with one of the gateway's own pages."""
 
     session: Session | None
     by: str
@@ -142,14 +143,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """It takes a session. With OPTIONS, which is never anybody's, it takes an entry that lists it."""
+    """Require a session. OPTIONS requires an entry that lists it, since browsers send preflights without cookies."""
 
     by: str
 
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """Signed in, and `factor` has to be proved (again) before this goes on."""
+    """Require another proof of `factor` from a signed-in person."""
 
     session: Session
     factor: Factor
@@ -166,7 +167,7 @@ Decision = Forward | Page | SignIn | StepUp | Refuse
 
 
 def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
-    """Return what becomes of the request. `now` is UTC seconds, for rules that ask for a fresh proof."""
+    """Return the decision. `now` is in UTC seconds, for rules with `fresh`."""
     decision = decide_target(inbound, session, rules, now)
     if inbound.reach and isinstance(decision, Forward):
         return decide_reach(inbound, session, rules, now) or decision
@@ -191,11 +192,11 @@ def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: 
 
 
 def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision | None:
-    """Return why the request may not reach all that it reaches besides its target, or None if it may.
+    """Return why a resource that the request affects besides its target is not allowed, or None.
 
-    Each further resource is decided about as if it had been asked for in the same way. A refusal goes before a proof
-    that is missing, because giving that would lead to the refusal. What only reads reaches no page of ours: it is told
-    what the upstream has there. (Radicale's own page begins with a PROPFIND of `/` without Depth.)
+    Each is decided as if it had been requested with the same method. A refusal takes precedence over step-up, which
+    would only lead to that refusal. Methods that only read do not count as opening our pages: the upstream answers with
+    what it has there. (Radicale's start page sends PROPFIND for `/` without Depth.)
     """
     if inbound.method in READING:
         rules = replace(rules, pages={}, page_parents={})
@@ -213,10 +214,10 @@ def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: i
 
 
 def resources_in(reach: tuple[Resource, ...], rules: Rules) -> Iterator[tuple[bytes, tuple[str, ...]]]:
-    """Yield target and readings of what stands for all that is reached: where it is deep, of each entry below too.
+    """Yield target and readings of paths that represent everything affected.
 
-    An entry's own path and those below it that nothing names can be decided about differently, and a page with a
-    variable segment takes one segment more and not two: each is asked for.
+    Below a deep resource, the decision can differ for each entry, and for unnamed paths below an entry. A page with a
+    variable segment matches exactly one more segment, so paths with one and with two more are tested.
     """
     for resource in reach:
         yield resource.target, resource.readings
@@ -229,16 +230,16 @@ def resources_in(reach: tuple[Resource, ...], rules: Rules) -> Iterator[tuple[by
 
 
 def entries_of(rules: Rules) -> Iterator[str]:
-    """Yield the path of each entry: what may be decided about in another way than what lies above it."""
+    """Yield the path of each entry: below it, the decision may be a different one."""
     for entries in (rules.public, rules.machine, rules.rules, rules.pages, rules.page_parents):
         yield from entries
 
 
 def complete(session: Session | None) -> Session | None:
-    """Return the session if it gave every factor that its account needs now, else None.
+    """Return the session if it has proved every factor that its account now requires, else None.
 
-    Who joined the list of owners, or set up TOTP elsewhere, after signing in with a password is nobody until the rest
-    is proved.
+    A session that began with a password is treated as anonymous, once its account becomes an owner or enrols TOTP
+    elsewhere, until the missing factor is proved.
     """
     return None if session is None or session.missing is not None else session
 
@@ -259,7 +260,7 @@ def find_place(inbound: Inbound, rules: Rules) -> Place:
 
 
 def find_page(inbound: Inbound, rules: Rules) -> Need | None:
-    """A gateway path is one only if it is spelled exactly so: no decoding, no folding, nothing below it."""
+    """Match our own pages by their exact spelling: no decoding, no folding, nothing below."""
     path = inbound.readings[0]
     need = rules.pages.get(path)
     if need is None:
@@ -272,7 +273,7 @@ def find_page(inbound: Inbound, rules: Rules) -> Need | None:
 
 
 def takes_foreign_form(inbound: Inbound, rules: Rules) -> bool:
-    """Whether the rule of each reading of the path lets a form of another site wait for a sign-in."""
+    """Whether, for every reading of the path, the rule allows saving another site's form."""
     place = find_place(inbound, rules)
     return bool(place.rules) and all(rule.cross_site_post for rule in place.rules)
 
@@ -333,9 +334,9 @@ def find_rule(path: str, rules: Rules) -> Rule | None:
 
 
 def walk_up(path: str, depth: int) -> list[str]:
-    """Return `path` without its final slashes, then each path of whole segments above it, down to "".
+    """Return `path` without final slashes, then each parent path, down to "".
 
-    What has more than `depth` segments is left out: no entry is called so, and a path can have thousands.
+    Paths with more than `depth` segments are left out: no entry is that deep, and a path can have thousands.
     """
     found = []
     path = path.rstrip("/")

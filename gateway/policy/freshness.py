@@ -1,4 +1,4 @@
-"""Re-authentication: which factor has to be proved again before something is changed."""
+"""Re-authentication: which factor must be proved again before a change."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from gateway.model.factor import Factor, first_missing
 from gateway.model.session import Session
 
-FRESH_SECONDS = 600  # how long a proof lets people change what their account is secured by, or what others may do
+FRESH_SECONDS = 600  # how long a proof allows changes to one's own factors and to other accounts
 
 
 def stale_factor(session: Session, now: int, wanted: Iterable[Factor], seconds: int) -> Factor | None:
-    """Return which of `wanted` was not proved in the last `seconds`, or None.
+    """Return the first of `wanted` that was not proved within the last `seconds`, or None.
 
-    Beside the password, a factor is wanted of those who have set it up.
+    Factors other than the password are required only if they are set up.
     """
     required = [factor for factor in wanted if factor == Factor.PASSWORD or factor in session.enrolled]
     return first_missing(required, session.proofs, since=now - seconds)

@@ -1,4 +1,4 @@
-"""What a Host field may say (RFC 9110 §7.2)."""
+"""Parses the Host field (RFC 9110 §7.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ AUTHORITY = re.compile(rb"([A-Za-z0-9](?:[A-Za-z0-9\-.]*[A-Za-z0-9])?|\[[0-9A-Fa
 
 
 def read_authority(value: bytes) -> str | None:
-    """Return the host name that a Host field names, lower case, without final dot and port; None if malformed."""
+    """Return the host name in lower case, without the final dot and the port; None if malformed."""
     match = AUTHORITY.fullmatch(value)
     if match is None or (match[2] is not None and not 0 < int(match[2]) < 65_536):
         return None

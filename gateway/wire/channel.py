@@ -1,4 +1,4 @@
-"""What both sides of the gateway do with a transport: stop reading, read on, and count what was not taken yet."""
+"""The base of client and upstream connections: flow control, and the count of unsent bytes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import cast
 
 from gateway.wire.deadlines import NEVER
 
-WRITE_HIGH = 262_144  # bytes waiting to be written before the other side is slowed down
+WRITE_HIGH = 262_144  # bytes waiting to be written before the sender is paused
 
 
 class Channel(asyncio.Protocol):
-    """The base of a connection. `write` is the transport's own method; `deadline` is watched by wire.deadlines."""
+    """An asyncio protocol. `write` is the transport's own method; `wire.deadlines` watches `deadline`."""
 
     __slots__ = ("_is_paused", "_transport", "deadline", "write")
 
@@ -32,7 +32,7 @@ class Channel(asyncio.Protocol):
         self.write = self._transport.write
 
     def set_no_delay(self) -> None:
-        """Small writes leave at once; without this an answer can wait 40 ms for an acknowledgement."""
+        """Disable Nagle's algorithm, which can delay a small response by 40 ms."""
         sock = self._transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -48,7 +48,7 @@ class Channel(asyncio.Protocol):
             self._transport.resume_reading()
 
     def count_unsent(self) -> int:
-        """Return the bytes that the other end has yet to take: here, and in the kernel (SIOCOUTQ, tcp(7))."""
+        """Return the bytes that the peer has not acknowledged: our buffer, and the kernel's (SIOCOUTQ, tcp(7))."""
         sock = self._transport.get_extra_info("socket")
         waiting = self._transport.get_write_buffer_size()
         if sock is None or self._transport.is_closing():

@@ -1,8 +1,8 @@
-"""The Cookie field (RFC 6265bis §5.7), split into what is ours and what belongs to the upstream.
+"""Splits the Cookie field (RFC 6265bis §5.7) into our cookies and the upstream's.
 
-Ours are recognised generously, so that no spelling of them passes, and believed strictly: only the exact name counts,
-and only one cookie with a well-formed value names a session, or an attempt to sign in. A look-alike is dropped and
-counts for nothing: else whoever can set one, on another name of the same domain, could sign people out.
+Our names are matched leniently when cookies are removed, so that no spelling of them reaches the upstream, and strictly
+when they are used: the exact name, and a single well-formed value. Look-alikes are dropped and otherwise ignored, so
+that an attacker who can set cookies from a sibling subdomain can't sign people out.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.model.token import digest
 
-FORM_COOKIE = b"__Host-otium_form"  # the browser that sent a kept form (forms.record)
-SENT_COOKIE = b"__Host-otium_sent"  # the gate sent this browser to sign in (edge.return_to)
-BROWSER_COOKIE = b"__Host-otium_browser"  # the browser on which an account signed in (browsers.record)
+FORM_COOKIE = b"__Host-otium_form"  # the browser that sent a saved form (dispatch.forms)
+SENT_COOKIE = b"__Host-otium_sent"  # this browser was redirected to the sign-in page (web.return_to)
+BROWSER_COOKIE = b"__Host-otium_browser"  # the browser that an account signed in with (browsers)
 OTHER_COOKIES = (FORM_COOKIE, BROWSER_COOKIE, SENT_COOKIE)
 
 
 class Cookies(NamedTuple):
-    """The keys are the SHA-256 of our own cookies, where there is one; `line` is the one Cookie
-    field to forward, b"" for none."""
+    """The keys are the SHA-256 of our cookies' values. `line` is the Cookie field to forward, b"" for none."""
 
     session_key: bytes | None
     attempt_key: bytes | None
@@ -35,7 +34,7 @@ NO_COOKIES = Cookies(None, None, b"", ())
 
 
 def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) -> Cookies:
-    """Both names are the gateway's own, as are those above; every other cookie is forwarded."""
+    """Split the field's value. Cookies other than these two and OTHER_COOKIES are forwarded."""
     own: dict[bytes, list[bytes | None]] = {name: [] for name in (session_cookie, attempt_cookie, *OTHER_COOKIES)}
     rest: list[bytes] = []
     names: list[str] = []
@@ -56,9 +55,9 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
 
 
 def likely_name(pair: bytes) -> bytes:
-    """Return the name that a lenient reader may find: some take `=name=x`, `"name" =x` or `n%61me=x` for `name=x`.
+    """Return the name that a lenient parser may find: some read `=name=x`, `"name" =x` or `n%61me=x` as `name=x`.
 
-    A browser sends a cookie without a name as its value alone, so `=name=x` in Set-Cookie comes back as `name=x`.
+    Browsers send a nameless cookie as its value alone, so `Set-Cookie: =name=x` comes back as `name=x`.
     """
     name = pair.lstrip(b'="\t ').partition(b"=")[0].strip(b'"\t ')
     return unquote_to_bytes(name) if b"%" in name else name

@@ -1,8 +1,7 @@
-"""When a connection has waited long enough.
+"""Deadlines of connections.
 
-A timer for every wait of every request would cost more than the request. Instead each connection keeps one
-number, its deadline, and one timer per worker looks at them all twice a second: a wait ends at most half a
-second late, which no deadline here minds.
+A timer for each wait of each request would cost more than the request. Instead, each connection has one number, its
+deadline, and one timer per worker checks them all every half second. Waits may therefore end half a second late.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ TICK = 0.5  # seconds
 
 
 class Waiting(Protocol):
-    """`deadline` is in the seconds of `Deadlines.now`; `expire` is called once it has passed."""
+    """`deadline` is on the clock of `Deadlines.now`, in seconds; `expire` is called once it has passed."""
 
     deadline: float
 
@@ -26,7 +25,7 @@ class Waiting(Protocol):
 
 
 class Deadlines:
-    """`now` is the loop's clock and `utc` the wall clock in whole seconds, both at most one tick old."""
+    """`now` is the event loop's time and `utc` the wall clock in whole seconds, both up to one tick old."""
 
     __slots__ = ("_clock", "_loop", "_timer", "_watched", "now", "utc")
 

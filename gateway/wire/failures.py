@@ -1,6 +1,6 @@
-"""Everything that can go wrong with a request, and what the person or program at the other end is told.
+"""The table of failures: the status of each, its code for programs, and its sentence for people.
 
-The one map from failures to statuses: the code that notices a failure names it, and no other place picks a status.
+The code that detects a failure names it; statuses are chosen only here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from gateway.model.sentence import Sentence
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """`code` is for programs, `sentence` for people; `closes` ends the connection after the answer.
+class Reply:
+    """The response to a failure. `closes`: the connection is closed after it.
 
-    `retry_after` is in seconds, 0 where waiting does not help.
+    `retry_after` is in seconds, 0 if retrying does not help.
     """
 
     status: int
@@ -26,63 +26,63 @@ class Told:
 
 
 class Failure(Enum):
-    BAD_REQUEST = Told(400, "bad_request", Sentence("Your browser sent a request we couldn’t understand."), True)
-    BAD_PATH = Told(
+    BAD_REQUEST = Reply(400, "bad_request", Sentence("Your browser sent a request we couldn’t understand."), True)
+    BAD_PATH = Reply(
         400, "bad_path", Sentence("This web address is ambiguous, so we can’t open it. Check the link."), True
     )
-    FORBIDDEN = Told(403, "forbidden", Sentence("You don’t have access to this page."))
-    FOREIGN_FORM = Told(
+    FORBIDDEN = Reply(403, "forbidden", Sentence("You don’t have access to this page."))
+    FOREIGN_FORM = Reply(
         403, "foreign_form", Sentence("We couldn’t verify where this form came from. Reload the page and try again.")
     )
-    ADDRESS_BLOCKED = Told(
+    ADDRESS_BLOCKED = Reply(
         403,
         "address_blocked",
         Sentence("Sign-in from your network is temporarily blocked because of too many failed attempts."),
     )
-    NOT_FOUND = Told(404, "not_found", Sentence("Page not found."))
-    METHOD_NOT_ALLOWED = Told(
+    NOT_FOUND = Reply(404, "not_found", Sentence("Page not found."))
+    METHOD_NOT_ALLOWED = Reply(
         405, "method_not_allowed", Sentence("This page doesn’t support that kind of request."), True
     )
-    REQUEST_TIMEOUT = Told(408, "request_timeout", Sentence("The request timed out. Please try again."), True)
-    BODY_TOO_LARGE = Told(413, "body_too_large", Sentence("That’s too large to send here."), True)
-    TARGET_TOO_LONG = Told(414, "address_too_long", Sentence("This web address is too long."), True)
-    EXPECTATION = Told(
+    REQUEST_TIMEOUT = Reply(408, "request_timeout", Sentence("The request timed out. Please try again."), True)
+    BODY_TOO_LARGE = Reply(413, "body_too_large", Sentence("That’s too large to send here."), True)
+    TARGET_TOO_LONG = Reply(414, "address_too_long", Sentence("This web address is too long."), True)
+    EXPECTATION = Reply(
         417, "expectation_failed", Sentence("Your browser asked for something this site doesn’t support."), True
     )
-    WRONG_HOST = Told(421, "wrong_host", Sentence("This site isn’t available at this address."), True)
-    HEAD_TOO_LARGE = Told(
+    WRONG_HOST = Reply(421, "wrong_host", Sentence("This site isn’t available at this address."), True)
+    HEAD_TOO_LARGE = Reply(
         431,
         "head_too_large",
         Sentence("Your browser sent too many cookies or headers. Clear this site’s cookies and try again."),
         True,
     )
-    TOO_MANY = Told(
+    TOO_MANY = Reply(
         429,
         "too_many_requests",
         Sentence("Too many requests from your network are under way. Please try again in a moment."),
         True,
         retry_after=5,
     )
-    INTERNAL = Told(500, "internal_error", Sentence("Something went wrong on our end. We’ve logged the error."))
-    NOT_IMPLEMENTED = Told(501, "not_implemented", Sentence("This type of upload isn’t supported."), True)
-    UPSTREAM_BROKEN = Told(502, "upstream_broken", Sentence("The app returned an invalid response. Please try again."))
-    UPSTREAM_AWAY = Told(
+    INTERNAL = Reply(500, "internal_error", Sentence("Something went wrong on our end. We’ve logged the error."))
+    NOT_IMPLEMENTED = Reply(501, "not_implemented", Sentence("This type of upload isn’t supported."), True)
+    UPSTREAM_BROKEN = Reply(502, "upstream_broken", Sentence("The app returned an invalid response. Please try again."))
+    UPSTREAM_AWAY = Reply(
         502, "upstream_unreachable", Sentence("We can’t reach the app right now. Please try again in a few minutes.")
     )
-    SIGN_IN_BUSY = Told(
+    SIGN_IN_BUSY = Reply(
         503,
         "sign_in_busy",
         Sentence("Sign-in is very busy right now. Please try again in a few seconds."),
         retry_after=5,
     )
-    UPSTREAM_BUSY = Told(
+    UPSTREAM_BUSY = Reply(
         503, "upstream_busy", Sentence("The app is very busy right now. Please try again in a moment."), retry_after=5
     )
-    STORE_AWAY = Told(
+    STORE_AWAY = Reply(
         503,
         "store_unavailable",
         Sentence("Sign-in is temporarily unavailable. Please try again in a few minutes."),
         retry_after=10,
     )
-    UPSTREAM_SLOW = Told(504, "upstream_timeout", Sentence("The app took too long to respond. Please try again."))
-    HTTP_VERSION = Told(505, "http_version", Sentence("This HTTP version isn’t supported."), True)
+    UPSTREAM_SLOW = Reply(504, "upstream_timeout", Sentence("The app took too long to respond. Please try again."))
+    HTTP_VERSION = Reply(505, "http_version", Sentence("This HTTP version isn’t supported."), True)

@@ -1,8 +1,7 @@
-"""HTTP/1.1 on the wire (RFC 9112): field lines, and where a body ends. Pure; used on both sides of the gateway.
+"""HTTP/1.1 framing (RFC 9112): field lines, and the end of a body. Pure; used for clients and the upstream.
 
-Stricter than the RFC wherever two servers are known to read the same bytes differently, because each such
-difference is a way to smuggle a request past one of them. What a head means is judged elsewhere: requests in
-`edge.request`, answers in `proxy.response`.
+Stricter than the RFC wherever servers are known to interpret the same bytes differently, since each such difference
+allows request smuggling. `edge.request` and `proxy.response` interpret the heads.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from typing import Protocol
 
 HEAD_END = b"\r\n\r\n"
 NO_BODY = b""
-# Every method that llhttp knows, but for CONNECT, which would tunnel, and TRACE, which would show cookies to scripts.
+# All methods that llhttp knows, except CONNECT (which would tunnel) and TRACE (which would reveal cookies to scripts).
 METHODS = frozenset(
     (
         *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"),
-        # WebDAV and what builds on it: RFC 3253, 3744, 4791, 4918, 5323 and 5842.
+        # WebDAV and its extensions: RFC 3253, 3744, 4791, 4918, 5323 and 5842.
         *("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "BIND", "REBIND", "UNBIND"),
         *("ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "MKCALENDAR"),
         *("LINK", "UNLINK", "PURGE", "SOURCE", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH"),
     )
 )
 ALLOW = b"Allow: " + ", ".join(sorted(METHODS)).encode("ascii")
-# Idempotent by their definitions (IANA's registry of methods): a request with one of these may be sent again.
+# Idempotent according to IANA's registry of methods, so these requests may be retried.
 IDEMPOTENT = METHODS - {"POST", "PATCH", "LOCK", "PURGE", "SOURCE", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH"}
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -32,7 +31,7 @@ FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 DIGITS = re.compile(rb"[0-9]{1,18}")  # 18 digits stay below 2**63
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e]*)?")
-MAX_CHUNK_LINE = 256  # bytes; extensions are dropped, so nobody needs long ones
+MAX_CHUNK_LINE = 256  # bytes; extensions are dropped, and no known client sends long ones
 MAX_TRAILERS = 8_192  # bytes; trailers are dropped too
 
 HOP_BY_HOP = frozenset(
@@ -51,11 +50,11 @@ HOP_BY_HOP = frozenset(
 
 
 class BadBody(Exception):
-    """The framing of a body is broken: nothing that follows on this connection can be trusted."""
+    """The framing of a body is invalid, so the rest of the connection can't be trusted."""
 
 
 def split_field(line: bytes) -> tuple[bytes, bytes] | None:
-    """Return (lower-case name, value without surrounding white space), or None if it is not one clean line."""
+    """Return (lower-case name, value without surrounding white space), or None if it is not one valid line."""
     name, colon, value = line.partition(b":")
     if not colon or FIELD_NAME.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
         return None
@@ -63,7 +62,7 @@ def split_field(line: bytes) -> tuple[bytes, bytes] | None:
 
 
 def read_length(value: bytes) -> int | None:
-    """Return a Content-Length in bytes, or None unless it is plain ASCII digits within 63 bits."""
+    """Return a Content-Length in bytes, or None unless it is 1 to 18 ASCII digits."""
     return int(value) if DIGITS.fullmatch(value) else None
 
 
@@ -73,22 +72,22 @@ def tokens(value: bytes) -> list[bytes]:
 
 
 def following(lines: Iterable[bytes]) -> bytes:
-    """Return a head's field lines as they follow its first line, to the end of the head."""
+    """Join the field lines of a head, from the end of its first line to the empty line."""
     return b"\r\n".join((b"", *lines, b"\r\n"))
 
 
 def nominated(options: frozenset[bytes]) -> frozenset[bytes]:
-    """Return the names of the fields that the options of Connection make hop-by-hop (RFC 9110 §7.6.1)."""
+    """Return the fields that Connection makes hop-by-hop, given its options (RFC 9110 §7.6.1)."""
     return options - {b"close", b"keep-alive", b"upgrade"}
 
 
 def leave_out(lines: list[bytes], names: frozenset[bytes]) -> list[bytes]:
-    """Return the field lines but for those called one of `names` (lower case)."""
+    """Return the field lines whose names are not in `names` (lower case)."""
     return [line for line in lines if line.partition(b":")[0].lower() not in names]
 
 
 def chunk(payload: bytes) -> bytes:
-    """Frame `payload` as one chunk. An empty one is left out: it would end the body."""
+    """Frame `payload` as one chunk. Empty payloads give no chunk, since it would end the body."""
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else NO_BODY
 
 
@@ -96,14 +95,14 @@ class Body(Protocol):
     """Finds the end of one body in a stream of bytes."""
 
     def feed(self, received: bytes) -> tuple[bytes, bytes | None]:
-        """Return (payload, rest): `rest` is None until the body has ended, then what follows it.
+        """Return (payload, rest). `rest` is None until the body has ended, then the bytes that follow it.
 
-        Raises BadBody where the framing is broken.
+        Raises BadBody if the framing is invalid.
         """
 
 
 class LengthBody:
-    """A body of a known number of bytes."""
+    """A body with a Content-Length."""
 
     __slots__ = ("left",)
 
@@ -120,7 +119,7 @@ class LengthBody:
 
 
 class UntilClose:
-    """An answer's body that ends where the connection does (RFC 9112 §6.3, rule 8)."""
+    """A response body that ends when the connection closes (RFC 9112 §6.3, rule 8)."""
 
     __slots__ = ()
 
@@ -129,10 +128,10 @@ class UntilClose:
 
 
 class ChunkedBody:
-    """A chunked body (RFC 9112 §7.1), decoded; extensions and trailers are checked for shape and dropped.
+    """Decodes a chunked body (RFC 9112 §7.1). Extensions and trailers are validated and dropped.
 
-    All chunks that arrived together leave as one payload, so that a body of tiny chunks costs the next
-    server no more than it cost us.
+    Chunks that arrive together are returned as one payload, so that a body of tiny chunks is not more work for the
+    recipient than for us.
     """
 
     __slots__ = ("_buffer", "_left", "_state", "_trailers")

@@ -1,6 +1,6 @@
-"""Names of header fields, in lower case, that somebody behind the gateway believes.
+"""Names of header fields, in lower case, that servers and applications behind the gateway may trust.
 
-Names are compared folded: every character that is no letter or digit counts as a hyphen (see `fold`).
+Names are compared folded: every character except letters and digits counts as a hyphen (see `fold`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 SEPARATOR = re.compile(rb"[^a-z0-9]")
 
-# What a proxy in front may say, and anyone else may try to: read from trusted peers, forwarded from nobody.
+# Set by a proxy in front, and forgeable by others: read from trusted proxies only, and never forwarded.
 HINTS = frozenset(
     (
         b"x-forwarded-for",
@@ -22,9 +22,9 @@ HINTS = frozenset(
         b"x-forwarded-host",
     )
 )
-# What the gateway writes anew, beside the hop-by-hop fields. Only spellings of it are ever looked for here.
+# Written by the gateway itself, besides the hop-by-hop fields. Only alternative spellings are looked up here.
 FRAMING = frozenset((b"content-length",))
-# What proxies that ask by forward-auth add by themselves, and forward in their own words: no claim of their clients.
+# Added by proxies that use forward-auth, in their own words, and therefore not forged by clients.
 SAID_BY_PROXIES = frozenset(
     (
         b"x-forwarded-proto",
@@ -39,7 +39,7 @@ SAID_BY_PROXIES = frozenset(
         b"true-client-ip",
     )
 )
-# What no proxy of ours says, and some server or application believes: forwarded from nobody.
+# Set by none of our proxies, and trusted by some server or application: never forwarded.
 FORGED = frozenset(
     (
         # Another path, method, host or scheme.
@@ -55,7 +55,7 @@ FORGED = frozenset(
         b"x-ssl",
         b"front-end-https",
         b"gateway-ticket",
-        b"proxy",  # to CGI the address of a proxy to use (CVE-2016-5385)
+        b"proxy",  # CGI turns it into the proxy to use (CVE-2016-5385)
         # Another address.
         b"x-real-ip",
         b"client-ip",
@@ -72,7 +72,7 @@ FORGED = frozenset(
         b"incap-client-ip",
     )
 )
-# Other proxies say who is asking in these. They are free for `identity.names`, and forwarded from nobody.
+# Identity headers of other products. `identity.names` may use them; those of clients are never forwarded.
 ASSERTED = frozenset(
     (
         b"eppn",  # Shibboleth
@@ -82,7 +82,7 @@ ASSERTED = frozenset(
         b"x-userinfo",
         b"x-apigateway-api-userinfo",  # Google API Gateway
         b"x-endpoint-api-userinfo",  # Google Cloud Endpoints
-        b"x-auth-username",  # Keycloak Gatekeeper, and those after it
+        b"x-auth-username",  # Keycloak Gatekeeper and its successors
         b"x-auth-userid",
         b"x-auth-subject",
         b"x-auth-email",
@@ -90,7 +90,7 @@ ASSERTED = frozenset(
         b"x-auth-roles",
         b"x-jwt-assertion",  # WSO2
         b"x-rh-identity",  # Red Hat
-        b"x-client-dn",  # certificates, as TLS proxies tell of them
+        b"x-client-dn",  # client certificates, set by TLS proxies
         b"x-client-s-dn",
         b"x-client-verify",
     )
@@ -145,10 +145,10 @@ FORGED_PREFIXES = (
     b"x-ssl-",
     b"x-tls-",
     b"wl-proxy-",  # WebLogic
-    b"-ws",  # WebSphere: $WSRU names the person, $WSCC their certificate
+    b"-ws",  # WebSphere: $WSRU is the user, $WSCC their certificate
 )
 
 
 def fold(name: bytes) -> bytes:
-    """Return `name` as the most lenient server compares it: `Remote.User`, `remote~user` and `REMOTE_USER` are one."""
+    """Return `name` as the most lenient server compares it: `Remote.User`, `remote~user`, `REMOTE_USER` are equal."""
     return SEPARATOR.sub(b"-", name.lower())

@@ -1,4 +1,4 @@
-"""Networks of clients, and who is in them."""
+"""Client networks, and which of them contain an address."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ Network = IPv4Network | IPv6Network
 
 
 def is_within(address: str, network: Network) -> bool:
-    """Whether a client's address lies in `network`. An address that is none lies nowhere."""
+    """Whether a client's address is in `network`; False if it is not an IP address."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
-    mapped = getattr(parsed, "ipv4_mapped", None)  # what a dual-stack socket writes for an IPv4 client
+    mapped = getattr(parsed, "ipv4_mapped", None)  # a dual-stack socket reports IPv4 clients like this
     return (mapped or parsed) in network

@@ -1,13 +1,14 @@
-"""What path a request target names, and whether two servers could disagree about it.
+"""Parses the path of a request target, in every way in which a server might interpret it.
 
-A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: a lenient server folds, cuts and decodes them, a
-literal one does not. An escape inside an escape (`/a%252fb`, a file called `C%2523.pdf`) adds what a server finds that
-decodes twice. An escaped `?` or `#` adds what a server finds that decodes before it looks for the path's end: to it
-`/admin%3fx` is `/admin`. All readings are given, and policy must hold for each of them. Refused is what no honest
-client sends and more readings could not cover: dot segments, a backslash, a control character, a third layer of
-escapes, and a path that begins with two slashes. A server that takes the target for a URL reference finds a host
-between those (RFC 3986 §4.2, a network-path reference): `//x/admin` would be `/admin` to it. The class of
-CVE-2025-54576, CVE-2026-33494 and CVE-2026-40575.
+A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: lenient servers merge slashes, remove parameters
+and decode separators, literal ones do not. An escape inside an escape (`/a%252fb`, a file named `C%2523.pdf`) adds the
+reading of servers that decode twice. An escaped `?` or `#` adds the reading of servers that decode before they split
+off the query: they see `/admin%3fx` as `/admin`. Policy must allow every reading.
+
+Refused are targets that no legitimate client sends and that more readings could not cover: dot segments, backslashes,
+control characters, a third layer of escapes, and a path that begins with two slashes. A server that parses the target
+as a URL reference finds a host there (network-path reference, RFC 3986 §4.2), and sees `//x/admin` as `/admin`. The
+same class of vulnerability as CVE-2025-54576, CVE-2026-33494 and CVE-2026-40575.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 
 
 def read_path(path: bytes) -> tuple[str, ...] | None:
-    """Return the readings of `path` (origin form, without the query), the lenient one first; None to refuse it."""
+    """Return the readings of `path` (origin form, without the query), the most lenient first; None to refuse it."""
     if not path.startswith(b"/"):
         return None
     if PLAIN.fullmatch(path) and b"/." not in path:
@@ -41,13 +42,13 @@ def read_path(path: bytes) -> tuple[str, ...] | None:
 
 
 def read_unusual_path(path: str) -> tuple[str, ...] | None:
-    """Raises UnicodeDecodeError where what is escaped is not UTF-8."""
+    """Raises UnicodeDecodeError if the decoded path is not UTF-8."""
     once = decode(path)
     twice = decode(once)
-    if not (is_clear(once) and is_clear(twice)) or ESCAPE.search(twice):
+    if not (is_unambiguous(once) and is_unambiguous(twice)) or ESCAPE.search(twice):
         return None
     readings = [lenient(once), literal(path)]
-    for reading in readings:  # it grows meanwhile: some server goes on from each of them, and decodes again
+    for reading in readings:  # grows during the loop: a server may apply each step to the result of another
         further = lenient(decode(reading)), literal(reading), CUT.split(reading, maxsplit=1)[0]
         readings += [more for more in further if more not in readings]
     return tuple(dict.fromkeys(readings))
@@ -57,23 +58,23 @@ def decode(path: str) -> str:
     return unquote_to_bytes(path).decode("utf-8")
 
 
-def is_clear(decoded: str) -> bool:
-    """Return whether no server can climb, cut or find a host in it, whatever it does about `;` and `//`."""
+def is_unambiguous(decoded: str) -> bool:
+    """Return whether no server can find dot segments, an end or a host in the path, however it handles `;` and `//`."""
     bare = PARAMETERS.sub("", decoded)
     is_reference = bare.startswith("//")
     return not (is_reference or CONTROL.search(decoded) or DOT_SEGMENT.search(decoded) or DOT_SEGMENT.search(bare))
 
 
 def lenient(decoded: str) -> str:
-    """Return the path as a server sees it that cuts parameters and folds slashes."""
+    """Return the path as seen by a server that removes parameters and merges slashes."""
     return re.sub(r"/{2,}", "/", PARAMETERS.sub("", decoded))
 
 
 def literal(path: str) -> str:
-    """Decode each segment as a server does that splits first: an encoded slash is then no separator."""
+    """Return the path as seen by a server that splits it first: an encoded slash is then no separator."""
     return decode(re.sub("%2f", "%252F", path, flags=re.IGNORECASE))
 
 
 def is_safe_query(query: bytes) -> bool:
-    """A query is opaque to us; it only must not hold a byte that can't stand in a request line or a log."""
+    """Whether the query has only characters that may appear in a request line and a log. It is otherwise opaque."""
     return SAFE_QUERY.fullmatch(query) is not None

@@ -1,4 +1,4 @@
-"""The little that a gateway must know of WebSocket frames (RFC 6455). Pure."""
+"""The parts of the WebSocket protocol that the gateway needs (RFC 6455). Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def close_frame(code: int) -> bytes:
 
 
 def is_heartbeat(received: bytes) -> bool:
-    """Whether these bytes are nothing but pings and pongs, which a browser sends with nobody there."""
+    """Whether the bytes contain only pings and pongs, which browsers send without the person being active."""
     at = 0
     while at < len(received) and received[at] in HEARTBEATS and at + 1 < len(received) and received[at + 1] & 0x80:
         at += SHORT_FRAME + (received[at + 1] & 0x7F)
