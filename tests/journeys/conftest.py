@@ -6,18 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from gateway.demo.run import ACCESS as DEMO_ACCESS
 from tests.support import servers
+from tests.support.browser import SHELL, chromium
 from tests.support.gateway import Gateway, free_port
 from tests.support.mail import Mailbox
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
-]  # fmt: skip
 SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
 PAYMENT = '{ path = "/checkout/return", cross_site_post = true },'
 OWNERS = [f"crowd{n}@acme.example" for n in range(40, 50)]
@@ -50,13 +46,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def browser(site: Site) -> Iterator[Browser]:
-    """Chromium that finds the site's name on loopback. For one module: Playwright keeps an event loop running."""
-    with sync_playwright() as playwright:
-        rules = f"MAP app.example.com:443 127.0.0.1:{site.port}"
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, f"--host-resolver-rules={rules}"])
+def program() -> str:
+    """Return which Chromium a module uses."""
+    return SHELL
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site, program: str) -> Iterator[Browser]:
+    with chromium(program, site.port) as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys.conftest import OWNERS, Site
 from tests.support.gateway import PASSWORD
@@ -367,23 +367,21 @@ def forget_who_was_seen(site: Site) -> None:
         time.sleep(0.05)
 
 
-def scan(site: Site, browser: Browser, link: str) -> None:
+def scan(site: Site, page: Page, link: str) -> None:
     """Do with a link what mail scanners do, and see that it signed nobody in."""
     path = link.removeprefix(site.url)
     for method in ("HEAD", "GET"):
         assert site.gateway.exchange(get(path, "User-Agent: SafeLinks/1.0", method=method)).status == 200
-    context = browser.new_context(ignore_https_errors=True)
-    page = context.new_page()
     page.goto(link)
     for at in range(page.locator("a, button, input[type=submit]").count()):
         page.goto(link)
         with page.expect_event("framenavigated"):
             page.locator("a, button, input[type=submit]").nth(at).evaluate("element => element.click()")
-    assert context.cookies() == []
-    context.close()
+    assert page.context.cookies() == []
 
 
-def test_a_scanner_on_twenty_links_gets_no_session_and_the_people_get_in(site: Site, browser: Browser) -> None:
+def test_a_scanner_on_twenty_links_gets_no_session_and_the_people_get_in(site: Site, context: BrowserContext) -> None:
+    page = context.new_page()
     site.mailbox.mails.clear()
     emails = [f"crowd{n}@acme.example" for n in range(20, 30)]
     site.gateway.reload("owners = [", "owners = [" + "".join(f'"{email}", ' for email in emails))
@@ -391,15 +389,14 @@ def test_a_scanner_on_twenty_links_gets_no_session_and_the_people_get_in(site: S
         person = Person(site.gateway, email)
         person.give_password("/platform")
         link = link_to(site.mailbox, email, 1)
-        scan(site, browser, link)
-        page = person.send(link.removeprefix(site.url), {}, follow=True)
-        key = key_on(page)
+        scan(site, page, link)
+        key = key_on(person.send(link.removeprefix(site.url), {}, follow=True))
         person.submit("/login/totp", code=code_of(site.gateway, email, key))
         assert person.open("/platform").status == 200
         again = Person(site.gateway, email, source="127.0.0.3")
         again.give_password("/platform")
         again.submit("/login/totp", code=code_of(site.gateway, email, key))
         link = link_to(site.mailbox, email, 2)
-        scan(site, browser, link)
+        scan(site, page, link)
         again.send(link.removeprefix(site.url), {})
         assert again.open("/platform").status == 200

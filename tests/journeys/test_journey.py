@@ -10,7 +10,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys.conftest import Site
+from tests.support.browser import WHOLE
 from tests.support.gateway import PASSWORD, PEOPLE
+
+
+@pytest.fixture(scope="module")
+def program() -> str:
+    """Return the whole browser: it goes back in its history, and keeps files."""
+    return WHOLE
 
 
 def sign_in(page: Page, who: str = "employee", password: str = PASSWORD) -> None:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.journeys.conftest import CHROMIUM, FLAGS
 from tests.support import servers
+from tests.support.browser import WHOLE, chromium
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
@@ -61,22 +61,12 @@ def own(
 
 
 @pytest.fixture(scope="module")
-def chromium(own: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser(own: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("nginx")
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{own.port};"})
-    with sync_playwright() as playwright:
-        rules = f"MAP app.example.com:443 127.0.0.1:{port}"
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, f"--host-resolver-rules={rules}"])
+    with chromium(WHOLE, port) as running:
         yield running
-        running.close()
     proxy.stop()
-
-
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    fresh = chromium.new_context(ignore_https_errors=True)
-    yield fresh
-    fresh.close()
 
 
 def visit(page: Page, own: Gateway, who: str) -> str:

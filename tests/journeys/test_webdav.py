@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import BrowserContext
 
-from tests.journeys.conftest import CHROMIUM, FLAGS
 from tests.support import relay, servers
 from tests.support.gateway import COOKIE, HOST, Gateway, free_port
 
@@ -163,25 +162,20 @@ def test_cadaver_gets_past_no_rule(site: Site) -> None:
     assert not (site.files / "mine" / "p.txt").exists()
 
 
-def test_radicales_own_page_makes_a_calendar(site: Site) -> None:
+def test_radicales_own_page_makes_a_calendar(site: Site, context: BrowserContext) -> None:
     """It begins with a PROPFIND of `/` without Depth: who may not pass a rule below is refused that."""
     name, _, value = site.gateway.sign_in("admin").removeprefix("Cookie: ").partition("=")
     assert name == COOKIE
-    with sync_playwright() as playwright:
-        rules = f"--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{site.port}"
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, rules])
-        context = browser.new_context(ignore_https_errors=True)
-        context.add_cookies([{"name": name, "value": value, "url": f"https://{HOST}", "secure": True}])
-        page = context.new_page()
-        page.goto(f"https://{HOST}/.web/")
-        page.locator("#loginscene [data-name=user]").fill("erin")
-        page.locator("#loginscene [data-name=password]").fill("anything")  # Radicale goes by who the gateway says it is
-        page.locator("#loginscene").get_by_role("button", name="Next").click()
-        page.locator("#collectionsscene [data-name=new]").click()
-        scene = page.locator("#createcollectionscene")
-        scene.locator("[data-name=displayname]").fill("Team")
-        scene.locator("[data-name=submit]").click()
-        page.get_by_role("heading", name="Team").wait_for()
-        browser.close()
+    context.add_cookies([{"name": name, "value": value, "url": f"https://{HOST}", "secure": True}])
+    page = context.new_page()
+    page.goto(f"https://{HOST}/.web/")
+    page.locator("#loginscene [data-name=user]").fill("erin")
+    page.locator("#loginscene [data-name=password]").fill("anything")  # Radicale goes by who the gateway says it is
+    page.locator("#loginscene").get_by_role("button", name="Next").click()
+    page.locator("#collectionsscene [data-name=new]").click()
+    scene = page.locator("#createcollectionscene")
+    scene.locator("[data-name=displayname]").fill("Team")
+    scene.locator("[data-name=submit]").click()
+    page.get_by_role("heading", name="Team").wait_for()
     props = list((site.files.parent / "calendars").rglob(".Radicale.props"))
     assert any("Team" in path.read_text() for path in props)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.conftest import CHROMIUM, FLAGS
+from tests.support.browser import chromium
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.upstream import RecordingUpstream
 
@@ -42,20 +42,18 @@ def own(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+def browser(program: str) -> Iterator[Browser]:
+    with chromium(program) as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
-def board(own: Gateway, chromium: Browser, upstream: RecordingUpstream) -> Iterator[Page]:
+def board(own: Gateway, browser: Browser, upstream: RecordingUpstream) -> Iterator[Page]:
     """A page of the application whose session has ended."""
     upstream.answers("/board", answer(BOARD, "text/html"))
     upstream.answers("/htmx.js", answer(HTMX, "text/javascript"))
     upstream.answers("/worker.js", answer(WORKER, "text/javascript"))
-    context = chromium.new_context()
+    context = browser.new_context()
     page = context.new_page()
     page.goto(f"{own.public_url}/board?x=1")
     page.get_by_label("Email").fill(PEOPLE["employee"][0])
