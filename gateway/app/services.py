@@ -97,7 +97,7 @@ class Services(Foundation):
 
     @cached_property
     def kept_forms(self) -> KeptForms:
-        return KeptForms(self.store, self.sealer, self.lifetimes, self.settings.access.owners)
+        return KeptForms(self.store, self.actions, self.sealer, self.lifetimes, self.settings.access.owners)
 
     # People.
 
@@ -124,6 +124,7 @@ class Services(Foundation):
     def signup(self) -> SignupService:
         return SignupService(
             store=self.store,
+            actions=self.actions,
             hasher=self.hasher,
             checker=self.checker,
             sealer=self.sealer,
@@ -141,7 +142,7 @@ class Services(Foundation):
 
     @cached_property
     def tenants(self) -> TenantService:
-        return TenantService(self.store)
+        return TenantService(self.store, self.actions)
 
     @cached_property
     def people(self) -> PeopleService:
@@ -200,6 +201,7 @@ class Services(Foundation):
     def attacks(self) -> AttackService:
         return AttackService(
             store=self.store,
+            actions=self.actions,
             outbox=self.outbox,
             owners=self.settings.access.owners,
             many=self.settings.audit.spray_accounts,

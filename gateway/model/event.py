@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gateway.model.account import Account
 from gateway.model.inbound import Inbound
 
 
@@ -156,27 +155,3 @@ class Entry:
 
 def is_fact(name: str, value: str | int | bool) -> bool:
     return name in FACTS or not isinstance(value, str)
-
-
-def entry_of(
-    event: Event,
-    account: Account,
-    inbound: Inbound,
-    now: int,
-    details: Details | Mapping[str, str] | Mapping[str, int] | None = None,
-    session: str | None = None,
-) -> Entry:
-    """Return the row for an account's own action, or attempt, in a request."""
-    return Entry(
-        event,
-        Outcome.FAILURE if event in FAILURES else Outcome.SUCCESS,
-        now,
-        account.identifier,
-        tenant=account.tenant,
-        account=account.id,
-        address=inbound.address,
-        user_agent=inbound.user_agent,
-        session=session,
-        request_id=inbound.request_id,
-        details=dict(details or {}),
-    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.actions.action import Action, Actions, requester
 from gateway.audit import rows as audit
 from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
@@ -68,8 +70,11 @@ class Unblockable(Enum):
 class AttackService:
     """`many` accounts within an hour count as a spray. `owners` are mailed; `ops_link` is the URL of their page."""
 
-    def __init__(self, *, store: Store, outbox: Outbox, owners: frozenset[str], many: int, ops_link: str) -> None:
+    def __init__(
+        self, *, store: Store, actions: Actions, outbox: Outbox, owners: frozenset[str], many: int, ops_link: str
+    ) -> None:
         self._store = store
+        self._actions = actions
         self._outbox = outbox
         self._owners = owners
         self._many = many
@@ -113,17 +118,16 @@ class AttackService:
         if isinstance(network, Unblockable):
             return network
         block = Block(str(network), now + seconds, now, owner.identifier)
-        async with self._store.transaction(announce=False) as tx:
-            await blocks.add(tx, block)
-            details: dict[str, str | int] = {"network": block.network, "seconds": seconds}
-            await self._note(tx, Event.ADDRESS_BLOCKED, owner, inbound, now, details)
+        async with self._begin(owner, inbound, now) as action:
+            await blocks.add(action.tx, block)
+            await action.record_own(Event.ADDRESS_BLOCKED, owner, {"network": block.network, "seconds": seconds})
         return block
 
     async def unblock(self, owner: Session, network: str, inbound: Inbound, now: int) -> bool:
-        async with self._store.transaction(announce=False) as tx:
-            if not await blocks.remove(tx, network):
+        async with self._begin(owner, inbound, now) as action:
+            if not await blocks.remove(action.tx, network):
                 return False
-            await self._note(tx, Event.ADDRESS_UNBLOCKED, owner, inbound, now, {"network": network})
+            await action.record_own(Event.ADDRESS_UNBLOCKED, owner, {"network": network})
             return True
 
     async def find_block(self, address: str, now: int) -> Block | None:
@@ -131,13 +135,8 @@ class AttackService:
         async with self._store.reading() as tx:
             return blocks.find_block(address, await blocks.list_active(tx, now))
 
-    async def _note(
-        self, tx: Transaction, event: Event, owner: Session, inbound: Inbound, now: int, details: dict[str, str | int]
-    ) -> None:
-        entry = Entry(
-            event, Outcome.SUCCESS, now, owner.identifier, tenant=owner.tenant, account=owner.account, details=details
-        )
-        await audit.record(tx, entry.seen_from(inbound, owner.id))
+    def _begin(self, owner: Session, inbound: Inbound, now: int) -> AbstractAsyncContextManager[Action]:
+        return self._actions.begin(requester(inbound, owner.id), now, announce=False)
 
     # The chore.
 

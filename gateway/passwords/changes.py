@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from gateway.accounts import change, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
-from gateway.actions.action import Actions, requester
-from gateway.audit import rows as audit
+from gateway.actions.action import NOTHING, Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
 from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
-from gateway.model.event import Entry, Event, Outcome, entry_of
+from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
@@ -106,7 +105,8 @@ class PasswordService:
     async def ask(self, email: str, inbound: Inbound, now: int) -> None:
         """Mail a link to set a new password, if the account exists and is active. Doesn't disclose whether it does."""
         identifier = identify(email)
-        async with self._store.transaction(announce=False) as tx:
+        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+            tx = action.tx
             account = await account_rows.find_by_identifier(tx, identifier)
             if not await self._may_ask(tx, identifier, account, inbound, now):
                 return
@@ -123,7 +123,8 @@ class PasswordService:
                 )
             else:
                 await self._outbox.pretend(tx, "password_reset", now=now, name="nobody", link=link)
-            await audit.record_or_count(tx, asked_entry(identifier, whose, inbound, now))
+            details = NOTHING if whose else {"reason": "no account with this email"}
+            await action.record_attempt(Event.PASSWORD_RESET_ASKED, identifier, whose, details)
 
     async def _may_ask(
         self, tx: Transaction, identifier: str, account: Account | None, inbound: Inbound, now: int
@@ -264,18 +265,3 @@ def identify(email: str) -> str:
         return normalise_identifier(email)
     except Unacceptable:
         return NOBODY
-
-
-def asked_entry(identifier: str, account: Account | None, inbound: Inbound, now: int) -> Entry:
-    if account is not None:
-        return entry_of(Event.PASSWORD_RESET_ASKED, account, inbound, now)
-    return Entry(
-        Event.PASSWORD_RESET_ASKED,
-        Outcome.FAILURE,
-        now,
-        identifier,
-        address=inbound.address,
-        user_agent=inbound.user_agent,
-        request_id=inbound.request_id,
-        details={"reason": "no account with this email"},
-    )

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from gateway.accounts import claims, links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.links import LinkState, MailedLink, Purpose
-from gateway.audit import rows as audit
+from gateway.actions.action import Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account, Role, Status, Unacceptable, check_name, normalise_identifier
-from gateway.model.event import Event, entry_of
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.sentence import Sentence
@@ -93,6 +93,7 @@ class SignupService:
         self,
         *,
         store: Store,
+        actions: Actions,
         hasher: Hasher,
         checker: PasswordChecker,
         sealer: Sealer,
@@ -104,6 +105,7 @@ class SignupService:
         login_address: str,
     ) -> None:
         self._store = store
+        self._actions = actions
         self._hasher = hasher
         self._checker = checker
         self._sealer = sealer
@@ -215,7 +217,8 @@ class SignupService:
             Secret(waiting["password_hash"]),
             now,
         )
-        async with self._store.transaction() as tx:
+        async with self._actions.begin(requester(inbound), now) as action:
+            tx = action.tx
             may_sign_up = found.identifier not in self._owners and self.tenant_of(found.identifier) is not None
             if not may_sign_up or not await links.consume(tx, found, now):
                 return LinkState.USED
@@ -223,7 +226,7 @@ class SignupService:
             if not await account_rows.add(tx, account):
                 return LinkState.USED
             details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}
-            await audit.record(tx, entry_of(Event.ACCOUNT_SIGNED_UP, account, inbound, now, details))
+            await action.record(Event.ACCOUNT_SIGNED_UP, account, details)
         return Confirmed(found.identifier)
 
     async def _compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Any, Protocol
 
@@ -10,14 +11,14 @@ from aiohttp import web
 from gateway.accounts import claims, directory, rows
 from gateway.accounts.claims import Claim, check_claim
 from gateway.accounts.directory import Tenant
-from gateway.audit import rows as audit
+from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Unacceptable, check_name, check_tenant
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sessions import rows as session_rows
 from gateway.sessions.reach import Reaches
-from gateway.store import Store, Transaction
+from gateway.store import Store
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
@@ -34,8 +35,9 @@ class TenantResult(Enum):
 
 
 class TenantService:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, actions: Actions) -> None:
         self._store = store
+        self._actions = actions
 
     async def look(self) -> tuple[list[Tenant], list[Claim]]:
         """Return all tenants and all claimed email domains."""
@@ -43,53 +45,60 @@ class TenantService:
             return await directory.list_tenants(tx), await claims.list_all(tx)
 
     async def add(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
-        async with self._store.transaction() as tx:
-            if not await rows.add_tenant(tx, slug, name):
+        async with self._begin(owner, inbound, now) as action:
+            if not await rows.add_tenant(action.tx, slug, name):
                 return TenantResult.TAKEN
-            await note(tx, Event.TENANT_ADDED, owner, slug, inbound, now, name=name)
+            await note(action, Event.TENANT_ADDED, owner, slug, name=name)
         return TenantResult.DONE
 
     async def rename(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
-        async with self._store.transaction() as tx:
-            if not await rows.rename_tenant(tx, slug, name):
+        async with self._begin(owner, inbound, now) as action:
+            if not await rows.rename_tenant(action.tx, slug, name):
                 return TenantResult.NOT_THERE
-            await note(tx, Event.TENANT_RENAMED, owner, slug, inbound, now, name=name)
+            await note(action, Event.TENANT_RENAMED, owner, slug, name=name)
         return TenantResult.DONE
 
     async def suspend(self, owner: Session, slug: str, inbound: Inbound, now: int) -> TenantResult:
         """Refuse the tenant's sign-ins, and end all its sessions."""
         if slug == owner.tenant:
             return TenantResult.OWN
-        async with self._store.transaction() as tx:
-            if not await rows.set_tenant_status(tx, slug, is_active=False):
+        async with self._begin(owner, inbound, now) as action:
+            if not await rows.set_tenant_status(action.tx, slug, is_active=False):
                 return TenantResult.NOT_THERE
-            await session_rows.end_tenant(tx, slug, now)
-            await note(tx, Event.TENANT_SUSPENDED, owner, slug, inbound, now)
+            await session_rows.end_tenant(action.tx, slug, now)
+            await note(action, Event.TENANT_SUSPENDED, owner, slug)
         return TenantResult.DONE
 
     async def resume(self, owner: Session, slug: str, inbound: Inbound, now: int) -> TenantResult:
-        async with self._store.transaction() as tx:
-            if not await rows.set_tenant_status(tx, slug, is_active=True):
+        async with self._begin(owner, inbound, now) as action:
+            if not await rows.set_tenant_status(action.tx, slug, is_active=True):
                 return TenantResult.NOT_THERE
-            await note(tx, Event.TENANT_RESUMED, owner, slug, inbound, now)
+            await note(action, Event.TENANT_RESUMED, owner, slug)
         return TenantResult.DONE
 
     async def claim(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
         """Reserve an email domain for new accounts of a tenant. Existing accounts of other tenants stay."""
-        async with self._store.transaction() as tx:
-            if not await rows.has_tenant(tx, claim.tenant):
+        async with self._begin(owner, inbound, now) as action:
+            if not await rows.has_tenant(action.tx, claim.tenant):
                 return TenantResult.NOT_THERE
-            if await claims.add(tx, claim, owner.identifier, now) != claim:
+            if await claims.add(action.tx, claim, owner.identifier, now) != claim:
                 return TenantResult.CLAIMED
-            await note(tx, Event.DOMAIN_CLAIMED, owner, claim.tenant, inbound, now, domain=claim.domain)
+            await note(action, Event.DOMAIN_CLAIMED, owner, claim.tenant, domain=claim.domain)
         return TenantResult.DONE
 
     async def release(self, owner: Session, claim: Claim, inbound: Inbound, now: int) -> TenantResult:
-        async with self._store.transaction() as tx:
-            if not await claims.release(tx, claim):
+        async with self._begin(owner, inbound, now) as action:
+            if not await claims.release(action.tx, claim):
                 return TenantResult.NOT_THERE
-            await note(tx, Event.DOMAIN_RELEASED, owner, claim.tenant, inbound, now, domain=claim.domain)
+            await note(action, Event.DOMAIN_RELEASED, owner, claim.tenant, domain=claim.domain)
         return TenantResult.DONE
+
+    def _begin(self, owner: Session, inbound: Inbound, now: int) -> AbstractAsyncContextManager[Action]:
+        return self._actions.begin(requester(inbound, owner.id), now)
+
+
+async def note(action: Action, event: Event, owner: Session, slug: str, **more: str) -> None:
+    await action.record_own(event, owner, {"tenant": slug, **more}, slug)
 
 
 class Needs(Platform, Protocol):
@@ -176,18 +185,3 @@ class TenantPages:
         return await self._renderer.long_page(
             "tenants/tenants.html", visit_of(request), status=422 if problem else 200, **context
         )
-
-
-async def note(
-    tx: Transaction, event: Event, owner: Session, slug: str, inbound: Inbound, now: int, **more: str
-) -> None:
-    entry = Entry(
-        event,
-        Outcome.SUCCESS,
-        now,
-        owner.identifier,
-        tenant=slug,
-        account=owner.account,
-        details={"tenant": slug, **more},
-    )
-    await audit.record(tx, entry.seen_from(inbound, owner.id))

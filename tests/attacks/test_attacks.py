@@ -23,6 +23,7 @@ from gateway.store import Store
 from tests.audit.log import write
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW
+from tests.support.actions import actions_of
 
 FAILED = Entry(Event.LOGIN_FAILED, Outcome.FAILURE, NOW, "x", address="192.0.2.7", details={"reason": "wrong"})
 OWNERS = frozenset({"olga@otium.example", "otto@otium.example"})
@@ -30,7 +31,9 @@ OWNERS = frozenset({"olga@otium.example", "otto@otium.example"})
 
 def service(store: Store, many: int = 5) -> AttackService:
     outbox = Outbox(make_composer(), Sealer([Secret(b"s" * 48)]))
-    return AttackService(store=store, outbox=outbox, owners=OWNERS, many=many, ops_link="https://app.example.com/ops")
+    ops_link = "https://app.example.com/ops"
+    actions = actions_of(store)
+    return AttackService(store=store, actions=actions, outbox=outbox, owners=OWNERS, many=many, ops_link=ops_link)
 
 
 async def fail_everywhere(store: Store, password: str, count: int, now: int = NOW, secret: bytes = b"s" * 48) -> None:

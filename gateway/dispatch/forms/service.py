@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
-from gateway.audit import rows as audit
+from gateway.actions.action import Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.dispatch.forms import rows
 from gateway.dispatch.forms.record import IDLE_SECONDS, Form
 from gateway.dispatch.forms.rows import Kept
-from gateway.model.event import Event, entry_of
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetimes, Session, has_idled_lately
@@ -31,8 +31,11 @@ class Receipt:
 class KeptForms:
     """The forms of one store. `owners` are normalised identifiers."""
 
-    def __init__(self, store: Store, sealer: Sealer, lifetimes: Lifetimes, owners: frozenset[str]) -> None:
+    def __init__(
+        self, store: Store, actions: Actions, sealer: Sealer, lifetimes: Lifetimes, owners: frozenset[str]
+    ) -> None:
         self._store = store
+        self._actions = actions
         self._sealer = sealer
         self._lifetimes = lifetimes
         self._owners = owners
@@ -56,12 +59,12 @@ class KeptForms:
 
     async def keep(self, account_id: str, form: Form, inbound: Inbound, now: int) -> Receipt | None:
         key, browser = browser_of(inbound)
-        async with self._store.transaction(announce=False) as tx:
-            account = await account_rows.find(tx, account_id)
+        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+            account = await account_rows.find(action.tx, account_id)
             if account is None:
                 return None
-            token = await rows.keep(tx, self._sealer, account_id, key, form, now)
-            await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, {"path": form.path}))
+            token = await rows.keep(action.tx, self._sealer, account_id, key, form, now)
+            await action.record(Event.FORM_KEPT, account, {"path": form.path})
             return Receipt(token, browser)
 
     async def keep_foreign(self, form: Form, inbound: Inbound, now: int) -> Receipt | None:
@@ -78,21 +81,19 @@ class KeptForms:
 
     async def consume(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> bool:
         """Return whether the form may be sent now; it never may again."""
-        async with self._store.transaction(announce=False) as tx:
-            account = await account_rows.find(tx, session.account)
-            if account is None or not await rows.consume(tx, kept.id, now):
+        async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
+            account = await account_rows.find(action.tx, session.account)
+            if account is None or not await rows.consume(action.tx, kept.id, now):
                 return False
-            details = {"path": kept.form.path}
-            await audit.record(tx, entry_of(Event.FORM_SENT, account, inbound, now, details, session.id))
+            await action.record(Event.FORM_SENT, account, {"path": kept.form.path})
             return True
 
     async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
         """A form that was consumed did not go out after all: its sender can send it still."""
-        async with self._store.transaction(announce=False) as tx:
-            account = await account_rows.find(tx, session.account)
-            if await rows.give_back(tx, self._sealer, kept) and account is not None:
-                details = {"path": kept.form.path}
-                await audit.record(tx, entry_of(Event.FORM_KEPT, account, inbound, now, details, session.id))
+        async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
+            account = await account_rows.find(action.tx, session.account)
+            if await rows.give_back(action.tx, self._sealer, kept) and account is not None:
+                await action.record(Event.FORM_KEPT, account, {"path": kept.form.path})
 
 
 def browser_of(inbound: Inbound) -> tuple[bytes, Secret[str] | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.actions.action import Actions
 from gateway.crypto import keys
 from gateway.factors.contract import Folder
 from gateway.factors.magic_link.factor import MagicLinkFactor
@@ -19,6 +20,8 @@ from gateway.web.routes import Urls
 
 
 class Needs(Protocol):
+    @property
+    def actions(self) -> Actions: ...
     @property
     def outbox(self) -> Outbox: ...
     @property
@@ -36,7 +39,7 @@ def build(needs: Needs) -> MagicLinkFactor:
 
     def make_sender() -> LinkSender:
         address = needs.url.address("link_opened", token="")
-        return LinkSender(needs.store, needs.outbox, needs.sender, address)
+        return LinkSender(needs.store, needs.actions, needs.outbox, needs.sender, address)
 
     return MagicLinkFactor(newest, older, make_sender)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.audit import rows as audit
+from gateway.actions.action import Action, Actions, requester
 from gateway.factors.contract import Asked
 from gateway.factors.magic_link import rows
 from gateway.factors.magic_link.rows import Link
 from gateway.mail.outbox import MailState, Outbox, state_of, withdraw
 from gateway.mail.sender import Sender
 from gateway.model.account import Account
-from gateway.model.event import Event, entry_of
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.observe.logs import get_logger
@@ -24,7 +24,6 @@ from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import Limit, Locked, Open, address_bucket, for_known
-from gateway.web.user_agents import label
 
 log = get_logger("mail")
 
@@ -49,8 +48,9 @@ class TooMany:
 class LinkSender:
     """`link_address` is the absolute URL of links, to be followed by the token."""
 
-    def __init__(self, store: Store, outbox: Outbox, sender: Sender, link_address: str) -> None:
+    def __init__(self, store: Store, actions: Actions, outbox: Outbox, sender: Sender, link_address: str) -> None:
         self._store = store
+        self._actions = actions
         self._outbox = outbox
         self._sender = sender
         self._link_address = link_address
@@ -65,14 +65,15 @@ class LinkSender:
         """Mail a new link for an attempt or session, which supersedes older ones. Counters of failures stay."""
         if not self.has_server:
             return NoServer()
-        async with self._store.transaction(announce=False) as tx:
-            verdict = await self._reserve(tx, account, holder, inbound, now)
+        actor = requester(inbound)
+        async with self._actions.begin(actor, now, announce=False) as action:
+            verdict = await self._reserve(action, account, holder)
             if isinstance(verdict, Locked):
                 return TooMany(verdict.until)
-            link_id, token = await self._issue(tx, Asked(account.id, holder), target, now)
-            await audit.record(tx, entry_of(Event.LOGIN_LINK_SENT, account, inbound, now))
+            link_id, token = await self._issue(action.tx, Asked(account.id, holder), target, now)
+            await action.record(Event.LOGIN_LINK_SENT, account)
             mail = await self._outbox.post_claimed(
-                tx,
+                action.tx,
                 mail_of(link_id),
                 "sign_in_link",
                 account.identifier,
@@ -82,14 +83,14 @@ class LinkSender:
                 name=account.name,
                 link=self.address_of(token),
                 minutes=rows.LIFE_SECONDS // 60,
-                device=label(inbound.user_agent),
+                device=actor.device,
                 address=inbound.address or "unknown",
             )
         state = await self._sender.send_now(mail, now, PATIENCE_SECONDS)
         if state is not MailState.SENT:
             log.error("link_unsent", mail=mail.id, state=state.value, request_id=inbound.request_id)
-            async with self._store.transaction(announce=False) as tx:
-                await audit.record(tx, entry_of(Event.LOGIN_LINK_UNSENT, account, inbound, now))
+            async with self._actions.begin(actor, now, announce=False) as action:
+                await action.record(Event.LOGIN_LINK_UNSENT, account)
         return state
 
     async def _issue(self, tx: Transaction, asked: Asked, target: str, now: int) -> tuple[str, Secret[str]]:
@@ -107,17 +108,16 @@ class LinkSender:
         async with self._store.reading() as tx:
             return await state_of(tx, mail_of(link.id)) or MailState.SENT
 
-    async def _reserve(
-        self, tx: Transaction, account: Account, holder: str, inbound: Inbound, now: int
-    ) -> Open | Locked:
+    async def _reserve(self, action: Action, account: Account, holder: str) -> Open | Locked:
         """Count a mail per attempt or session, per account and address, and per account.
 
         A known device has its own bucket instead of the last two, so that strangers can't use up its mails.
         """
+        tx, now, actor = action.tx, action.now, action.actor
         everywhere = limit_prefix(account.id)
-        pair = f"{everywhere}|{address_bucket(inbound.address)}"
+        pair = f"{everywhere}|{address_bucket(actor.address)}"
         own = (f"link:{holder}", FOR_HOLDER)
-        if await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now):
+        if await session_rows.is_known_device(tx, account.id, actor.address, actor.user_agent, now):
             return await limits.reserve_all(tx, (own, (for_known(pair), FROM_ADDRESS)), now)
         shared = ((pair, FROM_ADDRESS), (everywhere, FROM_ANYWHERE))
         return await limits.reserve_all(tx, (own, *shared), now)
