@@ -40,7 +40,7 @@ from gateway.observe.traffic import Traffic, UnreadableHops
 from gateway.ops.figures import StoreFigures
 from gateway.ops.health import HealthCheck
 from gateway.policy.decision import Page
-from gateway.proxy.connection import Patience
+from gateway.proxy.connection import Learn, Patience
 from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
@@ -92,6 +92,7 @@ class Gateway:
             AnswerReader(own_cookies),
             settings.upstream.max_connections,
             Scarce.APPLICATION,
+            self._cookie_learner.note,
         )
         self._page_upstream = self._connect(
             "pages", dial_inside(self._serve_page), AnswerReader(frozenset()), settings.listen.max_pages, Scarce.PAGES
@@ -213,7 +214,6 @@ class Gateway:
             is_hashing_full=services.hasher.is_full_for,
             dead_ends=services.dead_ends,
             forward_auth_path=services.url("auth") if services.url.serves("auth") else "",
-            learn_cookies=self._cookie_learner.note,
             framed_page=self._renderer.framed_page,
             late=LateForms(services.kept_forms, reader, services.url("form", token=""), services.origins),
         )
@@ -251,12 +251,14 @@ class Gateway:
             ),
         )
 
-    def _connect(self, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce) -> Upstream:
+    def _connect(
+        self, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce, learn: Learn | None = None
+    ) -> Upstream:
         upstream = self._settings.upstream
         patience = Patience(
             upstream.connect_seconds, upstream.head_seconds, upstream.idle_seconds, upstream.keepalive_seconds
         )
-        return Upstream(name, dial, reader, patience, limit, self._clock, partial(self._refusals.note, scarce))
+        return Upstream(name, dial, reader, patience, limit, self._clock, partial(self._refusals.note, scarce), learn)
 
     def _serve_page(self) -> asyncio.BaseProtocol:
         if self._page_server is None:

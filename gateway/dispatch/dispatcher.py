@@ -91,7 +91,6 @@ class Front:
         dead_ends: DeadEnds,
         forward_auth_path: str,
         late: LateForms,
-        learn_cookies: Callable[[Inbound, list[bytes]], None],
         framed_page: FramedPage,
     ) -> None:
         self._lookup = lookup
@@ -110,7 +109,6 @@ class Front:
         self._forward_auth_path = forward_auth_path
         self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
         self._late = late
-        self._learn_cookies = learn_cookies
         self._framed_page = framed_page
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -238,8 +236,6 @@ class Front:
     ) -> None:
         """`body` is that of a request which did not come just now."""
         exchange = Exchange(client, inbound, to, head, session)
-        if to is self._upstream:
-            exchange.learn = self._learn_cookies
         client.relay(exchange)
         if body:
             exchange.send_body(body, True)

@@ -32,7 +32,7 @@ from enum import Enum
 from time import perf_counter_ns
 
 from gateway.edge.answer import CLOSE, CONTINUE, KEEP_ALIVE, whole_answer
-from gateway.edge.contracts import Connection, Exchange
+from gateway.edge.contracts import KEPT, Connection, Exchange
 from gateway.edge.incoming import IncomingBody
 from gateway.edge.shared import Shared
 from gateway.model.inbound import CHUNKED, Inbound
@@ -258,8 +258,8 @@ class ClientRequest:
 
     def will_close(self) -> bool:
         if self._body is not None and not self._body.is_whole:
-            self._connection.close_after()  # what is left of it would be taken for the next request
-        return self._connection.is_last
+            self._connection.close_after()
+        return self._connection.persistence is not KEPT
 
     def begin_tunnel(self) -> None:
         self.state = TUNNEL
@@ -272,7 +272,8 @@ class ClientRequest:
 
     def finish(self, status: int, sent: int) -> None:
         self._shared.record(self, status, sent)
-        self.will_close()
+        if self._body is not None and not self._body.is_whole:
+            self._connection.close_after()  # what is left of it would be taken for the next request
         self._end()
         self._connection.go_on()
 

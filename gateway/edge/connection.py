@@ -30,11 +30,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import Enum
 from time import perf_counter_ns
 
 from gateway.edge.answer import CLOSE, TOO_MANY, asks_for_head, find_failure, whole_answer
 from gateway.edge.client_request import TUNNEL, ClientRequest
+from gateway.edge.contracts import HALF_CLOSED, KEPT, LAST
 from gateway.edge.shared import Shared
 from gateway.model.inbound import Inbound
 from gateway.observe.refusals import Scarce
@@ -58,17 +59,6 @@ class ConnectionState(Enum):
 
 
 HEAD, IDLE, BUSY, CLOSING = ConnectionState
-
-
-class Persistence(IntEnum):
-    """Whether the connection is used again after the current answer (RFC 9112 §9.3)."""
-
-    KEPT = 0
-    LAST = 1
-    HALF_CLOSED = 2  # the client ended its side: not used again, and nothing more comes
-
-
-KEPT, LAST, HALF_CLOSED = Persistence
 
 
 @dataclass(slots=True)
@@ -95,12 +85,12 @@ class ClientConnection(Channel):
         "_has_place",
         "_is_advancing",
         "_is_behind",
-        "_persistence",
         "_shared",
         "_state",
         "_unsent",
         "buffer",
         "peer",
+        "persistence",
         "request",
     )
 
@@ -109,7 +99,7 @@ class ClientConnection(Channel):
         self._edge = edge
         self._shared = edge.shared
         self._state = HEAD
-        self._persistence = KEPT
+        self.persistence = KEPT
         self._has_place = False  # one of the client's share of the connections
         self._is_advancing = False  # `_advance` is running: what ends in it need not call it
         self._is_behind = False
@@ -138,7 +128,7 @@ class ClientConnection(Channel):
                 return
         self.set_no_delay()
         if edge.is_draining:
-            self._persistence = LAST
+            self.persistence = LAST
         edge.connections.add(self)
         shared.deadlines.watch(self)
         self.deadline = shared.deadlines.now + shared.patience.head
@@ -156,7 +146,7 @@ class ClientConnection(Channel):
     def eof_received(self) -> bool:
         """A client may end its side and still wait for the answer; a tunnel ends with either side."""
         request = self.request
-        self._persistence = HALF_CLOSED
+        self.persistence = HALF_CLOSED
         return request is not None and request.is_whole and request.state is not TUNNEL
 
     def pause_writing(self) -> None:
@@ -258,17 +248,13 @@ class ClientConnection(Channel):
 
     # What a request asks for (see edge.contracts.Connection).
 
-    @property
-    def is_last(self) -> bool:
-        return self._persistence is not KEPT
-
     def decide(self) -> None:
         if self.request is not None:
             self._edge.handle(self.request, self.request.inbound)
 
     def close_after(self) -> None:
-        if self._persistence is KEPT:
-            self._persistence = LAST
+        if self.persistence is KEPT:
+            self.persistence = LAST
 
     def set_deadline(self) -> None:
         request = self.request
@@ -281,7 +267,7 @@ class ClientConnection(Channel):
         self.request = None
 
     def go_on(self) -> None:
-        if self._persistence is not KEPT or self._state is CLOSING:
+        if self.persistence is not KEPT or self._state is CLOSING:
             self.shut_down()
             return
         self._state = IDLE
@@ -314,7 +300,7 @@ class ClientConnection(Channel):
         self._unsent = self.count_unsent()
         patience = self._shared.patience.body if self._transport.get_write_buffer_size() else LINGER_SECONDS
         self.deadline = self._shared.deadlines.now + patience
-        if self._transport.can_write_eof() and self._persistence is not HALF_CLOSED:
+        if self._transport.can_write_eof() and self.persistence is not HALF_CLOSED:
             self._transport.write_eof()
         else:
             self._transport.close()

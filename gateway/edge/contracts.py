@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Protocol
 
 from gateway.wire.failures import Failure
+
+
+class Persistence(IntEnum):
+    """Whether the connection is used again after the current answer (RFC 9112 §9.3)."""
+
+    KEPT = 0
+    LAST = 1
+    HALF_CLOSED = 2  # the client ended its side: not used again, and nothing more comes
+
+
+KEPT, LAST, HALF_CLOSED = Persistence
 
 
 class Connection(Protocol):
@@ -14,10 +26,7 @@ class Connection(Protocol):
     buffer: bytes
     deadline: float
     write: Callable[[bytes], None]
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the connection ends with the current answer."""
+    persistence: Persistence
 
     def decide(self) -> None:
         """Hand the request to the one who decides about it."""

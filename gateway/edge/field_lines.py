@@ -51,7 +51,8 @@ class Line(NamedTuple):
 class Special:
     """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
 
-    `host` is "" where there is no Host. `shown` are those of them that llhttp sees again each time, as they follow a
+    `host` is "" where there is no Host. `keeps_1_0` and `keeps_1_1` say whether a connection of that version is used
+    again (RFC 9112 §9.3). `shown` are those of them that llhttp sees again each time, as they follow a
     request line; "" where there are none.
     """
 
@@ -59,7 +60,8 @@ class Special:
     host: str = ""
     cookies: Cookies = NO_COOKIES
     hints: Mapping[bytes, bytes] = field(default_factory=dict)
-    options: frozenset[bytes] = frozenset()
+    keeps_1_0: bool = False
+    keeps_1_1: bool = True
     nominated: frozenset[bytes] = NOTHING
     length: int = 0
     wants_websocket: bool = False
@@ -136,10 +138,11 @@ class FieldRules:
             host=hosts[0] if hosts else "",
             cookies=self._join(by_kind.get(COOKIE, [])),
             hints=hints,
-            options=options,
+            keeps_1_0=b"keep-alive" in options,
+            keeps_1_1=b"close" not in options,
             nominated=nominated(options),
             length=CHUNKED if codings else lengths[0] if lengths else 0,
-            wants_websocket=by_kind.get(UPGRADE, [False])[-1],
+            wants_websocket=b"upgrade" in options and by_kind.get(UPGRADE, [False])[-1],
             expects_continue=EXPECT in by_kind,
             reach=tuple(by_kind.get(REACH, ())),
             dropped=tuple(by_kind.get(DROP, ())),

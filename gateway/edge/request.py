@@ -30,7 +30,6 @@ NO_HINTS: Mapping[bytes, bytes] = {}
 REQUEST_ID_FIELD = b"x-request-id:"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 
-new_inbound = Inbound.__new__  # called so, it takes half the time of Inbound(...)
 MEMO_BYTES = 2_000_000
 MEMO_LINE_BYTES = 8_192
 WORD_BYTES = 100  # what a name in a list or a cookie takes once it is an object of its own
@@ -131,8 +130,8 @@ class Reader:
         is called what its field is called, and a test insists on that.
         """
         method, target, _, is_http_1_1, named_host = known
-        host, length, own = special.host, special.length, special.cookies
-        options, hints = special.options, special.hints
+        host, length = special.host, special.length
+        session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key = special.cookies
         if named_host or not host:
             agreed = self._rules.agree(host, named_host, is_http_1_1)
             if isinstance(agreed, Failure):
@@ -140,31 +139,33 @@ class Reader:
             host = agreed
         if length == CHUNKED and not is_http_1_1:
             return Failure.BAD_REQUEST
-        if own.line:
-            lines.append(own.line)
+        if cookie_line:
+            lines.append(cookie_line)
         reach: tuple[Resource, ...] = ()
         if special.reach or method in REACHING:
             try:
                 reach = self._read_reach(known, host, special, lines)
             except Unreadable:
                 return Failure.BAD_REQUEST
-        is_websocket = special.wants_websocket and b"upgrade" in options and is_http_1_1 and method == "GET"
+        is_websocket = special.wants_websocket and is_http_1_1 and method == "GET"
         if is_websocket and length:
             return Failure.BAD_REQUEST
-        is_keep_alive = b"close" not in options if is_http_1_1 else b"keep-alive" in options
+        is_keep_alive = special.keeps_1_1 if is_http_1_1 else special.keeps_1_0
         expects_continue = special.expects_continue and is_http_1_1 and length != 0
-        is_trusted = self._trusted[peer] if peer in self._trusted else self._judge_peer(peer)
+        is_trusted = self._trusted.get(peer)
+        if is_trusted is None:
+            is_trusted = self._judge_peer(peer)
         if is_trusted:
+            hints = special.hints
             address, request_id = self._address(peer, hints), self._request_id(hints)
         else:
-            address, request_id, hints = peer, self.new_request_id(), NO_HINTS
-        cookies = own.names
+            address, request_id, hints = peer, f"{self._id_prefix}{next(self._ids)}", NO_HINTS
         # fmt: off
-        return new_inbound(
-            Inbound, method, target, readings, host, address, is_trusted, request_id, own.session_key,
-            own.attempt_key, cookies, lines, special.nominated, hints, length, is_http_1_1, is_keep_alive,
-            is_websocket, expects_continue, special.dropped, reach, own.form_key, own.browser_key, own.sent_key,
-        )
+        return tuple.__new__(Inbound, (
+            method, target, readings, host, address, is_trusted, request_id, session_key, attempt_key, cookies,
+            lines, special.nominated, hints, length, is_http_1_1, is_keep_alive, is_websocket, expects_continue,
+            special.dropped, reach, form_key, browser_key, sent_key,
+        ))
         # fmt: on
 
     def _judge_first(self, first: bytes) -> RequestLine | Failure:
@@ -229,7 +230,7 @@ class Reader:
         left = tuple(line for line in rest if line not in fresh)
         size = sum(map(len, left))
         if size <= MEMO_LINE_BYTES and special.failure is None:
-            words = sum(map(len, (special.options, special.nominated, special.cookies.names, special.dropped)))
+            words = sum(map(len, (special.nominated, special.cookies.names, special.dropped)))
             self._make_room(size + words * WORD_BYTES)
             self._specials[left] = special
         return kept, special

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.model.inbound import Inbound
 from gateway.observe.logs import get_logger
 from gateway.proxy import response
 from gateway.proxy.exchange import Exchange
@@ -27,6 +29,8 @@ log = get_logger("proxy")
 MAX_HEAD = 65_536  # bytes of an answer's head
 STATUS_START = b"HTTP/1."
 LONE_LF = re.compile(rb"(?<!\r)\n")
+
+Learn = Callable[[Inbound, list[bytes]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class Owner(Protocol):
 
     @property
     def deadlines(self) -> Deadlines: ...
+
+    @property
+    def learn(self) -> Learn | None:
+        """Is told of each answer that sets cookies."""
 
     def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
         """Put a connection back, and take the slot of what it carried."""
@@ -212,8 +220,8 @@ class UpstreamConnection(Channel):
             self._buffer = b""
             if answer.own_cookies:
                 log.warning("upstream_set_our_cookie", request_id=exchange.inbound.request_id)
-            if answer.sets_cookies and exchange.learn is not None:
-                exchange.learn(exchange.inbound, lines)
+            if answer.sets_cookies and self._upstream.learn is not None:
+                self._upstream.learn(exchange.inbound, lines)
             if answer.status >= 200:
                 self._begin_body(exchange, answer, lines, rest)
                 return

@@ -104,7 +104,6 @@ class Exchange:
         "is_over",
         "is_request_complete",
         "is_tunnel",
-        "learn",
         "party",
         "sent",
         "session",
@@ -122,7 +121,6 @@ class Exchange:
         self.is_tunnel = False
         self.is_over = False
         self.session = session
-        self.learn: Callable[[Inbound, list[bytes]], None] | None = None  # is told of an answer that sets cookies
         self.began_at = self.answered_at = 0
         self._is_chunked_to_client = False
         self._answer: Answer | None = None

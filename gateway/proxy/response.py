@@ -111,8 +111,9 @@ class AnswerReader:
         """
         if answer.status == 304:
             return True
-        is_asset = not self._assets.isdisjoint(passing) and self._pages.isdisjoint(passing)
-        return is_asset and not self._validators.isdisjoint(passing)
+        if self._validators.isdisjoint(passing):
+            return False
+        return self._pages.isdisjoint(passing) and not self._assets.isdisjoint(passing)
 
     def _understand(
         self, lines: list[bytes], kept: list[bytes], others: list[bytes]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.observe.logs import get_logger
-from gateway.proxy.connection import Patience, UpstreamConnection
+from gateway.proxy.connection import Learn, Patience, UpstreamConnection
 from gateway.proxy.dial import Dial
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
@@ -30,7 +30,8 @@ log = get_logger("proxy")
 class Upstream:
     """All connections of this worker to one upstream, and the exchanges that wait for one. Logs call it `name`.
 
-    At most `limit` exchanges are under way, and as many wait; `refused` is told whose are refused.
+    At most `limit` exchanges are under way, and as many wait; `refused` is told whose are refused, and `learn` of each
+    answer that sets cookies: the request, and the lines of the answer.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Upstream:
         limit: int,
         deadlines: Deadlines,
         refused: Tell,
+        learn: Learn | None = None,
     ) -> None:
         self._name = name
         self.reader = reader
         self.patience = patience
         self.deadlines = deadlines
+        self.learn = learn
         self._dial = dial
         self._limit = limit
         self._refused = refused
@@ -62,15 +65,16 @@ class Upstream:
 
     def send(self, exchange: Exchange) -> None:
         """Carry the exchange as soon as its client may have a slot."""
-        match self._slots.ask(exchange.party, exchange):
+        if self._slots.take(exchange.party):
+            self._start(exchange)
+            return
+        match self._slots.queue(exchange.party, exchange):
             case Refused(is_own):
                 self._refuse(exchange, is_own=is_own)
             case Queued(dislodged):
                 asyncio.get_running_loop().call_later(self.patience.connect, self._give_up, exchange)
                 if dislodged is not None:
                     self._refuse(dislodged[1], is_own=True)
-            case _:
-                self._start(exchange)
 
     def connect(self, exchange: Exchange) -> None:
         """Carry an exchange, which has its slot, on a new connection."""

@@ -80,8 +80,10 @@ class Shares(Generic[Item]):
 
     def ask(self, client: str, item: Item) -> Granted | Queued[Item] | Refused:
         """Take one share now, or queue `item` for it."""
-        if self.take(client):
-            return GRANTED
+        return GRANTED if self.take(client) else self.queue(client, item)
+
+    def queue(self, client: str, item: Item) -> Queued[Item] | Refused:
+        """Queue `item` for a share that `take` did not give."""
         dislodged = None
         if self._waiting >= self._room:
             loser = self._greediest()
