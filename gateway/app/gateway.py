@@ -114,7 +114,6 @@ class Gateway:
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
-        self._warming: list[asyncio.Task[None]] = []
 
     async def serve(self, sockets: Sequence[socket.socket], admin: socket.socket | None) -> None:
         """Start everything; when this returns, requests are answered."""
@@ -138,10 +137,6 @@ class Gateway:
         if admin is not None:
             await self._admin.start(admin)
         self._pulse.start()
-        self._warming = [
-            loop.create_task(self._services.side.run(work))
-            for work in (self._renderer.warm_up, self._services.composer.warm_up)
-        ]
 
     def adopt(self, access: Access) -> None:
         """Decide by this from now on, also about what is open."""
@@ -164,8 +159,6 @@ class Gateway:
             await asyncio.sleep(0.05)
         for connection in list(self.edge.connections):
             connection.abort()
-        for task in self._warming:
-            task.cancel()
         await self._chores.stop()
         for upstream in (self._application, self._page_upstream):
             upstream.close()

@@ -9,19 +9,15 @@ on one line before a template sees it: it can't begin a header, nor a paragraph 
 
 from __future__ import annotations
 
-import gettext
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from functools import cache
 from urllib.parse import urlsplit
 
-import jinja2
-
-from gateway.settings.places import LOCALES, TEMPLATES
+from gateway.web.templates import mail_environment
 
 MAX_SUBJECT = 150  # characters
 ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f\"(),:;<>@\[\\\]]+@[A-Za-z0-9.-]+")
@@ -35,12 +31,10 @@ class Composer:
     def __init__(self, *, product: str, accent: str, support: str, language: str, public_url: str, sender: str) -> None:
         self._sender = sender
         self._host = urlsplit(public_url).hostname or "localhost"
-        self._environment = environment_of(one_line(product), accent, support, language, public_url)
-
-    def warm_up(self) -> None:
-        """Compile every template, some milliseconds each. To be run in a thread, before the first mail."""
-        for name in self._environment.list_templates(filter_func=lambda name: name.startswith("mail/")):
-            self._environment.get_template(name)
+        self._environment = mail_environment(language)
+        self._environment.globals.update(
+            product=one_line(product), accent=accent, support=support, language=language, public_url=public_url
+        )
 
     def compose(
         self, template: str, recipient: str, *, message_id: str, now: int, **context: str | int
@@ -71,24 +65,6 @@ class Composer:
         """Return the Message-ID of a mail; the same `mail_id` always gives the same one."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"<{mail_id}@{host}>"
-
-
-@cache
-def environment_of(product: str, accent: str, support: str, language: str, public_url: str) -> jinja2.Environment:
-    """Return the mails' Jinja environment. It is shared by all composers, so that each template is compiled once."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=jinja2.select_autoescape(("html",)),
-        undefined=jinja2.StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        lstrip_blocks=True,
-    )
-    translations = gettext.translation("otium_gateway", LOCALES, [language], fallback=True)
-    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals.update(
-        product=product, accent=accent, support=support, language=language, public_url=public_url
-    )
-    return environment
 
 
 def address_of(text: str) -> Address:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gettext
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
-import jinja2
-import jinja2.ext
 from aiohttp import web
-from markupsafe import Markup
 
 from gateway.model.account import Module, Role, State
 from gateway.model.factor import Factor
 from gateway.model.sentence import Sentence
 from gateway.model.session import Session
-from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
 from gateway.settings.record import Pages
 from gateway.throttle.slices import Slices
 from gateway.web.routes import Urls
+from gateway.web.templates import page_environment, translate, translations_for
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
 
@@ -79,23 +74,9 @@ class Renderer:
         name_factors: Callable[[Callable[[str], str]], Mapping[Factor, str]],
     ) -> None:
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader((TEMPLATES, FACTORS)),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            extensions=[jinja2.ext.i18n],
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters["moment"] = write_moment
-        self._environment.filters["stamp"] = write_stamp
-        self._environment.filters["stamp_text"] = stamp_text
-        translations = gettext.translation("otium_gateway", LOCALES, [settings.language], fallback=True)
-        self._environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
-        self._translations = translations
-        # For sentences passed to a template. `_()` is for those written in it, and treats them as markup.
-        self._environment.filters["translated"] = self.translate
-        self.gettext = _ = translations.gettext
+        self._environment = page_environment(settings.language)
+        self._translations = translations_for(settings.language)
+        self.gettext = _ = self._translations.gettext
         self._environment.globals.update(
             factor_names=name_factors(_),
             words={
@@ -143,12 +124,6 @@ class Renderer:
             await slices.pause()
         return web.Response(text="".join(pieces), status=status, content_type="text/html")
 
-    def warm_up(self) -> None:
-        """Compile every template (up to 40 ms each). Runs in a thread, before the first page is requested."""
-        for name in self._environment.list_templates(("html",)):
-            if not name.startswith("mail/"):
-                self._environment.get_template(name)
-
     def failure(
         self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""
     ) -> web.Response:
@@ -179,32 +154,9 @@ class Renderer:
 
     def translate(self, sentence: Sentence) -> str:
         """Return a sentence in the pages' language, with its fields filled in."""
-        if not sentence:  # the catalogue has its own header under ""
-            return ""
-        text = self._translations.gettext(sentence.text)
-        return text.format(**sentence.fields) if sentence.fields else text
+        return translate(sentence, self._translations)
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of every page, for responses that the edge writes itself."""
         return self._headers
-
-
-def write_moment(at: int | None) -> Markup:
-    """Return a `<time>` element to the minute, in UTC. A script may show the person's own time zone."""
-    if at is None:
-        return Markup("–")
-    written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
-    )
-
-
-def write_stamp(at: int) -> Markup:
-    """Return a `<time>` element to the second, in UTC."""
-    written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
-
-
-def stamp_text(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")

@@ -26,6 +26,12 @@ BROWSERS = {
 SYSTEMS = {"Mac OS X": "Mac", "iOS": "iPhone"}
 
 
+def load_lists() -> None:
+    """Compile ua-parser's lists, in a fifth of a second. Else the first call of `label` does."""
+    parse_user_agent("")
+    parse_os("")
+
+
 @lru_cache(2_048)
 def label(user_agent: str) -> str:
     """Return a name like "Chrome on Windows"; for unknown browsers, the first word of the User-Agent."""

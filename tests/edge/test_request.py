@@ -157,6 +157,7 @@ def test_inbound_is_made_of_names_in_the_order_of_its_fields() -> None:
     ]
     assert len(calls) == 1
     kind, fields = calls[0].args
-    assert ast.unparse(kind) == "Inbound" and isinstance(fields, ast.Tuple)
+    assert ast.unparse(kind) == "Inbound"
+    assert isinstance(fields, ast.Tuple)
     names = [arg.attr if isinstance(arg, ast.Attribute) else ast.unparse(arg) for arg in fields.elts]
     assert names == [*Inbound._fields]

@@ -3,7 +3,7 @@
 Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
 that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
 is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports.
-Two things are made ready that every worker would make anew: ua-parser's lists, and what Jinja compiles templates to.
+Two things are made ready that every command would make anew: ua-parser's lists, and the code of the templates.
 
 Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
 and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
@@ -185,42 +185,19 @@ def finish(channels: Mapping[int, socket.socket]) -> None:
 
 def load_everything() -> None:
     """Import what any command may need. A package of programs of its own, the demo, is not among it."""
-    import ua_parser
-
     import gateway.observe.logs  # first: it hides a module from structlog
+    from gateway.web.templates import compile_all
+    from gateway.web.user_agents import load_lists
 
     for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
         if not module.name.startswith(("gateway.demo", "gateway.store.migrations", "gateway.__main__")):
             importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)
-    ua_parser.parse_user_agent("")  # its lists are made ready by whoever reads one first, in a fifth of a second
-    ua_parser.parse_os("")
-    remember_templates()
+    compile_all()
+    load_lists()
     gc.collect()
     gc.freeze()
-
-
-def remember_templates() -> None:
-    """Let Jinja compile each template once, of which a worker that starts does nothing else for half a second."""
-    from jinja2 import Environment
-
-    from gateway.app.services import Services
-    from gateway.settings import Settings
-
-    compile_anew, known = Environment.compile, {}
-
-    def compile_once(self: Environment, source: str, name: str | None, filename: str | None) -> object:
-        # A filter of a text that stands in the template is computed already then, so the language matters.
-        key = (source, name, filename, self.globals["language"])
-        if key not in known:
-            known[key] = compile_anew(self, source, name, filename)
-        return known[key]
-
-    Environment.compile = compile_once
-    services = Services(Settings())
-    services.renderer.warm_up()
-    services.composer.warm_up()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""Jinja environments for pages and mails. Templates are compiled once, before `serve` forks its workers.
+
+Compiling takes about 10 ms a template, and megabytes while it lasts. `compile_all` does it in the supervisor: workers
+share the memory of the code, and answer their first requests at full speed. A template that changes on disk is used
+from the next `serve` on.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from gateway.model.sentence import Sentence
+from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
+
+MAILS = "mail/"
+_COMPILED: dict[str, CodeType] = {}
+
+
+class CompiledLoader(jinja2.FileSystemLoader):
+    """Loads templates as Jinja's own loader does, but compiles each once a process, whatever the environment."""
+
+    def load(
+        self, environment: jinja2.Environment, name: str, globals: MutableMapping[str, Any] | None = None
+    ) -> jinja2.Template:
+        code = _COMPILED.get(name)
+        if code is None:
+            source, path, _ = self.get_source(environment, name)
+            code = _COMPILED[name] = environment.compile(source, name, path)
+        return environment.template_class.from_code(environment, code, globals or {})
+
+
+def page_environment(language: str) -> jinja2.Environment:
+    """Return the environment of the pages. The filter `translated` is for sentences that a page is given.
+
+    `_()` is for those written in a template, and treats them as markup.
+    """
+    environment = _environment(language, (TEMPLATES, FACTORS), autoescape=True, trim_blocks=True)
+    translations = translations_for(language)
+    environment.filters.update(
+        moment=write_moment,
+        stamp=write_stamp,
+        stamp_text=stamp_text,
+        translated=lambda sentence: translate(sentence, translations),
+    )
+    return environment
+
+
+def mail_environment(language: str) -> jinja2.Environment:
+    """Return the environment of the mails, whose plain text is not escaped and keeps its line breaks."""
+    return _environment(language, (TEMPLATES,), autoescape=jinja2.select_autoescape(("html",)))
+
+
+def compile_all() -> None:
+    mails, pages = mail_environment("en"), page_environment("en")
+    for name in mails.list_templates(filter_func=lambda name: name.startswith(MAILS)):
+        mails.get_template(name)
+    for name in pages.list_templates(("html",)):
+        if not name.startswith(MAILS):
+            pages.get_template(name)
+
+
+def translations_for(language: str) -> gettext.NullTranslations:
+    return gettext.translation("otium_gateway", LOCALES, [language], fallback=True)
+
+
+def translate(sentence: Sentence, translations: gettext.NullTranslations) -> str:
+    """Return a sentence in another language, with its fields filled in."""
+    if not sentence:  # the catalogue has its own header under ""
+        return ""
+    text = translations.gettext(sentence.text)
+    return text.format(**sentence.fields) if sentence.fields else text
+
+
+def write_moment(at: int | None) -> Markup:
+    """Return a `<time>` element to the minute, in UTC. A script may show the person's own time zone."""
+    if at is None:
+        return Markup("–")
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
+    )
+
+
+def write_stamp(at: int) -> Markup:
+    """Return a `<time>` element to the second, in UTC."""
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
+
+
+def stamp_text(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
+
+
+def _environment(language: str, folders: tuple[Path, ...], **options: Any) -> jinja2.Environment:
+    """Without the optimiser: it would keep what a filter makes of a constant, in the first environment's language."""
+    environment = jinja2.Environment(  # noqa: S701 - the options say what is escaped
+        loader=CompiledLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        lstrip_blocks=True,
+        optimized=False,
+        **options,
+    )
+    environment.install_gettext_translations(translations_for(language), newstyle=True)  # type: ignore[attr-defined]
+    return environment

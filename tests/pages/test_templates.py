@@ -1,0 +1,34 @@
+"""The templates' compiled code is shared by every environment of a process, whatever its language."""
+
+from __future__ import annotations
+
+import gettext
+
+from gateway.web import templates
+from gateway.web.rendering import Renderer
+from gateway.web.templates import compile_all, mail_environment, page_environment
+
+
+def test_every_template_is_compiled_before_the_workers_start() -> None:
+    compile_all()
+    named = {*page_environment("en").list_templates(("html",)), *mail_environment("en").list_templates()}
+    wanted = {name for name in named if name.endswith(".html") or name.startswith("mail/")}
+    assert wanted
+    assert wanted <= set(templates._COMPILED)
+
+
+def test_shared_code_shows_each_environment_its_own_language(renderer: Renderer) -> None:
+    """The first one to compile a template leaves none of its words in it."""
+
+    class Shouted(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return message.upper()
+
+    english, shouting = page_environment("en"), page_environment("en")
+    shouting.install_gettext_translations(Shouted(), newstyle=True)  # type: ignore[attr-defined]
+    shown = []
+    for environment in (english, shouting):
+        page = environment.get_template("web/framed.html", globals=renderer._environment.globals | environment.globals)
+        shown.append(page.render(address="/x", is_lost=False))
+    assert shown[0] != shown[1]
+    assert shown[0].upper() == shown[1].upper()
