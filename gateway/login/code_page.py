@@ -8,16 +8,15 @@ from typing import ClassVar, Protocol
 from aiohttp import web
 
 from gateway.factors.contract import Factors, Wrong, shows
-from gateway.login.answers import Answers
+from gateway.login import step_pages
 from gateway.login.commands import unlock_command
-from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
-from gateway.login.flow import Flow, Outcome
+from gateway.login.flow import Outcome
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.login.step_pages import StepPages
 from gateway.model.account import Role
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
-from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import NOT_KEPT
@@ -26,30 +25,19 @@ from gateway.web.visit import Visit, read_form, visit_of
 Problem = Wrong | LockedOut | Blocked
 
 
-class Needs(Platform, Protocol):
-    @property
-    def answers(self) -> Answers: ...
+class Needs(step_pages.Needs, Protocol):
     @property
     def factors(self) -> Factors: ...
-    @property
-    def flow(self) -> Flow: ...
-    @property
-    def sign_in_counts(self) -> SignInCounts: ...
 
 
-class CodePage:
+class CodePage(StepPages):
     """Asks for `factor` with `template`. Each factor's pages inherit from it; `facts` adds values for the template."""
 
-    factor: ClassVar[Factor]
     template: ClassVar[str]
 
     def __init__(self, needs: Needs) -> None:
-        self._flow = needs.flow
+        super().__init__(needs)
         self._factors = needs.factors
-        self._answers = needs.answers
-        self._counts = needs.sign_in_counts
-        self._renderer = needs.renderer
-        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET: the form, if the factor is next or a page needs a fresh proof of it."""
@@ -78,15 +66,10 @@ class CodePage:
     ) -> web.StreamResponse:
         """Respond to an outcome. `offered` is the enrolment that the code was to complete, if any."""
         self._counts.note(self.factor, outcome)
-        match outcome:
-            case SignedIn():
-                return self._answers.welcome(visit, outcome, wish.target)
-            case GoOn():
-                return await self._answers.go_on(visit, outcome, wish, now)
-            case Gone():
-                return self._answers.restart(visit, wish)
+        if isinstance(outcome, SignedIn | GoOn):
+            return await self.proceed(visit, wish, outcome, now)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None:
+        if evidence is None or isinstance(outcome, Gone):
             return self._answers.restart(visit, wish)
         problem = outcome.why if isinstance(outcome, Refused) else outcome
         return await self.page(visit, evidence, wish, now, problem, offered)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from aiohttp import web
 
 from gateway.browsers.record import expiries, fitting
-from gateway.login.answers import CLEARING_ROUNDS, Answers, expire_upstream_cookies
-from gateway.login.counting import SignInCounts
-from gateway.login.flow import Flow
+from gateway.login import step_pages
+from gateway.login.answers import CLEARING_ROUNDS, expire_upstream_cookies
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
 from gateway.login.service import SignInService
+from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.model.token import digest
 from gateway.sessions import attempt
-from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, expire, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
@@ -33,25 +32,17 @@ NEWS = (
 MAX_EMAIL = 320  # characters shown again in the form
 
 
-class Needs(Platform, Protocol):
-    @property
-    def answers(self) -> Answers: ...
-    @property
-    def flow(self) -> Flow: ...
+class Needs(step_pages.Needs, Protocol):
     @property
     def sign_in(self) -> SignInService: ...
-    @property
-    def sign_in_counts(self) -> SignInCounts: ...
 
 
-class LoginPages:
+class LoginPages(StepPages):
+    factor: ClassVar[Factor] = Factor.PASSWORD
+
     def __init__(self, needs: Needs) -> None:
+        super().__init__(needs)
         self._service = needs.sign_in
-        self._flow = needs.flow
-        self._answers = needs.answers
-        self._counts = needs.sign_in_counts
-        self._renderer = needs.renderer
-        self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login: the form, unless the person is signed in and no fresh proof is needed."""
@@ -81,12 +72,10 @@ class LoginPages:
         if form.text("start-over"):
             return await self._start_over(visit, wish, now)
         outcome = await self._service.sign_in(email, Secret(form.text("password")), visit, now)
-        self._counts.note(Factor.PASSWORD, outcome)
+        self._counts.note(self.factor, outcome)
         match outcome:
-            case SignedIn():
-                return self._answers.welcome(visit, outcome, wish.target)
-            case GoOn():
-                return await self._answers.go_on(visit, outcome, wish, now)
+            case SignedIn() | GoOn():
+                return await self.proceed(visit, wish, outcome, now)
             case WrongPassword():
                 return self._form(visit, wish, email=email, problem="wrong", status=422)
             case LockedOut(until):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from aiohttp import web
 
@@ -12,17 +12,15 @@ from gateway.factors.magic_link.factor import MagicLinkFactor
 from gateway.factors.magic_link.mailing import note_of
 from gateway.factors.magic_link.rows import LIFE_SECONDS, Link, State
 from gateway.factors.magic_link.service import Links, Opened
-from gateway.login.answers import Answers
+from gateway.login import step_pages
 from gateway.login.commands import unlock_command
-from gateway.login.counting import SignInCounts
 from gateway.login.evidence import Evidence
-from gateway.login.flow import Flow
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.login.step_pages import StepPages
 from gateway.mail.outbox import MailState
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.store import Store
-from gateway.web.platform import Platform
 from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import Visit, read_form, visit_of
@@ -32,28 +30,21 @@ STATES = {Reason.EXPIRED: State.EXPIRED, Reason.USED: State.USED, Reason.SUPERSE
 STATUS = {State.GOOD: 200, State.EXPIRED: 410, State.USED: 410, State.SUPERSEDED: 410}
 
 
-class Needs(Platform, Protocol):
-    @property
-    def answers(self) -> Answers: ...
-    @property
-    def flow(self) -> Flow: ...
+class Needs(step_pages.Needs, Protocol):
     @property
     def factors(self) -> Factors: ...
-    @property
-    def sign_in_counts(self) -> SignInCounts: ...
     @property
     def store(self) -> Store: ...
 
 
-class LinkPages:
+class LinkPages(StepPages):
+    factor: ClassVar[Factor] = Factor.MAGIC_LINK
+
     def __init__(self, needs: Needs) -> None:
-        self._flow = needs.flow
+        super().__init__(needs)
         self._factor = needs.factors.find(MagicLinkFactor)
         self._sender = self._factor.sender
         self._links = Links(needs.store, needs.flow, self._factor)
-        self._answers = needs.answers
-        self._counts = needs.sign_in_counts
-        self._renderer = needs.renderer
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/link: the waiting page. Its script polls whether the link was used."""
@@ -78,17 +69,12 @@ class LinkPages:
         wish, now = self._answers.wish_of_form(form), visit.now
         if form.text("resend"):
             return await self._resend(visit, wish, now)
-        outcome = await self._flow.prove(visit, Factor.MAGIC_LINK, Secret(form.text("code")), again=wish.again, now=now)
-        self._counts.note(Factor.MAGIC_LINK, outcome)
-        match outcome:
-            case SignedIn():
-                return self._answers.welcome(visit, outcome, wish.target)
-            case GoOn():
-                return await self._answers.go_on(visit, outcome, wish, now)
-            case Gone():
-                return self._answers.restart(visit, wish)
+        outcome = await self._flow.prove(visit, self.factor, Secret(form.text("code")), again=wish.again, now=now)
+        self._counts.note(self.factor, outcome)
+        if isinstance(outcome, SignedIn | GoOn):
+            return await self.proceed(visit, wish, outcome, now)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None or not may_mail_link(evidence, wish):
+        if evidence is None or isinstance(outcome, Gone) or not may_mail_link(evidence, wish):
             return self._answers.restart(visit, wish)
         link = await self._links.latest(evidence.holder)
         return await self._waiting(visit, evidence, wish, link, now, problem=outcome)
@@ -109,18 +95,16 @@ class LinkPages:
             return self._unknown(visit)
         link = opened.link
         outcome = await self._links.open(visit, token, now)
-        self._counts.note(Factor.MAGIC_LINK, outcome)
+        self._counts.note(self.factor, outcome)
         match outcome:
-            case SignedIn():
-                return self._answers.welcome(visit, outcome, link.target)
-            case GoOn():
-                return await self._answers.go_on(visit, outcome, Wish(link.target), now)
+            case SignedIn() | GoOn():
+                return await self.proceed(visit, Wish(link.target), outcome, now)
             case Refused(Wrong(reason)):
                 return self._opened(visit, opened, STATES[reason])
             case _:
                 return self._opened(visit, replace(opened, is_ours=False), link.state(now))
 
-    # Showing.
+    # Pages.
 
     async def _resend(self, visit: Visit, wish: Wish, now: int) -> web.StreamResponse:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
