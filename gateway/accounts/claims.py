@@ -19,7 +19,7 @@ from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 domain_claims = Table(
-    "domain_claims",  # email domains that belong to a tenant
+    "domain_claims",  # email domains reserved for a tenant
     metadata,
     Column("domain", String(253), primary_key=True),  # in its ASCII form
     Column("tenant", String(63), ForeignKey("tenants.slug"), nullable=False, index=True),
@@ -27,7 +27,7 @@ domain_claims = Table(
     Column("claimed_by", String(254), nullable=False),
 )
 
-UNDO_SECONDS = 7 * 86_400  # how long a former email is kept for the account that had it
+UNDO_SECONDS = 7 * 86_400  # how long a former email stays reserved for its account
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def add(tx: Transaction, claim: Claim, by: str, now: int) -> Claim:
 
 
 async def release(tx: Transaction, claim: Claim) -> bool:
-    """Return whether there was such a claim."""
+    """Delete a claim. Returns whether it existed."""
     statement = delete(domain_claims).where(
         domain_claims.c.domain == claim.domain, domain_claims.c.tenant == claim.tenant
     )

@@ -67,9 +67,9 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
     RESET = "reset"
     SIGNUP = "signup"
-    EMAIL_CHANGE = "email_change"  # to the new address: confirms it
-    EMAIL_OLD = "email_old"  # to the old one: agrees, or stops it
-    EMAIL_UNDO = "email_undo"  # to the former one: takes the change back
+    EMAIL_CHANGE = "email_change"  # to the new address, which confirms
+    EMAIL_OLD = "email_old"  # to the old address, which agrees or stops
+    EMAIL_UNDO = "email_undo"  # to the former address, which undoes the change
 
 
 LIFE_SECONDS = {

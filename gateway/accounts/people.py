@@ -68,7 +68,7 @@ class PeopleService:
         self._owners = owners
         self._factors = factors
 
-    # Looking.
+    # Reading.
 
     async def page(self, admin: Administrator, wanted: Wanted) -> tuple[list[Member], str]:
         """Return one page of the list, and `Wanted.after` for the next."""

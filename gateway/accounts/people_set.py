@@ -24,6 +24,7 @@ class PeopleSet:
         return url(f"{self.name}_{page}" if page else self.name)
 
     def admin_of(self, request: web.Request) -> Administrator:
+        """Return the signed-in administrator, restricted to their tenant unless these are the owner's pages."""
         session, visit = signed_in_of(request), visit_of(request)
         return Administrator(session, None if self.is_owners else session.tenant, visit.inbound, visit.now)
 

@@ -176,13 +176,13 @@ async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
 
 
 async def add_tenant(tx: Transaction, slug: str, name: str) -> bool:
-    """Return False if the slug exists already."""
+    """Add an active tenant. Returns False if the slug exists already."""
     statement = upsert(tx, tenants).values(slug=slug, name=name, status="active")
     return (await tx.execute(statement.on_conflict_do_nothing(index_elements=["slug"]))).rowcount == 1
 
 
 async def rename_tenant(tx: Transaction, slug: str, name: str) -> bool:
-    """Return whether there is such a tenant."""
+    """Rename a tenant. Returns whether it exists."""
     return (await tx.execute(update(tenants).where(tenants.c.slug == slug).values(name=name))).rowcount == 1
 
 

@@ -30,7 +30,7 @@ class Accepted:
 def read_password(from_stdin: bool) -> Secret[str]:
     """Read a password from the terminal, twice, or from standard input. The command line is visible to others."""
     if from_stdin:
-        # The policy refuses what is no UTF-8, in a sentence.
+        # Invalid UTF-8 is left to the policy, which rejects it with a sentence.
         return Secret(sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n"))
     if not sys.stdin.isatty():
         fail("can't ask for a password without a terminal; use --password-stdin")

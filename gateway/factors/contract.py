@@ -34,7 +34,7 @@ from gateway.web.routes import Pages
 
 
 class Reason(StrEnum):
-    """Why a response was refused."""
+    """Why a code was refused."""
 
     WRONG = "wrong"
     USED = "used"  # right, but consumed before: no guess, so it costs no try
@@ -173,7 +173,7 @@ class Factors:
         self._by_name = {factor.name: factor for factor in factors}
 
     def find(self, kind: type[F]) -> F:
-        """Return the factor of a class, for its own pages."""
+        """Return the factor of that class."""
         return next(factor for factor in self if isinstance(factor, kind))
 
     def __getitem__(self, name: Factor) -> FactorContract:

@@ -22,7 +22,7 @@ from gateway.web.return_to import HOME, sent_value
 from gateway.web.visit import Visit
 from gateway.wire.cookies import BROWSER_COOKIE, SENT_COOKIE
 
-CLEARING_ROUNDS = 12  # answers; browsers follow twenty redirects
+CLEARING_ROUNDS = 12  # redirects; browsers follow twenty
 
 
 @dataclass(frozen=True, slots=True)

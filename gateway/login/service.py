@@ -66,7 +66,7 @@ class SignInService:
         self._turns: dict[str, Turn] = {}
 
     async def sign_in(self, email: str, password: Secret[str], visit: Visit, now: int) -> Result:
-        """Check an email and a password, and take the next step. `now` is UTC seconds."""
+        """Verify email and password, and take the next step. `now` is UTC seconds."""
         identifier = identify(email)
         if self._hasher.is_full_for(client_of(visit.inbound.address)):
             return Busy()  # before any transaction, so that a flood of random emails doesn't load the store

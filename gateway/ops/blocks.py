@@ -62,7 +62,7 @@ async def add(tx: Transaction, block: Block) -> None:
 
 
 async def remove(tx: Transaction, network: str) -> bool:
-    """Return whether it was blocked."""
+    """Remove a block. Returns whether the network was blocked."""
     return (await tx.execute(delete(blocks).where(blocks.c.network == network))).rowcount == 1
 
 

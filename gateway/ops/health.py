@@ -1,4 +1,4 @@
-"""Whether this gateway can serve: what /ready says."""
+"""The readiness check, for /ready: store, schema, mail server and upstream."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class HealthCheck:
         self._clock = clock
 
     async def look(self) -> Health:
-        """Check everything. Application and mail server don't affect readiness: pages report their absence."""
+        """Check everything. Upstream and mail server don't affect readiness: without them, error pages still work."""
         upstream, mail = await asyncio.gather(try_reaching(self._upstream), self._check_mail())
         try:
             async with self._store.reading() as tx:

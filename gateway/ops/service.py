@@ -138,7 +138,7 @@ class AttackService:
     def _begin(self, owner: Session, inbound: Inbound, now: int) -> AbstractAsyncContextManager[Action]:
         return self._actions.begin(requester(inbound, owner.id), now, announce=False)
 
-    # The chore.
+    # In the background.
 
     async def watch(self, now: int) -> None:
         """Mail the owners about each new spray; delete old failed passwords."""

@@ -100,7 +100,7 @@ class PasswordService:
         self._product = product
         self._reset_address = reset_address
 
-    # Forgotten.
+    # Reset requests.
 
     async def ask(self, email: str, inbound: Inbound, now: int) -> None:
         """Mail a link to set a new password, if the account exists and is active. Doesn't disclose whether it does."""

@@ -33,7 +33,7 @@ def weakness(password: str, words: list[str], min_score: int) -> str | None:
 
 
 def window(password: str) -> str:
-    """Return the longest beginning (by halving) whose estimate stays within MOST_WORK."""
+    """Return the beginning of a password, halved until its estimated work is within MOST_WORK."""
     size = SEEN_AT_ONCE
     while size > SEEN_AT_LEAST and readings(password[:size]) * size**2 > MOST_WORK:
         size //= 2

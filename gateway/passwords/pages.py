@@ -41,7 +41,7 @@ class PasswordPages:
         self._renderer = needs.renderer
         self._url = needs.url
 
-    # Forgotten.
+    # /forgot-password.
 
     async def show_forgot(self, request: web.Request) -> web.StreamResponse:
         """GET /forgot-password"""

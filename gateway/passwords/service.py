@@ -59,7 +59,7 @@ class PasswordChecker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")
 
     async def check(self, password: Secret[str], person: Person, client: str = "") -> Judgement:
-        """Check a password by all means. It is accepted if the range API does not answer."""
+        """Run every check. If the range API does not answer, the password is accepted."""
         refusal = await self.check_here(password, person, client)
         if refusal is not None or self._api is None:
             return Judgement(refusal)

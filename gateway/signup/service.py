@@ -32,7 +32,7 @@ from gateway.throttle.limits import Limit, Locked, address_bucket
 from gateway.web.return_to import HOME, quote_way
 
 FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
-MAX_WAY = 1_000  # characters of the way back in a mailed link
+MAX_WAY = 1_000  # characters of the quoted target in a mailed link
 TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
 TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)

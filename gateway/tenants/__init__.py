@@ -1,1 +1,1 @@
-"""Tenants."""
+"""Tenant administration by the owner."""

@@ -32,10 +32,10 @@ FIXED = ("/_gateway/", "/.well-known/")  # at fixed places, where other programs
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Re-authentication: each of `factors` must have been proved in the last `seconds`, TOTP by those who have it.
+    """Re-authentication: each of `factors` must have been proved in the last `seconds` (TOTP only if enrolled).
 
-    It is asked of GET as well, unless `only_post`; `when` limits it to some requests. The proof leads back to the page
-    `back` (by default the route itself), with what was given as `carry`, and with `done=proved` if `is_announced`.
+    Applies to GET too, unless `only_post`; `when` restricts it to some requests. Afterwards the browser returns to the
+    page `back` (default: the route itself), with the parameters `carry`, and with `done=proved` if `is_announced`.
     """
 
     factors: tuple[Factor, ...] = (Factor.PASSWORD, Factor.TOTP)
@@ -49,7 +49,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[P]):
-    """One of our own pages. A path may end in one variable segment, `{name}`, and has no other."""
+    """One of our own pages. Only the last segment of its path may be variable: `{name}`."""
 
     name: str
     path: str
@@ -61,15 +61,15 @@ class Route(Generic[P]):
     refuses_blocked: bool = False
     """Refuse requests from blocked addresses, unless they are signed in."""
     needs_mail: Literal["", "password", "signup", "email", "invitation"] = ""
-    """What can't be done here without a mail server."""
+    """What the page can't do without a mail server."""
     is_dead_end: bool = False
     """The page is no target after signing in (see `find_dead_ends`)."""
     is_needed: bool = False
     """Signing in needs this page: it can be moved, but not switched off."""
     is_served: Callable[[Settings], bool] | None = None
-    """Whether the settings have it. The address of a page that is not served is the application's."""
+    """Whether the settings enable it. If not, its path belongs to the application."""
     by_dispatcher: bool = False
-    """There is no handler: the dispatcher answers."""
+    """The dispatcher responds, and there is no handler."""
 
     def __post_init__(self) -> None:
         if self.by_dispatcher is bool(self.get or self.post):
@@ -84,11 +84,11 @@ class Route(Generic[P]):
 
     @property
     def parent(self) -> str:
-        """The path up to what is variable in it."""
+        """The path up to its variable segment."""
         return self.path.partition("{")[0]
 
     def handlers(self) -> Iterator[tuple[str, PageHandler[P]]]:
-        """Yield each method that is taken, and its handler."""
+        """Yield each accepted method with its handler."""
         if self.get is not None:
             yield "GET", self.get
             yield "HEAD", self.get
@@ -103,11 +103,11 @@ class HandedOver(Generic[P]):
     path: str
     post: PageHandler[P]
     takes_foreign: bool = False
-    """Also a form that another site has sent, which every other handler refuses."""
+    """Accept forms of other sites too, which all other handlers refuse."""
 
 
 class Pages(Generic[N, P]):
-    """A noun's routes, and how the object with their handlers is made from what it needs."""
+    """A noun's routes, and the function that constructs the object with their handlers."""
 
     def __init__(self, build: Callable[[N], P], *routes: Route[P], handed_over: tuple[HandedOver[P], ...] = ()) -> None:
         self._build = build
@@ -117,7 +117,7 @@ class Pages(Generic[N, P]):
     def bind(
         self, needs: N, served: Mapping[str, Route[Any]], guard: Callable[[Route[Any], Handler], Handler]
     ) -> Iterator[tuple[str, str, Handler]]:
-        """Make the object; yield method, path and guarded handler of each page that is served."""
+        """Construct the object. Yield method, path and guarded handler of each served page."""
         pages = self._build(needs)
         for route in self.routes:
             for method, handler in route.handlers() if route.name in served else ():
@@ -127,21 +127,21 @@ class Pages(Generic[N, P]):
 
 
 def serve(routes: Iterable[Route[Any]], settings: Settings) -> dict[str, Route[Any]]:
-    """Return the routes that are served, by name and where `[pages]` has put them."""
+    """Return the served routes by name, with their paths by the settings `[pages]`."""
     moved = settings.pages.paths
     placed = (replace(route, path=moved.get(route.name, route.path)) for route in place(routes, settings))
     return {route.name: route for route in placed if route.path and (not route.is_served or route.is_served(settings))}
 
 
 def place(routes: Iterable[Route[Any]], settings: Settings) -> Iterator[Route[Any]]:
-    """Yield every route below the prefix, save those that stand where other programs look for them."""
+    """Yield every route, with the configured prefix unless its path is fixed."""
     for route in routes:
         is_fixed = route.path.startswith(FIXED)
         yield route if is_fixed else replace(route, path=settings.pages.prefix + route.path)
 
 
 class Urls:
-    """Says where the pages are. One that is not served is where it would be."""
+    """Paths and URLs of pages by name, including those that are not served."""
 
     def __init__(self, routes: Iterable[Route[Any]], settings: Settings) -> None:
         table = tuple(routes)
@@ -150,14 +150,14 @@ class Urls:
         self._origin = settings.public_url.rstrip("/")
 
     def __call__(self, name: str, /, **segment: str) -> str:
-        """Return the path of the page `name`; its variable segment is given by name, as in `token="…"`."""
+        """Return the path of the page `name`; a variable segment is passed by name, as in `token="…"`."""
         route = self._routes[name]
         if tuple(segment) != tuple(filter(None, (route.variable,))):
             raise TypeError(f"the page {name} has {route.path}, and not {', '.join(segment)}")
         return route.parent + "".join(segment.values())
 
     def address(self, name: str, /, **segment: str) -> str:
-        """Return the whole address of a page, as for a mail."""
+        """Return the absolute URL of a page, for mails."""
         return self._origin + self(name, **segment)
 
     def serves(self, name: str) -> bool:
@@ -165,23 +165,23 @@ class Urls:
 
 
 def find_dead_ends(routes: Iterable[Route[Any]], settings: Settings) -> DeadEnds:
-    """Return at which paths signing in should not end, by where the pages are."""
+    """Return the paths that are not accepted as targets after sign-in."""
     table = tuple(routes)
     served, url = serve(table, settings), Urls(table, settings)
     ends = [route for route in served.values() if route.is_dead_end]
     below = [route.parent for route in ends if route.variable]
-    if "login" not in settings.pages.paths:  # below an address that the operator chose, the application may have pages
+    if "login" not in settings.pages.paths:  # below a path chosen by the operator, the application may have pages
         below.append(f"{url('login')}/")
     return DeadEnds(frozenset(route.path for route in ends if not route.variable), tuple(below), url("form", token=""))
 
 
 def secret_parents(routes: Iterable[Route[Any]]) -> tuple[str, ...]:
-    """Return the paths below which a segment lets in whoever knows it."""
+    """Return the paths whose next segment is a secret token."""
     return tuple(route.parent for route in routes if route.variable == "token")
 
 
 def add_pages(rules: Rules, served: Mapping[str, Route[Any]]) -> Rules:
-    """Return what the gate goes by: the rules of the access file, and the pages that are served."""
+    """Add the served pages to the rules of the access file."""
     exact = {route.path: route.need for route in served.values() if not route.variable}
     parents = {route.parent.rstrip("/"): route.need for route in served.values() if route.variable}
     return replace(rules, pages=exact, page_parents=parents)

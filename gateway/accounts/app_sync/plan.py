@@ -116,7 +116,7 @@ class Follow:
 
     @property
     def brings_nothing(self) -> bool:
-        """Whether neither the account nor its Known changes, except `imported_at`."""
+        """Whether the account and the stored Known stay the same, except `imported_at`."""
         before = self.known
         return (
             before is not None

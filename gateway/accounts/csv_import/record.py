@@ -43,7 +43,7 @@ class ImportRow:
     other_line: int | None = None
 
     def wanted(self) -> Create:
-        """Return the account that a waiting row asks for."""
+        """Return the account to create for a waiting row."""
         modules = read_modules(self.modules)
         return Create(self.line, self.identifier, self.name, self.tenant, Role(self.role), modules, password_hash=None)
 

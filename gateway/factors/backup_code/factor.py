@@ -70,7 +70,7 @@ class BackupCodeFactor(FactorContract):
         return Right(News(Event.TWO_FACTOR_CODE_USED, "backup_code_used", {"left": left}))
 
     def is_usable(self, enrolled: Enrolled) -> bool:
-        """Not where TOTP is only demanded: its set-up can't be evaded with a code of before."""
+        """Only with TOTP enrolled: an old code must not bypass a required enrolment."""
         return Factor.TOTP in enrolled
 
     async def renew(self, tx: Transaction, account: str, now: int) -> tuple[Secret[str], ...]:

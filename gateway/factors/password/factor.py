@@ -1,4 +1,4 @@
-"""The password factor. login.service verifies it, because hashing runs in a thread and outside a transaction."""
+"""The password factor. login.service verifies it, because hashing takes a thread and must not hold a transaction."""
 
 from __future__ import annotations
 
