@@ -25,7 +25,7 @@ _COMPILED: dict[str, CodeType] = {}
 
 
 class CompiledLoader(jinja2.FileSystemLoader):
-    """Loads templates as Jinja's own loader does, but compiles each once a process, whatever the environment."""
+    """Loads templates as Jinja's own loader does, but compiles each once per process, for all environments."""
 
     def load(
         self, environment: jinja2.Environment, name: str, globals: MutableMapping[str, Any] | None = None
