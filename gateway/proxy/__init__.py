@@ -1,1 +1,1 @@
-"""The connection to the upstream: header rules, pool, relay, tunnel."""
+"""Connections to the upstream: header rules, connection pool, relay, tunnel."""

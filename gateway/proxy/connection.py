@@ -1,9 +1,9 @@
-"""One connection to an upstream: it carries one exchange at a time, and judges what comes back.
+"""One connection to an upstream, which carries one exchange at a time and validates the response.
 
-    carry -> request written -> heads read up to the final one -> body passed on as it comes -> settled
+    carry -> request written -> heads read up to the final one -> body relayed -> settled
 
-It is settled, and may be used again, only if the end of the answer is certain, nothing came behind it, and the whole
-request was taken. Everything else closes it.
+The connection is settled, and may be reused, only if the end of the response is certain, nothing follows it, and the
+whole request was written. Otherwise it is closed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.wire.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody,
 
 log = get_logger("proxy")
 
-MAX_HEAD = 65_536  # bytes of an answer's head
+MAX_HEAD = 65_536  # bytes of a response head
 STATUS_START = b"HTTP/1."
 LONE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -35,7 +35,7 @@ Learn = Callable[[Inbound, list[bytes]], None]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: to connect, for the head of an answer, without a byte of its body, and kept unused."""
+    """Timeouts in seconds: for connecting, for a response head, between bytes of a body, and of an idle connection."""
 
     connect: float
     head: float
@@ -44,7 +44,7 @@ class Patience:
 
 
 class Owner(Protocol):
-    """What a connection needs of the pool that it belongs to."""
+    """The interface of the pool, as used by its connections."""
 
     @property
     def reader(self) -> AnswerReader: ...
@@ -60,17 +60,17 @@ class Owner(Protocol):
         """Is told of each answer that sets cookies."""
 
     def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
-        """Put a connection back, and take the slot of what it carried."""
+        """Return a reusable connection to the pool, and release the slot of its exchange."""
 
     def free(self, exchange: Exchange) -> None:
-        """Take the slot of an exchange back whose connection is not to be used again."""
+        """Release the slot of an exchange whose connection is not reusable."""
 
     def forget(self, connection: UpstreamConnection) -> None:
-        """The connection is lost."""
+        """Remove a lost connection."""
 
 
 class UpstreamConnection(Channel):
-    """One connection; it carries one exchange at a time."""
+    """A connection to the upstream. See the module's docstring."""
 
     __slots__ = (
         "_body",
@@ -92,7 +92,7 @@ class UpstreamConnection(Channel):
         self._is_reusable = False
         self._was_used = False
 
-    # What the exchange and the pool ask for.
+    # Called by the exchange and the pool.
 
     def carry(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -102,12 +102,12 @@ class UpstreamConnection(Channel):
         exchange.begin(self)
 
     def expect_answer(self) -> None:
-        """The whole request was written: from now on the upstream is the one who keeps us waiting."""
+        """Start the timeout for the response head; the whole request has been written."""
         if self._body is None:
             self.deadline = self._upstream.deadlines.now + self._upstream.patience.head
 
     def pause(self) -> None:
-        """Stop reading: the client takes the answer more slowly than it comes."""
+        """Stop reading, because the client reads the response more slowly than it arrives."""
         self.deadline = NEVER
         self.stop_reading()
 
@@ -116,20 +116,20 @@ class UpstreamConnection(Channel):
         self.read_on()
 
     def rest(self, until: float) -> None:
-        """Wait unused for the next exchange, at most `until` a time of the deadlines' clock."""
+        """Stay idle until the next exchange, or `until` that time on the deadlines' clock."""
         self._was_used = True
         self.deadline = until
         self.read_on()
 
     def close(self) -> None:
         self._transport.abort()
-        self._let_go()
+        self._detach()
 
     @property
     def is_usable(self) -> bool:
         return not self._transport.is_closing()
 
-    # What the event loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -139,7 +139,7 @@ class UpstreamConnection(Channel):
     def data_received(self, received: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            # Nobody asked: bytes behind an answer, or a server that speaks first. Both are poison.
+            # No request is outstanding, so these bytes would be taken for the next response.
             self.close()
         elif exchange.is_tunnel:
             exchange.pass_back(received)
@@ -151,7 +151,7 @@ class UpstreamConnection(Channel):
             self._take_head(exchange)
 
     def pause_writing(self) -> None:
-        """The upstream takes the request's body more slowly than it comes; it may not stop taking it."""
+        """Pause the client, because the upstream reads the body more slowly. The idle timeout limits how long."""
         self.deadline = self._upstream.deadlines.now + self._upstream.patience.idle
         if self._exchange is not None:
             self._exchange.client.pause()
@@ -175,10 +175,10 @@ class UpstreamConnection(Channel):
             return
         exchange.connection = None
         if self._was_used and not self._buffer and exchange.may_retry():
-            self._exchange = None  # it goes on in its slot
+            self._exchange = None  # the retry keeps the slot
             exchange.retry()
             return
-        self._let_go()
+        self._detach()
         if exchange.is_over:
             return
         if exchange.is_tunnel:
@@ -186,10 +186,10 @@ class UpstreamConnection(Channel):
         elif isinstance(self._body, UntilClose) and error is None:
             exchange.answer_body(b"", True)
         else:
-            log.warning("upstream_closed", reason=self._how_it_ended(error), request_id=exchange.inbound.request_id)
+            log.warning("upstream_closed", reason=self._describe_end(error), request_id=exchange.inbound.request_id)
             exchange.fail(Failure.UPSTREAM_BROKEN)
 
-    def _how_it_ended(self, error: Exception | None) -> str:
+    def _describe_end(self, error: Exception | None) -> str:
         how = "it closed the connection" if error is None else f"the connection broke ({error})"
         if self._body is not None:
             return f"{how} in the middle of its answer"
@@ -203,10 +203,10 @@ class UpstreamConnection(Channel):
             log.warning("upstream_timeout", reason=reason, request_id=exchange.inbound.request_id)
             exchange.fail(Failure.UPSTREAM_SLOW)
 
-    # Reading an answer.
+    # Reading the response.
 
     def _take_head(self, exchange: Exchange) -> None:
-        """Read heads until the final one. Interim answers end here: not every client can tell them apart."""
+        """Read heads until the final one. Interim responses (1xx) are dropped: some clients take them for final."""
         while True:
             head, is_whole, rest = self._buffer.partition(HEAD_END)
             if not is_whole:
@@ -229,10 +229,10 @@ class UpstreamConnection(Channel):
                 self._switch(exchange, answer, lines, rest)
                 return
             self._buffer = rest
-            self._was_used = False  # it has begun to answer: not a connection that was closing
+            self._was_used = False  # the upstream has begun to respond, so a retry would not be safe
 
     def _check_open_head(self, exchange: Exchange, head: bytes) -> None:
-        """Break off at once what can't become a head, instead of waiting until the deadline for it to end."""
+        """Refuse at once what can't become a valid head, rather than at the deadline."""
         if len(head) > MAX_HEAD:
             self._break_off(exchange, "the head is too long")
         elif not head.startswith(STATUS_START[: len(head)]):
@@ -249,7 +249,7 @@ class UpstreamConnection(Channel):
 
     def _begin_body(self, exchange: Exchange, answer: Answer, lines: list[bytes], received: bytes) -> None:
         self._is_reusable = answer.is_reusable and answer.length != UNTIL_CLOSE
-        if answer.length == len(received):  # the usual answer comes in one piece
+        if answer.length == len(received):  # a typical response arrives in one piece
             self._settle(exchange, b"")
             exchange.answer(answer, lines, received, True)
             return
@@ -282,7 +282,7 @@ class UpstreamConnection(Channel):
         self.deadline = self._upstream.deadlines.now + self._patience
 
     def _settle(self, exchange: Exchange, rest: bytes) -> None:
-        """The answer is whole. Let go of the exchange before it is told, since it may bring the next one at once."""
+        """End the response. The exchange is detached before it is notified, because that may start the next one."""
         self._body = None
         exchange.connection = None
         if self._is_reusable and not rest and exchange.is_request_complete:
@@ -291,8 +291,8 @@ class UpstreamConnection(Channel):
         else:
             self.close()
 
-    def _let_go(self) -> None:
-        """Carry nothing any more: the slot is for the next one."""
+    def _detach(self) -> None:
+        """Detach the exchange, and release its slot."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._upstream.free(exchange)

@@ -1,4 +1,4 @@
-"""How an upstream is reached: over TCP, a Unix socket, or inside this process."""
+"""How to connect to an upstream: over TCP, a Unix socket, or a socket pair inside this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dial_unix(path: str) -> Dial:
 
 
 def dial_inside(serve: Callable[[], asyncio.BaseProtocol]) -> Dial:
-    """Connections to a server in this very process, over socket pairs; `serve` makes its protocol for each."""
+    """Return a Dial to a server in this process, over socket pairs. `serve` makes the protocol of each connection."""
 
     async def dial(factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
         loop = asyncio.get_running_loop()

@@ -1,12 +1,12 @@
-"""One request on its way to an upstream, and the answer on its way back.
+"""One request to an upstream, and its response.
 
-An exchange sits between two connections and owns neither: it tells each what to write, slows one down when the
-other can't keep up, and makes sure that whatever breaks is seen as broken at the other end. It moves through
-`sending → answering → over`, or from answering into a tunnel; each step is taken by the method of that name.
+An exchange sits between two connections and owns neither. It tells each what to write, applies backpressure, and passes
+on failures. Its states are `sending → answering → over`, or from answering into a tunnel; each transition is the method
+of that name.
 
-A connection that was kept open may have been closed by the upstream while the request was on its way. The
-request is then sent once more on a fresh connection, but only where nothing can happen twice: an idempotent
-method, nothing of a body sent, no byte of an answer seen (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+The upstream may close an idle connection while a request is on its way. The request is then retried once on a new
+connection, if that can have no effect twice: an idempotent method, none of the body sent, no byte of a response
+received (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from gateway.throttle.client import client_of
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import IDEMPOTENT, LAST_CHUNK, chunk
 
-NOT_KEPT = b"Cache-Control: private, no-store"  # no shared cache, and no back button, may show it to somebody else
-ASK_AGAIN = b"Cache-Control: private, no-cache"
+NO_STORE = b"Cache-Control: private, no-store"  # so that no shared cache or back button shows it to others
+REVALIDATE = b"Cache-Control: private, no-cache"
 
 
 class Client(Protocol):
-    """What an exchange needs of the connection from the client."""
+    """The interface of the client's connection, as used by an exchange."""
 
     write: Callable[[bytes], None]
 
     def pause(self) -> None:
-        """Stop reading: the upstream takes the body more slowly than it comes."""
+        """Stop reading, because the upstream reads the body more slowly than it arrives."""
 
     def resume(self) -> None: ...
     def close_after(self) -> None:
-        """Nothing but the end of the connection will show where this answer ends."""
+        """Close the connection after this response, because its end is not marked otherwise."""
 
     def will_close(self) -> bool:
-        """Whether the connection ends with this answer, as its head must then say."""
+        """Whether the connection closes after this response, so that its head must say so."""
 
     def begin_tunnel(self) -> None: ...
     def finish(self, status: int, sent: int) -> None:
-        """The answer is complete; `sent` counts the bytes of its body."""
+        """End the response; `sent` counts the bytes of its body."""
 
     def refuse(self, failure: Failure, session: Session | None = None) -> None:
-        """Nothing was answered yet: say what went wrong."""
+        """Respond with a failure. Called only before any of the response was sent."""
 
     def cut(self, status: int, sent: int) -> None:
-        """Break the connection, so that a truncated answer is never taken for a whole one."""
+        """Break the connection, so that the client recognises the response as truncated."""
 
 
 class Carrier(Protocol):
-    """What an exchange needs of the connection to the upstream that carries it."""
+    """The interface of the upstream's connection, as used by an exchange."""
 
     @property
     def write(self) -> Callable[[bytes], None]: ...
 
     def expect_answer(self) -> None:
-        """The whole request was written: from now on the upstream is the one who keeps us waiting."""
+        """Start the timeout for the response head; the whole request has been written."""
 
     def pause(self) -> None: ...
 
@@ -69,25 +69,25 @@ class Carrier(Protocol):
 
 
 class Pool(Protocol):
-    """What an exchange needs of the connections to its upstream."""
+    """The interface of the upstream's pool, as used by an exchange."""
 
     @property
     def reader(self) -> AnswerReader: ...
 
     def connect(self, exchange: Exchange) -> None:
-        """Carry an exchange, which has its slot, on a new connection."""
+        """Carry an exchange that holds a slot on a new connection."""
 
     def withdraw(self, exchange: Exchange) -> None:
-        """The exchange's client is gone; it need not wait any longer."""
+        """Remove an exchange from the queue."""
 
 
 class Exchange:
-    """`head` is the whole head for the upstream; `session` is whose answer it is, None for an answer to everybody.
+    """A request and its response. `head` is the complete request head for the upstream.
 
-    `began_at` is when the request went out, `answered_at` when the head of its answer came, in nanoseconds of the
-    performance counter, and 0 before. `party` is whose slot of the upstream it takes, and `sent` counts the bytes of
-    the answer's body so far. `connection` is None until there is one, and again once it has done its part or is lost:
-    it must hear no more of this exchange.
+    `session` is the one that the response is for; None for a public response. `party` is the client that the slot is
+    counted for. `began_at` is when the request was sent, `answered_at` when the response head arrived, in nanoseconds
+    of the performance counter; 0 before. `sent` counts the bytes of the response body. `connection` is None before the
+    exchange begins, and after the connection's part is over or it is lost.
     """
 
     __slots__ = (
@@ -124,24 +124,24 @@ class Exchange:
         self.began_at = self.answered_at = 0
         self._is_chunked_to_client = False
         self._answer: Answer | None = None
-        self._pending = b""  # of the body, until there is a connection
+        self._pending = b""  # the part of the body that arrived before the connection was made
         self._may_repeat = True
         self.sent = 0
 
     @property
     def is_stream(self) -> bool:
-        """Whether the answer has no end of its own: events, or a tunnel."""
+        """Whether the response is endless: server-sent events, or a tunnel."""
         return self.is_tunnel or (self._answer is not None and self._answer.is_stream)
 
     @property
     def ending(self) -> bytes:
-        """What the client has to be sent so that a stream that ends now is a whole answer."""
+        """The bytes that complete the response if a stream is ended now."""
         return LAST_CHUNK if self._is_chunked_to_client else b""
 
-    # From the client.
+    # Called by the client's connection.
 
     def send_body(self, payload: bytes, is_last: bool) -> None:
-        """Pass on a piece of the request's body; bytes that come before there is a connection wait here."""
+        """Forward a piece of the request body. Without a connection it is buffered."""
         framed = payload
         if self.inbound.length == CHUNKED:
             framed = chunk(payload) + (LAST_CHUNK if is_last else b"")
@@ -157,12 +157,12 @@ class Exchange:
             self.connection.expect_answer()
 
     def send_raw(self, content: bytes) -> None:
-        """Pass on bytes of a tunnel."""
+        """Forward bytes of a tunnel to the upstream."""
         if self.connection is not None:
             self.connection.write(content)
 
     def slow_down(self) -> None:
-        """The client takes the answer more slowly than it comes."""
+        """Pause the upstream, because the client reads the response more slowly than it arrives."""
         if self.connection is not None:
             self.connection.pause()
 
@@ -171,20 +171,20 @@ class Exchange:
             self.connection.resume()
 
     def abandon(self) -> None:
-        """The client is gone: nobody is left to answer, and the upstream connection is of no use."""
+        """End the exchange without a response, because the client is gone."""
         self.is_over = True
         self.upstream.withdraw(self)
         if self.connection is not None:
             self.connection.close()
 
-    # From the upstream.
+    # Called by the upstream's connection.
 
     def begin(self, connection: Carrier) -> None:
-        """A connection is there: write the head, and what came of the body meanwhile."""
+        """Write the head, and the part of the body that has arrived."""
         self.connection = connection
         self.began_at = perf_counter_ns()
         if self.inbound.length:
-            self.client.resume()  # it was told to wait for the connection if more came meanwhile
+            self.client.resume()  # `send_body` may have paused it
         if self._pending:
             self._may_repeat = False
             connection.write(self.head + self._pending)
@@ -196,12 +196,12 @@ class Exchange:
         return self._may_repeat and self._answer is None and self.inbound.method in IDEMPOTENT and not self.is_over
 
     def retry(self) -> None:
-        """Once more, on a connection made for it."""
+        """Send the request again on a new connection."""
         self._may_repeat = False
         self.upstream.connect(self)
 
     def fail(self, failure: Failure) -> None:
-        """There will be no answer, or not the rest of it."""
+        """End the exchange with a failure; if a part of the response was sent, cut it off."""
         if self.is_over:
             return
         self.is_over = True
@@ -214,12 +214,12 @@ class Exchange:
             self.client.cut(self._answer.status, self.sent)
 
     def answer(self, answer: Answer, passing: list[bytes], payload: bytes, is_whole: bool) -> None:
-        """The head of the final answer is there, with the lines that pass and the first bytes of its body."""
+        """Send the final response's head to the client, with the lines to forward and the first bytes of its body."""
         self._answer = answer
         self.answered_at = perf_counter_ns()
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
-            lines.append(ASK_AGAIN if self.upstream.reader.may_be_kept(answer, passing) else NOT_KEPT)
+            lines.append(REVALIDATE if self.upstream.reader.may_be_cached(answer, passing) else NO_STORE)
         if answer.length < 0:  # CHUNKED or UNTIL_CLOSE
             self._is_chunked_to_client = self.inbound.is_http_1_1
             if self._is_chunked_to_client:
@@ -234,7 +234,7 @@ class Exchange:
             lines.append(b"Connection: keep-alive")
         self.sent = len(payload)
         lines += (b"", self._frame(payload, is_whole) if self._is_chunked_to_client else payload)
-        self.client.write(b"\r\n".join(lines))  # in one join, so that the bytes are copied once
+        self.client.write(b"\r\n".join(lines))  # one join copies the bytes once
         if is_whole:
             self._finish()
 
@@ -247,7 +247,7 @@ class Exchange:
             self._finish()
 
     def open_tunnel(self, answer: Answer, passing: list[bytes], first: bytes) -> None:
-        """The upstream answered 101; `first` are the bytes behind its head."""
+        """Start a tunnel after the upstream's 101; `first` are the bytes that followed its head."""
         self._answer = answer
         self.answered_at = perf_counter_ns()
         self.is_tunnel = True
@@ -256,7 +256,7 @@ class Exchange:
         self.client.begin_tunnel()
 
     def pass_back(self, content: bytes) -> None:
-        """Bytes of a tunnel for the client."""
+        """Forward bytes of a tunnel to the client."""
         self.sent += len(content)
         self.client.write(content)
 

@@ -1,7 +1,7 @@
-"""Who the person is, in the header fields that the upstream believes.
+"""Identity headers: the fields that tell the upstream who is signed in.
 
-The fields are built once for a session and used for all its requests until the session changes or the signed
-assertion among them comes near its end: a signature costs more than everything else on the way.
+The fields are cached per session until it changes or its signed assertion is about to expire, because a signature costs
+more than all other work on a request.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from gateway.model.session import Session
 from gateway.settings.header_template import HeaderTemplate
 
 ASSERTION_SECONDS = 60
-RENEW_SECONDS = 30  # an assertion that leaves here is valid for at least this long
+RENEW_SECONDS = 30  # every assertion that is sent stays valid for at least this long
 MAX_CACHED = 20_000
 READABLE = "".join(chr(c) for c in range(0x20, 0x7F) if c != ord("%"))
 
 
 @dataclass(frozen=True, slots=True)
 class Assertions:
-    """What `X-Otium-Assertion` is signed with (ES256, RFC 7518 §3.4), by whom and for whom."""
+    """Signs `X-Otium-Assertion` (ES256, RFC 7518 §3.4)."""
 
     key: ECKey
     issuer: str
@@ -53,9 +53,9 @@ class Assertions:
 
 
 class Identities:
-    """The identity fields of sessions. `names` maps what is told to its header name; "" leaves it out.
+    """Builds the identity fields. `names` maps each value to its header; "" leaves it out.
 
-    `templates` are further fields by their names, and `credentials` the secrets that stand in them.
+    `templates` are further fields by name, and `credentials` the secrets that they use.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Identities:
 
     @property
     def names(self) -> Collection[str]:
-        """The names of the headers that are told."""
+        """The names of all identity headers."""
         return (*self._names.values(), *self._templates, *(name for name, _ in self._fixed))
 
     def lines(self, session: Session, now: int) -> bytes:
@@ -95,9 +95,10 @@ class Identities:
         return lines
 
     def answer_lines(self, session: Session | None, now: int) -> list[bytes]:
-        """Return the fields for a proxy that copies them: every name, empty where there is nothing to tell.
+        """Return the fields for a proxy that copies them: all names, with empty values if there is no session.
 
-        Caddy 2.6 puts the text of its own placeholder where a field is missing, and nobody would be somebody.
+        If a field is missing, Caddy 2.6 inserts the text of its placeholder, and anonymous people would have an
+        identity.
         """
         told = dict(self.fields(session, now)) if session else {}
         names = (*self._names.values(), *self._templates)
@@ -108,11 +109,11 @@ class Identities:
 
     @property
     def fixed_lines(self) -> bytes:
-        """The fields that go with every request, each ending in CRLF."""
+        """The fields of every request, each ending in CRLF."""
         return "".join(f"{name}: {value}\r\n" for name, value in self._fixed).encode("ascii")
 
     def fields(self, session: Session, now: int) -> list[tuple[str, str]]:
-        """Return (header name, value) for everything told about `session`."""
+        """Return the (header name, value) pairs of the session."""
         local, _, domain = session.identifier.rpartition("@")
         told = {
             "id": session.account,
@@ -137,14 +138,14 @@ class Identities:
 
 
 def groups_of(session: Session) -> list[str]:
-    """The role first, then the module flags, and `owner` for the platform's owner."""
+    """Return the role, then the modules, then `owner` for the platform's owner."""
     groups = [session.role.value, *sorted(module.value for module in session.modules)]
     return [*groups, "owner"] if session.is_owner else groups
 
 
 def encode(value: str) -> str:
-    """The one encoding of identity values: ASCII as it is, the rest and `%` as percent-encoded UTF-8.
+    """Encode an identity value: printable ASCII unchanged; `%` and everything else as percent-encoded UTF-8.
 
-    `Zoë` is sent as `Zo%C3%AB`. Servers disagree about other bytes in header fields; about these they can't.
+    `Zoë` is sent as `Zo%C3%AB`. Servers differ in how they decode other bytes in header fields.
     """
     return quote(value, safe=READABLE)

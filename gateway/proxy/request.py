@@ -1,4 +1,4 @@
-"""Writes the head that the upstream receives: what may pass, then who asks, each exactly once."""
+"""Writes the request head for the upstream: forwarded lines, then identity, each exactly once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from gateway.model.inbound import CHUNKED, Inbound
 from gateway.wire.http1 import leave_out
 
 MAX_CACHED = 10_000
-WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # the others tell a length of 0 as well, RFC 9110 §8.6
+WITHOUT_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # other methods send a length of 0 too, RFC 9110 §8.6
 
 
 class RequestWriter:
-    """`scheme` is that of the public URL: the one the client sees, whatever stands between.
+    """`scheme` is that of the public URL, whatever proxies are in between.
 
-    `fixed` are field lines that go with every request, each ending in CRLF.
+    `fixed` are the field lines of every request, each ending in CRLF.
     """
 
     def __init__(self, scheme: str, fixed: bytes = b"") -> None:
@@ -21,7 +21,7 @@ class RequestWriter:
         self._forwarded: dict[tuple[str, str], bytes] = {}
 
     def head(self, inbound: Inbound, more: bytes) -> bytes:
-        """Return the whole head. `more` are further field lines, each ending in CRLF: the identity, if any."""
+        """Return the whole head. `more` are further field lines, each ending in CRLF, such as the identity."""
         if inbound.length or inbound.is_websocket or inbound.method not in WITHOUT_BODY:
             more = framing_of(inbound) + more
         request_line = b"%b %b HTTP/1.1" % (inbound.method.encode("ascii"), inbound.target)
@@ -29,13 +29,13 @@ class RequestWriter:
         forwarded = self._forwarded.get((host, address)) or self._forwarded_lines(host, address)
         request_id = b"X-Request-Id: " + inbound.request_id.encode("ascii")
         lines = leave_out(inbound.lines, inbound.nominated) if inbound.nominated else inbound.lines
-        # In one join, so that the bytes are copied once.
+        # One join copies the bytes once.
         return b"\r\n".join([request_line, forwarded, *lines, request_id, more, b""])
 
     def _forwarded_lines(self, host: str, address: str) -> bytes:
-        """Made anew and not appended to: what stood in X-Forwarded-For before is only what somebody claimed.
+        """Return the Host and X-Forwarded-* lines. The client's own are replaced, since they may be forged.
 
-        An unknown address (behind a Unix socket) is left out, for any that we made up might be trusted.
+        An unknown address (behind a Unix socket) is left out, because the upstream might trust a made-up one.
         """
         if len(self._forwarded) >= MAX_CACHED:
             self._forwarded.clear()

@@ -1,7 +1,7 @@
-"""Judges the head of an upstream's answer, and takes out what is not for the client.
+"""Validates the head of an upstream's response, and removes what is not for the client.
 
-An upstream is trusted more than a client, but not to frame: an answer whose end could be read in two ways is
-refused, because what follows it would be taken for the next person's answer.
+The upstream is trusted more than a client, but not with framing: a response whose end is ambiguous is refused, because
+the bytes after it would be taken for the next person's response.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ KEEP, DROP, LENGTH, CODING, CONNECTION, UPGRADE, STREAM, CACHE, OWN_COOKIE, BAD 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a head that was judged and accepted means, but for the lines that simply pass.
+    """The meaning of a validated head, apart from the lines that are simply forwarded.
 
-    status_line   with our version: an HTTP/1.0 upstream's answer leaves as HTTP/1.1
-    length        of the body in bytes, or CHUNKED, or UNTIL_CLOSE; 0 where the answer can have none
-    length_line   Content-Length as it came, also where it only tells what a GET would have sent; None with a 204
-    is_reusable   whether the connection may carry another request after this answer
-    own_cookies   how many Set-Cookie fields for one of the gateway's own names were taken out
-    nominated     the names of the fields that Connection takes out
-    sets_cookies  whether there are Set-Cookie fields that pass
-    passing       those of the lines that say something to us, and are the client's all the same
+    status_line   with our version: a response from an HTTP/1.0 upstream is sent as HTTP/1.1
+    length        of the body in bytes, or CHUNKED, or UNTIL_CLOSE; 0 if the response can't have a body
+    length_line   Content-Length as received, also if it only describes the response to a GET; None with a 204
+    is_reusable   whether the connection may carry another request afterwards
+    own_cookies   the number of removed Set-Cookie fields with one of the gateway's names
+    nominated     names of the fields that Connection makes hop-by-hop
+    sets_cookies  whether there are other Set-Cookie fields
+    passing       forwarded lines that were interpreted as well
     """
 
     status: int
@@ -57,14 +57,14 @@ class Answer:
 
 
 class AnswerReader:
-    """Reads answers for one upstream; `own_cookies` are the cookie names that this upstream may not set."""
+    """Parses the responses of one upstream, which may not set the cookies named in `own_cookies`."""
 
     __slots__ = ("_answers", "_assets", "_lines", "_own_cookies", "_pages", "_passing", "_validators")
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
         self._passing: set[bytes] = set()
-        # Those of the passing lines that say that it is no page, that it is one, and what lets a browser ask about it.
+        # Forwarded lines with a media type other than a page's, with a page's, and with a validator.
         self._assets: set[bytes] = set()
         self._pages: set[bytes] = set()
         self._validators: set[bytes] = set()
@@ -72,21 +72,21 @@ class AnswerReader:
         self._answers: dict[tuple[bytes, ...], Answer] = {}
 
     def read(self, head: bytes, method: str) -> tuple[Answer, list[bytes]] | None:
-        """Judge `head` (without the empty line), given to a request of `method`.
+        """Parse `head` (without the empty line), the response to a request of `method`.
 
         Returns the Answer and the field lines for the client, without framing and hop-by-hop fields; None to refuse.
         """
         lines = head.split(b"\r\n")
         passing = self._passing
         kept: list[bytes] = []
-        others: list[bytes] = lines[:1]  # the status line, which is no field line whatever it says
+        others: list[bytes] = lines[:1]  # the status line is never a field line
         for line in lines[1:]:
             if line in passing:
                 kept.append(line)
             else:
                 others.append(line)
-        # What is known of these lines was found out when llhttp saw them together: all of them but those that are no
-        # part of the framing (see edge.request).
+        # llhttp accepted these lines together when they were first seen. The lines left out here have no effect on
+        # framing (see edge.request).
         answer = self._answers.get(tuple(others))
         if answer is None:
             understood = self._understand(lines, kept, others) if is_accepted_by_llhttp(head + HEAD_END) else None
@@ -102,12 +102,12 @@ class AnswerReader:
             answer = replace(answer, length=0)
         return answer, kept
 
-    def may_be_kept(self, answer: Answer, passing: list[bytes]) -> bool:
-        """Return whether a person's browser may keep an answer and ask whether it still holds (RFC 9111 §4.3).
+    def may_be_cached(self, answer: Answer, passing: list[bytes]) -> bool:
+        """Return whether a browser may cache a signed-in person's response and revalidate it (RFC 9111 §4.3).
 
-        That needs a validator (one too long to be remembered counts for none). Pages are never kept: whoever comes
-        next would see them with the back button. What has no type may be a page; a 304 says nothing of itself, and
-        renews what was kept for good reason.
+        That requires a validator (those too long to be memoised are ignored). Pages are never cached, because the back
+        button would show them to the next person; a response without a media type may be a page. A 304 describes a
+        response that was already allowed to be cached.
         """
         if answer.status == 304:
             return True
@@ -118,9 +118,9 @@ class AnswerReader:
     def _understand(
         self, lines: list[bytes], kept: list[bytes], others: list[bytes]
     ) -> tuple[Answer, list[bytes]] | None:
-        """Judge the lines in `others`: return what they mean together and all that pass, in order; None to refuse."""
+        """Interpret the lines in `others`. Returns their meaning and all lines to forward, in order; None to refuse."""
         status_line, *rest = others
-        judged = [(line, *(self._lines.get(line) or self._judge(line))) for line in rest]
+        judged = [(line, *(self._lines.get(line) or self._classify_memoised(line))) for line in rest]
         answer = interpret(status_line, judged)
         if answer is None:
             return None
@@ -132,7 +132,7 @@ class AnswerReader:
         if sum(map(len, left)) <= MEMO_LINE_BYTES:
             self._make_room()
             self._answers[left] = answer
-        if any(line[:11].lower() == SET_COOKIE for line in fresh):  # such a line is always fresh: none is remembered
+        if any(line[:11].lower() == SET_COOKIE for line in fresh):  # such a line is never memoised, so always fresh
             answer = replace(answer, sets_cookies=True)
         return answer, kept
 
@@ -145,18 +145,18 @@ class AnswerReader:
             self._lines.clear()
             self._answers.clear()
 
-    def _judge(self, line: bytes) -> tuple[int, bytes]:
-        judged = self._judge_afresh(line)
+    def _classify_memoised(self, line: bytes) -> tuple[int, bytes]:
+        judged = self._classify(line)
         if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != SET_COOKIE:
             self._make_room()
             if judged[0] == KEEP:
                 self._passing.add(line)
-                self._sort(line, judged[1])
+                self._note_cache_fields(line, judged[1])
             else:
                 self._lines[line] = judged
         return judged
 
-    def _sort(self, line: bytes, value: bytes) -> None:
+    def _note_cache_fields(self, line: bytes, value: bytes) -> None:
         name = line.partition(b":")[0].lower()
         if name in VALIDATORS:
             self._validators.add(line)
@@ -164,7 +164,7 @@ class AnswerReader:
             is_page = any(media in value.lower() for media in PAGE_TYPES)
             (self._pages if is_page else self._assets).add(line)
 
-    def _judge_afresh(self, line: bytes) -> tuple[int, bytes]:
+    def _classify(self, line: bytes) -> tuple[int, bytes]:
         field = split_field(line)
         if field is None:
             return BAD, b""
@@ -185,14 +185,14 @@ class AnswerReader:
                 return CACHE, value
             case b"set-cookie" if likely_name(value.partition(b";")[0]) in self._own_cookies:
                 return OWN_COOKIE, b""
-        # X-Accel-* would command the nginx in front of us: X-Accel-Redirect serves files it should not. That an answer
-        # be passed on as it comes (X-Accel-Buffering) is the application's to say: events would arrive late without it.
+        # Drop X-Accel-*, which nginx in front would obey: X-Accel-Redirect serves internal files. X-Accel-Buffering is
+        # left to the application, since events would otherwise arrive late.
         is_dropped = name in HOP_BY_HOP or (name.startswith(b"x-accel-") and name != b"x-accel-buffering")
         return (DROP if is_dropped else KEEP), value
 
 
 def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Answer | None:
-    """Say what special lines mean together. Two framings, or a broken one, are refused: where would it end?"""
+    """Combine the interpreted lines. Returns None if the framing is invalid or there are two."""
     match = STATUS_LINE.fullmatch(status_line)
     kinds = [kind for _, kind, _ in judged]
     if match is None or BAD in kinds or kinds.count(LENGTH) + kinds.count(CODING) > 1:
@@ -218,7 +218,7 @@ def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Ans
 
 
 class _Judge:
-    """llhttp's listener: no callbacks, its verdict is all that is wanted."""
+    """A parser object without callbacks, since only acceptance matters."""
 
 
 _JUDGE = _Judge()

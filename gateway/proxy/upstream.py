@@ -1,12 +1,11 @@
-"""The connections to one upstream: opened when needed, kept while fresh, never used again once in doubt.
+"""The pool of connections to one upstream.
 
-A connection is put back only after an answer whose end is certain, with nothing behind it and the whole request
-taken. It is kept for less time than the upstream keeps it, and a request that must not be repeated always gets
-a connection of its own, so that a POST never meets one that the upstream is just closing.
+A connection is reused only after a response whose end is certain, with nothing after it and the whole request written.
+It is kept for less time than the upstream keeps it. Requests that must not be repeated always get a new connection, so
+that no POST is sent on one that the upstream is closing.
 
-An exchange holds one of the upstream's slots (throttle.shares) from here until its answer is whole or its connection is
-lost, retries included. Clients share the slots, so one that holds them for long (a slow reader, an event stream, a body
-that trickles) leaves some for the others.
+An exchange holds one of the upstream's slots (throttle.shares) until its response is complete or its connection is
+lost, including retries. Slots are shared fairly among clients, so that one with slow requests can't occupy all of them.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ log = get_logger("proxy")
 
 
 class Upstream:
-    """All connections of this worker to one upstream, and the exchanges that wait for one. Logs call it `name`.
+    """All connections of this worker to one upstream, and the queue of exchanges. `name` is used in logs.
 
-    At most `limit` exchanges are under way, and as many wait; `refused` is told whose are refused, and `learn` of each
-    answer that sets cookies: the request, and the lines of the answer.
+    At most `limit` exchanges run, and as many wait. `refused` is called for each one that is refused, and `learn` for
+    each response that sets cookies, with the request and the lines of the response.
     """
 
     def __init__(
@@ -60,11 +59,11 @@ class Upstream:
 
     @property
     def load(self) -> tuple[int, int, int]:
-        """Return how many connections are open, how many of these unused, and how many exchanges wait for one."""
+        """Return the number of open connections, of idle ones among them, and of waiting exchanges."""
         return self._open, len(self._idle), self._slots.waiting
 
     def send(self, exchange: Exchange) -> None:
-        """Carry the exchange as soon as its client may have a slot."""
+        """Carry the exchange as soon as its client gets a slot."""
         if self._slots.take(exchange.party):
             self._start(exchange)
             return
@@ -77,7 +76,7 @@ class Upstream:
                     self._refuse(dislodged[1], is_own=True)
 
     def connect(self, exchange: Exchange) -> None:
-        """Carry an exchange, which has its slot, on a new connection."""
+        """Carry an exchange that holds a slot on a new connection."""
         if self._open >= self._limit and self._idle:
             self._idle.pop().close()
         self._open += 1
@@ -86,12 +85,12 @@ class Upstream:
         task.add_done_callback(self._dialling.discard)
 
     def free(self, exchange: Exchange) -> None:
-        """Take the exchange's slot back. Whoever's turn it is has it at once."""
+        """Release the exchange's slot, and start the exchanges that get it."""
         for following in self._slots.release(exchange.party):
             self._start(following)
 
     def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
-        """Put a connection back, and take the slot of what it carried."""
+        """Return a reusable connection to the pool, and release the slot of its exchange."""
         connection.rest(self.deadlines.now + self.patience.keepalive)
         self._idle.append(connection)
         self.free(exchange)
@@ -103,17 +102,17 @@ class Upstream:
             self._idle.remove(connection)
 
     def withdraw(self, exchange: Exchange) -> None:
-        """The exchange's client is gone; it need not wait any longer."""
+        """Remove an exchange from the queue."""
         self._slots.withdraw(exchange.party, exchange)
 
     def close(self) -> None:
-        """End the connections that carry nothing."""
+        """Close the idle connections."""
         for connection in self._idle:
             connection.close()
         self._idle.clear()
 
     def _start(self, exchange: Exchange) -> None:
-        """Carry the exchange on the connection used last, or on a new one."""
+        """Carry the exchange on the most recently used connection, or on a new one."""
         if exchange.inbound.method in IDEMPOTENT:
             while self._idle:
                 connection = self._idle.pop()
@@ -152,7 +151,7 @@ class Upstream:
             exchange.fail(Failure.UPSTREAM_BROKEN)
 
     def _give_up(self, exchange: Exchange) -> None:
-        """It has waited for as long as a connection may take."""
+        """Refuse an exchange that has waited as long as a connection may take."""
         if self._slots.withdraw(exchange.party, exchange):
             self._refuse(exchange, is_own=self._slots.has(exchange.party))
 
