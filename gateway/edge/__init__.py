@@ -1,1 +1,1 @@
-"""The connection from the client: parse, refuse, time out."""
+"""Client connections: parsing, limits, deadlines, client address."""

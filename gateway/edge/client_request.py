@@ -1,17 +1,17 @@
-"""One request of a client, from its whole head to the end of its answer. It is always in one of these states:
+"""One request of a client, from its complete head to the end of its response. It is in one of these states:
 
-    FRAMING    a chunked body has yet to show a first chunk that makes sense; nobody was asked
-    ASKED      `Edge.handle` has it: it answers, relays, or waits for the store. No deadline: it's not the client's turn
-    GATHERING  the body is awaited, up to GATHER_BYTES (edge.incoming); it holds a share of `Shared.bodies`
-    RELAYED    `exchange` carries it, and the rest of the body with it
-    TUNNEL     101 was answered: bytes pass both ways, whatever they are
-    OVER       it was answered or cut, or the client is gone; the connection has forgotten it
+    FRAMING    the first chunk of a chunked body is not validated yet; `Edge.handle` was not called
+    ASKED      `Edge.handle` was called: it responds, relays, or waits for the store. No deadline for the client
+    GATHERING  the body is being buffered, up to GATHER_BYTES (edge.incoming); holds a share of `Shared.bodies`
+    RELAYED    `exchange` carries the request and the rest of its body
+    TUNNEL     101 was sent: bytes are forwarded in both directions
+    OVER       the response is complete or cut off, or the client is gone; the connection has dropped the request
 
 Only RELAYED and TUNNEL have an exchange, only GATHERING holds a share, and a TUNNEL has no body.
 
     event                 FRAMING        ASKED            GATHERING      RELAYED                     TUNNEL
-    has_enough, but not   -              -> GATHERING     -              -                           -
-    bytes come            -> ASKED (1)   kept             -> ASKED (2)   body goes on, else kept     go on
+    has_enough is False   -              -> GATHERING     -              -                           -
+    bytes arrive          -> ASKED (1)   buffered         -> ASKED (2)   to the body, else buffered  forwarded
     bad framing           400, OVER      400, OVER        400, OVER      exchange fails              -
     relay                 -              -> RELAYED       -              -                           -
     begin_tunnel          -              -                -              -> TUNNEL                   -
@@ -21,8 +21,8 @@ Only RELAYED and TUNNEL have an exchange, only GATHERING holds a share, and a TU
     deadline              408, OVER      -                408, OVER      exchange fails              -
     client is gone        -> OVER        -> OVER          -> OVER        exchange abandoned, OVER    the same
 
-(1) once the first chunk is understood, (2) once enough is gathered; both have `Edge.handle` decide, the second time by
-what is true by then.
+(1) once the first chunk is valid; (2) once enough is buffered. Both call `Edge.handle`, which authorises the request
+again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FRAMING, ASKED, GATHERING, RELAYED, TUNNEL, OVER = RequestState
 
 
 class ClientRequest:
-    """`inbound` is what was asked, and `exchange` what carries it. `account` is the id of who asks, "" for nobody.
+    """`account` is the id of the account that sends the request, "" if anonymous.
 
     `started` is when the head was complete, in nanoseconds of the performance counter. `write` sends to the client.
     """
@@ -80,8 +80,8 @@ class ClientRequest:
         self._connection = connection
         self._shared = shared
         self._body: IncomingBody | None = None
-        self._has_sent = False  # something of a body or a tunnel, since we last looked
-        self._taken = 0  # bytes of the answer that were taken when we last looked
+        self._has_sent = False  # a part of a body or a tunnel, since `has_moved` was last called
+        self._taken = 0  # bytes of the response that the client had received when `has_moved` was last called
         self.inbound = inbound
         self.started = started
         self.state = ASKED
@@ -91,13 +91,13 @@ class ClientRequest:
 
     @property
     def is_asked(self) -> bool:
-        """Whether it still waits for an answer, and was given to nobody."""
+        """Whether the request is still undecided: neither answered nor relayed."""
         return self.state is ASKED
 
-    # What comes of its body.
+    # The request body.
 
     def begin_body(self) -> None:
-        """There is one. Nothing of a chunked request leaves before its framing has shown that it makes sense."""
+        """Start reading the body. The first chunk of a chunked body is validated before the request is handled."""
         inbound, connection = self.inbound, self._connection
         body = self._body = IncomingBody(inbound.length, self._shared.deadlines.now)
         if inbound.length == CHUNKED and not inbound.expects_continue:
@@ -109,7 +109,7 @@ class ClientRequest:
             connection.decide()
 
     def receive(self, received: bytes) -> None:
-        """Take bytes that came while the request is under way; those behind it stay in the connection's buffer."""
+        """Take bytes that arrived during the request. Those after its end stay in the connection's buffer."""
         state, body = self.state, self._body
         if state is TUNNEL and self.exchange is not None:
             self._has_sent = self._has_sent or not is_heartbeat(received)
@@ -122,13 +122,13 @@ class ClientRequest:
                 self._judge_first_chunk(body)
             elif state is GATHERING and body is not None and self._gather(body):
                 self._stop_gathering()
-                self.started = perf_counter_ns()  # until now it was the client who took the time
+                self.started = perf_counter_ns()  # the time for the body is the client's
                 self._connection.decide()
 
     def has_enough(self) -> bool:
-        """Whether the body is here, or as much of it as is gathered.
+        """Whether the body, or the part of it to buffer, has arrived.
 
-        If not, it is waited for and `Edge.handle` is called again, or the request is refused: there is no more to do.
+        If not, the caller must return: `Edge.handle` is called again later, or the request has been refused.
         """
         body = self._body
         if body is None or body.is_whole or self._gather(body):
@@ -138,7 +138,7 @@ class ClientRequest:
         return False
 
     def wait_until(self) -> float:
-        """With a body to come it is the client's turn; else nobody waits here."""
+        """Return the body's deadline; NEVER if nothing more is expected from the client."""
         body = self._body
         if body is None or body.is_whole:
             return NEVER
@@ -168,10 +168,10 @@ class ClientRequest:
         if self.inbound.expects_continue and not body.received:
             self.write(CONTINUE)
         self._connection.set_deadline()
-        self._connection.read_on()  # it may have stopped behind another request, or while the store was asked
+        self._connection.read_on()  # reading may have been paused, by an earlier request or while the store was queried
 
     def _gather(self, body: IncomingBody) -> bool:
-        """Take what has come of the body. Returns whether that is enough; where it is malformed, it is refused."""
+        """Buffer the received bytes. Returns whether they are enough; refuses the request if the framing is invalid."""
         connection = self._connection
         received, connection.buffer = connection.buffer, b""
         if received:
@@ -209,10 +209,10 @@ class ClientRequest:
         if body.note_progress(size):
             self._connection.set_deadline()
 
-    # What becomes of it: `answer`, `refuse`, or `relay`.
+    # Outcomes: `answer`, `refuse`, or `relay`.
 
     def answer(self, status: int, lines: Iterable[bytes], body: bytes, *, closes: bool = False) -> None:
-        """Answer in full, here and now. `lines` are field lines without framing."""
+        """Send a complete response. `lines` are field lines without framing."""
         if closes:
             self._connection.close_after()
         inbound = self.inbound
@@ -222,26 +222,26 @@ class ClientRequest:
         self.finish(status, 0 if is_for_head else len(body))
 
     def refuse(self, failure: Failure, session: Session | None = None) -> None:
-        """Answer with what went wrong, as a page or as JSON, to whom `session` is of."""
+        """Respond with a failure, as a page or as JSON. `session` is the person's, if any."""
         inbound, told = self.inbound, failure.value
         lines, body = self._shared.tell_failure(failure, inbound, inbound.request_id, session)
         self.answer(told.status, lines, body, closes=told.closes)
 
     def relay(self, exchange: Exchange) -> None:
-        """Let `exchange` carry the request; what came of its body goes along."""
+        """Hand the request to `exchange`, with the part of the body that has arrived."""
         self.state = RELAYED
         self.exchange = exchange
         body, connection = self._body, self._connection
         if body is None:
             return
-        connection.set_deadline()  # before the exchange is told: while it has no connection, nothing has to come
+        connection.set_deadline()  # `send_body` suspends it again if there is no upstream connection
         if body.gathered or body.is_whole:
             exchange.send_body(body.release(), body.is_whole)
         if connection.buffer and not body.is_whole:
             received, connection.buffer = connection.buffer, b""
             self._pass_on(body, received)
 
-    # What an exchange asks for (see proxy.exchange.Client).
+    # Called by the exchange (see proxy.exchange.Client).
 
     def pause(self) -> None:
         self._connection.deadline = NEVER
@@ -273,7 +273,7 @@ class ClientRequest:
     def finish(self, status: int, sent: int) -> None:
         self._shared.record(self, status, sent)
         if self._body is not None and not self._body.is_whole:
-            self._connection.close_after()  # what is left of it would be taken for the next request
+            self._connection.close_after()  # the rest of the body would be taken for the next request
         self._end()
         self._connection.go_on()
 
@@ -282,7 +282,7 @@ class ClientRequest:
         self._end()
         self._connection.abort()
 
-    # What the connection tells.
+    # Called by the connection.
 
     def slow_down(self) -> None:
         if self.exchange is not None:
@@ -293,14 +293,14 @@ class ClientRequest:
             self.exchange.speed_up()
 
     def expire(self) -> None:
-        """The client did not go on in time."""
+        """Fail because the client was too slow."""
         if self.exchange is not None:
             self.exchange.fail(Failure.REQUEST_TIMEOUT)
         else:
             self.refuse(Failure.REQUEST_TIMEOUT)
 
     def abandon(self) -> None:
-        """The client is gone."""
+        """Drop the request because the client is gone."""
         exchange = self.exchange
         self._end()
         if exchange is not None:
@@ -309,9 +309,9 @@ class ClientRequest:
     # Re-authorisation (see dispatch.reauthorisation).
 
     def has_moved(self) -> bool:
-        """Whether the client sent some of a body or a tunnel, or took some of an answer, since this was last asked.
+        """Whether the client sent a part of a body or tunnel, or received a part of a response, since the last call.
 
-        What a stream brings counts for nothing: nobody need be there to take it.
+        Data received from a stream does not count, because it needs no active person.
         """
         has_moved, self._has_sent = self._has_sent, False
         exchange = self.exchange
@@ -322,9 +322,10 @@ class ClientRequest:
         return has_moved
 
     def end_for(self, code: int, *, cleanly: bool = False) -> None:
-        """The session behind this request is gone, or we are: end what is relayed, and tell a WebSocket why.
+        """End a relayed request, because its session has ended or the gateway shuts down. `code` is for WebSockets.
 
-        `cleanly` ends a stream of events as a whole answer; everything else is cut: no part may pass for the whole.
+        `cleanly` ends an event stream as a complete response. Everything else is cut off, so that it is recognised as
+        truncated.
         """
         exchange, connection, is_tunnel = self.exchange, self._connection, self.state is TUNNEL
         if exchange is None:

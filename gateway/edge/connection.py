@@ -1,28 +1,28 @@
-"""The connection from a client: one request after another, each with its deadlines, none read twice.
+"""The connection from a client. It handles one request after another, each with deadlines.
 
-    a head is complete -> edge.request makes an Inbound of it -> edge.client_request carries it through -> the next head
+    a head is complete -> edge.request parses it -> edge.client_request handles the request -> the next head
 
-ConnectionState says what is awaited, and with it which deadline runs:
+ConnectionState says what is awaited, and which deadline applies:
 
-    HEAD      the end of a head, for `Patience.head` since the connection was opened or the head's first byte came
+    HEAD      the end of a head, for `Patience.head` since the connection opened or the first byte of the head
     IDLE      the first byte of a further head, for `Patience.idle`
-    BUSY      the end of `request`, which has deadlines of its own; there is a request in this state and in no other
-    CLOSING   the client, who is to take what was written; what it still sends is thrown away
+    BUSY      the end of `request`, which has its own deadlines; only this state has a request
+    CLOSING   the client, which reads the rest of the response; further input is discarded
 
     event                   HEAD                 IDLE                 BUSY                      CLOSING
-    bytes                   -> BUSY once whole   -> HEAD, or BUSY     for the request, or kept  thrown away
-    no head can come of it  refused -> CLOSING   refused -> CLOSING   -                         -
+    bytes                   -> BUSY if complete  -> HEAD, or BUSY     to the request, buffered  discarded
+    the head is invalid     refused -> CLOSING   refused -> CLOSING   -                         -
     the request is over     -                    -                    -> IDLE, or CLOSING       -
-    client ends its side    closed               closed               closed after an answer    closed
+    client half-closes      closed               closed               closed after the response closed
     drain                   one more second      one more second      -> CLOSING if a tunnel    -
     deadline                408 -> CLOSING       -> CLOSING           see edge.client_request   aborted
 
-Persistence, beside it, says whether a further request is taken, and only ever falls. `_is_behind` means that the client
-takes an answer more slowly than it comes: then no further head is read, and the deadline is that for taking it.
+Persistence says whether another request is accepted, and only ever decreases. `_is_behind` means that the client reads
+a response more slowly than it arrives: then no further head is read, and the deadline is the one for reading it.
 
-Requests that arrive before their turn stay in the buffer, and a full buffer stops the reading, so that pipelining costs
-neither order nor memory. After an answer that ends the connection the client's last bytes are read and thrown away for
-a moment (RFC 9112 §9.6): closing at once would reset the connection, and the answer could be lost on its way.
+Pipelined requests stay in the buffer, and a full buffer pauses reading, which bounds memory and preserves the order.
+After the last response, the client's input is read and discarded for a moment (RFC 9112 §9.6): closing at once would
+reset the connection, and the response could be lost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from time import perf_counter_ns
 
-from gateway.edge.answer import CLOSE, TOO_MANY, asks_for_head, find_failure, whole_answer
+from gateway.edge.answer import CLOSE, TOO_MANY, find_failure, is_head_request, whole_answer
 from gateway.edge.client_request import TUNNEL, ClientRequest
 from gateway.edge.contracts import HALF_CLOSED, KEPT, LAST
 from gateway.edge.shared import Shared
@@ -46,9 +46,9 @@ from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END
 from gateway.wire.websocket import GOING_AWAY
 
-PIPELINE_BYTES = 65_536  # kept of requests whose turn has not come
+PIPELINE_BYTES = 65_536  # of pipelined requests
 LINGER_SECONDS = 2.0
-DRAIN_IDLE_SECONDS = 1.0  # a connection that is just about to be used again gets its answer
+DRAIN_IDLE_SECONDS = 1.0  # so that a request that is already on its way is still answered
 
 
 class ConnectionState(Enum):
@@ -63,7 +63,7 @@ HEAD, IDLE, BUSY, CLOSING = ConnectionState
 
 @dataclass(slots=True)
 class Edge:
-    """The open connections of a worker. `handle` decides about a request: it answers or relays it."""
+    """The open connections of a worker. `handle` responds to a request or relays it."""
 
     shared: Shared
     handle: Callable[[ClientRequest, Inbound], None]
@@ -71,14 +71,14 @@ class Edge:
     is_draining: bool = False
 
     def drain(self) -> None:
-        """Let every connection end with its answer; WebSockets are told that we go away."""
+        """Close each connection after its current response. WebSockets get a close frame with "going away"."""
         self.is_draining = True
         for connection in list(self.connections):
             connection.drain()
 
 
 class ClientConnection(Channel):
-    """One connection from a client, or from the proxy in front. `peer` is the address at the other end."""
+    """A connection from a client, or from the proxy in front. `peer` is the remote IP address, "" for a Unix socket."""
 
     __slots__ = (
         "_edge",
@@ -100,15 +100,15 @@ class ClientConnection(Channel):
         self._shared = edge.shared
         self._state = HEAD
         self.persistence = KEPT
-        self._has_place = False  # one of the client's share of the connections
-        self._is_advancing = False  # `_advance` is running: what ends in it need not call it
+        self._has_place = False  # counts as one of the client's connections
+        self._is_advancing = False  # `_advance` is running and must not be re-entered
         self._is_behind = False
-        self._unsent = 0  # bytes that were not taken when we last looked
+        self._unsent = 0  # unsent bytes when last counted
         self.buffer = b""
         self.peer = ""
         self.request: ClientRequest | None = None
 
-    # What the event loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -144,7 +144,7 @@ class ClientConnection(Channel):
             self.stop_reading()
 
     def eof_received(self) -> bool:
-        """A client may end its side and still wait for the answer; a tunnel ends with either side."""
+        """A client that half-closes still gets its response. A tunnel is closed by either side."""
         request = self.request
         self.persistence = HALF_CLOSED
         return request is not None and request.is_whole and request.state is not TUNNEL
@@ -177,9 +177,9 @@ class ClientConnection(Channel):
             self.request.abandon()
 
     def expire(self) -> None:
-        """The deadline passed. Say so where a request had begun; where nothing had, just end."""
+        """Respond with 408 if a request had begun; otherwise close."""
         is_closing, request = self._state is CLOSING, self.request
-        if (is_closing or self._is_behind) and self._takes_enough():
+        if (is_closing or self._is_behind) and self._is_fast_enough():
             return
         if request is not None and (request.exchange is not None or not self._is_behind):
             request.expire()
@@ -190,17 +190,17 @@ class ClientConnection(Channel):
         else:
             self.shut_down()
 
-    # Requests, in their order.
+    # Requests, in order.
 
     def _advance(self) -> None:
-        """Take the next heads from the buffer, until one waits for its answer or the bytes run out."""
+        """Parse heads from the buffer, until one awaits its response or the buffer has no complete head."""
         if self._is_advancing:
             return
         self._is_advancing = True
         while self.buffer and self.request is None and not self._is_behind and self._state is not CLOSING:
             buffer = self.buffer
             if buffer[:2] == b"\r\n":
-                buffer = self.buffer = buffer[2:]  # one empty line is forgiven, RFC 9112 §2.2
+                buffer = self.buffer = buffer[2:]  # tolerate one empty line, RFC 9112 §2.2
             head, is_whole, rest = buffer.partition(HEAD_END)
             if not is_whole:
                 self._check_open_head()
@@ -237,16 +237,16 @@ class ClientConnection(Channel):
             self._edge.handle(request, inbound)
 
     def _refuse_unread(self, failure: Failure, begun: bytes, started: int = 0) -> None:
-        """Refuse what became no Inbound. `begun` are its first bytes."""
+        """Refuse a request that could not be parsed. `begun` are its first bytes."""
         told, shared = failure.value, self._shared
         request_id = shared.reader.new_request_id()
         lines, body = shared.tell_failure(failure, None, request_id, None)
-        is_for_head = asks_for_head(begun)
+        is_for_head = is_head_request(begun)
         self.write(whole_answer(told.status, lines, body, CLOSE, is_for_head=is_for_head))
         shared.record(Unread(self.peer, request_id, told.code, started), told.status, 0 if is_for_head else len(body))
         self.shut_down()
 
-    # What a request asks for (see edge.contracts.Connection).
+    # Called by the request (see edge.contracts.Connection).
 
     def decide(self) -> None:
         if self.request is not None:
@@ -275,7 +275,7 @@ class ClientConnection(Channel):
         if self.buffer or self._is_paused:
             self._advance()
 
-    # Ends.
+    # Closing.
 
     def drain(self) -> None:
         self.close_after()
@@ -291,7 +291,7 @@ class ClientConnection(Channel):
             self.request.abandon()
 
     def shut_down(self) -> None:
-        """Send what is left, then read on for a moment, so that the answer is not lost in a reset."""
+        """Send the rest of the response, then discard input for a moment, so that no reset destroys the response."""
         self._state = CLOSING
         self.buffer = b""
         if self._transport.is_closing():
@@ -305,8 +305,8 @@ class ClientConnection(Channel):
         else:
             self._transport.close()
 
-    def _takes_enough(self) -> bool:
-        """Whether the client takes what was written fast enough; if so, wait on."""
+    def _is_fast_enough(self) -> bool:
+        """Whether the client reads fast enough; if so, extend the deadline."""
         patience, unsent = self._shared.patience, self.count_unsent()
         taken, self._unsent = self._unsent - unsent, unsent
         if not unsent or taken < patience.rate * patience.body:

@@ -1,4 +1,4 @@
-"""What a client's request needs of its two neighbours: the connection it came on, and the exchange that carries it."""
+"""The interfaces of a request's two neighbours: the client's connection, and the exchange."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gateway.wire.failures import Failure
 
 
 class Persistence(IntEnum):
-    """Whether the connection is used again after the current answer (RFC 9112 §9.3)."""
+    """Whether the connection is reused after the current response (RFC 9112 §9.3)."""
 
     KEPT = 0
     LAST = 1
-    HALF_CLOSED = 2  # the client ended its side: not used again, and nothing more comes
+    HALF_CLOSED = 2  # the client closed its sending side: not reused, no more input
 
 
 KEPT, LAST, HALF_CLOSED = Persistence
 
 
 class Connection(Protocol):
-    """See edge.connection.ClientConnection. `buffer` is what came behind what was read."""
+    """See edge.connection.ClientConnection. `buffer` has the bytes that are not consumed yet."""
 
     buffer: bytes
     deadline: float
@@ -29,13 +29,13 @@ class Connection(Protocol):
     persistence: Persistence
 
     def decide(self) -> None:
-        """Hand the request to the one who decides about it."""
+        """Call `Edge.handle` for the request."""
 
     def forget_request(self) -> None:
-        """It is over."""
+        """Drop the request, because it is over."""
 
     def go_on(self) -> None:
-        """Its answer is complete: wait for the next request, or end."""
+        """Wait for the next request, or close, after a complete response."""
 
     def close_after(self) -> None: ...
     def set_deadline(self) -> None: ...
@@ -49,8 +49,8 @@ class Connection(Protocol):
 class Exchange(Protocol):
     """See proxy.exchange.Exchange.
 
-    `began_at` is when the request went out and `answered_at` when the head of its answer came, in nanoseconds of the
-    performance counter, and 0 before; `sent` counts the bytes of the answer's body so far.
+    `began_at` is when the request was sent and `answered_at` when the response head arrived, in nanoseconds of the
+    performance counter; 0 before. `sent` counts the bytes of the response body.
     """
 
     began_at: int

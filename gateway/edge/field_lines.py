@@ -1,6 +1,6 @@
-"""What the field lines of a request's head are, one by one, and what they mean together. Pure.
+"""Classifies the field lines of a request, and combines their meanings. Pure.
 
-The rules are stricter than llhttp's, which judges every head besides: the gateway refuses what either refuses.
+The rules are stricter than those of llhttp, which parses every head as well. The gateway refuses what either refuses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, FRAMING, HINTS
 
 
 class Kind(IntEnum):
-    """What a field line is to the gateway; everything that is not KEEP or BAD is taken out of the head."""
+    """The kinds of field lines. Lines other than KEEP are removed from the head."""
 
     KEEP = 0
     DROP = 1
@@ -37,11 +37,11 @@ class Kind(IntEnum):
 
 
 KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, REACH, BAD = Kind
-UNFRAMING = (KEEP, HOST, COOKIE, HINT, REACH)  # to llhttp these are fields like any other
+UNFRAMING = (KEEP, HOST, COOKIE, HINT, REACH)  # of no significance to llhttp
 
 
 class Line(NamedTuple):
-    """The judgement of one field line; `meaning` is what its kind needs, already read."""
+    """A classified field line. `meaning` is the parsed value, if its kind needs one."""
 
     kind: Kind
     meaning: Any = None
@@ -49,11 +49,11 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """What the lines of a head that do not simply pass mean together; `failure` if they can't stand together.
+    """The combined meaning of the lines that are not KEEP; `failure` if they contradict each other.
 
-    `host` is "" where there is no Host. `keeps_1_0` and `keeps_1_1` say whether a connection of that version is used
-    again (RFC 9112 §9.3). `shown` are those of them that llhttp sees again each time, as they follow a
-    request line; "" where there are none.
+    `host` is "" if there is no Host. `keeps_1_0` and `keeps_1_1` say whether a connection of that HTTP version persists
+    (RFC 9112 §9.3). `shown` are the lines that affect framing, so that llhttp parses them again with each request line;
+    b"" if there are none.
     """
 
     failure: Failure | None = None
@@ -72,9 +72,9 @@ class Special:
 
 
 class FieldRules:
-    """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the headers that tell who asks.
+    """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the identity headers.
 
-    An identity name that ends in `*` stands for all that begin so.
+    An identity name that ends in `*` is a prefix.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FieldRules:
         self._attempt_cookie = attempt_cookie.encode("ascii")
 
     def judge(self, line: bytes) -> Line:
-        """Return what one line is, byte for byte as it came, without its end."""
+        """Classify one line, as received and without its line ending."""
         field = split_field(line)
         if field is None:
             return Line(BAD)
@@ -118,13 +118,13 @@ class FieldRules:
         return Line(DROP, name) if self._is_forbidden(name) else Line(KEEP)
 
     def interpret(self, lines: list[Line]) -> Special:
-        """Say what the special lines of a head mean together, or why they can't stand together."""
+        """Combine the lines that are not KEEP, or return the failure."""
         by_kind: dict[Kind, list[Any]] = {}
         for kind, meaning in lines:
             by_kind.setdefault(kind, []).append(meaning)
         hosts, lengths, codings = (by_kind.get(kind, []) for kind in (HOST, LENGTH, CODING))
         if BAD in by_kind or len(hosts) > 1 or len(lengths) + len(codings) > 1:
-            # Two framings are the classic disagreement of CVE-2019-16869 and its many kin.
+            # Two framings allow request smuggling (CVE-2019-16869 and many others).
             return Special(Failure.BAD_REQUEST)
         if False in by_kind.get(EXPECT, []):
             return Special(Failure.EXPECTATION)
@@ -149,11 +149,11 @@ class FieldRules:
         )
 
     def agree(self, host: str, named: str, is_http_1_1: bool) -> str | Failure:
-        """Return the host that is asked for where Host alone does not say it.
+        """Return the requested host if Host alone does not determine it.
 
-        `host` is what Host said, "" without one; `named` is the name in a target in absolute form, "" in others. Where
-        both are there they must be one: by RFC 9112 §3.2.2 the target wins, and a proxy in front may have gone by Host.
-        HTTP/1.0 knew no Host, and asks for the only site there is.
+        `host` is from Host, "" if missing; `named` is the host of a target in absolute form, "" in others. They must be
+        equal: the target takes precedence (RFC 9112 §3.2.2), but a proxy in front may have used Host. HTTP/1.0 does not
+        require Host, and gets the first configured one.
         """
         if not host and is_http_1_1:
             return Failure.BAD_REQUEST
@@ -163,8 +163,8 @@ class FieldRules:
         return wanted or Failure.WRONG_HOST
 
     def _is_forbidden(self, name: bytes) -> bool:
-        # WSGI and CGI servers read `_` and `-` as the same character, so a name with `_` can stand for any other. Some
-        # do so with every character but letters and digits: to these `Remote.User` is a spelling of `Remote-User`.
+        # WSGI and CGI servers treat `_` and `-` as equal, so a name with `_` can imitate any other. Some treat every
+        # character except letters and digits like this: to them `Remote.User` equals `Remote-User`.
         folded = fold(name)
         return b"_" in name or folded in self._forbidden or folded.startswith(self._forbidden_prefixes)
 
@@ -172,7 +172,7 @@ class FieldRules:
         return split_cookies(value, self._session_cookie, self._attempt_cookie)
 
     def _join(self, cookies: list[tuple[bytes, Cookies]]) -> Cookies:
-        """Return what several lines say as one: it goes on as one."""
+        """Combine several Cookie lines. They are forwarded as one."""
         if len(cookies) == 1:
             return cookies[0][1]
         return self._split(b"; ".join(value for value, _ in cookies)) if cookies else NO_COOKIES

@@ -1,4 +1,4 @@
-"""Who is at the other end, and which site they think they are talking to."""
+"""The client's address behind trusted proxies, and the host and origin of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOP = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([0-9.]+))(?::[0-9]{1,5}
 
 
 def canonical_hosts(authorities: Iterable[str]) -> Mapping[str, str]:
-    """Map each configured host name to the authority under which the upstream sees it: the first of that name."""
+    """Map each configured host name to the authority that the upstream sees: the first one with that name."""
     found: dict[str, str] = {}
     for authority in authorities:
         name = read_authority(authority.encode("ascii"))
@@ -26,20 +26,20 @@ def canonical_hosts(authorities: Iterable[str]) -> Mapping[str, str]:
 
 
 def origins_of(scheme: str, authorities: Iterable[str]) -> frozenset[str]:
-    """Return the origins of the site's own pages as a browser writes them (RFC 6454 §6.2), one for each authority."""
+    """Return the origins of the site's own pages as browsers write them (RFC 6454 §6.2), one per authority."""
     default_port = ":443" if scheme == "https" else ":80"
     return frozenset(f"{scheme}://{authority.lower().removesuffix(default_port)}" for authority in authorities)
 
 
 class Hop(NamedTuple):
-    """Where a request came from, as far as that is known. `unreadable` is the entry that ended the search, if any."""
+    """The client's address, as far as it is known. `unreadable` is the entry that ended the search, if any."""
 
     address: str
     unreadable: str | None
 
 
 class TrustedProxies:
-    """The configured proxies. Nobody is trusted unless configured; "unix" trusts peers of Unix sockets."""
+    """The configured proxies; none by default. "unix" trusts the peers of Unix sockets."""
 
     __slots__ = ("_networks", "_trusts_unix")
 
@@ -48,21 +48,21 @@ class TrustedProxies:
         self._networks = tuple(ip_network(text, strict=False) for text in networks if text != "unix")
 
     def trusts(self, peer: str) -> bool:
-        """`peer` is an address, or "" for the other end of a Unix socket."""
+        """Whether a peer is a trusted proxy. "" is the peer of a Unix socket."""
         if not peer:
             return self._trusts_unix
         address = read_address(peer)
         return address is not None and self._is_proxy(address)
 
     def client(self, peer: str, forwarded_for: bytes) -> str:
-        """Return the address of the client that `find` finds."""
+        """Return the address found by `find`."""
         return self.find(peer, forwarded_for).address
 
     def find(self, peer: str, forwarded_for: bytes) -> Hop:
-        """Return the last hop that is not a trusted proxy, walking `X-Forwarded-For` from the right.
+        """Return the last hop that is not a trusted proxy, reading `X-Forwarded-For` from the right.
 
-        Entries left of the first untrusted hop are that hop's own claims. An unreadable entry ends the walk:
-        what vouches for it is the proxy to its right, and that one is then the last address known.
+        Entries to the left of it may be forged. An unreadable entry ends the search: only the proxy to its right
+        vouches for it, so that proxy's address is returned.
         """
         last = peer
         for entry in reversed(forwarded_for.split(b",")):
@@ -80,13 +80,13 @@ class TrustedProxies:
 
 
 def read_hop(text: str) -> Address | None:
-    """Return the address in an entry of X-Forwarded-For. Azure's gateways write the port behind it."""
+    """Parse an entry of X-Forwarded-For. Azure's gateways append the port."""
     match = HOP.fullmatch(text)
     return read_address(match[1] or match[2] if match else text)
 
 
 def read_address(text: str) -> Address | None:
-    """Return an IP address, an IPv4-mapped IPv6 one as IPv4; None if `text` is not exactly one."""
+    """Parse an IP address, an IPv4-mapped IPv6 one as IPv4. Returns None if `text` is anything else."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -96,15 +96,15 @@ def read_address(text: str) -> Address | None:
 
 
 def is_own_post(inbound: Inbound, origins: Collection[str]) -> bool:
-    """Return whether a form was sent from one of our own pages, and no browser says otherwise.
+    """Return whether a form was sent from one of our own pages, by Origin and Sec-Fetch-Site.
 
-    A browser always sends Origin with a POST; a request without one is not from a page of ours.
+    Browsers always send Origin with a POST, so requests without it are refused.
     """
     return is_own_page(inbound, origins) and inbound.values(b"sec-fetch-site") in ([], [b"same-origin"])
 
 
 def is_from_elsewhere(inbound: Inbound, origins: Collection[str]) -> bool:
-    """Return whether a browser says that another site sent this: by Sec-Fetch-Site, or in older ones by Origin."""
+    """Return whether the request comes from another site, by Sec-Fetch-Site or, in older browsers, by Origin."""
     site = inbound.value(b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")
@@ -112,10 +112,10 @@ def is_from_elsewhere(inbound: Inbound, origins: Collection[str]) -> bool:
 
 
 def is_own_page(inbound: Inbound, origins: Collection[str]) -> bool:
-    """Return whether the request's one Origin is among `origins`, the site's own.
+    """Return whether the request has a single Origin, and it is one of `origins`, the site's own.
 
-    Under `Referrer-Policy: no-referrer` browsers send `null` instead with a form (Fetch §3.2, "append a request Origin
-    header"). So do sandboxed frames, but to these Sec-Fetch-Site says cross-site, and no page can set that field.
+    With `Referrer-Policy: no-referrer`, browsers send `null` with a form (Fetch §3.2, "append a request Origin
+    header"). Sandboxed frames do too, but with cross-site in Sec-Fetch-Site, which scripts can't set.
     """
     match inbound.values(b"origin"):
         case [b"null"]:
@@ -127,12 +127,12 @@ def is_own_page(inbound: Inbound, origins: Collection[str]) -> bool:
 
 
 def page_origin(inbound: Inbound, origins: Collection[str]) -> str:
-    """Return which of `origins` the page is on that sent the request; "" where Origin names none of them."""
+    """Return the one of `origins` that Origin names; "" if none."""
     origin = (inbound.value(b"origin") or b"").decode("ascii", "replace")
     return origin if origin in origins else ""
 
 
 def is_foreign_websocket(inbound: Inbound, origins: Collection[str]) -> bool:
-    """A page of another site can open a WebSocket here with the person's cookie; its Origin gives it away."""
+    """Whether a page of another site opens a WebSocket. Browsers send cookies with it, so Origin must be checked."""
     is_from_page = inbound.is_websocket and inbound.value(b"origin") is not None
     return is_from_page and not is_own_page(inbound, origins)

@@ -1,14 +1,13 @@
-"""What a request reaches beside the resource that its target names (WebDAV, RFC 4918). Pure.
+"""The resources that a request affects besides its target (WebDAV, RFC 4918). Pure.
 
-`Destination` names a second resource, the tags of `If` further ones, and a method may mean all that lies below. Each
-must be allowed like the target itself, so each becomes a `Resource` of the Inbound. The fields are taken whatever the
-method is: an application may read them where no standard says so. They go on in one spelling of ours, with scheme and
-host as the upstream is told them, so that nothing is left for it to read in another way; what can't be read for certain
-is refused, and so is what names more, or at greater length, than any client does: a field can be as long as the head.
+`Destination` names a second resource, the tags of `If` name others, and some methods include everything below. All must
+be allowed like the target, so each becomes a `Resource` of the Inbound. The fields are evaluated for every method,
+because an application may do so as well. They are forwarded in a canonical form, with the scheme and host that the
+upstream knows, so that it can't interpret them differently. Refused is what is ambiguous, or longer than any client
+sends.
 
-Bodies are not read here. A method whose body names resources anywhere on the site therefore reaches all of it, and
-REPORT and UNBIND, whose bodies name what lies in the collection that is asked (RFC 4791 §7.9, RFC 5842 §5), reach all
-that is below.
+Bodies are not parsed. A method whose body may name any resource therefore affects the whole site. REPORT and UNBIND,
+whose bodies name resources in the requested collection (RFC 4791 §7.9, RFC 5842 §5), affect everything below it.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from gateway.wire.target import is_safe_query, read_path
 
 NAMES = frozenset((b"destination", b"depth", b"if"))
 LINK = b"link"
-DESCRIBING = NAMES | {LINK}  # the fields that tell what a request reaches
+DESCRIBING = NAMES | {LINK}  # the fields that determine what a request affects
 DEPTHS = frozenset((b"0", b"1", b"infinity"))
 
 TO_DESTINATION = frozenset(("COPY", "MOVE"))
-# Depth may say less than everything below (RFC 4918 §9.1, §9.8.3, §9.10.3); for the others it may not.
+# Depth may limit the effect of these (RFC 4918 §9.1, §9.8.3, §9.10.3), but not of the other methods.
 UNLESS_SHALLOW = frozenset(("PROPFIND", "COPY", "LOCK"))
 ALL_BELOW = frozenset(("DELETE", "MOVE", "REPORT", "UNBIND"))
 NAMED_IN_BODY = frozenset(("BIND", "REBIND", "SEARCH", "MERGE", "CHECKOUT"))
@@ -36,8 +35,8 @@ REACHING = TO_DESTINATION | UNLESS_SHALLOW | ALL_BELOW | NAMED_IN_BODY | NAMED_I
 
 SITE = Resource(b"/", ("/",), True)
 
-MOST_NAMED = 20  # by one If field; a client names the locks that it holds there
-LONGEST_REFERENCE = 8_192  # bytes, as many as a target may have
+MOST_NAMED = 20  # in one If field, which names the locks that a client holds
+LONGEST_REFERENCE = 8_192  # bytes, the limit of a target
 
 REFERENCE = re.compile(rb"(?:https?://([^/?#]+))?(/(?!/)[^?#]*)?(\?[^#]*)?", re.IGNORECASE)
 STATE = rb'(?:<[^<>()\[\]"\s]+>|\[(?:W/)?"[^"<>()\[\]\\]*"\])'
@@ -47,11 +46,11 @@ CONDITIONS = re.compile(rb'(?:(?:<[^<>()\[\]"\s]+>[ \t]*)?%b[ \t]*)+' % LIST, re
 
 
 class Unreadable(Exception):
-    """A field names another resource, or how much it covers, in a way that can't be read for certain."""
+    """A field names another resource, or a depth, ambiguously."""
 
 
 class ReachReader:
-    """`hosts` maps the names of the site to the authorities that the upstream sees, and `scheme` is what it is told."""
+    """`hosts` maps the site's names to the authorities that the upstream sees; `scheme` is the one that it is told."""
 
     def __init__(self, hosts: Mapping[str, str], scheme: str) -> None:
         self._hosts = hosts
@@ -60,9 +59,9 @@ class ReachReader:
     def read(
         self, method: str, own: Resource, host: str, said: Iterable[tuple[bytes, bytes]]
     ) -> tuple[tuple[Resource, ...], list[bytes]]:
-        """Return what a request for `own` at `host` reaches, and the lines that go on in the place of what was `said`.
+        """Return what a request for `own` at `host` affects, and the canonical lines to forward.
 
-        `said` are the fields called one of NAMES as (lower-case name, value). Raises Unreadable.
+        `said` are its fields with NAMES, as (lower-case name, value). Raises Unreadable.
         """
         fields: dict[bytes, bytes] = {}
         for name, value in said:
@@ -73,10 +72,10 @@ class ReachReader:
         lines: list[bytes] = []
         if (destination := fields.get(b"destination")) is not None:
             resource, written = self._find(destination, host)
-            reached.append(resource._replace(is_deep=True))  # what is there is replaced, with all that is below
+            reached.append(resource._replace(is_deep=True))  # the destination is replaced, with everything below it
             lines.append(b"Destination: " + written)
         elif method in TO_DESTINATION:
-            reached.append(SITE)  # a proxy that asks us may have kept it to itself
+            reached.append(SITE)  # missing: a forward-auth proxy may not have passed it on
         if (depth := fields.get(b"depth")) is not None:
             depth = depth.lower()
             if depth not in DEPTHS:
@@ -89,7 +88,7 @@ class ReachReader:
         return tuple(reached), lines
 
     def _read_conditions(self, value: bytes, host: str, reached: list[Resource]) -> bytes:
-        """Return an If field (RFC 4918 §10.4) with the resources that it names spelled our way, and note these."""
+        """Return an If field (RFC 4918 §10.4) in canonical form, and add the resources that it names to `reached`."""
         if CONDITIONS.fullmatch(value) is None or len(TAG.findall(value)) > MOST_NAMED:
             raise Unreadable(b"if")
 
@@ -115,7 +114,7 @@ class ReachReader:
 
 
 def names_anything(method: str, has_body: bool, lines: Iterable[bytes]) -> bool:
-    """Return whether a request may name resources anywhere on the site, in its body or in a field `Link`."""
+    """Return whether a request may name resources anywhere on the site, in its body or in a `Link` field."""
     if method in NAMED_IN_LINK:
         return has_body or any(line.partition(b":")[0].lower() == LINK for line in lines)
     return has_body and method in NAMED_IN_BODY

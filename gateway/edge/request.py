@@ -1,11 +1,10 @@
-"""Judges the head of a request and makes the one Inbound of it, or names the failure.
+"""Parses the head of a request into one Inbound, or returns the failure.
 
-llhttp judges every head first; the rules here are stricter where it is lenient, and the gateway refuses what
-either refuses. Most lines of a head came before, byte for byte, on this connection or another: what was found
-out about a line is kept in a bounded memo, so the usual request costs one look-up a line. In a head of known
-lines only, llhttp sees the request line and those that are part of the framing again, together; where none is, the
-request line alone, which it took before, need not be judged again. The memo is a cache of pure judgements: emptying
-it changes nothing but time (tests/edge/test_request.py compares).
+llhttp parses every head as well; the rules here are stricter where it is lenient. The gateway refuses what either
+refuses. Most lines repeat byte for byte, so their parsed form is kept in a bounded memo, and a typical request costs
+one look-up per line. If all lines are in the memo, llhttp only parses the request line again together with the lines
+that affect framing; if there are none of these, it has seen the request line before. Emptying the memo costs only time
+(tests/edge/test_request.py compares the results).
 """
 
 from __future__ import annotations
@@ -32,16 +31,15 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 
 MEMO_BYTES = 2_000_000
 MEMO_LINE_BYTES = 8_192
-WORD_BYTES = 100  # what a name in a list or a cookie takes once it is an object of its own
+WORD_BYTES = 100  # size of a name as an object of its own
 
 
 class Reader:
-    """Reads request heads for one worker. `identity_names` are those of the headers that tell who is asking.
+    """Parses request heads for one worker. `identity_names` are those of the identity headers.
 
-    `scheme` is the one that the upstream is told of; proxies ask about requests at `question_path` (forward_auth).
-    `on_unreadable` is told of each request for which a trusted proxy wrote no address into X-Forwarded-For: which
-    proxy, and what it wrote.
-    `carriers` are the paths of the pages that carry the way back in their query (see request_line).
+    `scheme` is the one that the upstream is told; `question_path` is the address of forward-auth. `on_unreadable` is
+    called with proxy and entry if a trusted proxy wrote something other than addresses into X-Forwarded-For. `carriers`
+    are the paths of our pages that have a return address in their query (see request_line).
     """
 
     def __init__(
@@ -77,15 +75,15 @@ class Reader:
         self._memo_room = MEMO_BYTES
         self._trusted: dict[str, bool] = {}
         self._id_prefix = os.urandom(6).hex()
-        self._ids = count(1_000_000_000)  # all of one width
+        self._ids = count(1_000_000_000)  # all of the same width
 
     def new_request_id(self) -> str:
         return f"{self._id_prefix}{next(self._ids)}"
 
     def read(self, head: bytes, peer: str) -> Inbound | Failure:
-        """Return the Inbound of `head` (without the empty line that ends it), or why it is refused.
+        """Return the Inbound of `head` (without the empty line that ends it), or the failure.
 
-        `peer` is the address at the other end of the connection, "" for a Unix socket.
+        `peer` is the remote address of the connection, "" for a Unix socket.
         """
         lines = head.split(b"\r\n")
         first = lines.pop(0)
@@ -124,10 +122,10 @@ class Reader:
     def _assemble(
         self, known: RequestLine, readings: tuple[str, ...], special: Special, lines: list[bytes], peer: str
     ) -> Inbound | Failure:
-        """Put together what first line and field lines say, or refuse what they can't say together.
+        """Combine request line and field lines, or return the failure if they contradict each other.
 
-        Inbound is made in the order of its fields, since keywords would cost a quarter of all reading; each argument
-        is called what its field is called, and a test insists on that.
+        Inbound is made of positional arguments, since keywords would cost a quarter of the parsing time. Each argument
+        has the name of its field, which a test checks.
         """
         method, target, _, is_http_1_1, named_host = known
         host, length = special.host, special.length
@@ -174,21 +172,21 @@ class Reader:
             return judged
         if not is_accepted_by_llhttp(first + HEAD_END):
             return Failure.BAD_REQUEST
-        self._make_room(3 * len(first))  # as line, target and reading
+        self._make_room(3 * len(first))  # line, target and reading
         self._request_lines[first] = judged
         return judged
 
     def _is_question(self, target: bytes, peer: str) -> bool:
-        """Return whether a proxy asks by forward-auth. It may call us by any name that it knows us under."""
+        """Return whether a trusted proxy asks by forward-auth, in which case any Host is accepted."""
         return target.partition(b"?")[0] == self._question_path and self._proxies.trusts(peer)
 
     def _under_own_name(self, lines: Iterable[bytes]) -> list[bytes]:
         return [self._own_host if line[:5].lower() == b"host:" else line for line in lines]
 
     def _read_reach(self, known: RequestLine, host: str, special: Special, kept: list[bytes]) -> tuple[Resource, ...]:
-        """Return what the request reaches besides its target, and add to `kept` the lines that say so.
+        """Return what the request affects besides its target, and add the canonical lines to `kept`.
 
-        What Connection nominates does not go on, and the upstream takes it for not given. Raises Unreadable.
+        Fields that Connection names are not forwarded, and therefore have no effect here. Raises Unreadable.
         """
         own = Resource(known.target, known.readings or (), False)
         said = [(name, value) for name, value in special.reach if name not in special.nominated]
@@ -201,9 +199,9 @@ class Reader:
     def _understand(
         self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]
     ) -> tuple[list[bytes], Special]:
-        """Return all lines that pass, in order, and what the others mean together.
+        """Return all lines to forward, in order, and the meaning of the others.
 
-        A proxy in front gives each request an id of its own, so what else it says is looked up without that.
+        A proxy in front adds a different X-Request-Id to each request, so the memo's key does not contain that line.
         """
         ids = [line for line in rest if line[: len(REQUEST_ID_FIELD)].lower() == REQUEST_ID_FIELD]
         if len(ids) != 1:
@@ -218,7 +216,7 @@ class Reader:
         return kept, replace(special, hints={**special.hints, meaning[0]: meaning[1]})
 
     def _learn(self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]) -> tuple[list[bytes], Special]:
-        """Judge the lines in `rest` one by one, and remember what they mean together."""
+        """Classify the lines in `rest`, and memoise their combined meaning."""
         judged = [(line, self._lines.get(line) or self._judge(line)) for line in rest]
         fresh = {line for line, judgement in judged if judgement.kind is KEEP}
         if fresh:
@@ -285,14 +283,14 @@ class Reader:
 
 
 class _Judge:
-    """llhttp's listener: no callbacks, its verdict is all that is wanted."""
+    """A parser object without callbacks, since only acceptance matters."""
 
 
 _JUDGE = _Judge()
 
 
 def is_accepted_by_llhttp(head: bytes) -> bool:
-    """Return whether llhttp takes this whole head. A parser is made for each: cheaper than to reset one."""
+    """Return whether llhttp accepts the head. A new parser for each is faster than resetting one."""
     try:
         HttpRequestParser(_JUDGE).feed_data(head)
     except HttpParserUpgrade:

@@ -1,7 +1,7 @@
-"""What the first line of a request says (RFC 9112 §3).
+"""Parses the request line (RFC 9112 §3).
 
-A target in absolute form is taken apart here: what it names as the host must be what Host says (see edge.request), and
-path and query go on in origin form, as nobody behind the gateway expects another one. `*` is for OPTIONS alone.
+A target in absolute form is split: its host must equal Host's (see edge.request), and it is forwarded in origin form,
+which is all that servers behind a gateway expect. `*` is accepted for OPTIONS only.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from gateway.wire.failures import Failure
 from gateway.wire.http1 import METHODS
 from gateway.wire.target import is_safe_query, read_path
 
-METHOD = re.compile(rb"[A-Z]{2,}(?:-[A-Z]{2,})*")  # what may be a method that is not served
+METHOD = re.compile(rb"[A-Z]{2,}(?:-[A-Z]{2,})*")  # also of methods that are not supported
 ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
-SERVER_ITSELF = b"*"  # the target of an OPTIONS that asks about no path, RFC 9112 §3.2.4
-MAX_CARRIED = 16_000  # bytes; nginx.conf lets no line be longer than 16 kB
+SERVER_ITSELF = b"*"  # the target of an OPTIONS for no particular path, RFC 9112 §3.2.4
+MAX_CARRIED = 16_000  # bytes; nginx.conf limits lines to 16 kB
 METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 
 
 class RequestLine(NamedTuple):
-    """A request line that is served; `readings` are None where the target is to be refused (see wire.target).
+    """A supported request line. `readings` is None if the target must be refused (see wire.target).
 
-    `host` is the name in a target in absolute form, "" in others.
+    `host` is the one of a target in absolute form, "" in others.
     """
 
     method: str
@@ -36,7 +36,7 @@ class RequestLine(NamedTuple):
 
 
 def read_request_line(line: bytes, max_target_bytes: int, carriers: Container[bytes] = ()) -> RequestLine | Failure:
-    """`carriers` are the paths of pages that carry another target in their query, where it takes more room."""
+    """Parse the line. `carriers` are the paths whose query contains another target, and may be longer."""
     parts = line.split(b" ")
     if len(parts) != 3:
         return Failure.BAD_REQUEST
@@ -59,7 +59,7 @@ def read_request_line(line: bytes, max_target_bytes: int, carriers: Container[by
 
 
 def origin_form(rest: bytes, method: str) -> bytes:
-    """Return what follows the host of an absolute form as a target of its own (RFC 9112 §3.2.1 and §3.2.4)."""
+    """Return the origin form of a target, given the part after the host (RFC 9112 §3.2.1 and §3.2.4)."""
     if not rest and method == "OPTIONS":
         return SERVER_ITSELF
     return rest if rest.startswith(b"/") else b"/" + rest
@@ -73,7 +73,7 @@ def read_target(target: bytes, method: str) -> tuple[str, ...] | None:
 
 
 def refusal(verb: bytes, version: bytes) -> Failure:
-    """Name what is wrong with a request line that has another method or version than is served."""
+    """Return the failure for an unsupported method or version."""
     if METHOD.fullmatch(verb) is None or re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version) is None:
         return Failure.BAD_REQUEST
     if version not in (b"HTTP/1.1", b"HTTP/1.0"):

@@ -1,4 +1,4 @@
-"""What all client connections of a worker share: the clock, the limits, and how failures are told."""
+"""Shared by all client connections of a worker: clock, limits, and the text of failures."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Tell = Callable[[Failure, Inbound | None, str, Session | None], tuple[list[bytes
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: for a whole head, for progress in a body or in taking an answer, and between requests.
+    """Timeouts in seconds: for a complete head, for progress in a body or a response, and between requests.
 
-    `rate` is in bytes a second: a body or answer that moves more slowly is given up after `body` seconds.
+    `rate` is in bytes per second: slower bodies and responses are ended after `body` seconds.
     """
 
     head: float
@@ -33,11 +33,11 @@ class Patience:
 
 @dataclass(slots=True, kw_only=True)
 class Shared:
-    """`tell` gives field lines and body for a failure; `record` logs and counts each request as it ends, with the
-    status of the answer and the bytes of its body that were sent.
+    """`tell` returns field lines and body for a failure. `record` logs and counts each request at its end, with the
+    status and the number of body bytes sent.
 
-    Clients share the connections (`places`), but for those that `is_proxy` says are a proxy's, and the `bodies` that
-    may be gathered at once; `refused` is told whose are not taken.
+    Clients get fair shares of the connections (`places`), except where `is_proxy` is true of the peer, and of the
+    `bodies` that are buffered at once. `refused` is called for each refusal.
     """
 
     reader: Reader
@@ -58,7 +58,7 @@ class Shared:
         self.bodies = Shares[None](self.max_bodies)
 
     def take(self, scarce: Scarce, address: str) -> bool:
-        """Take one of the client's share of connections or bodies, or tell that it is refused."""
+        """Take one of the client's share of connections or bodies, or report the refusal."""
         shares, client = self._shares(scarce), client_of(address)
         if shares.take(client):
             return True
@@ -71,7 +71,7 @@ class Shared:
     def tell_failure(
         self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
     ) -> tuple[list[bytes], bytes]:
-        """Return the field lines and the body that say what went wrong."""
+        """Return the field lines and the body of the response to a failure."""
         lines, body = self.tell(failure, inbound, request_id, session)
         lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
         if failure.value.retry_after:
