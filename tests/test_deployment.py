@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.process.supervisor import LOOK_SECONDS
+from gateway.process.supervisor import CHECK_SECONDS
 from gateway.settings import Settings
 from gateway.settings.load import SECRET_CREDENTIAL
 from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL
@@ -56,7 +56,7 @@ def test_the_unit_fits_the_program() -> None:
     """Its watchdog is fed by serve, its credentials are those that are read, and it waits for who drains."""
     assert setting("Type") == ["notify"]
     assert setting("DynamicUser") == ["yes"]
-    assert int(setting("WatchdogSec")[0]) >= 10 * LOOK_SECONDS
+    assert int(setting("WatchdogSec")[0]) >= 10 * CHECK_SECONDS
     assert int(setting("TimeoutStopSec")[0]) > Settings().listen.drain_seconds + 5
     assert setting("LoadCredential") == [f"{SECRET_CREDENTIAL}:/etc/otium-gateway/secret"]
     assert f"# LoadCredential={MAIL_PASSWORD_CREDENTIAL}:" in (ROOT / "systemd/otium-gateway.service").read_text()

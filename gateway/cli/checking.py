@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.accounts import spelling
 from gateway.app.gateway import Gateway
 from gateway.observe.board import Board
-from gateway.process.worker import look_at_store
+from gateway.process.worker import inspect_store
 from gateway.settings import Settings
 from gateway.settings.mistakes import Said
 from gateway.store.location import SQLite, locate
@@ -44,7 +44,7 @@ def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
     steps = migrate(settings.store.url, dry_run=True)
     if not steps:
         return "the database is up to date", [
-            *look_at_store(folder, settings),
+            *inspect_store(folder, settings),
             *asyncio.run(check_spelling(settings)),
         ]
     if steps[0] != OLDEST:

@@ -1,1 +1,1 @@
-"""Processes: supervisor, workers, their sockets, and the checks before anything serves."""
+"""Supervisor and workers, their sockets, and the start-up checks."""

@@ -1,4 +1,4 @@
-"""What a supervisor needs of the system: children that do one thing, pipes, and a word to systemd."""
+"""System calls of the supervisor: one-off child processes, pipes, notifications to systemd."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FEED_SECONDS = 1.0
 NOTIFY_SECONDS = 0.2
 
 
-def wait_to_read(descriptor: int, until: float) -> bool:
-    """Return whether there is anything to read by then; systemd hears meanwhile that we are still here."""
+def wait_until_readable(descriptor: int, until: float) -> bool:
+    """Return whether the pipe becomes readable by then (monotonic clock). Feeds systemd's watchdog meanwhile."""
     while True:
         left = until - time.monotonic()
         readable, _, _ = select.select([descriptor], [], [], max(0.0, min(left, FEED_SECONDS)))
@@ -26,8 +26,8 @@ def wait_to_read(descriptor: int, until: float) -> bool:
         notify("WATCHDOG=1")
 
 
-def in_child(work: Callable[[], None]) -> None:
-    """Do something once in a process of its own, so that its memory is not every worker's. Raises CannotServe."""
+def run_in_child(work: Callable[[], None]) -> None:
+    """Run `work` in a child process, so that workers do not inherit its memory. Raises CannotServe."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -40,7 +40,7 @@ def in_child(work: Callable[[], None]) -> None:
             os.write(write, message)
             os._exit(1 if message else 0)
     os.close(write)
-    wait_to_read(read, math.inf)
+    wait_until_readable(read, math.inf)
     with os.fdopen(read, "rb") as pipe:
         message = pipe.read()
     _, status = os.waitpid(pid, 0)
@@ -49,7 +49,7 @@ def in_child(work: Callable[[], None]) -> None:
 
 
 def notify(state: str) -> None:
-    """Tell systemd, if it listens; one that does not take it has us wait no longer than a moment."""
+    """Send a state to systemd, if it supervises us. Gives up after NOTIFY_SECONDS."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

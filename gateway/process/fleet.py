@@ -1,19 +1,19 @@
-"""The workers of one supervisor, and what becomes of them.
+"""The states of workers, and of a reload.
 
-A Fleet is one generation: settings, the sockets that they name, and a Slot for each worker. A worker holds its slot
-until it is told to leave:
+A Fleet is one generation: settings, their sockets, and a Slot for each worker. A worker holds its slot until it is told
+to leave:
 
     event                    holds a slot, serving       holds a slot, hung       has none (leaving)
-    no sign of life          killed -> hung              -                        killed -> hung
-    it ended                 its slot is due again       its slot is due again    forgotten
+    heartbeat is missing     killed -> hung              -                        killed -> hung
+    it has exited            its slot is due again       its slot is due again    forgotten
     told to leave            -> leaving                  -> leaving               -
 
-A slot is taken, or `due` to be filled at a time, later the more of its workers died young. Only the current fleet's
-slots are filled. A reload is under way while there is a `former` fleet:
+A slot is taken, or becomes `due` at a time, which is later the more of its workers died early. Only the slots of the
+current fleet are filled. A reload is in progress while there is a `former` fleet:
 
-    the files or the store are bad, an address is taken     -> nothing was changed
-    new fleet's workers started, all ready                  -> the former's are told to leave; its other sockets close
-    new fleet's workers started, one not ready in time      -> the new ones are killed; the former is current again
+    bad files, bad store, or an address is in use           -> nothing changes
+    the new fleet's workers are all ready                   -> the former's workers leave; its other sockets are closed
+    one of the new fleet's workers is not ready in time     -> the new ones are killed; the former is current again
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from dataclasses import dataclass
 
 from gateway.settings import Settings
 
-STEADY_SECONDS = 1.0  # a worker that lived this long may be replaced at once
+STEADY_SECONDS = 1.0  # a worker that lived longer is replaced without a pause
 LONGEST_PAUSE = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """The place of one worker: taken, or to be filled at `due`. `pause` grows while workers in it keep dying young."""
+    """The place of one worker: taken, or to be filled at `due`. `pause` (seconds) grows if its workers keep dying
+    early.
+    """
 
     pause: float = 0.0
     due: float | None = None
@@ -37,7 +39,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What one reading of the settings leads to."""
+    """The settings of one generation, with their sockets and slots."""
 
     settings: Settings
     sockets: dict[str, socket.socket]
@@ -46,7 +48,7 @@ class Fleet:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """A child process. `slot` is None once it was told to leave; on the pipe `ready` it says that it serves."""
+    """A child process. `slot` is None once it was told to leave. It writes to the pipe `ready` when it serves."""
 
     pid: int
     slot: Slot | None
@@ -61,5 +63,5 @@ def fleet_of(settings: Settings, sockets: dict[str, socket.socket]) -> Fleet:
 
 
 def next_pause(pause: float, lived: float) -> float:
-    """Return for how many seconds a slot stays empty whose worker lived for so many, after a pause of so many."""
+    """Return how many seconds a slot stays empty, given the pause before its worker and the worker's lifetime."""
     return 0.0 if lived > STEADY_SECONDS else min(LONGEST_PAUSE, pause * 2 or 0.1)

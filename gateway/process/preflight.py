@@ -1,7 +1,7 @@
-"""What is looked at before anything serves: this machine, and whether the settings fit it and each other.
+"""Checks before anything serves: does this machine suit the settings, and are they consistent?
 
-`problems_of` stops a start or a reload, `advice_on` is only said. Both are asked by `serve` and by `check-config`, so
-that what the one refuses the other has told before.
+`problems_of` yields what prevents a start or a reload, `advice_on` yields warnings. Both `serve` and `check-config` use
+them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from gateway.store.location import SQLite, locate
 from gateway.store.readiness import NotReady, check_file
 from gateway.web.routes import Route
 
-RELEASED_AT = 1_767_225_600  # UTC seconds; no clock is right that says earlier
+RELEASED_AT = 1_767_225_600  # UTC seconds; a clock that shows an earlier time is wrong
 CLOCK_SECONDS = 300
 
 
 def problems_of(settings: Settings, routes: Iterable[Route[Any]], now: int) -> Iterator[Said]:
-    """Yield everything for which the gateway can't serve. `routes` are those of all pages, where they are at first."""
+    """Yield everything that prevents serving. `routes` are those of all pages, with their default paths."""
     yield from check_machine(now)
     yield from check_pages(settings, {route.name: route for route in routes})
     for number, address in enumerate(settings.listen.addresses):
@@ -46,7 +46,7 @@ def problems_of(settings: Settings, routes: Iterable[Route[Any]], now: int) -> I
 
 
 def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
-    """Yield what can be meant, and most often is a mistake; and what can't, but is no reason to keep everybody out."""
+    """Yield warnings: likely mistakes, and faults that don't justify locking everybody out."""
     yield from check_public_url(settings)
     if not settings.mail.is_on:
         yield from check_without_mail(settings)
@@ -59,7 +59,7 @@ def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
 
 def check_machine(now: int) -> Iterator[Said]:
     if HttpRequestParser is HttpRequestParserPy:
-        # The one in Python accepts requests that the other refuses.
+        # aiohttp's Python parser accepts requests that its C parser refuses.
         yield "", "aiohttp lacks its parser in C; install it from a wheel for this platform"
     if importlib.util.find_spec("httptools.parser.parser") is None:
         yield "", "httptools lacks its parser in C; install it from a wheel for this platform"
@@ -82,7 +82,7 @@ def check_pages(settings: Settings, routes: Mapping[str, Route[Any]]) -> Iterato
 
 
 def check_address(key: str, address: str) -> Iterator[Said]:
-    """Whether this machine has the address. One that is taken already may be taken by us."""
+    """Check that this machine has the address. EADDRINUSE is no mistake: we may be using it ourselves."""
     if address.startswith("unix:"):
         folder = Path(address.removeprefix("unix:")).parent
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -114,7 +114,7 @@ def check_files(settings: Settings) -> Iterator[Said]:
 
 
 def check_checkpoint_file(file: Path) -> Iterator[Said]:
-    """Whether lines can be added; nobody would miss them before the day on which they are needed."""
+    """Check that the file can be appended to. A failure would otherwise be noticed only when the file is needed."""
     if os.path.exists(file):
         if os.path.isdir(file) or not os.access(file, os.W_OK):
             yield "audit.checkpoint_file", f"this user can't write to {file}; give it the file, or take another one"
@@ -124,7 +124,7 @@ def check_checkpoint_file(file: Path) -> Iterator[Said]:
 
 
 def check_without_mail(settings: Settings) -> Iterator[Said]:
-    """What does not work without a mail server."""
+    """Yield what does not work without a mail server."""
     reason = "there is no mail server, so nobody is told by mail, invited, or sent a link for another password or email"
     owners = "owners sign in with `otium-gateway account unlock --email EMAIL --one-time-link --confirm`"
     yield "mail.host", f"{reason}; {owners}"
@@ -138,7 +138,7 @@ def check_without_mail(settings: Settings) -> Iterator[Said]:
 
 
 def check_public_url(settings: Settings) -> Iterator[Said]:
-    """Whether public_url, TLS and the proxies in front make one picture."""
+    """Check that public_url, TLS and the trusted proxies are consistent."""
     listen = settings.listen
     is_https = urlsplit(settings.public_url).scheme == "https"
     elsewhere = [address for address in listen.addresses if not is_local(address)]
@@ -160,7 +160,7 @@ def check_public_url(settings: Settings) -> Iterator[Said]:
 
 
 def check_newest(newest: int | None, now: int) -> Iterator[Said]:
-    """`newest` is when the store was last written to, in UTC seconds."""
+    """`newest` is when the store was last written to, in UTC seconds; None if never."""
     if newest is not None and newest > now + CLOCK_SECONDS:
         ahead = newest - now
         reason = f"the store was written to {ahead} seconds after what this clock says; is it behind?"

@@ -1,8 +1,7 @@
-"""Whether the secrets that are given open what people sign in with.
+"""Start-up check: can the configured secrets decrypt the stored ones?
 
-A secret that went missing is noticed here, before anything serves: otherwise it would be by everybody who has TOTP,
-one by one. Nothing serves if not one of them could sign in. Where others can, a few whose secret is gone are no reason
-to keep everybody out. Mails that wait are counted and no reason either; without the secret, they are given up.
+If no stored TOTP secret can be decrypted, nothing serves, because nobody with TOTP could sign in. If only some can't,
+that is a warning: refusing to serve would lock everybody out. Undeliverable mails are a warning, too.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ NAMED = 3
 
 
 class SecretMissing(Exception):
-    """Something was sealed with a secret that is not given; the message says whose, and what to do."""
+    """Stored secrets can't be decrypted. The message says whose, and what to do."""
 
 
 async def check_secrets(tx: Transaction, secrets: Sequence[Secret[bytes]]) -> list[str]:
-    """Return what is to be said of TOTP secrets, backup codes and waiting mails that none of `secrets` opens.
+    """Return warnings about TOTP secrets, backup codes and queued mails that none of `secrets` decrypts.
 
-    Raises SecretMissing if nobody's TOTP can be read.
+    Raises SecretMissing if no TOTP secret can be decrypted.
     """
     given = key_names(secrets)
     lost = union(
@@ -50,7 +49,7 @@ async def check_secrets(tx: Transaction, secrets: Sequence[Secret[bytes]]) -> li
 
 
 async def count_lost_mails(tx: Transaction, given: Sequence[bytes]) -> list[str]:
-    """Return a sentence about the waiting mails that can't be opened, if there are any."""
+    """Return a warning about the queued mails that can't be decrypted, if there are any."""
     is_waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
     is_lost = func.substr(outbox.c.content, 1, NAME_BYTES).not_in(given)
     count = (await tx.execute(select(func.count()).where(is_waiting, is_lost))).scalar_one()

@@ -1,4 +1,4 @@
-"""Listening sockets: opened, kept over a reload, inherited from systemd, closed."""
+"""Listening sockets: opened, kept during a reload, inherited from systemd, closed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
 
 
 class CannotServe(Exception):
-    """The gateway can't start, or not with these settings; the message says what to do."""
+    """The gateway can't start with these settings. The message says what to do."""
 
 
 def open_sockets(addresses: Sequence[str], open_ones: dict[str, socket.socket]) -> dict[str, socket.socket]:
-    """Return a listening socket for each address, taking those that are open already. All or nothing."""
+    """Return a listening socket per address, reusing those in `open_ones`. On failure, none is left open. Raises
+    CannotServe.
+    """
     found: dict[str, socket.socket] = {}
     try:
         for address in addresses:
@@ -30,7 +32,7 @@ def open_sockets(addresses: Sequence[str], open_ones: dict[str, socket.socket]) 
 
 
 def listen(address: str) -> socket.socket:
-    """Listen on host:port, [v6]:port or unix:/path. A socket file left behind is replaced, a live one is not."""
+    """Listen on host:port, [v6]:port or unix:/path. Replaces a stale socket file, but none in use. Raises OSError."""
     if address.startswith("unix:"):
         return listen_unix(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
@@ -56,7 +58,7 @@ def listen_unix(path: str) -> socket.socket:
         os.unlink(path)
         sock.close()
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o117)  # the proxy in front is let in by its group
+    mask = os.umask(0o117)  # the proxy in front gets access through its group
     try:
         sock.bind(path)
     finally:
@@ -66,7 +68,7 @@ def listen_unix(path: str) -> socket.socket:
 
 
 def inherited_sockets() -> list[socket.socket]:
-    """Return the sockets that systemd listens on for us."""
+    """Return the sockets passed by systemd (sd_listen_fds(3))."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = int(os.environ.pop("LISTEN_FDS", "0"))

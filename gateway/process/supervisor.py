@@ -1,18 +1,17 @@
-"""Processes: one supervisor that holds the sockets, and workers that serve on them.
+"""Processes: a supervisor that holds the sockets, and workers that serve on them.
 
-The supervisor never serves and never opens the store; it binds, forks, waits for signals and forks again. What
-changes a running gateway is always a new set of workers: on SIGHUP the files are read anew, workers with the new
-settings are started beside the old ones, and only when all of them are ready do the old ones drain. A bad file
-or a worker that can't start leaves everything as it was. No connection is refused meanwhile, since the sockets
-are the supervisor's.
+The supervisor never serves and never opens the store; it binds, forks and handles signals. Settings change only with a
+new set of workers: on SIGHUP it reads the files again and starts workers with the new settings. Once all of them are
+ready, the old ones drain. A bad file, or a worker that can't start, changes nothing. No connection is refused, since
+the sockets belong to the supervisor.
 
-Each worker shows twice a second on a shared board that its event loop turns (observe.board). One that does not is ended
-and replaced, and systemd's watchdog is fed only while at least one of them does.
+Each worker writes a heartbeat twice a second to a shared board (observe.board). A worker whose heartbeat stops is
+killed and replaced. systemd's watchdog is fed while at least one worker has a heartbeat.
 
-What a reload and the end of a worker lead to is a table in process/fleet.py.
+The states of workers and of a reload are in process/fleet.py.
 
-Sockets that systemd hands over (sd_listen_fds(3)) are served besides those of the settings, and systemd is told
-when the gateway is ready, reloading and stopping (sd_notify(3)).
+Sockets passed by systemd (sd_listen_fds(3)) are served in addition to those of the settings, and systemd is notified of
+readiness, reloads and stopping (sd_notify(3)).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from dataclasses import dataclass
 
 from gateway.observe.board import Board, Ended
 from gateway.observe.logs import get_logger
-from gateway.process.children import in_child, notify, wait_to_read
+from gateway.process.children import notify, run_in_child, wait_until_readable
 from gateway.process.fleet import Fleet, Slot, Worker, fleet_of, next_pause
 from gateway.process.sockets import CannotServe, close_all, inherited_sockets, open_sockets
 from gateway.settings import BadSettings, Settings
@@ -37,17 +36,17 @@ from gateway.settings import BadSettings, Settings
 log = get_logger("serve")
 
 READY_SECONDS = 30.0
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 LEAVE_SECONDS = 2.0
-YOUNG_OBJECTS = 20_000  # before somebody looks for cycles among them; what a request makes has none
+GC_THRESHOLD = 20_000  # before a garbage collection; requests create no reference cycles
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a worker is given: where it listens, its region of the board, and two pipes.
+    """The resources of a worker: listening sockets, its region of the board, and two pipes.
 
-    A byte written to `ready` says that it serves; `lifeline` ends when the supervisor is gone.
+    It writes a byte to `ready` once it serves; `lifeline` becomes readable when the supervisor has exited.
     """
 
     settings: Settings
@@ -59,20 +58,20 @@ class Post:
     lifeline: int
 
 
-Look = Callable[[Settings], None]
+Check = Callable[[Settings], None]
 Work = Callable[[Post], None]
 
 
-def run(load: Callable[[], Settings], prepare: Look, check: Look, work: Work) -> int:
-    """Serve until told to stop, and return the exit code.
+def run(load: Callable[[], Settings], prepare: Check, check: Check, work: Work) -> int:
+    """Serve until a signal stops it. Returns the exit code.
 
-    `load` reads the settings, at the start and at each SIGHUP. Before they are served by, `prepare` is done with them
-    at the start and `check` at a SIGHUP, in a process of its own. `work` is what a worker does (worker.run_worker).
+    `load` reads the settings, at the start and on SIGHUP. Then `prepare` (at the start) or `check` (on SIGHUP) runs
+    with them in a child process. `work` is the body of a worker (worker.run_worker).
     """
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     try:
-        in_child(lambda: prepare(settings))
+        run_in_child(lambda: prepare(settings))
         supervisor = Supervisor(settings, load, check, work)
     except CannotServe as error:
         sys.stderr.write(f"otium-gateway: {error}\n")
@@ -81,23 +80,23 @@ def run(load: Callable[[], Settings], prepare: Look, check: Look, work: Work) ->
 
 
 class Supervisor:
-    """Keeps as many workers running as the settings say, all of one generation of settings."""
+    """Keeps the configured number of workers running, all with one generation of settings."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], check: Look, work: Work) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings], check: Check, work: Work) -> None:
         self._load = load
         self._check = check
         self._work = work
         self._inherited = inherited_sockets()
         self._board = Board()
         self._fleet = fleet_of(settings, open_sockets(addresses_of(settings), {}))
-        self._former: Fleet | None = None  # the one that a reload replaces, while it does
+        self._former: Fleet | None = None  # set during a reload
         self._lifeline = os.pipe()
         self._workers: dict[int, Worker] = {}
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def run(self) -> int:
-        gc.freeze()  # what was loaded so far stays shared between the workers
-        gc.set_threshold(YOUNG_OBJECTS)
+        gc.freeze()  # keeps the pages of objects loaded so far shared between workers
+        gc.set_threshold(GC_THRESHOLD)
         self._start_fleet()
         if not self._wait_until_ready():
             self._stop(signal.SIGKILL)
@@ -112,13 +111,13 @@ class Supervisor:
                 case signal.SIGHUP:
                     self._reload()
             self._reap()
-            self._end_hung()
+            self._kill_hung()
             self._revive()
             self._feed_watchdog()
 
     def _next_signal(self) -> int | None:
         pauses = [slot.due - time.monotonic() for slot in self._fleet.slots if slot.due is not None]
-        received = signal.sigtimedwait(WATCHED, max(0.0, min([LOOK_SECONDS, *pauses])))
+        received = signal.sigtimedwait(WATCHED, max(0.0, min([CHECK_SECONDS, *pauses])))
         return received.si_signo if received else None
 
     # Workers.
@@ -141,10 +140,10 @@ class Supervisor:
             try:
                 os.close(ready_read)
                 os.close(self._lifeline[1])
-                if self._former is not None:  # or an address would stay taken, and never be answered
+                if self._former is not None:  # otherwise the address would stay bound, without anyone accepting
                     close_all(self._former.sockets, but=listening)
                 for signum in (signal.SIGINT, signal.SIGHUP):
-                    signal.signal(signum, signal.SIG_IGN)  # the terminal sends these to the whole group
+                    signal.signal(signum, signal.SIG_IGN)  # a terminal sends these to the whole process group
                 sockets = [*public, *self._inherited]
                 self._work(Post(settings, sockets, admin, self._board, region, ready_write, self._lifeline[0]))
                 code = 0
@@ -158,12 +157,12 @@ class Supervisor:
         self._workers[pid] = Worker(pid, slot, region, time.monotonic(), ready_read)
 
     def _wait_until_ready(self) -> bool:
-        """Wait until every worker of this fleet serves. A byte says it does; an end without one, that it died."""
+        """Wait until every worker of this fleet serves. Returns False if one exits or takes too long."""
         until = time.monotonic() + READY_SECONDS
         for worker in self._workers.values():
             if worker.ready is None or worker.slot not in self._fleet.slots:
                 continue
-            is_ready = wait_to_read(worker.ready, until) and os.read(worker.ready, 1) == b"1"
+            is_ready = wait_until_readable(worker.ready, until) and os.read(worker.ready, 1) == b"1"
             os.close(worker.ready)
             worker.ready = None
             if not is_ready:
@@ -200,29 +199,29 @@ class Supervisor:
                 slot.due = None
                 self._start(slot)
 
-    def _end_hung(self) -> None:
-        """End workers whose event loop does not turn any more; like any that ends, they are replaced.
+    def _kill_hung(self) -> None:
+        """Kill workers without a recent heartbeat; they are replaced like any that exits.
 
-        If we ourselves were late, the whole machine stood still, and they get until the next look.
+        If the supervisor itself was late, the whole machine was suspended or overloaded: the check is postponed.
         """
-        now, looked_at = time.monotonic(), self._looked_at
-        self._looked_at = now
-        if now - looked_at > LOOK_SECONDS + 1:
+        now, checked_at = time.monotonic(), self._checked_at
+        self._checked_at = now
+        if now - checked_at > CHECK_SECONDS + 1:
             return
         for worker in self._workers.values():
             silent = now - (self._board.beat_of(worker.region) or worker.began)
-            if silent > self._patience_with(worker) and not worker.is_hung:
+            if silent > self._allowed_silence(worker) and not worker.is_hung:
                 worker.is_hung = True
                 log.error("worker_hung", pid=worker.pid, silent_seconds=round(silent, 1))
                 self._signal([worker], signal.SIGKILL)
 
-    def _patience_with(self, worker: Worker) -> float:
-        """A worker that is starting shows no sign of life before it serves."""
+    def _allowed_silence(self, worker: Worker) -> float:
+        """Return the allowed silence in seconds. A worker has no heartbeat before it serves."""
         has_served = self._board.beat_of(worker.region) > 0
         return self._fleet.settings.listen.hung_seconds if has_served else READY_SECONDS
 
     def _feed_watchdog(self) -> None:
-        """Tell systemd that all is well, unless no worker serves: then it starts everything anew."""
+        """Feed systemd's watchdog, unless no worker has a heartbeat. systemd then restarts the gateway."""
         now, hung_seconds = time.monotonic(), self._fleet.settings.listen.hung_seconds
         if any(now - self._board.beat_of(worker.region) < hung_seconds for worker in self._workers.values()):
             notify("WATCHDOG=1")
@@ -230,11 +229,11 @@ class Supervisor:
     # Reload and stop.
 
     def _reload(self) -> None:
-        """Change over to new settings, or say why not and keep the old ones running."""
+        """Switch to new settings, or log why not and keep the old ones."""
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             settings = self._load()
-            in_child(lambda: self._check(settings))
+            run_in_child(lambda: self._check(settings))
             sockets = open_sockets(addresses_of(settings), self._fleet.sockets)
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))
@@ -253,7 +252,7 @@ class Supervisor:
         if self._wait_until_ready():
             self._leave(old)
             close_all(former.sockets, but=fleet.sockets)
-            self._wait_until_left(old)
+            self._wait_until_leaving(old)
             log.info("reloaded", workers=len(fleet.slots))
         else:
             self._fleet = former
@@ -262,8 +261,8 @@ class Supervisor:
             log.error("reload_refused", reason="the new workers could not start; the log above says why")
         self._former = None
 
-    def _wait_until_left(self, old: Sequence[Worker]) -> None:
-        """Wait until those of before take no connection any more: then nobody comes to the former settings."""
+    def _wait_until_leaving(self, old: Sequence[Worker]) -> None:
+        """Wait until the old workers have stopped accepting, so that no new connection gets the former settings."""
         until = time.monotonic() + LEAVE_SECONDS
         while time.monotonic() < until:
             regions = [worker.region for worker in old if worker.pid in self._workers]
@@ -283,7 +282,7 @@ class Supervisor:
 
     def _finish(self) -> int:
         notify("STOPPING=1")
-        close_all(self._fleet.sockets, but={})  # or the system would go on taking connections that nobody serves
+        close_all(self._fleet.sockets, but={})  # otherwise the kernel would accept connections that nobody serves
         self._stop(signal.SIGTERM)
         for name in self._fleet.sockets:
             if name.startswith("unix:"):
@@ -292,7 +291,7 @@ class Supervisor:
         return 0
 
     def _stop(self, signum: int) -> None:
-        """End all workers: those that don't end by themselves a little after their time to drain, by force."""
+        """Stop all workers. Those still running a little after the time to drain are killed."""
         self._leave(list(self._workers.values()), signum)
         until = time.monotonic() + self._fleet.settings.listen.drain_seconds + 5
         while self._workers and time.monotonic() < until:

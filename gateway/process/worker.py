@@ -1,6 +1,6 @@
-"""What the processes of a gateway do: check and read the settings, prepare the store, serve until told to stop.
+"""The work of the processes: reading and checking settings, preparing the store, serving.
 
-`serve` calls these, the last two in children of its own.
+`serve` runs the last two in child processes.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ log = get_logger("worker")
 
 
 def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
-    """Return settings that can be served with on this machine. Raises BadSettings with every problem found."""
+    """Return settings that this machine can serve with. Raises BadSettings with every problem found."""
     return load(folder, environ, lambda settings: problems_of(settings, ROUTES, utc()))
 
 
 def prepare(folder: Path, settings: Settings) -> None:
-    """Create the store, or bring its schema up to this version, and check it.
+    """Create the store or migrate its schema, and check it.
 
-    Raises SchemaTooNew and what `check` raises.
+    Raises SchemaTooNew, and what `check` raises.
     """
     from gateway.store.migrate import migrate  # Alembic is needed here only, and large
 
@@ -50,33 +50,33 @@ def prepare(folder: Path, settings: Settings) -> None:
 
 
 def check(folder: Path, settings: Settings) -> None:
-    """Log advice. Raises what `look_at_store` raises.
+    """Log warnings. Raises what `inspect_store` raises.
 
-    A reload does no more than this, and migrates nothing: a store that is new has nobody in it, and the schema is
-    not to change under workers that run.
+    A reload only checks and does not migrate: the schema must not change under running workers, and a new store would
+    have no accounts.
     """
-    for key, reason in (*advice_on(settings, os.environ), *look_at_store(folder, settings)):
+    for key, reason in (*advice_on(settings, os.environ), *inspect_store(folder, settings)):
         log.warning("advice", key=key, reason=reason)
 
 
-def look_at_store(folder: Path, settings: Settings) -> list[Said]:
-    """Return advice on the store. Raises BadSettings if nobody could sign in with it, and StoreUnavailable."""
+def inspect_store(folder: Path, settings: Settings) -> list[Said]:
+    """Return warnings about the store. Raises StoreUnavailable, and BadSettings if nobody could sign in."""
     try:
-        return asyncio.run(look(settings))
+        return asyncio.run(inspect(settings))
     except NotReady as error:
         raise BadSettings([Problem(str(folder / SETTINGS_FILE), "store.url", str(error))]) from error
     except SecretMissing as error:
         raise BadSettings([Problem(SECRET_VARIABLE, "", str(error))]) from error
 
 
-async def look(settings: Settings) -> list[Said]:
+async def inspect(settings: Settings) -> list[Said]:
     async with open_ready(settings.store.url) as store, store.reading() as tx:
         advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
         return [*advice, *check_newest(await session_rows.newest(tx), utc())]
 
 
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone. `reload` reads the settings as they are by then."""
+    """Serve until SIGTERM, or until the supervisor has exited. `reload` reads the current settings."""
     logs.configure(post.settings.listen.log_format)
     sys.setswitchinterval(TURN_SECONDS)
     uvloop.run(work(post, reload))
@@ -84,17 +84,17 @@ def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
 
 async def work(post: Post, reload: Callable[[], Settings]) -> None:
     loop = asyncio.get_running_loop()
-    told_to_stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
-    loop.add_reader(post.lifeline, told_to_stop.set)
+    stop_requested = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop_requested.set)
+    loop.add_reader(post.lifeline, stop_requested.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
     gateway = Gateway(post.settings, post.board, post.region)
     await gateway.serve(post.sockets, post.admin)
     os.write(post.ready, b"1")
     os.close(post.ready)
-    await told_to_stop.wait()
+    await stop_requested.wait()
     loop.remove_reader(post.lifeline)
-    # Others serve by new settings already. What is still open here is not to go on by who was an owner before.
+    # Other workers already use the new settings. Open connections here must not rely on the former owner list.
     with contextlib.suppress(BadSettings):
         gateway.adopt(reload().access)
     log.info("draining", connections=len(gateway.edge.connections))
