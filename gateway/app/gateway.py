@@ -1,4 +1,4 @@
-"""A worker's life: what it serves, its chores, and how it ends. Its objects are made in app/services.py."""
+"""The life of a worker: start, background jobs, drain. Its objects are made in app/services.py."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gateway.app.failure_answers import FailureAnswers
 from gateway.app.nouns import FACTOR_PAGES, PAGES
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
-from gateway.dispatch.dispatcher import Front
+from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.forms.late import LateForms
-from gateway.dispatch.reauthorisation import Revocation
+from gateway.dispatch.reauthorisation import Reauthorisation
 from gateway.edge.connection import ClientConnection, Edge
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
@@ -61,7 +61,7 @@ STANDARD_OUTPUT = 1
 
 
 class Gateway:
-    """One worker's objects, wired. `serve` starts them on listening sockets, `drain` ends them in order."""
+    """The objects of one worker. `serve` starts them on listening sockets, `drain` stops them in order."""
 
     def __init__(self, settings: Settings, board: Board, region: int, clock: Clock = utc) -> None:
         loop = asyncio.get_running_loop()
@@ -97,34 +97,34 @@ class Gateway:
         self._page_upstream = self._connect(
             "pages", dial_inside(self._serve_page), AnswerReader(frozenset()), settings.listen.max_pages, Scarce.PAGES
         )
-        self._front = self._make_front(reader)
+        self._dispatcher = self._make_dispatcher(reader)
         self._traffic = Traffic(self._tally, self._application)
         self._pulse = Pulse(self._tally, self._measure)
         self._admin = self._make_admin(board, clock)
-        self._revocation = Revocation(self._lookup, services.rules, self._clock)
-        self.edge = Edge(self._make_shared(reader), self._front.handle)
+        self._reauthorisation = Reauthorisation(self._lookup, services.rules, self._clock)
+        self.edge = Edge(self._make_shared(reader), self._dispatcher.handle)
         self._chores = Chores(
             services,
             settings,
             self._clock,
             self._lookup,
             self._cookie_learner,
-            lambda: self._revocation.end_stale(self.edge.connections),
+            lambda: self._reauthorisation.end_stale(self.edge.connections),
         )
         self._page_server: web.Server | None = None
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
 
     async def serve(self, sockets: Sequence[socket.socket], admin: socket.socket | None) -> None:
-        """Start everything; when this returns, requests are answered."""
+        """Start everything. Requests are answered once this returns."""
         await self._lookup.start()
-        # What a form's body says is read as it came: a small body that unpacks to gigabytes stays small.
+        # Bodies are not decompressed, so that a small one can't expand to gigabytes.
         self._runner = web.AppRunner(
             self._pages,
             access_log=None,
             keepalive_timeout=75,
             auto_decompress=False,
-            max_line_size=self._settings.listen.max_head_bytes,  # the edge has judged how long a line may be
+            max_line_size=self._settings.listen.max_head_bytes,  # the edge has already limited line lengths
             max_field_size=self._settings.listen.max_head_bytes,
         )
         await self._runner.setup()
@@ -139,16 +139,16 @@ class Gateway:
         self._pulse.start()
 
     def adopt(self, access: Access) -> None:
-        """Decide by this from now on, also about what is open."""
+        """Apply a new access file, also to open connections."""
         own = self._services.rules
         rules = replace(access.rules, pages=own.pages, page_parents=own.page_parents)
         self._lookup.adopt(access.owners)
-        self._front.adopt(rules)
-        self._revocation.adopt(rules)
+        self._dispatcher.adopt(rules)
+        self._reauthorisation.adopt(rules)
         self._chores.adopt(access)
 
     async def drain(self) -> None:
-        """Accept no more, let what is under way end within the time to drain, then close everything."""
+        """Stop accepting, wait until open connections end or the drain time is over, then close everything."""
         for server in self._servers:
             server.close()
         self._tally.leave()
@@ -178,20 +178,20 @@ class Gateway:
     # Parts.
 
     def _build_pages(self) -> web.Application:
-        """Make the pages' application: every page of every noun, behind what its route declares."""
+        """Make the pages' application: all pages of all nouns, with their guards."""
         services = self._services
         nouns: tuple[NounPages[Services, Any], ...] = (*PAGES, *FACTOR_PAGES)
         foreign = {handed.path for pages in nouns for handed in pages.handed_over if handed.takes_foreign}
-        application = pages_application(self._renderer, self._desk, services.origins, self._judge_page, foreign)
+        application = pages_application(self._renderer, self._desk, services.origins, self._reauthorise_page, foreign)
         for pages in nouns:
             for method, path, handler in pages.bind(services, services.routes, services.guards.guard):
                 application.router.add_route(method, path, handler)
         return application
 
-    def _make_front(self, reader: Reader) -> Front:
+    def _make_dispatcher(self, reader: Reader) -> Dispatcher:
         services, origin = self._services, self._settings.public_url.rstrip("/")
         identities = services.identities
-        return Front(
+        return Dispatcher(
             lookup=self._lookup,
             rules=services.rules,
             clock=self._clock,
@@ -261,8 +261,8 @@ class Gateway:
     def _admit_page(self, inbound: Inbound, session: Session | None) -> bytes:
         return b"Gateway-Ticket: %b\r\n" % self._desk.hand_over(Visit(inbound, session, self._services.clock()))
 
-    async def _judge_page(self, inbound: Inbound) -> Visit | None:
-        decision = await self._front.judge_again(inbound)
+    async def _reauthorise_page(self, inbound: Inbound) -> Visit | None:
+        decision = await self._dispatcher.reauthorise(inbound)
         return Visit(inbound, decision.session, self._services.clock()) if isinstance(decision, Page) else None
 
     def _record(self, request: Served | Unread, status: int, sent: int) -> None:
@@ -271,7 +271,7 @@ class Gateway:
             self._access_log.record(request, status, sent)
 
     def _measure(self, tally: Tally) -> None:
-        """Note what is open."""
+        """Set the gauges of open connections."""
         is_open, idle, waiting = self._application.load
         tally.set(len(self.edge.connections), "connections")
         tally.set(is_open, "upstream_connections", "open")

@@ -1,1 +1,1 @@
-"""What becomes of a request: pages, the upstream, forward-auth, and forms that came too late."""
+"""Routes each request to our pages or the upstream; forward-auth, re-authorisation and saved forms."""

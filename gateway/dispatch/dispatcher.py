@@ -1,7 +1,7 @@
-"""What becomes of each request: find its session, ask the gate, carry out the decision.
+"""Routes each request: find its session, ask the policy, carry out the decision.
 
-This is the middle of the hot path. Nothing here waits, except that a store without a local answer (PostgreSQL)
-is asked first; and nothing here reads a request again: policy, forwarding and pages share one Inbound.
+This is the hot path. Nothing awaits, unless the session is not cached (always so with PostgreSQL). Policy, forwarding
+and pages share one Inbound, so that no request is parsed twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from gateway.crypto.sealing import Unopenable
-from gateway.dispatch.forms.late import Foreign, LateForms, PressThere, Send, Show
+from gateway.dispatch.forms.late import Foreign, LateForms, RepeatThere, Send, Show
 from gateway.dispatch.forward_auth import CHALLENGE, JSON, NO_STORE, ForwardAuth, refuse_options
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket, page_origin
@@ -52,24 +52,24 @@ from gateway.wire.http1 import ALLOW
 log = get_logger("front")
 
 NO_IDENTITY = b""
-SENT_SECONDS = 3_600  # for which a page to sign in may stay open in another tab
-# Among the pages, and not among the routes: only the front hands requests to them.
+SENT_SECONDS = 3_600  # the sign-in page may stay open in another tab for this long
+# Internal paths of the pages' application. They have no route: only the dispatcher sends requests to them.
 KEEP_PATH = b"/_gateway/keep"
 KEEP_FOREIGN_PATH = b"/_gateway/keep-foreign"
 
 
 class FramedPage(Protocol):
-    """Makes the page that leads to `address` from within another (see Renderer.framed_page)."""
+    """Makes a page with a link to `address`, to be shown in a frame (see Renderer.framed_page)."""
 
     def __call__(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]: ...
 
 
-class Front:
-    """`admit_page` makes the field line under which the pages find inbound and session (see web.application.Desk).
+class Dispatcher:
+    """`admit_page` returns the field line of a one-time ticket for the pages (see web.application.Desk).
 
-    `public_origin` is where absolute links lead; forms and WebSockets may come from any of `origins`. `steps` are the
-    paths of the pages where each factor is proved; `dead_ends` are no targets after signing in. `is_hashing_full` says
-    whether a client's password would not be checked now: to find that out by a page costs ten times as much.
+    `public_origin` is the base of absolute links. Forms and WebSockets may come from any of `origins`. `steps` are the
+    paths of the pages that verify each factor; `dead_ends` are not returned to after signing in. `is_hashing_full` says
+    whether a client's password would be refused at once; the page that says so costs ten times as much.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class Front:
         self._asking: set[asyncio.Task[None]] = set()
 
     def adopt(self, rules: Rules) -> None:
-        """Decide by these from now on."""
+        """Use these rules from now on."""
         self._rules = rules
         self._forward_auth.adopt(rules)
 
     def handle(self, client: ClientRequest, inbound: Inbound) -> None:
-        """Answer or relay `inbound`. Without the store nobody is anybody: the request is refused, never passed."""
+        """Respond to `inbound` or relay it. If the store is unavailable, requests with a session cookie are refused."""
         key = inbound.session_key
         if key is None:
             self._carry_out(client, inbound, None)
@@ -133,8 +133,11 @@ class Front:
         else:
             self._begin(client, inbound, self._ask(client, inbound, key))
 
-    async def judge_again(self, inbound: Inbound) -> Decision:
-        """Decide about a request of which more has come since, by what is true now. Raises StoreUnavailable."""
+    async def reauthorise(self, inbound: Inbound) -> Decision:
+        """Re-authorise a request whose body has arrived: the session may have been revoked meanwhile.
+
+        Raises StoreUnavailable.
+        """
         key = inbound.session_key
         session = None if key is None else self._lookup.find(key, self._clock.utc)
         if key is not None and session is Pending.ASK:
@@ -142,12 +145,12 @@ class Front:
         return decide(inbound, session if isinstance(session, Session) else None, self._rules, self._clock.utc)
 
     def _begin(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._see_through(client, inbound, work))
+        task = asyncio.get_running_loop().create_task(self._run(client, inbound, work))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _see_through(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
-        """Do `work`, and whatever goes wrong in it, answer: a client waits for that without a deadline."""
+    async def _run(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
+        """Await `work`, and respond with a failure if it raises: the client waits without a deadline."""
         try:
             await work
             return
@@ -171,7 +174,7 @@ class Front:
         if session is not None:
             client.account = session.account
         match decide(inbound, session, self._rules, self._clock.utc):
-            case Forward() as admitted:  # not Forward(session): to take it apart costs more than to decide
+            case Forward() as admitted:  # faster than Forward(session): unpacking costs more than the decision
                 self._forward(client, inbound, admitted.session)
             case Page(known):
                 self._show(client, inbound, known)
@@ -190,7 +193,7 @@ class Front:
         if inbound.length and not client.has_enough():
             return
         if inbound.method == "POST" and session is not None and self._late.is_button(inbound):
-            self._begin(client, inbound, self._answer_late(client, inbound, session))
+            self._begin(client, inbound, self._answer_saved_form(client, inbound, session))
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
         if inbound.is_websocket and session is not None and is_foreign_websocket(inbound, self._origins):
@@ -202,24 +205,24 @@ class Front:
         if inbound.path == self._forward_auth_path:
             self._forward_auth.answer(client, inbound, session)
             return
-        if self._is_hopeless_sign_in(inbound):
+        if self._is_sign_in_while_full(inbound):
             client.refuse(Failure.SIGN_IN_BUSY, session)
             return
         if inbound.length and not client.has_enough():
             return
         if session is not None and self._late.is_page(inbound):
-            self._begin(client, inbound, self._answer_late(client, inbound, session))
+            self._begin(client, inbound, self._answer_saved_form(client, inbound, session))
             return
         self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
 
-    def _is_hopeless_sign_in(self, inbound: Inbound) -> bool:
-        """Whether this is a password that would not be checked now, because too many wait."""
+    def _is_sign_in_while_full(self, inbound: Inbound) -> bool:
+        """Whether this is a sign-in whose password would be refused at once, because the hashing queue is full."""
         is_sign_in = inbound.method == "POST" and inbound.path == self._steps[Factor.PASSWORD]
         return is_sign_in and self._is_hashing_full(client_of(inbound.address))
 
     def _page_head(self, inbound: Inbound, session: Session | None, target: bytes = b"") -> bytes:
-        """Return the head for the pages: of all that was sent they read what kind of body it is, and have the rest
-        on their desk. So neither the application's cookies nor anything else is too long for them.
+        """Return the head for our pages, which get only the Content-Type. The ticket leads to everything else, so no
+        cookie or field can be too long for them.
         """
         lines = [line for line in inbound.lines if line[:13].lower() == b"content-type:"]
         told = inbound._replace(target=target or inbound.target, lines=lines, nominated=NOTHING)
@@ -234,7 +237,7 @@ class Front:
         session: Session | None,
         body: bytes = b"",
     ) -> None:
-        """`body` is that of a request which did not come just now."""
+        """Relay to the upstream or the pages. `body` is that of a saved form."""
         exchange = Exchange(client, inbound, to, head, session)
         client.relay(exchange)
         if body:
@@ -246,24 +249,24 @@ class Front:
         address = f"{self._steps[Factor.PASSWORD]}?{way_query(inbound, self._origins)}"
         sent = sent_value(safe_return(way_back(inbound, self._origins), self._dead_ends))
         cookie = f"Set-Cookie: {SENT_COOKIE.decode()}={sent}; Path=/; Max-Age={SENT_SECONDS}; {FLAGS}".encode("ascii")
-        self._send_away(client, inbound, address, "sign_in_required", "Sign in to continue.", cookie)
+        self._require_sign_in(client, inbound, address, "sign_in_required", "Sign in to continue.", cookie)
 
     def _ask_for_proof(self, client: ClientRequest, inbound: Inbound, factor: Factor) -> None:
-        """Signed in, and a factor is missing: ask for just that one."""
+        """Redirect to the page that verifies the missing factor."""
         address = f"{self._steps[factor]}?{way_query(inbound, self._origins)}&again=1"
-        self._send_away(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
+        self._require_sign_in(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
-    def _send_away(
+    def _require_sign_in(
         self, client: ClientRequest, inbound: Inbound, address: str, error: str, message: str, *lines: bytes
     ) -> None:
-        """A person is taken to `address`, with further field lines; a program is told of it.
+        """Redirect a navigation to `address`, with further field lines; respond with 401 to other requests.
 
-        What is shown within a page, or by a service worker, is a page that leads there by a link.
+        In frames, and for service workers, the 401 has a page with a link.
         """
         is_lost = self._late.is_lost(inbound)
         told = f"{address}&{lost_query(inbound, self._origins)}" if is_lost else address
         if inbound.is_page:
-            self._lead(client, 303, told, *lines)
+            self._redirect(client, 303, told, *lines)
             return
         if inbound.wants_html:
             fields, page = self._framed_page(told, is_lost=is_lost)
@@ -278,16 +281,16 @@ class Front:
         }
         client.answer(401, (JSON, NO_STORE, CHALLENGE, *redirect), json.dumps(body).encode())
 
-    # Forms that came too late.
+    # Saved forms.
 
     def _keep_form(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> bool:
-        """Hand a form that has to wait for a sign-in over to the pages. Returns whether it is one.
+        """Send a form that must wait for a sign-in to the pages, which save it. Returns whether it was one.
 
-        It is none if it was for a page of ours: those forms are short, and no kept one is ever sent to them.
+        Forms for our own pages are not saved: they are short, and saved forms are only sent to the upstream.
         """
         if find_page(inbound, self._rules) is not None:
             return False
-        if self._late.is_one(inbound, session):
+        if self._late.is_saveable(inbound, session):
             path = KEEP_PATH
         elif session is None and takes_foreign_form(inbound, self._rules) and self._late.is_foreign(inbound):
             path = KEEP_FOREIGN_PATH
@@ -298,11 +301,11 @@ class Front:
         self._relay(client, inbound, self._pages, self._page_head(inbound, session, path), None)
         return True
 
-    async def _answer_late(self, client: ClientRequest, inbound: Inbound, session: Session) -> None:
-        """Carry out what becomes of a kept form."""
+    async def _answer_saved_form(self, client: ClientRequest, inbound: Inbound, session: Session) -> None:
+        """Respond to a request about a saved form."""
         outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
-        # The store may have kept it waiting. Who was signed out meanwhile, or lost a role, sends nothing any more.
-        decision = await self.judge_again(outcome.original) if isinstance(outcome, Send) else None
+        # Awaiting the store takes time, so authorise again: the session may have been revoked, or the role changed.
+        decision = await self.reauthorise(outcome.original) if isinstance(outcome, Send) else None
         if isinstance(outcome, Send) and not (isinstance(decision, Forward) and client.is_asked):
             await self._late.give_back(outcome.kept, session, inbound, self._clock.utc)
         if not client.is_asked:
@@ -316,28 +319,27 @@ class Front:
                 self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():
                 client.refuse(Failure.FORBIDDEN)
-            case PressThere(target):
-                self._lead(client, 307, page_origin(inbound, self._origins) + target)
+            case RepeatThere(target):
+                self._redirect(client, 307, page_origin(inbound, self._origins) + target)
             case Show() if inbound.method == "POST":
-                self._lead(client, 303, page)
+                self._redirect(client, 303, page)
             case Show():
                 self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
             case StepUp(_, factor):
-                self._lead(client, 303, f"{self._steps[factor]}?{urlencode({'next': page, 'again': '1'}, safe='/')}")
+                self._redirect(
+                    client, 303, f"{self._steps[factor]}?{urlencode({'next': page, 'again': '1'}, safe='/')}"
+                )
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
             case Foreign():
                 client.refuse(Failure.FOREIGN_FORM, session)
 
-    def _lead(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
+    def _redirect(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")
 
 
 def answer_options(client: ClientRequest, inbound: Inbound) -> None:
-    """Answer an OPTIONS that goes no further: about the server itself (RFC 9110 §9.3.7), or about a path.
-
-    Nobody is asked to sign in for it, for a session would change nothing.
-    """
+    """Respond to an OPTIONS that is not forwarded: for the server itself (RFC 9110 §9.3.7), or refused."""
     if inbound.target == SERVER_ITSELF:
         client.answer(204, (ALLOW, NO_STORE), b"")
         return

@@ -1,12 +1,12 @@
-"""Forward-auth: another proxy asks what would become of a request, and then forwards it itself.
+"""Forward-auth: another proxy asks whether a request is allowed, and then forwards it itself.
 
-Two dialects are spoken (docs/forward-auth.md has what each proxy sends):
+There are two dialects (docs/forward-auth.md describes what each proxy sends):
 
-- nginx's auth_request, also as ingress-nginx uses it, describes the request in `X-Original-*`. It understands 2xx, 401
-  and 403, and takes everything else for an error of its own. What its client is to be told stands in `X-Otium-Status`.
-- Traefik and Caddy describe it in `X-Forwarded-*`, and hand their client what they are answered here.
+- nginx's auth_request, also in ingress-nginx, describes the request in `X-Original-*`. It understands 2xx, 401 and 403,
+  and treats everything else as an internal error. The status for its client is in `X-Otium-Status`.
+- Traefik and Caddy describe it in `X-Forwarded-*`, and pass our response to their client.
 
-The proxy forwards the fields that it asked with, so what the gateway would have taken out it can only refuse.
+The proxy forwards the client's fields itself. A request with fields that the gateway would have removed is refused.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
 
 
 class ForwardAuth:
-    """Decides with the same rules about the request that a trusted proxy describes."""
+    """Authorises the request that a trusted proxy describes, by the same rules."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ForwardAuth:
         self._rules = rules
 
     def answer(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
-        """Answer 204 with the identity, or with what the proxy's client is to be told."""
+        """Respond with 204 and the identity, or with the response for the proxy's client."""
         if not inbound.is_trusted:
             client.refuse(Failure.FORBIDDEN)
             return
@@ -89,23 +89,23 @@ class ForwardAuth:
             case SignIn() if original.method == "OPTIONS":
                 refuse_options(client, inbound)
             case SignIn():
-                self._send_away(client, original, Factor.PASSWORD, "", SIGN_IN)
+                self._require_sign_in(client, original, Factor.PASSWORD, "", SIGN_IN)
             case StepUp(_, factor):
-                self._send_away(client, original, factor, "&again=1", PROOF)
+                self._require_sign_in(client, original, factor, "&again=1", PROOF)
             case _:
                 refuse(client, inbound, Failure.FORBIDDEN)
 
     def _admit(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
-        """Answer with the identity, and with the cookies but for the gateway's own: the proxy forwards these."""
+        """Respond with the identity, and with the cookies to forward: all except the gateway's own."""
         cookies = b"; ".join(inbound.values(b"cookie"))
         identity = self._identities.answer_lines(session, self._clock.utc)
         client.answer(204, (NO_STORE, *identity, b"Cookie: " + cookies), b"")
 
-    def _send_away(
+    def _require_sign_in(
         self, client: ClientRequest, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
     ) -> None:
-        """A person is taken to where they sign in; a program is told of it."""
-        address = f"{self._entrance(original)}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
+        """Redirect a navigation to the sign-in page; respond with 401 to other requests."""
+        address = f"{self._sign_in_origin(original)}{self._steps[factor]}?{way_query(original, self._origins)}{more}"
         location = b"Location: " + address.encode("ascii")
         if is_from_nginx(original):
             status = b"303" if original.is_page else b"401"
@@ -117,21 +117,21 @@ class ForwardAuth:
             body = {"error": error, "message": message, "sign_in": address, "request_id": original.request_id}
             client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
 
-    def _entrance(self, original: Inbound) -> str:
-        """Return the origin under which to sign in: the one that was asked for, as a session's cookie is of one host.
+    def _sign_in_origin(self, original: Inbound) -> str:
+        """Return the origin of the sign-in page: the requested one if possible, because session cookies are per host.
 
-        Only a proxy that tells of it can be relied on; one that does not may have put a name of its own into Host.
+        It is used only if the proxy passes it explicitly, since Host may be the proxy's own name for us.
         """
         origin = f"{self._public_origin.partition('://')[0]}://{original.host}"
         is_told = b"x-forwarded-host" in original.hints or b"x-original-url" in original.hints
         return origin if is_told and origin in self._origins else self._public_origin
 
     def _original(self, inbound: Inbound) -> Inbound | Failure:
-        """Return the request that the proxy asks about, judged by the same reader as any other."""
+        """Return the request that the proxy describes, parsed by the same reader as any other."""
         described = describe(inbound)
         claims = [name for name in inbound.dropped if name not in SAID_BY_PROXIES | HOP_BY_HOP | self._replaced]
         if claims:
-            # The proxy would forward it, and the application might believe it.
+            # The proxy would forward these fields, and the application might trust them.
             names = ", ".join(name.decode("ascii") for name in claims)
             log.warning("forward_auth_refused", reason=f"it carries {names}", request_id=inbound.request_id)
             return Failure.BAD_REQUEST
@@ -140,7 +140,7 @@ class ForwardAuth:
         method, target, host = described
         lines = [line for line in inbound.lines if line.partition(b":")[0].lower() in DESCRIBING]
         if method in NAMING:
-            lines.append(b"Content-Length: 1")  # proxies keep bodies to themselves; this method's may name anything
+            lines.append(b"Content-Length: 1")  # proxies don't send us the body, which may name any resource
         first = b"%b %b HTTP/1.1" % (method, target)
         original = self._reader.read(first + following((b"Host: " + host, *lines))[:-4], "")
         if isinstance(original, Failure):
@@ -156,7 +156,7 @@ class ForwardAuth:
 
 
 def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:
-    """Refuse the request that is asked about, in a way that the proxy understands."""
+    """Refuse the described request, in the proxy's dialect."""
     if is_from_nginx(inbound):
         status = b"403" if failure is Failure.FORBIDDEN else b"400"
         client.answer(403, (NO_STORE, b"X-Otium-Status: " + status), b"")
@@ -165,17 +165,17 @@ def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:
 
 
 def refuse_options(client: ClientRequest, inbound: Inbound) -> None:
-    """Refuse an OPTIONS that no entry lists. To sign in would change nothing, so nobody is asked to."""
+    """Refuse an OPTIONS that no entry lists, without offering to sign in, which would not help."""
     error, message = OPTIONS
     body = {"error": error, "message": message, "request_id": inbound.request_id}
     client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
 
 
 def opens_websocket(inbound: Inbound) -> bool:
-    """Whether the request that is asked about opens a WebSocket.
+    """Whether the described request opens a WebSocket.
 
-    Traefik and ingress-nginx keep Connection and Upgrade to themselves when they ask. What a browser says besides
-    (RFC 6455 §4.1) is passed on, and no page can add or leave out any of it.
+    Traefik and ingress-nginx don't send us Connection and Upgrade. They do send the other fields of the handshake (RFC
+    6455 §4.1), which scripts can't set.
     """
     return inbound.is_websocket or any(inbound.value(name) is not None for name in HANDSHAKE)
 
@@ -185,7 +185,7 @@ def is_from_nginx(inbound: Inbound) -> bool:
 
 
 def describe(inbound: Inbound) -> tuple[bytes, bytes, bytes] | None:
-    """Return method, target and host of the request that is asked about; None where they are missing or disagree."""
+    """Return method, target and host of the described request; None if they are missing or contradictory."""
     hints = inbound.hints
     methods = {hints[name] for name in (b"x-original-method", b"x-forwarded-method") if name in hints}
     targets = {hints[name] for name in (b"x-original-uri", b"x-forwarded-uri") if name in hints}

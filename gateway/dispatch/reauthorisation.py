@@ -1,4 +1,4 @@
-"""Connections that outlive a decision: WebSockets, streams and downloads end with what allowed them."""
+"""Re-authorises long-lived connections (WebSockets, streams, downloads), and closes those no longer allowed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gateway.wire.websocket import POLICY_VIOLATION
 log = get_logger("front")
 
 
-class Revocation:
-    """Looks once a second at everything that is still open."""
+class Reauthorisation:
+    """Re-authorises all open requests of a worker."""
 
     def __init__(self, lookup: Lookup, rules: Rules, clock: Deadlines) -> None:
         self._lookup = lookup
@@ -27,13 +27,13 @@ class Revocation:
         self._rules = rules
 
     async def end_stale(self, connections: set[ClientConnection]) -> None:
-        """Decide again about everything still open that was opened for a session; called about once a second.
+        """Re-authorise every open request that was authorised by a session. Called about once a second.
 
-        Who is somebody else by now (another role, tenant or module) is cut off as well: the application was told who
-        they were when it opened, and is told again when they come back.
+        A request is ended, too, if its identity (role, tenant, modules) has changed, because the application was told
+        the former one when it began.
 
-        What moves is a use of its session: an upload of an hour is not an idle hour. A stream that only the application
-        fills is none; it ends at the idle limit, like any session that is left alone.
+        Progress counts as use of the session, so that a long upload does not idle out. Data that only the application
+        sends does not count: such a stream ends at the idle limit.
         """
         for connection in list(connections):
             client = connection.request
@@ -50,10 +50,10 @@ class Revocation:
                 self._judge(client, exchange, exchange.session, session)
 
     def _judge(self, client: ClientRequest, exchange: Exchange, opened_for: Session, session: Session | None) -> None:
-        """End what was opened for one session, unless it may go on by `session`, which is what there is of it now."""
+        """End the request, unless the policy allows it and the identity is unchanged. `session` is the current one."""
         now, inbound = self._clock.utc, exchange.inbound
         decision = decide(inbound, session, self._rules, now)
-        if session is not None and is_still_forwarded(decision) and is_same(session, opened_for):
+        if session is not None and is_still_allowed(decision) and has_same_identity(session, opened_for):
             return
         key = inbound.session_key
         is_idle = session is None and key is not None and self._lookup.has_outlived(key, opened_for, now)
@@ -62,22 +62,22 @@ class Revocation:
         client.end_for(POLICY_VIOLATION, cleanly=is_idle)
 
     async def _find(self, key: bytes, *, is_use: bool) -> Session | None:
-        """Return the session with this key, if it is live still. Looking is not using it."""
+        """Return the live session with this key. The look-up itself is not a use."""
         session = self._lookup.find(key, self._clock.utc, is_use=is_use)
         if session is Pending.ASK:
             return await self._lookup.fetch(key, self._clock.utc, is_use=is_use)
         return session
 
 
-def is_still_forwarded(decision: Decision) -> bool:
-    """A rule that asks for a fresh proof asks when something is opened, not all the time."""
+def is_still_allowed(decision: Decision) -> bool:
+    """Rules with `fresh` apply when a connection opens, and not later."""
     if isinstance(decision, StepUp):
         return decision.session.missing is None
     return isinstance(decision, Forward) and decision.session is not None
 
 
-def is_same(one: Session, other: Session) -> bool:
-    """Whether the application would be told the same about both."""
+def has_same_identity(one: Session, other: Session) -> bool:
+    """Whether both have the same identity for the application."""
     return identity_of(one) == identity_of(other)
 
 

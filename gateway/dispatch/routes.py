@@ -1,4 +1,4 @@
-"""Pages that belong to forwarding: kept forms, the question of a proxy, and the key that assertions are signed with."""
+"""Routes of saved forms, forward-auth, and the public key of assertions."""
 
 from __future__ import annotations
 

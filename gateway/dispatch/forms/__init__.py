@@ -1,1 +1,1 @@
-"""Forms that came too late: kept for a few minutes, so that nobody has to type them again."""
+"""Saved forms: kept for ten minutes, when a form's session has expired."""

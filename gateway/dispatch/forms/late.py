@@ -1,8 +1,8 @@
-"""What becomes of a form that came too late: kept, shown, and sent when its sender presses the button on its page.
+"""Decides what happens with a saved form: it is shown, and sent when its sender presses the button.
 
-Pressed, the browser is first told to press it where the form belongs (307, RFC 9110 §15.4.8), so that the answer is
-shown under its own address and its links and forms work. What comes there has no body, and its Referer tells which
-form is meant. A browser that sends no Referer gets the answer under the address of the page.
+The button first makes the browser repeat the POST at the form's own address (307, RFC 9110 §15.4.8), so that the
+response appears under that address, and its relative links and forms work. The repeated request has no body; its
+Referer identifies the saved form. Without a Referer, the response appears under the page's address.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from gateway.wire.failures import Failure
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Forward the form below the head of `original`, if that may pass still. It is spent; or it is given back."""
+    """Forward the saved form with the head of `original`, if it is still allowed. It is already consumed."""
 
     original: Inbound
     kept: Kept
 
 
 @dataclass(frozen=True, slots=True)
-class PressThere:
-    """Have the browser send what it sent to `target` instead."""
+class RepeatThere:
+    """Redirect the browser's POST to `target`."""
 
     target: str
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show the form's page, which also says if the form is gone."""
+    """Show the form's page, or that the form is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A button on somebody else's page was pressed."""
+    """The button's request comes from another site."""
 
 
-Outcome = Send | PressThere | Show | Foreign | StepUp | Refuse
+Outcome = Send | RepeatThere | Show | Foreign | StepUp | Refuse
 
 
 class LateForms:
-    """`path` is where a kept form is shown, up to its token; `origins` are those of the site."""
+    """`path` is the address of saved forms without the token; `origins` are those of the site."""
 
     def __init__(self, forms: KeptForms, reader: Reader, path: str, origins: Collection[str]) -> None:
         self._forms = forms
@@ -61,31 +61,31 @@ class LateForms:
         self._page = re.compile(re.escape(path) + TOKEN.pattern.decode("ascii"))
         self._origins = origins
 
-    def is_one(self, inbound: Inbound, session: Session | None) -> bool:
-        """Return whether a request that can't go on yet is a form to keep. A button's empty form is none."""
+    def is_saveable(self, inbound: Inbound, session: Session | None) -> bool:
+        """Return whether a request that can't be forwarded yet is a form to save. The button's request is not."""
         is_known = session is not None or inbound.session_key is not None
         is_form = is_known and is_keepable(inbound) and is_own_post(inbound, self._origins)
         return is_form and not self.is_page(inbound) and not self.is_button(inbound)
 
     def is_foreign(self, inbound: Inbound) -> bool:
-        """Return whether a form comes from another site. Browsers send it without our cookies, which are Lax."""
+        """Return whether a form comes from another site, and so without our cookies, which are SameSite=Lax."""
         return is_keepable(inbound) and is_from_elsewhere(inbound, self._origins)
 
     def is_page(self, inbound: Inbound) -> bool:
-        """Return whether this asks for the page of a kept form, or is its button pressed there."""
+        """Return whether the request is for the page of a saved form, as GET or by its button."""
         return self._page.fullmatch(inbound.path) is not None
 
     def is_button(self, inbound: Inbound) -> bool:
-        """Return whether this may be the button of such a page, pressed where the form belongs."""
+        """Return whether this may be the button's request at the form's own address."""
         return inbound.method == "POST" and not inbound.length and bool(self._pressed_on(inbound))
 
     def is_lost(self, inbound: Inbound) -> bool:
-        """Return whether what was sent is gone, now that it can't go on. The button of a kept form sends nothing."""
+        """Return whether the request's content is lost, as it can't be forwarded. The button's request has none."""
         is_sent = inbound.method not in ("GET", "HEAD")
         return is_sent and not self.is_page(inbound) and not self.is_button(inbound)
 
     def page_of(self, inbound: Inbound) -> str:
-        """Return the path of the page in question."""
+        """Return the path of the saved form's page that the request refers to."""
         return inbound.path if self.is_page(inbound) else self._pressed_on(inbound)
 
     def _pressed_on(self, inbound: Inbound) -> str:
@@ -98,7 +98,7 @@ class LateForms:
         return next((page for page in pages if self._page.fullmatch(page)), "")
 
     async def judge(self, inbound: Inbound, session: Session, rules: Rules, now: int) -> Outcome:
-        """`inbound` asks for the page of a form, or is its button. Raises StoreUnavailable."""
+        """Decide about a request for a saved form's page, or by its button. Raises StoreUnavailable."""
         is_pressed = inbound.method == "POST"
         if is_pressed and (inbound.length or not is_own_post(inbound, self._origins)):
             return Foreign()
@@ -113,21 +113,21 @@ class LateForms:
             case Forward() if is_pressed and kept and original:
                 is_there = inbound.target == original.target
                 if not is_there and self._pressed_on(inbound):
-                    return PressThere(kept.form.target) if self.is_page(inbound) else Show()
+                    return RepeatThere(kept.form.target) if self.is_page(inbound) else Show()
                 if await self._forms.consume(kept, session, inbound, now):
                     return Send(original, kept)
         return Show()
 
     async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
-        """What was to be sent can't be. Raises StoreUnavailable."""
+        """Make a consumed form available again, since it could not be sent. Raises StoreUnavailable."""
         await self._forms.give_back(kept, session, inbound, now)
 
 
 def original_of(form: Form, inbound: Inbound, reader: Reader) -> Inbound | None:
-    """Return the request that the form was, as this browser would send it now.
+    """Return the saved form as the request that this browser would send now.
 
-    A form of another site goes on with that site's Origin, Referer and Sec-Fetch-Site: the button that sends it stands
-    on a page of ours, and the application must not take the form for its own.
+    Another site's form keeps that site's Origin, Referer and Sec-Fetch-Site, so that the application does not take it
+    for its own; the button is on one of our pages.
     """
     original = reader.read(f"POST {form.target} HTTP/1.1\r\nHost: {inbound.host}".encode("ascii"), "")
     if isinstance(original, Failure):

@@ -1,4 +1,4 @@
-"""The page that shows a kept form and asks whether to send it. Sending it is the front's part."""
+"""The pages that save a form, and show it with a button. The dispatcher sends it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.web.return_to import lost_query, way_query
 from gateway.web.visit import Visit, visit_of
 from gateway.wire.cookies import FORM_COOKIE
 
-COOKIE_SECONDS = 30 * 86_400  # longer than any form is kept: those of several tabs share it
+COOKIE_SECONDS = 30 * 86_400  # longer than forms are saved, because the forms of several tabs share it
 
 
 class Needs(Platform, Protocol):
@@ -35,9 +35,9 @@ class FormPages:
         self._url = needs.url
 
     async def keep(self, request: web.Request) -> web.StreamResponse:
-        """A form that can't be forwarded now (handed over by the front): keep it, and ask to sign in."""
+        """Save a form that can't be forwarded now, and redirect to the sign-in page. Called through the dispatcher."""
         visit = visit_of(request)
-        account = await self._forms.whose(visit.inbound, visit.session, visit.now)
+        account = await self._forms.find_sender(visit.inbound, visit.session, visit.now)
         body = await read_body(request) if account else None
         if account is None or body is None:
             return self._not_kept(visit)
@@ -46,7 +46,7 @@ class FormPages:
         return self._kept(receipt) if receipt else self._not_kept(visit)
 
     async def keep_foreign(self, request: web.Request) -> web.StreamResponse:
-        """The same of a form that another site sent, where the access file lets it (handed over by the front)."""
+        """Save a form of another site, where the access file allows it. Called through the dispatcher."""
         visit = visit_of(request)
         body = await read_body(request)
         form = read_form(visit.inbound, body, is_foreign=True) if body is not None else None
@@ -65,7 +65,7 @@ class FormPages:
         return see_other(f"{self._url('login')}?{way}&{lost}")
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /login/form/{token}; `show=1` unmasks what looks like a secret."""
+        """GET /login/form/{token}; `show=1` unmasks fields that look secret."""
         visit = visit_of(request)
         if visit.signed_in is None:
             raise web.HTTPForbidden
@@ -77,12 +77,12 @@ class FormPages:
         response = self._renderer.page(
             "dispatch/form-kept.html", visit, form=kept.form, shown=shown, is_unmasked=is_unmasked
         )
-        response.headers["Referrer-Policy"] = "same-origin"  # its button says so which form is meant (see late.py)
+        response.headers["Referrer-Policy"] = "same-origin"  # the Referer identifies the form (see late.py)
         return response
 
 
 async def read_body(request: web.Request) -> bytes | None:
-    """Return the whole body, or None if it is larger than what is kept."""
+    """Return the whole body, or None if it exceeds MAX_BYTES."""
     parts, size = [], 0
     async for part in request.content.iter_any():
         size += len(part)

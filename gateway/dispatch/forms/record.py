@@ -1,9 +1,9 @@
-"""Which forms are kept, and what of them is shown. Pure.
+"""Which forms are saved, and what is shown of them. Pure.
 
-A form of this site is kept for the account and the browser that sent it: of a session that ended by idling a little
-while ago, or of one that has to prove more. A form that another site sent is kept for the browser alone, and only
-where the access file says so. Neither is ever sent by itself. Whoever presses the button must have seen what it sends,
-so a form is kept only if all of it can be shown: every field, the query, and the address.
+A form of this site is saved for its account and browser, if the session idled out recently or needs another proof. A
+form of another site is saved for the browser alone, and only where the access file allows it. Neither is sent without
+the person pressing a button. They must see what it sends, so only forms that can be shown completely are saved: every
+field, the query, and the address.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from gateway.web.form_data import MULTIPART, URLENCODED, Part, read_multipart
 from gateway.wire.target import BROKEN_ESCAPE
 
 KEEP_SECONDS = 600
-IDLE_SECONDS = 3_600  # how long ago a session may have ended by idling
+IDLE_SECONDS = 3_600  # how long ago a session may have idled out
 MAX_BYTES = 65_536
-MAX_SHOWN = 100  # fields, of the query and of the form each
+MAX_SHOWN = 100  # fields, in query and form each
 SECRETS = ("pass", "secret", "token", "csrf")
 NO_FILE = "–"
-# As browsers write a form (URL Standard §5.2), and a little more. Some servers also split at `;`.
+# As browsers encode forms (URL Standard §5.2), and slightly more. Some servers also split at `;`.
 WRITTEN = re.compile(rb"[\x21-\x3a\x3c-\x7e]*")
-# Controls but for line breaks and tabs, what stands for broken UTF-8, and what reorders the text around it.
+# Control characters except line breaks and tabs, the replacement character, and bidirectional overrides.
 UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffd]")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as it came: `target` as in the request line, `referer` the page it stood on, or "".
+    """A form as received. `target` is from the request line, `referer` the page that it was on, or "".
 
-    `origin` and `site` are the Origin and Sec-Fetch-Site of a form that another site sent, "" for one of this site.
+    `origin` and `site` are Origin and Sec-Fetch-Site of another site's form, "" for this site's.
     """
 
     target: str
@@ -47,7 +47,7 @@ class Form:
 
     @property
     def path(self) -> str:
-        """The target without its query, which may hold anything: for the audit log."""
+        """The target without its query, for the audit log; queries may contain personal data."""
         return self.target.partition("?")[0]
 
     @property
@@ -66,7 +66,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One line of what is shown. A secret is masked until its sender asks to see it."""
+    """One field as shown. Secrets are masked until the person asks to see them."""
 
     name: str
     value: str
@@ -78,7 +78,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Everything that sending a form sends."""
+    """Everything that sending the form transmits."""
 
     query: list[Field]
     fields: list[Field]
@@ -89,7 +89,7 @@ class Shown:
 
 
 def is_keepable(inbound: Inbound) -> bool:
-    """Return whether this is a form that a person sent by pressing a button, and small enough."""
+    """Return whether this is a form that a person submitted in a browser, and small enough."""
     content_type = (inbound.value(b"content-type") or b"").partition(b";")[0].strip().lower().decode("ascii", "replace")
     return (
         inbound.method == "POST"
@@ -109,7 +109,7 @@ def read_form(inbound: Inbound, body: bytes, *, is_foreign: bool = False) -> For
 
 
 def describe(form: Form) -> Shown | None:
-    """Return the form as a person would recognise it, or None if not all of it can be shown."""
+    """Return the fields for display, or None if they can't be shown completely."""
     media_type, options = parse_options_header(form.content_type)
     try:
         query = read_urlencoded(form.query.encode("ascii"))
@@ -128,7 +128,7 @@ def describe(form: Form) -> Shown | None:
 
 
 def read_urlencoded(content: bytes) -> list[Field]:
-    """Raises ValueError for what two servers could read differently, and for too many fields."""
+    """Raises ValueError if servers could parse the content differently, or for too many fields."""
     if WRITTEN.fullmatch(content) is None or BROKEN_ESCAPE.search(content):
         raise ValueError("no browser writes a form like this")
     pairs = parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_SHOWN, errors="strict")
@@ -136,7 +136,7 @@ def read_urlencoded(content: bytes) -> list[Field]:
 
 
 def read_parts(body: bytes, boundary: str) -> list[Field]:
-    """Raises ValueError for a chosen file, and for a part that says more of itself than its name."""
+    """Raises ValueError for a selected file, and for parts with further headers."""
     return [Field(part.name, text_of(part)) for part in read_multipart(body, boundary)]
 
 

@@ -1,4 +1,4 @@
-"""Kept forms in the store: sealed, for ten minutes, each sent once."""
+"""Saved forms in the store: encrypted, for ten minutes, each sent at most once."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ kept_forms = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("token_key", LargeBinary(32), nullable=False, unique=True),
-    Column("account", String(40), ForeignKey("accounts.id"), index=True),  # none: another site sent it
-    Column("source", String(50)),  # the address that sent it, where there is no account
+    Column("account", String(40), ForeignKey("accounts.id"), index=True),  # None: sent by another site
+    Column("source", String(50)),  # the client's address or network, if there is no account
     Column("browser_key", LargeBinary(32), nullable=False),
-    Column("content", LargeBinary, nullable=False),  # sealed
+    Column("content", LargeBinary, nullable=False),  # encrypted
     Column("kept_at", BigInteger, nullable=False, index=True),
     Column("sent_at", BigInteger),
 )
 
-MAX_KEPT = 5  # of one account
-MAX_FOREIGN = 500  # sent by other sites
-MAX_OF_SOURCE = 10  # of these, from one address
+MAX_KEPT = 5  # per account
+MAX_FOREIGN = 500  # of other sites' forms
+MAX_OF_SOURCE = 10  # of other sites' forms per source
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Kept:
 
 
 async def keep(tx: Transaction, sealer: Sealer, account: str, browser_key: bytes, form: Form, now: int) -> Secret[str]:
-    """Return the token under which the form is found again in its browser. Of too many, the oldest go."""
+    """Save a form; return its token. Deletes the account's oldest forms beyond MAX_KEPT."""
     form_id, token = await add(tx, sealer, form, now, account=account, browser_key=browser_key)
     newest = select(kept_forms.c.id).where(kept_forms.c.account == account).order_by(kept_forms.c.kept_at.desc())
     keeping = list((await tx.execute(newest.limit(MAX_KEPT))).scalars())
@@ -68,9 +68,9 @@ async def keep(tx: Transaction, sealer: Sealer, account: str, browser_key: bytes
 async def keep_foreign(
     tx: Transaction, sealer: Sealer, source: str, browser_key: bytes, form: Form, now: int
 ) -> Secret[str] | None:
-    """The same of a form that another site sent, whoever will sign in; None if too many wait already.
+    """Save another site's form, for whoever signs in with this browser. Returns None if there are too many.
 
-    `source` is the client's address, or network: anybody can send such forms, so there is a bound for each and for all.
+    `source` is the client's address or network. Anyone can send such forms, so there is a limit per source and in all.
     """
     waiting = select(
         func.count(), func.count().filter(kept_forms.c.source == source)
@@ -91,7 +91,7 @@ async def add(
     account: str | None = None,
     source: str | None = None,
 ) -> tuple[str, Secret[str]]:
-    """Return the new row's id, and its token."""
+    """Return the new row's id and its token."""
     token = new_token()
     form_id = new_id("frm")
     await tx.execute(
@@ -111,7 +111,7 @@ async def add(
 async def find(
     tx: Transaction, sealer: Sealer, token: str, account: str, browser_key: bytes | None, now: int
 ) -> Kept | None:
-    """Return the form if it is of this account (or of none) and this browser, not sent yet, and not too old."""
+    """Return the form if it is for this account (or for any) and this browser, unsent, and not expired."""
     key = key_of_text(token)
     if key is None or browser_key is None:
         return None
@@ -127,7 +127,7 @@ async def find(
 
 
 async def consume(tx: Transaction, form_id: str, now: int) -> bool:
-    """Return whether it is ours to send: of any number of equal requests, one is told so."""
+    """Return whether the caller may send the form. Of several concurrent calls, one returns True."""
     statement = update(kept_forms).where(
         kept_forms.c.id == form_id, kept_forms.c.sent_at.is_(None), kept_forms.c.kept_at > now - KEEP_SECONDS
     )
@@ -135,9 +135,9 @@ async def consume(tx: Transaction, form_id: str, now: int) -> bool:
 
 
 async def give_back(tx: Transaction, sealer: Sealer, kept: Kept) -> bool:
-    """Keep a form that was consumed and could not be sent, for as long as it would have been kept.
+    """Save a consumed form that could not be sent again, until its original expiry.
 
-    Returns whether it is: of too many, it may have gone meanwhile.
+    Returns False if it was deleted meanwhile.
     """
     content = sealer.seal(kept.form.encode(), place(kept.id))
     statement = update(kept_forms).where(kept_forms.c.id == kept.id, kept_forms.c.sent_at.is_not(None))

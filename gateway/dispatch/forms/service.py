@@ -1,4 +1,4 @@
-"""Keeping forms, finding them again, and letting each be sent once."""
+"""Saves forms, finds them, and allows each to be sent once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from gateway.throttle.limits import address_bucket
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`token` is where the form is found again; `browser` is for the cookie of a browser that has none yet."""
+    """`token` identifies the form; `browser` is the value of a new cookie, None if the browser has one."""
 
     token: Secret[str]
     browser: Secret[str] | None
 
 
 class KeptForms:
-    """The forms of one store. `owners` are normalised identifiers."""
+    """The saved forms of a store. `owners` are identifiers."""
 
     def __init__(
         self, store: Store, actions: Actions, sealer: Sealer, lifetimes: Lifetimes, owners: frozenset[str]
@@ -40,10 +40,10 @@ class KeptForms:
         self._lifetimes = lifetimes
         self._owners = owners
 
-    async def whose(self, inbound: Inbound, session: Session | None, now: int) -> str | None:
-        """Return the account that sent this: of the session, or of one that has just ended by idling.
+    async def find_sender(self, inbound: Inbound, session: Session | None, now: int) -> str | None:
+        """Return the account that sent the form: the session's, or that of a session that idled out recently.
 
-        The cookie of an older one may have come into other hands by now.
+        The cookie of an older session may have been stolen since.
         """
         if session is not None:
             return session.account
@@ -68,7 +68,7 @@ class KeptForms:
             return Receipt(token, browser)
 
     async def keep_foreign(self, form: Form, inbound: Inbound, now: int) -> Receipt | None:
-        """Keep a form that another site sent, for whoever signs in in this browser. None if too many wait."""
+        """Save a form of another site, for whoever signs in with this browser. None if there are too many."""
         key, browser = browser_of(inbound)
         async with self._store.transaction(announce=False) as tx:
             source = address_bucket(inbound.address)
@@ -80,7 +80,7 @@ class KeptForms:
             return await rows.find(tx, self._sealer, token, account_id, inbound.form_key, now)
 
     async def consume(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> bool:
-        """Return whether the form may be sent now; it never may again."""
+        """Consume the form. Returns whether it may be sent, which is the case once."""
         async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
             account = await account_rows.find(action.tx, session.account)
             if account is None or not await rows.consume(action.tx, kept.id, now):
@@ -89,7 +89,7 @@ class KeptForms:
             return True
 
     async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
-        """A form that was consumed did not go out after all: its sender can send it still."""
+        """Make a consumed form available again, because it could not be sent."""
         async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
             account = await account_rows.find(action.tx, session.account)
             if await rows.give_back(action.tx, self._sealer, kept) and account is not None:
@@ -97,9 +97,9 @@ class KeptForms:
 
 
 def browser_of(inbound: Inbound) -> tuple[bytes, Secret[str] | None]:
-    """Return the key of the browser that a form is kept for, and the value of its cookie if it gets one now.
+    """Return the key of the browser that the form is saved for, and the value of a new cookie if it has none yet.
 
-    The cookie of the session is not enough: a copy of it in other hands could leave a form for its owner to send.
+    The session cookie is not enough: with a stolen copy, an attacker could leave a form for its owner to send.
     """
     if inbound.form_key is not None:
         return inbound.form_key, None
