@@ -1,1 +1,1 @@
-"""The composition root: makes every object and gives each what it uses."""
+"""The composition root: makes every object once, and runs a worker."""

@@ -1,11 +1,11 @@
-"""A backup: a folder with the store as it was at one moment, the settings, and a manifest that names all of it.
+"""A backup: a folder with a consistent copy of the store, the settings, and a manifest.
 
-Secrets are never in it. The manifest names those that are needed to use it, and holds the public names of the keys
-that sealed what is in the store, so that a wrong secret is noticed before anything is replaced.
+It contains no secrets. The manifest lists those that are needed, and the public names of the keys that encrypt the
+store's secrets, so that a wrong secret is detected before anything is replaced.
 
-A restore can bring back what was undone since: sessions that were ended, links that were used. It therefore ends every
-session and every link, and holds back the mails that waited then. What else is older, like roles and used backup
-codes, cannot be known; docs/operations.md says what to look at.
+A restore would bring back sessions that have ended and links that were used since the backup. It therefore ends every
+session and every link, and holds back the mails that were queued. Other outdated rows, such as roles and used backup
+codes, can't be detected; docs/operations.md says what to check.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ CHUNK = 1_048_576
 
 
 class Unusable(Exception):
-    """The folder holds no backup that can be used; the message says why."""
+    """The folder contains no usable backup. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`files` are SHA-256 sums by name; `secrets` and `environment` are names of what is needed and not here."""
+    """`files` are SHA-256 sums by name; `secrets` and `environment` are names of what is needed but not here."""
 
     format: int
     version: str
@@ -69,7 +69,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is to be known of a store before it is copied: its schema, and the names of the keys in use, in hex."""
+    """Facts about a store, read before it is copied: its schema version, and the names (hex) of the keys in use."""
 
     schema: str
     keys: list[str]
@@ -85,7 +85,7 @@ async def look(tx: Transaction) -> Facts:
 def make(
     settings: Settings, config: Path, folder: Path, facts: Facts, environ: Mapping[str, str], now: int
 ) -> Manifest:
-    """Make a backup in the new folder `folder`; its manifest is written last. Raises StoreUnavailable, OSError."""
+    """Make a backup in the new folder `folder`, writing its manifest last. Raises StoreUnavailable and OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=False)
     location = locate(settings.store.url)
     files = [copy_to(location, folder), *copy_settings(location, config, folder)]
@@ -108,7 +108,7 @@ def make(
 
 
 def copy_settings(location: object, config: Path, folder: Path) -> list[Path]:
-    """Copy the files of settings. A password in the database's address is left out."""
+    """Copy the settings files. A password in the database's URL is removed."""
     copied = []
     for name in (SETTINGS_FILE, ACCESS_FILE):
         if (config / name).exists():
@@ -133,7 +133,7 @@ def needed_secrets(settings: Settings) -> list[str]:
 
 
 def read(folder: Path, settings: Settings) -> Manifest:
-    """Return the manifest of a backup that is whole and can be used with `settings`. Raises Unusable."""
+    """Return the manifest of a complete backup that is usable with `settings`. Raises Unusable."""
     try:
         manifest = Manifest(**json.loads((folder / MANIFEST).read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -151,7 +151,7 @@ def read(folder: Path, settings: Settings) -> Manifest:
 
 
 async def settle(action: Action) -> int:
-    """End what may have been ended since the backup. Returns how many sessions there were."""
+    """End what may have ended since the backup. Returns the number of ended sessions."""
     tx, ended = action.tx, 0
     signed_in = select(sessions.c.account).where(sessions.c.ended_at.is_(None)).distinct()
     for account_id in (await tx.execute(signed_in)).scalars().all():

@@ -1,4 +1,4 @@
-"""What a worker does by the clock beside serving. A chore that fails is logged and tried again at its next turn."""
+"""A worker's background jobs. A job that fails is logged, and runs again at its next time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WATCH_SECONDS = 20.0
 
 
 class Chores:
-    """`end_stale` re-authorises what is open (dispatch.reauthorisation)."""
+    """`end_stale` re-authorises open connections (dispatch.reauthorisation)."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Chores:
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock.utc))
         self._begin(PURGE_SECONDS, self._clean_up)
-        self._begin(HASHES_SECONDS, self._look_at_hashes, at_once=True)
+        self._begin(HASHES_SECONDS, self._update_hash_cost, at_once=True)
         if self._settings.mail.is_on:
             self._begin(MAIL_SECONDS, lambda: self._services.sender.run_once(clock.utc))
 
@@ -67,7 +67,7 @@ class Chores:
         self._email_changes = replace(self._email_changes, owners=access.owners)
 
     async def stop(self) -> None:
-        """End them, and write down what was only noted in memory."""
+        """Cancel the jobs, and write to the store what they had only in memory."""
         for task in self._tasks:
             task.cancel()
         try:
@@ -78,7 +78,7 @@ class Chores:
             return
 
     async def _watch(self) -> None:
-        """Write down what was counted, tell owners of attacks, sign checkpoints."""
+        """Write aggregated audit events, alert owners to attacks, sign checkpoints."""
         await self._services.keeper.settle(self._clock.utc)
         await self._services.attacks.watch(self._clock.utc)
         try:
@@ -87,12 +87,12 @@ class Chores:
             log.error("checkpoint_not_in_its_file", reason=error.strerror)
 
     async def _clean_up(self) -> None:
-        """Delete expired rows, and the part of the audit log that is older than it is kept."""
+        """Delete expired rows, and audit rows past their retention."""
         await self._purge.run(self._clock.utc)
         await self._services.keeper.trim(self._clock.utc)
 
-    async def _look_at_hashes(self) -> None:
-        """Have every comparison of a password cost what the dearest stored hash costs."""
+    async def _update_hash_cost(self) -> None:
+        """Make every password comparison as expensive as that of the most expensive stored hash."""
         async with self._services.store.reading() as tx:
             methods = await account_rows.list_hash_methods(tx)
         await self._services.hasher.expect(methods)
@@ -114,6 +114,6 @@ async def every(seconds: float, chore: Callable[[], Awaitable[object]], *, at_on
 
 
 def flush_seconds_of(settings: Settings) -> float:
-    """Return how often the use of sessions is told to the other workers: well within the shortest idle limit."""
+    """Return how often session use is shared with other workers: several times within the shortest idle limit."""
     shortest = min(settings.sessions.members.idle_seconds, settings.sessions.owners.idle_seconds)
     return min(FLUSH_SECONDS, max(1.0, shortest / 4))

@@ -1,4 +1,4 @@
-"""Why a request would be forwarded or not: by the code that decides, fed with a request made up for it."""
+"""Explains how a request would be handled, by running the real decision on a constructed request."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ def explain(
     now: int,
     fields: Iterable[str] = (),
 ) -> dict[str, str]:
-    """Return the decision, what made it, and the identity that would be sent, as label and text.
+    """Return the decision, its reason, and the identity that would be sent, as label and text.
 
-    The session is as fresh as one can be. `fields` are further lines of the
-    request's head, like `Depth: 0`. Raises Unclear where `method` or `url` is none, and can't be taken for
-    one.
+    The session is assumed to have just begun. `fields` are further lines of the head, such as `Depth: 0`. Raises
+    Unclear for an invalid `method` or `url`.
     """
     method = read_method(method)
     host, target = read_url(url, settings.public_url)
@@ -64,7 +63,7 @@ def explain(
 
 
 class Unclear(ValueError):
-    """What was asked about is no request; says what to write instead."""
+    """The method or URL is invalid. The message says what to write instead."""
 
 
 def read_method(text: str) -> str:
@@ -75,7 +74,7 @@ def read_method(text: str) -> str:
 
 
 def read_url(text: str, public_url: str) -> tuple[str, str]:
-    """Return (host, target) as a browser sends them for a path, or for a whole address."""
+    """Return (host, target) as a browser would send them, for a path or a complete URL."""
     target = quote(text, safe=PRINTABLE, errors="surrogateescape")
     address = ADDRESS.fullmatch(target)
     if address is not None:
@@ -87,7 +86,7 @@ def read_url(text: str, public_url: str) -> tuple[str, str]:
 
 
 def session_of(settings: Settings, account: Account, now: int) -> Session:
-    """Return the session that a sign-in of `account` would open."""
+    """Return the session that this account would have after signing in."""
     is_owner = account.identifier in settings.access.owners
     required = required_factors(is_owner=is_owner, enrolled=account.enrolled)
     return Session(

@@ -1,4 +1,4 @@
-"""Every factor: one line for each, in the order of lists."""
+"""The list of all factors, in display order."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ FACTORS = (
 
 
 def label_all(_: Callable[[str], str]) -> dict[Factor, str]:
-    """Return what each factor is called in lists; `_` translates."""
+    """Return the display names of factors; `_` translates."""
     return {folder.kind.name: folder.kind.label(_) for folder in FACTORS}

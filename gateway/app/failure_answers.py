@@ -1,4 +1,4 @@
-"""How a failure is told: a page to people, JSON to programs."""
+"""Renders failures: HTML for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class FailureAnswers:
     def tell(
         self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
     ) -> tuple[list[bytes], bytes]:
-        """Return field lines and body. `inbound` is None for what could not be read."""
-        is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE, or unknown: nothing that a person sends
+        """Return field lines and body. `inbound` is None if the request could not be parsed."""
+        is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE or unknown: sent by no browser
         lines = [ALLOW, *self._lines] if is_unserved else [*self._lines]
         if inbound.wants_html if inbound else not is_unserved:
             page = self._renderer.failure_page(failure, request_id, session)

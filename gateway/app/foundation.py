@@ -1,4 +1,4 @@
-"""Makes what every noun stands on, each once: the store, addresses, requests, secrets, mails, the page framework."""
+"""Makes the objects that all nouns use, once each: store, URLs, request parsing, secrets, mails, page framework."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ from gateway.web.return_to import DeadEnds
 from gateway.web.routes import Route, Urls, add_pages, find_dead_ends, serve
 from gateway.web.static_files import StaticFiles
 
-Refused = Callable[[Scarce, str, bool], None]  # what was refused, to which client, and whether it has others
+Refused = Callable[[Scarce, str, bool], None]  # with resource, client, and whether the client holds a share
 
 
-def refuse_uncounted(what: Scarce, client: str, is_own: bool) -> None:
-    """Where nothing is counted, as in a shell."""
+def ignore_refusal(what: Scarce, client: str, is_own: bool) -> None:
+    """Ignore a refusal, in commands without metrics."""
 
 
-def count_nothing(factor: Factor, result: Result) -> None:
-    """The same of sign-ins."""
+def ignore_sign_in(factor: Factor, result: Result) -> None:
+    """Ignore a sign-in, in commands without metrics."""
 
 
 class Foundation:
-    """`store` is one that is open already; without it, one is opened when it is asked for, and the caller closes it.
+    """Makes each object when it is first used. Without `store`, one is opened then; the caller closes it.
 
-    `clock` tells all of it the time.
+    `clock` is used by all objects.
     """
 
     def __init__(
         self,
         settings: Settings,
         store: Store | None = None,
-        refused: Refused = refuse_uncounted,
-        count_sign_in: Count = count_nothing,
+        refused: Refused = ignore_refusal,
+        count_sign_in: Count = ignore_sign_in,
         clock: Clock = utc,
     ) -> None:
         self.settings = settings
@@ -71,14 +71,14 @@ class Foundation:
 
     @cached_property
     def store(self) -> Store:
-        """Raises StoreUnavailable if its file can't be made."""
+        """Raises StoreUnavailable if the file can't be created."""
         return self._given_store or Store.open(self.settings.store.url)
 
-    # Where things are.
+    # Addresses.
 
     @cached_property
     def routes(self) -> Mapping[str, Route[Any]]:
-        """The routes that are served, by name."""
+        """The routes in use, by name."""
         return serve(ROUTES, self.settings)
 
     @cached_property
@@ -95,21 +95,22 @@ class Foundation:
 
     @cached_property
     def origins(self) -> frozenset[str]:
-        """The origins of the site: that of public_url, and those of the other hosts."""
+        """The origins of the site: public_url's, and those of the other hosts."""
         public = urlsplit(self.settings.public_url)
         return origins_of(public.scheme, (public.netloc, *self.settings.hosts))
 
     @cached_property
     def steps(self) -> Mapping[Factor, str]:
-        """The path of the page where each factor is proved."""
+        """The path of the page that verifies each factor."""
         return {folder.kind.name: self.url(folder.kind.page) for folder in FACTORS}
 
     # Requests.
 
     def reader(self, on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None) -> Reader:
-        """Return what judges request heads; also those that `explain` makes up.
+        """Return the parser of request heads.
 
-        `on_unreadable` is told of proxies that write no address into X-Forwarded-For (see Reader).
+        `on_unreadable` is called for proxies that write something other than addresses into X-Forwarded-For (see
+        Reader).
         """
         settings = self.settings
         public = urlsplit(settings.public_url)

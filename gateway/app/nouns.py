@@ -1,6 +1,6 @@
-"""Every noun, a line for its pages and one for its rows: read without making an object.
+"""Lists every noun's pages and tables, without making objects.
 
-The table of all routes goes by `PAGES`; what goes through all tables goes by `STORED`, in its order.
+`PAGES` gives the table of routes; `STORED` is what retention, restore and key rotation go through, in order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Deletes expired rows in small batches: which ones, each noun says for itself (store/stored.py).
+"""Deletes expired rows in small batches. Each noun declares which rows expire (store/stored.py).
 
-Rows go in small transactions with a pause between them: on SQLite everybody who writes waits for a transaction to end,
-and a sign-in must not wait for a million old rows. The audit log has its own retention and is not touched here.
+There is a pause after each batch: with SQLite, every writer waits for a transaction to end, and a sign-in must not wait
+for a million old rows. The audit log has its own retention (audit/keeping.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
 from gateway.store.stored import Kept, Longest
 
-BATCH = 500  # rows of a transaction: some milliseconds
+BATCH = 500  # rows per transaction: a few milliseconds
 PAUSE_SECONDS = 0.05
 
 
@@ -43,22 +43,24 @@ class Purge:
         self._settings = settings
 
     async def run(self, now: int) -> dict[str, int]:
-        """Remove everything stale, and return how many rows of each table. Raises StoreUnavailable."""
-        return {table.name: await self._empty(table, stale) for table, stale in stale_rows(self._settings, now)}
+        """Delete all expired rows. Returns their number per table. Raises StoreUnavailable."""
+        return {
+            table.name: await self._delete_expired(table, stale) for table, stale in stale_rows(self._settings, now)
+        }
 
-    async def _empty(self, table: Table, condition: ColumnElement[bool]) -> int:
+    async def _delete_expired(self, table: Table, condition: ColumnElement[bool]) -> int:
         count = 0
         while True:
             async with self._store.transaction(announce=False) as tx:
-                removed = await remove_some(tx, table, condition, BATCH)
-            count += removed
-            if removed < BATCH:
+                deleted = await delete_batch(tx, table, condition, BATCH)
+            count += deleted
+            if deleted < BATCH:
                 return count
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def remove_some(tx: Transaction, table: Table, condition: ColumnElement[bool], most: int) -> int:
-    """Remove up to `most` rows. Returns how many there were."""
+async def delete_batch(tx: Transaction, table: Table, condition: ColumnElement[bool], most: int) -> int:
+    """Delete up to `most` rows. Returns how many were deleted."""
     keys = tuple(table.primary_key.columns)
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
     some = select(*keys).where(condition).limit(most)

@@ -1,7 +1,7 @@
 """Makes every object once, from the settings.
 
-A worker, a shell command and `explain` ask the same `Services` for what they use; what is not asked for is not made.
-The routes of each noun say what its pages are built from (see app/nouns.py).
+Workers, commands and `explain` get their objects from `Services`. Each is made when it is first used. A noun's routes
+declare what its pages need (see app/nouns.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gateway.web.guards import Guards
 
 
 class Services(Foundation):
-    """What nouns do their work with. The caller closes what runs threads: hasher, checker and side work."""
+    """The nouns' services. The caller closes those with threads: hasher, checker and side."""
 
     # Signing in.
 
@@ -103,7 +103,7 @@ class Services(Foundation):
 
     @cached_property
     def checker(self) -> PasswordChecker:
-        """What judges new passwords. Raises NoBreachList if the list has gone meanwhile."""
+        """Checks new passwords. Raises NoBreachList if the breach list is missing."""
         return checker_of(self.settings.passwords, partial(self._refused, Scarce.PASSWORDS))
 
     @cached_property
@@ -183,7 +183,7 @@ class Services(Foundation):
     def reaches(self) -> Reaches:
         return Reaches(self.store, self.settings.access.owners, self.lifetimes)
 
-    # The log, and what is watched.
+    # The audit log, and attacks.
 
     @cached_property
     def keeper(self) -> Keeper:
