@@ -27,7 +27,7 @@ MILLI = 1_000
 
 
 class Ended:
-    """Why a worker had to be replaced; each reason is a place in the board's head."""
+    """Why a worker was replaced; each reason is an index in the board's head."""
 
     DIED = 0
     HUNG = 1
@@ -35,7 +35,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The combined `numbers` of all workers, added up as their families say; `workers` is the number alive."""
+    """The combined numbers of all workers; `workers` is the number alive."""
 
     numbers: list[int]
     workers: int

@@ -14,7 +14,7 @@ import time
 from gateway.observe.families import NANO
 from gateway.observe.tally import Tally
 
-LOOK_SECONDS = 0.01
+SAMPLE_SECONDS = 0.01
 SPAN_SECONDS = 60.0  # the gauge shows the worst sample of the current period and of the one before
 
 
@@ -29,20 +29,20 @@ class LoopLag:
     def start(self) -> None:
         self._due = time.monotonic()
         self._used = time.thread_time()
-        self._look()
+        self._sample()
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         now, used = time.monotonic(), time.thread_time()
         late = max(0.0, now - self._due)
         self._tally.observe(late, "loop_lag_seconds")
         self._tally.observe(min(late, used - self._used), "loop_held_seconds")
         self._show_largest(late, now)
-        self._due, self._used = now + LOOK_SECONDS, used
-        self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+        self._due, self._used = now + SAMPLE_SECONDS, used
+        self._timer = asyncio.get_running_loop().call_later(SAMPLE_SECONDS, self._sample)
 
     def _show_largest(self, late: float, now: float) -> None:
         if now >= self._span_ends:

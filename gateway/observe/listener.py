@@ -1,7 +1,7 @@
 """The operators' listener: /alive, /ready, /metrics.
 
-It has a socket of its own, on loopback, and shares nothing with the public one: no public path leads here. The worker
-that accepts the connection answers for all of them.
+It has its own socket, on loopback, so that no public path leads here. The worker that accepts a connection answers for
+all workers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The worker's heartbeat: twice a second it records on the board what is open; event loop lag is sampled all the time.
+"""The worker's heartbeat: writes metrics to the board twice a second, and samples event loop lag.
 
-A worker whose loop is blocked sends no heartbeat. The supervisor notices that, ends it and starts another.
+A worker with a blocked event loop has no heartbeat, so the supervisor kills and replaces it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BEAT_SECONDS = 0.5
 
 
 class Pulse:
-    """Sends the heartbeat. `measure` writes the current gauges to the tally."""
+    """Writes the heartbeat. `measure` writes the current gauges to the tally."""
 
     def __init__(self, tally: Tally, measure: Callable[[Tally], None]) -> None:
         self._tally = tally

@@ -1,4 +1,4 @@
-"""Counts requests as they end. This is the hot path: additions to a list, and nothing that blocks."""
+"""Counts requests when they end. This is the hot path: it only adds to a list, and never blocks."""
 
 from __future__ import annotations
 
