@@ -18,7 +18,7 @@ from gateway.store.version import UNSETTLED, VERSION_TABLE
 
 SQLITE_FILE = "store.db"
 POSTGRESQL_FILE = "store.dump"
-LOOK_SECONDS = 1.0
+LOCK_SECONDS = 1.0
 ENDINGS = ("-wal", "-shm", "-journal", ".generation")
 DROP_MARK = f"DROP TABLE IF EXISTS {UNSETTLED}"
 SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"
@@ -85,7 +85,7 @@ def copy_sqlite(location: SQLite, to: Path) -> Path:
     """Copy in one step of SQLite's backup API: in WAL mode it reads one snapshot, and writers continue."""
     with broken_store():
         os.close(open_private(to))
-        source = sqlite3.connect(location.read_only_uri, uri=True, timeout=LOOK_SECONDS)
+        source = sqlite3.connect(location.read_only_uri, uri=True, timeout=LOCK_SECONDS)
         target = sqlite3.connect(to)
         try:
             source.backup(target)
@@ -148,7 +148,7 @@ def refuse_if_in_use(location: SQLite) -> None:
 
 def leave_wal(location: SQLite) -> str:
     """Make the store a single file, without a journal beside it; return the journal mode it has afterwards."""
-    connection = sqlite3.connect(location.path, timeout=LOOK_SECONDS)
+    connection = sqlite3.connect(location.path, timeout=LOCK_SECONDS)
     try:
         return str(connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0])
     except sqlite3.OperationalError as error:

@@ -83,8 +83,8 @@ totp = Table(
     "totp",
     metadata,
     Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
-    Column("secret", LargeBinary),  # sealed; none while it is only demanded
-    Column("demanded_at", BigInteger),  # an admin reset it: it has to be set up again at the next sign-in
+    Column("secret", LargeBinary),  # sealed; NULL while enrolment is only demanded
+    Column("demanded_at", BigInteger),  # reset by an admin: must be set up again at the next sign-in
     Column("confirmed_at", BigInteger),
     Column("used_at", BigInteger),
     Column("last_step", BigInteger, nullable=False),
@@ -139,7 +139,7 @@ email_changes = Table(
     Column("new", String(254), nullable=False),
     Column("asked_by", String(200), nullable=False),  # the name of an administrator; "" for the person themselves
     Column("asked_at", BigInteger, nullable=False, index=True),
-    Column("due_at", BigInteger, nullable=False),  # until then the old address has to agree
+    Column("due_at", BigInteger, nullable=False),  # the deadline for the old address to agree
     Column("old_agreed_at", BigInteger),
     Column("new_agreed_at", BigInteger),
     Column("done_at", BigInteger),
@@ -151,7 +151,7 @@ streaks = Table(
     metadata,
     Column("account", String(40), ForeignKey("accounts.id"), primary_key=True),
     Column("factor", String(16), primary_key=True),
-    Column("origin", String(64), primary_key=True),  # a known device, or "" for everywhere else
+    Column("origin", String(64), primary_key=True),  # a known device, or "" for all others
     Column("failures", Integer, nullable=False),
     Column("wait_until", BigInteger, nullable=False),
 )
@@ -168,7 +168,7 @@ limits = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", RowNumber, primary_key=True, autoincrement=False),  # its number in the chain: there are no gaps
+    Column("id", RowNumber, primary_key=True, autoincrement=False),  # the number in the hash chain, without gaps
     Column("at", BigInteger, nullable=False),
     Column("event", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
@@ -176,15 +176,15 @@ audit = Table(
     Column("account", String(40)),
     Column("session", String(40)),
     Column("request_id", String(64), nullable=False),
-    Column("details", Text, nullable=False),  # facts that tell nothing about a person
-    # What is personal is chained through a commitment. Once it is erased, it is "" and its salt is gone.
+    Column("details", Text, nullable=False),  # details that are not personal
+    # Personal columns enter the chain through a commitment. Erasure empties them and deletes the salt.
     Column("identifier", String(254), nullable=False),
     Column("address", String(45), nullable=False),
     Column("user_agent", String(512), nullable=False),
-    Column("personal", Text, nullable=False),  # the other details
+    Column("personal", Text, nullable=False),  # personal details
     Column("who_salt", LargeBinary(16)),
     Column("who_commitment", LargeBinary(32), nullable=False),
-    Column("actor", String(254), nullable=False),  # who did it, where that is somebody else
+    Column("actor", String(254), nullable=False),  # the person who acted, if not the account itself
     Column("actor_salt", LargeBinary(16)),
     Column("actor_commitment", LargeBinary(32), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),

@@ -43,7 +43,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A table's declaration. `stale` matches rows past their retention; `restored` ends what was open in a backup."""
+    """A table's declaration. `stale` matches expired rows; `restored` ends what was open when the backup was made."""
 
     table: Table
     stale: Callable[[Longest, int], ColumnElement[bool]] | Kept
@@ -51,7 +51,7 @@ class Stored:
     sealed: Sealed | None = None
 
 
-# A role, a password, a used code: changes since the backup are unknown.
+# Roles, passwords and used codes: changes since the backup can't be detected.
 AS_IT_WAS = Kept("docs/operations.md says what to look at after a restore")
 
 

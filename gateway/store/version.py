@@ -11,7 +11,7 @@ from gateway.store.engine import Transaction
 STEPS = Path(__file__).parent / "migrations" / "versions"
 VERSION_TABLE = "alembic_version"
 UNSETTLED = "alembic_version_unsettled"
-"""The name of that table while a restored copy may hold sessions that were ended since: nothing serves from it."""
+"""Replaces VERSION_TABLE while a restored copy may contain sessions that have ended since; nothing serves from it."""
 NEWEST = max(path.name.partition("_")[0] for path in STEPS.glob("[0-9]*.py"))
 
 
