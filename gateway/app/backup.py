@@ -151,7 +151,7 @@ def read(folder: Path, settings: Settings) -> Manifest:
 
 
 async def settle(action: Action) -> int:
-    """End what may have ended since the backup. Returns the number of ended sessions."""
+    """End sessions and links, which may have ended since the backup. Returns the number of sessions."""
     tx, ended = action.tx, 0
     signed_in = select(sessions.c.account).where(sessions.c.ended_at.is_(None)).distinct()
     for account_id in (await tx.execute(signed_in)).scalars().all():

@@ -67,7 +67,7 @@ class Chores:
         self._email_changes = replace(self._email_changes, owners=access.owners)
 
     async def stop(self) -> None:
-        """Cancel the jobs, and write to the store what they had only in memory."""
+        """Cancel the jobs, and write their in-memory state to the store."""
         for task in self._tasks:
             task.cancel()
         try:

@@ -41,11 +41,11 @@ Refused = Callable[[Scarce, str, bool], None]  # with resource, client, and whet
 
 
 def ignore_refusal(what: Scarce, client: str, is_own: bool) -> None:
-    """Ignore a refusal, in commands without metrics."""
+    """Ignore a refusal; commands have no metrics."""
 
 
 def ignore_sign_in(factor: Factor, result: Result) -> None:
-    """Ignore a sign-in, in commands without metrics."""
+    """Ignore a sign-in; commands have no metrics."""
 
 
 class Foundation:

@@ -126,7 +126,7 @@ class ClientRequest:
                 self._connection.decide()
 
     def has_enough(self) -> bool:
-        """Whether the body, or the part of it to buffer, has arrived.
+        """Whether the body has arrived, or as much of it as is buffered.
 
         If not, the caller must return: `Edge.handle` is called again later, or the request has been refused.
         """
@@ -311,7 +311,7 @@ class ClientRequest:
     def has_moved(self) -> bool:
         """Whether the client sent a part of a body or tunnel, or received a part of a response, since the last call.
 
-        Data received from a stream does not count, because it needs no active person.
+        Receiving a stream does not count, because it continues while the person is away.
         """
         has_moved, self._has_sent = self._has_sent, False
         exchange = self.exchange

@@ -32,7 +32,7 @@ class IncomingBody:
 
     @property
     def has_enough(self) -> bool:
-        """Whether the part to buffer is complete."""
+        """Whether enough of the body is buffered."""
         return self.is_whole or len(self.gathered) >= GATHER_BYTES
 
     def take(self, received: bytes) -> tuple[bytes, bytes]:

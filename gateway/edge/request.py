@@ -283,7 +283,7 @@ class Reader:
 
 
 class _Judge:
-    """A parser object without callbacks, since only acceptance matters."""
+    """Callbacks of llhttp: none, since only acceptance matters."""
 
 
 _JUDGE = _Judge()

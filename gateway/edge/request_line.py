@@ -36,7 +36,7 @@ class RequestLine(NamedTuple):
 
 
 def read_request_line(line: bytes, max_target_bytes: int, carriers: Container[bytes] = ()) -> RequestLine | Failure:
-    """Parse the line. `carriers` are the paths whose query contains another target, and may be longer."""
+    """Parse the line. `carriers` are the paths whose query has another target in it, and so may be longer."""
     parts = line.split(b" ")
     if len(parts) != 3:
         return Failure.BAD_REQUEST

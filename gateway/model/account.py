@@ -79,7 +79,7 @@ class Unacceptable(ValueError):
 
 
 def normalise_identifier(text: str) -> str:
-    """Return the canonical spelling of an email, which is stored, compared and rate limited.
+    """Return the canonical spelling of an email, under which it is stored, compared and rate-limited.
 
     Surrounding white space and final dots are removed. The local part is in NFKC and lower case; ß and ς stay, because
     `weiß@` and `weiss@` can be two people. The domain is in its ASCII form (IDNA 2008 with the non-transitional mapping
@@ -150,7 +150,7 @@ def check_name(text: str) -> str:
 
 
 def check_tenant(text: str) -> str:
-    """Return a tenant's slug. Raises Unacceptable unless it has 1 to 63 characters of a-z, 0-9, and hyphens inside."""
+    """Return a tenant's slug. Raises Unacceptable unless it is 1 to 63 of a-z, 0-9 and, inside, hyphens."""
     slug = text.strip()
     if not (0 < len(slug) <= 63 and slug.isascii() and slug.replace("-", "a").isalnum() and slug == slug.lower()):
         raise Unacceptable(Sentence("Use 1 to 63 lowercase letters, numbers and hyphens, e.g. acme-hr."))

@@ -66,5 +66,5 @@ def has_outlived(started_at: int, seen_at: int, lifetime: Lifetime, now: int) ->
 
 
 def has_idled_lately(started_at: int, seen_at: int, lifetime: Lifetime, now: int, within: int) -> bool:
-    """Whether the session expired by being idle, and less than `within` seconds ago."""
+    """Whether the session idled out less than `within` seconds ago."""
     return started_at + lifetime.absolute > now and seen_at + lifetime.idle > now - within

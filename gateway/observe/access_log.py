@@ -26,7 +26,7 @@ HIDDEN = "…"
 
 
 class AccessLog:
-    """Writes the log to `descriptor`. Below the paths `secret_below` (each ends in a slash) everything is secret."""
+    """Writes the log to `descriptor`. Everything below the paths `secret_below` is secret; each ends in a slash."""
 
     def __init__(self, descriptor: int, deadlines: Deadlines, secret_below: tuple[str, ...] = ()) -> None:
         self._descriptor = descriptor

@@ -25,7 +25,7 @@ UNNAMED = "\x00"  # a segment that no path contains, and so no entry names
 
 
 class Need(Enum):
-    """What it takes to open one of the gateway's own pages."""
+    """Who may open one of the gateway's own pages."""
 
     NOBODY = "open to everyone"
     SESSION = "signed in"
@@ -58,8 +58,8 @@ class Rule:
     """Conditions for `path` and everything below it (whole segments). All that are given must hold.
 
     `require`: a factor that must have been proved. `fresh`: that factor, or else the password, must have been proved
-    within so many seconds. `cross_site_post`: a form sent by another site is saved until its recipient has signed in
-    and seen it.
+    within the last `fresh` seconds. `cross_site_post`: a form sent by another site is saved until its recipient has
+    signed in and seen it.
     """
 
     path: str
@@ -192,7 +192,7 @@ def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: 
 
 
 def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision | None:
-    """Return why a resource that the request affects besides its target is not allowed, or None.
+    """Authorise the resources that the request affects besides its target. Returns None if all are allowed.
 
     Each is decided as if it had been requested with the same method. A refusal takes precedence over step-up, which
     would only lead to that refusal. Methods that only read do not count as opening our pages: the upstream answers with
@@ -230,7 +230,7 @@ def resources_in(reach: tuple[Resource, ...], rules: Rules) -> Iterator[tuple[by
 
 
 def entries_of(rules: Rules) -> Iterator[str]:
-    """Yield the path of each entry: below it, the decision may be a different one."""
+    """Yield the path of each entry. The decision can differ below each."""
     for entries in (rules.public, rules.machine, rules.rules, rules.pages, rules.page_parents):
         yield from entries
 
@@ -238,8 +238,8 @@ def entries_of(rules: Rules) -> Iterator[str]:
 def complete(session: Session | None) -> Session | None:
     """Return the session if it has proved every factor that its account now requires, else None.
 
-    A session that began with a password is treated as anonymous, once its account becomes an owner or enrols TOTP
-    elsewhere, until the missing factor is proved.
+    If the account becomes an owner, or enrols TOTP elsewhere, the session is treated as anonymous until the missing
+    factor is proved.
     """
     return None if session is None or session.missing is not None else session
 

@@ -1,4 +1,4 @@
-"""Listening sockets: opened, kept during a reload, inherited from systemd, closed."""
+"""Listening sockets: opening them, keeping them during a reload, inheriting them from systemd."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ class Supervisor:
     def _kill_hung(self) -> None:
         """Kill workers without a recent heartbeat; they are replaced like any that exits.
 
-        If the supervisor itself was late, the whole machine was suspended or overloaded: the check is postponed.
+        The check is skipped if the supervisor itself was late: the machine was then suspended or overloaded.
         """
         now, checked_at = time.monotonic(), self._checked_at
         self._checked_at = now
@@ -291,7 +291,7 @@ class Supervisor:
         return 0
 
     def _stop(self, signum: int) -> None:
-        """Stop all workers. Those still running a little after the time to drain are killed."""
+        """Stop all workers, and kill those that are still running after the time to drain."""
         self._leave(list(self._workers.values()), signum)
         until = time.monotonic() + self._fleet.settings.listen.drain_seconds + 5
         while self._workers and time.monotonic() < until:

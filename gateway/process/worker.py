@@ -1,4 +1,4 @@
-"""The work of the processes: reading and checking settings, preparing the store, serving.
+"""Entry points of the processes: load and check the settings, prepare the store, serve.
 
 `serve` runs the last two in child processes.
 """

@@ -57,7 +57,7 @@ class Owner(Protocol):
 
     @property
     def learn(self) -> Learn | None:
-        """Is told of each answer that sets cookies."""
+        """Called with the request and the lines of each response that sets cookies."""
 
     def keep(self, connection: UpstreamConnection, exchange: Exchange) -> None:
         """Return a reusable connection to the pool, and release the slot of its exchange."""

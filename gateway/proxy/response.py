@@ -218,7 +218,7 @@ def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Ans
 
 
 class _Judge:
-    """A parser object without callbacks, since only acceptance matters."""
+    """Callbacks of llhttp: none, since only acceptance matters."""
 
 
 _JUDGE = _Judge()

@@ -1,7 +1,7 @@
 """Reads both files, the environment and the secrets. The environment overrides the files.
 
-All mistakes are collected, each with its file and key (or variable), the reason, and a correction. No message contains
-a secret.
+All mistakes are collected, each with its file and key (or variable), the reason, and how to correct it. No message
+contains a secret.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def setting_at(place: Place) -> tuple[str, ...]:
 def check_combinations(
     settings: Settings, wrong: list[str], extra_checks: Callable[[Settings], Iterable[Said]]
 ) -> list[Said]:
-    """Return mistakes across several keys, except those that involve a setting already known to be `wrong`."""
+    """Return contradictions between keys, except those that involve a setting already known to be `wrong`."""
 
     def is_wrong(key: str) -> bool:
         return any(is_within(key, setting) for setting in wrong)

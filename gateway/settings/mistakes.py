@@ -51,7 +51,7 @@ class BadSettings(Exception):
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Place, str]]:
-    """Yield place and reason of each of pydantic's errors."""
+    """Yield the place of each pydantic error, and its reason in plain words."""
     for detail in error.errors(include_input=False, include_url=False):
         yield detail["loc"], reason_of(model, detail["type"], detail["msg"], detail["loc"])
 

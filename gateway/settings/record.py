@@ -53,7 +53,7 @@ IDENTITY_NAMES = {
 
 
 def add_default_names(given: Any) -> Any:
-    """Add the defaults of the names that are not given."""
+    """Add the default names where none is given."""
     return {**IDENTITY_NAMES, **given} if isinstance(given, dict) else given
 
 
@@ -93,7 +93,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Section(BaseModel):
-    """A table of gateway.toml. Checks here see one key each; `settings.together` has those across keys.
+    """A table of gateway.toml. Its checks see one key each; `settings.together` compares keys.
 
     Every key of Settings and its sections has a default, so that wrong keys can be left out and the rest validated.
     """

@@ -21,7 +21,7 @@ def check_mail_password(settings: Settings) -> Iterator[Said]:
 
 
 def check_together(settings: Settings) -> Iterator[Said]:
-    """Yield mistakes across the keys of a section."""
+    """Yield contradictions between the keys of a section."""
     for who in ("members", "owners"):
         lifespan = getattr(settings.sessions, who)
         if lifespan.idle_seconds > lifespan.absolute_seconds:

@@ -94,7 +94,7 @@ def without_password(dsn: str) -> tuple[str, str]:
 
 
 def identity_of(path: Path) -> tuple[int, int]:
-    """Return what distinguishes this file from a later one of the same name. Raises OSError if it does not exist."""
+    """Return device and inode, which change if the file is replaced. Raises OSError if it does not exist."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
 

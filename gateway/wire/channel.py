@@ -1,4 +1,4 @@
-"""The base of client and upstream connections: flow control, and the count of unsent bytes."""
+"""The base class of client and upstream connections: flow control, and the count of unsent bytes."""
 
 from __future__ import annotations
 

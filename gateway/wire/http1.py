@@ -87,7 +87,7 @@ def leave_out(lines: list[bytes], names: frozenset[bytes]) -> list[bytes]:
 
 
 def chunk(payload: bytes) -> bytes:
-    """Frame `payload` as one chunk. Empty payloads give no chunk, since it would end the body."""
+    """Frame `payload` as one chunk. An empty payload gives no chunk, because that would end the body."""
     return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else NO_BODY
 
 

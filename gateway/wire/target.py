@@ -1,4 +1,4 @@
-"""Parses the path of a request target, in every way in which a server might interpret it.
+"""Parses the path of a request target in every way in which a server might.
 
 A plain path has one reading. `/a//b`, `/a;x/b` and `/a%2fb` have two: lenient servers merge slashes, remove parameters
 and decode separators, literal ones do not. An escape inside an escape (`/a%252fb`, a file named `C%2523.pdf`) adds the
@@ -7,8 +7,8 @@ off the query: they see `/admin%3fx` as `/admin`. Policy must allow every readin
 
 Refused are targets that no legitimate client sends and that more readings could not cover: dot segments, backslashes,
 control characters, a third layer of escapes, and a path that begins with two slashes. A server that parses the target
-as a URL reference finds a host there (network-path reference, RFC 3986 §4.2), and sees `//x/admin` as `/admin`. The
-same class of vulnerability as CVE-2025-54576, CVE-2026-33494 and CVE-2026-40575.
+as a URL reference finds a host there (network-path reference, RFC 3986 §4.2), and sees `//x/admin` as `/admin`.
+CVE-2025-54576, CVE-2026-33494 and CVE-2026-40575 are of this class.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def original_of(form: Form, inbound: Inbound, reader: Reader) -> Inbound | None:
     """Return the saved form as the request that this browser would send now.
 
     Another site's form keeps that site's Origin, Referer and Sec-Fetch-Site, so that the application does not take it
-    for its own; the button is on one of our pages.
+    for its own: the button is on one of our pages.
     """
     original = reader.read(f"POST {form.target} HTTP/1.1\r\nHost: {inbound.host}".encode("ascii"), "")
     if isinstance(original, Failure):

@@ -1,4 +1,4 @@
-"""The pages that save a form, and show it with a button. The dispatcher sends it."""
+"""The pages that save a form and show it. The dispatcher forwards it when its button is pressed."""
 
 from __future__ import annotations
 

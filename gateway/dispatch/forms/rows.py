@@ -68,7 +68,7 @@ async def keep(tx: Transaction, sealer: Sealer, account: str, browser_key: bytes
 async def keep_foreign(
     tx: Transaction, sealer: Sealer, source: str, browser_key: bytes, form: Form, now: int
 ) -> Secret[str] | None:
-    """Save another site's form, for whoever signs in with this browser. Returns None if there are too many.
+    """Save another site's form, for the next person to sign in here. Returns None if there are too many.
 
     `source` is the client's address or network. Anyone can send such forms, so there is a limit per source and in all.
     """

@@ -68,7 +68,7 @@ class KeptForms:
             return Receipt(token, browser)
 
     async def keep_foreign(self, form: Form, inbound: Inbound, now: int) -> Receipt | None:
-        """Save a form of another site, for whoever signs in with this browser. None if there are too many."""
+        """Save another site's form, for the next person to sign in here. Returns None if there are too many."""
         key, browser = browser_of(inbound)
         async with self._store.transaction(announce=False) as tx:
             source = address_bucket(inbound.address)
@@ -80,7 +80,7 @@ class KeptForms:
             return await rows.find(tx, self._sealer, token, account_id, inbound.form_key, now)
 
     async def consume(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> bool:
-        """Consume the form. Returns whether it may be sent, which is the case once."""
+        """Consume the form. Returns True once: the caller may then send it."""
         async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
             account = await account_rows.find(action.tx, session.account)
             if account is None or not await rows.consume(action.tx, kept.id, now):
