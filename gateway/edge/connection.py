@@ -10,10 +10,10 @@ ConnectionState says what is awaited, and which deadline applies:
     CLOSING   the client, which reads the rest of the response; further input is discarded
 
     event                   HEAD                 IDLE                 BUSY                      CLOSING
-    bytes                   -> BUSY if complete  -> HEAD, or BUSY     to the request, buffered  discarded
+    bytes                   -> BUSY if complete  -> HEAD, or BUSY     to request, or buffered   discarded
     the head is invalid     refused -> CLOSING   refused -> CLOSING   -                         -
     the request is over     -                    -                    -> IDLE, or CLOSING       -
-    client half-closes      closed               closed               closed after the response closed
+    client half-closes      closed               closed               closed after response     closed
     drain                   one more second      one more second      -> CLOSING if a tunnel    -
     deadline                408 -> CLOSING       -> CLOSING           see edge.client_request   aborted
 

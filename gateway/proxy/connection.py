@@ -70,7 +70,7 @@ class Owner(Protocol):
 
 
 class UpstreamConnection(Channel):
-    """A connection to the upstream. See the module's docstring."""
+    """A connection to the upstream, which carries one exchange at a time."""
 
     __slots__ = (
         "_body",

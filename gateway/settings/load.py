@@ -204,7 +204,7 @@ def check_combinations(
 
 
 def locate_problem(key: str, reason: str, file: str, variables: Mapping[str, str]) -> Problem:
-    """Attribute a mistake to the variable that set the key, or else to the file. Without a key, it is the machine's."""
+    """Attribute a mistake to the variable that set the key, or else to the file. One without a key is the machine's."""
     if not key:
         return Problem("here", "", reason)
     for name, variable in variables.items():

@@ -24,7 +24,7 @@ HINTS = frozenset(
 )
 # Written by the gateway itself, besides the hop-by-hop fields. Only alternative spellings are looked up here.
 FRAMING = frozenset((b"content-length",))
-# Added by proxies that use forward-auth, in their own words, and therefore not forged by clients.
+# Set by forward-auth proxies themselves, which replace what clients send.
 SAID_BY_PROXIES = frozenset(
     (
         b"x-forwarded-proto",
