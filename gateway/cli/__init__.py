@@ -5,6 +5,7 @@ Commands import their dependencies when they run, so that `--help` is quick and 
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 
@@ -48,9 +49,8 @@ program.command()(backups.restore)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
-    command = typer.main.get_command(program)
     try:
-        code = command.main(list(arguments), prog_name="otium-gateway", standalone_mode=False)
+        code = command_line().main(list(arguments), prog_name="otium-gateway", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
@@ -61,6 +61,12 @@ def run(arguments: Sequence[str]) -> int:
         if message is None:
             raise
         return complain(message)
+
+
+@functools.cache
+def command_line() -> typer.core.TyperGroup:
+    """Return all commands as they are parsed. Made once by a process: it takes longer than most commands."""
+    return typer.main.get_group(program)
 
 
 def message_for_operators(error: Exception) -> str | None:

@@ -3,7 +3,7 @@
 Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
 that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
 is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports.
-Two things are made ready that every command would make anew: ua-parser's lists, and the code of the templates.
+What every command would make anew is ready: ua-parser's lists, the templates' code, and the command line's parser.
 
 Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
 and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
@@ -186,6 +186,7 @@ def finish(channels: Mapping[int, socket.socket]) -> None:
 def load_everything() -> None:
     """Import what any command may need. A package of programs of its own, the demo, is not among it."""
     import gateway.observe.logs  # first: it hides a module from structlog
+    from gateway.cli import command_line
     from gateway.web.templates import compile_all
     from gateway.web.user_agents import load_lists
 
@@ -196,6 +197,7 @@ def load_everything() -> None:
         importlib.import_module(name)
     compile_all()
     load_lists()
+    command_line()
     gc.collect()
     gc.freeze()
 
