@@ -65,10 +65,9 @@ def postgres_server() -> Iterator[postgres.Server]:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: postgres.Server) -> str:
-    """Return the name of a database that is only ever copied."""
+def postgres_copies(postgres_server: postgres.Server) -> postgres.Copies:
     migrate(postgres_server.create("migrated"))
-    return "migrated"
+    return postgres.Copies(postgres_server, "migrated")
 
 
 @pytest.fixture(scope="session")
@@ -87,11 +86,11 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: postgres.Server, migrated_postgres: str) -> Iterator[str]:
+def postgres_url(postgres_server: postgres.Server, postgres_copies: postgres.Copies) -> Iterator[str]:
     """Return the URL of a migrated, empty PostgreSQL store."""
-    name = f"store_{next(numbers)}"
-    yield postgres_server.create(name, template=migrated_postgres)
-    postgres_server.drop(name)
+    name = postgres_copies.take()
+    yield postgres_server.url_of(name)
+    postgres_copies.give_back(name)
 
 
 @pytest.fixture(params=ENGINES)
