@@ -243,7 +243,7 @@ def test_a_tunnel_that_once_was_too_fast_for_the_upstream_lives_on(
         while talk.read_more():
             if talk.buffer.endswith(b"?"):
                 talk.send(b"!")
-            talk.buffer = b""
+            talk.buffer.clear()
 
     upstream.scripts["/public/ws"] = echo
     with impatient.connect(timeout=10) as connection:

@@ -32,8 +32,7 @@ def accept(talk: Talk, request: Recorded) -> None:
     talk.send(b"hello")
     while True:
         if talk.buffer:
-            talk.send(talk.buffer)
-            talk.buffer = b""
+            talk.send(talk.take(len(talk.buffer)))
         if not talk.read_more():
             return talk.close()
 

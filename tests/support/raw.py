@@ -51,7 +51,7 @@ class Connection:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.sock = trusting().wrap_socket(self.sock, server_hostname=server_name)
-        self.buffer = b""
+        self.buffer = bytearray()  # bytes would be copied by each block of an answer
 
     def __enter__(self) -> Connection:
         return self
@@ -76,12 +76,9 @@ class Connection:
         while mark not in self.buffer:
             more = self.receive()
             if not more:
-                found, self.buffer = self.buffer, b""
-                return found
+                return self._take(len(self.buffer))
             self.buffer += more
-        end = self.buffer.index(mark) + len(mark)
-        found, self.buffer = self.buffer[:end], self.buffer[end:]
-        return found
+        return self._take(self.buffer.index(mark) + len(mark))
 
     def read_exactly(self, size: int) -> bytes:
         while len(self.buffer) < size:
@@ -89,13 +86,16 @@ class Connection:
             if not more:
                 break
             self.buffer += more
-        found, self.buffer = self.buffer[:size], self.buffer[size:]
-        return found
+        return self._take(size)
 
     def read_to_end(self) -> bytes:
-        found, self.buffer = self.buffer, b""
         while more := self.receive():
-            found += more
+            self.buffer += more
+        return self._take(len(self.buffer))
+
+    def _take(self, size: int) -> bytes:
+        found = bytes(self.buffer[:size])
+        del self.buffer[:size]
         return found
 
     def response(self, method: str = "GET") -> Response | None:
@@ -136,7 +136,7 @@ class Connection:
 
     def is_closed(self) -> bool:
         """Whether the other side ends the connection now (waits for it)."""
-        return self.buffer == b"" and self.receive() == b""
+        return not self.buffer and self.receive() == b""
 
 
 @functools.cache

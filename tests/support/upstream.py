@@ -35,7 +35,7 @@ class Talk:
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.sock = sock
         self.number = number
-        self.buffer = b""
+        self.buffer = bytearray()
         self.ends = False
 
     def send(self, content: bytes) -> None:
@@ -53,21 +53,25 @@ class Talk:
         while b"\r\n\r\n" not in self.buffer:
             if not self.read_more():
                 return None
-        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-        request = Recorded(head + b"\r\n", connection=self.number)
+        request = Recorded(self.take(self.buffer.index(b"\r\n\r\n") + 4)[:-2], connection=self.number)
         lengths = request.all("content-length")
         if request.all("transfer-encoding"):
             while b"0\r\n\r\n" not in self.buffer:
                 if not self.read_more():
                     return request
-            request.body, self.buffer = self.buffer, b""
+            request.body = self.take(len(self.buffer))
         elif lengths:
             size = int(lengths[0])
             while len(self.buffer) < size:
                 if not self.read_more():
                     break
-            request.body, self.buffer = self.buffer[:size], self.buffer[size:]
+            request.body = self.take(size)
         return request
+
+    def take(self, size: int) -> bytes:
+        found = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return found
 
     def close(self) -> None:
         self.ends = True
