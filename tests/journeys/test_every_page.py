@@ -18,13 +18,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys.conftest import OWNERS, Site
-from tests.journeys.test_factors import age, enrolled, owner, visitor
-from tests.support.gateway import PASSWORD, PEOPLE
+from tests.journeys.test_factors import age
+from tests.support.gateway import PEOPLE
 from tests.support.mail import links_in
-from tests.support.person import Person
-from tests.support.visitor import Visitor
+from tests.support.owner import enrol_owner, mailed_link
+from tests.support.person import Person, code_of
+from tests.threats.test_kept_forms import press, sign_in_again, sign_in_and_idle
+from tests.threats.test_people import upload
 
-pytestmark = pytest.mark.timeout(400)  # the first test brings the whole cast onto the stage
+ROWS = (
+    b"email,name,department,role\np1@acme.example,P,Sales,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
+)
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder for pictures of all pages, for somebody who looks at them
 
 
@@ -193,28 +197,45 @@ class Cast:
 
 @pytest.fixture(scope="module")
 def cast(site: Site, browser: Browser) -> Iterator[Cast]:
-    contexts: dict[str, BrowserContext] = {}
+    people, links = gather(site)
+    tabs = {who: tab_of(browser, site, person) for who, person in people.items()}
+    links["form of another site"] = form_from_elsewhere(tabs["member"].context, site)
+    yield Cast(site, tabs, links)
+    for page in tabs.values():
+        page.context.close()
+
+
+def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
+    """Bring everybody to where they look at pages, by HTTP alone; return them, and the links that they were sent."""
+    gateway, mailbox = site.gateway, site.mailbox
+    people: dict[str, Person] = {}
     links: dict[str, str] = {}
 
-    def enter(who: str, email: str) -> Visitor:
-        contexts[who] = browser.new_context(ignore_https_errors=True)
-        return visitor(site, contexts[who], email)
+    def enter(who: str, email: str = "") -> Person:
+        people[who] = Person(gateway, email)
+        return people[who]
 
-    contexts["nobody"] = browser.new_context(ignore_https_errors=True)
+    form = enter("form", "crowd13@acme.example")
+    sign_in_and_idle(form)
+    links["form"] = str(press(form).get("location"))
+    assert "We saved your form" in sign_in_again(form, links["form"]).body.decode()
+
     enter("member", PEOPLE["employee"][0]).give_password()
-    enter("admin", PEOPLE["admin"][0]).give_password()
+    admin = enter("admin", PEOPLE["admin"][0])
+    admin.give_password()
 
     phone = enter("phone", "crowd10@acme.example")
-    phone.give_password("/me/security/totp")
-    phone.set_up()
-    account = "(SELECT id FROM accounts WHERE identifier = 'crowd10@acme.example')"
+    phone.give_password()
+    phone.enrol()
     enter("between", phone.email).give_password()
+    account = "(SELECT id FROM accounts WHERE identifier = 'crowd10@acme.example')"
     age(
         site,
         f"DELETE FROM backup_codes WHERE account = {account} AND id NOT IN (SELECT id FROM backup_codes WHERE account = {account} LIMIT 2)",
     )
-    drifting = enter("drifting", "crowd11@acme.example")
-    enrolled(site, contexts["drifting"], drifting.email)
+    drifting = Person(gateway, "crowd11@acme.example")
+    drifting.give_password()
+    drifting.enrol()
     age(
         site,
         "UPDATE totp SET drift = -3 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
@@ -222,95 +243,73 @@ def cast(site: Site, browser: Browser) -> Iterator[Cast]:
     )
     enter("drifting", drifting.email).give_password()
 
-    chief = enter("owner", OWNERS[6])
-    chief.key = owner(site, contexts["owner"], chief.email).key
-    links["used"] = chief.link(1)
-    waiting = enter("waiting", chief.email)
-    waiting.key = chief.key
+    people["owner"], key, _ = enrol_owner(gateway, mailbox, OWNERS[6])
+    links["used"] = mailed_link(mailbox, OWNERS[6])
+    waiting = enter("waiting", OWNERS[6])
     waiting.give_password()
-    waiting.give_code()
-    links["superseded"] = waiting.link(2)
-    waiting.press("Send a new link")
-    links["good"] = waiting.link(3)
+    waiting.submit("/login/totp", code=code_of(gateway, waiting.email, key))
+    links["superseded"] = mailed_link(mailbox, waiting.email, 2)
+    waiting.send("/login/link", {"resend": "1"})
+    links["good"] = mailed_link(mailbox, waiting.email, 3)
 
     late = enter("late", OWNERS[7])
     late.give_password()
-    links["expired"] = late.link(1)
+    links["expired"] = mailed_link(mailbox, late.email)
     age(
         site,
         "UPDATE magic_links SET created_at = created_at - 601 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
         late.email,
     )
-    gone = enter("gone", OWNERS[8])
+    gone = Person(gateway, OWNERS[8])
     gone.give_password()
-    links["over"] = gone.link(1)
-    gone.press("Use a different account")
-    gone.has_heading("Sign in")
+    links["over"] = mailed_link(mailbox, gone.email)
+    gone.submit("/login")
     first = enter("first", OWNERS[9])
     first.give_password()
-    first.page.goto(first.link(1))
-    first.press("Yes, sign in")
-    first.has_heading("Set up an authenticator app")
+    shown = first.send(mailed_link(mailbox, first.email), {}, follow=True)
+    assert "Set up an authenticator app" in shown.body.decode()
 
-    lock(enter("locked", "crowd14@acme.example"))
-    told = site.mailbox.wait_for("crowd10@acme.example", "New sign-in")
+    lock(Person(gateway, "crowd14@acme.example"))
+    told = mailbox.wait_for(phone.email, "New sign-in")
     links["device"] = next(link for link in links_in(told) if "/devices/revoke/" in link)
-    someone, protected = account_id(site, "crowd10@acme.example"), account_id(site, OWNERS[0])
+    someone = account_id(site, phone.email)
     links["person"] = f"/admin/accounts/member?account={someone}"
     links["person of the owner"] = f"/ops/accounts/member?account={someone}"
-    links["protected"] = f"/admin/accounts/member?account={protected}"
-    links["myself"] = f"/admin/accounts/member?account={account_id(site, PEOPLE['admin'][0])}"
+    links["protected"] = f"/admin/accounts/member?account={account_id(site, OWNERS[0])}"
+    links["myself"] = f"/admin/accounts/member?account={account_id(site, admin.email)}"
     links["reset"] = f"/admin/accounts/reset-2fa?account={someone}"
     links["sign out"] = f"/admin/accounts/sign-out?account={someone}"
-    invite(contexts["admin"], site, "ivo@acme.example")
-    links["invitation"] = links_in(site.mailbox.wait_for("ivo@acme.example", "invited you"))[0]
+    admin.send("/admin/accounts/invite", {"name": "Ivo Sand", "email": "ivo@acme.example", "role": "employee"})
+    links["invitation"] = links_in(mailbox.wait_for("ivo@acme.example", "invited you"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
     change_emails(site, links)
-    links["signup"] = sign_up(contexts["nobody"], site, "nora@acme.example")
-    links["preview"] = upload(contexts["admin"], site)
-    form = enter("form", "crowd13@acme.example")
-    form.give_password("/timesheets")
-    site.gateway.stop()  # a worker that saw the session in use would know better than the store
-    age(
-        site,
-        "UPDATE sessions SET seen_at = seen_at - 604860 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
-        form.email,
+    nobody = enter("nobody")
+    nobody.send(
+        "/signup", {"name": "Nora Field", "email": "nora@acme.example", "password": "seven green kettles on a raft"}
     )
-    site.gateway.start()
-    form.press("Send")
-    form.page.get_by_label("Email").fill(form.email)
-    form.page.get_by_label("Password").fill(PASSWORD)
-    form.press("Sign in")
-    form.has_heading("We saved your form")
-    links["form"] = form.page.url
-    links["form of another site"] = form_from_elsewhere(contexts["member"], site)
-    yield Cast(site, {who: context.new_page() for who, context in contexts.items()}, links)
-    for context in contexts.values():
-        context.close()
+    links["signup"] = links_in(mailbox.wait_for("nora@acme.example"))[0]
+    links["preview"] = upload(admin, "/admin/accounts/import", ROWS)
+    assert links["preview"].startswith("/admin/accounts/import?id=")
+    return people, links
 
 
-def lock(person: Visitor) -> None:
+def tab_of(browser: Browser, site: Site, person: Person) -> Page:
+    """Open a profile with somebody's cookies."""
+    context = browser.new_context(ignore_https_errors=True)
+    for name, value in person.cookies.items():
+        context.add_cookies([{"name": name, "value": value, "url": site.url, "secure": True, "sameSite": "Lax"}])
+    return context.new_page()
+
+
+def lock(person: Person) -> None:
     """Type wrong passwords until that is not taken any more: the owner sees it."""
     for _ in range(6):
-        person.open("/login")
-        person.page.get_by_label("Email").fill(person.email)
-        person.page.get_by_label("Password").fill("wrong")
-        person.press("Sign in")
+        person.give_password(password="wrong")
 
 
 def account_id(site: Site, email: str) -> str:
     with sqlite3.connect(site.gateway.store_url.removeprefix("sqlite:///")) as connection:
         return str(connection.execute("SELECT id FROM accounts WHERE identifier = ?", (email,)).fetchone()[0])
-
-
-def invite(context: BrowserContext, site: Site, email: str) -> None:
-    page = context.new_page()
-    page.goto(f"{site.url}/admin/accounts/invite")
-    page.get_by_label("Name").fill("Ivo Sand")
-    page.get_by_label("Email").fill(email)
-    page.get_by_role("button", name="Send invitation").click()
-    expect(page.get_by_role("status")).to_be_visible()
-    page.close()
 
 
 def change_emails(site: Site, links: dict[str, str]) -> None:
@@ -331,18 +330,6 @@ def change_emails(site: Site, links: dict[str, str]) -> None:
     links["undo email"] = links_in(site.mailbox.wait_for("crowd15@acme.example", "was changed"))[0]
 
 
-def sign_up(context: BrowserContext, site: Site, email: str) -> str:
-    page = context.new_page()
-    page.goto(f"{site.url}/signup")
-    page.get_by_label("Full name").fill("Nora Field")
-    page.get_by_label("Work email").fill(email)
-    page.get_by_label("New password").fill("seven green kettles on a raft")
-    page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("heading")).to_have_text("Check your email")
-    page.close()
-    return links_in(site.mailbox.wait_for(email))[0]
-
-
 def form_from_elsewhere(context: BrowserContext, site: Site) -> str:
     """Press the button on a page of another site, and return where that leads."""
     page = context.new_page()
@@ -354,18 +341,6 @@ def form_from_elsewhere(context: BrowserContext, site: Site) -> str:
     page.goto("https://pay.example/")
     page.get_by_role("button", name="Back to the shop").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Another website sent this form")
-    where = page.url
-    page.close()
-    return where
-
-
-def upload(context: BrowserContext, site: Site) -> str:
-    page = context.new_page()
-    page.goto(f"{site.url}/admin/accounts/import")
-    rows = "email,name,department,role\np1@acme.example,P,Sales,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
-    page.get_by_label("CSV file").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": rows.encode()})
-    page.get_by_role("button", name="Review import").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Review your import")
     where = page.url
     page.close()
     return where

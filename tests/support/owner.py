@@ -19,9 +19,9 @@ def mailed_link(mailbox: Mailbox, recipient: str, count: int = 1) -> str:
     return path_of(links_in(mailbox.wait_for(recipient, LINK_MAIL, count))[0])
 
 
-def enrol_owner(own: Gateway, mailbox: Mailbox, **where: str) -> tuple[Person, str, list[str]]:
+def enrol_owner(own: Gateway, mailbox: Mailbox, who: str = "owner", **where: str) -> tuple[Person, str, list[str]]:
     """Return a signed-in owner, the TOTP key and the backup codes."""
-    owner = Person(own, "owner", **where)
+    owner = Person(own, who, **where)
     waiting = owner.give_password("/platform")
     assert "Check your email" in waiting.body.decode()
     link = mailed_link(mailbox, owner.email)
