@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 NAMED = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?)`")
 ELSEWHERE = ("bench/", "config/", "docs/", "systemd/", "templates/", "tests/", "gateway/", "bin/")
 

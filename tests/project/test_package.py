@@ -18,7 +18,7 @@ from tests.support.gateway import Gateway
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 LOCKS = ("requirements.lock", "requirements-demo.lock", "requirements-dev.lock")
 SIZE_TOLERANCE = 0.15  # of the size that docs/operations.md states
 

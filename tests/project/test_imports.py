@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent / "gateway"
+ROOT = Path(__file__).parent.parent.parent / "gateway"
 
 # Each may import from those before it, and from nothing else of ours. The contract of factors and what they share comes
 # before the sign-in that goes through it; each factor's own folder comes after, and is a package of its own.

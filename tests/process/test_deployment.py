@@ -21,7 +21,7 @@ from tests.support.raw import exchange, get
 from tests.support.servers import certificate
 from tests.support.upstream import RecordingUpstream
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_service_is_confined(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gateway.observe.families import PLACES
 from gateway.observe.figures import Figures
 from gateway.observe.tally import Tally
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parent.parent.parent / "config"
 ALERTS = CONFIG / "prometheus-alerts.yml"
 DASHBOARD = CONFIG / "grafana-dashboard.json"
 METRIC = re.compile(r"otium_gateway_[a-z_]+")
