@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 
@@ -22,8 +23,7 @@ NO_LEASE = Lease()
 LONG = 2  # ticks: what is longer ago than this is as good as this
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """`read` is the revision in its snapshot, None before it began; `is_refused` if it found no row to renew."""
 
     is_join: bool
@@ -34,8 +34,7 @@ class Statement:
     is_committed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """That of the node since it last joined. Others, of joins whose answer was lost, only make revokers wait."""
 
     applied: int
@@ -43,8 +42,7 @@ class Row:
     is_lapsed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Revoker:
+class Revoker(NamedTuple):
     """`mark` is the row to be marked as lapsed."""
 
     confirmation: Confirmation | None = None
@@ -52,8 +50,7 @@ class Revoker:
     mark: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """All times are relative to now, so they are at most 0, but for the end of the lease.
 
     `removed` is the revision of the watched right's removal, 0 before. `knows` says whether the node has the right in
@@ -162,49 +159,49 @@ def pass_time(world: World) -> World:
     for name in ("statement", "lost"):
         statement: Statement | None = getattr(world, name)
         if statement is not None:
-            changes[name] = replace(statement, sent_at=earlier(statement.sent_at))
+            changes[name] = statement._replace(sent_at=earlier(statement.sent_at))
     for name in ("other", "revoker"):
         revoker: Revoker = getattr(world, name)
         confirmation = revoker.confirmation
         if confirmation is not None:
             first_at = NONE if confirmation.first_at == NONE else earlier(confirmation.first_at)
             confirmation = replace(confirmation, since=earlier(confirmation.since), first_at=first_at)
-            changes[name] = replace(revoker, confirmation=confirmation)
-    return replace(world, **changes)
+            changes[name] = revoker._replace(confirmation=confirmation)
+    return world._replace(**changes)
 
 
 def node_steps(world: World, protocol: Protocol) -> Iterator[World]:
     sent = world.statement
     has_joined = world.has_joined or protocol.has_joined()
     if sent is None:
-        yield replace(world, statement=Statement(not has_joined, 0, world.lease.applied))
+        yield world._replace(statement=Statement(not has_joined, 0, world.lease.applied))
     else:
         lost = sent if protocol.has_losses and not sent.is_join and not sent.is_committed else world.lost
-        abandoned = replace(world, statement=None, lost=lost)
+        abandoned = world._replace(statement=None, lost=lost)
         yield abandoned  # its answer was lost, or comes too late
-        yield replace(abandoned, lease=NO_LEASE, has_joined=False, knows=False, asked=None)  # killed
+        yield abandoned._replace(lease=NO_LEASE, has_joined=False, knows=False, asked=None)  # killed
         if sent.is_committed:
-            yield receive(replace(world, statement=None), sent, protocol)
+            yield receive(world._replace(statement=None), sent, protocol)
     if world.asked is None:
         if has_joined and not world.knows and protocol.asks_late:
-            yield replace(world, asked=(world.lease.applied, world.removed == 0))
+            yield world._replace(asked=(world.lease.applied, world.removed == 0))
         elif has_joined and not world.knows and not world.removed:
-            yield replace(world, knows=True)
+            yield world._replace(knows=True)
     else:
         under, holds = world.asked
-        yield replace(world, asked=None, knows=world.knows or (holds and protocol.may_fill(under, world.lease)))
+        yield world._replace(asked=None, knows=world.knows or (holds and protocol.may_fill(under, world.lease)))
 
 
 def receive(world: World, answer: Statement, protocol: Protocol) -> World:
     assert answer.read is not None
     if answer.is_join:
-        return replace(world, has_joined=True, knows=False, lease=Lease(answer.read), asked=None)
+        return world._replace(has_joined=True, knows=False, lease=Lease(answer.read), asked=None)
     if answer.is_refused:
-        return replace(world, has_joined=False, knows=False, lease=world.lease.end(), asked=None)
+        return world._replace(has_joined=False, knows=False, lease=world.lease.end(), asked=None)
     lease = world.lease.renew(protocol.sent_at(answer), answer.read, TERMS)
     if not lease.is_held(0):
         lease = lease.end()
-    return replace(world, lease=lease, knows=world.knows and not 0 < world.removed <= lease.applied)
+    return world._replace(lease=lease, knows=world.knows and not 0 < world.removed <= lease.applied)
 
 
 def database_steps(world: World, protocol: Protocol) -> Iterator[World]:
@@ -216,17 +213,17 @@ def database_steps(world: World, protocol: Protocol) -> Iterator[World]:
         if statement.read is None:
             if not is_locked(world):
                 is_refused = not statement.is_join and not protocol.may_renew(world.row)
-                yield replace(world, **{name: replace(statement, read=world.revision, is_refused=is_refused)})
+                yield world._replace(**{name: statement._replace(read=world.revision, is_refused=is_refused)})
             continue
-        ended = replace(statement, is_committed=True) if name == "statement" else None
+        ended = statement._replace(is_committed=True) if name == "statement" else None
         if statement.is_join:  # another row, that nothing sent before knows of
-            yield replace(world, row=Row(statement.read, 0), statement=ended, lost=None)
+            yield world._replace(row=Row(statement.read, 0), statement=ended, lost=None)
         elif statement.is_refused or world.row is None:
-            yield replace(world, **{name: ended})
+            yield world._replace(**{name: ended})
         else:
             applied = max(world.row.applied, statement.applied)
-            row = replace(world.row, applied=applied, renewals=world.row.renewals + 1)
-            yield replace(world, row=row, **{name: ended})
+            row = world.row._replace(applied=applied, renewals=world.row.renewals + 1)
+            yield world._replace(row=row, **{name: ended})
 
 
 def is_locked(world: World) -> bool:
@@ -241,22 +238,22 @@ def revoker_steps(world: World, protocol: Protocol, name: str) -> Iterator[World
     if revoker.confirmation is None:
         removed = world.revision + 1 if name == "revoker" else world.removed
         committed = Revoker(Confirmation(world.revision + 1, 0))
-        yield replace(world, revision=world.revision + 1, removed=removed, **{name: committed})
+        yield world._replace(revision=world.revision + 1, removed=removed, **{name: committed})
     elif revoker.mark is not None:
         if not is_locked(world) and world.row is not None:
             is_marked = protocol.may_mark(world.row, revoker.mark)
-            row = replace(world.row, is_lapsed=world.row.is_lapsed or is_marked)
-            yield replace(world, row=row, **{name: replace(revoker, mark=None)})
+            row = world.row._replace(is_lapsed=world.row.is_lapsed or is_marked)
+            yield world._replace(row=row, **{name: revoker._replace(mark=None)})
     elif not revoker.is_confirmed:
         if revoker.confirmation.is_over(0, TERMS):  # though the database can't be read
-            yield replace(world, **{name: replace(revoker, is_confirmed=True)})
+            yield world._replace(**{name: revoker._replace(is_confirmed=True)})
         row = world.row
         rows = [] if row is None or row.is_lapsed else [Node("one", row.applied, row.renewals)]
         confirmation, outcome = protocol.look(revoker.confirmation, rows)
-        revoker = replace(revoker, confirmation=confirmation)
+        revoker = revoker._replace(confirmation=confirmation)
         if isinstance(outcome, Done):
-            revoker = replace(revoker, is_confirmed=True, mark=next(iter(outcome.lapsed), None))
-        yield replace(world, **{name: revoker})
+            revoker = revoker._replace(is_confirmed=True, mark=next(iter(outcome.lapsed), None))
+        yield world._replace(**{name: revoker})
 
 
 def canonical(world: World) -> World:
@@ -265,8 +262,8 @@ def canonical(world: World) -> World:
     for revoker in (world.other, world.revoker):
         counts |= {node.renewals for node in remembered(revoker)}
     rank = {count: place for place, count in enumerate(sorted(counts))}
-    row = world.row and replace(world.row, renewals=rank[world.row.renewals])
-    return replace(world, row=row, other=ranked(world.other, rank), revoker=ranked(world.revoker, rank))
+    row = world.row and world.row._replace(renewals=rank[world.row.renewals])
+    return world._replace(row=row, other=ranked(world.other, rank), revoker=ranked(world.revoker, rank))
 
 
 def remembered(revoker: Revoker) -> list[Node]:
@@ -285,7 +282,7 @@ def ranked(revoker: Revoker, rank: dict[int, int]) -> Revoker:
     if revoker.confirmation is None or not revoker.confirmation.first:
         return revoker
     first = tuple(replace(node, renewals=rank[node.renewals]) for node in revoker.confirmation.first)
-    return replace(revoker, confirmation=replace(revoker.confirmation, first=first))
+    return revoker._replace(confirmation=replace(revoker.confirmation, first=first))
 
 
 def explore(protocol: Protocol) -> tuple[int, World | None]:
