@@ -21,7 +21,7 @@ from gateway.model.sentence import Sentence
 from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
 
 MAILS = "mail/"
-_COMPILED: dict[str, CodeType] = {}
+_COMPILED: dict[tuple[bool, str], CodeType] = {}  # by whether the environment is that of the mails
 
 
 class CompiledLoader(jinja2.FileSystemLoader):
@@ -30,17 +30,19 @@ class CompiledLoader(jinja2.FileSystemLoader):
     def load(
         self, environment: jinja2.Environment, name: str, globals: MutableMapping[str, Any] | None = None
     ) -> jinja2.Template:
-        code = _COMPILED.get(name)
+        key = (environment.autoescape is not True, name)
+        code = _COMPILED.get(key)
         if code is None:
             source, path, _ = self.get_source(environment, name)
-            code = _COMPILED[name] = environment.compile(source, name, path)
+            code = _COMPILED[key] = environment.compile(source, name, path)
         return environment.template_class.from_code(environment, code, globals or {})
 
 
 def page_environment(language: str) -> jinja2.Environment:
     """Return the environment of the pages. The filter `translated` is for sentences that a page is given.
 
-    `_()` is for those written in a template, and treats them as markup.
+    `_()` is for those written in a template, and treats them as markup. A filter with the context is never computed
+    while a template is compiled, when the language would be that of the first environment.
     """
     environment = _environment(language, (TEMPLATES, FACTORS), autoescape=True, trim_blocks=True)
     translations = translations_for(language)
@@ -48,7 +50,7 @@ def page_environment(language: str) -> jinja2.Environment:
         moment=write_moment,
         stamp=write_stamp,
         stamp_text=stamp_text,
-        translated=lambda sentence: translate(sentence, translations),
+        translated=jinja2.pass_context(lambda context, sentence: translate(sentence, translations)),
     )
     return environment
 
@@ -100,13 +102,11 @@ def stamp_text(at: int) -> str:
 
 
 def _environment(language: str, folders: tuple[Path, ...], **options: Any) -> jinja2.Environment:
-    """Without the optimiser: it would keep what a filter makes of a constant, in the first environment's language."""
     environment = jinja2.Environment(  # noqa: S701 - the options say what is escaped
         loader=CompiledLoader(folders),
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         lstrip_blocks=True,
-        optimized=False,
         **options,
     )
     environment.install_gettext_translations(translations_for(language), newstyle=True)  # type: ignore[attr-defined]

@@ -49,8 +49,8 @@ class Deadlines:
     def _tick(self) -> None:
         self.now = self._loop.time()
         self.utc = self._clock()
+        self._timer = self._loop.call_later(TICK, self._tick)  # first: what fails below must not stop the clock
         late = [waiting for waiting in self._watched if waiting.deadline <= self.now]
         for waiting in late:
             waiting.deadline = NEVER
             waiting.expire()
-        self._timer = self._loop.call_later(TICK, self._tick)
