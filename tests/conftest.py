@@ -49,6 +49,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let files that take long begin first, so that at the end no process runs one while the others have nothing."""
     places = [Path(__file__).parent / name for name in LONG]
+    assert all(place.exists() for place in places), "LONG names a file or folder that is not there"
 
     def rank(item: pytest.Item) -> int:
         return next((at for at, place in enumerate(places) if item.path.is_relative_to(place)), len(places))

@@ -21,20 +21,24 @@ from gateway.model.sentence import Sentence
 from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
 
 MAILS = "mail/"
-_COMPILED: dict[tuple[bool, str], CodeType] = {}  # by whether the environment is that of the mails
+_PAGE_CODE: dict[str, CodeType] = {}
+_MAIL_CODE: dict[str, CodeType] = {}
 
 
 class CompiledLoader(jinja2.FileSystemLoader):
-    """Loads templates as Jinja's own loader does, but compiles each once per process, for all environments."""
+    """Loads templates as Jinja's own loader does, but compiles each once. Environments of a kind share `code`."""
+
+    def __init__(self, folders: tuple[Path, ...], code: dict[str, CodeType]) -> None:
+        super().__init__(folders)
+        self._code = code
 
     def load(
         self, environment: jinja2.Environment, name: str, globals: MutableMapping[str, Any] | None = None
     ) -> jinja2.Template:
-        key = (environment.autoescape is not True, name)
-        code = _COMPILED.get(key)
+        code = self._code.get(name)
         if code is None:
             source, path, _ = self.get_source(environment, name)
-            code = _COMPILED[key] = environment.compile(source, name, path)
+            code = self._code[name] = environment.compile(source, name, path)
         return environment.template_class.from_code(environment, code, globals or {})
 
 
@@ -44,7 +48,8 @@ def page_environment(language: str) -> jinja2.Environment:
     `_()` is for those written in a template, and treats them as markup. A filter with the context is never computed
     while a template is compiled, when the language would be that of the first environment.
     """
-    environment = _environment(language, (TEMPLATES, FACTORS), autoescape=True, trim_blocks=True)
+    loader = CompiledLoader((TEMPLATES, FACTORS), _PAGE_CODE)
+    environment = _environment(language, loader, autoescape=True, trim_blocks=True)
     translations = translations_for(language)
     environment.filters.update(
         moment=write_moment,
@@ -57,7 +62,8 @@ def page_environment(language: str) -> jinja2.Environment:
 
 def mail_environment(language: str) -> jinja2.Environment:
     """Return the environment of the mails, whose plain text is not escaped and keeps its line breaks."""
-    return _environment(language, (TEMPLATES,), autoescape=jinja2.select_autoescape(("html",)))
+    loader = CompiledLoader((TEMPLATES,), _MAIL_CODE)
+    return _environment(language, loader, autoescape=jinja2.select_autoescape(("html",)))
 
 
 def compile_all() -> None:
@@ -101,9 +107,9 @@ def stamp_text(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
 
 
-def _environment(language: str, folders: tuple[Path, ...], **options: Any) -> jinja2.Environment:
+def _environment(language: str, loader: CompiledLoader, **options: Any) -> jinja2.Environment:
     environment = jinja2.Environment(  # noqa: S701 - the options say what is escaped
-        loader=CompiledLoader(folders),
+        loader=loader,
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         lstrip_blocks=True,
