@@ -1,4 +1,4 @@
-"""Changing an account's email. The same protocol applies whoever requests the change.
+"""Changing an account's email. The same protocol applies to every requester.
 
 Control of the email gives control of the account, so two confirmations are needed. A link proves control of the new
 mailbox, and confirming it needs proof of the account: a session in that browser, or the password if the account has no

@@ -128,7 +128,7 @@ async def list_hash_methods(tx: Transaction) -> list[str]:
 
 
 async def clear_password(tx: Transaction, account_id: str) -> None:
-    """Remove the password: nobody can sign in until a new one is set."""
+    """Remove the password, so that the account can't sign in until a new one is set."""
     await tx.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=None))
 
 

@@ -1,8 +1,8 @@
 """Start-up check: can the configured secrets decrypt the stored ones?
 
-If no stored TOTP secret can be decrypted, nothing serves, because nobody with TOTP could sign in. If only some can't,
-that is a warning: refusing to serve would lock everybody out. Queued mails that can't be decrypted are a warning,
-too.
+If no stored TOTP secret can be decrypted, the gateway does not start, because no account with TOTP could sign in. If
+only some can't, that is a warning: refusing to serve would lock out everyone else. Queued mails that can't be decrypted
+are a warning, too.
 """
 
 from __future__ import annotations

@@ -282,7 +282,7 @@ class Supervisor:
 
     def _finish(self) -> int:
         notify("STOPPING=1")
-        close_all(self._fleet.sockets, but={})  # otherwise the kernel would accept connections that nobody serves
+        close_all(self._fleet.sockets, but={})  # otherwise the kernel would accept connections that no worker serves
         self._stop(signal.SIGTERM)
         for name in self._fleet.sockets:
             if name.startswith("unix:"):

@@ -60,7 +60,7 @@ def check(folder: Path, settings: Settings) -> None:
 
 
 def inspect_store(folder: Path, settings: Settings) -> list[Said]:
-    """Return warnings about the store. Raises StoreUnavailable, and BadSettings if nobody could sign in."""
+    """Return warnings about the store. Raises StoreUnavailable, and BadSettings if no account could sign in."""
     try:
         return asyncio.run(inspect(settings))
     except NotReady as error:

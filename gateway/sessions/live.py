@@ -117,7 +117,7 @@ def open_lookup(
     """Return the lookup for the store at `store_url`; `owners` are normalised identifiers.
 
     `can_ask` tells whether this version has a page for a factor. If a session lacks a factor that only a newer version
-    knows (another machine, during an upgrade), the lookup raises StoreUnavailable, so nobody passes without it.
+    knows (another machine, during an upgrade), the lookup raises StoreUnavailable, so no request passes without it.
     """
     match locate(store_url):
         case SQLite() as location:

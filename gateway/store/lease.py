@@ -1,5 +1,7 @@
 """Leases: how the nodes answer from memory, and a right that was taken away is still refused everywhere. Pure.
 
+Nothing uses this yet: with PostgreSQL, every request asks the database (sessions/live.py).
+
 The store has a revision, a number. A transaction that takes a right away (it ends a session, disables an account,
 changes a role) raises it by one, and commits that together with the change. Each node has a row with the last
 revision it has applied: up to there it has forgotten what changed. A node may answer from memory while it holds a
@@ -10,9 +12,9 @@ lease; a lease is a time on the node's own monotonic clock. Three rules:
     statement.
 2.  A node joins with an empty memory, by a row with a new id, and renews only after that row has committed. If its
     row is marked as lapsed, or gone, a statement renews nothing: the node joins again.
-3.  Whoever takes a right away says "done" once each node that has a row, and is not lapsed, has applied the revision;
-    or `seconds + margin` after its commit, counted on its own monotonic clock. It marks a node as lapsed whose row it
-    saw unchanged for that long, so that the next revocation need not wait for it.
+3.  The process that took a right away says "done" once each node that has a row, and is not lapsed, has applied the
+    revision; or `seconds + margin` after its commit, counted on its own monotonic clock. It marks a node as lapsed
+    whose row it saw unchanged for that long, so that the next revocation need not wait for it.
 
 Claim: after "done" for revision r, no node answers from memory by what it knew before r. Suppose that node n does.
 Its lease comes from a statement S whose snapshot is older than the commit of r, so S was sent before that commit, and
@@ -28,9 +30,10 @@ the rows, read at some time after the commit of r:
     read the row, which was `seconds + margin` before the marking: the lease is over.
 
 What this rests on: clocks of two machines run at the same rate, but for `margin` in `seconds`; a monotonic clock goes
-on while a process is frozen (CLOCK_BOOTTIME, also while the machine sleeps); and a transaction that was confirmed is
-not lost (synchronous replication, where there is a replica). No wall clock is read. Messages may be late, lost, or
-repeated; a node may be frozen or killed between any two steps; a database that is away ends all leases by itself.
+on while a process is frozen (CLOCK_BOOTTIME, also while the machine sleeps); a transaction that was confirmed is not
+lost (synchronous replication, where there is a replica); and a restore deletes the rows of the nodes, so that each
+joins again. No wall clock is read. Messages may be late, lost, or repeated; a node may be frozen or killed between any
+two steps; a database that is away ends all leases by itself.
 
 tests/store/test_lease.py runs these classes in a model of nodes, database and revokers, through every order of steps.
 """

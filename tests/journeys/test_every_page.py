@@ -283,8 +283,8 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["invitation"] = links_in(mailbox.wait_for("ivo@acme.example", "invited you"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
     change_emails(site, links)
-    nobody = enter("nobody")
-    nobody.send(
+    visitor = enter("nobody")
+    visitor.send(
         "/signup", {"name": "Nora Field", "email": "nora@acme.example", "password": "seven green kettles on a raft"}
     )
     links["signup"] = links_in(mailbox.wait_for("nora@acme.example"))[0]
@@ -294,7 +294,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
 
 
 def tab_of(browser: Browser, site: Site, person: Person) -> Page:
-    """Open a profile with somebody's cookies."""
+    """Open a profile with the cookies of a person."""
     context = browser.new_context(ignore_https_errors=True)
     for name, value in person.cookies.items():
         context.add_cookies([{"name": name, "value": value, "url": site.url, "secure": True, "sameSite": "Lax"}])

@@ -65,7 +65,7 @@ class World(NamedTuple):
     knows: bool = False
     asked: tuple[int, bool] | None = None
     statement: Statement | None = None
-    lost: Statement | None = None  # one that nobody waits for, and that may still be carried out
+    lost: Statement | None = None  # its answer was given up, and it may still be carried out
     other: Revoker = Revoker()
     revoker: Revoker = Revoker()
 

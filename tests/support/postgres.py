@@ -113,7 +113,7 @@ class Copies:
         self._numbers = itertools.count(1)
 
     def take(self) -> str:
-        """Return the name of a database that nobody else uses."""
+        """Return the name of a database of one's own."""
         if self._free:
             return self._free.pop()
         name = f"{self._template}_{next(self._numbers)}"

@@ -88,7 +88,7 @@ class Importer:
         self._owners = owners
 
     async def keep(self, admin: Administrator, content: bytes) -> str:
-        """Parse and store a CSV file, and return the import's id. Nobody is invited yet.
+        """Parse and store a CSV file, and return the import's id. No invitations are sent yet.
 
         Raises OverQuota (before parsing) and UnreadableFile.
         """
