@@ -17,23 +17,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401 - before there are workers, so that they share it
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
 
 if TYPE_CHECKING:
-    import asyncpg
+    from gateway.store.postgresql import Limits
 
 Item = TypeVar("Item")
 
 WAL_PAUSE_SECONDS = 0.02
 BUSY_SECONDS = 10.0  # how long a writer waits for a writer of another process
-CONNECT_SECONDS = 5.0
-STATEMENT_SECONDS = 10.0
 POOL_SIZE = 4
+READ_ONLY = "25006"  # SQLSTATE
+POOL_SECONDS = 2.0  # how long a transaction waits for a connection
 
 
 class StoreUnavailable(Exception):
@@ -178,16 +180,44 @@ def turn_to_wal(cursor: sqlite3.Cursor) -> None:
             time.sleep(WAL_PAUSE_SECONDS)
 
 
-def open_postgresql(location: PostgreSQL) -> AsyncEngine:
-    async def connect() -> asyncpg.Connection:
-        import asyncpg  # imported here, so that workers on SQLite don't load it
+def open_postgresql(location: PostgreSQL, limits: Limits | None = None) -> AsyncEngine:
+    """Return an engine with at most POOL_SIZE connections. They have `limits`, or else the usual ones."""
+    from gateway.store import postgresql  # imported here, so that workers on SQLite don't load asyncpg
 
-        return await asyncpg.connect(location.dsn, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS)
-
-    # asyncpg parses the URL itself, so that the session lookup and this engine can't parse it differently.
-    return create_async_engine(
-        "postgresql+asyncpg://", async_creator=connect, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        hide_parameters=True,
     )
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        connection = await_only(postgresql.connect(location, limits or postgresql.USUAL))
+
+        async def opened() -> postgresql.Connection:
+            return connection
+
+        if connection.is_pooled:
+            options |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}  # unnamed
+        return dialect.dbapi.connect(async_creator_fn=opened, **options)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, record: Any, proxy: Any) -> None:
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError("the server has closed the connection")
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave(context: ExceptionContext) -> None:
+        """Never use a connection again whose server was too late, or accepts no writes any more (a former primary)."""
+        error, connection = context.original_exception, context.connection
+        is_lost = isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) == READ_ONLY
+        if is_lost and connection is not None and (driver := connection.connection.driver_connection) is not None:
+            driver.terminate()
+            context.is_disconnect = True
+
+    return engine
 
 
 @contextlib.contextmanager

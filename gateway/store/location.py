@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from gateway.store.dsn import WRITABLE, Dsn, read
+
 SQLITE = "sqlite:///"
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
@@ -61,9 +63,13 @@ class SQLite:
 
 @dataclass(frozen=True, slots=True)
 class PostgreSQL:
-    """A database server. `dsn` is in the form that asyncpg and libpq share."""
+    """A database server, or several of which one is the primary. `dsn` is in the form that asyncpg and libpq share."""
 
     dsn: str
+
+    @property
+    def parts(self) -> Dsn:
+        return read(self.dsn)
 
     @property
     def place(self) -> str:
@@ -80,8 +86,16 @@ def locate(url: str) -> Location:
     if url.startswith(SQLITE) and url != SQLITE:
         return SQLite(Path(url.removeprefix(SQLITE)).absolute())
     if scheme in POSTGRES_SCHEMES and separator:
-        return PostgreSQL(f"postgresql://{rest}")
+        return PostgreSQL(with_primary(f"postgresql://{rest}"))
     raise ValueError("a store is sqlite:///file, sqlite:////absolute/file or postgresql://user@host/database")
+
+
+def with_primary(dsn: str) -> str:
+    """Ask for a server that accepts writes, if several are named and nothing else is asked for. Raises ValueError."""
+    parts = read(dsn)
+    if len(parts.hosts) < 2 or "target_session_attrs" in parts.options:
+        return dsn
+    return f"{dsn}{'&' if parts.options else '?'}{WRITABLE}"
 
 
 def without_password(dsn: str) -> tuple[str, str]:

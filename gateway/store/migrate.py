@@ -60,7 +60,9 @@ def migrate_sqlite(location: SQLite, dry_run: bool, version_table: str) -> list[
 
 
 async def migrate_postgresql(location: PostgreSQL, dry_run: bool, version_table: str) -> list[str]:
-    engine = open_postgresql(location)
+    from gateway.store.postgresql import UNHURRIED
+
+    engine = open_postgresql(location, UNHURRIED)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
