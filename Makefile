@@ -3,7 +3,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql openssl curl rclone cadaver wrk systemd prometheus
+SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk systemd prometheus
 
 .PHONY: run test lint bench bench-fair messages system
 

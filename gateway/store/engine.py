@@ -35,7 +35,7 @@ WAL_PAUSE_SECONDS = 0.02
 BUSY_SECONDS = 10.0  # how long a writer waits for a writer of another process
 POOL_SIZE = 4
 READ_ONLY = "25006"  # SQLSTATE
-POOL_SECONDS = 2.0  # how long a transaction waits for a connection
+OPEN_SECONDS = 2.0  # how long a transaction waits for a connection to PostgreSQL
 
 
 class StoreUnavailable(Exception):
@@ -90,8 +90,7 @@ class Store:
         statements belong inside, because other writers wait. Raises StoreUnavailable.
         """
         with broken_store():
-            tx = Transaction(self._engine)
-            async with self._writers_turn(), tx:
+            async with self._writers_turn(), self._connected() as tx:
                 if self._generation is not None:
                     await tx.exec_driver_sql("BEGIN IMMEDIATE")
                 yield tx
@@ -102,8 +101,7 @@ class Store:
     async def reading(self) -> AsyncIterator[Transaction]:
         """Open a read transaction; on SQLite all its reads see one snapshot. Raises StoreUnavailable."""
         with broken_store():
-            tx = Transaction(self._engine)
-            async with tx:
+            async with self._connected() as tx:
                 if self._generation is not None:
                     await tx.exec_driver_sql("BEGIN")
                 yield tx
@@ -113,6 +111,15 @@ class Store:
         await self._engine.dispose()
         if self._generation is not None:
             self._generation.close()
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Transaction]:
+        """Take a connection from the pool; on PostgreSQL, give up after OPEN_SECONDS."""
+        tx = Transaction(self._engine)
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(OPEN_SECONDS if self._generation is None else None):
+                await stack.enter_async_context(tx)
+            yield tx
 
     @contextlib.asynccontextmanager
     async def _writers_turn(self) -> AsyncIterator[None]:
@@ -188,7 +195,6 @@ def open_postgresql(location: PostgreSQL, limits: Limits | None = None) -> Async
         "postgresql+asyncpg://",
         pool_size=POOL_SIZE,
         max_overflow=0,
-        pool_timeout=POOL_SECONDS,
         hide_parameters=True,
     )
 
@@ -210,12 +216,13 @@ def open_postgresql(location: PostgreSQL, limits: Limits | None = None) -> Async
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def leave(context: ExceptionContext) -> None:
-        """Never use a connection again whose server was too late, or accepts no writes any more (a former primary)."""
+        """Close a connection whose server is too late, and all to one that accepts no writes now: a former primary."""
         error, connection = context.original_exception, context.connection
-        is_lost = isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) == READ_ONLY
-        if is_lost and connection is not None and (driver := connection.connection.driver_connection) is not None:
-            driver.terminate()
-            context.is_disconnect = True
+        is_late, is_former = isinstance(error, TimeoutError), getattr(error, "sqlstate", None) == READ_ONLY
+        if is_late and connection is not None and (driver := connection.connection.driver_connection) is not None:
+            driver.terminate()  # at once: SQLAlchemy would wait for the server's goodbye
+        context.is_disconnect |= is_late or is_former
+        context.invalidate_pool_on_disconnect &= not is_late
 
     return engine
 

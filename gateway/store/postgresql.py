@@ -11,6 +11,7 @@ the process of the session, and a pooler makes its keys up.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from asyncpg.transaction import Transaction
 from gateway.store.location import PostgreSQL
 
 CONNECT_SECONDS = 2.0
+BEGIN_SECONDS = 1.0
 NAME = "otium-gateway"  # in pg_stat_activity, if the URL gives no other
 CACHED_STATEMENTS = 100
 
@@ -71,10 +73,8 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         self.is_pooled = False
         self.limits = USUAL
 
-    def transaction(self, **options: Any) -> Transaction:
-        if not self.is_pooled:
-            return super().transaction(**options)
-        return LimitedTransaction(self, *(options.get(name) for name in ("isolation", "readonly", "deferrable")))
+    def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
+        return LimitedTransaction(self, isolation, readonly, deferrable)
 
     async def limit(self, limits: Limits) -> None:
         """Set the limits and find out whether there is a pooler; one statement does both, so no pooler keeps them."""
@@ -84,9 +84,13 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 class LimitedTransaction(Transaction):  # type: ignore[misc]
+    """It begins soon, or the server is frozen or gone: nothing but that can delay a BEGIN. Raises TimeoutError."""
+
     async def start(self) -> None:
-        await super().start()
-        await self._connection.execute(set_all(self._connection.limits, is_local=True))
+        async with asyncio.timeout(BEGIN_SECONDS):
+            await super().start()
+            if self._connection.is_pooled:
+                await self._connection.execute(set_all(self._connection.limits, is_local=True))
 
 
 async def connect(location: PostgreSQL, limits: Limits = USUAL) -> Connection:
@@ -136,13 +140,20 @@ async def open_first(location: PostgreSQL, limits: Limits, cached: int) -> Conne
                 if attempt.exception() is None:
                     del attempts[attempt]
                     return attempt.result()
-        raise ConnectionError("; ".join(f"{place}: {attempt.exception()}" for attempt, place in attempts.items()))
+        reasons = [f"{place} {reason_of(attempt.exception())}" for attempt, place in attempts.items()]
+        raise ConnectionError("; ".join(reasons))
     finally:
         for attempt in attempts:
             attempt.cancel()
         for left in await asyncio.gather(*attempts, return_exceptions=True):
             if isinstance(left, Connection):
                 left.terminate()
+
+
+def reason_of(error: BaseException | None) -> str:
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "is not the primary"
+    return f"failed ({os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error})"
 
 
 def keep_alive(connection: Connection) -> None:

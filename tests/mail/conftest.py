@@ -12,7 +12,8 @@ from gateway.mail.compose import Composer
 from gateway.mail.outbox import Outbox
 from gateway.mail.smtp import Mailer
 from gateway.model.secret import Secret
-from tests.support.smtp import Authority, SMTPServer, make_authority
+from tests.support.certificates import Authority, make_authority
+from tests.support.smtp import SMTPServer
 
 SENDER = "OtiumWork <no-reply@otium.example>"
 

@@ -12,8 +12,9 @@ from gateway.mail.compose import Composer
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.model.secret import Secret
 from tests.mail.conftest import mailer_to, make_composer
+from tests.support.certificates import Authority
 from tests.support.gateway import free_port
-from tests.support.smtp import Authority, SMTPServer
+from tests.support.smtp import SMTPServer
 
 PASSWORD = "pässword of the mail server"
 

@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the tests: the system's own programs, in a temporary directory, on a Unix socket only."""
+"""A real PostgreSQL for the tests: the system's own programs, in a temporary directory.
+
+It listens on a Unix socket only, or, with a port, on 127.0.0.1 too. It may have TLS, and a replica.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from tests.support.certificates import Authority
+
 T = TypeVar("T")
 
 INSTALLED = Path("/usr/lib/postgresql")
@@ -25,7 +30,7 @@ INSTALL = "PostgreSQL is not installed; the tests need it: apt-get install postg
 USER = "postgres"
 
 # A crash may lose everything here: nothing waits for the disk.
-SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=200")
+SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 DISCONNECT = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()
@@ -44,13 +49,15 @@ SCHEMA = """
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`folder` holds the socket and, in `data`, the database cluster."""
+    """`folder` holds the socket and, in `data`, the database cluster. `port` is 0 for one on a Unix socket only."""
 
     programs: Path
     folder: Path
+    port: int = 0
 
     def url_of(self, database: str) -> str:
-        return f"postgresql://{USER}@/{database}?host={self.folder}"
+        port = f"&port={self.port}" if self.port else ""
+        return f"postgresql://{USER}@/{database}?host={self.folder}{port}"
 
     def create(self, database: str, template: str = "template0") -> str:
         """Make a database, a copy of `template` (to which nobody may be connected), and return its URL."""
@@ -79,12 +86,54 @@ class Server:
             return thread.submit(asyncio.run, connected()).result()
 
     def start(self) -> None:
-        options = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={self.folder}"))
+        place = f"unix_socket_directories={self.folder}"
+        network = (f"listen_addresses={'127.0.0.1' if self.port else ''}", f"port={self.port or 5432}")
+        options = " ".join(f"-c {setting}" for setting in (*SETTINGS, place, *network))
         log = str(self.folder / "log")
         self.run("pg_ctl", "start", "--wait", "--pgdata", str(self.data), "--log", log, "--options", options)
 
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "--wait", "--pgdata", str(self.data), "--mode", "fast")
+
+    def use_tls(self, authority: Authority, rules: str) -> None:
+        """Give the server, which is not running, a certificate; `rules` say who may connect how (pg_hba.conf)."""
+        for source, name in ((authority.certificate, "server.crt"), (authority.key, "server.key")):
+            self.put(name, source.read_text())
+        self.put("root.crt", authority.ca_file.read_text())
+        self.put("pg_hba.conf", rules)
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write("ssl = on\nssl_ca_file = 'root.crt'\n")
+
+    def put(self, name: str, text: str) -> None:
+        file = self.data / name
+        file.write_text(text)
+        file.chmod(0o600)
+        shutil.chown(file, self.data.owner(), self.data.group())
+
+    @contextlib.contextmanager
+    def replica(self, port: int) -> Iterator[Server]:
+        """Start a read-only replica, which follows this server as soon as anything is committed."""
+        with in_a_folder() as folder:
+            replica = Server(self.programs, folder, port)
+            replica.run(
+                "pg_basebackup", "--pgdata", str(replica.data), "--write-recovery-conf", "--checkpoint=fast",
+                "--no-sync", "--dbname", self.url_of("postgres"),
+            )  # fmt: skip
+            with replica.started():
+                yield replica
+
+    def promote(self) -> None:
+        """Make a replica a primary."""
+        self.run("pg_ctl", "promote", "--wait", "--pgdata", str(self.data))
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[None]:
+        self.start()
+        try:
+            yield
+        finally:
+            if (self.data / "postmaster.pid").exists():
+                self.stop()
 
     @property
     def data(self) -> Path:
@@ -151,33 +200,29 @@ async def look(connection: asyncpg.Connection) -> tuple[str, dict[str, list[asyn
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
+def running(port: int = 0, *, authority: Authority | None = None, rules: str = "") -> Iterator[Server]:
     """Start a server, and stop and remove it at the end."""
+    with in_a_folder() as folder:
+        server = Server(find_programs(), folder, port)
+        server.run(
+            "initdb", "--pgdata", str(server.data), "--username", USER, "--auth", "trust", "--no-sync",
+            "--encoding", "UTF8", "--locale", "C",
+        )  # fmt: skip
+        if authority is not None:
+            server.use_tls(authority, rules)
+        with server.started():
+            yield server
+
+
+@contextlib.contextmanager
+def in_a_folder() -> Iterator[Path]:
+    """Make a folder that belongs to the user who may run PostgreSQL."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
     try:
         if os.geteuid() == 0:
             owner = pwd.getpwnam(USER)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        server = Server(find_programs(), folder)
-        server.run(
-            "initdb",
-            "--pgdata",
-            str(server.data),
-            "--username",
-            USER,
-            "--auth",
-            "trust",
-            "--no-sync",
-            "--encoding",
-            "UTF8",
-            "--locale",
-            "C",
-        )
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
