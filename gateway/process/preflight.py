@@ -21,12 +21,13 @@ from urllib.parse import urlsplit
 
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from gateway.process import database_files
 from gateway.settings.load import SECRET_CREDENTIAL, SECRET_VARIABLE
 from gateway.settings.mistakes import Said, key_of
 from gateway.settings.places import TEMPLATES
 from gateway.settings.record import Settings
 from gateway.settings.together import is_local
-from gateway.store.location import SQLite, locate
+from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.readiness import NotReady, check_file
 from gateway.web.routes import Route
 
@@ -50,6 +51,9 @@ def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
     yield from check_public_url(settings)
     if not settings.mail.is_on:
         yield from check_without_mail(settings)
+    location = locate(settings.store.url)
+    if isinstance(location, PostgreSQL):
+        yield from database_files.advice_on(location.parts)
     if settings.audit.checkpoint_file:
         yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / SECRET_CREDENTIAL
@@ -105,12 +109,14 @@ def check_files(settings: Settings) -> Iterator[Said]:
             ssl.create_default_context(cafile=settings.mail.ca_file)
         except (OSError, ssl.SSLError) as error:
             yield "mail.ca_file", f"it holds no certificates that can be read (PEM): {error.strerror or error}"
-    location = locate(settings.store.url)
-    if isinstance(location, SQLite):
-        try:
-            check_file(location)
-        except NotReady as error:
-            yield "store.url", str(error)
+    match locate(settings.store.url):
+        case SQLite() as location:
+            try:
+                check_file(location)
+            except NotReady as error:
+                yield "store.url", str(error)
+        case PostgreSQL() as location:
+            yield from database_files.problems_of(location.parts)
 
 
 def check_checkpoint_file(file: Path) -> Iterator[Said]:

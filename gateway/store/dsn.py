@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+CHARACTERS = "write these characters of a user or password as: @ %40, : %3A, / %2F, ? %3F, # %23, [ %5B, ] %5D, % %25"
 WRITABLE = "target_session_attrs=read-write"
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
@@ -28,16 +29,21 @@ class Dsn:
 
 def read(dsn: str) -> Dsn:
     """Raises ValueError with what to write instead; the message never includes the address, which has a password."""
-    parts = urlsplit(dsn)
+    try:
+        parts = urlsplit(dsn)
+    except ValueError:
+        raise ValueError(f"{CHARACTERS}, and each of several IPv6 addresses with its port, like [::1]:5432") from None
     credentials, _, named = parts.netloc.rpartition("@")
     if parts.fragment or "@" in credentials:
-        raise ValueError("write these characters of a user or password as: @ %40, : %3A, / %2F, ? %3F, # %23, % %25")
+        raise ValueError(CHARACTERS)
     options = read_options(parts.query)
     if named and ("host" in options or "port" in options):
         raise ValueError("write hosts and ports in one place: before the database, or as host= and port=")
     if named:
         return Dsn(tuple(read_host(text) for text in named.split(",")), options)
     hosts = [host for host in options.get("host", "").split(",") if host]
+    if any(":" in host for host in hosts):
+        raise ValueError("write an IPv6 address before the database, like user@[::1]:5432/database")
     ports = [read_port(port) for port in options.get("port", "").split(",")]
     if len(ports) not in (1, len(hosts)):
         raise ValueError("write one port for all hosts, or one for each")
@@ -45,7 +51,10 @@ def read(dsn: str) -> Dsn:
 
 
 def read_options(query: str) -> dict[str, str]:
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    try:
+        options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
+    except ValueError:
+        raise ValueError("after the ? there are name=value, joined by &") from None
     for name, value in options.items():
         if name == "password":
             raise ValueError("write the password before the host, as user:password@host, or in a file (passfile=)")

@@ -86,7 +86,7 @@ def locate(url: str) -> Location:
     if url.startswith(SQLITE) and url != SQLITE:
         return SQLite(Path(url.removeprefix(SQLITE)).absolute())
     if scheme in POSTGRES_SCHEMES and separator:
-        return PostgreSQL(with_primary(f"postgresql://{rest}"))
+        return PostgreSQL(with_primary(f"postgresql://{rest.rstrip('?&')}"))
     raise ValueError("a store is sqlite:///file, sqlite:////absolute/file or postgresql://user@host/database")
 
 

@@ -94,6 +94,25 @@ PROBLEMS = [
 ]
 
 
+def on_postgresql(options: str, host: str = "db") -> Settings:
+    return Settings(store=StoreSettings(url=f"postgresql://u@{host}/d?{options}"))
+
+
+FULL = "sslmode=verify-full"
+PROBLEMS += [
+    (on_postgresql(FULL), "store.url: sslmode=verify-full needs the certificate authority of the server: sslrootcert"),
+    (
+        on_postgresql(f"{FULL}&sslrootcert=/none"),
+        "store.url: sslrootcert=/none holds nothing that can be read (PEM): No",
+    ),
+    (on_postgresql("sslrootcert=/etc/hostname"), "store.url: sslrootcert=/etc/hostname holds nothing that can be read"),
+    (on_postgresql("sslcert=/none"), "store.url: sslcert and sslkey go together"),
+    (on_postgresql("sslcert=/x&sslkey=/y"), "store.url: sslcert=/x and sslkey=/y can't be used together (PEM): No"),
+    (on_postgresql("passfile=/none"), "store.url: passfile=/none can't be read"),
+    (on_postgresql("passfile=/etc/hostname"), "store.url: passfile=/etc/hostname is ignored, because others can read"),
+]
+
+
 @pytest.mark.parametrize(("settings", "said"), PROBLEMS)
 def test_what_stops_a_start_is_said_with_what_to_do(tmp_path: Path, settings: Settings, said: str) -> None:
     if settings.store == StoreSettings():
@@ -113,6 +132,12 @@ ADVICE = [
     (Settings(public_url=HTTPS, listen=Listen(trusted_proxies=("128.0.0.0/1",))), "listen.trusted_proxies"),
     (Settings(listen=Listen(addresses=("0.0.0.0:8000",))), "listen.addresses"),
     (Settings(listen=Listen(addresses=("127.0.0.1:8000",))), None),
+    (on_postgresql("sslmode=require"), "store.url"),
+    (on_postgresql("", "[2001:db8::1]:5432,localhost"), "store.url"),
+    (on_postgresql(FULL), None),
+    (on_postgresql("", "localhost,127.0.0.1"), None),
+    (on_postgresql("host=/run/postgresql", ""), None),
+    (on_postgresql("sslkey=/etc/hostname", "localhost"), "store.url"),
 ]
 
 

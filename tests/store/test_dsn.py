@@ -33,6 +33,9 @@ def test_all_hosts_are_read_with_their_ports(address: str, hosts: list[tuple[str
     [
         ("u:p@ss@h/d", "@ %40"),
         ("u:p#ss@h/d", "# %23"),
+        ("u:p[ss@h/d", "[ %5B"),
+        ("u@[::1],[::2]/d", "with its port, like [::1]:5432"),
+        ("u@/d?host=::1", "before the database, like user@[::1]"),
         ("u:p/ss@h/d", "/ in a password as %2F"),
         ("u@h:99999/d", "a number up to 65535"),
         ("u@h1,,h2/d", "a host is missing"),
@@ -41,18 +44,20 @@ def test_all_hosts_are_read_with_their_ports(address: str, hosts: list[tuple[str
         ("/d?host=h1,h2,h3&port=1,2", "one port for all hosts"),
         ("u@h/d?password=secret", "user:password@host"),
         ("u@h/d?sslmode=on", "sslmode is one of disable"),
+        ("u@h/d?sslmode", "name=value"),
         ("u@h/d?sslmode=", "sslmode has no value"),
         ("u@h/d?sslmode=verify-full&sslrootcert=system", "ca-certificates.crt"),
         ("u@h/d?target_session_attrs=master", "target_session_attrs is one of any"),
-        ("u@h/d?channel_binding=require", "channel_binding is not known here; after the [?] there may be host, port"),
+        ("u@h/d?channel_binding=require", "channel_binding is not known here; after the ? there may be host, port"),
         ("u@h/d?statement_timeout=0", "statement_timeout is not known here"),
     ],
 )
 def test_what_one_of_them_does_not_understand_is_refused_with_advice_and_without_the_password(
     address: str, advice: str
 ) -> None:
-    with pytest.raises(ValueError, match=advice) as refused:
+    with pytest.raises(ValueError, match="^[a-z]") as refused:
         locate(f"postgresql://{address}")
+    assert advice in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
@@ -62,6 +67,7 @@ def test_what_one_of_them_does_not_understand_is_refused_with_advice_and_without
         ("u@h/d", ""),
         ("u@h/d?sslmode=require", ""),
         ("u@h1,h2/d", f"?{PRIMARY}"),
+        ("u@h1,h2/d?", f"{PRIMARY}"),
         ("u@h1,h2/d?sslmode=require", f"&{PRIMARY}"),
         ("u@h1,h2/d?target_session_attrs=primary", ""),
     ],
