@@ -55,7 +55,7 @@ def test_all_hosts_are_read_with_their_ports(address: str, hosts: list[tuple[str
 def test_what_one_of_them_does_not_understand_is_refused_with_advice_and_without_the_password(
     address: str, advice: str
 ) -> None:
-    with pytest.raises(ValueError, match="^[a-z]") as refused:
+    with pytest.raises(ValueError, match=r"^[a-z]") as refused:
         locate(f"postgresql://{address}")
     assert advice in str(refused.value)
     assert "secret" not in str(refused.value)
