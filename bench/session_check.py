@@ -24,7 +24,8 @@ from gateway.model.account import Account, Role, Status
 from gateway.model.factor import Factor, Proof
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.sessions import rows as session_rows
-from gateway.sessions.live import Lookup, open_lookup
+from gateway.sessions.live import open_lookup
+from gateway.sessions.lookup import Lookup
 from gateway.store import Store
 from gateway.store.migrate import migrate
 from tests.support import postgres

@@ -174,12 +174,12 @@ class EmailChanges:
         account = opened.account
         if opened.proof is Proof.SIGN_IN:
             return Refused(opened)
-        async with self.store.transaction(announce=False) as tx:
+        async with self.store.transaction() as tx:
             reserved = await tries.reserve_try(tx, account.identifier, account.id, inbound, self.limit, now)
             if isinstance(reserved, Locked):
                 return Refused(opened, reserved.until)
         verdict = await self.hasher.verify(password, account.password_hash, client_of(inbound.address))
-        async with self.actions.begin(requester(inbound), now, announce=False) as action:
+        async with self.actions.begin(requester(inbound), now) as action:
             if verdict is Verdict.BUSY:
                 await limits.give_back(action.tx, reserved.key, now)
                 return Overloaded()

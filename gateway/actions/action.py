@@ -126,7 +126,7 @@ class Actions:
         self._notices = notices
 
     @contextlib.asynccontextmanager
-    async def begin(self, actor: Actor, now: int, *, announce: bool = True) -> AsyncIterator[Action]:
+    async def begin(self, actor: Actor, now: int) -> AsyncIterator[Action]:
         """Open the transaction of an action (see Store.transaction). Raises StoreUnavailable."""
-        async with self._store.transaction(announce=announce) as tx:
+        async with self._store.transaction() as tx:
             yield Action(tx, actor, now, self._notices)

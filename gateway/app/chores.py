@@ -11,7 +11,7 @@ from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.observe.logs import get_logger
-from gateway.sessions.live import Lookup
+from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import StoreUnavailable
 from gateway.wire.deadlines import Deadlines

@@ -74,7 +74,11 @@ class Gateway:
         )
         self._store = services.store
         self._lookup = open_lookup(
-            settings.store.url, settings.access.owners, services.lifetimes, services.steps.__contains__
+            settings.store.url,
+            settings.access.owners,
+            services.lifetimes,
+            services.steps.__contains__,
+            is_strict=settings.store.sessions == "strict",
         )
         self._access_log = None
         if settings.listen.access_log:

@@ -29,6 +29,7 @@ from gateway.passwords import routes as passwords
 from gateway.sessions import attempt
 from gateway.sessions import rows as session_rows
 from gateway.signup import routes as signup
+from gateway.store import nodes, revision
 from gateway.tenants import routes as tenants
 from gateway.throttle import limits, streaks
 from gateway.web import static_files
@@ -71,5 +72,7 @@ STORED = (
     *audit_rows.STORED,
     *counting.STORED,
     *marks.STORED,
+    *revision.STORED,
+    *nodes.STORED,
 )
 SEALED = {stored.sealed.name: stored.sealed for stored in STORED if stored.sealed is not None}

@@ -51,7 +51,7 @@ class Purge:
     async def _delete_expired(self, table: Table, condition: ColumnElement[bool]) -> int:
         count = 0
         while True:
-            async with self._store.transaction(announce=False) as tx:
+            async with self._store.transaction() as tx:
                 deleted = await delete_batch(tx, table, condition, BATCH)
             count += deleted
             if deleted < BATCH:

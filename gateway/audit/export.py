@@ -64,7 +64,7 @@ async def note_export(store: Store, wanted: Filter, form: Format, entry: Entry) 
     }
     filters = " ".join(name for name, value in asked.items() if value not in (None, ""))
     details = {"format": form.value, "filters": filters or "none"}
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         await rows.record(tx, entry.with_details(details))
 
 

@@ -73,7 +73,7 @@ class Keeper:
         async with self._store.reading() as tx:
             if not await self._is_due(tx, await rows.read_head(tx), now, at_once):
                 return None
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             head = await rows.lock_head(tx)
             if not await self._is_due(tx, head, now, at_once):
                 return None
@@ -103,7 +103,7 @@ class Keeper:
             async with self._store.reading() as tx:
                 if not await counting.has_settled(tx, before, now):
                     return settled
-            async with self._store.transaction(announce=False) as tx:
+            async with self._store.transaction() as tx:
                 entries = await counting.take_settled(tx, before, now)
                 if entries is None:
                     return settled
@@ -128,7 +128,7 @@ class Keeper:
             oldest = await rows.oldest(tx)
             if oldest is None or oldest.at >= before:
                 return 0
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             head = await rows.lock_head(tx)
             first_kept = await rows.first_since(tx, before) or head.number + 1
             oldest = await rows.oldest(tx)
@@ -157,7 +157,7 @@ class Keeper:
     async def erase(self, identifier: str, account: str | None, by: str, now: int) -> Erased:
         """Empty a person's personal data in the whole log, and record the erasure."""
         await self.settle(now, at_once=True)
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             await rows.lock_head(tx)  # first, as in `trim`, which locks the same rows
             erased = Erased(
                 await rows.erase_who(tx, identifier, account),

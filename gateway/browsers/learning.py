@@ -63,7 +63,7 @@ class CookieLearner:
         while self._waiting:
             key, _ = next(iter(self._waiting))
             cookies = [cookie for of, cookie in self._waiting if of == key]
-            async with self._store.transaction(announce=False) as tx:
+            async with self._store.transaction() as tx:
                 await rows.learn(tx, key, cookies)
             for cookie in cookies:
                 self._waiting.pop((key, cookie), None)

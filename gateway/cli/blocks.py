@@ -101,7 +101,7 @@ def change(network: str, hours: int, config: Config) -> bool:
     now, by = utc(), operator()
 
     async def work(store: Store) -> bool:
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             if hours:
                 await blocks.add(tx, Block(network, now + hours * 3_600, now, by))
             elif not await blocks.remove(tx, network):

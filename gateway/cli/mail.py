@@ -78,7 +78,7 @@ def retry(config: Config = None) -> None:
     from gateway.mail import outbox
 
     async def change(store: Store) -> int:
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             return await outbox.retry(tx, utc())
 
     typer.echo(f"emails queued again: {with_store(settings_of(config), change)}")

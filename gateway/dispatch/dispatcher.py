@@ -39,7 +39,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.upstream import Upstream
-from gateway.sessions.live import Lookup, Pending
+from gateway.sessions.lookup import Lookup, Pending
 from gateway.store import StoreUnavailable
 from gateway.throttle.client import client_of
 from gateway.web.redirects import FLAGS

@@ -8,7 +8,7 @@ from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.policy.decision import Decision, Forward, Rules, StepUp, decide
 from gateway.proxy.exchange import Exchange
-from gateway.sessions.live import Lookup, Pending
+from gateway.sessions.lookup import Lookup, Pending
 from gateway.wire.deadlines import Deadlines
 from gateway.wire.websocket import POLICY_VIOLATION
 

@@ -184,7 +184,7 @@ class Flow:
 
     async def start_over(self, visit: Visit, now: int) -> None:
         """End the attempt."""
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             await attempts.end_key(tx, visit.inbound.attempt_key, now)
 
     async def list_former_cookies(self, visit: Visit) -> tuple[AppCookie, ...] | None:
@@ -196,7 +196,7 @@ class Flow:
 
     async def claim_browser(self, session: Session, visit: Visit, now: int) -> Arrival:
         """Assign the browser, whose cookies are cleared, to the account of `session`."""
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             return await browser_rows.arrive(tx, visit.inbound.browser_key, session.account, None, now)
 
     # After a right proof.

@@ -95,7 +95,7 @@ class SignInService:
 
     async def _check(self, identifier: str, password: Secret[str], visit: Visit, now: int) -> Result:
         inbound = visit.inbound
-        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound), now) as action:
             account = await account_rows.find_by_identifier(action.tx, identifier)
             known = account.id if account else None
             reserved = await tries.reserve_try(action.tx, identifier, known, inbound, self._limit, now)
@@ -105,7 +105,7 @@ class SignInService:
         usable = account.password_hash if account and account.status is Status.ACTIVE else None
         match await self._hasher.verify(password, usable, client_of(inbound.address)):
             case Verdict.BUSY:
-                async with self._actions.begin(requester(inbound), now, announce=False) as action:
+                async with self._actions.begin(requester(inbound), now) as action:
                     await limits.give_back(action.tx, reserved.key, now)
                 return Busy()
             case Verdict.RIGHT if account is not None:
@@ -148,7 +148,7 @@ class SignInService:
         *,
         locks: bool,
     ) -> Result:
-        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound), now) as action:
             await self._failed_passwords.note(action.tx, identifier, password, now)
             await action.record_attempt(Event.LOGIN_FAILED, identifier, account, {"reason": "wrong"})
             if locks:

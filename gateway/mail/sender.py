@@ -33,7 +33,7 @@ class Sender:
 
     async def run_once(self, now: int) -> int:
         """Send up to AT_ONCE mails that are due, and return how many were due. Raises StoreUnavailable."""
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             await remove_pretended(tx, now)
             claimed = await claim(tx, now, self.lease_seconds, AT_ONCE)
         # Each is marked as soon as its result is known; an error of one does not stop the others.
@@ -70,13 +70,13 @@ class Sender:
         return await self._succeed(mail, now) is MailState.SENT
 
     async def _succeed(self, mail: Claimed, now: int) -> MailState:
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             await mark_sent(tx, mail, now)
         log.info("mail_sent", mail=mail.id, template=mail.template, tries=mail.tries)
         return MailState.SENT
 
     async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> MailState:
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             is_abandoned = await mark_failed(tx, mail, reason, is_permanent=is_permanent, now=now)
             if is_abandoned:
                 details = {"template": mail.template}

@@ -95,7 +95,7 @@ class AttackService:
 
     async def unlock(self, owner: Session, key: str, inbound: Inbound, now: int) -> bool:
         """Clear a lockout by its key. Returns whether it was locked."""
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             lock = next((lock for lock in await rows.list_locks(tx, now, 10_000) if lock.key == key), None)
             if lock is None:
                 return False
@@ -136,7 +136,7 @@ class AttackService:
             return blocks.find_block(address, await blocks.list_active(tx, now))
 
     def _begin(self, owner: Session, inbound: Inbound, now: int) -> AbstractAsyncContextManager[Action]:
-        return self._actions.begin(requester(inbound, owner.id), now, announce=False)
+        return self._actions.begin(requester(inbound, owner.id), now)
 
     # In the background.
 
@@ -151,7 +151,7 @@ class AttackService:
             fresh = {key: told for key, told in seen.items() if not await rows.is_alarm_known(tx, key, now)}
             has_old = await failed_passwords.has_old(tx, now)
         if fresh or has_old:
-            async with self._store.transaction(announce=False) as tx:
+            async with self._store.transaction() as tx:
                 await failed_passwords.forget_old(tx, now)
                 for key, (accounts, address) in sorted(fresh.items()):
                     if await rows.raise_alarm(tx, key, now):

@@ -105,7 +105,7 @@ class PasswordService:
     async def ask(self, email: str, inbound: Inbound, now: int) -> None:
         """Mail a link to set a new password, if the account exists and is active. Doesn't disclose whether it does."""
         identifier = identify(email)
-        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound), now) as action:
             tx = action.tx
             account = await account_rows.find_by_identifier(tx, identifier)
             if not await self._may_ask(tx, identifier, account, inbound, now):
@@ -214,14 +214,14 @@ class PasswordService:
         self, session: Session, current: Secret[str], inbound: Inbound, now: int
     ) -> Account | WrongCurrent | TooOften | Overloaded:
         """Verify the current password, under the rate limit of sign-in."""
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             account = await account_rows.find(tx, session.account)
             reserved = await tries.reserve_try(tx, session.identifier, session.account, inbound, self._limit, now)
             if isinstance(reserved, Locked):
                 return TooOften(reserved.until)
         stored = account.password_hash if account else None
         verdict = await self._hasher.verify(current, stored, client_of(inbound.address))
-        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound), now) as action:
             tx = action.tx
             if verdict is Verdict.BUSY:
                 await limits.give_back(tx, reserved.key, now)

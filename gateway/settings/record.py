@@ -146,6 +146,7 @@ class Upstream(Section):
 
 class StoreSettings(Section):
     url: Annotated[str, AfterValidator(check_store)] = "sqlite:///var/gateway.db"
+    sessions: Literal["lease", "strict"] = "lease"
 
 
 class Mail(Section):

@@ -150,7 +150,7 @@ class SignupService:
             return BadField("email", NOT_HERE)
         # Limited before the expensive steps, or a flood of sign-ups would slow down sign-ins.
         from_here = f"signup:|{address_bucket(inbound.address)}"
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             reserved = await limits.reserve(tx, from_here, FROM_ADDRESS, now)
         if isinstance(reserved, Locked):
             return TooManySignups(reserved.until)
@@ -158,13 +158,13 @@ class SignupService:
         verdict = await self._checker.check(password, Person(identifier, name, tenant, self._product), client)
         hashed = await self._hasher.hash(password, client) if verdict.refusal is None else None
         if hashed is None:
-            async with self._store.transaction(announce=False) as tx:
+            async with self._store.transaction() as tx:
                 await limits.give_back(tx, from_here, now)
             return Overloaded() if verdict.refusal is None else UnfitPassword(verdict.refusal)
         waiting = {"name": name, "tenant": tenant, "password_hash": hashed.reveal()}
         if verdict.is_api_silent:
             waiting["breach_api"] = "did not answer"
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             to_there = (
                 (f"signup:{identifier}|{address_bucket(inbound.address)}", TO_EMAIL),
                 (f"signup:{identifier}", TO_EMAIL_FROM_ANYWHERE),
@@ -234,7 +234,7 @@ class SignupService:
     ) -> WrongPassword | Overloaded | None:
         """Verify the chosen password; None if it is right."""
         tries = f"signup-confirm:{link.id}"
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             reserved = await limits.reserve(tx, tries, CONFIRMING, now)
             if isinstance(reserved, Locked):
                 return WrongPassword(link, reserved.until)
@@ -242,7 +242,7 @@ class SignupService:
             case Verdict.WRONG:
                 return WrongPassword(link)
             case verdict:
-                async with self._store.transaction(announce=False) as tx:
+                async with self._store.transaction() as tx:
                     await limits.give_back(tx, tries, now)
                 return Overloaded() if verdict is Verdict.BUSY else None
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from gateway.store.engine import StoreUnavailable, broken_store
 from gateway.store.location import SQLITE, PostgreSQL, SQLite, open_private, without_password
+from gateway.store.unavailable import StoreUnavailable, broken_store
 from gateway.store.version import UNSETTLED, VERSION_TABLE
 
 SQLITE_FILE = "store.db"

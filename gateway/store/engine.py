@@ -1,4 +1,4 @@
-"""Transactions on SQLite or PostgreSQL, and the announcement of changes to all workers.
+"""Transactions on SQLite or PostgreSQL, and telling all workers that a right was taken away.
 
 SQLite runs in WAL mode and waits for the disk at each commit (synchronous=FULL). A write transaction begins IMMEDIATE:
 it has the write lock before its first read, so what it has read is still true when it writes, and it never fails
@@ -10,21 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401 - before there are workers, so that they share it
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
+from gateway.store.confirm import Confirmed, Tell, confirm
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
+from gateway.store.unavailable import broken_store
 
 if TYPE_CHECKING:
     from gateway.store.postgresql import Limits
@@ -36,10 +36,8 @@ BUSY_SECONDS = 10.0  # how long a writer waits for a writer of another process
 POOL_SIZE = 4
 READ_ONLY = "25006"  # SQLSTATE
 OPEN_SECONDS = 2.0  # how long a transaction waits for a connection to PostgreSQL
-
-
-class StoreUnavailable(Exception):
-    """The store can't be read or written. The caller must refuse the request (fail closed), never guess."""
+READ_REVISION = text("SELECT number FROM revision")
+SETTLE_REVISION = text("SELECT settle_revision()")  # of this transaction; NULL if it took no right away
 
 
 class Transaction(AsyncConnection):
@@ -62,13 +60,22 @@ class Transaction(AsyncConnection):
             await work(self, items)
 
 
+def ignore(confirmed: Confirmed) -> None:
+    """Tell nobody; commands have no metrics."""
+
+
 class Store:
-    """The database of one process; connections are opened when first needed."""
+    """The database of one process; connections are opened when first needed.
+
+    `tell_confirmed` is called when a right that was taken away is refused everywhere.
+    """
 
     def __init__(self, engine: AsyncEngine, generation: Generation | None) -> None:
         self._engine = engine
         self._generation = generation  # SQLite only
+        self._announced: int | None = None  # SQLite: the revision at the last announcement, or at the first transaction
         self._turn = asyncio.Lock()
+        self.tell_confirmed: Tell = ignore
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -82,20 +89,22 @@ class Store:
                 return cls(open_postgresql(location), None)
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, announce: bool = True) -> AsyncIterator[Transaction]:
-        """Open a write transaction. Once it is committed, the change is announced to every worker, unless `announce` is
-        False.
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a write transaction.
 
-        Frequent writes that no session depends on pass False, so that they don't invalidate every worker's cache. Only
-        statements belong inside, because other writers wait. Raises StoreUnavailable.
+        If it took a right away (see store.revision), this returns once every worker of every machine has forgotten it,
+        or can't answer by it any more. Only statements belong inside, because other writers wait. Raises
+        StoreUnavailable.
         """
         with broken_store():
             async with self._writers_turn(), self._connected() as tx:
                 if self._generation is not None:
                     await tx.exec_driver_sql("BEGIN IMMEDIATE")
+                    if self._announced is None:
+                        self._announced = (await tx.execute(READ_REVISION)).scalar_one()
                 yield tx
                 await tx.finish()
-                await uninterrupted(self._commit(tx, announce))
+                await uninterrupted(self._commit(tx))
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -130,14 +139,23 @@ class Store:
         async with self._turn:
             yield
 
-    async def _commit(self, tx: Transaction, announce: bool) -> None:
+    async def _commit(self, tx: Transaction) -> None:
+        if self._generation is not None:
+            revision = (await tx.execute(READ_REVISION)).scalar_one()
+            await tx.commit()
+            if revision != self._announced:
+                self._announced = revision
+                self._generation.announce()
+            return
+        revision = (await tx.execute(SETTLE_REVISION)).scalar_one()
         await tx.commit()
-        if announce and self._generation is not None:
-            self._generation.announce()
+        if revision is not None:
+            connection = (await tx.get_raw_connection()).driver_connection
+            self.tell_confirmed(await confirm(connection, revision))
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Finish `work` even if the caller is cancelled meanwhile: a commit that succeeded must also be announced."""
+    """Finish `work` even if the caller is cancelled meanwhile: after a commit, workers must also forget."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
@@ -225,29 +243,3 @@ def open_postgresql(location: PostgreSQL, limits: Limits | None = None) -> Async
         context.invalidate_pool_on_disconnect &= not is_late
 
     return engine
-
-
-@contextlib.contextmanager
-def broken_store() -> Iterator[None]:
-    """Translate the drivers' errors for a store that is unavailable, full, locked, damaged or not created yet.
-
-    A violated constraint or a value that no column accepts is a bug of ours and is not translated.
-    """
-    try:
-        yield
-    except (IntegrityError, DataError):
-        raise
-    except (DBAPIError, PoolTimeout, DisconnectionError, sqlite3.Error, OSError) as error:
-        raise StoreUnavailable(first_line(error)) from error
-    except driver_errors() as error:
-        raise StoreUnavailable(first_line(error)) from error
-
-
-def driver_errors() -> tuple[type[Exception], ...]:
-    """Return asyncpg's own errors, if it is loaded: SQLAlchemy passes some on, and the session lookup bypasses it."""
-    asyncpg = sys.modules.get("asyncpg")
-    return (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) if asyncpg else ()
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

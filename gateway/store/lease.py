@@ -1,11 +1,10 @@
 """Leases: how the nodes answer from memory, and a right that was taken away is still refused everywhere. Pure.
 
-Nothing uses this yet: with PostgreSQL, every request asks the database (sessions/live.py).
-
 The store has a revision, a number. A transaction that takes a right away (it ends a session, disables an account,
 changes a role) raises it by one, and commits that together with the change. Each node has a row with the last
 revision it has applied: up to there it has forgotten what changed. A node may answer from memory while it holds a
-lease; a lease is a time on the node's own monotonic clock. Three rules:
+lease; a lease is a time on the node's own monotonic clock. (A node is here whoever has a memory of its own: each
+worker of each machine.) Three rules:
 
 1.  A node renews its lease with one statement, which writes the node's row and reads the revision and the changes in
     one snapshot. The node forgets what changed, and then holds the lease until `seconds` after it *sent* the
@@ -29,11 +28,13 @@ the rows, read at some time after the commit of r:
     the row) and leaves the row as it is where S has renewed it. So S had committed before the marking process first
     read the row, which was `seconds + margin` before the marking: the lease is over.
 
+A number tells nothing about another history: a restored backup, a replica that was behind when it took over. So a
+statement also renews nothing if the revision that the node has applied isn't in the store with the same random stamp.
+
 What this rests on: clocks of two machines run at the same rate, but for `margin` in `seconds`; a monotonic clock goes
 on while a process is frozen (CLOCK_BOOTTIME, also while the machine sleeps); a transaction that was confirmed is not
-lost (synchronous replication, where there is a replica); and a restore deletes the rows of the nodes, so that each
-joins again. No wall clock is read. Messages may be late, lost, or repeated; a node may be frozen or killed between any
-two steps; a database that is away ends all leases by itself.
+lost (synchronous replication, where there is a replica). No wall clock is read. Messages may be late, lost, or
+repeated; a node may be frozen or killed between any two steps; a database that is away ends all leases by itself.
 
 tests/store/test_lease.py runs these classes in a model of nodes, database and revokers, through every order of steps.
 """
@@ -41,6 +42,7 @@ tests/store/test_lease.py runs these classes in a model of nodes, database and r
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -53,6 +55,16 @@ class Terms:
 
     seconds: float
     margin: float
+
+
+# No settings: all machines have to agree on them.
+TERMS = Terms(seconds=1.0, margin=0.2)
+RENEW_SECONDS = 0.25
+
+
+def monotonic() -> float:
+    """Return the time of the clock that leases are counted on."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +92,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A row that is not lapsed. `renewals` counts how often the node wrote it."""
+    """A row that is not lapsed. Each renewal writes another `renewal`, never one that was there before."""
 
     id: str
     applied: int
-    renewals: int
+    renewal: str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,6 @@ class Confirmation:
             return self, Waiting(behind)
         return self, Done(tuple(node for node in behind if node in self.first))
 
-    def is_over(self, now: float, terms: Terms) -> bool:
-        """Whether every lease from before the revision has run out. Holds also if no row could be read."""
-        return now - self.since >= terms.seconds + terms.margin
+    def left(self, now: float, terms: Terms) -> float:
+        """Return the seconds until every lease from before the revision has run out, even if no row can be read."""
+        return max(0.0, self.since + terms.seconds + terms.margin - now)

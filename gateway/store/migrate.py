@@ -17,9 +17,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from gateway.store.engine import broken_store, open_postgresql, turn_to_wal
+from gateway.store.engine import open_postgresql, turn_to_wal
 from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.readiness import NotReady, check_file, unsettled
+from gateway.store.unavailable import broken_store
 from gateway.store.version import UNSETTLED, VERSION_TABLE, is_unsettled
 
 STEPS = Path(__file__).parent / "migrations"

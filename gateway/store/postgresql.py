@@ -76,6 +76,13 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
     def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         return LimitedTransaction(self, isolation, readonly, deferrable)
 
+    async def ask(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """Run one statement. Behind a pooler in a transaction, so that what prepares it and what runs it are one session."""
+        if not self.is_pooled:
+            return list(await self.fetch(query, *values))
+        async with self.transaction():
+            return list(await self.fetch(query, *values))
+
     async def limit(self, limits: Limits) -> None:
         """Set the limits and find out whether there is a pooler; one statement does both, so no pooler keeps them."""
         self.limits = limits
@@ -100,6 +107,20 @@ async def connect(location: PostgreSQL, limits: Limits = USUAL) -> Connection:
         return connection
     await connection.close()
     return await open_limited(location, limits, 0)  # without prepared statements
+
+
+async def open_pool(location: PostgreSQL, size: int) -> asyncpg.Pool:
+    """Return a pool of at most `size` connections, with none yet. Nothing is reset between two of its users."""
+
+    async def open_one(*_: object, **__: object) -> Connection:
+        return await connect(location)
+
+    async def keep(connection: Connection) -> None:
+        """Leave the session as it is; the pool's own reset would take its limits away, and a round trip."""
+
+    return await asyncpg.create_pool(
+        connect=open_one, connection_class=Connection, reset=keep, min_size=0, max_size=size
+    )
 
 
 async def open_limited(location: PostgreSQL, limits: Limits, cached: int) -> Connection:

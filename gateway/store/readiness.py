@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
-from gateway.store.engine import Store, StoreUnavailable
+from gateway.store.engine import Store
 from gateway.store.location import SQLite, locate
+from gateway.store.unavailable import StoreUnavailable
 from gateway.store.version import NEWEST, find_version, is_unsettled
 
 

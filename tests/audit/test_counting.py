@@ -30,7 +30,7 @@ STEP = replace(LOCKED, event=Event.LOGIN_STEP, outcome=Outcome.SUCCESS, details=
 
 async def fail(store: Store, *entries: Entry) -> None:
     for entry in entries:
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             await rows.record_or_count(tx, entry)
 
 
@@ -136,7 +136,7 @@ async def test_at_the_end_of_a_worker_nothing_waits(store: Store) -> None:
 @pytest.mark.parametrize("way", ["address", "all"])
 async def test_ever_new_emails_have_a_number_of_rows_and_are_counted_beyond_it(store: Store, way: str) -> None:
     limit = LISTED_FROM_ADDRESS if way == "address" else LISTED_IN_ALL
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         for n in range(limit + 40):
             address = "192.0.2.7" if way == "address" else f"2001:db8:{n % 65_536:x}::1"
             entry = replace(WRONG, identifier=f"p{n}@x.example", tenant=None, account=None, address=address)

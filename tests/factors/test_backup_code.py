@@ -45,7 +45,7 @@ async def remake(store: Store, factor: BackupCodeFactor, account: str, now: int 
 
 
 async def verify(store: Store, factor: BackupCodeFactor, account: str, code: str) -> Right | Wrong:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await factor.verify(tx, Asked(account, "att_1"), Secret(code), NOW)
 
 

@@ -30,7 +30,7 @@ async def account(store: Store) -> str:
 
 
 async def issue(store: Store, account: str, holder: str = "att_1", now: int = NOW, target: str = "/") -> str:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return (await rows.issue(tx, Asked(account, holder), target, now)).reveal()
 
 
@@ -46,12 +46,12 @@ async def known(store: Store, token: str) -> Link:
 
 
 async def consume(store: Store, link: Link, now: int = NOW) -> Right | Wrong:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await FACTOR.consume(tx, link, now)
 
 
 async def verify(store: Store, account: str, code: str, holder: str = "att_1", now: int = NOW) -> Right | Wrong:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await FACTOR.verify(tx, Asked(account, holder), Secret(code), now)
 
 

@@ -55,7 +55,7 @@ async def enrolled(
 
 
 async def verify(store: Store, factor: TOTPFactor, account: str, code: str, now: int = NOW) -> Right | Wrong:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await factor.verify(tx, Asked(account, "att_1"), Secret(code), now)
 
 

@@ -35,7 +35,7 @@ async def admit(
     store: Store, account: Account, inbound: Inbound, now: int = NOW, factor: Factor = TOTP
 ) -> Admitted | LockedOut | Blocked:
     """Ask, and take back that it was asked."""
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         verdict = await GUARD.admit(action_from(tx, inbound, now), factor, account)
         await tx.rollback()
     return verdict
@@ -50,7 +50,7 @@ async def fail(
     factor: Factor = TOTP,
 ) -> Admitted | LockedOut | Blocked:
     """Give a wrong code, if one may be given."""
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         verdict = await GUARD.admit(action_from(tx, inbound, now), factor, account)
         if isinstance(verdict, Admitted):
             await GUARD.refuse(action_from(tx, inbound, now), factor, account, verdict, Wrong(why))
@@ -58,7 +58,7 @@ async def fail(
 
 
 async def succeed(store: Store, account: Account, inbound: Inbound, now: int = NOW, factor: Factor = TOTP) -> None:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         verdict = await GUARD.admit(action_from(tx, inbound, now), factor, account)
         assert isinstance(verdict, Admitted)
         await GUARD.forgive(action_from(tx, inbound, now), factor, account, verdict)
@@ -66,7 +66,7 @@ async def succeed(store: Store, account: Account, inbound: Inbound, now: int = N
 
 async def fail_in_a_row(store: Store, account: Account, times: int, now: int = NOW) -> int:
     """Guess from ever other addresses, each time as soon as that is possible. Returns the time of the last one."""
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         for number in range(times):
             there = inbound_of(f"198.51.{number // 250}.{number % 250}", "curl/8")
             verdict = await GUARD.admit(action_from(tx, there, now), TOTP, account)

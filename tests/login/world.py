@@ -31,7 +31,7 @@ from gateway.model.account import Account
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Session
-from gateway.sessions.live import Lookup
+from gateway.sessions.lookup import Lookup
 from gateway.store import Store
 from gateway.store.schema import audit, outbox, sessions
 from gateway.throttle.limits import Limit
@@ -124,7 +124,7 @@ class World:
     # What the mailbox holds.
 
     async def mail_link(self, account: Account, holder: str, now: int = NOW) -> str:
-        async with self.store.transaction(announce=False) as tx:
+        async with self.store.transaction() as tx:
             return (await rows.issue(tx, Asked(account.id, holder), "/", now)).reveal()
 
     # What the store holds.

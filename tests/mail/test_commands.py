@@ -32,7 +32,7 @@ def abandon_one(url: str) -> None:
     async def work() -> None:
         outbox = Outbox(make_composer(), Sealer((Secret(base64.b64decode(SECRET)),)))
         store = Store.open(url)
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             for _ in range(3):
                 await outbox.post(tx, "test", "erin@acme.example", account=None, now=1_800_000_000)
             mail, *_ = await rows.claim(tx, 1_800_000_000, 1, 1)

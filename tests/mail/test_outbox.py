@@ -22,22 +22,22 @@ DAY = 86_400
 
 
 async def post(store: Store, outbox: Outbox, name: str = "test", now: int = NOW) -> str:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await outbox.post(tx, name, "erin@acme.example", account=None, now=now, **SAMPLES[name])
 
 
 async def claim(store: Store, now: int = NOW, limit: int = 10) -> list[Claimed]:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await rows.claim(tx, now, LEASE, limit)
 
 
 async def fail(store: Store, mail: Claimed, now: int, *, is_permanent: bool = False) -> bool:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await rows.mark_failed(tx, mail, "450 later", is_permanent=is_permanent, now=now)
 
 
 async def sent(store: Store, mail: Claimed, now: int = NOW) -> None:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         await rows.mark_sent(tx, mail, now)
 
 
@@ -65,7 +65,7 @@ async def test_the_store_holds_no_mail_that_can_be_read(store: Store, outbox: Ou
 
 async def test_a_mail_about_something_that_was_rolled_back_is_never_sent(store: Store, outbox: Outbox) -> None:
     with contextlib.suppress(RuntimeError):
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW)
             raise RuntimeError
     assert await claim(store) == []
@@ -109,7 +109,7 @@ async def test_on_postgresql_a_claim_passes_over_what_another_one_is_claiming(
     store = Store.open(postgres_url)
     for _ in range(4):
         await post(store, outbox)
-    async with store.transaction(announce=False) as one, store.transaction(announce=False) as two:
+    async with store.transaction() as one, store.transaction() as two:
         first = await rows.claim(one, NOW, LEASE, 3)
         second = await rows.claim(two, NOW, LEASE, 3)
     assert (len(first), len(second)) == (3, 1)
@@ -150,7 +150,7 @@ async def test_what_is_refused_for_good_is_abandoned_at_once_and_can_be_sent_aga
     mail_id = await post(store, outbox)
     (mail,) = await claim(store)
     assert await fail(store, mail, NOW, is_permanent=True)
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         assert await rows.retry(tx, NOW + 5) == 1
         assert await rows.retry(tx, NOW + 5) == 0
     assert [mail.id for mail in await claim(store, NOW + 5)] == [mail_id]
@@ -190,7 +190,7 @@ async def test_the_status_counts_each_state(store: Store, outbox: Outbox) -> Non
 
 async def test_a_mail_to_something_that_is_no_address_is_not_stored(store: Store, outbox: Outbox) -> None:
     with pytest.raises(ValueError, match="one plain address"):
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             await outbox.post(tx, "test", "a@b.example, c@d.example", account=None, now=NOW)
     assert (await status(store)).waiting == 0
 

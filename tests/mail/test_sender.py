@@ -24,7 +24,7 @@ LEASE = 90  # six steps of five seconds, and a minute
 async def post(
     store: Store, outbox: Outbox, recipient: str = "erin@acme.example", *, name: str = "new_device", now: int = NOW
 ) -> str:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await outbox.post(tx, name, recipient, account=None, now=now, **SAMPLES[name])
 
 
@@ -88,7 +88,7 @@ async def test_a_worker_that_dies_between_sending_and_marking_has_the_mail_sent_
     await post(store, outbox)
     mailer = mailer_to(server.port)
     dying = Sender(store, mailer, sealer)
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         (mail,) = await rows.claim(tx, NOW, LEASE, AT_ONCE)
     await mailer.send(dying._open(mail))  # and then it is gone
 
@@ -122,7 +122,7 @@ async def test_a_mail_sealed_with_a_lost_secret_is_abandoned_and_goes_when_the_s
     other = Sealer((Secret(hashlib.sha384(b"another").digest()),))
     assert await Sender(store, mailer, other).run_once(NOW) == 0
     assert (await status(store)).abandoned == 1
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         await rows.retry(tx, NOW)
     assert await Sender(store, mailer, sealer).run_once(NOW) == 1
 
@@ -137,7 +137,7 @@ async def test_without_its_store_nothing_is_sent(empty_url: str, sealer: Sealer,
 async def test_a_mail_to_nobody_is_like_any_other_until_it_would_be_sent_and_then_it_is_gone(
     store: Store, outbox: Outbox, sealer: Sealer, server: SMTPServer
 ) -> None:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         for _ in range(3 * AT_ONCE):
             await outbox.pretend(tx, "password_reset", now=NOW, **SAMPLES["password_reset"])
     assert (await status(store)).waiting == 3 * AT_ONCE

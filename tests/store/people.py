@@ -12,7 +12,8 @@ from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes, Session
 from gateway.model.token import key_of, new_token
 from gateway.sessions import rows as session_rows
-from gateway.sessions.live import Lookup, Pending, open_lookup
+from gateway.sessions.live import open_lookup
+from gateway.sessions.lookup import Lookup, Pending
 from gateway.store import Store, Transaction
 
 NOW = 1_800_000_000

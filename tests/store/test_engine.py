@@ -122,11 +122,12 @@ async def test_a_reading_sees_one_moment(sqlite_url: str) -> None:
     await store.close()
 
 
-async def test_a_change_is_announced_after_its_commit_and_before_it_is_confirmed(sqlite_url: str) -> None:
+async def test_a_right_taken_away_is_announced_after_its_commit_and_before_it_is_confirmed(sqlite_url: str) -> None:
     store, generation = Store.open(sqlite_url), generation_of(sqlite_url)
+    account = await add_person(store)
     before = generation.current()
     async with store.transaction() as tx:
-        await rows.add(tx, person())
+        await rows.set_status(tx, account.id, Status.DISABLED)
         assert generation.current() == before
     assert generation.current() != before
     generation.close()
@@ -138,7 +139,7 @@ async def test_nobody_is_woken_by_reading_by_failing_or_by_frequent_writes(sqlit
     before = generation.current()
     async with store.reading():
         pass
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         await rows.add(tx, person())
     with pytest.raises(Broken):
         async with store.transaction():
@@ -155,7 +156,7 @@ async def test_a_commit_that_landed_is_announced_though_nobody_waits_for_it_any_
 
     async def change() -> None:
         async with store.transaction() as tx:
-            await tx.execute(tenants.update().values(name="New"))
+            await tx.execute(tenants.update().values(status="suspended"))
             committing.set()
 
     task = asyncio.create_task(change())
@@ -164,7 +165,7 @@ async def test_a_commit_that_landed_is_announced_though_nobody_waits_for_it_any_
     with pytest.raises(asyncio.CancelledError):
         await task
     async with store.reading() as tx:
-        assert (await tx.execute(select(tenants.c.name))).scalar_one() == "New"
+        assert set((await tx.execute(select(tenants.c.status))).scalars()) == {"suspended"}
     assert generation.current() != before
     generation.close()
     await store.close()
@@ -172,10 +173,12 @@ async def test_a_commit_that_landed_is_announced_though_nobody_waits_for_it_any_
 
 async def test_an_announcement_reaches_whoever_opens_the_file_after_it_was_removed(sqlite_url: str) -> None:
     store, removed = Store.open(sqlite_url), generation_of(sqlite_url)
+    await add_person(store)
     Path(sqlite_url.removeprefix("sqlite:///") + ".generation").unlink()
     assert removed.follow()
     before = removed.current()
-    await add_person(store)
+    async with store.transaction() as tx:
+        await tx.execute(tenants.update().values(status="suspended"))
     assert removed.current() != before
     removed.close()
     await store.close()

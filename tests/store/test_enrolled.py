@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from alembic import command
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.accounts import rows
 from gateway.factors import enrolment
@@ -15,6 +16,7 @@ from gateway.sessions.live import open_lookup
 from gateway.store import Store, StoreUnavailable
 from gateway.store.migrate import migrate, settings
 from tests.store.people import LIFETIMES, add_person, add_session, look, person, worker
+from tests.support import any_schema
 
 BEFORE = "0011"
 PASSKEY = Factor("passkey")
@@ -34,10 +36,9 @@ OLD_FORGET = "DELETE FROM totp WHERE account = :account"
 OLD_USE = "UPDATE totp SET last_step = 9, used_at = 9, drift = 1 WHERE account = :account"
 
 
-async def write_as_before(store: Store, account: str, statement: str) -> None:
+async def write_as_before(tx: AsyncConnection, account: str, statement: str) -> None:
     given = {"account": account, "secret": b"sealed"}
-    async with store.transaction() as tx:
-        await tx.execute(text(statement), {name: value for name, value in given.items() if f":{name}" in statement})
+    await tx.execute(text(statement), {name: value for name, value in given.items() if f":{name}" in statement})
 
 
 async def enrolled_of(store: Store, account: str) -> Enrolled:
@@ -65,7 +66,8 @@ async def test_what_an_older_program_does_to_totp_holds_for_the_next_request_her
     _, key = await add_session(store, account)
     async with worker(store_url) as lookup:
         for statement in statements:
-            await write_as_before(store, account.id, statement)
+            async with store.transaction() as tx:
+                await write_as_before(tx, account.id, statement)
         session = await look(lookup, key)
     assert session is not None
     assert session.missing == missing
@@ -81,8 +83,9 @@ async def test_what_an_older_program_does_leaves_other_factors_as_they_are(store
         (OLD_DEMAND, NOTHING_ENROLLED.demanding(Factor.TOTP)),
         (OLD_FORGET, NOTHING_ENROLLED),
     ):
-        await write_as_before(store, account.id, statement)
-        await write_as_before(store, other, statement)
+        async with store.transaction() as tx:
+            await write_as_before(tx, account.id, statement)
+            await write_as_before(tx, other, statement)
         assert await enrolled_of(store, account.id) == found.having(PASSKEY)
         assert await enrolled_of(store, other) == found.demanding(PASSKEY)
 
@@ -134,12 +137,10 @@ async def test_of_two_that_set_up_another_factor_at_once_neither_is_lost(store_u
 
 def test_what_was_set_up_before_is_taken_over(empty_url: str) -> None:
     async def prepare() -> None:
-        store = Store.open(empty_url)
-        async with store.transaction() as tx:
-            await tx.run_sync(fill)
-        for account, statement in (("acc_1", OLD_ENROL), ("acc_2", OLD_DEMAND)):
-            await write_as_before(store, account, statement)
-        await store.close()
+        async with any_schema.writing(empty_url) as connection:
+            await connection.run_sync(fill)
+            for account, statement in (("acc_1", OLD_ENROL), ("acc_2", OLD_DEMAND)):
+                await write_as_before(connection, account, statement)
 
     async def found() -> dict[str, str]:
         store = Store.open(empty_url)

@@ -38,7 +38,7 @@ class Row(NamedTuple):
     """That of the node since it last joined. Others, of joins whose answer was lost, only make revokers wait."""
 
     applied: int
-    renewals: int
+    renewal: int
     is_lapsed: bool = False
 
 
@@ -95,7 +95,7 @@ class Protocol:
         return row is not None and not row.is_lapsed
 
     def may_mark(self, row: Row, seen: Node) -> bool:
-        return row.renewals == seen.renewals
+        return row.renewal == seen.renewal
 
     def has_joined(self) -> bool:
         """Whether a node renews only after it has joined in a transaction before."""
@@ -222,7 +222,7 @@ def database_steps(world: World, protocol: Protocol) -> Iterator[World]:
             yield world._replace(**{name: ended})
         else:
             applied = max(world.row.applied, statement.applied)
-            row = world.row._replace(applied=applied, renewals=world.row.renewals + 1)
+            row = world.row._replace(applied=applied, renewal=world.row.renewal + 1)
             yield world._replace(row=row, **{name: ended})
 
 
@@ -245,10 +245,10 @@ def revoker_steps(world: World, protocol: Protocol, name: str) -> Iterator[World
             row = world.row._replace(is_lapsed=world.row.is_lapsed or is_marked)
             yield world._replace(row=row, **{name: revoker._replace(mark=None)})
     elif not revoker.is_confirmed:
-        if revoker.confirmation.is_over(0, TERMS):  # though the database can't be read
+        if not revoker.confirmation.left(0, TERMS):  # though the database can't be read
             yield world._replace(**{name: revoker._replace(is_confirmed=True)})
         row = world.row
-        rows = [] if row is None or row.is_lapsed else [Node("one", row.applied, row.renewals)]
+        rows = [] if row is None or row.is_lapsed else [Node("one", row.applied, row.renewal)]
         confirmation, outcome = protocol.look(revoker.confirmation, rows)
         revoker = revoker._replace(confirmation=confirmation)
         if isinstance(outcome, Done):
@@ -258,11 +258,11 @@ def revoker_steps(world: World, protocol: Protocol, name: str) -> Iterator[World
 
 def canonical(world: World) -> World:
     """Count renewals from the oldest that anyone remembers: only whether two are the same matters."""
-    counts = {0} if world.row is None else {world.row.renewals}
+    counts = {0} if world.row is None else {world.row.renewal}
     for revoker in (world.other, world.revoker):
-        counts |= {node.renewals for node in remembered(revoker)}
+        counts |= {node.renewal for node in remembered(revoker)}
     rank = {count: place for place, count in enumerate(sorted(counts))}
-    row = world.row and world.row._replace(renewals=rank[world.row.renewals])
+    row = world.row and world.row._replace(renewal=rank[world.row.renewal])
     return world._replace(row=row, other=ranked(world.other, rank), revoker=ranked(world.revoker, rank))
 
 
@@ -277,11 +277,11 @@ def ranked(revoker: Revoker, rank: dict[int, int]) -> Revoker:
         return Revoker(Confirmation(0, -LONG), is_confirmed=True)  # it has no more to do
     if revoker.is_confirmed:
         assert revoker.mark is not None
-        mark = replace(revoker.mark, renewals=rank[revoker.mark.renewals])
+        mark = replace(revoker.mark, renewal=rank[revoker.mark.renewal])
         return Revoker(Confirmation(0, -LONG), is_confirmed=True, mark=mark)
     if revoker.confirmation is None or not revoker.confirmation.first:
         return revoker
-    first = tuple(replace(node, renewals=rank[node.renewals]) for node in revoker.confirmation.first)
+    first = tuple(replace(node, renewal=rank[node.renewal]) for node in revoker.confirmation.first)
     return revoker._replace(confirmation=replace(revoker.confirmation, first=first))
 
 

@@ -149,7 +149,7 @@ def test_what_counts_as_one_address(address: str, bucket: str) -> None:
 
 
 async def reserve(store: Store, key: str = "key", now: int = NOW, limit: Limit = FIVE) -> Open | Locked:
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         return await limits.reserve(tx, key, limit, now)
 
 
@@ -176,7 +176,7 @@ async def test_keys_do_not_concern_each_other(store: Store) -> None:
 async def test_a_success_clears_what_was_before(store: Store) -> None:
     for _ in range(4):
         await reserve(store)
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         await limits.clear(tx, "key")
     assert await reserve(store) == Open(locks_now=False)
 
@@ -184,14 +184,14 @@ async def test_a_success_clears_what_was_before(store: Store) -> None:
 async def test_a_try_that_was_given_back_does_not_count(store: Store) -> None:
     for _ in range(5):
         await reserve(store)
-    async with store.transaction(announce=False) as tx:
+    async with store.transaction() as tx:
         await limits.give_back(tx, "key", NOW)
     assert await reserve(store) == Open(locks_now=True)
 
 
 async def test_reserving_and_clearing_at_once_goes_well(store: Store) -> None:
     async def clear() -> None:
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             await limits.clear(tx, "key")
 
     await asyncio.gather(*(work() for _ in range(30) for work in (lambda: reserve(store), clear)))
@@ -206,7 +206,7 @@ async def main(url, now):
     store = Store.open(url)
 
     async def reserve():
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             return await limits.reserve(tx, "key", limits.Limit(5, 900, 900), now)
 
     sys.stdin.readline()  # everybody at once

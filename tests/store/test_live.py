@@ -12,7 +12,8 @@ import pytest
 from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Role, Status
 from gateway.sessions import rows as session_rows
-from gateway.sessions.live import Lookup, Pending, open_lookup
+from gateway.sessions.live import open_lookup
+from gateway.sessions.lookup import Lookup, Pending
 from gateway.store import Store, StoreUnavailable, Transaction
 from tests.store.people import LIFETIMES, NOW, add_person, add_session, look, person, worker
 

@@ -36,7 +36,7 @@ async def test_nobody_else_may_read_what_is_made(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         store = Store.open(f"sqlite:///{tmp_path}/data/gateway.db")
-        async with store.transaction() as tx:
+        async with store.reading() as tx:
             await tx.exec_driver_sql("CREATE TABLE t (x)")
     finally:
         os.umask(before)
@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_be_made_is_an_unavailable_store(tmp_path: Path) ->
 async def test_a_file_may_be_called_anything(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     store = Store.open(f"sqlite:///{path}")
-    async with store.transaction() as tx:
+    async with store.reading() as tx:
         await tx.exec_driver_sql("CREATE TABLE t (x)")
     await store.close()
     assert path.stat().st_size > 0

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from gateway.accounts import rows, spelling
 from gateway.store import Store
 from gateway.store.migrate import migrate, settings
+from tests.support import any_schema
 
 BEFORE = "0010"
 KEPT = ("ann@acme.example", "karl@strasse.example")
@@ -42,10 +43,8 @@ def fill(connection: Connection) -> None:
 
 def test_identifiers_are_respelled_and_what_can_not_be_is_reported(empty_url: str) -> None:
     async def prepare() -> None:
-        store = Store.open(empty_url)
-        async with store.transaction() as tx:
-            await tx.run_sync(fill)
-        await store.close()
+        async with any_schema.writing(empty_url) as connection:
+            await connection.run_sync(fill)
 
     async def look() -> None:
         store = Store.open(empty_url)

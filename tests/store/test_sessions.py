@@ -92,7 +92,7 @@ async def test_last_seen_moves_forward_and_never_back(store: Store) -> None:
     _, early = await add_session(store, account)
     _, late = await add_session(store, account)
     for seen in ({early: NOW + 60, late: NOW + 90}, {early: NOW + 30, late: NOW + 95}, {}):
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             await rows.touch(tx, seen)
     async with store.reading() as tx:
         assert [row.seen_at for row in await rows.list_open(tx)] == [NOW + 95, NOW + 60]
@@ -103,7 +103,7 @@ async def test_writing_last_seen_and_ending_everything_do_not_lock_each_other_ou
     keys = [(await add_session(store, account))[1] for _ in range(20)]
 
     async def touch(at: int) -> None:
-        async with store.transaction(announce=False) as tx:
+        async with store.transaction() as tx:
             await rows.touch(tx, dict.fromkeys(keys if at % 2 else reversed(keys), NOW + at))
 
     async def end_all() -> None:

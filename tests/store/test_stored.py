@@ -13,6 +13,7 @@ from gateway.store.stored import Kept, Stored, account_of
 OUTLIVE_THE_ACCOUNT = {
     "audit.account": "the log says what was, also of who is gone",
     "outbox.account": "a mail that waits is sent",
+    "changes.account": "it is told to the workers, and deleted after an hour",
 }
 # Binary columns that are not sealed, and why anybody may read them.
 NOT_SEALED = {

@@ -58,7 +58,7 @@ class AppImport:
     async def carry_out(self, planned: list[Verdict]) -> list[Verdict]:
         """Carry out a plan as far as it is still valid; return what was done."""
         seen = [verdict.account.id for verdict in planned if isinstance(verdict, Follow) and verdict.brings_nothing]
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             await imported.touch(tx, self._source, seen, self._now)
         done: list[Verdict] = []
         for start in range(0, len(planned), BATCH):

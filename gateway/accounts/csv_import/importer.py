@@ -96,7 +96,7 @@ class Importer:
             await self._check_quota(tx, admin.tenant, len(content), admin.now)
         async with self._turn:
             rows = await asyncio.to_thread(judge_file, content, admin.tenant, self._owners)
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             await self._check_quota(tx, admin.tenant, len(content), admin.now)
             return await imports.add(tx, admin.tenant, len(content), rows, admin.now)
 
@@ -113,7 +113,7 @@ class Importer:
     async def start(self, admin: Administrator, import_id: str) -> bool:
         """Queue an import, on behalf of `admin`. Returns whether it exists and is started."""
         asked = Asked(admin.session.account, admin.actor)
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             work = await imports.find(tx, import_id, admin.tenant)
             if work is None:
                 return False
@@ -124,7 +124,7 @@ class Importer:
         async with self._store.reading() as tx:
             if not await imports.is_any_due(tx, now()):
                 return
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             work = await imports.claim(tx, now(), LEASE_SECONDS)
         while work is not None and work.finished_at is None:
             work = await self.go_on(work, now())
@@ -137,7 +137,7 @@ class Importer:
         If the administrator who started the import may no longer invite, the remaining rows are refused.
         """
         actor = work.asked.actor if work.asked else Actor()
-        async with self._actions.begin(actor, now, announce=False) as action:
+        async with self._actions.begin(actor, now) as action:
             tx = action.tx
             if not await imports.hold(tx, work, now, LEASE_SECONDS):
                 return None

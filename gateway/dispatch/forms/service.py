@@ -59,7 +59,7 @@ class KeptForms:
 
     async def keep(self, account_id: str, form: Form, inbound: Inbound, now: int) -> Receipt | None:
         key, browser = browser_of(inbound)
-        async with self._actions.begin(requester(inbound), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound), now) as action:
             account = await account_rows.find(action.tx, account_id)
             if account is None:
                 return None
@@ -70,7 +70,7 @@ class KeptForms:
     async def keep_foreign(self, form: Form, inbound: Inbound, now: int) -> Receipt | None:
         """Save another site's form, for the next person to sign in here. Returns None if there are too many."""
         key, browser = browser_of(inbound)
-        async with self._store.transaction(announce=False) as tx:
+        async with self._store.transaction() as tx:
             source = address_bucket(inbound.address)
             token = await rows.keep_foreign(tx, self._sealer, source, key, form, now)
         return Receipt(token, browser) if token else None
@@ -81,7 +81,7 @@ class KeptForms:
 
     async def consume(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> bool:
         """Consume the form. Returns True once: the caller may then send it."""
-        async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await account_rows.find(action.tx, session.account)
             if account is None or not await rows.consume(action.tx, kept.id, now):
                 return False
@@ -90,7 +90,7 @@ class KeptForms:
 
     async def give_back(self, kept: Kept, session: Session, inbound: Inbound, now: int) -> None:
         """Make a consumed form available again, because it could not be sent."""
-        async with self._actions.begin(requester(inbound, session.id), now, announce=False) as action:
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await account_rows.find(action.tx, session.account)
             if await rows.give_back(action.tx, self._sealer, kept) and account is not None:
                 await action.record(Event.FORM_KEPT, account, {"path": kept.form.path})

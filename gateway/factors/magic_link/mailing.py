@@ -66,7 +66,7 @@ class LinkSender:
         if not self.has_server:
             return NoServer()
         actor = requester(inbound)
-        async with self._actions.begin(actor, now, announce=False) as action:
+        async with self._actions.begin(actor, now) as action:
             verdict = await self._reserve(action, account, holder)
             if isinstance(verdict, Locked):
                 return TooMany(verdict.until)
@@ -89,7 +89,7 @@ class LinkSender:
         state = await self._sender.send_now(mail, now, PATIENCE_SECONDS)
         if state is not MailState.SENT:
             log.error("link_unsent", mail=mail.id, state=state.value, request_id=inbound.request_id)
-            async with self._actions.begin(actor, now, announce=False) as action:
+            async with self._actions.begin(actor, now) as action:
                 await action.record(Event.LOGIN_LINK_UNSENT, account)
         return state
 

@@ -1,0 +1,111 @@
+"""What both engines' session lookups share: the question, the answer, and when a session was last used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, Protocol
+
+from gateway.model.account import Role, read_modules
+from gateway.model.factor import Factor, first_missing, read_enrolled, required_factors
+from gateway.model.session import Lifetimes, Session, end_of, has_outlived
+from gateway.sessions import rows
+from gateway.sessions.rows import read_proofs
+from gateway.store import Store, StoreUnavailable
+
+# The braces take the placeholder of each engine.
+QUERY = """
+SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
+       a.enrolled
+  FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
+ WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
+"""
+
+CanAsk = Callable[[Factor], bool]
+
+
+class Pending(Enum):
+    """The result of `find` if only `fetch` can answer."""
+
+    ASK = "ask the database"
+
+
+class Lookup(Protocol):
+    """Finds live sessions by the SHA-256 of their cookie. `now` is UTC seconds.
+
+    Raises StoreUnavailable whenever it can't be sure. `is_use=False` does not count as a use of the session.
+    """
+
+    async def start(self) -> None: ...
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending | None: ...
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None: ...
+    async def flush(self, store: Store) -> None:
+        """Store when sessions were last used. Called about once a minute, so that requests need not write."""
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        """Whether a session has reached its idle or absolute limit, as far as this worker knows. No query."""
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        """Replace the list of owners, after a reload of the settings."""
+
+    async def close(self) -> None: ...
+
+
+class Seen:
+    """Times of last use that this worker has not stored yet."""
+
+    __slots__ = ("_times", "_written", "lifetimes")
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self.lifetimes = lifetimes
+        self._times: dict[bytes, int] = {}
+        self._written: dict[bytes, int] = {}  # the last flush: newer than `seen_at` of a cached Session
+
+    def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
+        """Return `session` unless it has expired; record its use."""
+        if now >= session.alive_until and self.has_expired(key, session, now):
+            return None
+        if is_use:
+            self._times[key] = now
+        return session
+
+    def has_expired(self, key: bytes, session: Session, now: int) -> bool:
+        seen_at = max(self._times.get(key, 0), self._written.get(key, 0), session.seen_at)
+        return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
+
+    async def flush(self, store: Store) -> None:
+        if not self._times:
+            return
+        times, self._times = self._times, {}
+        self._written = times
+        try:
+            async with store.transaction() as tx:
+                await rows.touch(tx, times)
+        except BaseException:  # on cancellation too, so that the next flush writes them
+            self._times = times | self._times
+            raise
+
+
+def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
+    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given = row
+    proofs, enrolled = read_proofs(written), read_enrolled(given)
+    is_owner = identifier in owners
+    missing = first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs)
+    if missing is not None and not can_ask(missing):
+        raise StoreUnavailable(f"{account} has to prove {missing}, which only a newer version can ask for")
+    return Session(
+        id=session_id,
+        account=account,
+        identifier=identifier,
+        name=name,
+        tenant=tenant,
+        role=Role(role),
+        modules=read_modules(modules),
+        is_owner=is_owner,
+        proofs=proofs,
+        started_at=started_at,
+        seen_at=seen_at,
+        enrolled=enrolled,
+        missing=missing,
+        alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
+    )

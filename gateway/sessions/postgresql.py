@@ -1,0 +1,105 @@
+"""Finds sessions in PostgreSQL: by a query for each request, or from memory as long as the worker holds a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.model.session import Session
+from gateway.sessions.leaseholder import Leaseholder
+from gateway.sessions.lookup import QUERY, CanAsk, Pending, Seen, read
+from gateway.sessions.memory import Memory
+from gateway.store import Store, StoreUnavailable
+from gateway.store.lease import monotonic
+from gateway.store.location import PostgreSQL
+from gateway.store.unavailable import broken_store
+
+if TYPE_CHECKING:
+    import asyncpg
+
+ASK_SECONDS = 2.0  # for connecting and the query together
+POOL_SIZE = 4
+
+
+class StrictLookup:
+    """Asks the database for every request, through a small pool of its own."""
+
+    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
+        self._location = location
+        self._owners = owners
+        self._seen = seen
+        self._can_ask = can_ask
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        """Open the pool without a connection, so that a worker can start while the database is down."""
+        from gateway.store import postgresql  # not loaded on SQLite
+
+        self._pool = await postgresql.open_pool(self._location, POOL_SIZE)
+
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending | None:
+        return Pending.ASK
+
+    async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
+        session = await self._select(key)
+        return self._seen.judge(key, session, now, is_use) if session else None
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        self._owners = owners
+
+    def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
+        return self._seen.has_expired(key, session, now)
+
+    async def flush(self, store: Store) -> None:
+        await self._seen.flush(store)
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def _select(self, key: bytes) -> Session | None:
+        if self._pool is None:
+            raise StoreUnavailable("the session lookup is not open")
+        owners = self._owners
+        with broken_store():
+            async with asyncio.timeout(ASK_SECONDS):
+                async with self._pool.acquire() as connection:
+                    found = await connection.ask(QUERY.format("$1"), key)
+        return read(found[0], owners, self._seen.lifetimes, self._can_ask) if found else None
+
+
+class LeasedLookup(StrictLookup):
+    """Answers from memory while the worker holds a lease, and asks the database otherwise."""
+
+    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
+        super().__init__(location, owners, seen, can_ask)
+        self._memory = Memory()
+        self._known = self._memory.sessions
+        self._holder = Leaseholder(location, self._memory)
+
+    async def start(self) -> None:
+        await super().start()
+        await self._holder.start()
+
+    def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending:
+        session = self._known.get(key)
+        if session is None or monotonic() >= self._holder.lease.until:
+            return Pending.ASK
+        # Where it has expired, ask: it may have been used elsewhere.
+        return self._seen.judge(key, session, now, is_use) or Pending.ASK
+
+    def adopt(self, owners: frozenset[str]) -> None:
+        super().adopt(owners)
+        self._holder.clear()
+
+    async def close(self) -> None:
+        await self._holder.stop()
+        await super().close()
+
+    async def _select(self, key: bytes) -> Session | None:
+        epoch = self._holder.epoch
+        session = await super()._select(key)
+        if session is not None and epoch is not None and epoch is self._holder.epoch:
+            self._memory.put(key, session)
+        return session
