@@ -79,6 +79,7 @@ class Gateway:
             services.lifetimes,
             services.steps.__contains__,
             is_strict=settings.store.sessions == "strict",
+            notify_url=settings.store.notify_url,
         )
         self._access_log = None
         if settings.listen.access_log:

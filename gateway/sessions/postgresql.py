@@ -72,11 +72,18 @@ class StrictLookup:
 class LeasedLookup(StrictLookup):
     """Answers from memory while the worker holds a lease, and asks the database otherwise."""
 
-    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
+    def __init__(
+        self,
+        location: PostgreSQL,
+        owners: frozenset[str],
+        seen: Seen,
+        can_ask: CanAsk,
+        listens_at: PostgreSQL | None = None,
+    ) -> None:
         super().__init__(location, owners, seen, can_ask)
         self._memory = Memory()
         self._known = self._memory.sessions
-        self._holder = Leaseholder(location, self._memory)
+        self._holder = Leaseholder(location, self._memory, listens_at)
 
     async def start(self) -> None:
         await super().start()

@@ -26,6 +26,7 @@ from gateway.settings.values import (
     check_header_with_value,
     check_host,
     check_network,
+    check_notify_url,
     check_optional_address,
     check_page,
     check_paths,
@@ -147,6 +148,7 @@ class Upstream(Section):
 class StoreSettings(Section):
     url: Annotated[str, AfterValidator(check_store)] = "sqlite:///var/gateway.db"
     sessions: Literal["lease", "strict"] = "lease"
+    notify_url: Annotated[str, AfterValidator(check_notify_url)] = ""
 
 
 class Mail(Section):

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 
 from gateway.breaches.lists import open_list
 from gateway.model.account import normalise_domain
-from gateway.store.location import locate
+from gateway.store.location import PostgreSQL, locate
 from gateway.wire.authority import read_authority
 from gateway.wire.http1 import HOP_BY_HOP
 from gateway.wire.names import FORGED, HINTS
@@ -98,6 +98,12 @@ def check_network(text: str) -> str:
 
 def check_store(text: str) -> str:
     locate(text)
+    return text
+
+
+def check_notify_url(text: str) -> str:
+    if text and not isinstance(locate(text), PostgreSQL):
+        raise ValueError("use postgresql://user@host/database, past the pooler, or leave it empty")
     return text
 
 

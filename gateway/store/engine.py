@@ -150,7 +150,7 @@ class Store:
         revision = (await tx.execute(SETTLE_REVISION)).scalar_one()
         await tx.commit()
         if revision is not None:
-            connection = (await tx.get_raw_connection()).driver_connection
+            connection: Any = (await tx.get_raw_connection()).driver_connection
             self.tell_confirmed(await confirm(connection, revision))
 
 

@@ -77,7 +77,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         return LimitedTransaction(self, isolation, readonly, deferrable)
 
     async def ask(self, query: str, *values: object) -> list[asyncpg.Record]:
-        """Run one statement. Behind a pooler in a transaction, so that what prepares it and what runs it are one session."""
+        """Run one statement. Behind a pooler it is a transaction, so that it is prepared and run in one session."""
         if not self.is_pooled:
             return list(await self.fetch(query, *values))
         async with self.transaction():

@@ -63,8 +63,8 @@ async def add_session(store: Store, account: Account, now: int = NOW) -> tuple[s
 
 
 @contextlib.asynccontextmanager
-async def worker(url: str, *owners: str) -> AsyncIterator[Lookup]:
-    lookup = open_lookup(url, frozenset(owners), LIFETIMES)
+async def worker(url: str, *owners: str, notify_url: str = "") -> AsyncIterator[Lookup]:
+    lookup = open_lookup(url, frozenset(owners), LIFETIMES, notify_url=notify_url)
     await lookup.start()
     yield lookup
     await lookup.close()
