@@ -30,6 +30,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.observe.access_log import AccessLog
 from gateway.observe.board import Board
+from gateway.observe.families import NANO
 from gateway.observe.listener import AdminListener
 from gateway.observe.logs import get_logger
 from gateway.observe.pulse import Pulse
@@ -48,6 +49,7 @@ from gateway.proxy.upstream import Upstream
 from gateway.sessions import attempt
 from gateway.sessions.live import open_lookup
 from gateway.settings.record import Access, Settings
+from gateway.store.confirm import Confirmed
 from gateway.web.application import Desk, pages_application
 from gateway.web.routes import Pages as NounPages
 from gateway.web.routes import secret_parents
@@ -73,6 +75,7 @@ class Gateway:
             settings, refused=self._refusals.note, count_sign_in=self._tally.count_sign_in, clock=clock
         )
         self._store = services.store
+        self._store.tell_confirmed = self._note_confirmed
         self._lookup = open_lookup(
             settings.store.url,
             settings.access.owners,
@@ -275,8 +278,15 @@ class Gateway:
         if self._access_log is not None:
             self._access_log.record(request, status, sent)
 
+    def _note_confirmed(self, confirmed: Confirmed) -> None:
+        self._tally.observe(confirmed.seconds, "confirmation_seconds")
+        self._tally.add(len(confirmed.lapsed), "nodes_lapsed")
+        if confirmed.lapsed or confirmed.reason:
+            log.warning("lease_waited_out", nodes=confirmed.lapsed, reason=confirmed.reason)
+
     def _measure(self, tally: Tally) -> None:
-        """Set the gauges of open connections."""
+        """Set the gauges of open connections, and of the lease."""
+        tally.set(int(self._lookup.lease_age * NANO), "lease_age_seconds")
         is_open, idle, waiting = self._application.load
         tally.set(len(self.edge.connections), "connections")
         tally.set(is_open, "upstream_connections", "open")

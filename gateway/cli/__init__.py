@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions, tenants
+from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions, store, tenants
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -42,6 +42,7 @@ program.add_typer(audit.program, name="audit")
 program.add_typer(blocks.program, name="block")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
+program.add_typer(store.program, name="store")
 program.add_typer(proxies.program, name="config")
 program.command()(backups.backup)
 program.command()(backups.restore)

@@ -98,6 +98,20 @@ def of_store(figures: Figures | None) -> Iterator[Metric]:
     yield mails
     age = figures.oldest_seconds or 0
     yield plain_gauge("outbox_oldest_seconds", "How long the oldest mail has been waiting.", age)
+    behind = GaugeMetricFamily(
+        f"{PREFIX}node_revisions_behind",
+        "Revisions that a worker has not applied yet; whoever took a right away waits for it.",
+        labels=["host", "pid"],
+    )
+    renewed = GaugeMetricFamily(
+        f"{PREFIX}node_renewed_seconds", "How long ago a worker renewed its lease.", labels=["host", "pid"]
+    )
+    for node in figures.nodes:
+        if not node.is_lapsed:
+            behind.add_metric([node.host, str(node.pid)], node.behind)
+        renewed.add_metric([node.host, str(node.pid)], node.renewed)
+    yield behind
+    yield renewed
 
 
 def plain_gauge(name: str, text: str, value: float) -> Metric:

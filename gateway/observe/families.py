@@ -17,6 +17,7 @@ NANO = 1_000_000_000
 GATE_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 UPSTREAM_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+CONFIRMATION_BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Kind(Enum):
@@ -108,6 +109,12 @@ FAMILIES = (
         Kind.COUNTER,
         ("of", "reason"), tuple((scarce.value, reason.value) for scarce in Scarce for reason in Reason),
     ),
+    Family(
+        "confirmation_seconds", "From taking a right away until it was refused on all machines (PostgreSQL).",
+        Kind.HISTOGRAM, bounds=CONFIRMATION_BOUNDS,
+    ),
+    Family("nodes_lapsed", "Workers of any machine whose lease had to run out.", Kind.COUNTER),
+    Family("lease_age_seconds", "How long ago the oldest lease of this machine was renewed.", Kind.LARGEST),
     Family(
         "forwarded_for_unreadable", "Requests for which a trusted proxy wrote no address into X-Forwarded-For.",
         Kind.COUNTER,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from gateway.store.nodes import NodeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class Figures:
     waiting: int
     abandoned: int
     oldest_seconds: int | None
+    nodes: Sequence[NodeState] = ()
 
 
 class ReadsFigures(Protocol):

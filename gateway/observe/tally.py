@@ -34,6 +34,9 @@ class Tally:
     def set(self, value: int, *series: str) -> None:
         self.numbers[PLACES[series]] = value
 
+    def add(self, count: int, *series: str) -> None:
+        self.numbers[PLACES[series]] += count
+
     def observe(self, seconds: float, *series: str) -> None:
         """Add a value to a histogram."""
         bounds, place = BOUNDS[series[0]], PLACES[series]

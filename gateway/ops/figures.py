@@ -9,7 +9,7 @@ from gateway.model.clock import Clock
 from gateway.model.session import Lifetimes
 from gateway.observe.figures import Figures
 from gateway.sessions import rows as session_rows
-from gateway.store import Store, StoreUnavailable
+from gateway.store import Store, StoreUnavailable, nodes
 
 KEEP_SECONDS = 5.0
 
@@ -39,4 +39,5 @@ class StoreFigures:
         async with self._store.reading() as tx:
             members, owners = await session_rows.count_live(tx, self._owners, self._lifetimes, now)
             mails = await outbox.status(tx, now)
-        return Figures(members, owners, mails.waiting, mails.abandoned, mails.oldest_seconds)
+            states = await nodes.list_states(tx)
+        return Figures(members, owners, mails.waiting, mails.abandoned, mails.oldest_seconds, states)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.mail import outbox
 from gateway.model.clock import Clock
-from gateway.store import Store, StoreUnavailable
+from gateway.store import Store, StoreUnavailable, nodes
 from gateway.store.location import SQLite, locate
+from gateway.store.nodes import NodeState
 from gateway.store.version import NEWEST, read_version
 
 CONNECT_SECONDS = 1.0
@@ -29,6 +31,7 @@ class Health:
     upstream: str
     mails_waiting: int = 0
     oldest_mail_seconds: int = 0
+    nodes: Sequence[NodeState] = ()
 
     def describe(self) -> dict[str, object]:
         return {
@@ -38,6 +41,7 @@ class Health:
             "mail": self.mail,
             "outbox": {"waiting": self.mails_waiting, "oldest_seconds": self.oldest_mail_seconds},
             "upstream": self.upstream,
+            "nodes": [node.describe() for node in self.nodes],
         }
 
 
@@ -64,6 +68,7 @@ class HealthCheck:
             async with self._store.reading() as tx:
                 version = await read_version(tx)
                 mails = await outbox.status(tx, self._clock())
+                states = await nodes.list_states(tx)
         except StoreUnavailable as error:
             return Health(False, str(error), "unknown", mail, upstream)
         store = self._check_disk()
@@ -71,7 +76,7 @@ class HealthCheck:
         oldest = mails.oldest_seconds or 0
         is_late = 0 < self._outbox_seconds < oldest
         is_ready = store == schema == "ok" and not is_late
-        return Health(is_ready, store, schema, mail, upstream, mails.waiting, oldest)
+        return Health(is_ready, store, schema, mail, upstream, mails.waiting, oldest, states)
 
     async def _check_mail(self) -> str:
         return await try_reaching(self._mail_server) if self._mail_server else NO_MAIL_SERVER

@@ -50,7 +50,7 @@ class Leaseholder:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_in_trouble = False
         self._rows: dict[str, tuple[str, float]] = {}  # the renewal of each node's row, and since when it is the same
-        self._looked_at = monotonic()
+        self._looked_at = self.renewed_at = monotonic()
         self.lease = Lease()
         self.epoch: object | None = None
 
@@ -147,6 +147,7 @@ class Leaseholder:
             self._applied, self.epoch = Applied(change.number, change.stamp), object()
             self._wake.set()  # so that the next renewal, which says that this is forgotten, is not late
         self.lease = self.lease.renew(sent_at, self._applied.number, TERMS)
+        self.renewed_at = sent_at
 
     def _forget_all(self) -> None:
         """End the lease; the worker has to join again."""

@@ -45,6 +45,10 @@ class Lookup(Protocol):
     def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
         """Whether a session has reached its idle or absolute limit, as far as this worker knows. No query."""
 
+    @property
+    def lease_age(self) -> float:
+        """Seconds since the lease was renewed; 0 if there is none to renew."""
+
     def adopt(self, owners: frozenset[str]) -> None:
         """Replace the list of owners, after a reload of the settings."""
 

@@ -44,6 +44,10 @@ class StrictLookup:
         session = await self._select(key)
         return self._seen.judge(key, session, now, is_use) if session else None
 
+    @property
+    def lease_age(self) -> float:
+        return 0.0
+
     def adopt(self, owners: frozenset[str]) -> None:
         self._owners = owners
 
@@ -95,6 +99,10 @@ class LeasedLookup(StrictLookup):
             return Pending.ASK
         # Where it has expired, ask: it may have been used elsewhere.
         return self._seen.judge(key, session, now, is_use) or Pending.ASK
+
+    @property
+    def lease_age(self) -> float:
+        return monotonic() - self._holder.renewed_at
 
     def adopt(self, owners: frozenset[str]) -> None:
         super().adopt(owners)

@@ -66,6 +66,10 @@ class SQLiteLookup:
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         return self.find(key, now, is_use=is_use)
 
+    @property
+    def lease_age(self) -> float:
+        return 0.0
+
     def adopt(self, owners: frozenset[str]) -> None:
         self._owners = owners
         self._memory.clear()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, delete
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, delete, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.schema import metadata
 from gateway.store.stored import Kept, Stored
@@ -57,3 +60,32 @@ LOOK = "SELECT id, renewal FROM nodes"
 FORGET = "DELETE FROM nodes WHERE id = $1 AND renewal = $2"
 BEHIND = "SELECT id, applied, renewal FROM nodes WHERE NOT is_lapsed AND applied < $1"
 MARK = "UPDATE nodes SET is_lapsed = true WHERE id = $1 AND renewal = $2"
+STATES = text("""
+SELECT host, pid, version, greatest(number - applied, 0), (extract(epoch FROM now()) - renewed_at)::integer, is_lapsed
+  FROM nodes, revision ORDER BY host, joined_at, nodes.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A worker with its own memory. `behind` revisions, it is waited for; `renewed` is seconds ago.
+
+    `is_lapsed`: its lease ran out while somebody waited for it, and it has to join again.
+    """
+
+    host: str
+    pid: int
+    version: str
+    behind: int
+    renewed: int
+    is_lapsed: bool
+
+    def describe(self) -> dict[str, object]:
+        return asdict(self)
+
+
+async def list_states(tx: AsyncConnection) -> list[NodeState]:
+    """Return all nodes; none on SQLite, where workers share a file (store/generation.py)."""
+    if tx.dialect.name == "sqlite":
+        return []
+    return [NodeState(*row) for row in await tx.execute(STATES)]

@@ -30,6 +30,7 @@ from gateway.accounts import rows
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.secret import Secret
 from gateway.store import Store
+from gateway.store.generation import Generation
 from gateway.store.location import SQLite, locate
 from gateway.store.migrate import migrate
 from tests.support import forks
@@ -227,6 +228,14 @@ class Gateway:
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
+
+    def announce(self) -> None:
+        """Let every worker notice at once what was written into the SQLite file by hand."""
+        location = locate(self.store_url)
+        assert isinstance(location, SQLite)
+        generation = Generation(location.generation_path)
+        generation.announce()
+        generation.close()
 
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         given = [*arguments, "--config", str(self.config)]

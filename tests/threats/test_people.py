@@ -227,7 +227,7 @@ def test_making_admins_by_invitation_asks_for_a_fresh_proof(own: Gateway, admin:
         ).fetchall()
         stale = json.dumps([[factor, at - 3_600] for factor, at in json.loads(proofs)], separators=(",", ":"))
         connection.execute("UPDATE sessions SET proofs = ?", (stale,))
-    assert own.cli("account", "enable", "dora@acme.example").returncode == 0  # and every worker has heard of it
+    own.announce()
     asked = admin.send("/admin/accounts/invite", invite)
     assert str(asked.get("location")).startswith("/login?next=/admin/accounts/invite")
     asked = admin.send("/admin/accounts/import/start", {"id": where.partition("=")[2]})

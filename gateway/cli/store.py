@@ -1,0 +1,43 @@
+"""Commands on the store itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gateway.cli.common import AsJSON, Config, settings_of, show, with_store
+
+if TYPE_CHECKING:
+    from gateway.store import Store
+    from gateway.store.nodes import NodeState
+
+program = typer.Typer(help="Look after the store.", no_args_is_help=True)
+
+
+@program.callback()
+def group() -> None:
+    """Look after the store."""
+
+
+@program.command("nodes")
+def list_nodes(config: Config = None, as_json: AsJSON = False) -> None:
+    """List the workers of all machines that share the store, and who is waited for (PostgreSQL)."""
+    from gateway.store.nodes import list_states
+
+    async def read(store: Store) -> list[NodeState]:
+        async with store.reading() as tx:
+            return await list_states(tx)
+
+    table = [
+        {
+            "host": node.host,
+            "pid": str(node.pid),
+            "version": node.version,
+            "renewed": f"{node.renewed} s ago",
+            "revisions behind": str(node.behind),
+            "state": "lapsed" if node.is_lapsed else "waited for" if node.behind else "up to date",
+        }
+        for node in with_store(settings_of(config), read)
+    ]
+    show(table, as_json)
