@@ -359,7 +359,8 @@ async def test_one_code_on_fifty_attempts_opens_one_session(world: World, twin: 
     browsers = [Browser(f"198.51.100.{at}") for at in range(50)]
     for browser in browsers:
         await world.begin(browser, member)
-    outcomes = await asyncio.gather(*(workers[at % 2].prove(browser, code()) for at, browser in enumerate(browsers)))
+    proving = (workers[at % 2].prove(browser, code()) for at, browser in enumerate(browsers))
+    outcomes = await asyncio.gather(*proving, return_exceptions=True)  # a store that is too busy refuses some
     assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
     assert await world.open_sessions(member) == 1
 
@@ -382,7 +383,8 @@ async def test_fifty_wrong_codes_at_once_are_five_that_were_checked(world: World
     browser = Browser()
     await world.begin(browser, await world.member(totp=True))
     workers = (world, twin)
-    outcomes = await asyncio.gather(*(workers[at % 2].prove(replace(browser), "000000") for at in range(50)))
+    proving = (workers[at % 2].prove(replace(browser), "000000") for at in range(50))
+    outcomes = await asyncio.gather(*proving, return_exceptions=True)
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 5
 
 
