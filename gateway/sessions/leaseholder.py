@@ -73,6 +73,7 @@ class Leaseholder:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # a connection that was cut off is closed in the loop's next turn
         node = self._id
         self._forget_all()
         if node:
@@ -180,5 +181,7 @@ async def connected(location: PostgreSQL) -> AsyncIterator[Connection]:
         connection = await postgresql.connect(location)
         try:
             yield connection
-        finally:
+            await connection.close(timeout=ANSWER_SECONDS)
+        except BaseException:
             connection.terminate()
+            raise

@@ -17,6 +17,7 @@ from gateway.observe.exposition import write
 from gateway.observe.families import PLACES
 from gateway.observe.figures import Figures
 from gateway.observe.tally import Tally
+from gateway.store.nodes import NodeState
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 ALERTS = CONFIG / "prometheus-alerts.yml"
@@ -24,6 +25,8 @@ DASHBOARD = CONFIG / "grafana-dashboard.json"
 METRIC = re.compile(r"otium_gateway_[a-z_]+")
 MATCHER = re.compile(r"(otium_gateway_[a-z_]+)\{([^}]*)\}")
 LABEL = re.compile(r'(\w+)=(~?)"([^"]*)"')
+
+NODE = NodeState("host", 1, "1.0", behind=0, renewed=0, is_lapsed=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def shown() -> dict[str, list[dict[str, str]]]:
         tally.numbers[place] = 1
     tally.write(1.0)
     found: dict[str, list[dict[str, str]]] = {}
-    for family in text_string_to_metric_families(write(board.totals(), Figures(1, 1, 1, 1, 1)).decode()):
+    for family in text_string_to_metric_families(write(board.totals(), Figures(1, 1, 1, 1, 1, [NODE])).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample.labels)
     return found
