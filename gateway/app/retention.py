@@ -60,8 +60,11 @@ class Purge:
 
 
 async def delete_batch(tx: Transaction, table: Table, condition: ColumnElement[bool], most: int) -> int:
-    """Delete up to `most` rows. Returns how many were deleted."""
+    """Delete up to `most` rows. Returns how many were deleted.
+
+    A row that a transaction has locked is in use, and waiting for several locks could become a deadlock.
+    """
     keys = tuple(table.primary_key.columns)
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
-    some = select(*keys).where(condition).limit(most)
+    some = select(*keys).where(condition).limit(most).with_for_update(skip_locked=True)
     return (await tx.execute(delete(table).where(key.in_(some)))).rowcount

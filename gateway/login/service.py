@@ -28,6 +28,7 @@ from gateway.model.session import Session
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
+from gateway.store.retry import retried
 from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked
@@ -127,6 +128,7 @@ class SignInService:
             return None
         return await self._hasher.hash(password, client_of(inbound.address))
 
+    @retried
     async def _admit(self, known: Account, renewed: Secret[str] | None, visit: Visit, now: int) -> Result:
         async with self._actions.begin(requester(visit.inbound), now) as action:
             account = await account_rows.find(action.tx, known.id, lock=True)

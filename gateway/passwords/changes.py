@@ -201,6 +201,7 @@ class PasswordService:
             account = await account_rows.find(tx, session.account, lock=True)
             if account is None or account.password_hash != checked.password_hash:
                 return WrongCurrent()
+            await session_rows.lock_open(tx, account.id)
             proofs = with_proof(session.proofs, Proof(Factor.PASSWORD, now))
             token = await session_rows.renew(tx, session.id, inbound.session_key, proofs)
             if token is None:

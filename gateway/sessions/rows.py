@@ -205,6 +205,13 @@ async def end_all(tx: Transaction, account_id: str, now: int, but: str | None = 
     return (await tx.execute(statement)).rowcount
 
 
+async def lock_open(tx: Transaction, account_id: str) -> None:
+    """Lock an account's open sessions, before one of them is changed and then others."""
+    await tx.execute(
+        in_order(select(sessions.c.id).where(sessions.c.account == account_id, sessions.c.ended_at.is_(None)))
+    )
+
+
 async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
     """End every session of a tenant's people. Returns how many were open."""
     of_tenant = select(sessions.c.id).join(accounts, accounts.c.id == sessions.c.account)

@@ -24,6 +24,7 @@ from sqlalchemy.util import await_only
 from gateway.store.confirm import Confirmed, Tell, confirm
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
+from gateway.store.retry import note_commit
 from gateway.store.unavailable import broken_store
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Store:
                         self._announced = (await tx.execute(READ_REVISION)).scalar_one()
                 yield tx
                 await tx.finish()
+                note_commit()
                 await uninterrupted(self._commit(tx))
 
     @contextlib.asynccontextmanager

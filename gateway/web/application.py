@@ -16,6 +16,7 @@ from gateway.crypto.sealing import Unopenable
 from gateway.edge.origin import is_own_post
 from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
+from gateway.store.retry import retried
 from gateway.web.rendering import Renderer
 from gateway.web.routes import Handler
 from gateway.web.visit import JUDGE, VISIT, Judge, Visit
@@ -85,7 +86,7 @@ async def answer(request: web.Request, handler: Handler, renderer: Renderer, vis
     """Call the handler, and translate exceptions to failure pages."""
     request_id, session = visit.inbound.request_id, visit.session
     try:
-        return await handler(request)
+        return await retried(handler)(request)
     except web.HTTPNotFound:
         return renderer.failure(Failure.NOT_FOUND, request_id, session)
     except web.HTTPMethodNotAllowed as error:

@@ -20,6 +20,8 @@ from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_kept_forms import IDLE, button, press, press_button, sign_in_again, sign_in_unseen
 
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[postgres.Server]:
@@ -185,6 +187,30 @@ def test_a_form_whose_sender_leaves_before_it_is_sent_can_be_sent_still(
     assert upstream.requests == []
     assert press_button(person, where, "/timesheets?week=47").status == 200
     assert len(upstream.requests) == 1
+
+
+def test_a_sign_in_that_a_deadlock_has_undone_succeeds(pair: tuple[Gateway, Gateway], server: postgres.Server) -> None:
+    email = "crowd7@acme.example"
+
+    async def run() -> int:
+        other = await asyncpg.connect(server.url_of("shared"), server_settings={"deadlock_timeout": "1min"})
+        async with other.transaction():
+            await other.execute("LOCK TABLE browsers IN EXCLUSIVE MODE")
+            fields = {"email": email, "password": PASSWORD}
+            signing_in = asyncio.create_task(asyncio.to_thread(pair[0].post, "/login", fields))
+            await wait_until_held_up(server)
+            await other.execute("UPDATE accounts SET name = name WHERE identifier = $1", email)
+        await other.close()
+        return (await signing_in).status
+
+    def count() -> int:
+        found: int = server.use("shared", lambda connection: connection.fetchval(DEADLOCKS))
+        return found
+
+    before = count()
+    assert asyncio.run(run()) == 303
+    while count() == before:  # it is written a moment later
+        time.sleep(0.05)
 
 
 def test_without_the_database_nobody_is_anybody_and_its_return_is_noticed(

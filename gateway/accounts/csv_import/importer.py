@@ -33,6 +33,7 @@ from gateway.model.account import Role
 from gateway.model.sentence import Sentence
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
+from gateway.store.retry import retried
 
 log = get_logger("imports")
 
@@ -131,6 +132,7 @@ class Importer:
         if work is not None:
             log.info("import_finished", id=work.id, rows=work.total, invited=work.invited)
 
+    @retried
     async def go_on(self, work: Import, now: int) -> Import | None:
         """Invite the next few people. Returns None if the lease expired and another worker took over.
 
