@@ -47,6 +47,7 @@ async def connected(url: str, limits: Limits = postgresql.USUAL) -> AsyncIterato
     connection = await connect(place(url), limits)
     yield connection
     connection.terminate()
+    await asyncio.sleep(0)  # it is closed in the loop's next turn
 
 
 # TLS.
