@@ -79,7 +79,7 @@ async def look(tx: Transaction) -> Facts:
     vital = (sealed for sealed in SEALED.values() if sealed.is_vital)
     used = union(*(select(func.substr(sealed.column, 1, NAME_BYTES)).where(sealed.in_use) for sealed in vital))
     names = (await tx.execute(used)).scalars().all()
-    return Facts(await read_version(tx), sorted(bytes(name).hex() for name in names))
+    return Facts((await tx.run_sync(read_version)).schema, sorted(bytes(name).hex() for name in names))
 
 
 def make(

@@ -29,7 +29,7 @@ from gateway.passwords import routes as passwords
 from gateway.sessions import attempt
 from gateway.sessions import rows as session_rows
 from gateway.signup import routes as signup
-from gateway.store import nodes, revision
+from gateway.store import nodes, revision, version
 from gateway.tenants import routes as tenants
 from gateway.throttle import limits, streaks
 from gateway.web import static_files
@@ -74,5 +74,6 @@ STORED = (
     *marks.STORED,
     *revision.STORED,
     *nodes.STORED,
+    *version.STORED,
 )
 SEALED = {stored.sealed.name: stored.sealed for stored in STORED if stored.sealed is not None}

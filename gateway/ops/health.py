@@ -66,13 +66,14 @@ class HealthCheck:
         upstream, mail = await asyncio.gather(try_reaching(self._upstream), self._check_mail())
         try:
             async with self._store.reading() as tx:
-                version = await read_version(tx)
+                version = await tx.run_sync(read_version)
                 mails = await outbox.status(tx, self._clock())
                 states = await nodes.list_states(tx)
         except StoreUnavailable as error:
             return Health(False, str(error), "unknown", mail, upstream)
         store = self._check_disk()
-        schema = "ok" if version == NEWEST else f"the store has {version}, this version needs {NEWEST}"
+        is_usable = not version.is_too_old and not version.is_too_new
+        schema = "ok" if is_usable else f"the store has {version.schema}, this version needs {NEWEST}"
         oldest = mails.oldest_seconds or 0
         is_late = 0 < self._outbox_seconds < oldest
         is_ready = store == schema == "ok" and not is_late

@@ -1,8 +1,8 @@
 """Migrates the store's schema to this version. The only module that loads Alembic.
 
 All missing steps run in one transaction: all of them or none. On PostgreSQL an advisory lock lets one node migrate
-while others wait; SQLite's own write lock does the same. A schema newer than this code is left alone, and nothing
-starts on it.
+while others wait; SQLite's own write lock does the same. A schema newer than this code is left alone; whether this code
+can use it is for the store to say (store/version.py).
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from gateway.store.engine import open_postgresql, turn_to_wal
 from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.readiness import NotReady, check_file, unsettled
 from gateway.store.unavailable import broken_store
-from gateway.store.version import UNSETTLED, VERSION_TABLE, is_unsettled
+from gateway.store.version import UNSETTLED, VERSION_TABLE, is_unsettled, read_since
 
 STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x0710_4A7E  # an arbitrary number that only this program uses
+# Everybody else waits behind a change of a table that waits for a backup to end: fail, and start again later.
+LIMIT_LOCKS = "SET LOCAL lock_timeout = '5s'"
 
 
 class SchemaTooNew(Exception):
@@ -67,6 +69,7 @@ async def migrate_postgresql(location: PostgreSQL, dry_run: bool, version_table:
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+            await connection.execute(text(LIMIT_LOCKS))
             return await connection.run_sync(upgrade, dry_run, location.place, version_table)
     finally:
         await engine.dispose()
@@ -78,7 +81,7 @@ def upgrade(connection: Connection, dry_run: bool, place: str, version_table: st
         raise NotReady(unsettled(place))
     config = settings()
     context = MigrationContext.configure(connection, opts={"version_table": version_table})
-    missing = missing_revisions(known_revisions(config), context.get_current_revision())
+    missing = missing_revisions(known_revisions(config), context.get_current_revision(), read_since(connection))
     if missing and not dry_run:
         config.attributes["connection"] = connection
         config.attributes["version_table"] = version_table
@@ -86,10 +89,15 @@ def upgrade(connection: Connection, dry_run: bool, place: str, version_table: st
     return missing
 
 
-def missing_revisions(known: list[str], current: str | None) -> list[str]:
-    """Return the revisions of `known`, oldest first, that come after `current`. Raises SchemaTooNew."""
+def missing_revisions(known: list[str], current: str | None, since: str | None) -> list[str]:
+    """Return the revisions of `known`, oldest first, that come after `current`.
+
+    Raises SchemaTooNew for an unknown one, unless versions with a schema from `since` on can use it.
+    """
     if current is None:
         return known
+    if current not in known and since in known:
+        return []
     if current not in known:
         raise SchemaTooNew(
             f"the store has schema {current}, which this version does not know; install the version that made it"

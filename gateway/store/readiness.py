@@ -16,7 +16,7 @@ from urllib.parse import quote
 from gateway.store.engine import Store
 from gateway.store.location import SQLite, locate
 from gateway.store.unavailable import StoreUnavailable
-from gateway.store.version import NEWEST, find_version, is_unsettled
+from gateway.store.version import Version, find_version, is_unsettled
 
 
 class NotReady(StoreUnavailable):
@@ -36,20 +36,20 @@ async def open_ready(url: str) -> AsyncIterator[Store]:
         async with store.reading() as tx:
             if await tx.run_sync(is_unsettled):
                 raise NotReady(unsettled(location.place))
-            check_version(await find_version(tx), location.place)
+            check_version(await tx.run_sync(find_version), location.place)
         yield store
     finally:
         await store.close()
 
 
-def check_version(version: str | None, place: str) -> None:
+def check_version(version: Version | None, place: str) -> None:
     if version is None:
         raise NotReady(missing(place))
-    if version < NEWEST:
+    if version.is_too_old:
         raise NotReady(f"the store at {place} has an older schema; run `otium-gateway migrate`")
-    if version > NEWEST:
+    if version.is_too_new:
         raise NotReady(
-            f"the database at {place} was created by a newer version (schema {version}); install that version"
+            f"the database at {place} was created by a newer version (schema {version.schema}); install that version"
         )
 
 
