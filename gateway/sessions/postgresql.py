@@ -68,8 +68,14 @@ class StrictLookup:
         owners = self._owners
         with broken_store():
             async with asyncio.timeout(ASK_SECONDS):
-                async with self._pool.acquire() as connection:
+                connection = await self._pool.acquire()
+                try:
                     found = await connection.ask(QUERY.format("$1"), key)
+                except BaseException:
+                    connection.terminate()  # the pool would wait for the answer
+                    raise
+                finally:
+                    await self._pool.release(connection)
         return read(found[0], owners, self._seen.lifetimes, self._can_ask) if found else None
 
 

@@ -44,6 +44,7 @@ async def confirm(connection: Connection, revision: int) -> Confirmed:
                 lapsed = await wait(connection, confirmation)
     except StoreUnavailable as error:
         reason = str(error)
+        connection.terminate()  # it may still wait for an answer
         await asyncio.sleep(confirmation.left(monotonic(), TERMS))
     return Confirmed(monotonic() - confirmation.since, lapsed, reason)
 

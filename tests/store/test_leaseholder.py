@@ -17,11 +17,12 @@ from gateway.model.session import Session
 from gateway.sessions import leaseholder
 from gateway.sessions import rows as session_rows
 from gateway.sessions.lookup import Lookup, Pending
-from gateway.store import Store
+from gateway.store import Store, StoreUnavailable
 from gateway.store.confirm import Confirmed, confirm
 from gateway.store.location import PostgreSQL
 from gateway.store.postgresql import connect
 from tests.store.people import NOW, add_person, add_session, look, person, worker
+from tests.support import postgres
 
 Known = tuple[Store, str, bytes]
 
@@ -210,3 +211,24 @@ async def test_who_does_not_answer_is_waited_for_once_and_only_until_its_lease_h
         if stop is signal.SIGSTOP:
             os.kill(process.pid, signal.SIGCONT)
             assert await say(process) == "Pending"
+
+
+async def test_a_database_that_is_frozen_is_waited_for_no_longer_than_a_request_may(
+    known: Known, postgres_url: str, postgres_server: postgres.Server
+) -> None:
+    store, session, key = known
+    async with asyncio.timeout(60), worker(postgres_url) as lookup:
+        await look(lookup, key)
+        postgres_server.send(signal.SIGSTOP)
+        try:
+            with pytest.raises(StoreUnavailable):
+                while True:  # until the lease has ended
+                    await look(lookup, key)
+                    await asyncio.sleep(0.05)
+        finally:
+            postgres_server.send(signal.SIGCONT)
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                assert await look(lookup, key) is not None
+                break
+    assert (await end(store, session)).lapsed == ()

@@ -146,6 +146,7 @@ class Gateway:
         self.admin = str(folder / "admin.sock")
         self.store_url = store_url or f"sqlite:///{folder / 'store' / 'gateway.db'}"
         self.public_url = public_url
+        self.origin = ORIGIN
         self.log = folder / "gateway.log"
         (self.config / "access.toml").write_text(access)
         self.write_settings(upstream)
@@ -260,9 +261,9 @@ class Gateway:
         return Connection(self.port, source=source, timeout=timeout)
 
     def post(
-        self, path: str, fields: Mapping[str, str] | bytes, *lines: str, source: str = "127.0.0.1", origin: str = ORIGIN
+        self, path: str, fields: Mapping[str, str] | bytes, *lines: str, source: str = "127.0.0.1", origin: str = ""
     ) -> Response:
-        return self.exchange(form(path, fields, *lines, origin=origin), source=source)
+        return self.exchange(form(path, fields, *lines, origin=origin or self.origin), source=source)
 
     def sign_in(self, who: str = "employee", *, target: str = "/", source: str = "127.0.0.1") -> str:
         """Sign in for real; return the Cookie line."""

@@ -11,6 +11,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
@@ -94,6 +95,14 @@ class Server:
 
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "--wait", "--pgdata", str(self.data), "--mode", "fast")
+
+    def send(self, signum: signal.Signals) -> None:
+        """Send a signal to all processes of the server: SIGSTOP freezes it, SIGKILL is a machine that is gone."""
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (*map(int, children), postmaster):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signum)
 
     def use_tls(self, authority: Authority, rules: str) -> None:
         """Give the server, which is not running, a certificate; `rules` say who may connect how (pg_hba.conf)."""
