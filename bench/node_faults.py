@@ -106,7 +106,8 @@ def signal_database(signum: signal.Signals) -> Callable[[Trial], None]:
 
 def fail_over(trial: Trial) -> None:
     """The primary is gone in the middle of everything."""
-    signal_database(signal.SIGKILL)(trial)
+    trial.server.send(signal.SIGKILL)
+    (trial.server.data / "postmaster.pid").unlink()
 
 
 def promote(trial: Trial) -> None:

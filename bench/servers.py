@@ -161,18 +161,24 @@ def relay(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, to: int, access_log: bool, workers: int = 1, tree: Path = ROOT) -> Iterator[Server]:
-    """A rule that admits every signed-in person; every header rule and the assertion on. The code is that of `tree`."""
+def gateway(
+    folder: Path, to: int, access_log: bool, workers: int = 1, tree: Path = ROOT, store: str = ""
+) -> Iterator[Server]:
+    """A rule that admits every signed-in person; every header rule and the assertion on. The code is that of `tree`.
+
+    `store` are lines of its section, for another one than SQLite.
+    """
     port = free_port()
     config = folder / "config"
     config.mkdir(exist_ok=True)
+    sqlite = f'url = "sqlite:///{folder / "store" / "gateway.db"}"'
     (config / "access.toml").write_text('rules = [{ path = "/" }, { path = "/admin", roles = ["admin"] }]\n')
     (config / "gateway.toml").write_text(
         f'public_url = "http://localhost:{port}"\n'
         f'hosts = ["127.0.0.1:{port}"]\n'
         f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = {workers}\naccess_log = {str(access_log).lower()}\n'
         f'[upstream]\naddress = "127.0.0.1:{to}"\n'
-        f'[store]\nurl = "sqlite:///{folder / "store" / "gateway.db"}"\n'
+        f"[store]\n{store or sqlite}\n"
         '[admin]\nlisten = ""\n'
     )
     environ = {**os.environ, "GATEWAY_SECRET": base64.b64encode(os.urandom(48)).decode()}
