@@ -7,14 +7,16 @@ are removed meanwhile, the anchor moves and verification continues from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from gateway.audit import marks, rows
 from gateway.audit.chain import Head, Row, is_committed, link
 from gateway.audit.marks import Kind, Mark, Signer
 from gateway.model.event import Event
-from gateway.store import Store
+from gateway.store import Transaction
 
 PIECE = 2_000  # rows read at once
 
@@ -57,6 +59,12 @@ class Whole:
     checkpoints: int
 
 
+class Readable(Protocol):
+    """A store, or what a transaction has written and not committed yet."""
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+
 class Verifier:
     """Verifies the chain against the stored marks and `kept`, the checkpoints that were kept elsewhere.
 
@@ -65,7 +73,7 @@ class Verifier:
 
     def __init__(
         self,
-        store: Store,
+        store: Readable,
         signer: Signer,
         kept: Iterable[Mark] = (),
         progress: Callable[[int, int], None] = lambda done, of: None,

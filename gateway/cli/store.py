@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gateway.cli import moving
 from gateway.cli.common import AsJSON, Config, settings_of, show, with_store
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ program = typer.Typer(help="Look after the store.", no_args_is_help=True)
 @program.callback()
 def group() -> None:
     """Look after the store."""
+
+
+program.command("copy")(moving.copy)
 
 
 @program.command("nodes")

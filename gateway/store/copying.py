@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from gateway.store.location import SQLITE, PostgreSQL, SQLite, open_private, without_password
+from gateway.store.location import PostgreSQL, SQLite, open_private, without_password
 from gateway.store.unavailable import StoreUnavailable, broken_store
 from gateway.store.version import UNSETTLED, VERSION_TABLE
 
@@ -23,7 +23,9 @@ ENDINGS = ("-wal", "-shm", "-journal", ".generation")
 DROP_MARK = f"DROP TABLE IF EXISTS {UNSETTLED}"
 SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"
 TAKE_MARK_OFF = f"ALTER TABLE {UNSETTLED} RENAME TO {VERSION_TABLE}"
-OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+# Who has no name is a process of the server itself, such as autovacuum.
+OTHERS = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL"""
 
 
 class InUse(Exception):
@@ -100,15 +102,23 @@ def copy_sqlite(location: SQLite, to: Path) -> Path:
 
 
 def stage_sqlite(location: SQLite, copy: Path) -> Staged:
+    staged = stage_empty(location)
+    with broken_store():
+        shutil.copyfile(copy, staged.path)
+    return Staged(staged.url, VERSION_TABLE)
+
+
+def stage_empty(location: SQLite) -> SQLite:
+    """Make an empty file beside the store, for `put_in_place`. Raises InUse, and StoreUnavailable."""
     staged = staged_beside(location)
     with broken_store():
         location.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        refuse_if_in_use(location)
-        for leftover in (staged.path, *beside(staged)):  # of an interrupted restore
+        for file in (location, staged):
+            refuse_if_in_use(file)
+        for leftover in (staged.path, *beside(staged)):  # of an interrupted restore or copy
             leftover.unlink(missing_ok=True)
         os.close(open_private(staged.path))
-        shutil.copyfile(copy, staged.path)
-    return Staged(f"{SQLITE}{staged.path}", VERSION_TABLE)
+    return staged
 
 
 def replace_sqlite(location: SQLite, aside: str) -> Path | None:
@@ -141,9 +151,11 @@ def beside(location: SQLite, *endings: str) -> list[Path]:
 def refuse_if_in_use(location: SQLite) -> None:
     """Raise InUse if another process has the store open: leaving WAL mode needs exclusive access, which shows it."""
     if not location.is_empty and leave_wal(location) == "wal":
-        raise InUse(
-            "the database is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)"
-        )
+        raise InUse(used(location))
+
+
+def used(location: SQLite) -> str:
+    return f"{location.place} is in use; stop the gateway first (systemctl stop otium-gateway.socket otium-gateway)"
 
 
 def leave_wal(location: SQLite) -> str:

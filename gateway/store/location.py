@@ -30,6 +30,10 @@ class SQLite:
         return not self.path.exists() or not self.path.stat().st_size
 
     @property
+    def url(self) -> str:
+        return f"{SQLITE}{self.path}"
+
+    @property
     def async_url(self) -> str:
         return f"sqlite+aiosqlite:///{self._existing}&uri=true"
 

@@ -68,11 +68,16 @@ async def migrate_postgresql(location: PostgreSQL, dry_run: bool, version_table:
     engine = open_postgresql(location, UNHURRIED)
     try:
         async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+            await connection.run_sync(take_migration_lock)
             await connection.execute(text(LIMIT_LOCKS))
             return await connection.run_sync(upgrade, dry_run, location.place, version_table)
     finally:
         await engine.dispose()
+
+
+def take_migration_lock(connection: Connection) -> None:
+    """On PostgreSQL, wait until nobody else migrates, and keep others from it until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
 
 
 def upgrade(connection: Connection, dry_run: bool, place: str, version_table: str) -> list[str]:

@@ -32,6 +32,7 @@ STORED = (
         nodes,
         stale=Kept("a node that is gone is forgotten after a minute (sessions/leaseholder.py)"),
         restored=lambda now: delete(nodes),  # a worker that still runs joins again, with an empty memory
+        is_copied=False,
     ),
 )
 

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
-from gateway.store.engine import Store
+from gateway.store.engine import Store, Transaction
 from gateway.store.location import SQLite, locate
 from gateway.store.unavailable import StoreUnavailable
-from gateway.store.version import Version, find_version, is_unsettled
+from gateway.store.version import NEWEST, Version, find_version, is_unsettled, read_version
 
 
 class NotReady(StoreUnavailable):
@@ -34,12 +34,25 @@ async def open_ready(url: str) -> AsyncIterator[Store]:
     store = Store.open(url)
     try:
         async with store.reading() as tx:
-            if await tx.run_sync(is_unsettled):
-                raise NotReady(unsettled(location.place))
-            check_version(await tx.run_sync(find_version), location.place)
+            await check_schema(tx, location.place)
         yield store
     finally:
         await store.close()
+
+
+async def check_schema(tx: Transaction, place: str) -> None:
+    """Raise NotReady unless this version can use the schema, and no restore was interrupted."""
+    if await tx.run_sync(is_unsettled):
+        raise NotReady(unsettled(place))
+    check_version(await tx.run_sync(find_version), place)
+
+
+async def check_same_schema(tx: Transaction, place: str) -> None:
+    """Do the same, and also raise NotReady for a newer schema that this version can use, but does not know."""
+    await check_schema(tx, place)
+    version = await tx.run_sync(read_version)
+    if version.schema != NEWEST:
+        raise NotReady(f"the store at {place} has the schema {version.schema} of a newer version; use that version")
 
 
 def check_version(version: Version | None, place: str) -> None:

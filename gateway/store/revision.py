@@ -42,7 +42,12 @@ changes = Table(
 )
 
 STORED = (
-    Stored(revision, stale=Kept("one row"), restored=Kept("it is raised by the sessions that a restore ends")),
+    Stored(
+        revision,
+        stale=Kept("one row"),
+        restored=Kept("it is raised by the sessions that a restore ends"),
+        is_copied=False,
+    ),
     Stored(
         changes,
         # The last one stays: whoever has applied it finds it there.
@@ -50,6 +55,7 @@ STORED = (
             (changes.c.at < now - KEPT_SECONDS) & (changes.c.number < select(revision.c.number).scalar_subquery())
         ),
         restored=Kept("what is older than an hour is deleted"),
+        is_copied=False,
     ),
 )
 

@@ -43,12 +43,17 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A table's declaration. `stale` matches expired rows; `restored` ends what was open when the backup was made."""
+    """A table's declaration. `stale` matches expired rows; `restored` ends what was open when the backup was made.
+
+    `is_copied` is False for rows that mean something in their own database only. `otium-gateway store copy` leaves
+    those of the target, after what `restored` does to them.
+    """
 
     table: Table
     stale: Callable[[Longest, int], ColumnElement[bool]] | Kept
     restored: Callable[[int], Executable] | Kept
     sealed: Sealed | None = None
+    is_copied: bool = True
 
 
 # Roles, passwords and used codes: changes since the backup can't be detected.

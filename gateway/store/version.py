@@ -26,7 +26,7 @@ schema_since = Table(
     Column("id", Integer, primary_key=True),
     Column("revision", String(32), nullable=False),
 )
-STORED = (Stored(schema_since, Kept("one row"), AS_IT_WAS),)
+STORED = (Stored(schema_since, Kept("one row"), AS_IT_WAS, is_copied=False),)
 
 
 @dataclass(frozen=True, slots=True)
