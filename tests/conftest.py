@@ -34,6 +34,10 @@ LONG = (
 numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--on", choices=ENGINES, default="sqlite", help="the store of the journeys' site")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: much of the time a test waits."""

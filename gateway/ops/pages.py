@@ -11,6 +11,7 @@ from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.ops.blocks import Block
 from gateway.ops.service import AttackService, Unblockable
 from gateway.sessions.reach import Reaches
+from gateway.store import Store, nodes
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
@@ -25,6 +26,8 @@ class Needs(Platform, Protocol):
     def devices(self) -> DeviceService: ...
     @property
     def reaches(self) -> Reaches: ...
+    @property
+    def store(self) -> Store: ...
 
 
 class OpsPages:
@@ -32,6 +35,7 @@ class OpsPages:
         self._attacks = needs.attacks
         self._devices = needs.devices
         self._reaches = needs.reaches
+        self._store = needs.store
         self._renderer = needs.renderer
         self._url = needs.url
 
@@ -134,5 +138,7 @@ class OpsPages:
     ) -> web.Response:
         now = visit_of(request).now
         attacks = await self._attacks.picture(now)
-        context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks}
+        async with self._store.reading() as tx:
+            machines = await nodes.list_states(tx)
+        context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks, "nodes": machines}
         return await self._renderer.long_page("ops/ops.html", visit_of(request), status=status, **context)

@@ -30,13 +30,27 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site_store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return where the site's store is: "" is a SQLite file of its own; with --on=postgresql, a database."""
+    if request.config.getoption("--on") == "sqlite":
+        yield ""
+        return
+    server, copies = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_copies")
+    name = copies.take()
+    yield server.url_of(name)
+    copies.give_back(name)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, site_store: str) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     app, address = servers.application(folder)
     mailbox = Mailbox(free_port()).start()
     more = ", ".join(f'"{email}"' for email in OWNERS)
     access = DEMO_ACCESS.replace("owners = [", f"owners = [{more}, ").replace("rules = [", f"rules = [{PAYMENT}")
-    gateway = Gateway(folder, address, access=access, mail_port=mailbox.port, changes=SIGNUP).seed().start()
+    gateway = Gateway(
+        folder, address, store_url=site_store, access=access, mail_port=mailbox.port, changes=SIGNUP
+    ).seed().start()  # fmt: skip
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
     yield Site("https://app.example.com", port, gateway, mailbox)
     proxy.stop()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys.conftest import OWNERS, Site
-from tests.journeys.test_factors import age
 from tests.support.gateway import PEOPLE
 from tests.support.mail import links_in
 from tests.support.owner import enrol_owner, mailed_link
@@ -229,18 +227,13 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     phone.enrol()
     enter("between", phone.email).give_password()
     account = "(SELECT id FROM accounts WHERE identifier = 'crowd10@acme.example')"
-    age(
-        site,
-        f"DELETE FROM backup_codes WHERE account = {account} AND id NOT IN (SELECT id FROM backup_codes WHERE account = {account} LIMIT 2)",
-    )
+    kept = f"SELECT id FROM backup_codes WHERE account = {account} LIMIT 2"
+    gateway.write(f"DELETE FROM backup_codes WHERE account = {account} AND id NOT IN ({kept})")
     drifting = Person(gateway, "crowd11@acme.example")
     drifting.give_password()
     drifting.enrol()
-    age(
-        site,
-        "UPDATE totp SET drift = -3 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
-        drifting.email,
-    )
+    own = "WHERE account = (SELECT id FROM accounts WHERE identifier = :email)"
+    gateway.write(f"UPDATE totp SET drift = -3 {own}", email=drifting.email)
     enter("drifting", drifting.email).give_password()
 
     people["owner"], key, _ = enrol_owner(gateway, mailbox, OWNERS[6])
@@ -255,11 +248,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     late = enter("late", OWNERS[7])
     late.give_password()
     links["expired"] = mailed_link(mailbox, late.email)
-    age(
-        site,
-        "UPDATE magic_links SET created_at = created_at - 601 WHERE account = (SELECT id FROM accounts WHERE identifier = ?)",
-        late.email,
-    )
+    gateway.write(f"UPDATE magic_links SET created_at = created_at - 601 {own}", email=late.email)
     gone = Person(gateway, OWNERS[8])
     gone.give_password()
     links["over"] = mailed_link(mailbox, gone.email)
@@ -308,8 +297,8 @@ def lock(person: Person) -> None:
 
 
 def account_id(site: Site, email: str) -> str:
-    with sqlite3.connect(site.gateway.store_url.removeprefix("sqlite:///")) as connection:
-        return str(connection.execute("SELECT id FROM accounts WHERE identifier = ?", (email,)).fetchone()[0])
+    ((found,),) = site.gateway.write("SELECT id FROM accounts WHERE identifier = :email", email=email)
+    return str(found)
 
 
 def change_emails(site: Site, links: dict[str, str]) -> None:

@@ -110,7 +110,11 @@ def test_an_owner_signs_in_with_all_three_factors(nodes: Cluster, mailbox: Mailb
     owner.keep_codes()
     owner.is_in()
     owner.open("/ops")
-    expect(owner.page.get_by_role("heading", level=1)).to_be_visible()
+    machines = owner.page.get_by_role("region", name="Machines")
+    for node in nodes.nodes:
+        for pid in node.workers():
+            row = machines.get_by_role("row").filter(has=owner.page.get_by_role("cell", name=str(pid), exact=True))
+            expect(row).to_contain_text("up to date")
 
 
 def revoke(nodes: Cluster, seconds: float = 10.0) -> None:

@@ -21,19 +21,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy import text
 from werkzeug.security import generate_password_hash
 
 from gateway.accounts import rows
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.secret import Secret
 from gateway.store import Store
+from gateway.store.confirm import confirm
 from gateway.store.generation import Generation
-from gateway.store.location import SQLite, locate
+from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.migrate import migrate
-from tests.support import forks
+from gateway.store.postgresql import connect
+from tests.support import any_schema, forks
 from tests.support.raw import Connection, Response, exchange
 
 HOST = "app.example.com"
@@ -230,13 +235,31 @@ class Gateway:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def write(self, statement: str, **values: str | int) -> list[tuple[Any, ...]]:
+        """Run a statement on the store, of either engine, as an operator does by hand; return the rows.
+
+        Every worker notices what it took away.
+        """
+
+        async def run() -> list[tuple[Any, ...]]:
+            async with any_schema.writing(self.store_url) as connection:
+                result = await connection.execute(text(statement), values)
+                return [tuple(row) for row in result] if result.returns_rows else []
+
+        with ThreadPoolExecutor(1) as thread:  # Playwright keeps an event loop running in this one
+            rows = thread.submit(asyncio.run, run()).result()
+            thread.submit(self.announce).result()
+        return rows
+
     def announce(self) -> None:
-        """Let every worker notice at once what was written into the SQLite file by hand."""
+        """Let every worker notice what was written into the store by hand."""
         location = locate(self.store_url)
-        assert isinstance(location, SQLite)
-        generation = Generation(location.generation_path)
-        generation.announce()
-        generation.close()
+        if isinstance(location, SQLite):
+            generation = Generation(location.generation_path)
+            generation.announce()
+            generation.close()
+        else:
+            asyncio.run(confirm_latest(location))
 
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         given = [*arguments, "--config", str(self.config)]
@@ -271,6 +294,12 @@ class Gateway:
         response = self.post("/login", fields, source=source)
         assert response.status == 303, (response.status, response.body)
         return "Cookie: " + cookie_of(response)
+
+
+async def confirm_latest(location: PostgreSQL) -> None:
+    connection = await connect(location)
+    await confirm(connection, await connection.fetchval("SELECT number FROM revision"))
+    await connection.close()
 
 
 def cookie_of(response: Response) -> str:
