@@ -23,6 +23,7 @@ from gateway.store.location import PostgreSQL
 from gateway.store.postgresql import connect
 from tests.store.people import NOW, add_person, add_session, look, person, worker
 from tests.support import postgres
+from tests.support.pooler import pooling
 
 Known = tuple[Store, str, bytes]
 
@@ -232,3 +233,19 @@ async def test_a_database_that_is_frozen_is_waited_for_no_longer_than_a_request_
                 assert await look(lookup, key) is not None
                 break
     assert (await end(store, session)).lapsed == ()
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["listening past it", "polling"])
+async def test_a_lease_is_held_through_a_pooler(
+    known: Known, postgres_server: postgres.Server, postgres_url: str, listens: bool
+) -> None:
+    _, session, key = known
+    with pooling(postgres_server) as pooler:
+        url = pooler.url_of(urlsplit(postgres_url).path.removeprefix("/"))
+        store = Store.open(url)
+        async with worker(url, notify_url=postgres_url if listens else "") as lookup:
+            await remember(lookup, key)
+            assert (await end(store, session)).lapsed == ()
+            assert lookup.find(key, NOW) is Pending.ASK
+            assert await look(lookup, key) is None
+        await store.close()
