@@ -6,7 +6,6 @@ import base64
 import hashlib
 import html
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -36,20 +35,12 @@ IDLE = 604_800  # seconds without a request after which a member's session is ov
 
 def expire(gateway: Gateway, person: Person) -> None:
     """Let every session be older than any may be."""
-    change(gateway, "UPDATE sessions SET started_at = started_at - 40 * 86400")
+    gateway.write("UPDATE sessions SET started_at = started_at - 40 * 86400")
     assert not person.is_signed_in
 
 
-def change(gateway: Gateway, statement: str) -> None:
-    """Change the store by hand, and let every worker know, which another program could not."""
-    with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
-        connection.execute(statement)
-    gateway.announce()
-
-
 def age(gateway: Gateway, seconds: int) -> None:
-    with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
-        connection.execute("UPDATE kept_forms SET kept_at = kept_at - ?", (seconds,))
+    gateway.write("UPDATE kept_forms SET kept_at = kept_at - :seconds", seconds=seconds)
 
 
 def press(person: Person, path: str = "/timesheets?week=47", body: bytes = b"", content_type: str = "") -> Response:
@@ -79,7 +70,7 @@ def sign_in_unseen(person: Person) -> None:
 
 def sign_in_and_idle(person: Person, ended: str = f"seen_at = seen_at - {IDLE} - 60") -> None:
     sign_in_unseen(person)
-    change(person.gateway, f"UPDATE sessions SET {ended}")
+    person.gateway.write(f"UPDATE sessions SET {ended}")
 
 
 def sign_in_again(person: Person, to: str) -> Response:
@@ -386,7 +377,7 @@ def test_a_form_that_needs_a_fresh_proof_continues_after_it(recorder: RecordingU
     try:
         person = Person(own)
         person.sign_in()
-        change(own, "UPDATE sessions SET proofs = '[[\"password\",1000]]'")
+        own.write("UPDATE sessions SET proofs = '[[\"password\",1000]]'")
         where = press(person, "/pay").get("location") or ""
         assert where.startswith("/login/form/")
         for asked in (person.open(where, follow=False), person.send(where, {})):
