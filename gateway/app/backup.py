@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from gateway.settings.load import (
 from gateway.settings.together import MAIL_PASSWORD_CREDENTIAL, MAIL_PASSWORD_VARIABLE
 from gateway.store import Transaction
 from gateway.store.copying import copy_to, sync
-from gateway.store.location import PostgreSQL, locate, open_private, without_password
+from gateway.store.location import locate, open_private
 from gateway.store.schema import sessions
 from gateway.store.stored import Kept
 from gateway.store.version import NEWEST, read_version
@@ -47,6 +48,7 @@ MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 FORMAT = 1
 CHUNK = 1_048_576
+PASSWORD_IN_URL = re.compile(r"""(postgres(?:ql)?://[^:@/\s"']*):[^@\s"']+@""")
 
 
 class Unusable(Exception):
@@ -87,8 +89,7 @@ def make(
 ) -> Manifest:
     """Make a backup in the new folder `folder`, writing its manifest last. Raises StoreUnavailable and OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=False)
-    location = locate(settings.store.url)
-    files = [copy_to(location, folder), *copy_settings(location, config, folder)]
+    files = [copy_to(locate(settings.store.direct), folder), *copy_settings(config, folder)]
     manifest = Manifest(
         format=FORMAT,
         version=__version__,
@@ -107,16 +108,13 @@ def make(
     return manifest
 
 
-def copy_settings(location: object, config: Path, folder: Path) -> list[Path]:
-    """Copy the settings files. A password in the database's URL is removed."""
+def copy_settings(config: Path, folder: Path) -> list[Path]:
+    """Copy the settings files. Passwords in databases' URLs are removed."""
     copied = []
     for name in (SETTINGS_FILE, ACCESS_FILE):
         if (config / name).exists():
             text = (config / name).read_text("utf-8")
-            if isinstance(location, PostgreSQL):
-                plain, password = without_password(location.dsn)
-                text = text.replace(location.dsn, plain) if password else text
-            write_private(folder / name, text)
+            write_private(folder / name, PASSWORD_IN_URL.sub(r"\1@", text))
             copied.append(folder / name)
     return copied
 
@@ -126,9 +124,9 @@ def needed_secrets(settings: Settings) -> list[str]:
     if settings.mail_password is not None:
         named.append(f"{MAIL_PASSWORD_VARIABLE}, or the credential {MAIL_PASSWORD_CREDENTIAL}")
     named += [f"the credential {name}, or its variable" for name in sorted(settings.credentials)]
-    location = locate(settings.store.url)
-    if isinstance(location, PostgreSQL) and without_password(location.dsn)[1]:
-        named.append("the password in store.url")
+    for key, url in (("url", settings.store.url), ("direct_url", settings.store.direct_url)):
+        if PASSWORD_IN_URL.match(url):
+            named.append(f"the password in store.{key}")
     return named
 
 

@@ -82,7 +82,7 @@ class Gateway:
             services.lifetimes,
             services.steps.__contains__,
             is_strict=settings.store.sessions == "strict",
-            notify_url=settings.store.notify_url,
+            direct_url=settings.store.direct_url,
         )
         self._access_log = None
         if settings.listen.access_log:

@@ -61,7 +61,7 @@ def restore(
     if not ask_first(replace_it, confirm, "end all sessions and links, and hold back queued emails"):
         return
     now = utc()
-    location = locate(settings.store.url)
+    location = locate(settings.store.direct)
 
     async def end_what_was_open(url: str) -> int:
         store = Store.open(url)

@@ -27,6 +27,8 @@ from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load
 from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
 from gateway.settings.mistakes import Said
+from gateway.store import StoreUnavailable
+from gateway.store.location import PostgreSQL, locate
 from gateway.store.readiness import NotReady, open_ready
 from gateway.throttle.side_work import TURN_SECONDS
 
@@ -72,7 +74,23 @@ def inspect_store(folder: Path, settings: Settings) -> list[Said]:
 async def inspect(settings: Settings) -> list[Said]:
     async with open_ready(settings.store.url) as store, store.reading() as tx:
         advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
+        if await tx.is_pooled():
+            advice += await check_direct(settings.store.direct_url)
         return [*advice, *check_newest(await session_rows.newest(tx), utc())]
+
+
+async def check_direct(url: str) -> list[Said]:
+    """Return a warning unless PostgreSQL itself answers at `url`. It can be served without that."""
+    key, location = "store.direct_url", locate(url) if url else None
+    if not isinstance(location, PostgreSQL):
+        return [(key, "store.url is a pooler's; without this there are no backups, and ending a session takes longer")]
+    from gateway.store.postgresql import is_pooler
+
+    try:
+        reason = "this is a pooler's as well" if await is_pooler(location) else ""
+    except StoreUnavailable as error:
+        reason = str(error)
+    return [(key, f"{reason}; use the address of PostgreSQL itself")] if reason else []
 
 
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:

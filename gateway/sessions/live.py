@@ -21,15 +21,15 @@ def open_lookup(
     can_ask: CanAsk = lambda factor: True,
     *,
     is_strict: bool = False,
-    notify_url: str = "",
+    direct_url: str = "",
 ) -> Lookup:
     """Return the lookup for the store at `store_url`; `owners` are normalised identifiers.
 
     `can_ask` tells whether this version has a page for a factor. If a session lacks a factor that only a newer version
     knows (another machine, during an upgrade), the lookup raises StoreUnavailable, so no request passes without it.
 
-    PostgreSQL: `is_strict` asks for every request; `notify_url` is where to listen for notifications, if not at the
-    store's own URL.
+    PostgreSQL: `is_strict` asks for every request; `direct_url` is where to listen for notifications, if `store_url` is
+    a pooler's.
     """
     match locate(store_url):
         case SQLite() as location:
@@ -37,5 +37,5 @@ def open_lookup(
         case PostgreSQL() as location:
             if is_strict:
                 return StrictLookup(location, owners, Seen(lifetimes), can_ask)
-            listens_at = PostgreSQL(notify_url) if notify_url else None
+            listens_at = PostgreSQL(direct_url) if direct_url else None
             return LeasedLookup(location, owners, Seen(lifetimes), can_ask, listens_at)

@@ -20,13 +20,13 @@ from gateway.settings.values import (
     check_address,
     check_breach_api,
     check_breach_list,
+    check_direct_url,
     check_domains,
     check_file,
     check_header,
     check_header_with_value,
     check_host,
     check_network,
-    check_notify_url,
     check_optional_address,
     check_page,
     check_paths,
@@ -148,7 +148,12 @@ class Upstream(Section):
 class StoreSettings(Section):
     url: Annotated[str, AfterValidator(check_store)] = "sqlite:///var/gateway.db"
     sessions: Literal["lease", "strict"] = "lease"
-    notify_url: Annotated[str, AfterValidator(check_notify_url)] = ""
+    direct_url: Annotated[str, AfterValidator(check_direct_url)] = ""
+
+    @property
+    def direct(self) -> str:
+        """The address past a pooler, for what can't go through one: notifications and backups."""
+        return self.direct_url or self.url
 
 
 class Mail(Section):

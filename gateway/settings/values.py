@@ -101,7 +101,7 @@ def check_store(text: str) -> str:
     return text
 
 
-def check_notify_url(text: str) -> str:
+def check_direct_url(text: str) -> str:
     if text and not isinstance(locate(text), PostgreSQL):
         raise ValueError("use postgresql://user@host/database, past the pooler, or leave it empty")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -184,7 +185,16 @@ def sync(path: Path) -> None:
 # PostgreSQL, with its own client programs.
 
 
+def refuse_pooler(location: PostgreSQL) -> None:
+    """Raise StoreUnavailable at a pooler: these programs would leave their settings in sessions that others get."""
+    from gateway.store.postgresql import is_pooler
+
+    if asyncio.run(is_pooler(location)):
+        raise StoreUnavailable("a pooler answers there; set store.direct_url to the address of PostgreSQL itself")
+
+
 def dump(location: PostgreSQL, to: Path) -> Path:
+    refuse_pooler(location)
     os.close(open_private(to))
     run(location, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", "--file", str(to), "--dbname")
     return to
@@ -192,9 +202,10 @@ def dump(location: PostgreSQL, to: Path) -> Path:
 
 def load_dump(location: PostgreSQL, file: Path) -> None:
     """Replace the whole database by the dump and mark it as unsettled, in one transaction."""
+    refuse_pooler(location)
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
     if others.strip() != "0":
-        raise InUse(f"{others.strip()} other connections to the database; stop all gateways first")
+        raise InUse(f"{others.strip()} other connections to the database; stop all gateways first, and a pooler")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "store.sql"
         options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")

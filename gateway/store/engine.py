@@ -56,6 +56,10 @@ class Transaction(AsyncConnection):
         """
         self._last.setdefault(work, []).append(item)
 
+    async def is_pooled(self) -> bool:
+        """Whether a pooler is between this connection and PostgreSQL."""
+        return getattr((await self.get_raw_connection()).driver_connection, "is_pooled", False)
+
     async def finish(self) -> None:
         for work, items in self._last.items():
             await work(self, items)

@@ -20,6 +20,7 @@ import asyncpg
 from asyncpg.transaction import Transaction
 
 from gateway.store.location import PostgreSQL
+from gateway.store.unavailable import broken_store
 
 CONNECT_SECONDS = 2.0
 BEGIN_SECONDS = 1.0
@@ -107,6 +108,14 @@ async def connect(location: PostgreSQL, limits: Limits = USUAL) -> Connection:
         return connection
     await connection.close()
     return await open_limited(location, limits, 0)  # without prepared statements
+
+
+async def is_pooler(location: PostgreSQL) -> bool:
+    """Whether a pooler answers there. Raises StoreUnavailable."""
+    with broken_store():
+        connection = await connect(location)
+        await connection.close()
+    return connection.is_pooled
 
 
 async def open_pool(location: PostgreSQL, size: int) -> asyncpg.Pool:

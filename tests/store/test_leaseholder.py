@@ -89,7 +89,7 @@ async def test_what_is_known_is_answered_without_a_query_until_it_is_ended(known
 async def test_without_notifications_a_worker_learns_of_it_at_its_next_renewal(known: Known, postgres_url: str) -> None:
     store, session, key = known
     elsewhere = urlsplit(postgres_url)._replace(path="/postgres").geturl()
-    async with worker(postgres_url, notify_url=elsewhere) as lookup:
+    async with worker(postgres_url, direct_url=elsewhere) as lookup:
         await remember(lookup, key)
         confirmed = await end(store, session)
         assert lookup.find(key, NOW) is Pending.ASK
