@@ -1,11 +1,11 @@
-# make run | test | lint | bench | bench-fair | messages: each sets up what it needs.
+# make run | test | lint | bench | bench-fair | bench-nodes | messages: each sets up what it needs.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk systemd prometheus
+SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk faketime systemd prometheus
 
-.PHONY: run test lint bench bench-fair messages system
+.PHONY: run test lint bench bench-fair bench-nodes messages system
 
 run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
@@ -20,6 +20,7 @@ lint: $(READY)
 
 bench: $(READY) system
 	$(PYTHON) bench/run.py $(ARGS)
+	$(PYTHON) bench/stores.py $(ARGS:--floor=)
 	$(PYTHON) bench/session_check.py
 	$(PYTHON) bench/breach_list.py
 	$(PYTHON) bench/sign_ins.py
@@ -27,6 +28,11 @@ bench: $(READY) system
 # Attackers at one address, and people beside them: see bench/README.md.
 bench-fair: $(READY) system
 	$(PYTHON) bench/fair_use.py $(ARGS)
+
+# Several machines on one PostgreSQL, in health and in trouble.
+bench-nodes: $(READY) system
+	$(PYTHON) bench/nodes.py $(ARGS)
+	$(PYTHON) bench/node_faults.py
 
 messages: $(READY)
 	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Sentence --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .

@@ -1,4 +1,4 @@
-"""The same request on SQLite and on PostgreSQL, in one run: `make bench ARGS=…` has it too.
+"""The same request on SQLite and on PostgreSQL, in one run; a part of `make bench`.
 
     python bench/stores.py [--seconds 6] [--rounds 5]
 
