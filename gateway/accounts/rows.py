@@ -76,11 +76,7 @@ async def add(tx: Transaction, account: Account) -> bool:
     """
     if not await claims.is_open_to(tx, account.tenant, account.identifier):
         return False
-    await tx.execute(
-        upsert(tx, tenants)
-        .values(slug=account.tenant, name=account.tenant, status="active")
-        .on_conflict_do_nothing(index_elements=["slug"])
-    )
+    await add_tenant(tx, account.tenant, account.tenant)
     result = await tx.execute(
         upsert(tx, accounts)
         .values(
@@ -177,6 +173,8 @@ async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
 
 async def add_tenant(tx: Transaction, slug: str, name: str) -> bool:
     """Add an active tenant. Returns False if the slug exists already."""
+    if await has_tenant(tx, slug):  # SQLite's triggers take an insert that does nothing for one that replaces
+        return False
     statement = upsert(tx, tenants).values(slug=slug, name=name, status="active")
     return (await tx.execute(statement.on_conflict_do_nothing(index_elements=["slug"]))).rowcount == 1
 

@@ -9,6 +9,7 @@ from gateway.observe.logs import get_logger
 from gateway.policy.decision import Decision, Forward, Rules, StepUp, decide
 from gateway.proxy.exchange import Exchange
 from gateway.sessions.lookup import Lookup, Pending
+from gateway.store import StoreUnavailable
 from gateway.wire.deadlines import Deadlines
 from gateway.wire.websocket import POLICY_VIOLATION
 
@@ -34,7 +35,10 @@ class Reauthorisation:
 
         Progress counts as use of the session, so that a long upload does not idle out. Data that only the application
         sends does not count: such a stream ends at the idle limit.
+
+        Raises StoreUnavailable if a session can't be looked up, after all others.
         """
+        unavailable: StoreUnavailable | None = None
         for connection in list(connections):
             client = connection.request
             key = client.inbound.session_key if client is not None else None
@@ -45,9 +49,15 @@ class Reauthorisation:
             is_open = isinstance(exchange, Exchange) and exchange.session is not None
             if not is_open and not is_use:
                 continue
-            session = await self._find(key, is_use=is_use)
+            try:
+                session = await self._find(key, is_use=is_use)
+            except StoreUnavailable as error:
+                unavailable = error
+                continue
             if isinstance(exchange, Exchange) and exchange.session is not None and client.exchange is exchange:
                 self._judge(client, exchange, exchange.session, session)
+        if unavailable is not None:
+            raise unavailable
 
     def _judge(self, client: ClientRequest, exchange: Exchange, opened_for: Session, session: Session | None) -> None:
         """End the request, unless the policy allows it and the identity is unchanged. `session` is the current one."""

@@ -20,7 +20,7 @@ from gateway.sessions.memory import Memory
 from gateway.store.lease import RENEW_SECONDS, TERMS, Lease, monotonic
 from gateway.store.location import PostgreSQL
 from gateway.store.nodes import ANSWER_SECONDS, CHANNEL, FORGET, JOIN, LEAVE, LOOK, RENEW
-from gateway.store.revision import MAX_CHANGES, Applied, after, changes_of
+from gateway.store.revision import MAX_CHANGES, Applied, changes_after
 from gateway.store.unavailable import StoreUnavailable, broken_store
 
 if TYPE_CHECKING:
@@ -31,6 +31,25 @@ log = get_logger("lease")
 GONE_SECONDS = 60.0
 LOOK_SECONDS = 10.0  # between two looks for nodes that are gone
 LISTEN_AGAIN_SECONDS = 1.0
+
+
+class Trouble:
+    """Logs once that something fails, and once that it works again."""
+
+    def __init__(self, begun: str, ended: str) -> None:
+        self._begun = begun
+        self._ended = ended
+        self._is_on = False
+
+    def begin(self, reason: str) -> None:
+        if not self._is_on:
+            log.warning(self._begun, reason=reason)
+        self._is_on = True
+
+    def end(self) -> None:
+        if self._is_on:
+            log.info(self._ended)
+        self._is_on = False
 
 
 class Leaseholder:
@@ -48,7 +67,8 @@ class Leaseholder:
         self._wake = asyncio.Event()
         self._tried = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_in_trouble = False
+        self._renewing = Trouble("lease_not_renewed", "lease_renewed_again")
+        self._listening = Trouble("notifications_not_heard", "notifications_heard_again")
         self._rows: dict[str, tuple[str, float]] = {}  # the renewal of each node's row, and since when it is the same
         self._looked_at = self.renewed_at = monotonic()
         self.lease = Lease()
@@ -57,9 +77,9 @@ class Leaseholder:
     async def start(self) -> None:
         """Join, or try to: without the database, this goes on in the background."""
         loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self._repeat(self._hold, RENEW_SECONDS)))
+        self._tasks.append(loop.create_task(self._repeat(self._hold, RENEW_SECONDS, self._renewing)))
         if self._listens_at is not None:
-            self._tasks.append(loop.create_task(self._repeat(self._listen, LISTEN_AGAIN_SECONDS)))
+            self._tasks.append(loop.create_task(self._repeat(self._listen, LISTEN_AGAIN_SECONDS, self._listening)))
         await self._tried.wait()
 
     def clear(self) -> None:
@@ -81,15 +101,13 @@ class Leaseholder:
                 async with connected(self._location) as connection, asyncio.timeout(ANSWER_SECONDS):
                     await connection.ask(LEAVE, node)
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]], pause: float) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]], pause: float, trouble: Trouble) -> None:
         """Do `work` again and again, though the database is away."""
         while True:
             try:
                 await work()
             except StoreUnavailable as error:
-                if not self._is_in_trouble:
-                    log.warning("lease_not_renewed", reason=str(error))
-                self._is_in_trouble = True
+                trouble.begin(str(error))
             except Exception:
                 log.exception("lease_failed")
             self._tried.set()
@@ -106,9 +124,7 @@ class Leaseholder:
                     await self._renew(connection)
                     await self._forget_gone(connection)
                 self._tried.set()
-                if self._is_in_trouble:
-                    log.info("lease_renewed_again")
-                    self._is_in_trouble = False
+                self._renewing.end()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(RENEW_SECONDS):
                         await self._wake.wait()
@@ -120,6 +136,7 @@ class Leaseholder:
             is_lost = asyncio.Event()
             connection.add_termination_listener(lambda connection: is_lost.set())
             await connection.add_listener(CHANNEL, self._renew_soon)
+            self._listening.end()
             await is_lost.wait()
 
     def _renew_soon(self, *notification: object) -> None:
@@ -138,10 +155,12 @@ class Leaseholder:
         self._wake.clear()
         sent_at = monotonic()
         rows = await connection.ask(RENEW, self._id, *self._applied, MAX_CHANGES)
-        changed = after(self._applied, changes_of(rows))
+        changed = changes_after(self._applied, rows)
         if changed is None:
+            former = self._id
             self._forget_all()
             self._wake.set()
+            await connection.ask(LEAVE, former)  # so that nobody waits for it
             return
         for change in changed:
             self._memory.forget(change)

@@ -18,13 +18,17 @@ from gateway.sessions.memory import Memory
 from gateway.store import Store, StoreUnavailable
 from gateway.store.generation import Generation
 from gateway.store.location import SQLite
-from gateway.store.revision import MAX_CHANGES, Applied, after, changes_of
+from gateway.store.revision import MAX_CHANGES, Applied, changes_after
 from gateway.store.unavailable import broken_store
 
 # Readers wait only during recovery after a crash, and that blocks the whole worker.
 BUSY_SECONDS = 0.1
 LATEST = "SELECT number, stamp FROM revision"
-CHANGES = "SELECT number, stamp, account, tenant FROM changes WHERE number >= ? ORDER BY number LIMIT ?"
+CHANGES = """
+SELECT number, stamp, account, tenant
+  FROM (SELECT 1 FROM changes WHERE number = ?1 AND stamp = ?2 LIMIT 1) LEFT JOIN changes ON number > ?1
+ ORDER BY number LIMIT ?3
+"""
 NOTHING = Applied(0, "")
 
 
@@ -87,15 +91,14 @@ class SQLiteLookup:
             self._generation = None
 
     def _catch_up(self, generation: Generation, now: int) -> None:
-        """Forget what has changed. Once a second, also notice that a file was replaced."""
+        """Forget what has changed, or everything if the file was replaced."""
         with self._asking():
-            if now != self._checked_at:
-                generation.follow()
-                if self._location.identity() != self._file:
-                    self._disconnect()
+            generation.follow()
+            if self._location.identity() != self._file:
+                self._disconnect()
             under = generation.current()
             ask = self._connected().execute
-            changed = after(self._applied, changes_of(ask(CHANGES, (self._applied.number, MAX_CHANGES)).fetchall()))
+            changed = changes_after(self._applied, ask(CHANGES, (*self._applied, MAX_CHANGES)).fetchall())
             if changed is None:
                 self._memory.clear()
                 self._applied = latest(ask(LATEST).fetchone())

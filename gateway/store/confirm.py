@@ -40,7 +40,6 @@ async def confirm(connection: Connection, revision: int) -> Confirmed:
     try:
         with broken_store():
             async with asyncio.timeout(TERMS.seconds + TERMS.margin + ANSWER_SECONDS):
-                await connection.ask(NOTIFY, str(revision))
                 lapsed = await wait(connection, confirmation)
     except StoreUnavailable as error:
         reason = str(error)
@@ -59,5 +58,7 @@ async def wait(connection: Connection, confirmation: Confirmation) -> tuple[str,
             for node in outcome.lapsed:
                 await connection.ask(MARK, node.id, node.renewal)
             return tuple(node.id for node in outcome.lapsed)
+        if not looks:
+            await connection.ask(NOTIFY, str(confirmation.revision))
         await asyncio.sleep(PAUSES[min(looks, len(PAUSES) - 1)])
         looks += 1

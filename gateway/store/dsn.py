@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 CHARACTERS = "write these characters of a user or password as: @ %40, : %3A, / %2F, ? %3F, # %23, [ %5B, ] %5D, % %25"
 WRITABLE = "target_session_attrs=read-write"
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
+SESSIONS = ("read-write", "primary")  # a replica may not know yet that a session has ended
 OPTIONS = (
     "host", "port", "dbname", "user", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl",
     "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "application_name", "options",

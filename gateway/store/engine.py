@@ -25,6 +25,7 @@ from gateway.store.confirm import Confirmed, Tell, confirm
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.retry import note_commit
+from gateway.store.revision import Applied
 from gateway.store.unavailable import broken_store
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ BUSY_SECONDS = 10.0  # how long a writer waits for a writer of another process
 POOL_SIZE = 4
 READ_ONLY = "25006"  # SQLSTATE
 OPEN_SECONDS = 2.0  # how long a transaction waits for a connection to PostgreSQL
-READ_REVISION = text("SELECT number FROM revision")
-SETTLE_REVISION = text("SELECT settle_revision()")  # of this transaction; NULL if it took no right away
+READ_REVISION = text("SELECT number, stamp FROM revision")
+# That of this transaction, NULL if it took no right away; and the latest one that was committed.
+SETTLE_REVISION = text("SELECT settle_revision(), number FROM revision")
 
 
 class Transaction(AsyncConnection):
@@ -78,7 +80,7 @@ class Store:
     def __init__(self, engine: AsyncEngine, generation: Generation | None) -> None:
         self._engine = engine
         self._generation = generation  # SQLite only
-        self._announced: int | None = None  # SQLite: the revision at the last announcement, or at the first transaction
+        self._announced: Applied | int | None = None  # the last revision that this process has announced or confirmed
         self._turn = asyncio.Lock()
         self.tell_confirmed: Tell = ignore
 
@@ -97,16 +99,14 @@ class Store:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a write transaction.
 
-        If it took a right away (see store.revision), this returns once every worker of every machine has forgotten it,
-        or can't answer by it any more. Only statements belong inside, because other writers wait. Raises
-        StoreUnavailable.
+        This returns once every worker of every machine has forgotten all rights that it found taken away, or took away
+        itself (see store.revision), or can't answer by them any more. Only statements belong inside, because other
+        writers wait. Raises StoreUnavailable.
         """
         with broken_store():
             async with self._writers_turn(), self._connected() as tx:
                 if self._generation is not None:
                     await tx.exec_driver_sql("BEGIN IMMEDIATE")
-                    if self._announced is None:
-                        self._announced = (await tx.execute(READ_REVISION)).scalar_one()
                 yield tx
                 await tx.finish()
                 note_commit()
@@ -146,28 +146,38 @@ class Store:
             yield
 
     async def _commit(self, tx: Transaction) -> None:
+        """Commit, then announce or confirm the latest revision.
+
+        It may be another process's, which is not done with that yet. If a session that is to be ended was ended by
+        that one, the answer is "signed out" all the same, so that has to be true.
+        """
         if self._generation is not None:
-            revision = (await tx.execute(READ_REVISION)).scalar_one()
+            latest = Applied(*(await tx.execute(READ_REVISION)).one())
             await tx.commit()
-            if revision != self._announced:
-                self._announced = revision
+            if latest != self._announced:
                 self._generation.announce()
+                self._announced = latest
             return
-        revision = (await tx.execute(SETTLE_REVISION)).scalar_one()
+        own, latest = (await tx.execute(SETTLE_REVISION)).one()
         await tx.commit()
-        if revision is not None:
+        if own is not None or latest != self._announced:
             connection: Any = (await tx.get_raw_connection()).driver_connection
-            self.tell_confirmed(await confirm(connection, revision))
+            self.tell_confirmed(await confirm(connection, own or latest))
+            self._announced = own or latest
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Finish `work` even if the caller is cancelled meanwhile: after a commit, workers must also forget."""
+    """Finish `work`, however often the caller is cancelled meanwhile: after a commit, workers must also forget."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def open_sqlite(location: SQLite) -> AsyncEngine:

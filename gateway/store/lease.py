@@ -11,9 +11,9 @@ worker of each machine.) Three rules:
     statement.
 2.  A node joins with an empty memory, by a row with a new id, and renews only after that row has committed. If its
     row is marked as lapsed, or gone, a statement renews nothing: the node joins again.
-3.  The process that took a right away says "done" once each node that has a row, and is not lapsed, has applied the
-    revision; or `seconds + margin` after its commit, counted on its own monotonic clock. It marks a node as lapsed
-    whose row it saw unchanged for that long, so that the next revocation need not wait for it.
+3.  The process that took a right away, or found it taken away, says "done" once each node that has a row, and is not
+    lapsed, has applied the revision; or `seconds + margin` after its commit, counted on its own monotonic clock. It
+    marks a node as lapsed whose row it saw unchanged for that long, so that the next revocation need not wait for it.
 
 Claim: after "done" for revision r, no node answers from memory by what it knew before r. Suppose that node n does.
 Its lease comes from a statement S whose snapshot is older than the commit of r, so S was sent before that commit, and
@@ -24,6 +24,8 @@ the rows, read at some time after the commit of r:
 -   n's row was not there: it was committed later, and by rule 2 the snapshot of S is younger still. Contradiction.
     (With the same id for each join, a join whose answer was lost could write, later, that n has applied what it has
     not.)
+-   n's row was deleted: n did that itself, after it had forgotten everything, or another node, which saw the row
+    unchanged for a minute; then it is as with a lapsed row.
 -   n was lapsed: S began before it was marked, else it would have renewed nothing. Marking waits for S (both write
     the row) and leaves the row as it is where S has renewed it. So S had committed before the marking process first
     read the row, which was `seconds + margin` before the marking: the lease is over.
@@ -32,9 +34,10 @@ A number tells nothing about another history: a restored backup, a replica that 
 statement also renews nothing if the revision that the node has applied isn't in the store with the same random stamp.
 
 What this rests on: clocks of two machines run at the same rate, but for `margin` in `seconds`; a monotonic clock goes
-on while a process is frozen (CLOCK_BOOTTIME, also while the machine sleeps); a transaction that was confirmed is not
-lost (synchronous replication, where there is a replica). No wall clock is read. Messages may be late, lost, or
-repeated; a node may be frozen or killed between any two steps; a database that is away ends all leases by itself.
+on while a process is frozen (CLOCK_BOOTTIME, also while the machine sleeps, but not while a host pauses a virtual
+machine); a transaction that was confirmed is not lost (synchronous replication, where there is a replica). No wall
+clock is read. Messages may be late, lost, or repeated; a node may be frozen or killed between any two steps; a database
+that is away ends all leases by itself.
 
 tests/store/test_lease.py runs these classes in a model of nodes, database and revokers, through every order of steps.
 """

@@ -53,7 +53,7 @@ renewed AS (
     FROM unhurried
     WHERE id = $1 AND NOT is_lapsed AND EXISTS (SELECT 1 FROM changes WHERE number = $2 AND stamp = $3) RETURNING id
 )
-SELECT number, stamp, account, tenant FROM changes, renewed WHERE number >= $2 ORDER BY number LIMIT $4
+SELECT number, stamp, account, tenant FROM renewed LEFT JOIN changes ON number > $2 ORDER BY number LIMIT $4
 """
 NOTIFY = f"SELECT pg_notify('{CHANNEL}', $1)"
 LEAVE = "DELETE FROM nodes WHERE id = $1"

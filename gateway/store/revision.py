@@ -9,7 +9,8 @@ because a number alone does not tell one history from another: after a restore t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, UniqueConstraint, select
@@ -76,15 +77,15 @@ class Change(NamedTuple):
     tenant: str
 
 
-def after(applied: Applied, found: Sequence[Change]) -> Iterable[Change] | None:
-    """Return the changes since `applied`, given those from its number on, up to MAX_CHANGES.
+def changes_after(applied: Applied, rows: Sequence[Sequence[Any]]) -> list[Change] | None:
+    """Return the changes since `applied`, from the answer to a query for up to MAX_CHANGES of them.
 
-    None if they can't be told: `applied` is no longer there, or belongs to another history, or there are too many.
+    The answer is a row of NULLs if there are none, and empty if `applied` is not in the store: it was deleted, or
+    belongs to another history. Returns None then, and if a revision is missing or there are too many.
     """
-    if not found or found[0][:2] != applied or len(found) >= MAX_CHANGES:
+    if not rows or len(rows) >= MAX_CHANGES:
         return None
-    return (change for change in found if change.number > applied.number)
-
-
-def changes_of(rows: Iterable[Sequence[Any]]) -> list[Change]:
-    return [Change(*row) for row in rows]
+    found = [Change(*row) for row in rows if row[0] is not None]
+    numbers = [applied.number, *(change.number for change in found)]
+    is_complete = all(number - former in (0, 1) for former, number in pairwise(numbers))
+    return found if is_complete else None

@@ -47,7 +47,7 @@ def test_all_hosts_are_read_with_their_ports(address: str, hosts: list[tuple[str
         ("u@h/d?sslmode", "name=value"),
         ("u@h/d?sslmode=", "sslmode has no value"),
         ("u@h/d?sslmode=verify-full&sslrootcert=system", "ca-certificates.crt"),
-        ("u@h/d?target_session_attrs=master", "target_session_attrs is one of any"),
+        ("u@h/d?target_session_attrs=prefer-standby", "target_session_attrs is one of read-write, primary"),
         ("u@h/d?channel_binding=require", "channel_binding is not known here; after the ? there may be host, port"),
         ("u@h/d?statement_timeout=0", "statement_timeout is not known here"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -136,11 +137,12 @@ async def test_a_right_taken_away_is_announced_after_its_commit_and_before_it_is
 
 async def test_nobody_is_woken_by_reading_by_failing_or_by_frequent_writes(sqlite_url: str) -> None:
     store, generation = Store.open(sqlite_url), generation_of(sqlite_url)
+    await add_person(store)
     before = generation.current()
     async with store.reading():
         pass
     async with store.transaction() as tx:
-        await rows.add(tx, person())
+        await rows.add(tx, person("bob@example.com"))
     with pytest.raises(Broken):
         async with store.transaction():
             raise Broken
@@ -161,11 +163,27 @@ async def test_a_commit_that_landed_is_announced_though_nobody_waits_for_it_any_
 
     task = asyncio.create_task(change())
     await committing.wait()  # the very next thing that `change` does is to wait for its commit
-    task.cancel()
+    for _ in range(3):  # a process that is told to end is told again
+        task.cancel()
+        await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await task
     async with store.reading() as tx:
         assert set((await tx.execute(select(tenants.c.status))).scalars()) == {"suspended"}
+    assert generation.current() != before
+    generation.close()
+    await store.close()
+
+
+async def test_what_another_process_did_not_announce_is_announced_by_the_next_one(sqlite_url: str) -> None:
+    """It has crashed, or is about to: whoever finds the right gone already tells somebody that it is."""
+    generation = generation_of(sqlite_url)
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
+        other.execute("UPDATE tenants SET status = 'suspended'")
+        other.commit()
+    before = generation.current()
+    store = Store.open(sqlite_url)
+    await add_person(store)
     assert generation.current() != before
     generation.close()
     await store.close()
@@ -291,5 +309,7 @@ async def end_connections(server: postgres.Server, url: str) -> None:
 
     database = url.rpartition("/" if "?" not in url else "?")[0].rpartition("/")[2]
     connection = await asyncpg.connect(server.url_of("postgres"))
-    await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", database)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", database
+    )
     await connection.close()

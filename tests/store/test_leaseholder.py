@@ -20,6 +20,7 @@ from gateway.sessions.lookup import Lookup, Pending
 from gateway.store import Store, StoreUnavailable
 from gateway.store.confirm import Confirmed, confirm
 from gateway.store.location import PostgreSQL
+from gateway.store.nodes import list_states
 from gateway.store.postgresql import connect
 from tests.store.people import NOW, add_person, add_session, look, person, worker
 from tests.support import postgres
@@ -84,6 +85,14 @@ async def test_what_is_known_is_answered_without_a_query_until_it_is_ended(known
         assert [await look(lookup, key) for lookup in (one, two)] == [None, None]
         assert len(await nodes(postgres_url)) == 2
     assert await nodes(postgres_url) == []
+
+
+async def test_a_worker_that_forgets_everything_is_not_waited_for(known: Known, postgres_url: str) -> None:
+    store, session, key = known
+    async with worker(postgres_url) as lookup:
+        await remember(lookup, key)
+        await write(postgres_url, "UPDATE changes SET stamp = 'another'")
+        assert (await end(store, session)).lapsed == ()
 
 
 async def test_without_notifications_a_worker_learns_of_it_at_its_next_renewal(known: Known, postgres_url: str) -> None:
@@ -243,9 +252,39 @@ async def test_a_lease_is_held_through_a_pooler(
     with pooling(postgres_server) as pooler:
         url = pooler.url_of(urlsplit(postgres_url).path.removeprefix("/"))
         store = Store.open(url)
-        async with worker(url, notify_url=postgres_url if listens else "") as lookup:
+        async with worker(url, direct_url=postgres_url if listens else "") as lookup:
             await remember(lookup, key)
             assert (await end(store, session)).lapsed == ()
             assert lookup.find(key, NOW) is Pending.ASK
             assert await look(lookup, key) is None
         await store.close()
+
+
+async def test_who_finds_a_session_ended_waits_like_the_one_that_ended_it(known: Known, postgres_url: str) -> None:
+    """Both are told that it is signed out, and a node that hangs may still answer for it."""
+    store, session, key = known
+    second = Store.open(postgres_url)
+    await add_person(second, person("bob@example.com"))
+    async with asyncio.timeout(60), worker_process(postgres_url, key) as process:
+        assert process.stdout is not None
+        while (await process.stdout.readline()).decode().strip() != "Session":
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+        os.kill(process.pid, signal.SIGSTOP)
+        first = asyncio.create_task(end(store, session))
+        connection = await asyncpg.connect(postgres_url)
+        while await connection.fetchval("SELECT ended_at FROM sessions") is None:
+            await asyncio.sleep(0)
+        await connection.close()
+        assert not first.done()
+        told: list[Confirmed] = []
+        second.tell_confirmed = told.append
+        async with second.transaction() as tx:
+            assert not await session_rows.end(tx, session, NOW)
+        assert len(told) == 1
+        async with second.reading() as tx:
+            assert [node.is_lapsed for node in await list_states(tx)] == [True]
+        await first
+        os.kill(process.pid, signal.SIGCONT)
+        assert await say(process) == "Pending"
+    await second.close()

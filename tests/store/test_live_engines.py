@@ -101,6 +101,18 @@ async def test_a_database_that_was_restored_is_the_one_that_is_asked(known: Know
     assert lookup.find(key, NOW + 1) is None
 
 
+async def test_what_is_announced_in_a_restored_database_is_heard_in_the_same_second(known: Known) -> None:
+    lookup, key, path, session_id = known
+    restored = path.with_name("restored.db")
+    shutil.copy(path, restored)
+    restored.replace(path)
+    store = Store.open(f"sqlite:///{path}")
+    async with store.transaction() as tx:
+        await session_rows.end(tx, session_id, NOW)
+    assert lookup.find(key, NOW) is None
+    await store.close()
+
+
 async def test_announcements_are_heard_after_their_file_was_removed(known: Known) -> None:
     lookup, key, path, session_id = known
     path.with_name(path.name + ".generation").unlink()

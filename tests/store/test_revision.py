@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,8 @@ from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
-from gateway.store.revision import changes, revision
+from gateway.store.nodes import list_states
+from gateway.store.revision import MAX_CHANGES, Applied, changes, changes_after, revision
 from tests.store.people import NOW, add_person, add_session, look, person, sign_in, worker
 
 FIRST = 1  # what a new store begins with, which is about nobody
@@ -56,6 +58,7 @@ TAKEN_AWAY: dict[str, Change] = {
     "a session has another id": typed("UPDATE sessions SET id = 'ses_other' WHERE account = :account"),
 }  # fmt: skip
 KEPT: dict[str, Change] = {
+    "another account is added": lambda tx, account, session, key: account_rows.add(tx, person("new@example.com")),
     "another signs in": lambda tx, account, session, key: sign_in(tx, account),
     "a session was used": lambda tx, account, session, key: session_rows.touch(tx, {key: NOW + 60}),
     "a password hash is made anew": lambda tx, account, session, key: account_rows.set_password_hash(
@@ -202,6 +205,49 @@ async def test_a_worker_that_can_not_tell_what_has_changed_forgets_everything(sq
         assert (before.role, after.role) == (Role.MANAGER, Role.EMPLOYEE)
         assert before.factors == {Factor.PASSWORD}
     await store.close()
+
+
+async def test_a_change_about_very_many_is_forgotten_once(url: str) -> None:
+    """Who is asked for more changes than it can take forgets everything, and not again and again."""
+    store = Store.open(url)
+    first = await add_person(store)
+    _, key = await add_session(store, first)
+    async with store.transaction() as tx:
+        for number in range(MAX_CHANGES):
+            await account_rows.add(tx, person(f"{number}@example.com"))
+    async with worker(url) as lookup:
+        await look(lookup, key)
+        async with store.transaction() as tx:
+            await tx.execute(text("UPDATE accounts SET name = 'Other'"))
+        found = await look(lookup, key)
+        assert found is not None
+        assert found.name == "Other"
+        async with asyncio.timeout(30):
+            while await look(lookup, key, NOW + 1) is not await look(lookup, key, NOW + 2):
+                pass
+        async with store.reading() as tx:
+            assert len(await list_states(tx)) == (1 if tx.dialect.name == "postgresql" else 0)
+    await store.close()
+
+
+NEXT = (8, "new", "acc_1", "")
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([], None),
+        ([(None, None, None, None)], []),
+        ([NEXT], [NEXT]),
+        ([NEXT, (8, "new", "acc_2", "")], [NEXT, (8, "new", "acc_2", "")]),
+        ([(9, "newer", "acc_1", "")], None),
+        ([NEXT, (10, "newest", "acc_1", "")], None),
+        ([NEXT] * MAX_CHANGES, None),
+    ],
+    ids=["another history", "nothing", "one", "two of one revision", "a gap", "a later gap", "too many"],
+)
+def test_changes_are_told_in_full_or_not_at_all(rows: list[tuple[object, ...]], found: list[object] | None) -> None:
+    assert changes_after(Applied(7, "old"), rows) == found
 
 
 async def test_the_same_number_of_another_history_is_another_revision(sqlite_url: str, tmp_path: Path) -> None:

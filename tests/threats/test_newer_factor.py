@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from sqlalchemy import update
 
 from gateway.store import Store
 from gateway.store.schema import accounts
+from tests.proxy.test_tunnel import accept, open_socket
 from tests.support.gateway import Gateway
 from tests.support.person import Person
+from tests.support.upstream import RecordingUpstream
 
 
 def give_factor(own: Gateway, email: str, enrolled: str) -> None:
@@ -34,3 +37,19 @@ def test_who_has_a_factor_of_a_newer_version_gets_past_neither_gate_nor_sign_in(
     assert other.is_signed_in  # nobody else notices
     give_factor(own, person.email, "")
     assert person.is_signed_in
+
+
+def test_open_sockets_of_others_end_with_their_session_all_the_same(own: Gateway, upstream: RecordingUpstream) -> None:
+    upstream.scripts["/ws"] = accept
+    stuck, other = Person(own), Person(own, "manager", source="127.0.0.4")
+    stuck.sign_in()
+    other.sign_in()
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(open_socket(own, person.cookie_line)) for person in (stuck, other) * 4]
+        for socket in sockets:
+            assert socket.response() is not None
+            assert socket.read_exactly(5) == b"hello"
+        give_factor(own, stuck.email, "hologram")
+        assert own.cli("session", "revoke", "--email", other.email).returncode == 0
+        for socket in sockets[1::2]:
+            assert socket.read_to_end() == b"\x88\x02\x03\xf0"

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, String, Table, bindparam, select, update
 
 from gateway.accounts.app_sync.plan import Known
+from gateway.accounts.rows import add_tenant
 from gateway.model.account import Account, Role, Status
 from gateway.model.event import Event
 from gateway.store import Transaction
-from gateway.store.schema import accounts, audit, metadata, tenants
+from gateway.store.schema import accounts, audit, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
@@ -107,11 +108,7 @@ async def mark_disabled(tx: Transaction, source: str, account_id: str, now: int)
 
 async def set_profile(tx: Transaction, account: Account) -> None:
     """Store name, tenant and modules. Adds the tenant if it is new."""
-    await tx.execute(
-        upsert(tx, tenants)
-        .values(slug=account.tenant, name=account.tenant, status="active")
-        .on_conflict_do_nothing(index_elements=["slug"])
-    )
+    await add_tenant(tx, account.tenant, account.tenant)
     statement = (
         update(accounts)
         .where(accounts.c.id == account.id)
