@@ -155,6 +155,14 @@ async def test_what_counts_no_more_is_forgotten_and_nothing_else(store: Store) -
     assert set((await Purge(store, Settings()).run(NOW)).values()) == {0}
 
 
+async def test_workers_that_clean_up_at_once_share_the_work(store: Store) -> None:
+    await fill(store, STALE)
+    done = await asyncio.gather(*(Purge(store, Settings()).run(NOW) for _ in range(4)))
+    removed = {name: sum(each[name] for each in done) for name in done[0]}
+    removed["changes"] -= 1  # the one that a new store begins with
+    assert removed == {table.name: len(rows) for table, rows in STALE.items()}
+
+
 @pytest.mark.alone
 async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "BATCH", 200)
