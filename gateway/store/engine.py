@@ -37,7 +37,7 @@ WAL_PAUSE_SECONDS = 0.02
 BUSY_SECONDS = 10.0  # how long a writer waits for a writer of another process
 POOL_SIZE = 4
 READ_ONLY = "25006"  # SQLSTATE
-OPEN_SECONDS = 2.0  # how long a transaction waits for a connection to PostgreSQL
+OPEN_SECONDS = 2.0  # how long a transaction waits for a connection to PostgreSQL while nothing happens
 READ_REVISION = text("SELECT number, stamp FROM revision")
 # That of this transaction, NULL if it took no right away; and the latest one that was committed.
 SETTLE_REVISION = text("SELECT settle_revision(), number FROM revision")
@@ -82,6 +82,7 @@ class Store:
         self._generation = generation  # SQLite only
         self._announced: Applied | int | None = None  # the last revision that this process has announced or confirmed
         self._turn = asyncio.Lock()
+        self._waiting: set[asyncio.Timeout] = set()  # of those who wait for a connection
         self.tell_confirmed: Tell = ignore
 
     @classmethod
@@ -129,12 +130,23 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[Transaction]:
-        """Take a connection from the pool; on PostgreSQL, give up after OPEN_SECONDS."""
+        """Take a connection from the pool.
+
+        On PostgreSQL, give up once OPEN_SECONDS have passed in which no other transaction ended well: a busy database
+        is waited for, a silent one is not.
+        """
         tx = Transaction(self._engine)
         async with contextlib.AsyncExitStack() as stack:
-            async with asyncio.timeout(OPEN_SECONDS if self._generation is None else None):
-                await stack.enter_async_context(tx)
+            async with asyncio.timeout(OPEN_SECONDS if self._generation is None else None) as patience:
+                self._waiting.add(patience)
+                try:
+                    await stack.enter_async_context(tx)
+                finally:
+                    self._waiting.discard(patience)
             yield tx
+            for other in self._waiting:
+                if other.when() is not None and not other.expired():
+                    other.reschedule(asyncio.get_running_loop().time() + OPEN_SECONDS)
 
     @contextlib.asynccontextmanager
     async def _writers_turn(self) -> AsyncIterator[None]:

@@ -23,7 +23,7 @@ from gateway.store.location import PostgreSQL
 from gateway.store.unavailable import broken_store
 
 CONNECT_SECONDS = 2.0
-BEGIN_SECONDS = 1.0
+BEGIN_SECONDS = 1.5
 NAME = "otium-gateway"  # in pg_stat_activity, if the URL gives no other
 CACHED_STATEMENTS = 100
 

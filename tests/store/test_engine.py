@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import rows
 from gateway.model.account import Status
-from gateway.store import Store, StoreUnavailable
+from gateway.store import Store, StoreUnavailable, engine
 from gateway.store.generation import Generation
 from gateway.store.location import SQLite, locate
 from gateway.store.schema import tenants
@@ -264,6 +264,25 @@ print(*(name for name in ("asyncpg", "sqlalchemy.dialects.postgresql", "alembic"
 
 
 # PostgreSQL.
+
+
+async def test_a_busy_database_is_waited_for_longer_than_a_silent_one(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "OPEN_SECONDS", 1.0)
+    store = Store.open(postgres_url)
+
+    async def work(seconds: float) -> None:
+        async with store.reading() as tx:
+            await tx.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+
+    await asyncio.gather(*(work(0.4) for _ in range(5 * engine.POOL_SIZE)))  # the last ones wait for 1.6 seconds
+    silent = [asyncio.ensure_future(work(3)) for _ in range(engine.POOL_SIZE)]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable):
+        await work(0)
+    await asyncio.gather(*silent)
+    await store.close()
 
 
 @pytest.mark.parametrize("database", ["nothing", "store?host=/nowhere/at/all", "@127.0.0.1:1/store"])
