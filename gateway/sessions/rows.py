@@ -298,16 +298,7 @@ def find_query(session_id: str) -> Select[Any]:
 
 
 def read(row: Row[*tuple[Any, ...]]) -> SessionRow:
-    return SessionRow(
-        row.id,
-        row.account,
-        row.identifier,
-        row.address,
-        row.user_agent,
-        row.started_at,
-        row.seen_at,
-        read_proofs(row.proofs),
-    )
+    return SessionRow(**{**row._asdict(), "proofs": read_proofs(row.proofs)})
 
 
 async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
