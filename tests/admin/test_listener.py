@@ -195,7 +195,7 @@ def test_ready_says_yes_and_why(own: Gateway) -> None:
     assert answer.status == 200
     assert json.loads(answer.body) == {
         "ready": True, "store": "ok", "schema": "ok", "mail": "ok", "upstream": "ok",
-        "outbox": {"waiting": 0, "oldest_seconds": 0},
+        "outbox": {"waiting": 0, "oldest_seconds": 0}, "nodes": [],
     }  # fmt: skip
     assert own.ask_admin("/alive").status == 200
 

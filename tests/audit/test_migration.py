@@ -13,6 +13,7 @@ from gateway.audit.verify import Whole
 from gateway.store import Store
 from gateway.store.migrate import migrate, settings
 from tests.audit.log import verify, write_many
+from tests.support import any_schema
 
 OLD = {
     "event": "2fa_reset", "outcome": "success", "tenant": "acme", "account": "acc_1", "identifier": "ann@acme.example",
@@ -34,10 +35,8 @@ def fill(connection: Connection) -> None:
 
 
 async def prepare(url: str) -> None:
-    store = Store.open(url)
-    async with store.transaction() as tx:
-        await tx.run_sync(fill)
-    await store.close()
+    async with any_schema.writing(url) as connection:
+        await connection.run_sync(fill)
 
 
 def test_rows_from_before_are_chained_and_say_what_they_said(empty_url: str) -> None:
