@@ -2,7 +2,7 @@
 
 Each server has core 0 to itself, upstream and load share core 1. The load is wrk with 64 kept-alive connections
 and the request head of a browser. The gateway does its whole work at it (session, rules, header rules, identity
-with a signed assertion); the others only pass on. Every figure is the median of several rounds in which the
+headers); the others only pass on. Every figure is the median of several rounds in which the
 servers take turns, so that a machine whose speed drifts drifts for all of them.
 """
 

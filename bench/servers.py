@@ -164,7 +164,7 @@ def relay(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 def gateway(
     folder: Path, to: int, access_log: bool, workers: int = 1, tree: Path = ROOT, store: str = ""
 ) -> Iterator[Server]:
-    """A rule that admits every signed-in person; every header rule and the assertion on. The code is that of `tree`.
+    """A rule that admits every signed-in person; every header rule on. The code is that of `tree`.
 
     `store` are lines of its section, for another one than SQLite.
     """

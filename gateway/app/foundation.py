@@ -27,9 +27,10 @@ from gateway.model.session import Lifetime, Lifetimes
 from gateway.observe.families import Result
 from gateway.observe.refusals import Scarce
 from gateway.policy.decision import Rules
-from gateway.proxy.identity import Assertions, Identities
+from gateway.proxy.assertion import Assertions
+from gateway.proxy.identity import Identities
 from gateway.sessions import attempt
-from gateway.settings.record import Lifespan, Settings
+from gateway.settings.record import ASSERTION_NAME, Lifespan, Settings
 from gateway.store import Store
 from gateway.throttle.side_work import SideWork
 from gateway.web.rendering import Renderer
@@ -131,13 +132,20 @@ class Foundation:
     @cached_property
     def identities(self) -> Identities:
         settings = self.settings
-        assertions = Assertions(
-            key=keys.assertion_key(settings.secrets[0]),
-            issuer=settings.public_url.rstrip("/"),
-            audience=settings.upstream.audience,
-        )
         identity = settings.identity
-        return Identities(identity.names, identity.user == "email", assertions, identity.headers, settings.credentials)
+        return Identities(
+            names=identity.names,
+            user_is_email=identity.user == "email",
+            assertions=Assertions(
+                key=keys.assertion_key(settings.secrets[0]),
+                issuer=settings.public_url.rstrip("/"),
+                audience=settings.upstream.audience,
+            ),
+            templates=identity.headers,
+            credentials=settings.credentials,
+            # The shipped files for proxies copy it, whether it is on or off.
+            blank=() if identity.names["assertion"] else (ASSERTION_NAME,),
+        )
 
     # Secrets and mails.
 

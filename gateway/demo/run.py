@@ -181,6 +181,9 @@ address = {upstream}
 [store]
 url = {store}
 
+[identity.names]
+assertion = "X-Otium-Assertion"
+
 [mail]
 port = {places.smtp_port}
 security = "none"

@@ -99,7 +99,7 @@ class ForwardAuth:
         """Respond with the identity, and with the cookies to forward: all except the gateway's own."""
         cookies = b"; ".join(inbound.values(b"cookie"))
         identity = self._identities.answer_lines(session, self._clock.utc)
-        client.answer(204, (NO_STORE, *identity, b"Cookie: " + cookies), b"")
+        client.answer(204, (NO_STORE, identity + b"Cookie: " + cookies), b"")
 
     def _require_sign_in(
         self, client: ClientRequest, original: Inbound, factor: Factor, more: str, told: tuple[str, str]

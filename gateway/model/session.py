@@ -37,6 +37,12 @@ class Session:
     def factors(self) -> frozenset[Factor]:
         return frozenset(proof.factor for proof in self.proofs)
 
+    @property
+    def groups(self) -> list[str]:
+        """The role, then the modules, then `owner` for the platform's owner."""
+        groups = [self.role.value, *sorted(module.value for module in self.modules)]
+        return [*groups, "owner"] if self.is_owner else groups
+
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:

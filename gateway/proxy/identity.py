@@ -6,56 +6,36 @@ more than all other work on a request.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import quote
-
-from joserfc import jws, jwt
-from joserfc.jwk import ECKey
 
 from gateway.model.secret import Secret
 from gateway.model.session import Session
+from gateway.proxy.assertion import Assertions
 from gateway.settings.header_template import HeaderTemplate
 
-ASSERTION_SECONDS = 60
 RENEW_SECONDS = 30  # every assertion that is sent stays valid for at least this long
 MAX_CACHED = 20_000
 READABLE = "".join(chr(c) for c in range(0x20, 0x7F) if c != ord("%"))
 
 
-@dataclass(frozen=True, slots=True)
-class Assertions:
-    """Signs `X-Otium-Assertion` (ES256, RFC 7518 §3.4)."""
+class Told(NamedTuple):
+    """The field lines of a session until `renewed_at`, in UTC seconds; `empty` are those without a value."""
 
-    key: ECKey
-    issuer: str
-    audience: str
-
-    def sign(self, session: Session, now: int) -> str:
-        claims = {
-            "iss": self.issuer,
-            "aud": self.audience,
-            "sub": session.account,
-            "sid": session.id,
-            "email": session.identifier,
-            "name": session.name,
-            "tenant": session.tenant,
-            "role": session.role.value,
-            "groups": groups_of(session),
-            "amr": sorted(session.factors),
-            "auth_time": session.started_at,
-            "iat": now,
-            "exp": now + ASSERTION_SECONDS,
-        }
-        header = {"alg": "ES256", "typ": "JWT", "kid": self.key.kid}
-        return jwt.encode(header, claims, self.key, registry=jws.JWSRegistry(algorithms=["ES256"]))
+    session: Session
+    renewed_at: int
+    lines: bytes
+    empty: bytes
 
 
 class Identities:
     """Builds the identity fields. `names` maps each value to its header; "" leaves it out.
 
-    `templates` are further fields by name, and `credentials` the secrets that they use.
+    `names` are the names of all identity headers, and `fixed_lines` the fields of every request, each ending in CRLF.
+    `templates` are further fields by name, and `credentials` the secrets that they use. `blank` are names that
+    forward-auth always answers without a value.
     """
 
     def __init__(
@@ -65,52 +45,40 @@ class Identities:
         assertions: Assertions,
         templates: Mapping[str, HeaderTemplate] = MappingProxyType({}),
         credentials: Mapping[str, Secret[str]] = MappingProxyType({}),
+        blank: Iterable[str] = (),
     ) -> None:
         self._names = {told: name for told, name in names.items() if name}
         self._user_is_email = user_is_email
         self._assertions = assertions
         self._credentials = {f"credential:{name}": secret.reveal() for name, secret in credentials.items()}
         self._templates = {name: template for name, template in templates.items() if template.names_person}
-        self._fixed = [
-            (name, template.fill(self._credentials))
+        fixed = {
+            name: template.fill(self._credentials)
             for name, template in templates.items()
-            if not template.names_person
-        ]
-        self._cache: dict[str, tuple[Session, int, bytes]] = {}
-
-    @property
-    def names(self) -> Collection[str]:
-        """The names of all identity headers."""
-        return (*self._names.values(), *self._templates, *(name for name, _ in self._fixed))
+            if name not in self._templates
+        }
+        self.names: Collection[str] = (*self._names.values(), *templates)
+        self.fixed_lines = write(fixed.items())
+        taken = {name.lower() for name in self.names}
+        spare = [name for name in blank if name.lower() not in taken]
+        self._answered = (*self._names.values(), *self._templates, *spare)
+        self._nobody = self._write_empty(()) + self.fixed_lines
+        self._cache: dict[str, Told] = {}
 
     def lines(self, session: Session, now: int) -> bytes:
         """Return the field lines for `session`, each ending in CRLF. `now` is UTC seconds."""
-        cached = self._cache.get(session.id)
-        if cached is not None and cached[0] is session and now < cached[1]:
-            return cached[2]
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
-        lines = "".join(f"{name}: {value}\r\n" for name, value in self.fields(session, now)).encode("ascii")
-        self._cache[session.id] = (session, now + RENEW_SECONDS, lines)
-        return lines
+        return self._told(session, now).lines
 
-    def answer_lines(self, session: Session | None, now: int) -> list[bytes]:
+    def answer_lines(self, session: Session | None, now: int) -> bytes:
         """Return the fields for a proxy that copies them: all names, with empty values if there is no session.
 
         If a field is missing, Caddy 2.6 inserts the text of its placeholder, and anonymous people would have an
         identity.
         """
-        told = dict(self.fields(session, now)) if session else {}
-        names = (*self._names.values(), *self._templates)
-        return [
-            *(f"{name}: {told.get(name, '')}".encode("ascii") for name in names),
-            *(f"{name}: {value}".encode("ascii") for name, value in self._fixed),
-        ]
-
-    @property
-    def fixed_lines(self) -> bytes:
-        """The fields of every request, each ending in CRLF."""
-        return "".join(f"{name}: {value}\r\n" for name, value in self._fixed).encode("ascii")
+        if session is None:
+            return self._nobody
+        told = self._told(session, now)
+        return told.lines + told.empty + self.fixed_lines
 
     def fields(self, session: Session, now: int) -> list[tuple[str, str]]:
         """Return the (header name, value) pairs of the session."""
@@ -121,7 +89,7 @@ class Identities:
             "local": local,
             "domain": domain,
             "name": session.name,
-            "groups": ",".join(groups_of(session)),
+            "groups": ",".join(session.groups),
             "tenant": session.tenant,
             "role": session.role.value,
             "session": session.id,
@@ -136,11 +104,25 @@ class Identities:
         found += [(name, template.fill(encoded)) for name, template in self._templates.items()]
         return [(name, value) for name, value in found if value]
 
+    def _told(self, session: Session, now: int) -> Told:
+        told = self._cache.get(session.id)
+        if told is not None and told.session is session and now < told.renewed_at:
+            return told
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        fields = self.fields(session, now)
+        empty = self._write_empty([name for name, _ in fields])
+        told = self._cache[session.id] = Told(session, now + RENEW_SECONDS, write(fields), empty)
+        return told
 
-def groups_of(session: Session) -> list[str]:
-    """Return the role, then the modules, then `owner` for the platform's owner."""
-    groups = [session.role.value, *sorted(module.value for module in session.modules)]
-    return [*groups, "owner"] if session.is_owner else groups
+    def _write_empty(self, told: Collection[str]) -> bytes:
+        """Return the fields without a value, where `told` are the names of those that have one."""
+        return write((name, "") for name in self._answered if name not in told)
+
+
+def write(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return the field lines, each ending in CRLF."""
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
 
 
 def encode(value: str) -> str:

@@ -49,8 +49,9 @@ IDENTITY_NAMES = {
     "role": "X-Otium-Role",
     "session": "X-Otium-Session",
     "factors": "X-Otium-Factors",
-    "assertion": "X-Otium-Assertion",
+    "assertion": "",
 }
+ASSERTION_NAME = "X-Otium-Assertion"
 
 
 def add_default_names(given: Any) -> Any:

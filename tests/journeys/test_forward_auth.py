@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,17 +62,22 @@ def front(
     if request.param == "nginx":
         server, port = servers.nginx(folder, "nginx-auth-request.conf", places)
         yield Front(server, port, True)
+        server.stop()
     else:
-        # Caddy 2.6 can't choose the address it connects from, so it comes from one that this gateway trusts.
-        own = (
-            Gateway(folder, f"127.0.0.1:{recorder.port}", changes={"LISTEN__TRUSTED_PROXIES": '["127.0.0.1"]'})
-            .seed()
-            .start()
-        )
-        places["127.0.0.1:8000"] = f"127.0.0.1:{own.port}"
-        server, port = servers.caddy(folder, "Caddyfile.forward-auth", places)
-        yield Front(server, port, False)
-        own.stop()
+        with caddy(folder, recorder) as running:
+            yield running
+
+
+@contextlib.contextmanager
+def caddy(folder: Path, upstream: RecordingUpstream, **changes: str) -> Iterator[Front]:
+    """Run Caddy before a gateway of its own, with these settings."""
+    # Caddy 2.6 can't choose the address it connects from, so it comes from one that this gateway trusts.
+    trusting = {"LISTEN__TRUSTED_PROXIES": '["127.0.0.1"]', **changes}
+    own = Gateway(folder, f"127.0.0.1:{upstream.port}", changes=trusting).seed().start()
+    places = {"127.0.0.1:8000": f"127.0.0.1:{own.port}", "127.0.0.1:5000": f"127.0.0.1:{upstream.port}"}
+    server, port = servers.caddy(folder, "Caddyfile.forward-auth", places)
+    yield Front(server, port, False)
+    own.stop()
     server.stop()
 
 
@@ -104,6 +111,16 @@ def test_the_application_is_told_who_is_signed_in_and_by_nobody_else(front: Fron
     for name in IDENTITY:
         assert len(request.all(name)) == 1, name
         assert "forged" not in request.all(name)
+
+
+def test_without_the_assertion_the_shipped_file_passes_on_no_other_value_for_it(
+    recorder: RecordingUpstream, upstream: RecordingUpstream, tmp_path: Path
+) -> None:
+    """Caddy 2.6 writes its placeholder for a header that is not in the answer."""
+    with caddy(tmp_path, recorder, IDENTITY__NAMES__ASSERTION="") as front:
+        assert front.ask("/x", sign_in(front), "X-Otium-Assertion: forged").status == 200
+        assert upstream.requests[-1].all("remote-email") == ["erin@acme.example"]
+        assert upstream.requests[-1].all("x-otium-assertion") in ([], [""])
 
 
 @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", ""])

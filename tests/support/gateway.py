@@ -170,6 +170,7 @@ class Gateway:
             f'trusted_proxies = ["{PROXY}"]\nworkers = 2\n'
             f'[upstream]\naddress = "{upstream}"\n'
             f'[store]\nurl = "{self.store_url}"\n'
+            '[identity.names]\nassertion = "X-Otium-Assertion"\n'
             f'[mail]\nport = {self.mail_port}\nsecurity = "none"\nseconds = 2\n'
             f'[admin]\nlisten = "unix:{self.admin}"\n'
             f"[limits]\nhashing_iterations = 1000\n{more}"

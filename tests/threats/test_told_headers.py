@@ -26,7 +26,11 @@ CLAIMED = [f"{name}: evil" for name in HEADERS]
 def own(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder: Path = tmp_path_factory.mktemp("told")
     table = ", ".join(f'"{name}" = "{template}"' for name, template in HEADERS.items())
-    changes = {"IDENTITY__HEADERS": f"{{ {table} }}", "CREDENTIAL_APP_TOKEN": "s3cret"}
+    changes = {
+        "IDENTITY__HEADERS": f"{{ {table} }}",
+        "CREDENTIAL_APP_TOKEN": "s3cret",
+        "IDENTITY__NAMES__ASSERTION": "",
+    }
     running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes).seed().start()
     yield running
     assert running.stop() == 0
@@ -66,3 +70,21 @@ def test_explain_shows_the_headers_and_no_secret(own: Gateway) -> None:
     said = own.cli("explain", "GET", "/x", "--as", "erin@acme.example").stdout
     assert "X-Pair: erin:…" in said
     assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    "spelling", ["X-Otium-Assertion", "x-otium-assertion", "X_Otium_Assertion", "X.Otium.Assertion"]
+)
+def test_an_assertion_that_the_gateway_does_not_sign_comes_from_nobody_else(
+    own: Gateway, upstream: RecordingUpstream, spelling: str
+) -> None:
+    cookie, claim = own.sign_in("employee"), f"{spelling}: forged-value"
+    for path in ("/x", "/public", "/api/desktop/status"):
+        assert own.exchange(get(path, cookie, claim)).status == 200
+        assert b"forged-value" not in upstream.requests[-1].head
+        assert upstream.requests[-1].all("x-otium-assertion") == []
+    described = ("X-Original-Method: GET", "X-Original-URI: /x")
+    answer = own.exchange(get("/_gateway/auth", cookie, *described), source=PROXY)
+    assert (answer.status, answer.all("x-otium-assertion")) == (204, [""])
+    # The proxy would pass it on unless it replaces it, which only the shipped files are known to do.
+    assert own.exchange(get("/_gateway/auth", cookie, claim, *described), source=PROXY).status == 403

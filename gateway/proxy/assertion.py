@@ -1,0 +1,61 @@
+"""The signed assertion of who is signed in: a JWT (RFC 7519) with ES256 (RFC 7518 §3.4).
+
+It is signed by `cryptography` directly, in half the time that a JOSE library takes; tests verify it with one.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import ECKey
+
+from gateway.model.session import Session
+
+VALID_SECONDS = 60
+ES256 = ECDSA(SHA256())
+write = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Assertions:
+    """Signs assertions with a P-256 `key`. `issuer` and `audience` are the claims `iss` and `aud`."""
+
+    def __init__(self, key: ECKey, issuer: str, audience: str) -> None:
+        private = key.private_key
+        assert isinstance(private, EllipticCurvePrivateKey)
+        self._key = private
+        self._header = encode({"alg": "ES256", "typ": "JWT", "kid": key.kid})
+        self._origin = {"iss": issuer, "aud": audience}
+
+    def sign(self, session: Session, now: int) -> str:
+        """Return the assertion in its compact form (RFC 7515 §3.1). `now` is UTC seconds."""
+        claims = {
+            **self._origin,
+            "sub": session.account,
+            "sid": session.id,
+            "email": session.identifier,
+            "name": session.name,
+            "tenant": session.tenant,
+            "role": session.role.value,
+            "groups": session.groups,
+            "amr": sorted(session.factors),
+            "auth_time": session.started_at,
+            "iat": now,
+            "exp": now + VALID_SECONDS,
+        }
+        signed = self._header + b"." + encode(claims)
+        r, s = decode_dss_signature(self._key.sign(signed, ES256))
+        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")  # RFC 7518 §3.4, not DER
+        return (signed + b"." + base64url(signature)).decode("ascii")
+
+
+def encode(content: object) -> bytes:
+    return base64url(write(content).encode("ascii"))
+
+
+def base64url(content: bytes) -> bytes:
+    """Encode without padding (RFC 7515 §2)."""
+    return urlsafe_b64encode(content).rstrip(b"=")
