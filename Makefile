@@ -19,6 +19,7 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 bench: $(READY) system
+	$(PYTHON) bench/many_people.py $(ARGS:--floor=)
 	$(PYTHON) bench/run.py $(ARGS)
 	$(PYTHON) bench/stores.py $(ARGS:--floor=)
 	$(PYTHON) bench/session_check.py

@@ -57,7 +57,7 @@ def key_of(number: int) -> bytes:
     return hashlib.sha256(token_of(number).encode()).digest()
 
 
-async def fill(url: str, count: int) -> None:
+async def fill(url: str, count: int, password_hash: str = "pbkdf2:sha256:1000000$" + "a" * 16 + "$" + "0" * 64) -> None:
     now = int(time.time())
     store = Store.open(url)
     async with store.transaction() as tx:
@@ -68,7 +68,7 @@ async def fill(url: str, count: int) -> None:
                     "id": f"acc_{number:021}", "identifier": f"person.{number}@acme.example",
                     "name": f"Person {number}", "tenant": "turns", "role": "employee", "modules": "hr",
                     "status": "active",
-                    "password_hash": "pbkdf2:sha256:1000000$" + "a" * 16 + "$" + "0" * 64, "created_at": now,
+                    "password_hash": password_hash, "created_at": now,
                 }
                 for number in some
             ]  # fmt: skip

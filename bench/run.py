@@ -47,6 +47,17 @@ BROWSER = {
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """What wrk says: requests, requests a second, latencies in ms, requests that went wrong."""
+
+    number: int
+    rate: float
+    p50: float
+    p99: float
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """One round: requests a second, latencies in ms, CPU µs a request, requests that went wrong."""
 
@@ -112,22 +123,25 @@ def load(server: Server, path: str, cookie: str, connections: int, seconds: int)
     """Let wrk ask for `path` for some seconds."""
     fields = {**BROWSER, "Cookie": f"theme=dark; {cookie}; session=eyJ2Ijoz.aZ1bXw.3dS1yQq0lV4qkq0nYcFhYJ0C2dk"}
     headers = [part for name, value in fields.items() for part in ("-H", f"{name}: {value}")]
-    command = ["taskset", "-c", LOAD_CORE, "wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}", *headers]
     before = server.cpu_seconds()
-    output = subprocess.run(
-        [*command, f"http://127.0.0.1:{server.port}/{path}"], check=True, capture_output=True, text=True
-    ).stdout
-    spent = server.cpu_seconds() - before
-    done = int(find(r"(\d+) requests in", output))
+    answers = wrk(f"http://127.0.0.1:{server.port}/{path}", connections, seconds, *headers)
+    cpu = (server.cpu_seconds() - before) / answers.number * 1_000_000
+    return Figures(rate=answers.rate, p50=answers.p50, p99=answers.p99, cpu=cpu, wrong=answers.wrong)
+
+
+def wrk(url: str, connections: int, seconds: int, *more: str) -> Answers:
+    """Let wrk ask for `url`; `more` are further arguments, also those of a script."""
+    command = ("taskset", "-c", LOAD_CORE, "wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}", url, *more)
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     wrong = int(bad[1]) if bad else 0
     wrong += sum(int(count) for count in sockets.groups()) if sockets else 0
-    return Figures(
+    return Answers(
+        number=int(find(r"(\d+) requests in", output)),
         rate=float(find(r"Requests/sec:\s+([\d.]+)", output)),
         p50=milliseconds(find(r"\n\s+50%\s+(\S+)", output)),
         p99=milliseconds(find(r"\n\s+99%\s+(\S+)", output)),
-        cpu=spent / done * 1_000_000,
         wrong=wrong,
     )
 

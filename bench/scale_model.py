@@ -44,7 +44,7 @@ class Figure:
 
 
 MEASURED = {
-    "request": Figure(280e-6, "s of CPU a request, where thousands take turns", "bench/turns.py"),
+    "request": Figure(280e-6, "s of CPU a request, where thousands take turns", "bench/many_people.py"),
     "hash": Figure(0.213, "s of CPU to check a password (PBKDF2, a million rounds)", "bench/sign_ins.py"),
     "statements": Figure(52, "statements of a sign-in with password and code", "bench/statements.py"),
     "sign_in": Figure(1.5e-3, "s of the database for them", "bench/statements.py"),
