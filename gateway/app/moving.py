@@ -72,7 +72,7 @@ class Within:
 
 
 def copy(source: Location, target: Location, secrets: Sequence[Secret[bytes]], now: int, tell: Tell) -> Copied:
-    """Copy `source` to `target`. Raises Uncopyable, InUse, NotReady, SchemaTooNew and StoreUnavailable."""
+    """Copy `source` to `target`. Raises Uncopyable, InUse and StoreUnavailable."""
     if source == target:
         raise Uncopyable("both are the same store")
     with broken_store():

@@ -17,7 +17,6 @@ from gateway.cli.common import Failed
 EXPECTED = (
     "BadSettings",
     "StoreUnavailable",
-    "SchemaTooNew",
     "UnreadableFile",
     "UnreadableSource",
     "NoBreachList",
@@ -74,7 +73,8 @@ def message_for_operators(error: Exception) -> str | None:
     """Return the message of an expected failure, None for others. Typer's usage errors have `format_message`."""
     if hasattr(error, "format_message"):
         return str(error.format_message())
-    return str(error) if isinstance(error, Failed) or type(error).__name__ in EXPECTED else None
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return str(error) if isinstance(error, Failed) or not names.isdisjoint(EXPECTED) else None
 
 
 def complain(sentence: str) -> int:

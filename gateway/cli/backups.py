@@ -22,6 +22,7 @@ def backup(
 ) -> None:
     """Back up the database and configuration to a new folder, while the gateway keeps running."""
     from gateway.app.backup import Facts, look, make
+    from gateway.process.blame import blaming
 
     settings = settings_of(config)
     if folder.exists():
@@ -33,7 +34,8 @@ def backup(
 
     facts = with_store(settings, read_facts)
     try:
-        manifest = make(settings, find_config(config), folder.absolute(), facts, os.environ, utc())
+        with blaming(settings, settings.store.direct_key):
+            manifest = make(settings, find_config(config), folder.absolute(), facts, os.environ, utc())
     except OSError as error:
         fail(f"{error.filename or folder} can't be written: {error.strerror}")
     typer.echo(f"{folder}: {', '.join(manifest.files)}; schema {manifest.schema}")
@@ -47,7 +49,8 @@ def restore(
 ) -> None:
     """Restore the database from a backup. Everyone has to sign in again; queued emails are held back."""
     from gateway.app.backup import Unusable, read, settle
-    from gateway.store import Store, StoreUnavailable
+    from gateway.process.blame import blaming
+    from gateway.store import Store
     from gateway.store.copying import InUse, put_in_place, stage
     from gateway.store.location import locate
     from gateway.store.migrate import migrate
@@ -72,14 +75,13 @@ def restore(
             await store.close()
 
     try:
-        staged = stage(location, folder.absolute())
-        migrate(staged.url, version_table=staged.version_table)
-        ended = asyncio.run(end_what_was_open(staged.url))
-        former = put_in_place(location, f"before-{now}")
+        with blaming(settings, settings.store.direct_key):
+            staged = stage(location, folder.absolute())
+            migrate(staged.url, version_table=staged.version_table)
+            ended = asyncio.run(end_what_was_open(staged.url))
+            former = put_in_place(location, f"before-{now}")
     except InUse as error:
         fail(str(error))
-    except StoreUnavailable as error:
-        fail(f"store.url: the store at {location.place} can't be restored: {error}")
     typer.echo(f"restored the backup from {manifest.made_at}; ended {ended} sessions")
     if former is not None:
         typer.echo(f"the previous database is {former}; delete it once everything works")

@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.accounts import spelling
 from gateway.app.gateway import Gateway
 from gateway.observe.board import Board
+from gateway.process.blame import blaming
 from gateway.process.worker import inspect_store
 from gateway.settings import Settings
 from gateway.settings.mistakes import Said
@@ -36,17 +37,12 @@ async def check_spelling(settings: Settings) -> list[Said]:
         return [("", reason) for reason in await spelling.advise(tx)]
 
 
-def check_store(folder: Path, settings: Settings) -> tuple[str, list[Said]]:
-    """Return one line about the store, and warnings.
-
-    Raises SchemaTooNew, BadSettings as `serve` would, and StoreUnavailable if it can't be reached.
-    """
-    steps = migrate(settings.store.url, dry_run=True)
-    if not steps:
-        return "the database is up to date", [
-            *inspect_store(folder, settings),
-            *asyncio.run(check_spelling(settings)),
-        ]
+def check_store(settings: Settings) -> tuple[str, list[Said]]:
+    """Return one line about the store, and warnings. Raises BadSettings as `serve` would."""
+    with blaming(settings):
+        steps = migrate(settings.store.url, dry_run=True)
+        if not steps:
+            return "the database is up to date", [*inspect_store(settings), *asyncio.run(check_spelling(settings))]
     if steps[0] != OLDEST:
         return f"the database needs migrations {', '.join(steps)}; `serve` will apply them", []
     location = locate(settings.store.url)

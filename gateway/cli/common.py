@@ -66,21 +66,16 @@ def settings_of(config: Path | None, read: Callable[[Path, Mapping[str, str]], S
 
 
 def with_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Result:
-    """Run `work` with the store. Raises Failed if it is missing or has another schema version."""
-    from gateway.store import StoreUnavailable
-    from gateway.store.location import locate
-    from gateway.store.readiness import NotReady, open_ready
+    """Run `work` with the store. Raises BadSettings if it can't be used, is missing or has another schema version."""
+    from gateway.process.blame import blaming
+    from gateway.store.readiness import open_ready
 
     async def use() -> Result:
         async with open_ready(settings.store.url) as store:
             return await work(store)
 
-    try:
+    with blaming(settings):
         return asyncio.run(use())
-    except NotReady as error:
-        fail(f"store.url: {error}")
-    except StoreUnavailable as error:
-        fail(f"store.url: the store at {locate(settings.store.url).place} can't be used: {error}")
 
 
 async def find_account(store: Store, email: str) -> Account:

@@ -57,9 +57,7 @@ def serve(config: Config = None) -> int:
     def read() -> Settings:
         return worker.load_checked(folder, os.environ)
 
-    return run_supervisor(
-        read, partial(worker.prepare, folder), partial(worker.check, folder), partial(worker.run_worker, reload=read)
-    )
+    return run_supervisor(read, worker.prepare, worker.check, partial(worker.run_worker, reload=read))
 
 
 def demo(
@@ -85,7 +83,7 @@ def check_config(config: Config = None) -> None:
     folder = find_config(config)
     settings = settings_of(config, load_checked)
     try_to_build(settings)
-    store, advice = check_store(folder, settings)
+    store, advice = check_store(settings)
     for key, reason in (*advice_on(settings, os.environ), *advice, *probe(settings, Services(settings).mailer)):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     if not (folder / SETTINGS_FILE).exists():
@@ -127,14 +125,13 @@ def migrate(
     ] = False,
 ) -> None:
     """Create or upgrade the database. `serve` does this automatically."""
+    from gateway.process.blame import blaming
     from gateway.store.migrate import describe
     from gateway.store.migrate import migrate as migrate_store
-    from gateway.store.readiness import NotReady
 
-    try:
-        steps = migrate_store(settings_of(config).store.url, dry_run=dry_run)
-    except NotReady as error:
-        fail(f"store.url: {error}")
+    settings = settings_of(config)
+    with blaming(settings):
+        steps = migrate_store(settings.store.url, dry_run=dry_run)
     for line in describe(steps):
         typer.echo(f"{'would apply' if dry_run else 'applied'} {line}")
     if not steps:

@@ -20,16 +20,16 @@ from gateway.app.nouns import ROUTES
 from gateway.model.clock import utc
 from gateway.observe import logs
 from gateway.observe.logs import get_logger
+from gateway.process.blame import blaming
 from gateway.process.preflight import advice_on, check_newest, problems_of
 from gateway.process.secrets import SecretMissing, check_secrets
 from gateway.process.supervisor import Post
 from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load
-from gateway.settings.load import SECRET_VARIABLE, SETTINGS_FILE
+from gateway.settings.load import SECRET_VARIABLE
 from gateway.settings.mistakes import Said
-from gateway.store import StoreUnavailable
 from gateway.store.location import PostgreSQL, locate
-from gateway.store.readiness import NotReady, open_ready
+from gateway.store.readiness import NotReady, naming, open_ready
 from gateway.throttle.side_work import TURN_SECONDS
 
 log = get_logger("worker")
@@ -40,33 +40,30 @@ def load_checked(folder: Path, environ: Mapping[str, str]) -> Settings:
     return load(folder, environ, lambda settings: problems_of(settings, ROUTES, utc()))
 
 
-def prepare(folder: Path, settings: Settings) -> None:
-    """Create the store or migrate its schema, and check it.
-
-    Raises SchemaTooNew, and what `check` raises.
-    """
+def prepare(settings: Settings) -> None:
+    """Create the store or migrate its schema, and check it. Raises BadSettings."""
     from gateway.store.migrate import migrate  # Alembic is needed here only, and large
 
-    migrate(settings.store.url)
-    check(folder, settings)
+    with blaming(settings):
+        migrate(settings.store.url)
+    check(settings)
 
 
-def check(folder: Path, settings: Settings) -> None:
-    """Log warnings. Raises what `inspect_store` raises.
+def check(settings: Settings) -> None:
+    """Log warnings. Raises BadSettings.
 
     A reload only checks and does not migrate: the schema must not change under running workers, and a new store would
     have no accounts.
     """
-    for key, reason in (*advice_on(settings, os.environ), *inspect_store(folder, settings)):
+    for key, reason in (*advice_on(settings, os.environ), *inspect_store(settings)):
         log.warning("advice", key=key, reason=reason)
 
 
-def inspect_store(folder: Path, settings: Settings) -> list[Said]:
-    """Return warnings about the store. Raises StoreUnavailable, and BadSettings if no account could sign in."""
+def inspect_store(settings: Settings) -> list[Said]:
+    """Return warnings about the store. Raises BadSettings if it can't be used, or no account could sign in."""
     try:
-        return asyncio.run(inspect(settings))
-    except NotReady as error:
-        raise BadSettings([Problem(str(folder / SETTINGS_FILE), "store.url", str(error))]) from error
+        with blaming(settings):
+            return asyncio.run(inspect(settings))
     except SecretMissing as error:
         raise BadSettings([Problem(SECRET_VARIABLE, "", str(error))]) from error
 
@@ -87,10 +84,11 @@ async def check_direct(url: str) -> list[Said]:
     from gateway.store.postgresql import is_pooler
 
     try:
-        reason = "this is a pooler's as well" if await is_pooler(location) else ""
-    except StoreUnavailable as error:
-        reason = str(error)
-    return [(key, f"{reason}; use the address of PostgreSQL itself")] if reason else []
+        with naming(location.place):
+            is_another = await is_pooler(location)
+    except NotReady as error:
+        return [(key, str(error))]
+    return [(key, "this is a pooler's as well; use the address of PostgreSQL itself")] if is_another else []
 
 
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from gateway.model.secret import Secret
 from gateway.settings.access import check_owner, read_access
 from gateway.settings.mistakes import BadSettings, Place, Problem, Said, explain, is_within, key_of
-from gateway.settings.record import FROM_ELSEWHERE, Settings
+from gateway.settings.record import FROM_ELSEWHERE, Origin, Settings
 from gateway.settings.together import (
     ADDRESS_KEYS,
     MAIL_PASSWORD_CREDENTIAL,
@@ -83,15 +83,15 @@ def _load(
     file = config_dir / SETTINGS_FILE
     in_file = read_toml(file, problems)
     given = in_file or {}
-    variables = overlay(given, environ)
-    settings, mistakes = validate(given, elsewhere)
+    origin = Origin(str(file), overlay(given, environ))
+    settings, mistakes = validate(given, {**elsewhere, "origin": origin})
     settings = settings.model_copy(
         update={"credentials": read_credentials(settings, environ, problems if is_serving else [])}
     )
     said = [(key_of(place), reason) for place, reason in mistakes]
     if in_file is not None:
         said += check_combinations(settings, [key_of(setting_at(place)) for place, _ in mistakes], extra_checks)
-    problems += [locate_problem(key, reason, str(file), variables) for key, reason in said]
+    problems += [locate_problem(key, reason, origin) for key, reason in said]
     if problems:
         raise BadSettings(problems)
     return settings
@@ -203,17 +203,17 @@ def check_combinations(
     return [(key, reason) for key, reason in found if not is_wrong(key)]
 
 
-def locate_problem(key: str, reason: str, file: str, variables: Mapping[str, str]) -> Problem:
+def locate_problem(key: str, reason: str, origin: Origin) -> Problem:
     """Attribute a mistake to the variable that set the key, or else to the file. One without a key is the machine's."""
     if not key:
         return Problem("here", "", reason)
-    for name, variable in variables.items():
+    for name, variable in origin.variables.items():
         if is_within(key, name):
             return Problem("environment", variable + key.removeprefix(name), reason)
-    for name, variable in variables.items():
+    for name, variable in origin.variables.items():
         if is_within(name, key):
             return Problem("environment", variable, reason)
-    return Problem(file, key, reason)
+    return Problem(origin.file, key, reason)
 
 
 def read_secrets(environ: Mapping[str, str], problems: list[Problem]) -> tuple[Secret[bytes], ...]:

@@ -152,8 +152,12 @@ class StoreSettings(Section):
     direct_url: Annotated[str, AfterValidator(check_direct_url)] = ""
 
     @property
+    def direct_key(self) -> Literal["url", "direct_url"]:
+        """The key of the address past a pooler, for what can't go through one: notifications and backups."""
+        return "direct_url" if self.direct_url else "url"
+
+    @property
     def direct(self) -> str:
-        """The address past a pooler, for what can't go through one: notifications and backups."""
         return self.direct_url or self.url
 
 
@@ -249,6 +253,14 @@ class Admin(Section):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the keys were set: in `file`, except those of `variables` (the name of each one's variable)."""
+
+    file: str = "gateway.toml"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """`owners` are identifiers; `rules` do not include the gateway's own pages yet."""
 
@@ -272,6 +284,7 @@ class Settings(Section):
     pages: Pages = Pages()
     admin: Admin = Admin()
     access: Access = Access()
+    origin: Origin = Origin()
     secrets: tuple[Secret[bytes], ...] = ()
     mail_password: Secret[str] | None = None
     credentials: Mapping[str, Secret[str]] = {}
@@ -280,6 +293,7 @@ class Settings(Section):
 # The fields that gateway.toml must not set, and why.
 FROM_ELSEWHERE: Mapping[str, str] = {
     "access": "the allowlists stand in access.toml",
+    "origin": "it is where each key was found",
     "secrets": "secrets come from the environment or $CREDENTIALS_DIRECTORY, never from a file of settings",
     "credentials": "the secrets of headers come from the environment or $CREDENTIALS_DIRECTORY, never from here",
     "mail_password": "the mail server's password comes from the environment or $CREDENTIALS_DIRECTORY, never from here",

@@ -21,7 +21,8 @@ from gateway.store.copying import LOCK_SECONDS, OTHERS, InUse, used
 from gateway.store.engine import Transaction, open_postgresql, open_sqlite
 from gateway.store.location import Location, PostgreSQL, SQLite
 from gateway.store.migrate import take_migration_lock
-from gateway.store.readiness import NotReady, check_file, check_same_schema, missing
+from gateway.store.readiness import NotReady, check_file, check_same_schema, missing, naming
+from gateway.store.unavailable import broken_store
 
 LEAVING_SECONDS = 3.0  # so long a connection of a process that was just killed may stay
 PAUSE_SECONDS = 0.1
@@ -37,7 +38,8 @@ async def reading_alone(location: Location, tables: Sequence[Table]) -> AsyncIte
         check_file(location)
         if location.is_empty:
             raise NotReady(missing(location.place))
-    async with opened(open_locked(location) if isinstance(location, SQLite) else open_patient(location)) as tx:
+    engine = open_locked(location) if isinstance(location, SQLite) else open_patient(location)
+    async with opened(engine, location.place) as tx:
         if isinstance(location, SQLite):
             await lock_file(tx, location)
         else:
@@ -53,7 +55,8 @@ async def reading_alone(location: Location, tables: Sequence[Table]) -> AsyncIte
 @contextlib.asynccontextmanager
 async def filling(location: Location) -> AsyncIterator[Transaction]:
     """Open the transaction that fills the store, and commit it at the end. Raises InUse, and StoreUnavailable."""
-    async with opened(open_sqlite(location) if isinstance(location, SQLite) else open_patient(location)) as tx:
+    engine = open_sqlite(location) if isinstance(location, SQLite) else open_patient(location)
+    async with opened(engine, location.place) as tx:
         if isinstance(location, SQLite):
             await tx.exec_driver_sql("BEGIN IMMEDIATE")
         else:
@@ -64,13 +67,13 @@ async def filling(location: Location) -> AsyncIterator[Transaction]:
 
 
 @contextlib.asynccontextmanager
-async def opened(engine: AsyncEngine) -> AsyncIterator[Transaction]:
-    try:
-        tx = Transaction(engine)
-        async with tx:
-            yield tx
-    finally:
-        await engine.dispose()
+async def opened(engine: AsyncEngine, place: str) -> AsyncIterator[Transaction]:
+    tx = Transaction(engine)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        with naming(place), broken_store():
+            await stack.enter_async_context(tx)
+        yield tx
 
 
 def open_locked(location: SQLite) -> AsyncEngine:

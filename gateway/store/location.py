@@ -77,8 +77,10 @@ class PostgreSQL:
 
     @property
     def place(self) -> str:
-        """The location as shown to operators, without the parts that may contain a password."""
-        return without_password(self.dsn)[0].partition("?")[0]
+        """The location as shown to operators: without password, and with host and port wherever they are given."""
+        address, _, query = without_password(self.dsn)[0].partition("?")
+        where = [part for part in query.split("&") if part.partition("=")[0] in ("host", "port", "dbname", "user")]
+        return f"{address}?{'&'.join(where)}" if where else address
 
 
 Location = SQLite | PostgreSQL

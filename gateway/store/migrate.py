@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.store.engine import open_postgresql, turn_to_wal
 from gateway.store.location import PostgreSQL, SQLite, locate
-from gateway.store.readiness import NotReady, check_file, unsettled
+from gateway.store.readiness import NotReady, check_file, naming, unsettled
 from gateway.store.unavailable import broken_store
 from gateway.store.version import UNSETTLED, VERSION_TABLE, is_unsettled, read_since
 
@@ -27,9 +27,10 @@ STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x0710_4A7E  # an arbitrary number that only this program uses
 # Everybody else waits behind a change of a table that waits for a backup to end: fail, and start again later.
 LIMIT_LOCKS = "SET LOCAL lock_timeout = '5s'"
+MAY_CREATE = text("SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)")
 
 
-class SchemaTooNew(Exception):
+class SchemaTooNew(NotReady):
     """The store was used by a later version, and this one must not change it."""
 
 
@@ -37,14 +38,14 @@ def migrate(url: str, *, dry_run: bool = False, version_table: str = VERSION_TAB
     """Create or upgrade the schema at `url`; return the revisions applied, oldest first (or to be applied).
 
     `version_table` is the table that has the store's version, another one during a restore. Not to be called inside an
-    event loop. Raises SchemaTooNew, NotReady if the file can't be used or a restore was interrupted, and
-    StoreUnavailable if the store can't be reached.
+    event loop. Raises NotReady.
     """
-    with broken_store():
-        match locate(url):
-            case SQLite() as location:
+    location = locate(url)
+    with naming(location.place), broken_store():
+        match location:
+            case SQLite():
                 return migrate_sqlite(location, dry_run, version_table)
-            case PostgreSQL() as location:
+            case PostgreSQL():
                 return asyncio.run(migrate_postgresql(location, dry_run, version_table))
 
 
@@ -87,6 +88,8 @@ def upgrade(connection: Connection, dry_run: bool, place: str, version_table: st
     config = settings()
     context = MigrationContext.configure(connection, opts={"version_table": version_table})
     missing = missing_revisions(known_revisions(config), context.get_current_revision(), read_since(connection))
+    if missing and connection.dialect.name == "postgresql" and not connection.execute(MAY_CREATE).scalar_one():
+        raise NotReady(f"this user can't create tables in the store at {place}; make it the owner of the database")
     if missing and not dry_run:
         config.attributes["connection"] = connection
         config.attributes["version_table"] = version_table

@@ -11,7 +11,6 @@ the process of the session, and a pooler makes its keys up.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ import asyncpg
 from asyncpg.transaction import Transaction
 
 from gateway.store.location import PostgreSQL
-from gateway.store.unavailable import broken_store
+from gateway.store.unavailable import StoreUnavailable, explain_network, unreachable_server
 
 CONNECT_SECONDS = 2.0
 BEGIN_SECONDS = 1.5
@@ -102,19 +101,19 @@ class LimitedTransaction(Transaction):  # type: ignore[misc]
 
 
 async def connect(location: PostgreSQL, limits: Limits = USUAL) -> Connection:
-    """Open a connection. Raises OSError, and asyncpg's errors."""
-    connection = await open_limited(location, limits, CACHED_STATEMENTS)
-    if not connection.is_pooled:
-        return connection
-    await connection.close()
-    return await open_limited(location, limits, 0)  # without prepared statements
+    """Open a connection. Raises StoreUnavailable."""
+    with unreachable_server():
+        connection = await open_limited(location, limits, CACHED_STATEMENTS)
+        if not connection.is_pooled:
+            return connection
+        await connection.close()
+        return await open_limited(location, limits, 0)  # without prepared statements
 
 
 async def is_pooler(location: PostgreSQL) -> bool:
     """Whether a pooler answers there. Raises StoreUnavailable."""
-    with broken_store():
-        connection = await connect(location)
-        await connection.close()
+    connection = await connect(location)
+    await connection.close()
     return connection.is_pooled
 
 
@@ -142,7 +141,7 @@ async def open_limited(location: PostgreSQL, limits: Limits, cached: int) -> Con
                 connection.terminate()
                 raise
     except TimeoutError:
-        raise TimeoutError(f"no answer from {location.place} within {CONNECT_SECONDS:g} seconds") from None
+        raise TimeoutError(f"no answer within {CONNECT_SECONDS:g} seconds") from None
     keep_alive(connection)
     return connection
 
@@ -171,7 +170,7 @@ async def open_first(location: PostgreSQL, limits: Limits, cached: int) -> Conne
                     del attempts[attempt]
                     return attempt.result()
         reasons = [f"{place} {reason_of(attempt.exception())}" for attempt, place in attempts.items()]
-        raise ConnectionError("; ".join(reasons))
+        raise StoreUnavailable(f"{', '.join(reasons)}; start one that accepts writes, or correct the address")
     finally:
         for attempt in attempts:
             attempt.cancel()
@@ -183,7 +182,7 @@ async def open_first(location: PostgreSQL, limits: Limits, cached: int) -> Conne
 def reason_of(error: BaseException | None) -> str:
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return "is not the primary"
-    return f"failed ({os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error})"
+    return f"failed ({explain_network(error)[0] if isinstance(error, OSError) else error})"
 
 
 def keep_alive(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +21,17 @@ from gateway.store.version import NEWEST, Version, find_version, is_unsettled, r
 
 class NotReady(StoreUnavailable):
     """The store does not exist, or lacks what this version needs; the message says where it is and what to do."""
+
+
+@contextlib.contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Raise NotReady, which says where the store is, in the place of any other StoreUnavailable."""
+    try:
+        yield
+    except NotReady:
+        raise
+    except StoreUnavailable as error:
+        raise NotReady(f"the store at {place} can't be used: {error}") from error
 
 
 @contextlib.asynccontextmanager

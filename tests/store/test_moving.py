@@ -336,7 +336,7 @@ def test_a_gateway_that_starts_on_the_target_meanwhile_waits_or_keeps_what_it_ha
         assert outcomes == ["done"]
     else:
         filled.copy(intrude)
-        assert outcomes == ["StoreUnavailable"]
+        assert outcomes == ["NotReady"]
         assert rows_of(filled.target) == rows_of(filled.source)
 
 
