@@ -28,6 +28,7 @@ from gateway.cli.common import (
 from gateway.cli.emails import remove_account, set_email
 from gateway.cli.passwords import accept, read_password
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -182,7 +183,7 @@ def change_status(email: str, status: Any, config: Path | None) -> None:
         async with acting(settings, store) as action:
             if not await set_status(action, account, status):
                 return f"{account.identifier} is already {status.value}"
-        signed_out = f"; signed out of {reach.sessions} devices" if status is Status.DISABLED else ""
+        signed_out = f"; signed out of {counted(reach.sessions, 'device')}" if status is Status.DISABLED else ""
         return f"{account.identifier} is {status.value}{signed_out}"
 
     typer.echo(with_store(settings, change))
@@ -236,7 +237,7 @@ def set_account_password(
         async with acting(settings, store) as action:
             return await set_password(action, account, accepted.hashed, accepted.remarks)
 
-    typer.echo(f"password set; signed out of {with_store(settings, change)} sessions")
+    typer.echo(f"password set; signed out of {counted(with_store(settings, change), 'session')}")
 
 
 @program.command("unlock")

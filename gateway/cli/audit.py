@@ -25,6 +25,7 @@ from gateway.cli.common import (
     with_store,
 )
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,8 +105,10 @@ def verify(
         typer.echo(json.dumps(told))
         return 0
     rate = found.rows / max(time.monotonic() - began, 1e-9)
-    typer.echo(f"OK: {found.rows} entries verified, {found.start + 1} to {found.end.number} ({rate:,.0f} per second)")
-    typer.echo(f"{found.checkpoints} checkpoints checked; personal data erased {found.erased} times")
+    entries = counted(found.rows, "entry", "entries")
+    typer.echo(f"OK: {entries} verified, {found.start + 1} to {found.end.number} ({rate:,.0f} per second)")
+    checked, erased = counted(found.checkpoints, "checkpoint"), counted(found.erased, "time")
+    typer.echo(f"{checked} checked; personal data erased {erased}")
     return 0
 
 
@@ -224,6 +227,7 @@ def erase(
     async def change(store: Store) -> str:
         keeper = Services(settings, store).keeper
         done = await keeper.erase(identifier, account.id if account else None, operator(), utc())
-        return f"erased: {done.about} rows about the person, and the name in {done.by} rows about others"
+        about, by = counted(done.about, "row"), counted(done.by, "row")
+        return f"erased: {about} about the person, and the name in {by} about others"
 
     typer.echo(with_store(settings, change))

@@ -11,6 +11,7 @@ import typer
 
 from gateway.cli.common import Config, Confirm, acting, ask_first, fail, find_config, settings_of, with_store
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -82,6 +83,6 @@ def restore(
             former = put_in_place(location, f"before-{now}")
     except InUse as error:
         fail(str(error))
-    typer.echo(f"restored the backup from {manifest.made_at}; ended {ended} sessions")
+    typer.echo(f"restored the backup from {manifest.made_at}; ended {counted(ended, 'session')}")
     if former is not None:
         typer.echo(f"the previous database is {former}; delete it once everything works")

@@ -21,6 +21,7 @@ from gateway.cli.common import (
     with_store,
 )
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.ops.blocks import Block
@@ -73,11 +74,11 @@ def add_block(
     settings = settings_of(config)
     reach = with_store(settings, lambda store: reaches_of(settings, store).of_network(found, utc()))
     is_one = str(found) == str(ip_network(address_bucket(str(found.network_address)))) and reach.people <= 1
-    said = f"block {found} for {hours} hours; people signed in from there, who stay so: {reach.people}"
+    said = f"block {found} for {counted(hours, 'hour')}; people signed in from there, who stay so: {reach.people}"
     if not is_one and not ask_first(said, confirm):
         return
     change(str(found), hours, config)
-    typer.echo(f"{found} is blocked for {hours} hours")
+    typer.echo(f"{found} is blocked for {counted(hours, 'hour')}")
 
 
 @program.command("remove")

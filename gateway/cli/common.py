@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -26,6 +26,7 @@ PLACES = (Path("/etc/otium-gateway"), Path("config"))  # the installed one first
 NAMED = 20  # tenants in one line
 
 Result = TypeVar("Result")
+Row = Mapping[str, str | int]
 Config = Annotated[
     Path | None,
     typer.Option("--config", envvar="GATEWAY_CONFIG", help="Configuration folder (with gateway.toml and access.toml)."),
@@ -156,14 +157,14 @@ def moment(at: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at))
 
 
-def show(table: list[dict[str, str]], as_json: bool) -> None:
+def show(table: Sequence[Row], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(table))
         return
     if not table:
         typer.echo("none")
         return
-    cells = [[printable(value) for value in row.values()] for row in table]
+    cells = [[printable(str(value)) for value in row.values()] for row in table]
     names = list(table[0])
     widths = [max(len(line[at]) for line in [names, *cells]) for at in range(len(names))]
     for line in [names, *cells]:

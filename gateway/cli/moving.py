@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.common import AsJSON, Config, fail, settings_of, show
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def copy(
         typer.echo(json.dumps({"from": places[0].place, "to": places[1].place, **as_fields(copied)}))
         return
     show([{"table": name, "rows": f"{count:,}"} for name, count in sorted(copied.rows.items())], False)
-    typer.echo(f"copied {sum(copied.rows.values()):,} rows from {places[0].place} to {places[1].place}")
+    typer.echo(f"copied {counted(sum(copied.rows.values()), 'row')} from {places[0].place} to {places[1].place}")
     for line in describe(copied):
         typer.echo(line)
     typer.echo("now set store.url and start the gateway; never start one on the former store again")
@@ -76,7 +77,7 @@ def describe(copied: Copied) -> Iterator[str]:
     if isinstance(copied.audit, Broken):
         yield f"audit log: {copied.audit}, here as in the former store"
     else:
-        yield f"audit log: {copied.audit.rows:,} entries verified"
+        yield f"audit log: {counted(copied.audit.rows, 'entry', 'entries')} verified"
     if not copied.has_secrets:
         yield "secrets: some of what is stored was encrypted with a secret that is not configured here"
     if copied.former is not None:

@@ -19,7 +19,7 @@ ADMIN_SECONDS = 2.0
 
 
 def probe(settings: Settings, mailer: Mailer) -> Iterator[Said]:
-    """Yield warnings about the application, the addresses, the mail server and the owners."""
+    """Yield warnings about the application, the addresses and the mail server."""
     yield from probe_upstream(settings)
     if is_running(settings):
         yield from probe_forwarded_for(settings)
@@ -27,9 +27,6 @@ def probe(settings: Settings, mailer: Mailer) -> Iterator[Said]:
         yield from probe_addresses(settings)
     if settings.mail.host:
         yield from probe_mail(mailer)
-    if not settings.access.owners:
-        reason = "there are no owners, so /ops opens for no account; name one in access.toml or OPS_ACCESS_EMAILS"
-        yield "owners", reason
 
 
 def probe_upstream(settings: Settings) -> Iterator[Said]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.cli.common import acting, fail, find_account
 from gateway.cli.passwords import accept, new_password
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.actions.action import Action
@@ -47,7 +48,7 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
     person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
     accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
     async with acting(settings, store) as action:
-        told = [f"cleared {await unlock(action, services.factors, account)} failure counters"]
+        told = [f"cleared {counted(await unlock(action, services.factors, account), 'failure counter')}"]
         if wanted.reset_2fa:
             is_owner = account.identifier in settings.access.owners
             await reset_factors(action, services.factors, account, is_owner=is_owner)

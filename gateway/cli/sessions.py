@@ -22,6 +22,7 @@ from gateway.cli.common import (
     with_store,
 )
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -98,7 +99,7 @@ def revoke_session(
     ended = with_store(settings, change)
     if session_id and not ended:
         fail(f"no active session {session_id}")
-    typer.echo(f"{ended} sessions ended")
+    typer.echo(f"{counted(ended, 'session')} ended")
 
 
 async def describe_reach(settings: Settings, store: Store, tenant: str) -> str:
@@ -106,4 +107,5 @@ async def describe_reach(settings: Settings, store: Store, tenant: str) -> str:
     async with store.reading() as tx:
         await check_tenant(tx, tenant)
     reach = await reaches_of(settings, store).of_tenant(tenant, utc())
-    return f"end the sessions of {reach.people} people in {tenant}, who are signed in on {reach.sessions} devices"
+    people, devices = counted(reach.people, "person", "people"), counted(reach.sessions, "device")
+    return f"end the sessions of {people} in {tenant}, signed in on {devices}"

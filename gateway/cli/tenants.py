@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, check_tenant, fail, operator, settings_of, show, with_store
+from gateway.cli.common import AsJSON, Config, Row, check_tenant, fail, operator, settings_of, show, with_store
 from gateway.model.clock import utc
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def list_tenants(config: Config = None, as_json: AsJSON = False) -> None:
     """List the tenants, with the email domains that each has claimed."""
     from gateway.accounts import claims, directory
 
-    async def read(store: Store) -> list[dict[str, str]]:
+    async def read(store: Store) -> list[Row]:
         async with store.reading() as tx:
             claimed = await claims.list_all(tx)
             return [
@@ -33,7 +33,7 @@ def list_tenants(config: Config = None, as_json: AsJSON = False) -> None:
                     "tenant": tenant.slug,
                     "name": tenant.name,
                     "status": "active" if tenant.is_active else "suspended",
-                    "people": str(tenant.count),
+                    "people": tenant.count,
                     "domains": ",".join(claim.domain for claim in claimed if claim.tenant == tenant.slug),
                 }
                 for tenant in await directory.list_tenants(tx)
@@ -61,7 +61,7 @@ def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
             return await claims.count_strangers(tx, claim)
 
     strangers = with_store(settings_of(config), change)
-    more = f"; {strangers} accounts of other tenants have an email there, and stay" if strangers else ""
+    more = f"; accounts of other tenants with an email there, which stay: {strangers}" if strangers else ""
     typer.echo(f"{claim.domain} is {tenant}'s{more}")
 
 

@@ -132,6 +132,20 @@ def page_origin(inbound: Inbound, origins: Collection[str]) -> str:
     return origin if origin in origins else ""
 
 
+def is_other_address(inbound: Inbound, origins: Collection[str]) -> bool:
+    """Whether a page of this site sent the request, but one that was opened with a port or scheme it doesn't have.
+
+    A Host with another port is served, because proxies put their own port there. Browsers tell the true one in Origin.
+    """
+    origin = (inbound.value(b"origin") or b"").decode("ascii", "replace")
+    return origin not in origins and name_of(origin) in map(name_of, origins)
+
+
+def name_of(origin: str) -> str | None:
+    """Return the host name of an origin."""
+    return read_authority(origin.rpartition("://")[2].encode())
+
+
 def is_foreign_websocket(inbound: Inbound, origins: Collection[str]) -> bool:
     """Whether a page of another site opens a WebSocket. Browsers send cookies with it, so Origin must be checked."""
     is_from_page = inbound.is_websocket and inbound.value(b"origin") is not None

@@ -100,7 +100,7 @@ def of_store(figures: Figures | None) -> Iterator[Metric]:
     yield plain_gauge("outbox_oldest_seconds", "How long the oldest mail has been waiting.", age)
     behind = GaugeMetricFamily(
         f"{PREFIX}node_revisions_behind",
-        "Revisions that a worker has not applied yet; whoever took a right away waits for it.",
+        "Revisions that a worker has yet to apply; ending a session waits for the worker until then.",
         labels=["host", "pid"],
     )
     renewed = GaugeMetricFamily(

@@ -113,7 +113,10 @@ FAMILIES = (
         "confirmation_seconds", "From taking a right away until it was refused on all machines (PostgreSQL).",
         Kind.HISTOGRAM, bounds=CONFIRMATION_BOUNDS,
     ),
-    Family("nodes_lapsed", "Workers of any machine whose lease had to run out.", Kind.COUNTER),
+    Family(
+        "nodes_lapsed", "Leases, of any machine, that workers of this one let run out. (Commands don't count theirs.)",
+        Kind.COUNTER,
+    ),
     Family("lease_age_seconds", "How long ago the oldest lease of this machine was renewed.", Kind.LARGEST),
     Family(
         "forwarded_for_unreadable", "Requests for which a trusted proxy wrote no address into X-Forwarded-For.",

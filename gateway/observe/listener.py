@@ -17,6 +17,12 @@ from gateway.observe.pulse import Pulse
 
 NO_STORE = {"Cache-Control": "no-store"}
 END_SECONDS = 1.0
+SERVER = "otium-gateway"
+
+
+async def name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """Keep the versions of Python and aiohttp to ourselves."""
+    response.headers["Server"] = SERVER
 
 
 class AdminListener:
@@ -29,6 +35,7 @@ class AdminListener:
 
     async def start(self, sock: socket.socket) -> None:
         application = web.Application()
+        application.on_response_prepare.append(name_server)
         for path, show in (("/alive", self.alive), ("/ready", self.ready), ("/metrics", self.metrics)):
             application.router.add_get(path, show)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=END_SECONDS)

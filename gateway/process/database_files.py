@@ -43,8 +43,8 @@ def advice_on(dsn: Dsn) -> Iterator[Said]:
     mode, key = dsn.options.get("sslmode", "prefer"), dsn.options.get("sslkey")
     elsewhere = [host for host, port in dsn.hosts if not host.startswith("/") and not is_local(f"{host}:{port}")]
     if elsewhere and mode not in VERIFIED:
-        reason = f"nobody checks that it is {elsewhere[0]} who answers, and sslmode={mode} lets others read or answer"
-        yield KEY, f"{reason}: add sslmode=verify-full&sslrootcert=FILE"
+        reason = f"with sslmode={mode}, someone on the network can pose as {elsewhere[0]} and read everything"
+        yield KEY, f"{reason}; add sslmode=verify-full&sslrootcert=FILE"
     if key and os.path.exists(key) and os.stat(key).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield KEY, f"pg_dump refuses a key that others can read, so backups fail: chmod 0600 {key}"
 

@@ -33,6 +33,7 @@ from gateway.web.routes import Route
 
 RELEASED_AT = 1_767_225_600  # UTC seconds; a clock that shows an earlier time is wrong
 CLOCK_SECONDS = 300
+LEAST_ITERATIONS = 600_000  # OWASP, Password Storage Cheat Sheet: PBKDF2-HMAC-SHA256
 
 
 def problems_of(settings: Settings, routes: Iterable[Route[Any]], now: int) -> Iterator[Said]:
@@ -49,9 +50,18 @@ def problems_of(settings: Settings, routes: Iterable[Route[Any]], now: int) -> I
 def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
     """Yield warnings: likely mistakes, and faults that don't justify locking everybody out."""
     yield from check_public_url(settings)
+    if not settings.access.owners:
+        reason = "there are no owners, so /ops opens for no account; name one in access.toml or OPS_ACCESS_EMAILS"
+        yield "owners", reason
+    iterations = settings.limits.hashing_iterations
+    if iterations < LEAST_ITERATIONS:
+        reason = f"with {iterations:,}, stolen password hashes are guessed quickly"
+        yield "limits.hashing_iterations", f"{reason}; OWASP advises {LEAST_ITERATIONS:,} or more"
     if not settings.mail.is_on:
         yield from check_without_mail(settings)
     location = locate(settings.store.url)
+    if isinstance(location, SQLite) and settings.store.sessions == "strict":
+        yield "store.sessions", "it changes nothing on SQLite, where every request is checked anyway; leave it out"
     if isinstance(location, PostgreSQL):
         yield from database_files.advice_on(location.parts)
     if settings.audit.checkpoint_file:
@@ -145,8 +155,8 @@ def check_without_mail(settings: Settings) -> Iterator[Said]:
 
 def check_public_url(settings: Settings) -> Iterator[Said]:
     """Check that public_url, TLS and the trusted proxies are consistent."""
-    listen = settings.listen
-    is_https = urlsplit(settings.public_url).scheme == "https"
+    listen, public = settings.listen, urlsplit(settings.public_url)
+    is_https = public.scheme == "https"
     elsewhere = [address for address in listen.addresses if not is_local(address)]
     if is_https and not listen.trusted_proxies:
         reason = "public_url is https, so a proxy in front ends TLS, and it is not named here"
@@ -157,6 +167,10 @@ def check_public_url(settings: Settings) -> Iterator[Said]:
     if not is_https and elsewhere:
         reason = f"public_url is for this machine alone, and other machines reach {elsewhere[0]} without TLS"
         yield "listen.addresses", f"{reason}: listen on 127.0.0.1, or put a proxy with TLS in front"
+    port, ports = str(public.port or 80), [address.rpartition(":")[2] for address in listen.addresses]
+    if not is_https and not listen.trusted_proxies and port not in ports:
+        reason = f"the gateway doesn't listen on port {port}, and forms are refused at any other address"
+        yield "public_url", f"{reason}; correct it, or listen.addresses"
     has_unix = any(address.startswith("unix:") for address in listen.addresses)
     if is_https and has_unix and "unix" not in listen.trusted_proxies:
         yield "listen.trusted_proxies", 'who connects to our Unix socket has no address; add "unix" for the proxy'

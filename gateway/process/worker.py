@@ -73,6 +73,8 @@ async def inspect(settings: Settings) -> list[Said]:
         advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
         if await tx.is_pooled():
             advice += await check_direct(settings.store.direct_url)
+        if await tx.is_read_only():
+            advice.append(("store.url", "it accepts no writes now, so nobody can sign in; give the primary's address"))
         return [*advice, *check_newest(await session_rows.newest(tx), utc())]
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gateway.model.counted import counted
 from gateway.store.copying import LOCK_SECONDS, OTHERS, InUse, used
 from gateway.store.engine import Transaction, open_postgresql, open_sqlite
 from gateway.store.location import Location, PostgreSQL, SQLite
@@ -107,7 +108,6 @@ async def refuse_others(tx: Transaction, location: PostgreSQL) -> None:
     until = time.monotonic() + LEAVING_SECONDS
     while others := (await tx.execute(text(OTHERS))).scalar_one():
         if time.monotonic() > until:
-            plural = "s are" if others > 1 else " is"
-            raise InUse(f"{others} other connection{plural} open to {location.place}; stop all gateways first")
+            raise InUse(f"{counted(others, 'other connection')} to {location.place}; stop all gateways first")
         await tx.rollback()  # a transaction sees the connections of its first look
         await asyncio.sleep(PAUSE_SECONDS)

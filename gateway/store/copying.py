@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.model.counted import counted
 from gateway.store.location import PostgreSQL, SQLite, open_private, without_password
 from gateway.store.unavailable import StoreUnavailable, broken_store
 from gateway.store.version import UNSETTLED, VERSION_TABLE
@@ -205,7 +206,8 @@ def load_dump(location: PostgreSQL, file: Path) -> None:
     refuse_pooler(location)
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
     if others.strip() != "0":
-        raise InUse(f"{others.strip()} other connections to the database; stop all gateways first, and a pooler")
+        open_ = counted(int(others), "other connection")
+        raise InUse(f"{open_} to the database; stop all gateways first, and a pooler")
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "store.sql"
         options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")

@@ -62,6 +62,12 @@ class Transaction(AsyncConnection):
         """Whether a pooler is between this connection and PostgreSQL."""
         return getattr((await self.get_raw_connection()).driver_connection, "is_pooled", False)
 
+    async def is_read_only(self) -> bool:
+        """Whether the server is a replica, or accepts no writes for another reason (PostgreSQL)."""
+        if self.dialect.name == "sqlite":
+            return False
+        return bool((await self.execute(text("SELECT current_setting('transaction_read_only')::boolean"))).scalar_one())
+
     async def finish(self) -> None:
         for work, items in self._last.items():
             await work(self, items)

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from aiohttp import web
 
 from gateway.crypto.sealing import Unopenable
-from gateway.edge.origin import is_own_post
+from gateway.edge.origin import is_other_address, is_own_post
 from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
 from gateway.store.retry import retried
@@ -67,7 +67,9 @@ def pages_application(
         is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
         is_own = request.path in takes_foreign or is_own_post(visit.inbound, origins)
         if is_taken and request.method not in ("GET", "HEAD") and not is_own:
-            return renderer.failure(Failure.FOREIGN_FORM, visit.inbound.request_id, visit.session)
+            is_other = is_other_address(visit.inbound, origins)
+            failure = Failure.OTHER_ADDRESS if is_other else Failure.FOREIGN_FORM
+            return renderer.failure(failure, visit.inbound.request_id, visit.session)
         return await answer(request, handler, renderer, visit)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

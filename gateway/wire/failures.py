@@ -34,6 +34,9 @@ class Failure(Enum):
     FOREIGN_FORM = Reply(
         403, "foreign_form", Sentence("We couldn’t verify where this form came from. Reload the page and try again.")
     )
+    OTHER_ADDRESS = Reply(
+        403, "other_address", Sentence("This form doesn’t work at the address in your browser. Use this one instead:")
+    )
     ADDRESS_BLOCKED = Reply(
         403,
         "address_blocked",

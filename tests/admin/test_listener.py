@@ -197,7 +197,8 @@ def test_ready_says_yes_and_why(own: Gateway) -> None:
         "ready": True, "store": "ok", "schema": "ok", "mail": "ok", "upstream": "ok",
         "outbox": {"waiting": 0, "oldest_seconds": 0}, "nodes": [],
     }  # fmt: skip
-    assert own.ask_admin("/alive").status == 200
+    alive = own.ask_admin("/alive")
+    assert (alive.status, alive.get("server")) == (200, "otium-gateway")
 
 
 def test_a_mail_server_that_is_away_is_told_and_does_not_count(own: Gateway) -> None:

@@ -77,7 +77,7 @@ def test_a_file_that_can_not_be_written_is_said_and_the_store_has_the_checkpoint
     result = shell.cli("audit", "checkpoint")
     assert result.returncode == 1
     assert "not in /nowhere/checkpoints: No such file" in result.stderr
-    assert "1 checkpoints checked" in shell.cli("audit", "verify").stdout
+    assert "1 checkpoint checked" in shell.cli("audit", "verify").stdout
 
 
 def test_the_public_key_is_shown(shell: Gateway) -> None:

@@ -14,14 +14,12 @@ from gateway.cli.probes import probe
 from gateway.mail.smtp import Mailer
 from gateway.model.secret import Secret
 from gateway.settings import Settings
-from gateway.settings.record import Access, Admin, Listen, Mail, Upstream
+from gateway.settings.record import Admin, Listen, Mail, Upstream
 from tests.mail.conftest import mailer_to
 from tests.support.gateway import PROXY, START_SECONDS, Gateway, free_port
 from tests.support.raw import get
 from tests.support.smtp import SMTPServer
 from tests.support.upstream import RecordingUpstream
-
-OWNED = Access(owners=frozenset({"otto@otium.example"}))
 
 
 @contextmanager
@@ -35,7 +33,7 @@ def listening(family: int = socket.AF_INET, at: str = "") -> Iterator[str]:
 
 def settings(**changes: object) -> Settings:
     """Return settings with which nothing is wrong but that the application is away, save for `changes`."""
-    sections = {"listen": Listen(addresses=(f"127.0.0.1:{free_port()}",)), "admin": Admin(listen=""), "access": OWNED}
+    sections = {"listen": Listen(addresses=(f"127.0.0.1:{free_port()}",)), "admin": Admin(listen="")}
     return Settings().model_copy(update={**sections, "mail": Mail(host=""), **changes})
 
 
@@ -123,10 +121,3 @@ def test_a_wrong_mail_port_is_told() -> None:
         found = advice(settings(upstream=Upstream(address=app), mail=Mail(port=port)), mailer_to(port))
     assert f"127.0.0.1:{port}: " in found["mail"]
     assert "otium-gateway mail test ADDRESS" in found["mail"]
-
-
-def test_that_there_are_no_owners_is_told() -> None:
-    with listening() as app:
-        found = advice(settings(upstream=Upstream(address=app), access=Access()))
-    assert list(found) == ["owners"]
-    assert "OPS_ACCESS_EMAILS" in found["owners"]

@@ -105,6 +105,12 @@ def test_a_later_schema_is_left_alone(tmp_path: Path) -> None:
     assert "was created by a newer version (schema 9999)" in refusal_of(gateway, "account", "list")
 
 
+def test_the_only_machine_of_a_file_is_said_in_a_sentence(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
+    assert "no other machine shares it" in gateway.cli("store", "nodes").stdout
+    assert gateway.cli("store", "nodes", "--json").stdout == "[]\n"
+
+
 def test_postgresql_without_a_schema_is_no_store_either(postgres_server: Server, tmp_path: Path) -> None:
     url = postgres_server.create("never_migrated").replace("postgres@", "postgres:hidden@")
     gateway = Gateway(tmp_path, "127.0.0.1:1", store_url=url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -176,7 +177,6 @@ def test_a_node_that_was_frozen_meanwhile_refuses_too(nodes: Cluster) -> None:
 def test_the_nodes_are_listed(nodes: Cluster) -> None:
     listed = nodes.nodes[2].cli("store", "nodes", "--json")
     assert listed.returncode == 0, listed.stderr
-    pids = {str(pid) for node in nodes.nodes for pid in node.workers()}
-    assert pids <= {line.split('"')[0] for line in listed.stdout.split('"pid": "')[1:]}
-    health = nodes.nodes[0].ask_admin("/ready").body.decode()
-    assert all(f'"pid": {pid}' in health for pid in pids)
+    pids = {pid for node in nodes.nodes for pid in node.workers()}
+    for told in (json.loads(listed.stdout), json.loads(nodes.nodes[0].ask_admin("/ready").body)["nodes"]):
+        assert pids <= {node["pid"] for node in told}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 from pathlib import Path
@@ -13,7 +14,7 @@ from gateway.app.nouns import ROUTES
 from gateway.process.preflight import RELEASED_AT, advice_on, check_newest, problems_of
 from gateway.process.worker import load_checked
 from gateway.settings import BadSettings, Settings
-from gateway.settings.record import Admin, AuditSettings, Listen, Mail, Pages, StoreSettings
+from gateway.settings.record import Access, Admin, AuditSettings, Limits, Listen, Mail, Pages, StoreSettings
 from tests.settings.test_load import SECRET, problems
 from tests.support.gateway import Gateway
 from tests.support.raw import get
@@ -21,6 +22,7 @@ from tests.support.upstream import RecordingUpstream
 
 NOW = RELEASED_AT + 1_000_000
 HTTPS = "https://app.example.com"
+OWNED = Access(owners=frozenset({"otto@otium.example"}))
 
 
 def found(settings: Settings, now: int = NOW) -> list[str]:
@@ -132,6 +134,11 @@ ADVICE = [
     (Settings(public_url=HTTPS, listen=Listen(trusted_proxies=("128.0.0.0/1",))), "listen.trusted_proxies"),
     (Settings(listen=Listen(addresses=("0.0.0.0:8000",))), "listen.addresses"),
     (Settings(listen=Listen(addresses=("127.0.0.1:8000",))), None),
+    (Settings(listen=Listen(addresses=("127.0.0.1:8001",))), "public_url"),
+    (Settings(listen=Listen(addresses=("127.0.0.1:8001",), trusted_proxies=("127.0.0.1",))), None),
+    (Settings(limits=Limits(hashing_iterations=599_999)), "limits.hashing_iterations"),
+    (Settings(limits=Limits(hashing_iterations=600_000)), None),
+    (Settings(store=StoreSettings(sessions="strict")), "store.sessions"),
     (on_postgresql("sslmode=require"), "store.url"),
     (on_postgresql("", "[2001:db8::1]:5432,localhost"), "store.url"),
     (on_postgresql(FULL), None),
@@ -143,7 +150,14 @@ ADVICE = [
 
 @pytest.mark.parametrize(("settings", "key"), ADVICE)
 def test_what_does_not_fit_together_is_advised_about(settings: Settings, key: str | None) -> None:
+    settings = settings.model_copy(update={"access": OWNED})
     assert [said for said, _ in advice_on(settings, {})] == ([key] if key else [])
+
+
+def test_that_there_are_no_owners_is_advised_about() -> None:
+    ((key, reason),) = advice_on(Settings(), {})
+    assert key == "owners"
+    assert "OPS_ACCESS_EMAILS" in reason
 
 
 def test_a_secret_that_everybody_can_read_is_advised_about(tmp_path: Path) -> None:
@@ -152,7 +166,18 @@ def test_a_secret_that_everybody_can_read_is_advised_about(tmp_path: Path) -> No
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     for mode, count in ((0o400, 0), (0o440, 0), (0o444, 1)):
         file.chmod(mode)
-        assert len(list(advice_on(Settings(), environ))) == count
+        assert len(list(advice_on(Settings(access=OWNED), environ))) == count
+
+
+def test_check_config_and_serve_give_the_same_advice(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    changes = {"STORE__SESSIONS": "strict", "MAIL__HOST": ""}
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes=changes).seed()
+    advised = {line.split(": ")[1] for line in gateway.cli("check-config").stdout.splitlines() if "advice: " in line}
+    assert advised == {"limits.hashing_iterations", "listen.trusted_proxies", "mail.host", "store.sessions"}
+    gateway.start()
+    assert gateway.stop() == 0
+    logged = [json.loads(line) for line in gateway.logged().splitlines() if '"event": "advice"' in line]
+    assert {line["key"] for line in logged} == advised
 
 
 def test_a_clock_behind_the_store_is_advised_about() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from sqlalchemy import text
@@ -70,62 +70,59 @@ async def test_nothing_is_done_again_after_a_commit(store: Store) -> None:
     assert await counts(store) == {"a": 1, "b": 1, "before a": 1, "before b": 1}
 
 
-async def test_a_part_that_commits_keeps_the_whole_from_being_done_again(store: Store) -> None:
+async def tried(work: Callable[[], Awaitable[None]]) -> tuple[type[Exception] | None, int]:
+    """Do `work`, again where it is undone. Return the error with which it ended, and how often it began."""
     begun = 0
 
     @retried
-    async def part() -> None:
-        async with store.transaction() as tx:
-            await add(tx, "a")
-
-    @retried
-    async def whole() -> None:
+    async def counted() -> None:
         nonlocal begun
         begun += 1
+        await work()
+
+    try:
+        await counted()
+    except Exception as error:
+        return type(error), begun
+    return None, begun
+
+
+async def say(store: Store, *statements: str) -> None:
+    async with store.transaction() as tx:
+        for statement in statements:
+            await tx.execute(text(statement))
+
+
+async def test_a_part_that_commits_keeps_the_whole_from_being_done_again(store: Store) -> None:
+    @retried
+    async def part() -> None:
+        await say(store, "UPDATE counts SET times = 1")
+
+    async def whole() -> None:
         await asyncio.create_task(part())
         raise Undone
 
-    with pytest.raises(Undone):
-        await whole()
-    assert begun == 1
+    assert await tried(whole) == (Undone, 1)
+
+
+def raising(state: str) -> str:
+    return f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$"
 
 
 async def test_what_is_undone_again_and_again_is_given_up(store: Store) -> None:
-    begun = 0
-
-    @retried
-    async def work() -> None:
-        nonlocal begun
-        begun += 1
-        async with store.transaction() as tx:
-            await tx.execute(text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"))
-
-    with pytest.raises(Undone):
-        await work()
-    assert begun == TRIES
+    assert await tried(lambda: say(store, raising("40001"))) == (Undone, TRIES)
 
 
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
         ("INSERT INTO counts VALUES ('a', 1)", IntegrityError),
-        ("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '55P03'; END $$", StoreUnavailable),  # lock_not_available
+        (raising("55P03"), StoreUnavailable),  # lock_not_available
         ("SELECT pg_terminate_backend(pg_backend_pid())", StoreUnavailable),
     ],
 )
 async def test_no_other_error_is_tried_again(store: Store, statement: str, error: type[Exception]) -> None:
-    begun = 0
-
-    @retried
-    async def work() -> None:
-        nonlocal begun
-        begun += 1
-        async with store.transaction() as tx:
-            await tx.execute(text(statement))
-
-    with pytest.raises(error):
-        await work()
-    assert begun == 1
+    assert await tried(lambda: say(store, statement)) == (error, 1)
 
 
 BREAK = (
@@ -138,18 +135,5 @@ BREAK = (
 
 async def test_a_commit_whose_answer_is_lost_is_not_sent_again(store: Store) -> None:
     """The connection breaks while the server commits, so nobody knows what it did."""
-    begun = 0
-
-    @retried
-    async def work() -> None:
-        nonlocal begun
-        begun += 1
-        async with store.transaction() as tx:
-            await add(tx, "a")
-
-    async with store.transaction() as tx:
-        for statement in BREAK:
-            await tx.execute(text(statement))
-    with pytest.raises(StoreUnavailable):
-        await work()
-    assert begun == 1
+    await say(store, *BREAK)
+    assert await tried(lambda: say(store, "UPDATE counts SET times = 1")) == (StoreUnavailable, 1)

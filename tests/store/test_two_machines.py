@@ -65,6 +65,13 @@ def ask(server: postgres.Server, query: str) -> Any:
     return server.use("shared", lambda connection: connection.fetchval(query))
 
 
+def receive_all(server: postgres.Server, mails: SMTPServer) -> Counter[str]:
+    """Wait until no mail is queued. Return how many each address has received."""
+    while ask(server, "SELECT count(*) FROM outbox WHERE sent_at IS NULL"):
+        time.sleep(0.05)
+    return Counter(mail.recipients[0] for mail in mails.received)
+
+
 def at_once(pieces: list[Callable[[], Response]]) -> list[Response]:
     with ThreadPoolExecutor(len(pieces)) as people:
         return list(people.map(lambda piece: piece(), pieces))
@@ -76,6 +83,12 @@ def browsers(pair: tuple[Gateway, Gateway], email: str) -> list[Person]:
     for person in found:
         person.give_password()
     return found
+
+
+def count_signed_in(people: list[Person], path: str, code: str) -> int:
+    """Submit one code in all browsers at once, and return how many are signed in afterwards."""
+    at_once([lambda person=person: person.submit(path, code=code) for person in people])  # type: ignore[misc]
+    return [person.is_signed_in for person in people].count(True)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +103,7 @@ def test_one_totp_code_opens_one_session(pair: tuple[Gateway, Gateway], member: 
     email, key, _ = member
     people = browsers(pair, email)
     code = code_of(pair[0], email, key)
-    at_once([lambda person=person: person.submit("/login/totp", code=code) for person in people])  # type: ignore[misc]
-    assert [person.is_signed_in for person in people].count(True) == 1
+    assert count_signed_in(people, "/login/totp", code) == 1
 
 
 def test_one_backup_code_opens_one_session(pair: tuple[Gateway, Gateway], member: tuple[str, str, list[str]]) -> None:
@@ -99,8 +111,7 @@ def test_one_backup_code_opens_one_session(pair: tuple[Gateway, Gateway], member
     people = browsers(pair, email)
     for person in people:
         person.open("/login/backup?next=/probe")
-    at_once([lambda person=person: person.submit("/login/backup", code=codes[0]) for person in people])  # type: ignore[misc]
-    assert [person.is_signed_in for person in people].count(True) == 1
+    assert count_signed_in(people, "/login/backup", codes[0]) == 1
 
 
 def test_one_mailed_link_is_good_once(
@@ -115,13 +126,8 @@ def test_one_mailed_link_is_good_once(
     for person in people:
         person.cookies = dict(owner.cookies)
     at_once([lambda person=person: person.send(path_of(link[0]), {}) for person in people])  # type: ignore[misc]
-    assert (
-        ask(
-            server,
-            "SELECT count(*) FROM audit WHERE event = 'login_step' AND details LIKE '%\"proved\": \"magic_link\"%'",
-        )
-        == 1
-    )
+    proved = "event = 'login_step' AND details LIKE '%\"proved\": \"magic_link\"%'"
+    assert ask(server, f"SELECT count(*) FROM audit WHERE {proved}") == 1
 
 
 def test_five_wrong_passwords_on_both_machines_at_once_are_five(pair: tuple[Gateway, Gateway]) -> None:
@@ -153,9 +159,7 @@ def test_each_mail_is_sent_once(pair: tuple[Gateway, Gateway], server: postgres.
          for n, email in enumerate(people)]
     )  # fmt: skip
     assert {answer.status for answer in asked} == {303}
-    while ask(server, "SELECT count(*) FROM outbox WHERE sent_at IS NULL"):
-        time.sleep(0.05)
-    received = Counter(mail.recipients[0] for mail in mails.received)
+    received = receive_all(server, mails)
     assert {email: received[email] for email in people} == dict.fromkeys(people, 1)
 
 
@@ -171,9 +175,7 @@ def test_a_file_of_people_is_imported_once(
     wait_for_import(admin, where)
     assert ask(server, "SELECT count(*) FROM accounts WHERE identifier LIKE 'new%@acme.example'") == len(people)
     assert ask(server, "SELECT count(*) FROM audit WHERE event = 'account_invited'") == len(people)
-    while ask(server, "SELECT count(*) FROM outbox WHERE sent_at IS NULL"):
-        time.sleep(0.05)
-    received = Counter(mail.recipients[0] for mail in mails.received)
+    received = receive_all(server, mails)
     assert {email: received[email] for email in people} == dict.fromkeys(people, 1)
 
 
@@ -184,8 +186,7 @@ def test_a_checkpoint_is_signed_and_mailed_once(
     with ThreadPoolExecutor(6) as operators:
         done = list(operators.map(lambda n: pair[n % 2].cli("audit", "checkpoint"), range(6)))
     assert len({result.stdout for result in done}) == 1
-    while ask(server, "SELECT count(*) FROM outbox WHERE sent_at IS NULL"):
-        time.sleep(0.05)
+    received = receive_all(server, mails)
     signed = ask(server, "SELECT count(*) FROM audit_marks WHERE kind = 'checkpoint'")
     assert signed >= 1
-    assert Counter(mail.recipients[0] for mail in mails.received)[AUDITOR] == signed
+    assert received[AUDITOR] == signed

@@ -325,6 +325,17 @@ def test_each_tab_lands_on_its_own_target(gateway: Gateway) -> None:
         cookie = ["Cookie: " + cookie_of(response)]
 
 
+@pytest.mark.parametrize("origin", ["https://app.example.com:8443", "http://app.example.com"])
+def test_a_form_of_this_site_at_another_address_is_told_the_right_one(gateway: Gateway, origin: str) -> None:
+    """The page itself is served: proxies put a port of their own into Host."""
+    fields = {"email": EMAIL, "password": PASSWORD}
+    refused = gateway.post("/login", fields, origin=origin)
+    assert refused.status == 403
+    assert refused.all("set-cookie") == []
+    assert 'href="https://app.example.com/login"' in refused.body.decode()
+    assert "/login" not in gateway.post("/login", fields, origin="https://evil.example").body.decode()
+
+
 FOREIGN = [
     ["Origin: https://evil.example"], ["Origin: null"], ["Origin: https://app.example.com.evil"], ["Origin: http://app.example.com"],
     ["Origin: https://app.example.com:8443"], ["Origin: https://APP.example.com.:443"], [], ["Origin: https://app.example.com", "Origin: https://evil"],
