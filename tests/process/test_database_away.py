@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.migrate import migrate
 from tests.support import postgres
 from tests.support.certificates import Authority, make_authority
 from tests.support.gateway import Gateway, free_port
@@ -134,3 +135,14 @@ def test_a_reload_says_it_and_keeps_the_running_settings(
         assert gateway.exchange(get("/public")).status == 200
     finally:
         gateway.stop()
+
+
+def test_a_replica_is_advised_about_since_signed_in_people_can_be_served(tmp_path: Path) -> None:
+    with postgres.running(free_port()) as primary:
+        url = primary.create("store")
+        migrate(url)
+        with primary.replica(free_port()) as replica:
+            gateway = Gateway(tmp_path, "127.0.0.1:1", store_url=replica.url_of("store"))
+            result = gateway.cli("check-config")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "advice: store.url: it accepts no writes now, so nobody can sign in; give the primary's" in result.stdout
