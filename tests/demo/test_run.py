@@ -8,14 +8,16 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlencode
 
 import pytest
@@ -24,34 +26,39 @@ from gateway.demo.people import OWNER, PEOPLE, seed
 from gateway.passwords.policy import Person as PolicyPerson
 from gateway.passwords.policy import judge
 from gateway.store.migrate import migrate
-from tests.support.gateway import cookie_of, free_port
+from tests.support import forks
+from tests.support.gateway import ANEW, START_SECONDS, cookie_of, free_port
 from tests.support.raw import Connection, Response, exchange, get
 
 END_SECONDS = 40
 
 
 class Demo:
-    """`otium-gateway demo` in `folder`, on free ports."""
+    """`otium-gateway demo` in `folder`, on free ports. Its own process is a new Python, or forked from one that is ready
+    (tests.support.forks); its programs are new ones in any case."""
 
-    def __init__(self, folder: Path, port: int = 0, **environ: str) -> None:
+    def __init__(self, folder: Path, port: int = 0, *, is_forked: bool = True, **environ: str) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.mail_port = free_pair()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "demo", "--folder", str(folder),
-             "--port", str(self.port), "--mail-port", str(self.mail_port)],
-            env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        arguments = ["demo", "--folder", str(folder), "--port", str(self.port), "--mail-port", str(self.mail_port)]
+        given = {**os.environ, **environ}
+        self.output, self.errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        with open(os.devnull, "rb") as nothing:
+            self.process: forks.Process | subprocess.Popen[bytes] = (
+                forks.Process(arguments, given, nothing, self.output, self.errors)
+                if is_forked
+                else subprocess.Popen([*ANEW, *arguments], env=given, stdout=self.output, stderr=self.errors)
+            )
         self.pids: list[int] = []
 
     def wait(self) -> str:
         """Return what it prints when everything is up; fail with what it says if it ends."""
-        assert self.process.stdout is not None
-        printed = ""
-        while "Press Ctrl-C to stop" not in printed:
-            line = self.process.stdout.readline()
-            assert line, self.process.communicate()[1] + self.logged()
-            printed += line
+        until = time.monotonic() + START_SECONDS
+        while "Press Ctrl-C to stop" not in (printed := text_of(self.output)):
+            assert self.process.poll() is None, text_of(self.errors) + self.logged()
+            assert time.monotonic() < until
+            time.sleep(0.05)
         self.pids = descendants(self.process.pid)
         return printed
 
@@ -84,13 +91,19 @@ class Demo:
         return self.ended()
 
     def ended(self) -> tuple[int, str]:
-        _, complaint = self.process.communicate(timeout=END_SECONDS)
-        return self.process.returncode, complaint
+        code = self.process.wait(END_SECONDS)
+        with self.output, self.errors:
+            return code, text_of(self.errors)
 
     def close(self) -> None:
-        if self.process.poll() is None:
+        if not self.errors.closed:
             self.end()
         assert [pid for pid in self.pids if is_alive(pid)] == []
+
+
+def text_of(file: BinaryIO) -> str:
+    """Return what a process that may still run wrote to `file`. The position, which they share, stays."""
+    return os.pread(file.fileno(), 1_000_000, 0).decode()
 
 
 def free_pair() -> int:
@@ -136,13 +149,24 @@ def demo(folder: Path) -> Iterator[Demo]:
     running.close()
 
 
+@pytest.fixture(scope="module")
+def lasting(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, str]]:
+    """One that no test ends, in a folder of its own, and what it printed."""
+    own = tmp_path_factory.mktemp("lasting")
+    shutil.copy(folder / "gateway.db", own)
+    running = Demo(own)
+    yield running, running.wait()
+    assert running.end() == (0, "")
+    running.close()
+
+
 def test_the_passwords_of_the_demo_keep_the_policy() -> None:
     for person in PEOPLE:
         assert judge(person.password, PolicyPerson(person.email, person.name, person.tenant, "OtiumWork")) is None
 
 
 def test_one_command_makes_a_folder_and_shows_everything(tmp_path: Path) -> None:
-    demo = Demo(tmp_path / "var" / "demo")
+    demo = Demo(tmp_path / "var" / "demo", is_forked=False)
     try:
         printed = demo.wait()
         assert f"http://localhost:{demo.port}\n" in printed
@@ -164,8 +188,11 @@ def test_one_command_makes_a_folder_and_shows_everything(tmp_path: Path) -> None
         demo.close()
 
 
-def test_who_does_as_is_printed_starts_afresh_and_can_sign_in_as_printed(tmp_path: Path) -> None:
+def test_who_does_as_is_printed_starts_afresh_and_can_sign_in_as_printed(folder: Path, tmp_path: Path) -> None:
+    store = folder / "gateway.db"
     folder = tmp_path / "it's a demo"
+    folder.mkdir()
+    shutil.copy(store, folder)
     person = PEOPLE[0]
     demo = Demo(folder)
     try:
@@ -186,8 +213,8 @@ def change(folder: Path, statement: str) -> None:
         connection.execute(statement)
 
 
-def test_everyone_printed_can_sign_in_unless_they_are_said_not_to(demo: Demo) -> None:
-    printed = demo.wait()
+def test_everyone_printed_can_sign_in_unless_they_are_said_not_to(lasting: tuple[Demo, str]) -> None:
+    demo, printed = lasting
     for person in PEOPLE:
         assert re.search(rf"{re.escape(person.email)} +{person.password} +{re.escape(person.note)}", printed)
         opens = person.email != OWNER and "disabled" not in person.note
@@ -264,8 +291,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(folder: Path) -> None:
     assert complaint.count("\n") == 1
 
 
-def test_a_second_demo_in_the_same_folder_leaves_the_first_one_alone(demo: Demo) -> None:
-    demo.wait()
+def test_a_second_demo_in_the_same_folder_leaves_the_first_one_alone(lasting: tuple[Demo, str]) -> None:
+    demo, _ = lasting
     code, complaint = Demo(demo.folder).ended()
     assert code == 1
     assert "running" in complaint
