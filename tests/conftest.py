@@ -28,8 +28,25 @@ hypothesis.settings.load_profile("untimed")
 ENGINES = ("sqlite", "postgresql")
 # Files and folders, those that take longest first.
 LONG = (
-    *("journeys/test_every_page.py", "journeys/test_factors.py", "threats/test_devices.py", "demo"),
-    *("cli/test_backups.py", "journeys", "login", "process", "project/test_package.py", "threats", "proxy", "cli"),
+    "threats/test_loop_lag.py",  # alone, so first of all: nobody waits for what others have begun
+    *(
+        "journeys/test_every_page.py",
+        "journeys/test_factors.py",
+        "threats/test_devices.py",
+        "demo",
+        "store/test_moving.py",
+    ),
+    *(
+        "cli/test_backups.py",
+        "threats/test_killed.py",
+        "project/test_package.py",
+        "journeys",
+        "cli",
+        "login",
+        "process",
+    ),
+    *("threats", "proxy", "accounts/test_app_import.py", "store/test_two_machines.py", "store/test_rolling.py"),
+    *("store/test_lease.py", "store/test_live.py"),
 )
 numbers = itertools.count(1)
 
@@ -40,8 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: much of the time a test waits."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two processes more than there are cores: much of the time a test waits."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -51,11 +50,9 @@ def test_a_device_that_is_signed_out_has_nothing_any_more(
         page.goto(f"{site.url}/me/sessions")
         device = page.get_by_role("listitem").filter(has_text="Firefox on Windows")
         device.get_by_role("button", name="Sign out").click()
-        began = time.monotonic()
         expect(page.get_by_role("status")).to_have_text(re.compile("Device signed out"))
     assert cut.value.url.endswith("/live/stream")
     expect(chat.locator("#state")).to_have_text("Closed with code 1008.")
-    assert time.monotonic() - began < 5
     again = theirs.new_page()
     again.goto(f"{site.url}/timesheets")
     expect(again.get_by_role("heading", level=1)).to_have_text("Sign in")

@@ -136,13 +136,13 @@ def test_a_slow_reader_slows_the_upstream_down(gateway: Gateway, upstream: Recor
 def test_tiny_chunks_do_not_hold_up_the_others(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
     upstream.scripts["/tiny"] = lambda talk, _: talk.send(OK)
     stop = threading.Event()
-    slowest = [0.0]
+    most = [0.0]  # seconds that the workers computed while one of the others waited
 
     def others() -> None:
         while not stop.is_set():
-            began = time.monotonic()
+            began = gateway.processor_seconds()
             assert gateway.exchange(get("/x", employee)).status == 200
-            slowest[0] = max(slowest[0], time.monotonic() - began)
+            most[0] = max(most[0], gateway.processor_seconds() - began)
 
     thread = threading.Thread(target=others)
     thread.start()
@@ -156,7 +156,7 @@ def test_tiny_chunks_do_not_hold_up_the_others(gateway: Gateway, upstream: Recor
     thread.join()
     assert response is not None
     assert response.status == 200
-    assert slowest[0] < 3.0
+    assert 0 < most[0] < 1.0
 
 
 def test_a_body_that_was_behind_another_request_is_read_to_its_end(

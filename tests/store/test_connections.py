@@ -147,12 +147,15 @@ async def test_a_backup_is_taken_from_the_primary_too(
     assert "application_name=pg_dump" in (primary.folder / "log").read_text()
 
 
-async def test_a_server_that_stays_silent_delays_nobody(primary: postgres.Server) -> None:
+async def test_a_server_that_stays_silent_delays_nobody(
+    primary: postgres.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 60.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{primary.port}"
         began = time.monotonic()
         async with connected(f"postgresql://postgres@{hosts}/store"):
-            assert time.monotonic() - began < postgresql.CONNECT_SECONDS
+            assert time.monotonic() - began < postgresql.CONNECT_SECONDS / 2
 
 
 async def test_where_no_server_will_do_the_error_names_each(primary: postgres.Server, replica: postgres.Server) -> None:
@@ -229,7 +232,10 @@ async def test_a_connection_over_a_network_is_kept_alive(primary: postgres.Serve
         assert await connection.fetchval("SHOW tcp_keepalives_idle") == "10"
 
 
-async def test_a_server_that_freezes_is_unavailable_soon_and_its_return_is_noticed(postgres_url: str) -> None:
+async def test_a_server_that_freezes_is_unavailable_soon_and_its_return_is_noticed(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "BEGIN_SECONDS", 0.5)
     store = Store.open(postgres_url)
     async with store.reading() as tx:
         backend = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
@@ -238,7 +244,7 @@ async def test_a_server_that_freezes_is_unavailable_soon_and_its_return_is_notic
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await add_person(store)
-        assert time.monotonic() - began < postgresql.BEGIN_SECONDS + 1
+        assert time.monotonic() - began < 8  # what a statement may take
         await add_person(store)  # by another connection
     finally:
         os.kill(backend, signal.SIGCONT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from sqlalchemy import Table, func, insert, select
@@ -163,20 +162,18 @@ async def test_workers_that_clean_up_at_once_share_the_work(store: Store) -> Non
     assert removed == {table.name: len(rows) for table, rows in STALE.items()}
 
 
-@pytest.mark.alone
 async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others write while it goes on: each finds some of the rows gone and some still there."""
     monkeypatch.setattr(purge, "BATCH", 200)
     async with store.transaction() as tx:
         stale = [session(f"ses_{n}", LONG_AGO, LONG_AGO) for n in range(5_000)]
         await tx.execute(insert(sessions), stale)
-    waited = []
+    left = []
     purging = asyncio.ensure_future(Purge(store, Settings()).run(NOW))
     while not purging.done():
-        began = time.perf_counter()
         async with store.transaction() as tx:
-            await tx.execute(insert(limits).values(key=str(len(waited)), failures="", locked_until=0, changed_at=NOW))
-        waited.append(time.perf_counter() - began)
+            await tx.execute(insert(limits).values(key=str(len(left)), failures="", locked_until=0, changed_at=NOW))
+            left.append((await tx.execute(select(func.count()).select_from(sessions))).scalar_one())
         await asyncio.sleep(0.01)
     assert (await purging)["sessions"] == 5_000
-    assert len(waited) > 10
-    assert max(waited) < 1.0
+    assert len({number for number in left if 0 < number < 5_000}) > 10

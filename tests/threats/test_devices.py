@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import chores
 from gateway.wire.deadlines import TICK
 from tests.proxy.test_tunnel import accept, open_socket
 from tests.support.gateway import COOKIE, HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
@@ -176,6 +177,11 @@ def test_the_shell_ends_a_whole_tenant(own: Gateway) -> None:
     assert own.cli("session", "revoke", "--tenant", "acme", "--email", member.email).returncode == 1
 
 
+def test_what_is_open_is_judged_again_every_second() -> None:
+    """So it ends soon after what allowed it; the tests below wait for that, on a machine that may do other things."""
+    assert chores.SWEEP_SECONDS <= 1
+
+
 def test_a_role_that_changed_ends_what_is_open(own: Gateway, upstream: RecordingUpstream) -> None:
     """The path is open to both roles; but the application was told another one when the socket opened."""
     upstream.scripts["/ws"] = accept
@@ -185,9 +191,7 @@ def test_a_role_that_changed_ends_what_is_open(own: Gateway, upstream: Recording
         assert connection.response() is not None
         assert connection.read_exactly(5) == b"hello"
         assert own.cli("account", "set-role", person.email, "manager").returncode == 0
-        began = time.monotonic()
         assert connection.read_to_end() == b"\x88\x02\x03\xf0"
-        assert time.monotonic() - began < 5
     assert person.is_signed_in
 
 
@@ -208,13 +212,11 @@ def test_a_session_that_expires_ends_what_is_open(
             assert connection.read_until(b"hi\r\n").endswith(b"hi\r\n")
             assert socket.response() is not None
             assert socket.read_exactly(5) == b"hello"
-            began = time.monotonic()
             while not select.select([socket.sock], [], [], 0.3)[0]:
                 if way == "absolute":
                     person.open("/x", follow=False)
             assert socket.read_to_end() == b"\x88\x02\x03\xf0"
             assert connection.read_to_end() == b"0\r\n\r\n"  # a whole answer: the page is not told of an error
-            assert time.monotonic() - began < 8
         time.sleep(2 * TICK)  # the clock of the other worker may be a tick behind, and a request before it is a use
         assert not person.is_signed_in
     finally:
@@ -243,10 +245,8 @@ def test_whatever_ends_a_session_ends_what_it_has_open(
             case _:
                 told = links_in(mailbox.wait_for(person.email, "New sign-in"))
                 Person(own, source="127.0.0.9").send(path_of(next(link for link in told if "/revoke/" in link)), {})
-        began = time.monotonic()
         assert socket.read_to_end() == b"\x88\x02\x03\xf0"
         assert connection.read_to_end() == b""
-        assert time.monotonic() - began < 5
     assert not person.is_signed_in
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -119,9 +118,9 @@ def test_a_long_run_of_accents_costs_nobody_any_time(own: Gateway, path: str, fi
     """Unicode's rules put accents into order in the square of their number: 60 kB kept a worker busy for seconds."""
     fields = {b"email": b"a@acme.example", b"name": b"A", b"password": b"seven green kettles on a raft", field: ACCENTS}
     body = parts(*[(named(name), content) for name, content in fields.items()])
-    began = time.perf_counter()
+    began = own.processor_seconds()
     answers = [send(own, path, MULTIPART, body).status for _ in range(3)]
-    assert time.perf_counter() - began < 4
+    assert own.processor_seconds() - began < 4
     assert all(status in (200, 303, 422, 429) for status in answers)
 
 

@@ -249,7 +249,7 @@ def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) ->
         ).fetchall()
         stale = json.dumps([[factor, at - 3_600] for factor, at in json.loads(proofs)], separators=(",", ":"))
         connection.execute("UPDATE sessions SET proofs = ?", (stale,))
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     account = id_of(own, "erin@acme.example")
     while True:
         answer = admin.send("/admin/accounts/member", {"account": account, "do": "role", "role": "employee"})
@@ -426,9 +426,9 @@ def test_a_file_that_is_no_list_is_refused_with_a_reason(admin: Person, content:
 )  # fmt: skip
 def test_a_file_of_an_odd_shape_keeps_nobody_waiting(admin: Person, content: bytes) -> None:
     """What is not ours in it costs nothing: 3,000 columns of nothing once kept a worker busy for ten seconds."""
-    began = time.perf_counter()
+    began = admin.gateway.processor_seconds()
     upload(admin, "/admin/accounts/import", content)
-    assert time.perf_counter() - began < 4
+    assert admin.gateway.processor_seconds() - began < 4
 
 
 def test_a_file_that_is_too_large_is_refused(admin: Person) -> None:
