@@ -25,16 +25,16 @@ SIZE_TOLERANCE = 0.15  # of the size that docs/operations.md states
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel as docs/operations.md does; return the folder of the environment."""
+    """Install the wheel and what its lock file names, as docs/operations.md does; return the environment's folder."""
     folder = tmp_path_factory.mktemp("package")
     sources = folder / "sources"
     shutil.copytree(ROOT, sources, ignore=shutil.ignore_patterns(".*", "var", "__pycache__", "tests", "bench"))
     run("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(sources))
-    run("-m", "venv", str(folder / "venv"))
-    pip = (str(folder / "venv/bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    subprocess.run([*pip, "install", "-r", str(ROOT / "requirements.lock")], check=True)
-    subprocess.run([*pip, "install", "--no-deps", *map(str, folder.glob("*.whl"))], check=True)
-    subprocess.run([*pip, "check"], check=True)
+    run("-m", "venv", "--without-pip", str(folder / "venv"))
+    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--python", str(folder / "venv/bin/python"))
+    wheels = map(str, folder.glob("*.whl"))
+    run(*pip, "install", "--no-deps", "-r", str(ROOT / "requirements.lock"), *wheels)
+    run(*pip, "check")  # whatever the packages need is in the lock file
     return folder / "venv"
 
 
