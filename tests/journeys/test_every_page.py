@@ -338,6 +338,17 @@ def form_from_elsewhere(context: BrowserContext, site: Site) -> str:
 # All of axe's rules once, and those about colours again in the dark.
 EVERY_RULE = """axe.run(document, {resultTypes: ["violations"]})"""
 COLOURS = """axe.run(document, {resultTypes: ["violations"], runOnly: ["color-contrast", "link-in-text-block"]})"""
+# axe takes seconds for a hundred rows. Of those that have the same elements, classes and attributes, it sees two.
+FEWER_ROWS = """
+(() => {
+  const seen = {};
+  for (const row of document.querySelectorAll(".table tbody tr")) {
+    const kind = [...row.querySelectorAll("*")].map(e => `${e.tagName} ${e.className} ${e.getAttributeNames()}`).join();
+    seen[kind] = (seen[kind] || 0) + 1;
+    if (seen[kind] > 2) row.remove();
+  }
+})()
+"""
 SMALL = """
 [...document.querySelectorAll("main .button, main button, main input:not([type=checkbox]), main select, main .check")].filter(e => e.checkVisibility())
   .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(e => e[1] < 44)
@@ -356,29 +367,45 @@ HIDDEN = "[...document.querySelectorAll('.table')].filter(e => e.scrollWidth > e
 UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
 
 
+WIDE, NARROW = 1280, 320
+VIEWS: list[tuple[Literal["light", "dark"], int]] = [("light", WIDE), ("dark", NARROW)]
+IN_PICTURES: list[tuple[Literal["light", "dark"], int]] = [*VIEWS, ("light", NARROW), ("dark", WIDE)]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
     page = cast.show(PAGES[name])
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    views = IN_PICTURES if SCREENSHOTS else VIEWS
+    found = [wrong for scheme, width in views for wrong in measure(page, name, scheme, width)]
+    small = page.evaluate(SMALL)
     page.evaluate(Axe().axe_script)
-    found = look(page, name, "light", 1280, EVERY_RULE) + look(page, name, "dark", 320, COLOURS)
-    if SCREENSHOTS:
-        found += look(page, name, "light", 320, COLOURS) + look(page, name, "dark", 1280, COLOURS)
+    page.evaluate(FEWER_ROWS)
+    for scheme, width in views:
+        show_as(page, scheme, width)
+        found += violations(page, scheme, EVERY_RULE if (scheme, width) == VIEWS[0] else COLOURS)
     assert found == []
-    assert page.evaluate(SMALL) == []
+    assert small == []
 
 
-def look(page: Page, name: str, scheme: Literal["light", "dark"], width: int, rules: str) -> list[str]:
-    """Return what is wrong with a page that is shown like this; take a picture of it if anybody wants one."""
+def show_as(page: Page, scheme: Literal["light", "dark"], width: int) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
+
+
+def measure(page: Page, name: str, scheme: Literal["light", "dark"], width: int) -> list[str]:
+    """Return what is out of place on a page that is shown like this; take a picture of it if anybody wants one."""
+    show_as(page, scheme, width)
     if SCREENSHOTS:
         file = re.sub(r"\W+", "-", name).strip("-")
         page.screenshot(path=Path(SCREENSHOTS) / f"{file}-{scheme}-{width}.png", full_page=True)
     found = [f"{width}: scrolls sideways"] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
     found += [f"{width}: touch: {both}" for both in page.evaluate(TOUCHING)]
     found += [f"{width}: partly hidden: {table}" for table in page.evaluate(HIDDEN)]
-    found += [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
-    for violation in page.evaluate(rules)["violations"]:
-        found += [f"{scheme}: {violation['id']}: {node['html'][:120]}" for node in violation["nodes"]]
-    return found
+    return found + [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
+
+
+def violations(page: Page, scheme: str, rules: str) -> list[str]:
+    """Return what axe finds."""
+    found = page.evaluate(rules)["violations"]
+    return [f"{scheme}: {each['id']}: {node['html'][:120]}" for each in found for node in each["nodes"]]
