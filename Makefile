@@ -25,6 +25,8 @@ bench: $(READY) system
 	$(PYTHON) bench/session_check.py
 	$(PYTHON) bench/breach_list.py
 	$(PYTHON) bench/sign_ins.py
+	@bin/install-system valgrind
+	$(PYTHON) bench/instructions.py --old $(or $(OLD),HEAD~1)
 
 # Attackers at one address, and people beside them: see bench/README.md.
 bench-fair: $(READY) system

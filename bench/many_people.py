@@ -227,11 +227,15 @@ def sign_in(port: int, person: int, done: list[int]) -> None:
     body = urlencode({"email": f"person.{person}@acme.example", "password": PASSWORD, "next": "/1k"})
     connection.request("POST", "/login", body, {
         "Host": HOST, "Origin": f"https://{HOST}", "Content-Type": "application/x-www-form-urlencoded",
-        "X-Forwarded-For": f"10.{person >> 16}.{person >> 8 & 255}.{person & 255}",
+        "X-Forwarded-For": address_of(person),
     })  # fmt: skip
     if connection.getresponse().status == 303:
         done.append(person)
     connection.close()
+
+
+def address_of(person: int) -> str:
+    return f"10.{person >> 16}.{person >> 8 & 255}.{person & 255}"
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 ROOT = Path(__file__).parent.parent
@@ -199,8 +200,8 @@ def gateway(
 
 @contextlib.contextmanager
 def deployed(
-    folder: Path, to: int, tree: Path, assertion: bool, *,
-    name: str = "gateway", core: str = SERVER_CORE, under: Sequence[str] = (),
+    folder: Path, to: int, tree: Path, assertion: bool, *, name: str = "gateway", core: str = SERVER_CORE,
+    under: Sequence[str] = (), environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:  # fmt: skip
     """The gateway with the settings that config/nginx.conf asks for, one worker, and an access log.
 
@@ -223,7 +224,7 @@ def deployed(
     )
     if not (folder / "store").exists():
         migrate(config, tree)
-    with serving(config, port, tree, core, under) as server:
+    with serving(config, port, tree, core, under, environ) as server:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         connection.request("GET", "/login", headers={"Host": HOST})  # answered once there is a worker
         connection.getresponse().read()
@@ -242,10 +243,12 @@ def migrate(config: Path, tree: Path) -> None:
 
 @contextlib.contextmanager
 def serving(
-    config: Path, port: int, tree: Path, core: str = SERVER_CORE, under: Sequence[str] = ()
-) -> Iterator[Server]:
+    config: Path, port: int, tree: Path, core: str = SERVER_CORE, under: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:  # fmt: skip
     command = (*under, *PROGRAM, "serve", "--config", str(config))
-    process = start(core, *command, environ=ENVIRON, log=config.parent / f"{config.name}.log", folder=tree)
+    log = config.parent / f"{config.name}.log"
+    process = start(core, *command, environ={**ENVIRON, **environ}, log=log, folder=tree)
     try:
         wait_for(port)
         yield Server("gateway", port, child_of(process), process)
