@@ -3,9 +3,9 @@
     python bench/instructions.py [--assertion] [--old COMMIT]     # two minutes, or four with an older commit
 
 The gateway runs under valgrind's callgrind, which counts the instructions of the worker in user space (not the
-kernel's). Requests come one after the other over one connection, in batches; the figure is the median of the batches. So
-that time plays no part, the worker's timers are a hundred times slower than in service, and the upstream's answers are
-always the same. Two runs of the same commit (`--old HEAD`, with nothing changed) differ by less than 1 %.
+kernel's). Requests come one after the other over one connection, in batches; the figure is the median of the batches.
+So that time plays no part, the worker's timers are a hundred times slower than in service, and the upstream's answers
+are always the same. Two runs of the same commit (`--old HEAD`, with nothing changed) differ by less than 1 %.
 """
 
 from __future__ import annotations
