@@ -5,6 +5,7 @@ Every test of rows runs twice: on a SQLite file and in a database of a real Post
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
@@ -72,10 +73,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = [Path(__file__).parent / name for name in LONG]
     assert all(place.exists() for place in places), "LONG names a file or folder that is not there"
 
-    def rank(item: pytest.Item) -> int:
-        return next((at for at, place in enumerate(places) if item.path.is_relative_to(place)), len(places))
+    @functools.cache
+    def rank(file: Path) -> int:
+        return next((at for at, place in enumerate(places) if file.is_relative_to(place)), len(places))
 
-    items.sort(key=rank)
+    items.sort(key=lambda item: rank(item.path))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
