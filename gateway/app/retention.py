@@ -6,7 +6,6 @@ for a million old rows. The audit log has its own retention (audit/keeping.py).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, Table, delete, select, tuple_
@@ -14,10 +13,10 @@ from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 from gateway.app.nouns import STORED
 from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
+from gateway.store.pace import then_rest
 from gateway.store.stored import Kept, Longest
 
 BATCH = 500  # rows per transaction: a few milliseconds
-PAUSE_SECONDS = 0.05
 
 
 def stale_rows(settings: Settings, now: int) -> Iterator[tuple[Table, ColumnElement[bool]]]:
@@ -51,12 +50,14 @@ class Purge:
     async def _delete_expired(self, table: Table, condition: ColumnElement[bool]) -> int:
         count = 0
         while True:
-            async with self._store.transaction() as tx:
-                deleted = await delete_batch(tx, table, condition, BATCH)
+            deleted = await then_rest(self._delete_some(table, condition))
             count += deleted
             if deleted < BATCH:
                 return count
-            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _delete_some(self, table: Table, condition: ColumnElement[bool]) -> int:
+        async with self._store.transaction() as tx:
+            return await delete_batch(tx, table, condition, BATCH)
 
 
 async def delete_batch(tx: Transaction, table: Table, condition: ColumnElement[bool], most: int) -> int:

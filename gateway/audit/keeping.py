@@ -12,6 +12,7 @@ from gateway.audit.marks import Kind, Mark, Signer
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
+from gateway.store.pace import then_rest
 
 log = get_logger("audit")
 
@@ -117,7 +118,7 @@ class Keeper:
             return 0
         removed = 0
         while True:
-            more = await self._trim_some(now)
+            more = await then_rest(self._trim_some(now))
             removed += more
             if more < REMOVED_AT_ONCE:
                 return removed

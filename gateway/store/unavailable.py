@@ -25,7 +25,7 @@ ADVICE: Mapping[str | int | None, str] = {
     "53100": "make room on the server's disk",
     "53300": "raise max_connections in postgresql.conf, or put PgBouncer in front",
     "57P03": "try again when the server has started",
-    sqlite3.SQLITE_BUSY: "end the program that holds it",
+    sqlite3.SQLITE_BUSY: "try again, or end the program that holds it",
     sqlite3.SQLITE_CORRUPT: "restore a backup",
     sqlite3.SQLITE_FULL: "make room on its disk",
     sqlite3.SQLITE_READONLY: "let this user write the file and its folder",

@@ -28,6 +28,7 @@ from gateway.actions.action import Action, Actions, operator
 from gateway.model.account import Account, Status
 from gateway.model.event import Event
 from gateway.store import Store, Transaction
+from gateway.store.pace import then_rest
 
 BATCH = 100
 MEANWHILE = "it was changed at this very moment; import again"
@@ -62,7 +63,7 @@ class AppImport:
             await imported.touch(tx, self._source, seen, self._now)
         done: list[Verdict] = []
         for start in range(0, len(planned), BATCH):
-            done += await self._carry_out_all(planned[start : start + BATCH])
+            done += await then_rest(self._carry_out_all(planned[start : start + BATCH]))
         return done
 
     async def _carry_out_all(self, planned: list[Verdict]) -> list[Verdict]:

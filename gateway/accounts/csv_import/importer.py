@@ -33,6 +33,7 @@ from gateway.model.account import Role
 from gateway.model.sentence import Sentence
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
+from gateway.store.pace import then_rest
 from gateway.store.retry import retried
 
 log = get_logger("imports")
@@ -128,7 +129,7 @@ class Importer:
         async with self._store.transaction() as tx:
             work = await imports.claim(tx, now(), LEASE_SECONDS)
         while work is not None and work.finished_at is None:
-            work = await self.go_on(work, now())
+            work = await then_rest(self.go_on(work, now()))
         if work is not None:
             log.info("import_finished", id=work.id, rows=work.total, invited=work.invited)
 
