@@ -107,11 +107,15 @@ class Foundation:
 
     # Requests.
 
-    def reader(self, on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None) -> Reader:
+    def reader(
+        self,
+        on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None,
+        is_in_memory: Callable[[bytes], bool] = lambda key: False,
+    ) -> Reader:
         """Return the parser of request heads.
 
         `on_unreadable` is called for proxies that write something other than addresses into X-Forwarded-For (see
-        Reader).
+        Reader); `is_in_memory` says whether a session is.
         """
         settings = self.settings
         public = urlsplit(settings.public_url)
@@ -127,6 +131,8 @@ class Foundation:
             question_path=self.url("auth") if self.url.serves("auth") else "",
             on_unreadable=on_unreadable,
             carriers=self.steps.values(),
+            is_in_memory=is_in_memory,
+            cached_sessions=settings.sessions.cached,
         )
 
     @cached_property
@@ -144,6 +150,7 @@ class Foundation:
             templates=identity.headers,
             credentials=settings.credentials,
             # The shipped files for proxies copy it, whether it is on or off.
+            cached_sessions=settings.sessions.cached,
             blank=() if identity.names["assertion"] else (ASSERTION_NAME,),
         )
 

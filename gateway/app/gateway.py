@@ -81,6 +81,7 @@ class Gateway:
             settings.access.owners,
             services.lifetimes,
             services.steps.__contains__,
+            cached_sessions=settings.sessions.cached,
             is_strict=settings.store.sessions == "strict",
             direct_url=settings.store.direct_url,
         )
@@ -89,9 +90,9 @@ class Gateway:
             self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(services.routes.values()))
         self._desk = Desk()
         self._renderer = services.renderer
-        self._cookie_learner = CookieLearner(self._store)
+        self._cookie_learner = CookieLearner(self._store, settings.sessions.cached)
         self._pages = self._build_pages()
-        reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note)
+        reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note, self._lookup.has_in_memory)
         own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
         own_cookies = frozenset((*own_names, *OTHER_COOKIES))
         self._application = self._connect(

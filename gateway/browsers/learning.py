@@ -1,7 +1,7 @@
 """Learns which cookies the application sets in which browser, from its responses as they pass.
 
 A response does not wait until they are stored: that takes some milliseconds, and the next person takes longer to sign
-in to this browser. Cookies that a worker has seen before cost one lookup in a bounded set.
+in to this browser. Cookies that a worker has seen before cost one lookup in a bounded memo.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import asyncio
 from gateway.browsers import rows
 from gateway.browsers.record import AppCookie, read_set_cookie
 from gateway.model.inbound import Inbound
+from gateway.model.memo import Memo
 from gateway.observe.logs import get_logger
 from gateway.store import Store, StoreUnavailable
 
 log = get_logger("browsers")
 
-MAX_REMEMBERED = 20_000
 MAX_WAITING = 2_000
 
 
 class CookieLearner:
-    """Learns cookies for one worker."""
+    """Learns cookies for one worker, and remembers about `cached` of them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, cached: int) -> None:
         self._store = store
-        self._known: set[tuple[bytes, AppCookie]] = set()
+        self._known = Memo[tuple[bytes, AppCookie], bool](cached)
         self._waiting: dict[tuple[bytes, AppCookie], None] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -36,17 +36,18 @@ class CookieLearner:
         path = inbound.target.partition(b"?")[0].decode("ascii")
         for line in lines:
             cookie = read_set_cookie(line, path) if line[:11].lower() == b"set-cookie:" else None
-            if cookie is not None and (inbound.browser_key, cookie) not in self._known:
-                self._remember(inbound.browser_key, cookie)
+            if cookie is not None:
+                self._note(inbound.browser_key, cookie)
         if self._waiting and self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
-    def _remember(self, key: bytes, cookie: AppCookie) -> None:
-        if len(self._known) >= MAX_REMEMBERED:
-            self._known.clear()
-        self._known.add((key, cookie))
+    def _note(self, key: bytes, cookie: AppCookie) -> None:
+        of_browser = key, cookie
+        if of_browser in self._known.young or self._known.recall(of_browser):
+            return
+        self._known.put(of_browser, True)
         if len(self._waiting) < MAX_WAITING:
-            self._waiting[key, cookie] = None
+            self._waiting[of_browser] = None
 
     async def _write(self) -> None:
         try:

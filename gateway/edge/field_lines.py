@@ -5,70 +5,76 @@ The rules are stricter than those of llhttp, which parses every head as well. Th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.edge import reach
 from gateway.model.inbound import CHUNKED, NOTHING
 from gateway.wire.authority import read_authority
-from gateway.wire.cookies import NO_COOKIES, Cookies, split_cookies
+from gateway.wire.cookies import Cookies, split_cookies
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import HOP_BY_HOP, nominated, read_length, split_field, tokens
-from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, FRAMING, HINTS, fold
+from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, HINTS, fold
+from gateway.wire.names import FRAMING as FRAMING_NAMES
 
 
 class Kind(IntEnum):
-    """The kinds of field lines. Lines other than KEEP are removed from the head."""
+    """The kinds of field lines. Only those of KEEP are forwarded as they are."""
 
     KEEP = 0
     DROP = 1
-    HOST = 2
-    COOKIE = 3
-    HINT = 4
-    CONNECTION = 5
-    LENGTH = 6
-    CODING = 7
-    UPGRADE = 8
-    EXPECT = 9
-    REACH = 10
-    BAD = 11
+    COOKIE = 2
+    HINT = 3
+    REACH = 4
+    FRAMING = 5
+    BAD = 6
 
 
-KEEP, DROP, HOST, COOKIE, HINT, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, REACH, BAD = Kind
-UNFRAMING = (KEEP, HOST, COOKIE, HINT, REACH)  # of no significance to llhttp
+class Part(IntEnum):
+    """What a line of FRAMING says. HOP are the other hop-by-hop fields, of which llhttp reads one."""
+
+    HOST = 0
+    CONNECTION = 1
+    LENGTH = 2
+    CODING = 3
+    UPGRADE = 4
+    EXPECT = 5
+    HOP = 6
 
 
-class Line(NamedTuple):
-    """A classified field line. `meaning` is the parsed value, if its kind needs one."""
+KEEP, DROP, COOKIE, HINT, REACH, FRAMING, BAD = Kind
+HOST, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, HOP = Part
 
-    kind: Kind
-    meaning: Any = None
+# A classified field line: its kind, and its parsed value, if the kind needs one.
+Line = tuple[Kind, Any]
+KEPT: Line = KEEP, None
+MALFORMED: Line = BAD, None
 
 
 @dataclass(frozen=True, slots=True)
-class Special:
-    """The combined meaning of the lines that are not KEEP; `failure` if they contradict each other.
+class Framing:
+    """The combined meaning of the lines of FRAMING; `failure` if they contradict each other.
 
     `host` is "" if there is no Host. `keeps_1_0` and `keeps_1_1` say whether a connection of that HTTP version persists
-    (RFC 9112 §9.3). `shown` are the lines that affect framing, so that llhttp parses them again with each request line;
-    b"" if there are none.
+    (RFC 9112 §9.3).
     """
 
     failure: Failure | None = None
     host: str = ""
-    cookies: Cookies = NO_COOKIES
-    hints: Mapping[bytes, bytes] = field(default_factory=dict)
     keeps_1_0: bool = False
     keeps_1_1: bool = True
     nominated: frozenset[bytes] = NOTHING
     length: int = 0
     wants_websocket: bool = False
     expects_continue: bool = False
-    reach: tuple[tuple[bytes, bytes], ...] = ()
-    dropped: tuple[bytes, ...] = ()
-    shown: bytes = b""
+
+
+# What the lines of HINT, REACH and DROP say together: `hints`, fields of REACH, and `dropped` (see Inbound).
+Extras = tuple[Mapping[bytes, bytes], Sequence[tuple[bytes, bytes]], tuple[bytes, ...]]
+NO_HINTS: Mapping[bytes, bytes] = {}
+NO_EXTRAS: Extras = NO_HINTS, (), ()
 
 
 class FieldRules:
@@ -83,70 +89,69 @@ class FieldRules:
         self._hosts = hosts
         names = [name.encode("ascii") for name in identity_names]
         exact = frozenset(fold(name) for name in names if not name.endswith(b"*"))
-        self._forbidden = HOP_BY_HOP | FORGED | ASSERTED | HINTS | FRAMING | exact
+        self._forbidden = HOP_BY_HOP | FORGED | ASSERTED | HINTS | FRAMING_NAMES | exact
         self._forbidden_prefixes = (*FORGED_PREFIXES, *(fold(name[:-1]) for name in names if name.endswith(b"*")))
         self._session_cookie = session_cookie.encode("ascii")
         self._attempt_cookie = attempt_cookie.encode("ascii")
 
     def judge(self, line: bytes) -> Line:
-        """Classify one line, as received and without its line ending."""
+        """Classify one line, as received and without its line ending. The result depends on nothing else."""
         field = split_field(line)
         if field is None:
-            return Line(BAD)
+            return MALFORMED
         name, value = field
         match name:
             case b"host":
                 host = read_authority(value)
-                return Line(BAD) if host is None else Line(HOST, self._hosts.get(host))
+                return MALFORMED if host is None else (FRAMING, (HOST, self._hosts.get(host)))
             case b"cookie":
-                return Line(COOKIE, (value, self._split(value)))
+                return COOKIE, self.split_cookies([value])
             case b"connection":
-                return Line(CONNECTION, tokens(value))
+                return FRAMING, (CONNECTION, tokens(value))
             case b"content-length":
                 length = read_length(value)
-                return Line(BAD) if length is None else Line(LENGTH, length)
+                return MALFORMED if length is None else (FRAMING, (LENGTH, length))
             case b"transfer-encoding":
-                return Line(CODING) if value.lower() == b"chunked" else Line(BAD)
+                return (FRAMING, (CODING, None)) if value.lower() == b"chunked" else MALFORMED
             case b"upgrade":
-                return Line(UPGRADE, value.lower() == b"websocket")
+                return FRAMING, (UPGRADE, value.lower() == b"websocket")
             case b"expect":
-                return Line(EXPECT, value.lower() == b"100-continue")
+                return FRAMING, (EXPECT, value.lower() == b"100-continue")
+            case _ if name in HOP_BY_HOP:
+                return FRAMING, (HOP, None)
             case _ if name in reach.NAMES:
-                return Line(REACH, (name, value))
+                return REACH, (name, value)
             case _ if name in HINTS:
-                return Line(HINT, (name, value))
-        return Line(DROP, name) if self._is_forbidden(name) else Line(KEEP)
+                return HINT, (name, value)
+        return (DROP, name) if self._is_forbidden(name) else KEPT
 
-    def interpret(self, lines: list[Line]) -> Special:
-        """Combine the lines that are not KEEP, or return the failure."""
-        by_kind: dict[Kind, list[Any]] = {}
-        for kind, meaning in lines:
-            by_kind.setdefault(kind, []).append(meaning)
-        hosts, lengths, codings = (by_kind.get(kind, []) for kind in (HOST, LENGTH, CODING))
-        if BAD in by_kind or len(hosts) > 1 or len(lengths) + len(codings) > 1:
+    def interpret(self, parts: Iterable[tuple[Part, Any]]) -> Framing:
+        """Combine the lines of FRAMING, or return the failure."""
+        by_part: dict[Part, list[Any]] = {}
+        for part, meaning in parts:
+            by_part.setdefault(part, []).append(meaning)
+        hosts, lengths, codings = (by_part.get(part, []) for part in (HOST, LENGTH, CODING))
+        if len(hosts) > 1 or len(lengths) + len(codings) > 1:
             # Two framings allow request smuggling (CVE-2019-16869 and many others).
-            return Special(Failure.BAD_REQUEST)
-        if False in by_kind.get(EXPECT, []):
-            return Special(Failure.EXPECTATION)
+            return Framing(Failure.BAD_REQUEST)
+        if False in by_part.get(EXPECT, []):
+            return Framing(Failure.EXPECTATION)
         if None in hosts:
-            return Special(Failure.WRONG_HOST)
-        hints: dict[bytes, bytes] = {}
-        for name, value in by_kind.get(HINT, []):
-            hints[name] = hints[name] + b", " + value if name in hints else value
-        options = frozenset(option for options in by_kind.get(CONNECTION, []) for option in options)
-        return Special(
+            return Framing(Failure.WRONG_HOST)
+        options = frozenset(option for options in by_part.get(CONNECTION, []) for option in options)
+        return Framing(
             host=hosts[0] if hosts else "",
-            cookies=self._join(by_kind.get(COOKIE, [])),
-            hints=hints,
             keeps_1_0=b"keep-alive" in options,
             keeps_1_1=b"close" not in options,
             nominated=nominated(options),
             length=CHUNKED if codings else lengths[0] if lengths else 0,
-            wants_websocket=b"upgrade" in options and by_kind.get(UPGRADE, [False])[-1],
-            expects_continue=EXPECT in by_kind,
-            reach=tuple(by_kind.get(REACH, ())),
-            dropped=tuple(by_kind.get(DROP, ())),
+            wants_websocket=b"upgrade" in options and by_part.get(UPGRADE, [False])[-1],
+            expects_continue=EXPECT in by_part,
         )
+
+    def split_cookies(self, values: Iterable[bytes]) -> Cookies:
+        """Split the values of all Cookie lines. They are forwarded as one."""
+        return split_cookies(b"; ".join(values), self._session_cookie, self._attempt_cookie)
 
     def agree(self, host: str, named: str, is_http_1_1: bool) -> str | Failure:
         """Return the requested host if Host alone does not determine it.
@@ -168,11 +173,18 @@ class FieldRules:
         folded = fold(name)
         return b"_" in name or folded in self._forbidden or folded.startswith(self._forbidden_prefixes)
 
-    def _split(self, value: bytes) -> Cookies:
-        return split_cookies(value, self._session_cookie, self._attempt_cookie)
 
-    def _join(self, cookies: list[tuple[bytes, Cookies]]) -> Cookies:
-        """Combine several Cookie lines. They are forwarded as one."""
-        if len(cookies) == 1:
-            return cookies[0][1]
-        return self._split(b"; ".join(value for value, _ in cookies)) if cookies else NO_COOKIES
+def combine(lines: Iterable[Line]) -> Extras:
+    """Combine the lines of HINT, REACH and DROP."""
+    hints: dict[bytes, bytes] = {}
+    said: list[tuple[bytes, bytes]] = []
+    dropped: list[bytes] = []
+    for kind, meaning in lines:
+        if kind is HINT:
+            name, value = meaning
+            hints[name] = hints[name] + b", " + value if name in hints else value
+        elif kind is REACH:
+            said.append(meaning)
+        else:
+            dropped.append(meaning)
+    return hints, said, tuple(dropped)

@@ -1,10 +1,10 @@
 """Parses the head of a request into one Inbound, or returns the failure.
 
-llhttp parses every head as well; the rules here are stricter where it is lenient. The gateway refuses what either
-refuses. Most lines repeat byte for byte, so their parsed form is kept in a bounded memo, and a typical request costs
-one look-up per line. If all lines are in the memo, llhttp only parses the request line again together with the lines
-that affect framing; if there are none of these, it has seen the request line before. Emptying the memo costs only time
-(tests/edge/test_request.py compares the results).
+llhttp parses everything as well; the rules here are stricter where it is lenient. The gateway refuses what either
+refuses. What was judged is remembered in bounded memos: request lines, field lines one by one (edge/known_lines.py),
+and the few combinations of those that frame the message (Host, Connection, Content-Length and the like). llhttp sees
+each such combination together with its method and version; what it accepts depends on nothing else. Emptying the memos
+costs only time (tests/edge/test_request.py compares the results).
 """
 
 from __future__ import annotations
@@ -12,26 +12,35 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-
-from gateway.edge.field_lines import BAD, CONNECTION, HINT, KEEP, UNFRAMING, FieldRules, Line, Special
+from gateway.edge.field_lines import (
+    BAD,
+    COOKIE,
+    FRAMING,
+    KEEP,
+    NO_EXTRAS,
+    NO_HINTS,
+    FieldRules,
+    Framing,
+    Line,
+    combine,
+)
+from gateway.edge.known_lines import MAX_BYTES, MEMO_BYTES, WORD_BYTES, KnownLines, New
 from gateway.edge.origin import TrustedProxies, canonical_hosts
 from gateway.edge.reach import REACHING, SITE, ReachReader, Unreadable, names_anything
 from gateway.edge.request_line import RequestLine, read_request_line
 from gateway.model.inbound import CHUNKED, Inbound, Resource
+from gateway.model.memo import CACHED_SESSIONS, Memo
+from gateway.wire.cookies import NO_COOKIES, Cookies
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END, following
+from gateway.wire.llhttp import accepts_request
 
-NO_HINTS: Mapping[bytes, bytes] = {}
-REQUEST_ID_FIELD = b"x-request-id:"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
-
-MEMO_BYTES = 2_000_000
-MEMO_LINE_BYTES = 8_192
-WORD_BYTES = 100  # size of a name as an object of its own
+MAX_FORWARDED_BYTES = 100  # of an X-Forwarded-For that is remembered
+ENTRY_BYTES = 400
 
 
 class Reader:
@@ -39,7 +48,8 @@ class Reader:
 
     `scheme` is the one that the upstream is told; `question_path` is the address of forward-auth. `on_unreadable` is
     called with proxy and entry if a trusted proxy wrote something other than addresses into X-Forwarded-For. `carriers`
-    are the paths of our pages that have a return address in their query (see request_line).
+    are the paths of our pages that have a return address in their query (see request_line). See KnownLines for
+    `is_in_memory` and `cached_sessions`.
     """
 
     def __init__(
@@ -56,6 +66,8 @@ class Reader:
         question_path: str = "",
         on_unreadable: Callable[[str, str], None] = lambda proxy, entry: None,
         carriers: Iterable[str] = (),
+        is_in_memory: Callable[[bytes], bool] = lambda key: False,
+        cached_sessions: int = CACHED_SESSIONS,
     ) -> None:
         hosts = canonical_hosts(authorities)
         self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie)
@@ -67,13 +79,11 @@ class Reader:
         self._max_fields = max_fields
         self._max_target_bytes = max_target_bytes
         self._carriers = frozenset(path.encode("ascii") for path in carriers)
-        self._passing: set[bytes] = set()
-        self._lines: dict[bytes, Line] = {}
-        self._specials: dict[tuple[bytes, ...], Special] = {}
-        self._request_lines: dict[bytes, RequestLine] = {}
-        self._addresses: dict[tuple[str, bytes], str] = {}
-        self._memo_room = MEMO_BYTES
-        self._trusted: dict[str, bool] = {}
+        self._known = KnownLines(self._rules, is_in_memory, cached_sessions)
+        self._request_lines = Memo[bytes, RequestLine](MEMO_BYTES, weigh_request_line)
+        self._framings = Memo[tuple[bytes, ...], Framing](MEMO_BYTES, weigh_framing)
+        self._addresses = Memo[tuple[str, bytes], str](cached_sessions)
+        self._trusts = lru_cache(cached_sessions)(proxies.trusts)
         self._id_prefix = os.urandom(6).hex()
         self._ids = count(1_000_000_000)  # all of the same width
 
@@ -87,7 +97,7 @@ class Reader:
         """
         lines = head.split(b"\r\n")
         first = lines.pop(0)
-        known = self._request_lines.get(first)
+        known = self._request_lines.young.get(first)
         if known is None:
             judged = self._judge_first(first)
             if isinstance(judged, Failure):
@@ -95,41 +105,67 @@ class Reader:
             known = judged
         if len(lines) > self._max_fields:
             return Failure.HEAD_TOO_LARGE
-        passing = self._passing
+        field_lines = self._known
+        passing, framing_lines = field_lines.passing.young, field_lines.framing.young
+        cookie_lines, other_lines = field_lines.cookies.young, field_lines.others.young
         kept: list[bytes] = []
-        others: list[bytes] = []
+        framing = [known.shape]
+        cookies: list[Cookies] = []
+        others: list[Line] = []
+        new: New = []
         for line in lines:
             if line in passing:
                 kept.append(line)
+            elif line in framing_lines:
+                framing.append(line)
             else:
-                others.append(line)
-        rest = tuple(others)
-        special = self._specials.get(rest)
-        if special is None:
-            if not is_accepted_by_llhttp(head + HEAD_END):
-                return Failure.BAD_REQUEST
-            kept, special = self._understand(lines, kept, rest)
-        elif special.shown and not is_accepted_by_llhttp(first + special.shown):
+                judgement = cookie_lines.get(line) or other_lines.get(line) or field_lines.judge(line, new)
+                kind, meaning = judgement
+                if kind is COOKIE:
+                    cookies.append(meaning)
+                elif kind is KEEP:
+                    kept.append(line)
+                elif kind is FRAMING:
+                    framing.append(line)
+                elif kind is BAD:
+                    return Failure.BAD_REQUEST
+                else:
+                    others.append(judgement)
+        if new and not field_lines.accept(new):
             return Failure.BAD_REQUEST
+        combination = tuple(framing)
+        framed = self._framings.young.get(combination) or self._interpret(combination)
+        if framed.failure is None and known.readings is not None:
+            split = cookies[0] if len(cookies) == 1 else self._split(lines) if cookies else NO_COOKIES
+            return self._assemble(known, known.readings, framed, split, others, kept, peer)
+        if framed.failure is Failure.BAD_REQUEST:
+            return framed.failure
         if known.readings is None:
             return Failure.BAD_PATH
-        if special.failure is None:
-            return self._assemble(known, known.readings, special, kept, peer)
-        if special.failure is Failure.WRONG_HOST and self._is_question(known.target, peer):
+        if framed.failure is Failure.WRONG_HOST and self._is_question(known.target, peer):
             return self.read(b"\r\n".join((first, *self._under_own_name(lines))), peer)
-        return special.failure
+        assert framed.failure is not None
+        return framed.failure
 
     def _assemble(
-        self, known: RequestLine, readings: tuple[str, ...], special: Special, lines: list[bytes], peer: str
+        self,
+        known: RequestLine,
+        readings: tuple[str, ...],
+        framed: Framing,
+        split: Cookies,
+        others: list[Line],
+        lines: list[bytes],
+        peer: str,
     ) -> Inbound | Failure:
         """Combine request line and field lines, or return the failure if they contradict each other.
 
         Inbound is made of positional arguments, since keywords would cost a quarter of the parsing time. Each argument
         has the name of its field, which a test checks.
         """
-        method, target, _, is_http_1_1, named_host = known
-        host, length = special.host, special.length
-        session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key = special.cookies
+        method, target, _, is_http_1_1, named_host, _ = known
+        host, length = framed.host, framed.length
+        session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key = split
+        hints, said, dropped = combine(others) if others else NO_EXTRAS
         if named_host or not host:
             agreed = self._rules.agree(host, named_host, is_http_1_1)
             if isinstance(agreed, Failure):
@@ -140,118 +176,94 @@ class Reader:
         if cookie_line:
             lines.append(cookie_line)
         reach: tuple[Resource, ...] = ()
-        if special.reach or method in REACHING:
+        if said or method in REACHING:
             try:
-                reach = self._read_reach(known, host, special, lines)
+                reach = self._read_reach(known, host, framed, said, lines)
             except Unreadable:
                 return Failure.BAD_REQUEST
-        is_websocket = special.wants_websocket and is_http_1_1 and method == "GET"
+        is_websocket = framed.wants_websocket and is_http_1_1 and method == "GET"
         if is_websocket and length:
             return Failure.BAD_REQUEST
-        is_keep_alive = special.keeps_1_1 if is_http_1_1 else special.keeps_1_0
-        expects_continue = special.expects_continue and is_http_1_1 and length != 0
-        is_trusted = self._trusted.get(peer)
-        if is_trusted is None:
-            is_trusted = self._judge_peer(peer)
+        is_keep_alive = framed.keeps_1_1 if is_http_1_1 else framed.keeps_1_0
+        expects_continue = framed.expects_continue and is_http_1_1 and length != 0
+        is_trusted = self._trusts(peer)
         if is_trusted:
-            hints = special.hints
             address, request_id = self._address(peer, hints), self._request_id(hints)
         else:
             address, request_id, hints = peer, f"{self._id_prefix}{next(self._ids)}", NO_HINTS
         # fmt: off
         return tuple.__new__(Inbound, (
             method, target, readings, host, address, is_trusted, request_id, session_key, attempt_key, cookies,
-            lines, special.nominated, hints, length, is_http_1_1, is_keep_alive, is_websocket, expects_continue,
-            special.dropped, reach, form_key, browser_key, sent_key,
+            lines, framed.nominated, hints, length, is_http_1_1, is_keep_alive, is_websocket, expects_continue,
+            dropped, reach, form_key, browser_key, sent_key,
         ))
         # fmt: on
 
     def _judge_first(self, first: bytes) -> RequestLine | Failure:
+        remembered = self._request_lines.recall(first)
+        if remembered is not None:
+            return remembered
         judged = read_request_line(first, self._max_target_bytes, self._carriers)
         if isinstance(judged, Failure):
             return judged
-        if not is_accepted_by_llhttp(first + HEAD_END):
+        if not accepts_request(first + HEAD_END):
             return Failure.BAD_REQUEST
-        self._make_room(3 * len(first))  # line, target and reading
-        self._request_lines[first] = judged
+        self._request_lines.put(first, judged)
         return judged
 
     def _is_question(self, target: bytes, peer: str) -> bool:
         """Return whether a trusted proxy asks by forward-auth, in which case any Host is accepted."""
-        return target.partition(b"?")[0] == self._question_path and self._proxies.trusts(peer)
+        return target.partition(b"?")[0] == self._question_path and self._trusts(peer)
 
     def _under_own_name(self, lines: Iterable[bytes]) -> list[bytes]:
         return [self._own_host if line[:5].lower() == b"host:" else line for line in lines]
 
-    def _read_reach(self, known: RequestLine, host: str, special: Special, kept: list[bytes]) -> tuple[Resource, ...]:
+    def _read_reach(
+        self, known: RequestLine, host: str, framed: Framing, fields: Iterable[tuple[bytes, bytes]], kept: list[bytes]
+    ) -> tuple[Resource, ...]:
         """Return what the request affects besides its target, and add the canonical lines to `kept`.
 
         Fields that Connection names are not forwarded, and therefore have no effect here. Raises Unreadable.
         """
         own = Resource(known.target, known.readings or (), False)
-        said = [(name, value) for name, value in special.reach if name not in special.nominated]
+        said = [(name, value) for name, value in fields if name not in framed.nominated]
         reach, lines = self._reach.read(known.method, own, host, said)
-        if names_anything(known.method, special.length != 0, kept):
+        if names_anything(known.method, framed.length != 0, kept):
             reach += (SITE,)
         kept += lines
         return reach
 
-    def _understand(
-        self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]
-    ) -> tuple[list[bytes], Special]:
-        """Return all lines to forward, in order, and the meaning of the others.
+    def _interpret(self, combination: tuple[bytes, ...]) -> Framing:
+        """Combine lines of FRAMING, behind the shape of their request line."""
+        remembered = self._framings.recall(combination)
+        if remembered is not None:
+            return remembered
+        shape, *lines = combination
+        if not accepts_request(shape + following(lines)):
+            return Framing(Failure.BAD_REQUEST)
+        framed = self._rules.interpret(self._rules.judge(line)[1] for line in lines)
+        if framed.failure is None and sum(map(len, lines)) <= MAX_BYTES:
+            self._framings.put(combination, framed)
+        return framed
 
-        A proxy in front adds a different X-Request-Id to each request, so the memo's key does not contain that line.
-        """
-        ids = [line for line in rest if line[: len(REQUEST_ID_FIELD)].lower() == REQUEST_ID_FIELD]
-        if len(ids) != 1:
-            return self._learn(lines, kept, rest)
-        others = tuple([line for line in rest if line is not ids[0]])
-        special = self._specials.get(others)
-        if special is None:
-            kept, special = self._learn(lines, kept, others)
-        kind, meaning = self._rules.judge(ids[0])
-        if kind is not HINT:
-            return kept, Special(Failure.BAD_REQUEST)
-        return kept, replace(special, hints={**special.hints, meaning[0]: meaning[1]})
-
-    def _learn(self, lines: list[bytes], kept: list[bytes], rest: tuple[bytes, ...]) -> tuple[list[bytes], Special]:
-        """Classify the lines in `rest`, and memoise their combined meaning."""
-        judged = [(line, self._lines.get(line) or self._judge(line)) for line in rest]
-        fresh = {line for line, judgement in judged if judgement.kind is KEEP}
-        if fresh:
-            known = fresh.union(kept)
-            kept = [line for line in lines if line in known]
-        shown = [line for line, judgement in judged if judgement.kind not in UNFRAMING]
-        special = self._rules.interpret([judgement for _, judgement in judged])
-        special = replace(special, shown=following(shown) if shown else b"")
-        left = tuple(line for line in rest if line not in fresh)
-        size = sum(map(len, left))
-        if size <= MEMO_LINE_BYTES and special.failure is None:
-            words = sum(map(len, (special.nominated, special.cookies.names, special.dropped)))
-            self._make_room(size + words * WORD_BYTES)
-            self._specials[left] = special
-        return kept, special
-
-    def _judge_peer(self, peer: str) -> bool:
-        if len(self._trusted) > 10_000:
-            self._trusted.clear()
-        is_trusted = self._trusted[peer] = self._proxies.trusts(peer)
-        return is_trusted
+    def _split(self, lines: Iterable[bytes]) -> Cookies:
+        """Split several Cookie lines."""
+        fields = (line.partition(b":") for line in lines)
+        return self._rules.split_cookies(value.strip(b" \t") for name, _, value in fields if name.lower() == b"cookie")
 
     def _address(self, peer: str, hints: Mapping[bytes, bytes]) -> str:
         forwarded_for = hints.get(b"x-forwarded-for")
         if forwarded_for is None:
             return peer
         key = (peer, forwarded_for)
-        address = self._addresses.get(key)
-        if address is None:
-            address, unreadable = self._proxies.find(peer, forwarded_for)
-            if unreadable is not None:
-                self._on_unreadable(peer, unreadable)
-                return address
-            self._make_room(len(forwarded_for))
-            self._addresses[key] = address
+        remembered = self._addresses.young.get(key) or self._addresses.recall(key)
+        if remembered is not None:
+            return remembered
+        address, unreadable = self._proxies.find(peer, forwarded_for)
+        if unreadable is not None:
+            self._on_unreadable(peer, unreadable)
+        elif len(forwarded_for) <= MAX_FORWARDED_BYTES:
+            self._addresses.put(key, address)
         return address
 
     def _request_id(self, hints: Mapping[bytes, bytes]) -> str:
@@ -260,41 +272,10 @@ class Reader:
             return given.decode("ascii")
         return self.new_request_id()
 
-    def _judge(self, line: bytes) -> Line:
-        judged = self._rules.judge(line)
-        if len(line) <= MEMO_LINE_BYTES and judged.kind is not BAD:
-            words = len(judged.meaning) if judged.kind is CONNECTION else 0
-            self._make_room(len(line) + words * WORD_BYTES)
-            if judged.kind is KEEP:
-                self._passing.add(line)
-            else:
-                self._lines[line] = judged
-        return judged
 
-    def _make_room(self, size: int) -> None:
-        self._memo_room -= size + 200
-        if self._memo_room < 0:
-            self._memo_room = MEMO_BYTES
-            self._passing.clear()
-            self._lines.clear()
-            self._specials.clear()
-            self._request_lines.clear()
-            self._addresses.clear()
+def weigh_request_line(first: bytes, known: RequestLine) -> int:
+    return ENTRY_BYTES + 3 * len(first)  # line, target and reading
 
 
-class _Judge:
-    """Callbacks of llhttp: none, since only acceptance matters."""
-
-
-_JUDGE = _Judge()
-
-
-def is_accepted_by_llhttp(head: bytes) -> bool:
-    """Return whether llhttp accepts the head. A new parser for each is faster than resetting one."""
-    try:
-        HttpRequestParser(_JUDGE).feed_data(head)
-    except HttpParserUpgrade:
-        return True
-    except HttpParserError:
-        return False
-    return True
+def weigh_framing(combination: tuple[bytes, ...], framed: Framing) -> int:
+    return ENTRY_BYTES + sum(map(len, combination)) + WORD_BYTES * len(framed.nominated)

@@ -25,7 +25,7 @@ METHOD_NAMES = {name.encode("ascii"): name for name in METHODS}
 class RequestLine(NamedTuple):
     """A supported request line. `readings` is None if the target must be refused (see wire.target).
 
-    `host` is the one of a target in absolute form, "" in others.
+    `host` is the one of a target in absolute form, "" in others. `shape` is the line with `/` for its target.
     """
 
     method: str
@@ -33,6 +33,7 @@ class RequestLine(NamedTuple):
     readings: tuple[str, ...] | None
     is_http_1_1: bool
     host: str
+    shape: bytes
 
 
 def read_request_line(line: bytes, max_target_bytes: int, carriers: Container[bytes] = ()) -> RequestLine | Failure:
@@ -55,7 +56,7 @@ def read_request_line(line: bytes, max_target_bytes: int, carriers: Container[by
         if named is None:
             return Failure.BAD_REQUEST
         host, target = named, origin_form(absolute[2], method)
-    return RequestLine(method, target, read_target(target, method), is_http_1_1, host)
+    return RequestLine(method, target, read_target(target, method), is_http_1_1, host, b"%b / %b" % (verb, version))
 
 
 def origin_form(rest: bytes, method: str) -> bytes:

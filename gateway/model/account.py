@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import idna
 
@@ -159,6 +160,7 @@ def check_tenant(text: str) -> str:
     return slug
 
 
+@lru_cache(maxsize=256)  # so that sessions in memory share them
 def read_modules(text: str) -> frozenset[Module]:
     """Parse the stored column: comma-separated names."""
     return frozenset(Module(name) for name in text.split(",") if name)

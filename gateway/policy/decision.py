@@ -15,11 +15,11 @@ from typing import NamedTuple
 from gateway.model.account import Role
 from gateway.model.factor import Factor, first_missing
 from gateway.model.inbound import Inbound, Resource
+from gateway.model.memo import Memo
 from gateway.model.session import Session
 
 OPTIONS_BY = "no entry of public or machine lists OPTIONS among its methods for this path, and no rule admits it"
-MAX_REMEMBERED = 4_096  # entries of the memo
-MAX_REMEMBERED_BYTES = 256  # of a target
+MEMO_BYTES = 1_000_000
 READING = frozenset(("PROPFIND", "REPORT", "SEARCH"))
 UNNAMED = "\x00"  # a segment that no path contains, and so no entry names
 
@@ -93,7 +93,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The input of `decide`. Keys are paths without a final slash; "/" itself is ""."""
+    """The input of `decide`. Keys are paths without a final slash; "/" itself is "". `places` only saves time."""
 
     public: Mapping[str, OpenPath] = field(default_factory=dict)
     machine: Mapping[str, OpenPath] = field(default_factory=dict)
@@ -101,12 +101,12 @@ class Rules:
     pages: Mapping[str, Need] = field(default_factory=dict)
     page_parents: Mapping[str, Need] = field(default_factory=dict)
     """Pages whose last segment is a variable, like /invite/{token}, by their parent path."""
-    places: dict[tuple[str, bytes, tuple[str, ...]], Place] = field(init=False, repr=False, default_factory=dict)
-    """A bounded memo of `find_place`. It saves time and has no other effect."""
+    places: Memo[tuple[str, bytes, tuple[str, ...]], Place] = field(init=False, repr=False, compare=False)
     depth: int = field(init=False, repr=False, default=0)
     """The number of segments of the deepest entry."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "places", Memo(MEMO_BYTES, lambda asked, place: 500 + 3 * len(asked[1])))
         object.__setattr__(self, "depth", max((path.count("/") for path in entries_of(self)), default=0))
 
 
@@ -175,7 +175,7 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
 
 
 def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
-    place = rules.places.get((inbound.method, inbound.target, inbound.readings)) or find_place(inbound, rules)
+    place = rules.places.young.get((inbound.method, inbound.target, inbound.readings)) or find_place(inbound, rules)
     if place.page is not None:
         return decide_page(place.page, inbound.path, session)
     if place.machine is not None:
@@ -245,6 +245,9 @@ def complete(session: Session | None) -> Session | None:
 
 
 def find_place(inbound: Inbound, rules: Rules) -> Place:
+    asked = inbound.method, inbound.target, inbound.readings
+    if (place := rules.places.recall(asked)) is not None:
+        return place
     found = [find_rule(reading, rules) for reading in inbound.readings]
     place = Place(
         page=find_page(inbound, rules),
@@ -252,10 +255,7 @@ def find_place(inbound: Inbound, rules: Rules) -> Place:
         public=find_open(inbound, rules.public, rules.depth),
         rules=() if None in found else tuple(rule for rule in found if rule is not None),
     )
-    if len(inbound.target) <= MAX_REMEMBERED_BYTES:
-        if len(rules.places) >= MAX_REMEMBERED:
-            rules.places.clear()
-        rules.places[inbound.method, inbound.target, inbound.readings] = place
+    rules.places.put(asked, place)
     return place
 
 

@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
+from gateway.model.memo import CACHED_SESSIONS, Memo
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.proxy.assertion import Assertions
 from gateway.settings.header_template import HeaderTemplate
 
 RENEW_SECONDS = 30  # every assertion that is sent stays valid for at least this long
-MAX_CACHED = 20_000
 READABLE = "".join(chr(c) for c in range(0x20, 0x7F) if c != ord("%"))
 
 
@@ -45,6 +45,7 @@ class Identities:
         assertions: Assertions,
         templates: Mapping[str, HeaderTemplate] = MappingProxyType({}),
         credentials: Mapping[str, Secret[str]] = MappingProxyType({}),
+        cached_sessions: int = CACHED_SESSIONS,
         blank: Iterable[str] = (),
     ) -> None:
         self._names = {told: name for told, name in names.items() if name}
@@ -63,7 +64,7 @@ class Identities:
         spare = [name for name in blank if name.lower() not in taken]
         self._answered = (*self._names.values(), *self._templates, *spare)
         self._nobody = self._write_empty(()) + self.fixed_lines
-        self._cache: dict[str, Told] = {}
+        self._cache = Memo[str, Told](cached_sessions)
 
     def lines(self, session: Session, now: int) -> bytes:
         """Return the field lines for `session`, each ending in CRLF. `now` is UTC seconds."""
@@ -105,14 +106,13 @@ class Identities:
         return [(name, value) for name, value in found if value]
 
     def _told(self, session: Session, now: int) -> Told:
-        told = self._cache.get(session.id)
+        told = self._cache.young.get(session.id) or self._cache.recall(session.id)
         if told is not None and told.session is session and now < told.renewed_at:
             return told
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
         fields = self.fields(session, now)
         empty = self._write_empty([name for name, _ in fields])
-        told = self._cache[session.id] = Told(session, now + RENEW_SECONDS, write(fields), empty)
+        told = Told(session, now + RENEW_SECONDS, write(fields), empty)
+        self._cache.put(session.id, told)
         return told
 
     def _write_empty(self, told: Collection[str]) -> bytes:

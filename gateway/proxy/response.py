@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
+from gateway.model.memo import Memo
 from gateway.wire.cookies import likely_name
 from gateway.wire.http1 import HEAD_END, HOP_BY_HOP, leave_out, nominated, read_length, split_field, tokens
+from gateway.wire.llhttp import accepts_response
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -22,7 +22,7 @@ VALIDATORS = frozenset((b"etag", b"last-modified"))
 PAGE_TYPES = (b"text/html", b"application/xhtml+xml")
 WITHOUT_BODY = frozenset((204, 304))
 SET_COOKIE = b"set-cookie:"
-MEMO_LINES = 4_096
+MEMO_LINES = 2_048
 MEMO_LINE_BYTES = 1_024
 
 KEEP, DROP, LENGTH, CODING, CONNECTION, UPGRADE, STREAM, CACHE, OWN_COOKIE, BAD = range(10)
@@ -63,13 +63,13 @@ class AnswerReader:
 
     def __init__(self, own_cookies: frozenset[bytes]) -> None:
         self._own_cookies = own_cookies
-        self._passing: set[bytes] = set()
-        # Forwarded lines with a media type other than a page's, with a page's, and with a validator.
+        self._passing = Memo[bytes, bool](MEMO_LINES)
+        # Of the lines in `_passing`: with a media type other than a page's, with a page's, and with a validator.
         self._assets: set[bytes] = set()
         self._pages: set[bytes] = set()
         self._validators: set[bytes] = set()
-        self._lines: dict[bytes, tuple[int, bytes]] = {}
-        self._answers: dict[tuple[bytes, ...], Answer] = {}
+        self._lines = Memo[bytes, tuple[int, bytes]](MEMO_LINES)
+        self._answers = Memo[tuple[bytes, ...], Answer](MEMO_LINES)
 
     def read(self, head: bytes, method: str) -> tuple[Answer, list[bytes]] | None:
         """Parse `head` (without the empty line), the response to a request of `method`.
@@ -77,7 +77,7 @@ class AnswerReader:
         Returns the Answer and the field lines for the client, without framing and hop-by-hop fields; None to refuse.
         """
         lines = head.split(b"\r\n")
-        passing = self._passing
+        passing = self._passing.young
         kept: list[bytes] = []
         others: list[bytes] = lines[:1]  # the status line is never a field line
         for line in lines[1:]:
@@ -87,9 +87,10 @@ class AnswerReader:
                 others.append(line)
         # llhttp accepted these lines together when they were first seen. The lines left out here have no effect on
         # framing (see edge.request).
-        answer = self._answers.get(tuple(others))
+        combination = tuple(others)
+        answer = self._answers.young.get(combination) or self._answers.recall(combination)
         if answer is None:
-            understood = self._understand(lines, kept, others) if is_accepted_by_llhttp(head + HEAD_END) else None
+            understood = self._understand(lines, kept, others) if accepts_response(head + HEAD_END) else None
             if understood is None:
                 return None
             answer, kept = understood
@@ -120,7 +121,7 @@ class AnswerReader:
     ) -> tuple[Answer, list[bytes]] | None:
         """Interpret the lines in `others`. Returns their meaning and all lines to forward, in order; None to refuse."""
         status_line, *rest = others
-        judged = [(line, *(self._lines.get(line) or self._classify_memoised(line))) for line in rest]
+        judged = [(line, *(self._lines.young.get(line) or self._classify_memoised(line))) for line in rest]
         answer = interpret(status_line, judged)
         if answer is None:
             return None
@@ -130,39 +131,35 @@ class AnswerReader:
             kept = [line for line in lines if line in known]
         left = tuple(line for line in others if line not in fresh)
         if sum(map(len, left)) <= MEMO_LINE_BYTES:
-            self._make_room()
-            self._answers[left] = answer
+            self._answers.put(left, answer)
         if any(line[:11].lower() == SET_COOKIE for line in fresh):  # such a line is never memoised, so always fresh
             answer = replace(answer, sets_cookies=True)
         return answer, kept
 
-    def _make_room(self) -> None:
-        if len(self._passing) + len(self._lines) + len(self._answers) >= MEMO_LINES:
-            self._passing.clear()
-            self._assets.clear()
-            self._pages.clear()
-            self._validators.clear()
-            self._lines.clear()
-            self._answers.clear()
-
     def _classify_memoised(self, line: bytes) -> tuple[int, bytes]:
-        judged = self._classify(line)
+        judged = self._lines.recall(line) or self._classify(line)
+        kind, value = judged
         if len(line) <= MEMO_LINE_BYTES and line[:11].lower() != SET_COOKIE:
-            self._make_room()
-            if judged[0] == KEEP:
-                self._passing.add(line)
-                self._note_cache_fields(line, judged[1])
+            if kind == KEEP:
+                self._passing.put(line, True)
+                self._note_cache_fields(line, value)
             else:
-                self._lines[line] = judged
+                self._lines.put(line, judged)
         return judged
 
     def _note_cache_fields(self, line: bytes, value: bytes) -> None:
         name = line.partition(b":")[0].lower()
         if name in VALIDATORS:
-            self._validators.add(line)
+            self._note(self._validators, line)
         elif name == b"content-type":
             is_page = any(media in value.lower() for media in PAGE_TYPES)
-            (self._pages if is_page else self._assets).add(line)
+            self._note(self._pages if is_page else self._assets, line)
+
+    def _note(self, lines: set[bytes], line: bytes) -> None:
+        """Add the line to one of the sets, and take out of it what is no longer remembered, if it has grown."""
+        if len(lines) >= 4 * MEMO_LINES:
+            lines.intersection_update([known for known in lines if known in self._passing])
+        lines.add(line)
 
     def _classify(self, line: bytes) -> tuple[int, bytes]:
         field = split_field(line)
@@ -215,20 +212,3 @@ def interpret(status_line: bytes, judged: list[tuple[bytes, int, bytes]]) -> Ans
         nominated=nominated(options),
         passing=frozenset(line for line, kind, _ in judged if kind in (STREAM, CACHE)),
     )
-
-
-class _Judge:
-    """Callbacks of llhttp: none, since only acceptance matters."""
-
-
-_JUDGE = _Judge()
-
-
-def is_accepted_by_llhttp(head: bytes) -> bool:
-    try:
-        HttpResponseParser(_JUDGE).feed_data(head)
-    except HttpParserUpgrade:
-        return True
-    except HttpParserError:
-        return False
-    return True

@@ -7,6 +7,7 @@ PostgreSQL (sessions/postgresql.py): a worker answers from memory as long as it 
 
 from __future__ import annotations
 
+from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.session import Lifetimes
 from gateway.sessions.lookup import CanAsk, Lookup, Seen
 from gateway.sessions.postgresql import LeasedLookup, StrictLookup
@@ -20,6 +21,7 @@ def open_lookup(
     lifetimes: Lifetimes,
     can_ask: CanAsk = lambda factor: True,
     *,
+    cached_sessions: int = CACHED_SESSIONS,
     is_strict: bool = False,
     direct_url: str = "",
 ) -> Lookup:
@@ -28,14 +30,16 @@ def open_lookup(
     `can_ask` tells whether this version has a page for a factor. If a session lacks a factor that only a newer version
     knows (another machine, during an upgrade), the lookup raises StoreUnavailable, so no request passes without it.
 
+    Each worker has the `cached_sessions` in memory that were used last, and at most twice as many.
+
     PostgreSQL: `is_strict` asks for every request; `direct_url` is where to listen for notifications, if `store_url` is
     a pooler's.
     """
     match locate(store_url):
         case SQLite() as location:
-            return SQLiteLookup(location, owners, Seen(lifetimes), can_ask)
+            return SQLiteLookup(location, owners, Seen(lifetimes), can_ask, cached_sessions)
         case PostgreSQL() as location:
             if is_strict:
                 return StrictLookup(location, owners, Seen(lifetimes), can_ask)
             listens_at = PostgreSQL(direct_url) if direct_url else None
-            return LeasedLookup(location, owners, Seen(lifetimes), can_ask, listens_at)
+            return LeasedLookup(location, owners, Seen(lifetimes), can_ask, cached_sessions, listens_at)

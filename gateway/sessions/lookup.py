@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
+from sys import intern
 from typing import Any, Protocol
 
 from gateway.model.account import Role, read_modules
@@ -39,6 +40,9 @@ class Lookup(Protocol):
     async def start(self) -> None: ...
     def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending | None: ...
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None: ...
+    def has_in_memory(self, key: bytes) -> bool:
+        """Whether a session was found before, and nothing is known to have changed since."""
+
     async def flush(self, store: Store) -> None:
         """Store when sessions were last used. Called about once a minute, so that requests need not write."""
 
@@ -102,7 +106,7 @@ def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_a
         account=account,
         identifier=identifier,
         name=name,
-        tenant=tenant,
+        tenant=intern(tenant),  # one text for all of them
         role=Role(role),
         modules=read_modules(modules),
         is_owner=is_owner,

@@ -44,6 +44,9 @@ class StrictLookup:
         session = await self._select(key)
         return self._seen.judge(key, session, now, is_use) if session else None
 
+    def has_in_memory(self, key: bytes) -> bool:
+        return False
+
     @property
     def lease_age(self) -> float:
         return 0.0
@@ -88,11 +91,11 @@ class LeasedLookup(StrictLookup):
         owners: frozenset[str],
         seen: Seen,
         can_ask: CanAsk,
+        cached_sessions: int,
         listens_at: PostgreSQL | None = None,
     ) -> None:
         super().__init__(location, owners, seen, can_ask)
-        self._memory = Memory()
-        self._known = self._memory.sessions
+        self._memory = Memory(cached_sessions)
         self._holder = Leaseholder(location, self._memory, listens_at)
 
     async def start(self) -> None:
@@ -100,11 +103,14 @@ class LeasedLookup(StrictLookup):
         await self._holder.start()
 
     def find(self, key: bytes, now: int, *, is_use: bool = True) -> Session | Pending:
-        session = self._known.get(key)
+        session = self._memory.young.get(key) or self._memory.recall(key)
         if session is None or monotonic() >= self._holder.lease.until:
             return Pending.ASK
         # Where it has expired, ask: it may have been used elsewhere.
         return self._seen.judge(key, session, now, is_use) or Pending.ASK
+
+    def has_in_memory(self, key: bytes) -> bool:
+        return key in self._memory
 
     @property
     def lease_age(self) -> float:

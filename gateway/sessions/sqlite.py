@@ -35,12 +35,14 @@ NOTHING = Applied(0, "")
 class SQLiteLookup:
     """Queries a private read-only connection, and caches sessions until something changes."""
 
-    def __init__(self, location: SQLite, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
+    def __init__(
+        self, location: SQLite, owners: frozenset[str], seen: Seen, can_ask: CanAsk, cached_sessions: int
+    ) -> None:
         self._location = location
         self._owners = owners
         self._seen = seen
         self._can_ask = can_ask
-        self._memory = Memory()
+        self._memory = Memory(cached_sessions)
         self._generation: Generation | None = None
         self._under = b""  # the generation when `_applied` was read
         self._applied = NOTHING  # the revision that the memory belongs to
@@ -59,7 +61,7 @@ class SQLiteLookup:
             raise StoreUnavailable("the session lookup is not open")
         if now != self._checked_at or generation.current() != self._under:
             self._catch_up(generation, now)
-        known = self._memory.sessions.get(key)
+        known = self._memory.young.get(key) or self._memory.recall(key)
         if known is not None:
             session = self._seen.judge(key, known, now, is_use)
             if session is not None:
@@ -69,6 +71,9 @@ class SQLiteLookup:
 
     async def fetch(self, key: bytes, now: int, *, is_use: bool = True) -> Session | None:
         return self.find(key, now, is_use=is_use)
+
+    def has_in_memory(self, key: bytes) -> bool:
+        return key in self._memory
 
     @property
     def lease_age(self) -> float:

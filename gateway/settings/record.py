@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.model.account import check_tenant
+from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.secret import Secret
 from gateway.policy.decision import Rules
 from gateway.settings.header_template import HeaderTemplate, read_template
@@ -211,6 +212,7 @@ class SessionSettings(Section):
     )
     members: Lifespan = Lifespan(idle_seconds=7 * 86_400, absolute_seconds=30 * 86_400)
     owners: Lifespan = Lifespan(idle_seconds=1_800, absolute_seconds=43_200)
+    cached: int = Field(CACHED_SESSIONS, ge=100, le=10_000_000)
 
 
 class Signup(Section):

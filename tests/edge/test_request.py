@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+from itertools import chain, permutations, product
+from typing import Any
 
+import pytest
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.edge import request
+from gateway.edge import known_lines, request
+from gateway.edge.field_lines import FieldRules
+from gateway.edge.known_lines import KnownLines, New
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
 from gateway.model.inbound import Inbound
+from gateway.model.token import digest
 from gateway.wire.failures import Failure
+from gateway.wire.http1 import METHODS
 
 REQUEST_LINES = (
     b"GET / HTTP/1.1",
@@ -50,10 +58,16 @@ LINES = (
     b"Host: evil.example.com",
     b"Cookie: a=1; __Host-own=" + b"A" * 43,
     b"Cookie: b=2",
+    b"Cookie: c=3; __Host-own=" + b"B" * 43,
+    b"cookie:  d=4 ; =__Host-own=x; __Host-attempt=" + b"C" * 43,
     b"Connection: keep-alive",
     b"Connection: close, x-name",
     b"Connection: Upgrade",
+    b"Connection: cookie, x-request-id, x-forwarded-for",
     b"Proxy-Connection: close",
+    b"Keep-Alive: 5",
+    b"TE: trailers",
+    b"X-Real-IP: 203.0.113.7",
     b"Upgrade: websocket",
     b"Upgrade: h2c",
     b"Content-Length: 0",
@@ -73,7 +87,12 @@ LINES = (
     b"X-Forwarded-For: 10.1.1.1",
     b"X-Forwarded-For: 203.0.113.7:51234",
     b"X-Forwarded-For: unknown",
+    b"X-Forwarded-For: 10.1.1.1, 203.0.113.9",
     b"X-Request-Id: 0123456789abcdef",
+    b"X-Request-Id:fedcba9876543210 ",
+    b"x-request-id: short",
+    b"X-Original-URI: /x",
+    b"Connection: X-Original-URI",
     b" folded",
     b"\tfolded",
     b"X-Space : 1",
@@ -96,7 +115,7 @@ HEAD = st.tuples(
 ).map(lambda made: b"\r\n".join((made[0], *((b"Host: app.example.com",) if made[1] else ()), *made[2])))
 
 
-def a_reader() -> Reader:
+def a_reader(**memory: Any) -> Reader:
     return Reader(
         scheme="https",
         authorities=["app.example.com"],
@@ -106,10 +125,20 @@ def a_reader() -> Reader:
         identity_names=["Remote-User"],
         max_fields=20,
         max_target_bytes=100,
+        **memory,
     )
 
 
-EXPERIENCED = a_reader()
+def a_forgetful_reader() -> Reader:
+    """Return a reader whose memos are full after a few lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(request, "MEMO_BYTES", 2_000)
+        patch.setattr(known_lines, "MEMO_BYTES", 2_000)
+        return a_reader(is_in_memory=lambda key: True, cached_sessions=1)
+
+
+EXPERIENCED = a_reader(is_in_memory=lambda key: True)
+FORGETFUL = a_forgetful_reader()
 
 
 def without_id(read: Inbound | Failure) -> Inbound | Failure:
@@ -131,21 +160,119 @@ def llhttp_takes(head: bytes) -> bool:
 @example(b"GET /%00 HTTP/1.1\r\nHost: app.example.com\r\nAccept: */*\r\n folded", "192.0.2.1")
 def test_what_was_judged_before_changes_no_judgement(head: bytes, peer: str) -> None:
     afresh = without_id(a_reader().read(head, peer))
-    assert without_id(EXPERIENCED.read(head, peer)) == afresh
-    assert without_id(EXPERIENCED.read(head, peer)) == afresh  # and now every line of it is known
+    for reader in (EXPERIENCED, FORGETFUL):
+        assert without_id(reader.read(head, peer)) == afresh
+        assert without_id(reader.read(head, peer)) == afresh  # and now every line of it is known
     if not llhttp_takes(head):
         assert isinstance(afresh, Failure)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(REQUEST_LINES), st.lists(st.sampled_from(LINES[:7]), max_size=6), st.data())
+@given(st.sampled_from(REQUEST_LINES), st.lists(st.sampled_from(LINES), max_size=6), st.data())
 def test_known_lines_hide_nothing_between_them(line: bytes, known: list[bytes], data: st.DataObject) -> None:
     """The same lines in every other order, with one that is new: llhttp and our rules see the new one."""
     lines = [*known, b"Host: app.example.com"]
-    EXPERIENCED.read(b"\r\n".join((line, *lines)), "192.0.2.1")
-    mixed = data.draw(st.permutations([*lines, data.draw(LINE)]))
+    peer = data.draw(st.sampled_from(("10.0.0.1", "192.0.2.1")))
+    for reader in (EXPERIENCED, FORGETFUL):
+        reader.read(b"\r\n".join((line, *lines)), peer)
+    mixed = data.draw(st.permutations([*lines, *data.draw(st.lists(LINE, min_size=1, max_size=3))]))
     head = b"\r\n".join((line, *mixed))
-    assert without_id(EXPERIENCED.read(head, "192.0.2.1")) == without_id(a_reader().read(head, "192.0.2.1"))
+    afresh = without_id(a_reader().read(head, peer))
+    assert [without_id(reader.read(head, peer)) for reader in (EXPERIENCED, FORGETFUL)] == [afresh, afresh]
+    if not llhttp_takes(head):
+        assert isinstance(afresh, Failure)
+
+
+OWN = b"__Host-own=" + b"A" * 43
+PROXYS = [b"Host: app.example.com", b"X-Forwarded-Proto: https"]
+
+
+def ask(reader: Reader, *lines: bytes) -> Inbound:
+    found = reader.read(b"\r\n".join((b"GET / HTTP/1.1", *PROXYS, *lines)), "10.0.0.1")
+    assert isinstance(found, Inbound)
+    return found
+
+
+@pytest.mark.parametrize("reader", [a_reader(), EXPERIENCED, FORGETFUL], ids=["new", "experienced", "forgetful"])
+def test_each_request_has_what_its_own_lines_say(reader: Reader) -> None:
+    """Many people in turns behind one proxy, with a new request id each time."""
+    for number in [*range(300), *range(300)]:
+        cookie, address = b"Cookie: n=%d; __Host-own=%043d" % (number, number), b"203.0.113.%d" % (number % 250)
+        request_id = b"%032x" % (number * 7_919)
+        found = ask(reader, cookie, b"X-Forwarded-For: " + address, b"X-Request-Id: " + request_id)
+        assert found.session_key == digest(b"%043d" % number)
+        assert found.lines == [b"Cookie: n=%d" % number]
+        assert (found.address, found.request_id) == (address.decode(), request_id.decode())
+
+
+def test_two_request_ids_are_none() -> None:
+    twice = [b"X-Request-Id: 0123456789abcdef"] * 2
+    for lines in (twice, [twice[0], b"x-request-id: fedcba9876543210"]):
+        for _ in range(2):
+            assert ask(EXPERIENCED, *lines).request_id.startswith(EXPERIENCED.new_request_id()[:12])
+
+
+def test_a_hint_that_connection_names_is_believed_all_the_same_and_passed_on_to_nobody() -> None:
+    lines = [b"Connection: x-forwarded-for, x-request-id", b"X-Forwarded-For: 203.0.113.7", b"X-Request-Id: 0123456789"]
+    for order in permutations(lines):
+        found = ask(EXPERIENCED, *order)
+        assert (found.address, found.request_id, found.lines) == ("203.0.113.7", "0123456789", [])
+
+
+def test_two_session_cookies_are_none_in_whatever_lines_they_come() -> None:
+    other = b"__Host-own=" + b"B" * 43
+    alone = [b"Cookie: a=1; " + OWN, b"Cookie: " + other, b"Cookie: c=3"]
+    assert [ask(EXPERIENCED, line).session_key is None for line in alone] == [False, False, True]
+    for order in permutations(alone):
+        found = ask(EXPERIENCED, *order)
+        assert found.session_key is None
+        assert sorted(found.cookies) == ["a", "c"]
+    found = ask(EXPERIENCED, *alone[::2])
+    assert (found.session_key, found.lines) == (digest(b"A" * 43), [b"Cookie: a=1; c=3"])
+
+
+def test_strangers_make_nobodys_cookies_forgotten() -> None:
+    """A flood of cookies, with sessions that don't exist and with none at all."""
+    signed_in = [b"Cookie: theme=dark; __Host-own=%043d" % number for number in range(20)]
+    keys = {digest(line[-43:]) for line in signed_in}
+    rules = FieldRules({}, [], "__Host-own", "__Host-attempt")
+    known = KnownLines(rules, keys.__contains__, cached_sessions=20)
+    for line in signed_in:
+        assert judged_anew(known, line)
+    for number in range(2_000):
+        assert judged_anew(known, b"Cookie: theme=dark; __Host-own=%043d" % (1_000 + number))
+        assert judged_anew(known, b"Cookie: visitor=%d" % number)
+    assert [judged_anew(known, line) for line in signed_in] == [False] * 20
+
+
+def judged_anew(known: KnownLines, line: bytes) -> bool:
+    if line in known.cookies.young:
+        return False
+    new: New = []
+    known.judge(line, new)
+    assert known.accept(new)
+    return bool(new)
+
+
+@pytest.mark.parametrize("method", [*sorted(METHODS - {"PRI"})])
+def test_llhttp_judges_framing_by_method_and_version_and_by_no_target(method: str) -> None:
+    """So the memo of framing lines has the request line without its target."""
+    verdicts = set()
+    for version in ("1.0", "1.1"):
+        for lines in chain(FRAMING_LINES, product(FRAMING_LINES, repeat=2)):
+            framing = b"\r\n".join(lines) if isinstance(lines, tuple) else lines
+            taken = {
+                llhttp_takes(f"{method} {target} HTTP/{version}\r\n".encode() + framing)
+                for target in ("/", "/a//b?x=1", "http://app.example.com/a", "/" + "x" * 90)
+            }
+            assert len(taken) == 1, (version, framing)
+            verdicts |= taken
+    assert verdicts == {True, False}
+
+
+FRAMING_LINES = tuple(
+    line for line in LINES if re.match(rb"(?i)connection|proxy-c|upgrade|content|transfer|expect", line)
+)
 
 
 def test_inbound_is_made_of_names_in_the_order_of_its_fields() -> None:

@@ -17,7 +17,7 @@ from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Resource
 from gateway.model.session import Session
 from gateway.policy.decision import (
-    MAX_REMEMBERED,
+    MEMO_BYTES,
     Decision,
     Forward,
     Need,
@@ -186,11 +186,9 @@ def test_what_was_asked_before_changes_no_decision(
 
 def test_what_is_remembered_is_bounded() -> None:
     world = Rules(rules={"": Rule("")})
-    for number in range(MAX_REMEMBERED + 10):
-        ask(world, f"/{number}", person())
-    ask(world, "/" + "x" * 1_000, person())
-    assert 0 < len(world.places) <= MAX_REMEMBERED
-    assert all(len(target) < 1_000 for _, target, _ in world.places)
+    for number in range(2_000):
+        ask(world, f"/{number}/" + "x" * 500, person())
+        assert 0 < sum(len(target) for _, target, _ in world.places.young) < MEMO_BYTES
 
 
 @pytest.mark.parametrize(

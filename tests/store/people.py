@@ -63,8 +63,8 @@ async def add_session(store: Store, account: Account, now: int = NOW) -> tuple[s
 
 
 @contextlib.asynccontextmanager
-async def worker(url: str, *owners: str, direct_url: str = "") -> AsyncIterator[Lookup]:
-    lookup = open_lookup(url, frozenset(owners), LIFETIMES, direct_url=direct_url)
+async def worker(url: str, *owners: str, direct_url: str = "", cached: int = 100) -> AsyncIterator[Lookup]:
+    lookup = open_lookup(url, frozenset(owners), LIFETIMES, direct_url=direct_url, cached_sessions=cached)
     await lookup.start()
     yield lookup
     await lookup.close()

@@ -74,6 +74,32 @@ async def test_many_sessions_are_never_mixed_up(store: Store, lookup: Lookup) ->
         assert {key: session and session.account for key, session in found.items()} == keys
 
 
+async def test_more_sessions_than_are_remembered_are_all_found_and_ended(store: Store, store_url: str) -> None:
+    """Also those that are on their way out of the memory."""
+    account = await add_person(store)
+    sessions = [await add_session(store, account) for _ in range(12)]
+    async with worker(store_url, cached=3) as lookup:
+        for _ in range(2):
+            assert all([await look(lookup, key) for _, key in sessions])
+        for session_id, key in reversed(sessions):
+            assert await look(lookup, key) is not None
+            async with store.transaction() as tx:
+                await session_rows.end(tx, session_id, NOW)
+            assert await look(lookup, key) is None
+            assert not lookup.has_in_memory(key)
+
+
+async def test_a_session_is_in_memory_from_its_first_request_until_a_change(store: Store, lookup: Lookup) -> None:
+    session_id, key = await add_session(store, await add_person(store))
+    assert not lookup.has_in_memory(key)
+    assert await look(lookup, key) is not None
+    assert lookup.has_in_memory(key)
+    async with store.transaction() as tx:
+        await session_rows.end(tx, session_id, NOW)
+    assert await look(lookup, key) is None
+    assert not lookup.has_in_memory(key)
+
+
 # What is no longer found, at the very next request.
 
 CHANGES: dict[str, Change] = {

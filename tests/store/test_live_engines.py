@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sessions import memory
 from gateway.sessions import rows as session_rows
 from gateway.sessions.lookup import Lookup
 from gateway.store import Store, StoreUnavailable
@@ -130,18 +129,6 @@ async def test_writing_last_seen_does_not_wake_anybody(known: Known) -> None:
     before = lookup.find(key, NOW)
     await lookup.flush(store)
     assert lookup.find(key, NOW) is before  # the very same object: it was remembered
-    await store.close()
-
-
-async def test_more_sessions_than_are_remembered_are_all_found(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "MAX_SESSIONS", 3)
-    store = Store.open(sqlite_url)
-    account = await add_person(store)
-    keys = [(await add_session(store, account))[1] for _ in range(10)]
-    async with worker(sqlite_url) as lookup:
-        assert all([await look(lookup, key) for key in keys * 2])
     await store.close()
 
 

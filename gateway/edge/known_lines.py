@@ -1,0 +1,92 @@
+"""The field lines that a worker has seen, and what each means.
+
+Most lines repeat byte for byte, so their meaning is remembered in bounded memos. What a line means depends on itself
+alone, and llhttp accepts lines that don't frame the message on their own or not at all; it sees each when it is new.
+
+A client can send lines that nobody else sends, until those of others are forgotten; that costs the others some
+microseconds. A Cookie line, which costs most to read, is remembered only if its session is in the worker's memory, so
+strangers can't do this to signed-in people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, HINT, KEEP, FieldRules, Line
+from gateway.model.memo import Memo
+from gateway.wire.http1 import following
+from gateway.wire.llhttp import accepts_request
+
+# Lines that a proxy writes anew for each request or address, in a form that can't be malformed.
+PROXYS = re.compile(rb"(X-Request-Id|X-Forwarded-For): ([A-Za-z0-9._:\-]+)")
+ANY_REQUEST = b"GET / HTTP/1.1"
+
+MEMO_BYTES = 1_000_000
+PERSON_BYTES = 1_500  # of Cookie lines for each session in memory
+MAX_BYTES = 8_192  # of one line
+ENTRY_BYTES = 300  # of an entry besides the text
+WORD_BYTES = 100  # of a name as an object of its own
+
+New = list[tuple[bytes, Line]]
+
+
+class KnownLines:
+    """`passing` are the lines of KEEP, `framing` those of FRAMING, `cookies` those of COOKIE, and `others` the rest.
+
+    `is_in_memory` says whether the session of a cookie (by its SHA-256) is in memory, which is for `cached_sessions`.
+    """
+
+    __slots__ = ("_is_in_memory", "_rules", "cookies", "framing", "others", "passing")
+
+    def __init__(self, rules: FieldRules, is_in_memory: Callable[[bytes], bool], cached_sessions: int) -> None:
+        self._rules = rules
+        self._is_in_memory = is_in_memory
+        self.passing = Memo[bytes, Line](MEMO_BYTES, weigh)
+        self.framing = Memo[bytes, Line](MEMO_BYTES, weigh)
+        self.others = Memo[bytes, Line](MEMO_BYTES, weigh)
+        self.cookies = Memo[bytes, Line](PERSON_BYTES * cached_sessions, weigh)
+
+    def judge(self, line: bytes, new: New) -> Line:
+        """Return what a line means that is not among the latest. If it is not known at all, it is added to `new`."""
+        proxys = PROXYS.fullmatch(line)
+        if proxys is not None:
+            return HINT, (proxys[1].lower(), proxys[2])
+        for memo in (self.passing, self.framing, self.cookies, self.others):
+            found = memo.recall(line)
+            if found is not None:
+                return found
+        judgement = self._rules.judge(line)
+        new.append((line, judgement))
+        return judgement
+
+    def accept(self, new: New) -> bool:
+        """Return whether llhttp accepts these lines, and remember them if it does.
+
+        Those of FRAMING are left out: llhttp sees them together, behind their request line.
+        """
+        shown = [line for line, (kind, _) in new if kind is not FRAMING]
+        if shown and not accepts_request(ANY_REQUEST + following(shown)):
+            return False
+        for line, judgement in new:
+            if len(line) <= MAX_BYTES:
+                self._remember(line, judgement)
+        return True
+
+    def _remember(self, line: bytes, judgement: Line) -> None:
+        kind, meaning = judgement
+        if kind is KEEP:
+            self.passing.put(line, judgement)
+        elif kind is FRAMING:
+            self.framing.put(line, judgement)
+        elif kind is not COOKIE:
+            self.others.put(line, judgement)
+        elif meaning.session_key is not None and self._is_in_memory(meaning.session_key):
+            self.cookies.put(line, judgement)
+
+
+def weigh(line: bytes, judgement: Line) -> int:
+    """Return about how many bytes of memory a line takes."""
+    kind, meaning = judgement
+    words = meaning[1] if kind is FRAMING and meaning[0] is CONNECTION else meaning.names if kind is COOKIE else ()
+    return ENTRY_BYTES + 2 * len(line) + WORD_BYTES * len(words)
