@@ -62,18 +62,19 @@ class Row:
     def __str__(self) -> str:
         if self.front:
             return self.front
+        how = f"people in bursts of {self.burst}" if self.burst > 1 else "people in turns"
+        who = f"{self.people:,} {how}"
         if self.people == 1:
-            return f"one person, as {'nginx' if self.by_nginx else 'a browser'} sends it"
-        how = f"in bursts of {self.burst}" if self.burst > 1 else "in turns"
+            who = f"one person, as {'nginx' if self.by_nginx else 'a browser'} sends it"
         where = "here" if self.here else "elsewhere"
-        return f"{self.people:,} people {how}" + (f", {self.sign_ins} sign-ins/s {where}" if self.sign_ins else "")
+        return who + (f", {self.sign_ins} sign-ins/s {where}" if self.sign_ins else "")
 
     @property
     def base(self) -> Row:
         """What it is compared with."""
         if self.front:
             return through(NGINX)
-        return ALONE if self.people == 1 else Row(1)
+        return ALONE if self in (ALONE, Row(1)) else Row(1)
 
 
 NGINX, CHAIN, AUTH = "nginx alone", "nginx and the gateway", "nginx asks the gateway (forward-auth)"
@@ -159,7 +160,7 @@ class Stage:
             f"http://127.0.0.1:{front.port}", CONNECTIONS, seconds,
             "-s", str(script(self._scripts, row)), "--", *map(str, where),
         )  # fmt: skip
-        spent = {server: (server.cpu_seconds() - before[server]) / answers.number * 1e6 for server in busy}
+        spent = {server: (server.cpu_seconds() - before[server]) / max(1, answers.number) * 1e6 for server in busy}
         if answers.wrong:
             raise SystemExit(f"{row}: {answers.wrong} wrong answers")
         self._sent += answers.number
