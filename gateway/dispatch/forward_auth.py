@@ -28,7 +28,7 @@ from gateway.proxy.identity import Identities
 from gateway.web.return_to import way_query
 from gateway.wire.deadlines import Deadlines
 from gateway.wire.failures import Failure
-from gateway.wire.http1 import HOP_BY_HOP, following
+from gateway.wire.http1 import following
 from gateway.wire.names import SAID_BY_PROXIES
 
 log = get_logger("front")
@@ -36,6 +36,8 @@ log = get_logger("front")
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
+DESCRIBING_FIELDS = tuple(name + b":" for name in DESCRIBING)
+LONGEST_DESCRIBING = max(map(len, DESCRIBING_FIELDS))
 HANDSHAKE = (b"sec-websocket-key", b"sec-websocket-version")
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
@@ -67,7 +69,8 @@ class ForwardAuth:
         self._steps = steps
         self._public_origin = public_origin
         self._origins = origins
-        self._replaced = frozenset(name.lower().encode("ascii") for name in identities.names)
+        # What the proxy replaces in the client's request, by itself or with our answer.
+        self._replaced = SAID_BY_PROXIES.union(name.lower().encode("ascii") for name in identities.names)
 
     def adopt(self, rules: Rules) -> None:
         self._rules = rules
@@ -129,7 +132,7 @@ class ForwardAuth:
     def _original(self, inbound: Inbound) -> Inbound | Failure:
         """Return the request that the proxy describes, parsed by the same reader as any other."""
         described = describe(inbound)
-        claims = [name for name in inbound.dropped if name not in SAID_BY_PROXIES | HOP_BY_HOP | self._replaced]
+        claims = [name for name in inbound.dropped if name not in self._replaced]
         if claims:
             # The proxy would forward these fields, and the application might trust them.
             names = ", ".join(name.decode("ascii") for name in claims)
@@ -138,7 +141,7 @@ class ForwardAuth:
         if described is None:
             return Failure.BAD_REQUEST
         method, target, host = described
-        lines = [line for line in inbound.lines if line.partition(b":")[0].lower() in DESCRIBING]
+        lines = [line for line in inbound.lines if line[:LONGEST_DESCRIBING].lower().startswith(DESCRIBING_FIELDS)]
         if method in NAMING:
             lines.append(b"Content-Length: 1")  # proxies don't send us the body, which may name any resource
         first = b"%b %b HTTP/1.1" % (method, target)

@@ -79,11 +79,9 @@ class Inbound(NamedTuple):
 
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of every forwarded field called `name` (lower case), in order."""
-        return [
-            value.strip(b" \t")
-            for field, _, value in (line.partition(b":") for line in self.lines)
-            if field.lower() == name
-        ]
+        field = name + b":"
+        end = len(field)
+        return [line[end:].strip(b" \t") for line in self.lines if line[:end].lower() == field]
 
     def value(self, name: bytes) -> bytes | None:
         """Return the first value of the forwarded field called `name` (lower case), or None."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.session import Lifetimes
-from gateway.sessions.lookup import CanAsk, Lookup, Seen
+from gateway.sessions.lookup import CanAsk, Lookup
 from gateway.sessions.postgresql import LeasedLookup, StrictLookup
+from gateway.sessions.seen import Seen
 from gateway.sessions.sqlite import SQLiteLookup
 from gateway.store.location import PostgreSQL, SQLite, locate
 

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from gateway.model.account import Role, read_modules
 from gateway.model.factor import Factor, first_missing, read_enrolled, required_factors
-from gateway.model.session import Lifetimes, Session, end_of, has_outlived
-from gateway.sessions import rows
+from gateway.model.session import Lifetimes, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
 
@@ -57,41 +56,6 @@ class Lookup(Protocol):
         """Replace the list of owners, after a reload of the settings."""
 
     async def close(self) -> None: ...
-
-
-class Seen:
-    """Times of last use that this worker has not stored yet."""
-
-    __slots__ = ("_times", "_written", "lifetimes")
-
-    def __init__(self, lifetimes: Lifetimes) -> None:
-        self.lifetimes = lifetimes
-        self._times: dict[bytes, int] = {}
-        self._written: dict[bytes, int] = {}  # the last flush: newer than `seen_at` of a cached Session
-
-    def judge(self, key: bytes, session: Session, now: int, is_use: bool) -> Session | None:
-        """Return `session` unless it has expired; record its use."""
-        if now >= session.alive_until and self.has_expired(key, session, now):
-            return None
-        if is_use:
-            self._times[key] = now
-        return session
-
-    def has_expired(self, key: bytes, session: Session, now: int) -> bool:
-        seen_at = max(self._times.get(key, 0), self._written.get(key, 0), session.seen_at)
-        return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
-
-    async def flush(self, store: Store) -> None:
-        if not self._times:
-            return
-        times, self._times = self._times, {}
-        self._written = times
-        try:
-            async with store.transaction() as tx:
-                await rows.touch(tx, times)
-        except BaseException:  # on cancellation too, so that the next flush writes them
-            self._times = times | self._times
-            raise
 
 
 def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_ask: CanAsk) -> Session:

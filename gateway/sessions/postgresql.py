@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from gateway.model.session import Session
 from gateway.sessions.leaseholder import Leaseholder
-from gateway.sessions.lookup import QUERY, CanAsk, Pending, Seen, read
+from gateway.sessions.lookup import QUERY, CanAsk, Pending, read
 from gateway.sessions.memory import Memory
+from gateway.sessions.seen import Seen
 from gateway.store import Store, StoreUnavailable
 from gateway.store.lease import monotonic
 from gateway.store.location import PostgreSQL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,7 +18,6 @@ from sqlalchemy import (
     String,
     Table,
     and_,
-    bindparam,
     func,
     insert,
     or_,
@@ -170,7 +169,7 @@ def device_key(address: str, user_agent: str) -> str:
 
 
 def in_order(query: Select[tuple[str]]) -> Select[tuple[str]]:
-    """Lock rows in the order of `touch`, so that two transactions can't deadlock on PostgreSQL."""
+    """Lock rows in one order, as sessions.seen does, so that two transactions can't deadlock on PostgreSQL."""
     return query.order_by(sessions.c.token_key).with_for_update(of=sessions)
 
 
@@ -299,18 +298,6 @@ def find_query(session_id: str) -> Select[Any]:
 
 def read(row: Row[*tuple[Any, ...]]) -> SessionRow:
     return SessionRow(**{**row._asdict(), "proofs": read_proofs(row.proofs)})
-
-
-async def touch(tx: Transaction, seen: Mapping[bytes, int]) -> None:
-    """Store times of last use, by the SHA-256 of the cookie. An earlier time never replaces a later one."""
-    if not seen:
-        return
-    statement = (
-        update(sessions)
-        .where(sessions.c.token_key == bindparam("at_key"), sessions.c.seen_at < bindparam("at"))
-        .values(seen_at=bindparam("at"))
-    )
-    await tx.execute(statement, [{"at_key": key, "at": at} for key, at in sorted(seen.items())])
 
 
 def write_proofs(proofs: Sequence[Proof]) -> str:

@@ -13,8 +13,9 @@ import sqlite3
 from collections.abc import Iterator
 
 from gateway.model.session import Session
-from gateway.sessions.lookup import QUERY, CanAsk, Seen, read
+from gateway.sessions.lookup import QUERY, CanAsk, read
 from gateway.sessions.memory import Memory
+from gateway.sessions.seen import Seen
 from gateway.store import Store, StoreUnavailable
 from gateway.store.generation import Generation
 from gateway.store.location import SQLite

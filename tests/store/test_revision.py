@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Role, Status
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.model.token import digest
 from gateway.sessions import rows as session_rows
+from gateway.sessions.seen import touch
 from gateway.store import Store, Transaction
 from gateway.store.nodes import list_states
 from gateway.store.revision import MAX_CHANGES, Applied, changes, changes_after, revision
 from tests.store.people import NOW, add_person, add_session, look, person, sign_in, worker
+from tests.support.gateway import PASSWORD, PEOPLE, Gateway, cookie_of
 
 FIRST = 1  # what a new store begins with, which is about nobody
 Change = Callable[[Transaction, Account, str, bytes], Awaitable[object]]
@@ -46,6 +51,7 @@ def typed(statement: str) -> Change:
 
 TAKEN_AWAY: dict[str, Change] = {
     "a session is ended": lambda tx, account, session, key: session_rows.end(tx, session, NOW),
+    "its browser signs in again": lambda tx, account, session, key: session_rows.end_key(tx, key, NOW),
     "a session gets another cookie": lambda tx, account, session, key: session_rows.renew(tx, session, key, ()),
     "all sessions are ended": lambda tx, account, session, key: session_rows.end_all(tx, account.id, NOW),
     "a role is changed": lambda tx, account, session, key: account_rows.set_role(tx, account.id, Role.EMPLOYEE, frozenset()),
@@ -60,7 +66,7 @@ TAKEN_AWAY: dict[str, Change] = {
 KEPT: dict[str, Change] = {
     "another account is added": lambda tx, account, session, key: account_rows.add(tx, person("new@example.com")),
     "another signs in": lambda tx, account, session, key: sign_in(tx, account),
-    "a session was used": lambda tx, account, session, key: session_rows.touch(tx, {key: NOW + 60}),
+    "a session was used": lambda tx, account, session, key: touch(tx, {key: NOW + 60}),
     "a password hash is made anew": lambda tx, account, session, key: account_rows.set_password_hash(
         tx, account.id, Secret("pbkdf2:sha256:1$a$c")
     ),
@@ -188,6 +194,34 @@ async def test_a_worker_forgets_whose_right_has_changed_and_nobody_else(url: str
             await account_rows.set_tenant_status(tx, people[1].tenant, is_active=False)
         assert await look(lookup, sessions[1][1]) is None
     await store.close()
+
+
+async def test_a_sign_in_makes_a_worker_forget_the_session_that_it_replaces_and_no_other(
+    url: str, tmp_path: Path
+) -> None:
+    gateway = await asyncio.to_thread(lambda: Gateway(tmp_path, "127.0.0.1:1", store_url=url).seed().start())
+
+    async def sign_in_as(who: str, *lines: str) -> str:
+        form = {"email": PEOPLE[who][0], "password": PASSWORD}
+        return "Cookie: " + cookie_of(await asyncio.to_thread(gateway.post, "/login", form, *lines))
+
+    async with worker(url) as lookup:
+
+        async def find(cookie: str) -> Session | None:
+            token_key = digest(cookie.partition("=")[2].encode())
+            assert token_key is not None
+            return await look(lookup, token_key, int(time.time()))
+
+        cookies = [await sign_in_as(who) for who in ("employee", "employee", "manager")]
+        before = [await find(cookie) for cookie in cookies]
+        assert None not in before
+        await sign_in_as("other")
+        assert all([await find(cookie) is session for cookie, session in zip(cookies, before, strict=True)])
+        again = await sign_in_as("employee", cookies[0])
+        assert await find(cookies[0]) is None
+        assert await find(again) is not None
+        assert await find(cookies[2]) is before[2]  # the very same object: it was remembered
+    await asyncio.to_thread(gateway.stop)
 
 
 async def test_a_worker_that_can_not_tell_what_has_changed_forgets_everything(sqlite_url: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from gateway.model.factor import Factor, Proof
 from gateway.model.token import TOKEN, key_of, new_token
 from gateway.sessions import rows
+from gateway.sessions.seen import touch
 from gateway.store import Store
 from gateway.store.schema import sessions
 from tests.store.people import NOW, add_person, add_session, person
@@ -93,24 +94,33 @@ async def test_last_seen_moves_forward_and_never_back(store: Store) -> None:
     _, late = await add_session(store, account)
     for seen in ({early: NOW + 60, late: NOW + 90}, {early: NOW + 30, late: NOW + 95}, {}):
         async with store.transaction() as tx:
-            await rows.touch(tx, seen)
+            await touch(tx, seen)
     async with store.reading() as tx:
         assert [row.seen_at for row in await rows.list_open(tx)] == [NOW + 95, NOW + 60]
+
+
+async def test_last_seen_is_not_written_again_where_it_makes_no_difference(store: Store) -> None:
+    account = await add_person(store)
+    keys = [(await add_session(store, account))[1] for _ in range(3)]
+    async with store.transaction() as tx:
+        await touch(tx, dict(zip(keys, (NOW + 29, NOW + 30, NOW + 31), strict=True)), slack=30)
+    async with store.reading() as tx:
+        assert sorted(row.seen_at for row in await rows.list_open(tx)) == [NOW, NOW, NOW + 31]
 
 
 async def test_writing_last_seen_and_ending_everything_do_not_lock_each_other_out(store: Store) -> None:
     account = await add_person(store)
     keys = [(await add_session(store, account))[1] for _ in range(20)]
 
-    async def touch(at: int) -> None:
+    async def touch_all(at: int) -> None:
         async with store.transaction() as tx:
-            await rows.touch(tx, dict.fromkeys(keys if at % 2 else reversed(keys), NOW + at))
+            await touch(tx, dict.fromkeys(keys if at % 2 else reversed(keys), NOW + at))
 
     async def end_all() -> None:
         async with store.transaction() as tx:
             await rows.end_all(tx, account.id, NOW)
 
-    await asyncio.gather(*(touch(at) for at in range(1, 10)), end_all(), *(touch(at) for at in range(10, 15)))
+    await asyncio.gather(*(touch_all(at) for at in range(1, 10)), end_all(), *(touch_all(at) for at in range(10, 15)))
 
 
 async def test_what_a_browser_calls_itself_is_cut_to_what_the_column_takes(store: Store) -> None:
