@@ -1,11 +1,11 @@
-# make run | test | lint | bench | bench-fair | bench-nodes | messages: each sets up what it needs.
+# make run | test | lint | bench | bench-peers | bench-fair | bench-nodes | messages: each sets up what it needs.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk faketime systemd prometheus
 
-.PHONY: run test lint bench bench-fair bench-nodes messages system
+.PHONY: run test lint bench bench-peers bench-fair bench-nodes messages system
 
 run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
@@ -27,6 +27,10 @@ bench: $(READY) system
 	$(PYTHON) bench/sign_ins.py
 	@bin/install-system valgrind
 	$(PYTHON) bench/instructions.py --old $(or $(OLD),HEAD~1)
+
+# Other proxies and gateways, in one table. It names what is not installed, and measures the rest.
+bench-peers: $(READY) system
+	$(PYTHON) bench/peers.py $(ARGS)
 
 # Attackers at one address, and people beside them: see bench/README.md.
 bench-fair: $(READY) system

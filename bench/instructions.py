@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import servers
-from many_people import BY_BROWSER, BY_NGINX, address_of
-from many_sessions import fill, token_of
+from many_people import BY_BROWSER, BY_NGINX, address_of, session_of
+from many_sessions import fill
 from servers import LOAD_CORE, SERVER_CORE, Server, store_of
 
 PEOPLE = 20_000
@@ -62,7 +62,7 @@ def request(line: str, fields: dict[str, str], body: str = "", people: int = 1) 
 
     def make(number: int) -> bytes:
         person = number % people
-        marks = {"<token>": token_of(person), "<id>": f"{number:032x}", "<address>": address_of(person)}
+        marks = {"<session>": session_of(person), "<id>": f"{number:032x}", "<address>": address_of(person)}
         return functools.reduce(lambda text, mark: text.replace(mark, marks[mark]), marks, pattern).encode()
 
     return make

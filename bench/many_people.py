@@ -27,7 +27,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ NUMBERS = (1, 1_000, 20_000, 100_000)
 BURST = 10
 SIGNED_SECONDS = 31  # after so long an assertion has to be signed again
 HASHED_SECONDS = 8  # a worker without an idle moment hashes nothing for three seconds, then for five
-COOKIES = "theme=dark; __Host-otium_session=<token>; session=eyJ2Ijoz.aZ1bXw.3dS1yQq0lV4qkq0nYcFhYJ0C2dk"
+COOKIES = "theme=dark; <session>; session=eyJ2Ijoz.aZ1bXw.3dS1yQq0lV4qkq0nYcFhYJ0C2dk"
 BY_BROWSER = {"Host": HOST, **BROWSER, "Cookie": COOKIES}
 BY_NGINX = {"X-Forwarded-For": "<address>", "X-Forwarded-Proto": "https", "X-Request-Id": "<id>", **BY_BROWSER}
 
@@ -172,32 +172,39 @@ class Stage:
 
 
 def script(folder: Path, row: Row) -> Path:
-    """Write what wrk does. Its arguments are the number of the first request, and a beginning of the ids."""
-    tokens, path = folder / f"{row.people}.txt", folder / f"{row.people}-{row.burst}-{row.by_nginx}.lua"
-    if not tokens.exists():
-        tokens.write_text("".join(f"{token_of(number)}\n" for number in range(row.people)))
-    lines = "".join(f"{name}: {value}\r\n" for name, value in (BY_NGINX if row.by_nginx else BY_BROWSER).items())
+    """Write what wrk does with `row`. Its arguments are the number of the first request, and a beginning of the ids."""
+    sessions, path = folder / f"{row.people}.txt", folder / f"{row.people}-{row.burst}-{row.by_nginx}.lua"
+    if not sessions.exists():
+        sessions.write_text("".join(f"{session_of(number)}\n" for number in range(row.people)))
+    path.write_text(lua(sessions, BY_NGINX if row.by_nginx else BY_BROWSER, row.burst))
+    return path
+
+
+def session_of(person: int) -> str:
+    return f"__Host-otium_session={token_of(person)}"
+
+
+def lua(sessions: Path, fields: Mapping[str, str], burst: int = 1) -> str:
+    """Return a script for wrk: the people whose cookies are the lines of `sessions` take turns."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     request = json.dumps(f"GET /1k HTTP/1.1\r\n{lines}\r\n")
-    for mark in ("address", "id", "token"):
+    for mark in ("address", "id", "session"):
         request = request.replace(f"<{mark}>", f'" .. {mark} .. "')
-    path.write_text(
-        f"""
-local tokens, sent, stem = {{}}, 0, ""
-for line in io.lines("{tokens}") do tokens[#tokens + 1] = line end
+    return f"""
+local sessions, sent, stem = {{}}, 0, ""
+for line in io.lines("{sessions}") do sessions[#sessions + 1] = line end
 function init(args)
   sent, stem = tonumber(args[1]), args[2]
 end
 function request()
-  local person = math.floor(sent / {row.burst}) % #tokens
-  local token = tokens[person + 1]
+  local person = math.floor(sent / {burst}) % #sessions
+  local session = sessions[person + 1]
   local address = string.format("10.%d.%d.%d", person / 65536, person / 256 % 256, person % 256)
   local id = stem .. string.format("%016x", sent)
   sent = sent + 1
   return {request}
 end
 """
-    )
-    return path
 
 
 @contextlib.contextmanager

@@ -38,11 +38,15 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def cpu_seconds(self) -> float:
-        """All its threads, also those that have ended, to the nanosecond: clock_getcpuclockid(3) of the process."""
-        return time.clock_gettime(~self.pid << 3 | 2)
+        return cpu_seconds(self.pid)
 
     def memory(self) -> dict[str, float]:
         return memory_of(self.pid)
+
+
+def cpu_seconds(pid: int) -> float:
+    """All its threads, also those that have ended, to the nanosecond: clock_getcpuclockid(3) of the process."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def memory_of(pid: int) -> dict[str, float]:
@@ -57,13 +61,26 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_for(port: int) -> None:
+def connected(address: int | Path) -> socket.socket:
+    if not isinstance(address, Path):
+        return socket.create_connection(("127.0.0.1", address), 1)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(address))
+    return sock
+
+
+def wait_for(address: int | Path) -> None:
+    """Wait until something listens on a port, or on a Unix socket."""
     until = time.monotonic() + 120  # under valgrind it takes long
     while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET) as sock,
+        ):
+            sock.connect(str(address) if isinstance(address, Path) else ("127.0.0.1", address))
             return
         if time.monotonic() > until:
-            raise SystemExit(f"nothing listens on port {port}")
+            raise SystemExit(f"nothing listens on {address}")
         time.sleep(0.05)
 
 
@@ -108,7 +125,8 @@ def upstream(folder: Path) -> Iterator[int]:
         folder,
         "upstream",
         f"server {{ listen 127.0.0.1:{port} backlog=4096; root {files};"
-        " open_file_cache max=10; open_file_cache_valid 1h; location = /1k { sendfile off; } }",
+        " open_file_cache max=10; open_file_cache_valid 1h; location = /1k { sendfile off; }"
+        " location = /requests { stub_status; } }",
     )
     process = start(LOAD_CORE, "nginx", "-c", str(config), log=folder / "upstream.log")
     wait_for(port)
@@ -138,14 +156,15 @@ def nginx(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def caddy(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
+def caddy(folder: Path, to: int, access_log: bool, program: str = "caddy") -> Iterator[Server]:
     port = free_port()
     log = f"log {{\n output file {folder}/caddy-access.log\n}}\n" if access_log else ""
     config = folder / "Caddyfile"
     config.write_text(
-        f"{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n{log}reverse_proxy 127.0.0.1:{to}\n}}\n"
+        f"{{\n admin off\n auto_https off\n}}\n"
+        f"http://:{port} {{\n bind 127.0.0.1\n {log}reverse_proxy 127.0.0.1:{to}\n}}\n"
     )
-    command = ("caddy", "run", "--config", str(config), "--adapter", "caddyfile")
+    command = (program, "run", "--config", str(config), "--adapter", "caddyfile")
     environ = {**os.environ, "HOME": str(folder), "GOMAXPROCS": "1"}
     process = start(SERVER_CORE, *command, environ=environ, log=folder / "caddy.log")
     wait_for(port)
