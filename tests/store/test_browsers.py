@@ -58,7 +58,7 @@ async def test_what_an_answer_sets_is_written_once(store: Store) -> None:
         token = (await rows.arrive(tx, None, ann.id, None, NOW)).token
     assert token is not None
     inbound = inbound_of()._replace(target=b"/pgadmin4/page?x=/y/z", browser_key=key_of(token))
-    learner = CookieLearner(store)
+    learner = CookieLearner(store, cached=100)
     for _ in range(2):
         learner.note(inbound, [b"Content-Type: text/html", b"set-cookie: user=ann", b"Set-Cookie: top=1; Path=/"])
         await learner.flush()

@@ -59,8 +59,8 @@ def test_after_a_change_exactly_what_it_is_about_is_unknown(steps: list[bytes | 
         else:
             if find(memory, step) is None:
                 memory.put(step, a_session(step))
-            latest = [step, *(key for key in latest if key != step)]
-        assert [key in memory for key in latest[:SIZE]] == [True] * len(latest[:SIZE])
+            latest = [step, *(key for key in latest if key != step)][:SIZE]
+        assert [key in memory for key in latest] == [True] * len(latest)
         assert sum(key in memory for key in KEYS) <= 2 * SIZE
 
 
