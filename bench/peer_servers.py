@@ -155,6 +155,7 @@ def apache_openidc(folder: Path, to: int, people: int, session_type: str) -> Ite
             f"OIDCRedirectURI http://{HOST}/openid",
             f"OIDCCryptoPassphrase {base64.urlsafe_b64encode(os.urandom(24)).decode()}",
             "OIDCCacheType shm",
+            f"OIDCCacheShmMax {max(500, 3 * people + 100)}",  # three entries a sign-in; 500 is the default
             f"OIDCSessionType {session_type}",
             f"OIDCSessionInactivityTimeout {LASTING}",
             "OIDCRemoteUserClaim email",

@@ -1,13 +1,13 @@
 """What a request costs here and elsewhere: proxies that forward only, and those that sign people in, in one table.
 
-    python bench/peers.py [NAME ...] [--seconds 3] [--rounds 3] [--sessions 2000]     # ten minutes
+    python bench/peers.py [NAME ...] [--seconds 3] [--rounds 3] [--sessions 2000]     # six minutes
 
 Each server has core 0, with all its processes; wrk (64 connections, a browser's request head, answers of 1 KB) and the
 upstream have core 1. CPU is that of all processes of the server under test (nginx in front of it included), divided by
-the requests. In each round every server has its turn, with one session and with all of them in turns; the figures are
-medians. All write an access log. Those that authenticate are signed in to: LemonLDAP::NG at its portal,
-mod_auth_openidc by an OpenID provider (openid.py), the gateway by its database (the rows that sign-ins write). The
-others get the same requests as the gateway, and look at nobody's cookies.
+the requests. Each server is started twice: for one session, and for many that take turns. In each round all have their
+turn; the figures are medians. All write an access log. Those that authenticate are signed in to: LemonLDAP::NG at its
+portal, mod_auth_openidc by an OpenID provider (openid.py), the gateway by its database (the rows that sign-ins write).
+The others get the same requests as the gateway, and look at nobody's cookies.
 
 Before each timed part everybody asks once: this fills what a server remembers, checks that each session is valid, and
 takes the new cookies of mod_auth_openidc's client-cookie, which it renews once a minute. After it, the upstream must
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import platform
 import statistics
@@ -75,7 +76,7 @@ class Peer:
 FORWARDS = "forwards it, and checks nothing"
 CHECKS = "finds the session in memory, checks the rules, removes forged headers, adds 8 with the identity"
 CHAINED = "nginx forwards it with a new X-Request-Id; the gateway does the same"
-LOOKS_UP = "finds the session in shared memory, checks its times, removes forged headers, adds 14 with the claims"
+LOOKS_UP = "searches shared memory entry by entry for the session, checks its times, removes forged headers, adds 14 with the claims"
 DECRYPTS = "decrypts the session in the cookie and then does the same; can end no session before its time"
 ASKED = "nginx asks the gateway (auth_request), which does the same, and forwards it to the upstream itself"
 ASKS_PERL = (
@@ -118,14 +119,14 @@ class Stage:
     running: Running
     upstream: int
 
-    def measure(self, people: int, seconds: int) -> Measured:
-        running, browsers = self.running, self.running.browsers[:people]
-        for browser in browsers:
+    def measure(self, seconds: int) -> Measured:
+        running = self.running
+        for browser in running.browsers:
             status, _, body = browser.ask(PAGE)
             if (status, len(body)) != (200, 1024):
                 raise SystemExit(f"{self.name}: {browser} was answered with {status}: {body}")
         sessions, script = self.folder / "sessions.txt", self.folder / "sessions.lua"
-        sessions.write_text("".join(f"{browser}\n" for browser in browsers))
+        sessions.write_text("".join(f"{browser}\n" for browser in running.browsers))
         script.write_text(lua(sessions, BY_BROWSER))
         passed_on, spent = requests_at(self.upstream), running.cpu_seconds()
         answers = wrk(f"http://127.0.0.1:{running.port}", CONNECTIONS, seconds, "-s", str(script), "--", "0", "")
@@ -159,25 +160,20 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         to = stack.enter_context(servers.upstream(folder))
-        stages: dict[str, Stage] = {}
-        for peer in peers:
-            say(f"starting {peer.name}, and signing in")
+        stages: dict[tuple[str, int], Stage] = {}
+        for peer, people in itertools.product(peers, numbers):
+            say(f"starting {peer.name}; sign-ins: {people:,}")
             place = folder / str(len(stages))
             place.mkdir()
-            stages[peer.name] = Stage(
-                peer.name, place, stack.enter_context(peer.start(place, to, options.sessions)), to
-            )
+            running = stack.enter_context(peer.start(place, to, people))
+            stages[peer.name, people] = Stage(peer.name, place, running, to)
         say("warming up")
         for stage in stages.values():
-            stage.measure(options.sessions, 1)
+            stage.measure(1)
         rounds: list[dict[tuple[str, int], Measured]] = []
         for number in range(options.rounds):
             say(f"round {number + 1} of {options.rounds}")
-            rounds.append({
-                (name, people): at.measure(people, options.seconds)
-                for name, at in stages.items()
-                for people in numbers
-            })  # fmt: skip
+            rounds.append({key: stage.measure(options.seconds) for key, stage in stages.items()})
     show(peers, numbers, rounds)
     print("\n" + versions(peers))
     for peer in wanted:
