@@ -76,7 +76,10 @@ class Peer:
 FORWARDS = "forwards it, and checks nothing"
 CHECKS = "finds the session in memory, checks the rules, removes forged headers, adds 8 with the identity"
 CHAINED = "nginx forwards it with a new X-Request-Id; the gateway does the same"
-LOOKS_UP = "searches shared memory entry by entry for the session, checks its times, removes forged headers, adds 14 with the claims"
+LOOKS_UP = (
+    "searches shared memory entry by entry for the session, checks its times, removes forged headers, adds 14 with the "
+    "claims"
+)
 DECRYPTS = "decrypts the session in the cookie and then does the same; can end no session before its time"
 ASKED = "nginx asks the gateway (auth_request), which does the same, and forwards it to the upstream itself"
 ASKS_PERL = (
