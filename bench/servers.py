@@ -157,12 +157,13 @@ def nginx(folder: Path, to: int, access_log: bool) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def caddy(folder: Path, to: int, access_log: bool, program: str = "caddy") -> Iterator[Server]:
+    """With as many idle connections as nginx keeps: its default of 32 makes each request 5 % dearer here."""
     port = free_port()
     log = f"log {{\n output file {folder}/caddy-access.log\n}}\n" if access_log else ""
     config = folder / "Caddyfile"
     config.write_text(
-        f"{{\n admin off\n auto_https off\n}}\n"
-        f"http://:{port} {{\n bind 127.0.0.1\n {log}reverse_proxy 127.0.0.1:{to}\n}}\n"
+        f"{{\n admin off\n auto_https off\n}}\nhttp://:{port} {{\n bind 127.0.0.1\n {log}"
+        f"reverse_proxy 127.0.0.1:{to} {{\n transport http {{\n keepalive_idle_conns_per_host 64\n }}\n }}\n}}\n"
     )
     command = (program, "run", "--config", str(config), "--adapter", "caddyfile")
     environ = {**os.environ, "HOME": str(folder), "GOMAXPROCS": "1"}
