@@ -149,8 +149,8 @@ class Foundation:
             ),
             templates=identity.headers,
             credentials=settings.credentials,
-            # The shipped files for proxies copy it, whether it is on or off.
             cached_sessions=settings.sessions.cached,
+            # The shipped files for proxies copy it, whether it is on or off.
             blank=() if identity.names["assertion"] else (ASSERTION_NAME,),
         )
 
