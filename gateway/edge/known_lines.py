@@ -5,7 +5,8 @@ alone, and llhttp accepts lines that don't frame the message on their own or not
 
 A client can send lines that nobody else sends, until those of others are forgotten; that costs the others some
 microseconds. A Cookie line, which costs most to read, is remembered only if its session is in the worker's memory, so
-strangers can't do this to signed-in people.
+strangers can't do this to signed-in people. A person's first request is read before its session is found; its line
+waits.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ ANY_REQUEST = b"GET / HTTP/1.1"
 MEMO_BYTES = 1_000_000
 PERSON_BYTES = 1_500  # of Cookie lines for each session in memory
 MAX_BYTES = 8_192  # of one line
+MAX_WAITING = 32  # Cookie lines; a session is found in the time in which so many come
 ENTRY_BYTES = 300  # of an entry besides the text
 WORD_BYTES = 100  # of a name as an object of its own
 
@@ -37,11 +39,12 @@ class KnownLines:
     `is_in_memory` says whether the session of a cookie (by its SHA-256) is in memory, which is for `cached_sessions`.
     """
 
-    __slots__ = ("_is_in_memory", "_rules", "cookies", "framing", "others", "passing")
+    __slots__ = ("_is_in_memory", "_rules", "_waiting", "cookies", "framing", "others", "passing")
 
     def __init__(self, rules: FieldRules, is_in_memory: Callable[[bytes], bool], cached_sessions: int) -> None:
         self._rules = rules
         self._is_in_memory = is_in_memory
+        self._waiting: list[tuple[bytes, Line]] = []
         self.passing = Memo[bytes, Line](MEMO_BYTES, weigh)
         self.framing = Memo[bytes, Line](MEMO_BYTES, weigh)
         self.others = Memo[bytes, Line](MEMO_BYTES, weigh)
@@ -81,8 +84,20 @@ class KnownLines:
             self.framing.put(line, judgement)
         elif kind is not COOKIE:
             self.others.put(line, judgement)
-        elif meaning.session_key is not None and self._is_in_memory(meaning.session_key):
+        elif not self._remember_cookie(line, judgement) and meaning.session_key is not None:
+            if len(self._waiting) >= MAX_WAITING:
+                for earlier in self._waiting:
+                    self._remember_cookie(*earlier)
+                self._waiting = []
+            self._waiting.append((line, judgement))
+
+    def _remember_cookie(self, line: bytes, judgement: Line) -> bool:
+        """Remember a Cookie line whose session is in memory; return whether it is."""
+        key = judgement[1].session_key
+        is_worth_it = key is not None and self._is_in_memory(key)
+        if is_worth_it:
             self.cookies.put(line, judgement)
+        return is_worth_it
 
 
 def weigh(line: bytes, judgement: Line) -> int:

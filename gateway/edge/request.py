@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from itertools import count
 
 from gateway.edge.field_lines import (
@@ -83,7 +82,7 @@ class Reader:
         self._request_lines = Memo[bytes, RequestLine](MEMO_BYTES, weigh_request_line)
         self._framings = Memo[tuple[bytes, ...], Framing](MEMO_BYTES, weigh_framing)
         self._addresses = Memo[tuple[str, bytes], str](cached_sessions)
-        self._trusts = lru_cache(cached_sessions)(proxies.trusts)
+        self._trusted = Memo[str, bool](cached_sessions)
         self._id_prefix = os.urandom(6).hex()
         self._ids = count(1_000_000_000)  # all of the same width
 
@@ -186,7 +185,9 @@ class Reader:
             return Failure.BAD_REQUEST
         is_keep_alive = framed.keeps_1_1 if is_http_1_1 else framed.keeps_1_0
         expects_continue = framed.expects_continue and is_http_1_1 and length != 0
-        is_trusted = self._trusts(peer)
+        is_trusted = self._trusted.young.get(peer)
+        if is_trusted is None:
+            is_trusted = self._judge_peer(peer)
         if is_trusted:
             address, request_id = self._address(peer, hints), self._request_id(hints)
         else:
@@ -213,7 +214,7 @@ class Reader:
 
     def _is_question(self, target: bytes, peer: str) -> bool:
         """Return whether a trusted proxy asks by forward-auth, in which case any Host is accepted."""
-        return target.partition(b"?")[0] == self._question_path and self._trusts(peer)
+        return target.partition(b"?")[0] == self._question_path and self._judge_peer(peer)
 
     def _under_own_name(self, lines: Iterable[bytes]) -> list[bytes]:
         return [self._own_host if line[:5].lower() == b"host:" else line for line in lines]
@@ -250,6 +251,13 @@ class Reader:
         """Split several Cookie lines."""
         fields = (line.partition(b":") for line in lines)
         return self._rules.split_cookies(value.strip(b" \t") for name, _, value in fields if name.lower() == b"cookie")
+
+    def _judge_peer(self, peer: str) -> bool:
+        is_trusted = self._trusted.recall(peer)
+        if is_trusted is None:
+            is_trusted = self._proxies.trusts(peer)
+            self._trusted.put(peer, is_trusted)
+        return is_trusted
 
     def _address(self, peer: str, hints: Mapping[bytes, bytes]) -> str:
         forwarded_for = hints.get(b"x-forwarded-for")

@@ -18,6 +18,7 @@ from gateway.proxy.assertion import Assertions
 from gateway.settings.header_template import HeaderTemplate
 
 RENEW_SECONDS = 30  # every assertion that is sent stays valid for at least this long
+LONG_SECONDS = 86_400  # without an assertion, the fields depend on the session alone
 READABLE = "".join(chr(c) for c in range(0x20, 0x7F) if c != ord("%"))
 
 
@@ -68,6 +69,9 @@ class Identities:
 
     def lines(self, session: Session, now: int) -> bytes:
         """Return the field lines for `session`, each ending in CRLF. `now` is UTC seconds."""
+        told = self._cache.young.get(session.id)
+        if told is not None and told.session is session and now < told.renewed_at:
+            return told.lines
         return self._told(session, now).lines
 
     def answer_lines(self, session: Session | None, now: int) -> bytes:
@@ -111,7 +115,8 @@ class Identities:
             return told
         fields = self.fields(session, now)
         empty = self._write_empty([name for name, _ in fields])
-        told = Told(session, now + RENEW_SECONDS, write(fields), empty)
+        renewed_at = now + (RENEW_SECONDS if "assertion" in self._names else LONG_SECONDS)
+        told = Told(session, renewed_at, write(fields), empty)
         self._cache.put(session.id, told)
         return told
 

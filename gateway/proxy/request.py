@@ -25,15 +25,15 @@ class RequestWriter:
             more = framing_of(inbound) + more
         host = inbound.host
         forwarded = self._of_host.get(host) or self._write_host(host)
-        first = b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b" % (
+        # An unknown address (behind a Unix socket) is left out: the upstream might trust a made-up one.
+        sender = b"X-Forwarded-For: %b\r\n" % inbound.address.encode("ascii") if inbound.address else b""
+        first = b"%b %b HTTP/1.1\r\n%b%bX-Request-Id: %b" % (
             inbound.method.encode("ascii"),
             inbound.target,
             forwarded,
+            sender,
             inbound.request_id.encode("ascii"),
         )
-        # An unknown address (behind a Unix socket) is left out: the upstream might trust a made-up one.
-        if inbound.address:
-            more = b"X-Forwarded-For: %b\r\n%b" % (inbound.address.encode("ascii"), more)
         lines = leave_out(inbound.lines, inbound.nominated) if inbound.nominated else inbound.lines
         # One join copies the bytes once.
         return b"\r\n".join([first, *lines, more, b""])

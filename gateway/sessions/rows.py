@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -310,12 +311,15 @@ def write_proof(proof: Proof) -> list[str | int]:
     return [proof.factor, proof.at, *(() if is_expected else proof.counts_as)]
 
 
+read_factor = lru_cache(maxsize=256)(Factor)  # so that sessions in memory share them
+
+
 def read_proofs(text: str) -> tuple[Proof, ...]:
     return tuple(read_proof(*written) for written in json.loads(text))
 
 
 def read_proof(name: str, at: int, *counts_as: str) -> Proof:
-    factor = Factor(name)
+    factor = read_factor(name)
     return Proof(factor, at, tuple(map(Factor, counts_as)) or EXPECTED.get(factor, ()))
 
 

@@ -7,6 +7,7 @@ that an attacker who can set cookies from a sibling subdomain can't sign people 
 
 from __future__ import annotations
 
+from sys import intern
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -48,7 +49,7 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
         elif pair:
             rest.append(pair)
             if equals and name:
-                names.append(name.rstrip(b" \t").decode("utf-8", "replace"))
+                names.append(intern(name.rstrip(b" \t").decode("utf-8", "replace")))  # one text for all people
     session, attempt, form, browser, sent = (keys[0] if len(keys) == 1 else None for keys in own.values())
     line = b"Cookie: " + b"; ".join(rest) if rest else b""
     return Cookies(session, attempt, line, tuple(names), form, browser, sent)

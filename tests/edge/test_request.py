@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.edge import known_lines, request
 from gateway.edge.field_lines import FieldRules
-from gateway.edge.known_lines import KnownLines, New
+from gateway.edge.known_lines import MAX_WAITING, KnownLines, New
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
 from gateway.model.inbound import Inbound
@@ -243,6 +243,19 @@ def test_strangers_make_nobodys_cookies_forgotten() -> None:
         assert judged_anew(known, b"Cookie: theme=dark; __Host-own=%043d" % (1_000 + number))
         assert judged_anew(known, b"Cookie: visitor=%d" % number)
     assert [judged_anew(known, line) for line in signed_in] == [False] * 20
+
+
+def test_a_cookie_is_remembered_once_its_session_is_found() -> None:
+    """It is read before: the lines of people's first requests wait, and those of strangers are dropped then."""
+    found: set[bytes] = set()
+    known = KnownLines(FieldRules({}, [], "__Host-own", "__Host-attempt"), found.__contains__, cached_sessions=100)
+    lines = [b"Cookie: __Host-own=%043d" % number for number in range(2 * MAX_WAITING + 1)]
+    for line in lines:
+        assert judged_anew(known, line)
+        if line[-1] % 2:
+            found.add(digest(line[-43:]) or b"")
+    assert [line in known.cookies.young for line in lines] == [line[-1] % 2 == 1 for line in lines]
+    assert len(known.cookies.young) == MAX_WAITING
 
 
 def judged_anew(known: KnownLines, line: bytes) -> bool:

@@ -108,7 +108,10 @@ def test_a_session_that_has_changed_is_told_anew_at_once() -> None:
 
 
 def test_nothing_is_signed_unless_the_assertion_has_a_name() -> None:
-    assert NAME not in read(identities(IDENTITY_NAMES).lines(ERIN, NOW))
+    told = identities(IDENTITY_NAMES)
+    first = told.lines(ERIN, NOW)
+    assert NAME not in read(first)
+    assert told.lines(ERIN, NOW + 10 * RENEW_SECONDS) is first  # and so nothing is written anew
 
 
 def test_forward_auth_answers_every_name_to_copy_once_with_or_without_a_value() -> None:
