@@ -25,6 +25,7 @@ bench: $(READY) system
 	$(PYTHON) bench/session_check.py
 	$(PYTHON) bench/breach_list.py
 	$(PYTHON) bench/sign_ins.py
+	$(PYTHON) bench/rush.py $(ARGS:--floor=)
 	@bin/install-system valgrind
 	$(PYTHON) bench/instructions.py --old $(or $(OLD),HEAD~1)
 

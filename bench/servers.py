@@ -221,23 +221,24 @@ def gateway(
 @contextlib.contextmanager
 def deployed(
     folder: Path, to: int, tree: Path, assertion: bool, *, name: str = "gateway", core: str = SERVER_CORE,
-    under: Sequence[str] = (), environ: Mapping[str, str] = MappingProxyType({}),
+    workers: int = 1, rounds: int = CHEAP, under: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:  # fmt: skip
-    """The gateway with the settings that config/nginx.conf asks for, one worker, and an access log.
+    """The gateway with the settings that config/nginx.conf asks for, and an access log.
 
-    Passwords are hashed at the lowest cost. Gateways with the same folder and other names share a store. `under` is the
-    beginning of the command.
+    Passwords are hashed with `rounds` of PBKDF2. Gateways with the same folder and other names share a store. `under`
+    is the beginning of the command.
     """
     port, config = free_port(), folder / name
     config.mkdir()
     (config / "access.toml").write_text('public = [{ path = "/public" }]\nrules = [{ path = "/" }]\n')
     (config / "gateway.toml").write_text(
         f'public_url = "https://{HOST}"\n'
-        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = 1\nhung_seconds = 600\n'
+        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = {workers}\nhung_seconds = 600\n'
         'trusted_proxies = ["127.0.0.1"]\n'
         f'[upstream]\naddress = "127.0.0.1:{to}"\n'
         f'[store]\nurl = "{store_of(folder)}"\n'
-        f"[limits]\nhashing_iterations = {CHEAP}\nhashing_queue = 10000\n"
+        f"[limits]\nhashing_iterations = {rounds}\n{'hashing_queue = 10000' if rounds == CHEAP else ''}\n"
         f'[identity.names]\nassertion = "{"X-Otium-Assertion" if assertion else ""}"\n'
         '[mail]\nhost = ""\n'
         '[admin]\nlisten = ""\n'

@@ -20,8 +20,12 @@ class FailureAnswers:
         self, failure: Failure, inbound: Inbound | None, request_id: str, session: Session | None
     ) -> tuple[list[bytes], bytes]:
         """Return field lines and body. `inbound` is None if the request could not be parsed."""
+        lines = [*self._lines]
+        if seconds := self._renderer.retry_after(failure):
+            lines.append(b"Retry-After: %d" % seconds)
         is_unserved = failure is Failure.METHOD_NOT_ALLOWED  # CONNECT, TRACE or unknown: sent by no browser
-        lines = [ALLOW, *self._lines] if is_unserved else [*self._lines]
+        if is_unserved:
+            lines.append(ALLOW)
         if inbound.wants_html if inbound else not is_unserved:
             page = self._renderer.failure_page(failure, request_id, session)
             return [b"Content-Type: text/html; charset=utf-8", *lines], page

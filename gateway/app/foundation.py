@@ -233,6 +233,7 @@ class Foundation:
             is_https=is_https,
             version=self.static_files.version,
             name_factors=label_all,
+            busy_seconds=lambda: self.hasher.busy_seconds,
         )
 
     @cached_property

@@ -5,13 +5,15 @@ first; the hash functions release the interpreter lock while they work. Clients 
 that floods the queue waits behind itself. Beyond a bounded queue the answer is "busy": a sign-in that waits for a
 minute is useless, and a thousand waiting ones help an attacker.
 
-Where the kernel preempts lazily (Linux 6.13 and later), a thread that is woken from another core interrupts even an
-idle one only at the next interrupt of its own core, which may be milliseconds away. While a hash is computed, the event
-loop therefore sets a timer for every millisecond.
+On a core that requests keep full, an idle thread would get no time. While hashes are computed, the event loop therefore
+looks at the threads' CPU clocks every millisecond, and leaves them the core for what they lack of their share
+(throttle/core_share.py).
 
-Idle threads get no time while other work keeps their core full. If one has not finished a hash in time, a steady
-thread, which has a small guaranteed share of the core, computes this hash and all others for a few seconds. Each is
-computed by one thread only, because a full core has no time to waste.
+The same timer helps where the kernel preempts lazily (Linux 6.13 and later): there a thread that is woken from another
+core interrupts even an idle one only at the next interrupt of its own core, which may be milliseconds away.
+
+If other processes keep the core full, sleeping doesn't help. A hash that takes far too long is then computed anew by a
+steady thread, which has a share of the core by its priority, and so are all others for a few seconds.
 
 Every email costs the same, known or not, for any kind of stored hash (crypto/constant_work.py). Both spellings of a
 password are compared even if there is no stored hash.
@@ -21,8 +23,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import threading
+import time
 import unicodedata
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -32,13 +36,17 @@ from typing import TypeVar, TypeVarTuple
 from gateway.crypto import hashes
 from gateway.crypto.constant_work import ConstantWork
 from gateway.model.secret import Secret
+from gateway.throttle.core_share import CoreShare
 from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody
 
 MAX_PASSWORD_BYTES = 4_096  # longer than any typed password; refused without work
-PATIENCE_SECONDS = 3.0
 TIMER_SECONDS = 0.001
+SHARE = 0.25  # of a core: what the threads get at least, all together
+PATIENCE = 5  # an idle thread may take so many times a hash's own time; with its share it takes four times
+LEAST_PATIENCE = 1.0  # seconds
 STEADY_SECONDS = 5.0  # before the idle threads are tried again
+LEAST_WAIT = 5  # seconds until somebody who was refused should ask again
 SMALL_SHARE = 5  # a nice value: about a quarter of a core that one other thread also wants
 
 Given = TypeVarTuple("Given")
@@ -55,8 +63,8 @@ class Hasher:
     """Hashes and verifies passwords. `method` is Werkzeug's, like "pbkdf2:sha256:1000000"; `queue` bounds how many may
     wait.
 
-    `patience` is the time in seconds that a hash may take in an idle thread. `refused` is called for each refused
-    client, with whether it has others. Clients are those of `client_of`; "" is this machine's shell.
+    `least_patience` is the least time in seconds that a hash may take in an idle thread. `refused` is called for each
+    refused client, with whether it has others. Clients are those of `client_of`; "" is this machine's shell.
     """
 
     def __init__(
@@ -65,17 +73,21 @@ class Hasher:
         method: str,
         threads: int,
         queue: int,
-        patience: float = PATIENCE_SECONDS,
+        least_patience: float = LEAST_PATIENCE,
         refused: Tell = tell_nobody,
     ) -> None:
         self._method = method
         self._turns = Turns(Shares(threads, queue, reserve=0), refused)
-        self._patience = patience
+        self._least_patience = least_patience
+        self._hash_seconds = 0.0  # of CPU, for the dearest so far
+        self._turn_seconds = 0.0  # for the last one
+        self._thread_count = threads
+        self._clocks: list[int] = []  # of the threads' CPU time
         self._timer: asyncio.TimerHandle | None = None
         self._steady_until = 0.0  # the loop's time; until then the steady thread does the work
         self._work = ConstantWork(hashes.pbkdf2_parameters(method)[1])
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hash", initializer=step_back)
-        self._steady_thread = ThreadPoolExecutor(1, thread_name_prefix="hash-steady", initializer=take_small_share)
+        self._threads = ThreadPoolExecutor(threads, "hash", self._begin_thread, (step_back,))
+        self._steady_thread = ThreadPoolExecutor(1, "hash-steady", self._begin_thread, (take_small_share,))
 
     async def verify(self, password: Secret[str], stored: Secret[str] | None, client: str = "") -> Verdict:
         """Compare a password with a stored hash; takes the same time if there is none."""
@@ -93,6 +105,11 @@ class Hasher:
         """Whether this client would be refused now, so that the caller can skip reading and writing for it."""
         return self._turns.would_refuse(client)
 
+    @property
+    def busy_seconds(self) -> int:
+        """How long somebody would wait who asks now, if all goes on as it does."""
+        return max(LEAST_WAIT, math.ceil(self._turns.waiting * self._turn_seconds / self._thread_count))
+
     async def expect(self, methods: Collection[str]) -> None:
         """Set the cost of a comparison from the methods of all stored hashes. Does nothing if too many are waiting."""
         await self._run("", self._work.expect, methods)
@@ -102,24 +119,47 @@ class Hasher:
         async with self._turns.turn(client) as is_ours:
             if not is_ours:
                 return None
-            return await self._compute(work, *given)
+            began = time.monotonic()
+            try:
+                return await self._compute(work, *given)
+            finally:
+                self._turn_seconds = time.monotonic() - began
 
     async def _compute(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
         """Return the result from an idle thread, or from the steady one while the idle ones make no progress."""
         loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._watch(CoreShare(SHARE, loop.time(), self._cpu_seconds()))
         if loop.time() >= self._steady_until:
-            if self._timer is None:
-                self._set_timer()
-            idle = loop.run_in_executor(self._threads, work, *given)
+            idle = loop.run_in_executor(self._threads, self._measured, work, *given)
             with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(idle, self._patience)
+                return await asyncio.wait_for(idle, max(self._least_patience, PATIENCE * self._hash_seconds))
             self._steady_until = loop.time() + STEADY_SECONDS
         return await loop.run_in_executor(self._steady_thread, work, *given)
 
-    def _set_timer(self) -> None:
-        """Interrupt this core in a millisecond, and again for as long as hashes are computed."""
-        is_needed = not self._turns.is_idle
-        self._timer = asyncio.get_running_loop().call_later(TIMER_SECONDS, self._set_timer) if is_needed else None
+    def _measured(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
+        began = time.thread_time()
+        try:
+            return work(*given)
+        finally:
+            self._hash_seconds = max(self._hash_seconds, time.thread_time() - began)
+
+    def _watch(self, share: CoreShare) -> None:
+        """Leave the core to the threads for what they lack, and look again in a millisecond, while they have work."""
+        if self._turns.is_idle:
+            self._timer = None
+            return
+        loop = asyncio.get_running_loop()
+        if lacking := share.pause(loop.time(), self._cpu_seconds()):
+            time.sleep(lacking)
+        self._timer = loop.call_later(TIMER_SECONDS, self._watch, share)
+
+    def _cpu_seconds(self) -> float:
+        return sum(map(time.clock_gettime, self._clocks))
+
+    def _begin_thread(self, take_priority: Callable[[], None]) -> None:
+        take_priority()
+        self._clocks.append(time.pthread_getcpuclockid(threading.get_ident()))
 
     def hash_now(self, password: Secret[str]) -> str:
         return hashes.make(self._method, unicodedata.normalize("NFC", password.reveal()))

@@ -74,8 +74,6 @@ class Shared:
         """Return the field lines and the body of the response to a failure."""
         lines, body = self.tell(failure, inbound, request_id, session)
         lines.append(b"X-Request-Id: " + request_id.encode("ascii"))
-        if failure.value.retry_after:
-            lines.append(b"Retry-After: %d" % failure.value.retry_after)
         return lines, body
 
     def _shares(self, scarce: Scarce) -> Shares[None]:

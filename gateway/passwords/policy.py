@@ -38,7 +38,7 @@ class Refusal(Enum):
         self.code = code
         self.sentence = sentence
 
-    BUSY = ("busy", Sentence("Sign-in is very busy right now. Please try again in a few seconds."))
+    BUSY = ("busy", Sentence("Sign-in is very busy right now. Please try again in a moment."))
     SHORT = ("short", Sentence("Too short. Use at least 12 characters – a few unusual words work well."))
     LONG = ("long", Sentence("This password is too long. Use a shorter one."))
     UNTYPABLE = (

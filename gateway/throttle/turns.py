@@ -35,6 +35,10 @@ class Turns:
         """Whether no client works or waits."""
         return not self._shares.in_use and not self._shares.waiting
 
+    @property
+    def waiting(self) -> int:
+        return self._shares.waiting
+
     @contextlib.asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[bool]:
         """Wait for this client's turn; yields False if it is refused."""

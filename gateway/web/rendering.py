@@ -40,7 +40,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
-RETRY_SECONDS = 5  # the default of Retry-After
 STRICT_TRANSPORT = {  # RFC 6797, two years. Subdomains only if set: they may belong to others, without HTTPS.
     "off": {},
     "host": {"Strict-Transport-Security": "max-age=63072000"},
@@ -61,7 +60,8 @@ def minutes_of(seconds: int) -> int:
 class Renderer:
     """`is_https` enables HSTS. `version` is that of the static files.
 
-    `name_factors` returns the factors' names for lists, by a translating function.
+    `name_factors` returns the factors' names for lists, by a translating function. `busy_seconds` is how long somebody
+    would wait who signs in now.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class Renderer:
         is_https: bool,
         version: str,
         name_factors: Callable[[Callable[[str], str]], Mapping[Factor, str]],
+        busy_seconds: Callable[[], int],
     ) -> None:
+        self._busy_seconds = busy_seconds
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
         self._environment = page_environment(settings.language)
         self._translations = translations_for(settings.language)
@@ -91,6 +93,7 @@ class Renderer:
                 State.DISABLED: _("Disabled"),
             },
             brand=settings,
+            busy_seconds=busy_seconds,
             url=url,
             language=settings.language,
             version=version,
@@ -107,12 +110,12 @@ class Renderer:
     ) -> web.Response:
         """Render a page. The top bar shows the person who is signed in on `visit`.
 
-        `wait` is the Retry-After of 429 and 503, in seconds; 0 means RETRY_SECONDS.
+        `wait` is the Retry-After of 429 and 503, in seconds; 0 means as long as sign-in is busy.
         """
         text = self._environment.get_template(template).render(
             session=visit.signed_in if visit else None, here=visit.inbound.path if visit else "", **context
         )
-        headers = {"Retry-After": str(wait or RETRY_SECONDS)} if status in (429, 503) else None
+        headers = {"Retry-After": str(wait or self._busy_seconds())} if status in (429, 503) else None
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:
@@ -130,10 +133,14 @@ class Renderer:
         """Render a failure page. `allow` is the Allow header of a 405 (RFC 9110 §15.5.6)."""
         body = self.failure_page(failure, request_id, session)
         headers = {"X-Request-Id": request_id} | ({"Allow": allow} if allow else {})
-        if failure.value.retry_after:
-            headers["Retry-After"] = str(failure.value.retry_after)
+        if seconds := self.retry_after(failure):
+            headers["Retry-After"] = str(seconds)
         status = failure.value.status
         return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+    def retry_after(self, failure: Failure) -> int:
+        """Return the seconds after which to try again, 0 if that does not help."""
+        return self._busy_seconds() if failure is Failure.SIGN_IN_BUSY else failure.value.retry_after
 
     def failure_page(self, failure: Failure, request_id: str, session: Session | None = None) -> bytes:
         """Render the failure in one sentence, with the request id.

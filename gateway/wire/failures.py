@@ -75,8 +75,7 @@ class Failure(Enum):
     SIGN_IN_BUSY = Reply(
         503,
         "sign_in_busy",
-        Sentence("Sign-in is very busy right now. Please try again in a few seconds."),
-        retry_after=5,
+        Sentence("Sign-in is very busy right now. Please try again in a moment."),  # a page says when
     )
     UPSTREAM_BUSY = Reply(
         503, "upstream_busy", Sentence("The app is very busy right now. Please try again in a moment."), retry_after=5

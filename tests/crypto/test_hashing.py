@@ -16,7 +16,7 @@ PASSWORD, WRONG = Secret("correct horse battery staple"), Secret("nearly the rig
 
 @pytest.fixture
 def hasher() -> Iterator[Hasher]:
-    made = Hasher(method="pbkdf2:sha256:1000", threads=1, queue=1, patience=0.01)
+    made = Hasher(method="pbkdf2:sha256:1000", threads=1, queue=1, least_patience=0.01)
     yield made
     made.close()
 

@@ -1,7 +1,8 @@
 """Another person signs in at a browser: nothing of the former one is left there, in the application's eyes either.
 
 The application keeps the first user whom it saw: in a cookie with a path, in one with a domain, in one that names
-neither, in localStorage, in sessionStorage and in a cache. In a real Chromium, through nginx and over plain http.
+neither, in localStorage, in sessionStorage and in a cache. In a real Chromium, through nginx and over plain http. Its
+page names an icon, because Chromium asks for /favicon.ico when it likes, which may be after the former person has left.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ KEPT = {
     "folder": "HttpOnly",
     "root": "Path=/",
 }
-PAGE = """<!doctype html><title>app</title><script>
+PAGE = """<!doctype html><title>app</title><link rel="icon" href="data:,"><script>
 addEventListener("load", async () => {
   const who = %s;
   localStorage.user ??= who;

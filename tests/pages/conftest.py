@@ -10,6 +10,8 @@ from gateway.settings.record import Pages, Settings
 from gateway.web.rendering import Renderer
 from gateway.web.routes import Urls
 
+BUSY_SECONDS = 23
+
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
@@ -18,4 +20,11 @@ def renderer() -> Renderer:
 
 
 def make_renderer(brand: Pages, is_https: bool) -> Renderer:
-    return Renderer(brand, Urls(ROUTES, Settings()), is_https=is_https, version="1", name_factors=label_all)
+    return Renderer(
+        brand,
+        Urls(ROUTES, Settings()),
+        is_https=is_https,
+        version="1",
+        name_factors=label_all,
+        busy_seconds=lambda: BUSY_SECONDS,
+    )

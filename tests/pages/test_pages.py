@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from gateway.model.inbound import Inbound
 from gateway.settings.record import Pages
 from gateway.web.application import MAX_WAITING, Desk
-from gateway.web.rendering import RETRY_SECONDS, Renderer
+from gateway.web.rendering import Renderer
 from gateway.web.static_files import readable_on, relative_luminance
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
-from tests.pages.conftest import make_renderer
+from tests.pages.conftest import BUSY_SECONDS, make_renderer
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -110,10 +110,16 @@ def test_tickets_of_clients_that_left_do_not_pile_up() -> None:
 
 @pytest.mark.parametrize(
     ("status", "wait", "said"),
-    [(200, 0, None), (422, 0, None), (429, 70, "70"), (429, 0, str(RETRY_SECONDS)), (503, 0, str(RETRY_SECONDS))],
+    [(200, 0, None), (422, 0, None), (429, 70, "70"), (429, 0, str(BUSY_SECONDS)), (503, 0, str(BUSY_SECONDS))],
 )
 def test_whoever_is_told_to_come_later_is_told_when(
     renderer: Renderer, status: int, wait: int, said: str | None
 ) -> None:
     page = renderer.page("login/logout.html", visit(), status=status, wait=wait, name="Erin")
     assert page.headers.get("Retry-After") == said
+
+
+def test_a_busy_sign_in_says_when_to_try_again(renderer: Renderer) -> None:
+    refused = renderer.failure(Failure.SIGN_IN_BUSY, "ref-1")
+    assert (refused.status, refused.headers["Retry-After"]) == (503, str(BUSY_SECONDS))
+    assert f"Please try again in about {BUSY_SECONDS} seconds." in str(refused.body, "utf-8")  # type: ignore[arg-type]
