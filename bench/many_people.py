@@ -299,7 +299,10 @@ def stage(folder: Path, to: int, tree: Path, rows: Sequence[Row], assertion: boo
         fronts = {}
         for front in {row.front for row in rows if row.front}:
             file, asks_gateway = FRONTS[front]
-            upstreams = {"8000": gateway.port if asks_gateway else to, "5000": to}
+            upstreams = {
+                "8000": servers.inside(folder) if asks_gateway else f"127.0.0.1:{to}",
+                "5000": f"127.0.0.1:{to}",
+            }
             fronts[front] = stack.enter_context(servers.nginx_as_shipped(folder, file, upstreams, tree))
         at = Stage(folder, people, gateway, elsewhere, fronts)
         at.warm_up()

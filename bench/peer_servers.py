@@ -134,7 +134,8 @@ def gateway(folder: Path, to: int, people: int, front: str = "") -> Iterator[Run
             yield asked_by_anybody(server, people)
             return
         file, _ = FRONTS[front]
-        before = stack.enter_context(servers.nginx_as_shipped(folder, file, {"8000": server.port, "5000": to}))
+        upstreams = {"8000": servers.inside(folder), "5000": f"127.0.0.1:{to}"}
+        before = stack.enter_context(servers.nginx_as_shipped(folder, file, upstreams))
         yield Running(before.port, (before.process, server.process), anybody(before.port, people))
 
 

@@ -234,8 +234,9 @@ def deployed(
     (config / "access.toml").write_text('public = [{ path = "/public" }]\nrules = [{ path = "/" }]\n')
     (config / "gateway.toml").write_text(
         f'public_url = "https://{HOST}"\n'
-        f'[listen]\naddresses = ["127.0.0.1:{port}"]\nworkers = {workers}\nhung_seconds = 600\n'
-        'trusted_proxies = ["127.0.0.1"]\n'
+        f'[listen]\naddresses = ["127.0.0.1:{port}", "{inside(folder, name)}"]\n'
+        f"workers = {workers}\nhung_seconds = 600\n"
+        'trusted_proxies = ["127.0.0.1", "unix"]\n'
         f'[upstream]\naddress = "127.0.0.1:{to}"\n'
         f'[store]\nurl = "{store_of(folder)}"\n'
         f"[limits]\nhashing_iterations = {rounds}\n{'hashing_queue = 10000' if rounds == CHEAP else ''}\n"
@@ -250,7 +251,13 @@ def deployed(
         connection.request("GET", "/login", headers={"Host": HOST})  # answered once there is a worker
         connection.getresponse().read()
         connection.close()
+        Path(inside(folder, name).removeprefix("unix:")).chmod(0o777)  # nginx's workers are nobody
         yield dataclasses.replace(server, name=name, pid=child_of(server.process))
+
+
+def inside(folder: Path, name: str = "gateway") -> str:
+    """Return the Unix socket of a gateway, for a proxy on the same machine, as operations.md recommends it."""
+    return f"unix:{folder / name}.sock"
 
 
 def store_of(folder: Path) -> str:
@@ -278,15 +285,15 @@ def serving(
 
 
 @contextlib.contextmanager
-def nginx_as_shipped(folder: Path, file: str, upstreams: Mapping[str, int], tree: Path = ROOT) -> Iterator[Server]:
-    """nginx with a file of config/, but without TLS. `upstreams` maps the ports of the file to ours."""
+def nginx_as_shipped(folder: Path, file: str, upstreams: Mapping[str, str], tree: Path = ROOT) -> Iterator[Server]:
+    """nginx with a file of config/, but without TLS. `upstreams` maps the ports of the file to our addresses."""
     port = free_port()
     text = (tree / "config" / file).read_text()
     text = re.sub(r"^ +(ssl_.*|listen \[::\].*)\n", "", text, flags=re.MULTILINE)
     text = text.replace("listen 443 ssl http2", f"listen 127.0.0.1:{port}")
     text = text.replace("listen 80", f"listen 127.0.0.1:{free_port()}")
     for theirs, ours in upstreams.items():
-        text = text.replace(f"server 127.0.0.1:{theirs};", f"server 127.0.0.1:{ours};")
+        text = text.replace(f"server 127.0.0.1:{theirs};", f"server {ours};")
     log = folder / f"nginx-{port}"
     config = nginx_config(folder, log.name, text.replace("/var/log/nginx/otium.log", f"{log}-access.log"))
     process = start(SERVER_CORE, "nginx", "-c", str(config), log=log)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket
@@ -21,6 +21,7 @@ from gateway.edge.reach import DESCRIBING, NAMING
 from gateway.edge.request import Reader
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
+from gateway.model.memo import Memo
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.policy.decision import Forward, Rules, SignIn, StepUp, decide
@@ -36,9 +37,10 @@ log = get_logger("front")
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
-DESCRIBING_FIELDS = tuple(name + b":" for name in DESCRIBING)
-LONGEST_DESCRIBING = max(map(len, DESCRIBING_FIELDS))
-HANDSHAKE = (b"sec-websocket-key", b"sec-websocket-version")
+COOKIE = b"Cookie: "  # as the reader writes it
+HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-version"))  # RFC 6455 §4.1
+TOLD = DESCRIBING | HANDSHAKE
+KNOWN_LINES = 2_000
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
 OPTIONS = (
@@ -69,6 +71,7 @@ class ForwardAuth:
         self._steps = steps
         self._public_origin = public_origin
         self._origins = origins
+        self._names = Memo[bytes, bytes](KNOWN_LINES)
         # What the proxy replaces in the client's request, by itself or with our answer.
         self._replaced = SAID_BY_PROXIES.union(name.lower().encode("ascii") for name in identities.names)
 
@@ -80,7 +83,8 @@ class ForwardAuth:
         if not inbound.is_trusted:
             client.refuse(Failure.FORBIDDEN)
             return
-        original = self._original(inbound)
+        cookie, told = self._pick(inbound.lines)
+        original = self._original(inbound, told)
         if isinstance(original, Failure):
             refuse(client, inbound, original)
             return
@@ -88,7 +92,7 @@ class ForwardAuth:
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)
             case Forward(known):
-                self._admit(client, inbound, known)
+                self._admit(client, cookie, known)
             case SignIn() if original.method == "OPTIONS":
                 refuse_options(client, inbound)
             case SignIn():
@@ -98,11 +102,10 @@ class ForwardAuth:
             case _:
                 refuse(client, inbound, Failure.FORBIDDEN)
 
-    def _admit(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
+    def _admit(self, client: ClientRequest, cookie: bytes, session: Session | None) -> None:
         """Respond with the identity, and with the cookies to forward: all except the gateway's own."""
-        cookies = b"; ".join(inbound.values(b"cookie"))
         identity = self._identities.answer_lines(session, self._clock.utc)
-        client.answer(204, (NO_STORE, identity + b"Cookie: " + cookies), b"")
+        client.answer(204, (NO_STORE, identity + cookie), b"")
 
     def _require_sign_in(
         self, client: ClientRequest, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
@@ -129,7 +132,30 @@ class ForwardAuth:
         is_told = b"x-forwarded-host" in original.hints or b"x-original-url" in original.hints
         return origin if is_told and origin in self._origins else self._public_origin
 
-    def _original(self, inbound: Inbound) -> Inbound | Failure:
+    def _pick(self, lines: Iterable[bytes]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """Return the Cookie line, without a value if there are no cookies, and the lines of TOLD with their names."""
+        cookie, told, names = COOKIE, list[tuple[bytes, bytes]](), self._names.young
+        for line in lines:
+            name = names.get(line)
+            if name is None:
+                if line.startswith(COOKIE):
+                    cookie = line
+                    continue
+                name = self._name(line)
+            if name:
+                told.append((name, line))
+        return cookie, told
+
+    def _name(self, line: bytes) -> bytes:
+        """Return the lower-case name of a line if it is in TOLD, or else b""."""
+        name = self._names.recall(line)
+        if name is None:
+            name = line.partition(b":")[0].lower()
+            name = name if name in TOLD else b""
+            self._names.put(line, name)
+        return name
+
+    def _original(self, inbound: Inbound, told: Sequence[tuple[bytes, bytes]]) -> Inbound | Failure:
         """Return the request that the proxy describes, parsed by the same reader as any other."""
         described = describe(inbound)
         claims = [name for name in inbound.dropped if name not in self._replaced]
@@ -141,7 +167,7 @@ class ForwardAuth:
         if described is None:
             return Failure.BAD_REQUEST
         method, target, host = described
-        lines = [line for line in inbound.lines if line[:LONGEST_DESCRIBING].lower().startswith(DESCRIBING_FIELDS)]
+        lines = [line for name, line in told if name in DESCRIBING]
         if method in NAMING:
             lines.append(b"Content-Length: 1")  # proxies don't send us the body, which may name any resource
         first = b"%b %b HTTP/1.1" % (method, target)
@@ -153,7 +179,10 @@ class ForwardAuth:
             target=original.target,
             readings=original.readings,
             host=original.host,
-            is_websocket=opens_websocket(inbound) and original.method == "GET",
+            # Traefik and ingress-nginx don't send us Connection and Upgrade. They do send the other fields of the
+            # handshake, which scripts can't set.
+            is_websocket=original.method == "GET"
+            and (inbound.is_websocket or any(name in HANDSHAKE for name, _ in told)),
             reach=original.reach,
         )
 
@@ -172,15 +201,6 @@ def refuse_options(client: ClientRequest, inbound: Inbound) -> None:
     error, message = OPTIONS
     body = {"error": error, "message": message, "request_id": inbound.request_id}
     client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
-
-
-def opens_websocket(inbound: Inbound) -> bool:
-    """Whether the described request opens a WebSocket.
-
-    Traefik and ingress-nginx don't send us Connection and Upgrade. They do send the other fields of the handshake (RFC
-    6455 §4.1), which scripts can't set.
-    """
-    return inbound.is_websocket or any(inbound.value(name) is not None for name in HANDSHAKE)
 
 
 def is_from_nginx(inbound: Inbound) -> bool:

@@ -5,6 +5,7 @@ The rules are stricter than those of llhttp, which parses every head as well. Th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -30,6 +31,8 @@ class Kind(IntEnum):
     REACH = 4
     FRAMING = 5
     BAD = 6
+    SENDER = 7  # X-Forwarded-For
+    ID = 8  # X-Request-Id
 
 
 class Part(IntEnum):
@@ -44,11 +47,12 @@ class Part(IntEnum):
     HOP = 6
 
 
-KEEP, DROP, COOKIE, HINT, REACH, FRAMING, BAD = Kind
+KEEP, DROP, COOKIE, HINT, REACH, FRAMING, BAD, SENDER, ID = Kind
 HOST, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, HOP = Part
 
 # A classified field line: its kind, and its parsed value, if the kind needs one.
 Line = tuple[Kind, Any]
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 KEPT: Line = KEEP, None
 MALFORMED: Line = BAD, None
 
@@ -71,10 +75,10 @@ class Framing:
     expects_continue: bool = False
 
 
-# What the lines of HINT, REACH and DROP say together: `hints`, fields of REACH, and `dropped` (see Inbound).
-Extras = tuple[Mapping[bytes, bytes], Sequence[tuple[bytes, bytes]], tuple[bytes, ...]]
+# What the lines of HINT and REACH say together: `hints` (see Inbound), and fields of REACH.
+Extras = tuple[Mapping[bytes, bytes], Sequence[tuple[bytes, bytes]]]
 NO_HINTS: Mapping[bytes, bytes] = {}
-NO_EXTRAS: Extras = NO_HINTS, (), ()
+NO_EXTRAS: Extras = NO_HINTS, ()
 
 
 class FieldRules:
@@ -117,6 +121,10 @@ class FieldRules:
                 return FRAMING, (UPGRADE, value.lower() == b"websocket")
             case b"expect":
                 return FRAMING, (EXPECT, value.lower() == b"100-continue")
+            case b"x-forwarded-for":
+                return SENDER, value
+            case b"x-request-id":
+                return ID, value.decode("ascii") if REQUEST_ID.fullmatch(value) else ""
             case _ if name in HOP_BY_HOP:
                 return FRAMING, (HOP, None)
             case _ if name in reach.NAMES:
@@ -175,16 +183,13 @@ class FieldRules:
 
 
 def combine(lines: Iterable[Line]) -> Extras:
-    """Combine the lines of HINT, REACH and DROP."""
+    """Combine the lines of HINT and REACH."""
     hints: dict[bytes, bytes] = {}
     said: list[tuple[bytes, bytes]] = []
-    dropped: list[bytes] = []
     for kind, meaning in lines:
         if kind is HINT:
             name, value = meaning
             hints[name] = hints[name] + b", " + value if name in hints else value
-        elif kind is REACH:
-            said.append(meaning)
         else:
-            dropped.append(meaning)
-    return hints, said, tuple(dropped)
+            said.append(meaning)
+    return hints, said

@@ -14,17 +14,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, HINT, KEEP, FieldRules, Line
+from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, ID, KEEP, REQUEST_ID, SENDER, FieldRules, Line
 from gateway.model.memo import Memo
 from gateway.wire.http1 import following
 from gateway.wire.llhttp import accepts_request
 
-# Lines that a proxy writes anew for each request or address, in a form that can't be malformed.
-PROXYS = re.compile(rb"(X-Request-Id|X-Forwarded-For): ([A-Za-z0-9._:\-]+)")
+# The line that a proxy writes anew for each request, in a form that can't be malformed.
+NEW_ID = re.compile(rb"X-Request-Id: (%b)" % REQUEST_ID.pattern)
 ANY_REQUEST = b"GET / HTTP/1.1"
 
 MEMO_BYTES = 1_000_000
 PERSON_BYTES = 1_500  # of Cookie lines for each session in memory
+SENDER_BYTES = 400  # of X-Forwarded-For lines for each of them
 MAX_BYTES = 8_192  # of one line
 MAX_WAITING = 32  # Cookie lines; a session is found in the time in which so many come
 ENTRY_BYTES = 300  # of an entry besides the text
@@ -34,12 +35,13 @@ New = list[tuple[bytes, Line]]
 
 
 class KnownLines:
-    """`passing` are the lines of KEEP, `framing` those of FRAMING, `cookies` those of COOKIE, and `others` the rest.
+    """`passing` are the lines of KEEP, `framing`, `cookies` and `senders` those of FRAMING, COOKIE and SENDER, `others`
+    the rest.
 
     `is_in_memory` says whether the session of a cookie (by its SHA-256) is in memory, which is for `cached_sessions`.
     """
 
-    __slots__ = ("_is_in_memory", "_rules", "_waiting", "cookies", "framing", "others", "passing")
+    __slots__ = ("_is_in_memory", "_rules", "_waiting", "cookies", "framing", "others", "passing", "senders")
 
     def __init__(self, rules: FieldRules, is_in_memory: Callable[[bytes], bool], cached_sessions: int) -> None:
         self._rules = rules
@@ -48,14 +50,15 @@ class KnownLines:
         self.passing = Memo[bytes, Line](MEMO_BYTES, weigh)
         self.framing = Memo[bytes, Line](MEMO_BYTES, weigh)
         self.others = Memo[bytes, Line](MEMO_BYTES, weigh)
+        self.senders = Memo[bytes, Line](SENDER_BYTES * cached_sessions, weigh)
         self.cookies = Memo[bytes, Line](PERSON_BYTES * cached_sessions, weigh)
 
     def judge(self, line: bytes, new: New) -> Line:
         """Return what a line means that is not among the latest. If it is not known at all, it is added to `new`."""
-        proxys = PROXYS.fullmatch(line)
-        if proxys is not None:
-            return HINT, (proxys[1].lower(), proxys[2])
-        for memo in (self.passing, self.framing, self.cookies, self.others):
+        new_id = NEW_ID.fullmatch(line)
+        if new_id is not None:
+            return ID, new_id[1].decode("ascii")
+        for memo in (self.passing, self.framing, self.cookies, self.senders, self.others):
             found = memo.recall(line)
             if found is not None:
                 return found
@@ -82,6 +85,8 @@ class KnownLines:
             self.passing.put(line, judgement)
         elif kind is FRAMING:
             self.framing.put(line, judgement)
+        elif kind is SENDER:
+            self.senders.put(line, judgement)
         elif kind is not COOKIE:
             self.others.put(line, judgement)
         elif not self._remember_cookie(line, judgement) and meaning.session_key is not None:

@@ -10,17 +10,19 @@ costs only time (tests/edge/test_request.py compares the results).
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from gateway.edge.field_lines import (
     BAD,
     COOKIE,
+    DROP,
     FRAMING,
+    ID,
     KEEP,
     NO_EXTRAS,
     NO_HINTS,
+    SENDER,
     FieldRules,
     Framing,
     Line,
@@ -37,7 +39,6 @@ from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END, following
 from gateway.wire.llhttp import accepts_request
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 MAX_FORWARDED_BYTES = 100  # of an X-Forwarded-For that is remembered
 ENTRY_BYTES = 400
 
@@ -81,7 +82,7 @@ class Reader:
         self._known = KnownLines(self._rules, is_in_memory, cached_sessions)
         self._request_lines = Memo[bytes, RequestLine](MEMO_BYTES, weigh_request_line)
         self._framings = Memo[tuple[bytes, ...], Framing](MEMO_BYTES, weigh_framing)
-        self._addresses = Memo[tuple[str, bytes], str](cached_sessions)
+        self._addresses = Memo[bytes, str](cached_sessions)
         self._trusted = Memo[str, bool](cached_sessions)
         self._id_prefix = os.urandom(6).hex()
         self._ids = count(1_000_000_000)  # all of the same width
@@ -106,10 +107,14 @@ class Reader:
             return Failure.HEAD_TOO_LARGE
         field_lines = self._known
         passing, framing_lines = field_lines.passing.young, field_lines.framing.young
-        cookie_lines, other_lines = field_lines.cookies.young, field_lines.others.young
+        cookie_lines, sender_lines = field_lines.cookies.young, field_lines.senders.young
+        other_lines = field_lines.others.young
         kept: list[bytes] = []
         framing = [known.shape]
         cookies: list[Cookies] = []
+        senders: list[bytes] = []
+        ids: list[str] = []
+        dropped: list[bytes] = []
         others: list[Line] = []
         new: New = []
         for line in lines:
@@ -118,10 +123,21 @@ class Reader:
             elif line in framing_lines:
                 framing.append(line)
             else:
-                judgement = cookie_lines.get(line) or other_lines.get(line) or field_lines.judge(line, new)
+                judgement = (
+                    cookie_lines.get(line)
+                    or sender_lines.get(line)
+                    or other_lines.get(line)
+                    or field_lines.judge(line, new)
+                )
                 kind, meaning = judgement
                 if kind is COOKIE:
                     cookies.append(meaning)
+                elif kind is ID:
+                    ids.append(meaning)
+                elif kind is SENDER:
+                    senders.append(meaning)
+                elif kind is DROP:
+                    dropped.append(meaning)
                 elif kind is KEEP:
                     kept.append(line)
                 elif kind is FRAMING:
@@ -136,7 +152,7 @@ class Reader:
         framed = self._framings.young.get(combination) or self._interpret(combination)
         if framed.failure is None and known.readings is not None:
             split = cookies[0] if len(cookies) == 1 else self._split(lines) if cookies else NO_COOKIES
-            return self._assemble(known, known.readings, framed, split, others, kept, peer)
+            return self._assemble(known, known.readings, framed, split, others, kept, peer, senders, ids, dropped)
         if framed.failure is Failure.BAD_REQUEST:
             return framed.failure
         if known.readings is None:
@@ -155,6 +171,9 @@ class Reader:
         others: list[Line],
         lines: list[bytes],
         peer: str,
+        senders: list[bytes],
+        ids: list[str],
+        dropped: list[bytes],
     ) -> Inbound | Failure:
         """Combine request line and field lines, or return the failure if they contradict each other.
 
@@ -164,7 +183,7 @@ class Reader:
         method, target, _, is_http_1_1, named_host, _ = known
         host, length = framed.host, framed.length
         session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key = split
-        hints, said, dropped = combine(others) if others else NO_EXTRAS
+        hints, said = combine(others) if others else NO_EXTRAS
         if named_host or not host:
             agreed = self._rules.agree(host, named_host, is_http_1_1)
             if isinstance(agreed, Failure):
@@ -189,7 +208,8 @@ class Reader:
         if is_trusted is None:
             is_trusted = self._judge_peer(peer)
         if is_trusted:
-            address, request_id = self._address(peer, hints), self._request_id(hints)
+            address = self._address(peer, senders) if senders else peer
+            request_id = (ids[0] if len(ids) == 1 else "") or f"{self._id_prefix}{next(self._ids)}"
         else:
             address, request_id, hints = peer, f"{self._id_prefix}{next(self._ids)}", NO_HINTS
         # fmt: off
@@ -259,26 +279,18 @@ class Reader:
             self._trusted.put(peer, is_trusted)
         return is_trusted
 
-    def _address(self, peer: str, hints: Mapping[bytes, bytes]) -> str:
-        forwarded_for = hints.get(b"x-forwarded-for")
-        if forwarded_for is None:
-            return peer
-        key = (peer, forwarded_for)
-        remembered = self._addresses.young.get(key) or self._addresses.recall(key)
+    def _address(self, peer: str, senders: Sequence[bytes]) -> str:
+        """Return the client's address behind the trusted proxy `peer`. What is remembered is that of a client."""
+        forwarded_for = senders[0] if len(senders) == 1 else b", ".join(senders)
+        remembered = self._addresses.young.get(forwarded_for) or self._addresses.recall(forwarded_for)
         if remembered is not None:
             return remembered
         address, unreadable = self._proxies.find(peer, forwarded_for)
         if unreadable is not None:
             self._on_unreadable(peer, unreadable)
-        elif len(forwarded_for) <= MAX_FORWARDED_BYTES:
-            self._addresses.put(key, address)
+        elif address != peer and len(forwarded_for) <= MAX_FORWARDED_BYTES:
+            self._addresses.put(forwarded_for, address)
         return address
-
-    def _request_id(self, hints: Mapping[bytes, bytes]) -> str:
-        given = hints.get(b"x-request-id")
-        if given is not None and REQUEST_ID.fullmatch(given):
-            return given.decode("ascii")
-        return self.new_request_id()
 
 
 def weigh_request_line(first: bytes, known: RequestLine) -> int:

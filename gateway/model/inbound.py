@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 CHUNKED = -1
@@ -61,7 +61,7 @@ class Inbound(NamedTuple):
     is_keep_alive: bool
     is_websocket: bool
     expects_continue: bool
-    dropped: tuple[bytes, ...] = ()
+    dropped: Sequence[bytes] = ()
     reach: tuple[Resource, ...] = ()
     form_key: bytes | None = None
     browser_key: bytes | None = None
