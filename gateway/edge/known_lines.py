@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, ID, KEEP, REQUEST_ID, SENDER, FieldRules, Line
+from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, ID, KEEP, REQUEST_ID, FieldRules, Line
 from gateway.model.memo import Memo
 from gateway.wire.http1 import following
 from gateway.wire.llhttp import accepts_request
@@ -25,7 +25,7 @@ ANY_REQUEST = b"GET / HTTP/1.1"
 
 MEMO_BYTES = 1_000_000
 PERSON_BYTES = 1_500  # of Cookie lines for each session in memory
-SENDER_BYTES = 400  # of X-Forwarded-For lines for each of them
+SENDER_BYTES = 400  # of an X-Forwarded-For line for each of them
 MAX_BYTES = 8_192  # of one line
 MAX_WAITING = 32  # Cookie lines; a session is found in the time in which so many come
 ENTRY_BYTES = 300  # of an entry besides the text
@@ -35,13 +35,12 @@ New = list[tuple[bytes, Line]]
 
 
 class KnownLines:
-    """`passing` are the lines of KEEP, `framing`, `cookies` and `senders` those of FRAMING, COOKIE and SENDER, `others`
-    the rest.
+    """`passing` are the lines of KEEP, `framing` those of FRAMING, `cookies` those of COOKIE, and `others` the rest.
 
     `is_in_memory` says whether the session of a cookie (by its SHA-256) is in memory, which is for `cached_sessions`.
     """
 
-    __slots__ = ("_is_in_memory", "_rules", "_waiting", "cookies", "framing", "others", "passing", "senders")
+    __slots__ = ("_is_in_memory", "_rules", "_waiting", "cookies", "framing", "others", "passing")
 
     def __init__(self, rules: FieldRules, is_in_memory: Callable[[bytes], bool], cached_sessions: int) -> None:
         self._rules = rules
@@ -49,8 +48,7 @@ class KnownLines:
         self._waiting: list[tuple[bytes, Line]] = []
         self.passing = Memo[bytes, Line](MEMO_BYTES, weigh)
         self.framing = Memo[bytes, Line](MEMO_BYTES, weigh)
-        self.others = Memo[bytes, Line](MEMO_BYTES, weigh)
-        self.senders = Memo[bytes, Line](SENDER_BYTES * cached_sessions, weigh)
+        self.others = Memo[bytes, Line](MEMO_BYTES + SENDER_BYTES * cached_sessions, weigh)
         self.cookies = Memo[bytes, Line](PERSON_BYTES * cached_sessions, weigh)
 
     def judge(self, line: bytes, new: New) -> Line:
@@ -58,7 +56,7 @@ class KnownLines:
         new_id = NEW_ID.fullmatch(line)
         if new_id is not None:
             return ID, new_id[1].decode("ascii")
-        for memo in (self.passing, self.framing, self.cookies, self.senders, self.others):
+        for memo in (self.passing, self.framing, self.cookies, self.others):
             found = memo.recall(line)
             if found is not None:
                 return found
@@ -85,8 +83,6 @@ class KnownLines:
             self.passing.put(line, judgement)
         elif kind is FRAMING:
             self.framing.put(line, judgement)
-        elif kind is SENDER:
-            self.senders.put(line, judgement)
         elif kind is not COOKIE:
             self.others.put(line, judgement)
         elif not self._remember_cookie(line, judgement) and meaning.session_key is not None:

@@ -107,8 +107,7 @@ class Reader:
             return Failure.HEAD_TOO_LARGE
         field_lines = self._known
         passing, framing_lines = field_lines.passing.young, field_lines.framing.young
-        cookie_lines, sender_lines = field_lines.cookies.young, field_lines.senders.young
-        other_lines = field_lines.others.young
+        cookie_lines, other_lines = field_lines.cookies.young, field_lines.others.young
         kept: list[bytes] = []
         framing = [known.shape]
         cookies: list[Cookies] = []
@@ -123,12 +122,7 @@ class Reader:
             elif line in framing_lines:
                 framing.append(line)
             else:
-                judgement = (
-                    cookie_lines.get(line)
-                    or sender_lines.get(line)
-                    or other_lines.get(line)
-                    or field_lines.judge(line, new)
-                )
+                judgement = cookie_lines.get(line) or other_lines.get(line) or field_lines.judge(line, new)
                 kind, meaning = judgement
                 if kind is COOKIE:
                     cookies.append(meaning)
@@ -153,6 +147,12 @@ class Reader:
         if framed.failure is None and known.readings is not None:
             split = cookies[0] if len(cookies) == 1 else self._split(lines) if cookies else NO_COOKIES
             return self._assemble(known, known.readings, framed, split, others, kept, peer, senders, ids, dropped)
+        return self._refuse(known, framed, first, lines, peer)
+
+    def _refuse(
+        self, known: RequestLine, framed: Framing, first: bytes, lines: list[bytes], peer: str
+    ) -> Inbound | Failure:
+        """Return the failure of a head, or the Inbound of a forward-auth question, which may name any Host."""
         if framed.failure is Failure.BAD_REQUEST:
             return framed.failure
         if known.readings is None:
