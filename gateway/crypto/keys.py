@@ -6,14 +6,15 @@ encrypts; all of them verify, so a new one can be put in front without signing p
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from joserfc.jwk import ECKey
 
 from gateway.model.secret import Secret
 
@@ -25,20 +26,35 @@ def derive(secret: Secret[bytes], purpose: str, length: int) -> bytes:
     return HKDF(SHA256(), length, salt=None, info=f"otium-gateway/{purpose}".encode()).derive(secret.reveal())
 
 
-def assertion_key(secret: Secret[bytes]) -> ECKey:
-    """Return the P-256 key that signs assertions; its `kid` is its thumbprint (RFC 7638)."""
+def assertion_key(secret: Secret[bytes]) -> ec.EllipticCurvePrivateKey:
+    """Return the P-256 key that signs assertions."""
     # 48 bytes for a 32-byte order: the bias of the remainder is below 2**-128 (FIPS 186-5, A.2.1).
     scalar = int.from_bytes(derive(secret, "assertion/es256", 48)) % (P256_ORDER - 1) + 1
-    private = ec.derive_private_key(scalar, ec.SECP256R1())
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    key = ECKey.import_key(pem, {"use": "sig", "alg": "ES256"})
-    key.ensure_kid()
-    return key
+    return ec.derive_private_key(scalar, ec.SECP256R1())
 
 
-def public_key_set(secrets: Sequence[Secret[bytes]]) -> dict[str, object]:
+def public_key_set(secrets: Sequence[Secret[bytes]]) -> dict[str, list[dict[str, str]]]:
     """Return the JWK set (RFC 7517 §5) with which an upstream verifies assertions."""
-    return {"keys": [assertion_key(secret).as_dict(private=False) for secret in secrets]}
+    keys = (assertion_key(secret).public_key() for secret in secrets)
+    return {"keys": [{**jwk(key), "use": "sig", "alg": "ES256", "kid": key_id(key)} for key in keys]}
+
+
+def key_id(key: ec.EllipticCurvePublicKey) -> str:
+    """Return the thumbprint of a key (RFC 7638 §3): the hash of its JWK with the names in order, without spaces."""
+    text = json.dumps(jwk(key), separators=(",", ":"), sort_keys=True)
+    return base64url(sha256(text.encode("ascii")).digest()).decode("ascii")
+
+
+def jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """Return the JWK of a P-256 key, with its required members only (RFC 7518 §6.2.1)."""
+    point = key.public_numbers()
+    x, y = (base64url(number.to_bytes(32, "big")).decode("ascii") for number in (point.x, point.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+
+
+def base64url(content: bytes) -> bytes:
+    """Encode without padding (RFC 7515 §2)."""
+    return urlsafe_b64encode(content).rstrip(b"=")
 
 
 def checkpoint_key(secret: Secret[bytes]) -> Ed25519PrivateKey:

@@ -6,13 +6,12 @@ It is signed by `cryptography` directly, in half the time that a JOSE library ta
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import ECKey
 
+from gateway.crypto.keys import base64url, key_id
 from gateway.model.session import Session
 
 VALID_SECONDS = 60
@@ -23,11 +22,9 @@ write = json.JSONEncoder(separators=(",", ":")).encode
 class Assertions:
     """Signs assertions with a P-256 `key`. `issuer` and `audience` are the claims `iss` and `aud`."""
 
-    def __init__(self, key: ECKey, issuer: str, audience: str) -> None:
-        private = key.private_key
-        assert isinstance(private, EllipticCurvePrivateKey)
-        self._key = private
-        self._header = encode({"alg": "ES256", "typ": "JWT", "kid": key.kid})
+    def __init__(self, key: EllipticCurvePrivateKey, issuer: str, audience: str) -> None:
+        self._key = key
+        self._header = encode({"alg": "ES256", "typ": "JWT", "kid": key_id(key.public_key())})
         self._origin = {"iss": issuer, "aud": audience}
 
     def sign(self, session: Session, now: int) -> str:
@@ -54,8 +51,3 @@ class Assertions:
 
 def encode(content: object) -> bytes:
     return base64url(write(content).encode("ascii"))
-
-
-def base64url(content: bytes) -> bytes:
-    """Encode without padding (RFC 7515 §2)."""
-    return urlsafe_b64encode(content).rstrip(b"=")

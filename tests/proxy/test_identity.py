@@ -53,6 +53,12 @@ def read(lines: bytes) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def test_a_published_key_is_named_by_its_thumbprint() -> None:
+    (key,) = KEYS.keys
+    assert isinstance(key, ECKey)
+    assert (key.kid, key.curve_name, key.is_private) == (key.thumbprint(), "P-256", False)
+
+
 def test_an_assertion_says_everything_and_can_be_verified() -> None:
     token = jwt.decode(ASSERTIONS.sign(ERIN, NOW), KEYS, algorithms=["ES256"])
     assert token.header == {"alg": "ES256", "typ": "JWT", "kid": KEYS.keys[0].kid}
