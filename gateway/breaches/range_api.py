@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-import aiohttp
+from aiohttp.client import ClientSession, ClientTimeout
+from aiohttp.client_exceptions import ClientError
+from aiohttp.streams import StreamReader
 
 from gateway.breaches.lists import is_listed, split
 from gateway.observe.logs import get_logger
@@ -21,14 +23,14 @@ class BreachAPI:
 
     def __init__(self, address: str, *, seconds: float = API_SECONDS) -> None:
         self._address = address.rstrip("/")
-        self._timeout = aiohttp.ClientTimeout(total=seconds)
+        self._timeout = ClientTimeout(total=seconds)
 
     async def holds(self, digest: str) -> bool | None:
         """Return whether a password was breached; None if the API did not answer in time."""
         prefix, suffix = split(digest)
         try:
             async with (
-                aiohttp.ClientSession(timeout=self._timeout) as client,
+                ClientSession(timeout=self._timeout) as client,
                 client.get(f"{self._address}/{prefix}", headers={"Add-Padding": "true"}, allow_redirects=False) as got,
             ):
                 body = await read(got.content) if got.status == 200 else b""
@@ -36,12 +38,12 @@ class BreachAPI:
                     log.warning("breach_api_unavailable", status=got.status, reason="this is no range")
                     return None
                 return is_listed(body, suffix)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (ClientError, TimeoutError, OSError) as error:
             log.warning("breach_api_unavailable", reason=str(error) or type(error).__name__)
             return None
 
 
-async def read(content: aiohttp.StreamReader) -> bytes:
+async def read(content: StreamReader) -> bytes:
     """Return the whole body of a response, or nothing if it is too long for a range."""
     body = bytearray()
     async for piece in content.iter_any():

@@ -41,6 +41,9 @@ def options(
 
 def serve(config: Config = None) -> int:
     """Run the gateway. SIGHUP reloads the configuration; SIGTERM finishes open requests and stops."""
+    from gateway.process.lean import import_lean
+
+    import_lean()
     from gateway.observe import logs
     from gateway.process import worker
     from gateway.process.supervisor import run as run_supervisor
@@ -53,6 +56,7 @@ def serve(config: Config = None) -> int:
     logs.configure(settings.listen.log_format)
     compile_all()
     load_lists()
+    worker.warm_up(settings)
 
     def read() -> Settings:
         return worker.load_checked(folder, os.environ)

@@ -6,15 +6,17 @@ import asyncio
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.breaches.lists import BreachList, digest_of, open_list
-from gateway.breaches.range_api import BreachAPI
 from gateway.model.secret import Secret
 from gateway.observe.logs import get_logger
 from gateway.passwords.policy import Person, Refusal, judge
 from gateway.throttle.shares import Shares
 from gateway.throttle.turns import Tell, Turns, tell_nobody
+
+if TYPE_CHECKING:
+    from gateway.breaches.range_api import BreachAPI
 
 log = get_logger("passwords")
 
@@ -41,8 +43,15 @@ class Lists(Protocol):
 
 def checker_of(lists: Lists, refused: Tell = tell_nobody) -> PasswordChecker:
     """Construct the checker for these settings. Raises NoBreachList if the list's file is missing."""
-    api = BreachAPI(lists.breach_api) if lists.breach_api else None
-    return PasswordChecker(open_list(lists.breach_list), api, refused)
+    return PasswordChecker(open_list(lists.breach_list), api_at(lists.breach_api), refused)
+
+
+def api_at(address: str) -> BreachAPI | None:
+    if not address:
+        return None
+    from gateway.breaches.range_api import BreachAPI  # aiohttp's client, which nothing else needs
+
+    return BreachAPI(address)
 
 
 class PasswordChecker:

@@ -17,6 +17,7 @@ import uvloop
 
 from gateway.app.gateway import Gateway
 from gateway.app.nouns import ROUTES
+from gateway.app.services import Services
 from gateway.model.clock import utc
 from gateway.observe import logs
 from gateway.observe.logs import get_logger
@@ -28,6 +29,7 @@ from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load
 from gateway.settings.load import SECRET_VARIABLE
 from gateway.settings.mistakes import Said
+from gateway.store.engine import Store, open_engine
 from gateway.store.location import PostgreSQL, locate
 from gateway.store.readiness import NotReady, naming, open_ready
 from gateway.throttle.side_work import TURN_SECONDS
@@ -91,6 +93,17 @@ async def check_direct(url: str) -> list[Said]:
     except NotReady as error:
         return [(key, str(error))]
     return [(key, "this is a pooler's as well; use the address of PostgreSQL itself")] if is_another else []
+
+
+def warm_up(settings: Settings) -> None:
+    """Make the largest objects of a worker once, and drop them. Nothing is opened: a worker must inherit no connection.
+
+    At their first use libraries import, compile and remember much: the database's driver, OpenSSL's algorithms, regular
+    expressions. What happened before the fork is in memory that all workers share.
+    """
+    services = Services(settings, Store(open_engine(locate(settings.store.url)), None))
+    for make in (lambda: services.guards, lambda: services.identities, services.reader):
+        make()
 
 
 def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:

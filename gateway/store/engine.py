@@ -98,9 +98,9 @@ class Store:
             case SQLite() as location:
                 with broken_store():
                     location.prepare()
-                    return cls(open_sqlite(location), Generation(location.generation_path))
+                    return cls(open_engine(location), Generation(location.generation_path))
             case PostgreSQL() as location:
-                return cls(open_postgresql(location), None)
+                return cls(open_engine(location), None)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -196,6 +196,11 @@ async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     if cancelled is not None:
         raise cancelled
     task.result()
+
+
+def open_engine(location: SQLite | PostgreSQL) -> AsyncEngine:
+    """Return an engine. It connects when it is first used."""
+    return open_sqlite(location) if isinstance(location, SQLite) else open_postgresql(location)
 
 
 def open_sqlite(location: SQLite) -> AsyncEngine:

@@ -185,7 +185,10 @@ def finish(channels: Mapping[int, socket.socket]) -> None:
 
 def load_everything() -> None:
     """Import what any command may need. A package of programs of its own, the demo, is not among it."""
-    import gateway.observe.logs  # first: it hides a module from structlog
+    from gateway.process.lean import import_lean
+
+    import_lean()  # as `serve` does
+    import gateway.observe.logs  # before anything imports structlog: it hides a module from it
     from gateway.cli import command_line
     from gateway.web.templates import compile_all
     from gateway.web.user_agents import load_lists
