@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=6, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--floor", action="store_true", help="measure a relay that does nothing as well")
+    parser.add_argument("--memory", action="store_true", help="measure only the memory of two workers, and of one")
     options = parser.parse_args()
     os.sched_setaffinity(0, {int(LOAD_CORE)})  # this process signs people in: it belongs to the load
     print(f"the gateway runs on Python {platform.python_version()}, {Path(sys.executable).resolve()}")
@@ -80,9 +81,12 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         with servers.upstream(folder) as to:
-            for access_log in (False, True):
+            for access_log in () if options.memory else (False, True):
                 compare(folder, to, access_log, options)
-            memory_of_two(folder, to, options)
+            for workers in (2, 1):
+                memory(folder, to, workers, options)
+            if options.memory:
+                return
             sign_ins(folder, to, options)
 
 
@@ -107,16 +111,19 @@ def compare(folder: Path, to: int, access_log: bool, options: argparse.Namespace
             print(f"memory {server.name:8} rss {memory['rss']:5.1f} MB  pss {memory['pss']:5.1f} MB")
 
 
-def memory_of_two(folder: Path, to: int, options: argparse.Namespace) -> None:
-    """With as many workers as there are by default, after sign-ins and both kinds of answers."""
-    print("\n== memory, two workers ==")
-    with servers.gateway(folder, to, False, workers=2) as server:
-        cookie = [sign_in(server) for _ in range(4)][-1]
-        for path in ("1k", "64k", "1k"):
-            load(server, path, cookie, CONNECTIONS, options.seconds)
-        for pid in servers.children_of(server.process):
-            memory = servers.memory_of(pid)
-            print(f"worker: rss {memory['rss']:5.1f} MB  pss {memory['pss']:5.1f} MB")
+def memory(folder: Path, to: int, workers: int, options: argparse.Namespace) -> None:
+    """Show what each worker takes after its start, and after sign-ins and both kinds of answers: medians of starts."""
+    print(f"\n== memory, {workers} worker{'s' if workers > 1 else ''} ==")
+    fresh, used = [], []
+    for _ in range(options.rounds):
+        with servers.gateway(folder, to, False, workers=workers) as server:
+            pids = servers.children_of(server.process)
+            fresh += [servers.memory_of(pid)["pss"] for pid in pids]
+            cookie = [sign_in(server) for _ in range(4)][-1]
+            for path in ("1k", "64k", "1k"):
+                load(server, path, cookie, CONNECTIONS, options.seconds)
+            used += [servers.memory_of(pid)["pss"] for pid in pids]
+    print(f"a worker: pss {statistics.median(fresh):.1f} MB at the start, {statistics.median(used):.1f} MB after use")
 
 
 def load(server: Server, path: str, cookie: str, connections: int, seconds: int) -> Figures:
