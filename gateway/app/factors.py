@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from gateway.factors.backup_code import folder as backup_code
 from gateway.factors.magic_link import folder as magic_link
+from gateway.factors.passkey import folder as passkey
 from gateway.factors.password import folder as password
 from gateway.factors.totp import folder as totp
 from gateway.model.factor import Factor
 
 FACTORS = (
     password.FACTOR,
+    passkey.FACTOR,
     totp.FACTOR,
     backup_code.FACTOR,
     magic_link.FACTOR,

@@ -10,7 +10,10 @@ Labels = Mapping[str, str]
 
 
 def label_events(_: Callable[[str], str]) -> Labels:
-    """Return each event's sentence, sorted by sentence. `_` translates."""
+    """Return each event's sentence, sorted by sentence. `_` translates.
+
+    Long because it is a table.
+    """
     labels = {
         Event.LOGIN: _("Signed in"),
         Event.LOGIN_FAILED: _("Password sign-in failed"),
@@ -26,6 +29,10 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.TWO_FACTOR_RESET: _("Two-step verification reset by an administrator"),
         Event.TWO_FACTOR_CODES_REGENERATED: _("New backup codes created"),
         Event.TWO_FACTOR_CODE_USED: _("Backup code used"),
+        Event.PASSKEY_ADDED: _("Passkey added"),
+        Event.PASSKEY_RENAMED: _("Passkey renamed"),
+        Event.PASSKEY_REMOVED: _("Passkey removed"),
+        Event.PASSKEY_WENT_BACK: _("Passkey used that may have been copied"),
         Event.FORM_KEPT: _("Form saved until sign-in was completed"),
         Event.FORM_SENT: _("Saved form submitted"),
         Event.KEYS_ROTATED: _("Secrets re-encrypted with a new key"),

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     LATE = "late"  # right some minutes ago: the phone's clock is slow
     EXPIRED = "expired"
     SUPERSEDED = "superseded"  # a newer one was sent
+    MANY = "many"  # the account has as many as it may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class News:
 
     event: Event
     mail: str
-    details: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,10 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """The factor is enrolled."""
+    """The factor is enrolled. `is_first`: those that go with it are renewed, because it is the first or a new one."""
 
     news: News
+    is_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,10 @@ class FactorContract(Protocol):
     page: ClassVar[str]
     counts_as: ClassVar[tuple[Factor, ...]] = ()
     """The factors that its proof counts as, if not itself: a backup code counts as TOTP."""
-    goes_with: ClassVar[Factor | None] = None
-    """The factor with which it is renewed and removed: backup codes go with TOTP."""
+    first_template: ClassVar[str] = ""
+    """What the sign-in page shows for it as a first proof, if it can be one."""
+    goes_with: ClassVar[frozenset[Factor]] = frozenset()
+    """The factors with the first of which it is renewed, and with the last removed: for backup codes, second steps."""
 
     @staticmethod
     def label(_: Callable[[str], str]) -> str:
@@ -180,7 +184,7 @@ class Factors:
         return self._by_name[name]
 
     def companions(self, name: Factor) -> Iterator[FactorContract]:
-        return (factor for factor in self if factor.goes_with == name)
+        return (factor for factor in self if name in factor.goes_with)
 
     def __contains__(self, name: Factor) -> bool:
         return name in self._by_name

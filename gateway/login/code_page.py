@@ -48,7 +48,7 @@ class CodePage(StepPages):
             return self._answers.restart(visit, wish)
         if evidence.next is None and not wish.again:
             return see_other(wish.target)
-        if evidence.next is not None and evidence.next not in shows(self._factors[self.factor]):
+        if evidence.next is not None and evidence.missing not in shows(self._factors[self.factor]):
             return self._answers.step(evidence.next, wish)
         return await self.page(visit, evidence, wish, now, is_lost=NOT_KEPT in request.query)
 

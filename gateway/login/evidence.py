@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.accounts import rows as account_rows
 from gateway.factors.contract import Asked
 from gateway.model.account import Account
-from gateway.model.factor import Factor, Proof, first_missing, required_factors, shown_by
+from gateway.model.factor import Factor, Proof, as_owner, ask_for, first_missing, required_factors, shown_by
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sessions import attempt as attempts
@@ -23,22 +23,27 @@ from gateway.web.visit import Visit
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`proofs` are those of `holder`, the id of an attempt or a session; `next` is the next missing factor."""
+    """`proofs` are those of `holder`, the id of an attempt or a session; `missing` is what they lack first."""
 
     account: Account
     proofs: tuple[Proof, ...]
     holder: str
     session: Session | None
-    next: Factor | None
+    missing: Factor | None
     is_owner: bool
 
+    @property
+    def next(self) -> Factor | None:
+        """The factor whose page asks for what is missing."""
+        return ask_for(self.missing, self.account.enrolled)
+
     def admits(self, shows: Sequence[Factor]) -> bool:
-        """Whether a proof that shows these factors may be given: one is next or shown already, or none is missing.
+        """Whether a proof that shows these factors may be given: one is missing or shown already, or none is missing.
 
         Factors are proved in order. Otherwise the password alone would suffice to have a link mailed to an owner, or to
         exhaust an owner's tries.
         """
-        return self.next is None or self.next in shows or not shown_by(self.proofs).isdisjoint(shows)
+        return self.missing is None or self.missing in shows or not shown_by(self.proofs).isdisjoint(shows)
 
     @property
     def asked(self) -> Asked:
@@ -112,8 +117,10 @@ class EvidenceReader:
         account = await account_rows.find(tx, account_id, lock=lock)
         if account is None or not await account_rows.is_welcome(tx, account):
             return None
-        missing = first_missing(self.required(account), proofs)
         is_owner = account.identifier in self._owners
+        if is_owner:
+            proofs = as_owner(proofs)
+        missing = first_missing(self.required(account), proofs)
         return Evidence(account, proofs, holder, session, missing, is_owner)
 
     def required(self, account: Account) -> tuple[Factor, ...]:

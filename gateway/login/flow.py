@@ -24,7 +24,7 @@ from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.model.account import Account
 from gateway.model.event import Event
-from gateway.model.factor import Factor, Proof, first_missing, method_of, with_proof
+from gateway.model.factor import SECOND, Factor, Proof, ask_for, first_missing, method_of, with_proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -141,7 +141,10 @@ class Flow:
         """Enrol a factor during sign-in, if it is next and not enrolled yet."""
         async with self._actions.begin(requester(visit.inbound), now) as begun:
             evidence = await self._evidence.find(begun.tx, visit, again, now, lock=True)
-            if evidence is None or name in evidence.account.enrolled or evidence.next != name:
+            if evidence is None or evidence.missing not in shows(self._factors[name]):
+                return Gone()
+            enrolled = evidence.account.enrolled
+            if name in enrolled or (name in SECOND and enrolled.has_second):
                 return Gone()
             action = begun.within(evidence.session_id)
             codes = await self.set_up(action, name, evidence.account, offered, given)
@@ -163,19 +166,27 @@ class Flow:
             await self._guard.record_refusal(action, name, account, verdict)
             return None
         await streaks.reset_all(tx, account.id)
-        codes = [await factor.renew(tx, account.id, now) for factor in self._factors.companions(name)]
+        codes = [
+            await factor.renew(tx, account.id, now) for factor in self._factors.companions(name) if verdict.is_first
+        ]
         await self.report(action, verdict.news, account)
         return tuple(code for some in codes for code in some)
 
     async def remove(self, action: Action, name: Factor, account: Account, news: News) -> bool:
-        """Remove a factor and those that go with it. Returns whether it was enrolled."""
+        """Remove a factor, and what went with it alone. Returns whether it was enrolled."""
         if not await self._factors[name].forget(action.tx, account.id):
             return False
-        for factor in self._factors.companions(name):
-            await factor.forget(action.tx, account.id)
-        await streaks.reset_all(action.tx, account.id)
+        await self.tidy(action, name, account)
         await self.report(action, news, account)
         return True
+
+    async def tidy(self, action: Action, name: Factor, account: Account) -> None:
+        """Remove what went with a factor, after it or a part of it was removed."""
+        left = (await enrolment.find(action.tx, account.id)).factors
+        for factor in self._factors.companions(name):
+            if factor.goes_with.isdisjoint(left):
+                await factor.forget(action.tx, account.id)
+        await streaks.reset_all(action.tx, account.id)
 
     async def report(self, action: Action, news: News, account: Account) -> None:
         """Write the audit row of a factor's news, and mail the person."""
@@ -226,7 +237,7 @@ class Flow:
     async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
         """Return the next missing factor. Reads the enrolled factors again: they may be newer than `account`."""
         enrolled = await enrolment.find(tx, account.id)
-        missing = first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs)
+        missing = ask_for(first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs), enrolled)
         if missing is not None and missing not in self._factors:  # see sessions.live.open_lookup
             raise StoreUnavailable(f"{account.id} has to prove {missing}, which only a newer version can ask for")
         return missing

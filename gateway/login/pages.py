@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from aiohttp import web
 
 from gateway.browsers.record import expiries, fitting
+from gateway.factors.contract import Factors
 from gateway.login import step_pages
 from gateway.login.answers import CLEARING_ROUNDS, expire_upstream_cookies
 from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
@@ -34,6 +35,8 @@ MAX_EMAIL = 320  # characters shown again in the form
 
 class Needs(step_pages.Needs, Protocol):
     @property
+    def factors(self) -> Factors: ...
+    @property
     def sign_in(self) -> SignInService: ...
 
 
@@ -43,6 +46,7 @@ class LoginPages(StepPages):
     def __init__(self, needs: Needs) -> None:
         super().__init__(needs)
         self._service = needs.sign_in
+        self._firsts = [factor.first_template for factor in needs.factors if factor.first_template]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login: the form, unless the person is signed in and no fresh proof is needed."""
@@ -154,6 +158,7 @@ class LoginPages(StepPages):
             email=known.identifier if known else email[:MAX_EMAIL],
             known=known,
             problem=problem,
+            firsts=self._firsts,
             minutes=minutes_of(wait),
             news=news or ("form-kept" if has_kept_form else ""),
         )

@@ -28,7 +28,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """Owners can't remove a factor, nor can a session that ended meanwhile."""
+    """Owners can't remove their last second step, nor can a session that ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class SecurityService:
         factor = self._factors[name]
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await self._account(action.tx, session)
-            if account is None or factor.goes_with not in account.enrolled.factors:
+            if account is None or factor.goes_with.isdisjoint(account.enrolled.factors):
                 return NotAllowed()
             codes = await factor.renew(action.tx, account.id, now)
             await self._flow.report(action, news, account)
@@ -83,12 +83,12 @@ class SecurityService:
     async def remove(
         self, session: Session, name: Factor, news: News, inbound: Inbound, now: int
     ) -> Changed | NotAllowed:
-        """Remove a factor. Owners can't."""
-        if session.is_owner:
-            return NotAllowed()
+        """Remove a factor. Owners can't, unless they have another second step."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await self._account(action.tx, session)
-            if account is None or not await self._flow.remove(action, name, account, news):
+            if account is None or (session.is_owner and not account.enrolled.has_second_besides(name)):
+                return NotAllowed()
+            if not await self._flow.remove(action, name, account, news):
                 return NotAllowed()
             return Changed()
 

@@ -11,7 +11,7 @@ from gateway.login.security import SecurityService
 from gateway.web.platform import Platform
 from gateway.web.visit import signed_in_of, visit_of
 
-DONE = ("enabled", "disabled", "regenerated", "password")
+DONE = ("enabled", "disabled", "regenerated", "password", "passkey-added", "passkey-renamed", "passkey-removed")
 
 
 class Needs(Platform, Protocol):

@@ -106,6 +106,10 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "totp_enabled": ABOUT,
     "totp_disabled": ABOUT,
     "totp_reset": {**ABOUT, "by": "Adam Admin"},
+    "passkey_added": {**ABOUT, "passkey": "iCloud Keychain"},
+    "passkey_renamed": {**ABOUT, "passkey": "My key", "before": "YubiKey 5 Series"},
+    "passkey_removed": {**ABOUT, "passkey": "iCloud Keychain"},
+    "passkey_went_back": {**ABOUT, "passkey": "YubiKey 5 Series"},
     "backup_code_used": {**ABOUT, "left": 7},
     "backup_codes_regenerated": ABOUT,
     "new_device": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
@@ -22,12 +22,17 @@ class Factor(str):
     TOTP: ClassVar[Factor]
     BACKUP_CODE: ClassVar[Factor]
     MAGIC_LINK: ClassVar[Factor]
+    PASSKEY: ClassVar[Factor]
 
 
 Factor.PASSWORD = Factor("password")
 Factor.TOTP = Factor("totp")
 Factor.BACKUP_CODE = Factor("backup_code")
 Factor.MAGIC_LINK = Factor("magic_link")
+Factor.PASSKEY = Factor("passkey")
+
+SECOND = frozenset((Factor.TOTP, Factor.PASSKEY))
+"""Each of them can be the second step. A policy that names TOTP means the second step, whichever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Proof:
     """A verified factor, `at` in UTC seconds.
 
     `counts_as`: the factors that it satisfies instead of its own. A backup code counts as TOTP, for people without
-    their phone.
+    their phone; a passkey as itself and TOTP.
     """
 
     factor: Factor
@@ -67,11 +72,20 @@ class Enrolled:
         return self.factors | self.demanded
 
     @property
+    def has_second(self) -> bool:
+        """Whether a second step is set up."""
+        return not self.factors.isdisjoint(SECOND)
+
+    def has_second_besides(self, factor: Factor) -> bool:
+        """Whether another second step than `factor` is set up."""
+        return not self.factors.isdisjoint(SECOND - {factor})
+
+    @property
     def text(self) -> str:
         return " ".join((*sorted(self.factors), *(DEMAND + factor for factor in sorted(self.demanded))))
 
     def having(self, factor: Factor) -> Enrolled:
-        return Enrolled(self.factors | {factor}, self.demanded - {factor})
+        return Enrolled(self.factors | {factor}, self.demanded - (SECOND if factor in SECOND else {factor}))
 
     def demanding(self, factor: Factor) -> Enrolled:
         return Enrolled(self.factors - {factor}, self.demanded | {factor})
@@ -98,16 +112,21 @@ def required_factors(*, is_owner: bool, enrolled: Enrolled = NOTHING_ENROLLED) -
 
     An owner without TOTP enrols it last, after password and mailed link. Otherwise an attacker who knows only the
     password could enrol their own phone, and lock the owner out. Every factor that an account has set up is required,
-    including those that this policy does not name.
+    including those that this policy does not name, but one second step is enough: `ask_for` says which.
     """
     named: tuple[Factor, ...] = (Factor.PASSWORD,)
-    if is_owner and Factor.TOTP in enrolled:
+    if is_owner and enrolled.has_second:
         named = (Factor.PASSWORD, Factor.TOTP, Factor.MAGIC_LINK)
     elif is_owner:
         named = (Factor.PASSWORD, Factor.MAGIC_LINK, Factor.TOTP)
-    elif Factor.TOTP in enrolled.all:
+    elif not enrolled.all.isdisjoint(SECOND):
         named = (Factor.PASSWORD, Factor.TOTP)
-    return (*named, *sorted(enrolled.all.difference(named)))
+    return (*named, *sorted(enrolled.all.difference(named, SECOND)))
+
+
+def ask_for(missing: Factor | None, enrolled: Enrolled) -> Factor | None:
+    """Return the factor whose page asks for `missing`: a passkey, if the account has one, comes before TOTP."""
+    return Factor.PASSKEY if missing == Factor.TOTP and Factor.PASSKEY in enrolled else missing
 
 
 def first_missing(required: Iterable[Factor], proofs: Iterable[Proof], *, since: int = 0) -> Factor | None:
@@ -120,6 +139,14 @@ def shown_by(proofs: Iterable[Proof]) -> frozenset[Factor]:
     return frozenset(factor for proof in proofs for factor in proof.shows)
 
 
+def as_owner(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
+    """Return an owner's proofs: for an owner a passkey does not stand for the password."""
+    return tuple(
+        replace(proof, counts_as=tuple(shown for shown in proof.counts_as if shown != Factor.PASSWORD))
+        for proof in proofs
+    )
+
+
 def with_proof(proofs: Iterable[Proof], new: Proof) -> tuple[Proof, ...]:
     """Return the proofs with `new`, which replaces an older proof of the same factor."""
     return (*(proof for proof in proofs if proof.factor != new.factor), new)
@@ -127,4 +154,4 @@ def with_proof(proofs: Iterable[Proof], new: Proof) -> tuple[Proof, ...]:
 
 def method_of(proofs: Iterable[Proof]) -> str:
     """Return the audit log's name for the strength of a sign-in: "1fa", "2fa" or "3fa"."""
-    return f"{len(shown_by(proofs))}fa"
+    return f"{len(shown_by(proofs) - {Factor.PASSKEY})}fa"  # which counts as TOTP as well

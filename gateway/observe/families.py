@@ -77,7 +77,7 @@ def each(*values: str) -> tuple[tuple[str, ...], ...]:
 
 
 OTHER_FACTOR = "other"  # a family without labels has one series
-FACTORS = (Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK, OTHER_FACTOR)
+FACTORS = (Factor.PASSWORD, Factor.PASSKEY, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK, OTHER_FACTOR)
 
 FAMILIES = (
     Family(

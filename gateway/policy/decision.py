@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gateway.model.account import Role
-from gateway.model.factor import Factor, first_missing
+from gateway.model.factor import Factor, ask_for, first_missing
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.memo import Memo
 from gateway.model.session import Session
@@ -88,7 +88,7 @@ class Rule:
         if self.require is None and self.fresh is None:
             return None
         since = 0 if self.fresh is None else now - self.fresh
-        return first_missing((self.require or Factor.PASSWORD,), session.proofs, since=since)
+        return ask_for(first_missing((self.require or Factor.PASSWORD,), session.proofs, since=since), session.enrolled)
 
 
 @dataclass(frozen=True, slots=True)

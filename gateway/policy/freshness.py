@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.model.factor import Factor, first_missing
+from gateway.model.factor import Factor, ask_for, first_missing
 from gateway.model.session import Session
 
 FRESH_SECONDS = 600  # how long a proof allows changes to one's own factors and to other accounts
@@ -13,7 +13,10 @@ FRESH_SECONDS = 600  # how long a proof allows changes to one's own factors and 
 def stale_factor(session: Session, now: int, wanted: Iterable[Factor], seconds: int) -> Factor | None:
     """Return the first of `wanted` that was not proved within the last `seconds`, or None.
 
-    Factors other than the password are required only if they are set up.
+    Factors other than the password are required only if they are set up. TOTP means the second step.
     """
-    required = [factor for factor in wanted if factor == Factor.PASSWORD or factor in session.enrolled]
-    return first_missing(required, session.proofs, since=now - seconds)
+    enrolled = session.enrolled
+    has = enrolled.factors | {Factor.PASSWORD} | ({Factor.TOTP} if enrolled.has_second else set())
+    return ask_for(
+        first_missing([factor for factor in wanted if factor in has], session.proofs, since=now - seconds), enrolled
+    )

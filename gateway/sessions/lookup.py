@@ -8,7 +8,7 @@ from sys import intern
 from typing import Any, Protocol
 
 from gateway.model.account import Role, read_modules
-from gateway.model.factor import Factor, first_missing, read_enrolled, required_factors
+from gateway.model.factor import Factor, as_owner, ask_for, first_missing, read_enrolled, required_factors
 from gateway.model.session import Lifetimes, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
@@ -62,7 +62,9 @@ def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_a
     session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given = row
     proofs, enrolled = read_proofs(written), read_enrolled(given)
     is_owner = identifier in owners
-    missing = first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs)
+    if is_owner:
+        proofs = as_owner(proofs)
+    missing = ask_for(first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs), enrolled)
     if missing is not None and not can_ask(missing):
         raise StoreUnavailable(f"{account} has to prove {missing}, which only a newer version can ask for")
     return Session(

@@ -53,7 +53,7 @@ class RuleLine(Line):
     roles: tuple[Role, ...] = ()
     tenants: tuple[Annotated[str, AfterValidator(check_tenant)], ...] = ()
     owner: bool = False
-    require: Literal["totp", "password", "magic_link"] | None = None
+    require: Literal["totp", "passkey", "password", "magic_link"] | None = None
     fresh: Annotated[int, Field(ge=1)] | None = None
     cross_site_post: bool = False
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.model.account import check_tenant
+from gateway.model.account import Role, check_tenant
 from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.secret import Secret
 from gateway.policy.decision import Rules
@@ -270,6 +270,12 @@ class Access:
     rules: Rules = field(default_factory=Rules)
 
 
+class FactorSettings(Section):
+    """Accounts of the roles `passwordless` may sign in with a passkey alone. Owners never do."""
+
+    passwordless: tuple[Role, ...] = (Role.EMPLOYEE, Role.MANAGER, Role.ADMIN)
+
+
 class Settings(Section):
     public_url: Annotated[str, AfterValidator(check_public_url)] = "http://localhost:8000"
     hosts: tuple[Host, ...] = ()
@@ -280,6 +286,7 @@ class Settings(Section):
     identity: Identity = Identity()
     limits: Limits = Limits()
     sessions: SessionSettings = SessionSettings()
+    factors: FactorSettings = FactorSettings()
     passwords: Passwords = Passwords()
     signup: Signup = Signup()
     audit: AuditSettings = AuditSettings()

@@ -22,9 +22,10 @@ from gateway.model.factor import (
 from gateway.sessions.rows import read_proofs, write_proofs
 
 PASSWORD, TOTP, BACKUP, LINK = FACTORS = Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK
-PASSKEY = Factor("passkey")  # one that the policy has no line for
+PASSKEY = Factor.PASSKEY
+RETINA = Factor("retina")  # one that the policy has no line for
 HAS_TOTP = NOTHING_ENROLLED.having(TOTP)
-COUNTS_AS = {BACKUP: (TOTP,)}
+COUNTS_AS = {BACKUP: (TOTP,), PASSKEY: (PASSKEY, TOTP)}
 MEMBER = (PASSWORD,)
 MEMBER_WITH_TOTP = (PASSWORD, TOTP)
 OWNER_WITH_TOTP = (PASSWORD, TOTP, LINK)
@@ -58,10 +59,13 @@ def proved(*which: Factor, at: int = 100) -> tuple[Proof, ...]:
         (True, NOTHING_ENROLLED, OWNER_WITHOUT_TOTP),
         (True, NOTHING_ENROLLED.demanding(TOTP), OWNER_WITHOUT_TOTP),
         (True, HAS_TOTP, OWNER_WITH_TOTP),
-        (False, NOTHING_ENROLLED.having(PASSKEY), (*MEMBER, PASSKEY)),
-        (False, HAS_TOTP.having(PASSKEY), (*MEMBER_WITH_TOTP, PASSKEY)),
-        (True, NOTHING_ENROLLED.demanding(PASSKEY), (*OWNER_WITHOUT_TOTP, PASSKEY)),
-        (True, HAS_TOTP.having(PASSKEY), (*OWNER_WITH_TOTP, PASSKEY)),
+        (False, NOTHING_ENROLLED.having(PASSKEY), MEMBER_WITH_TOTP),
+        (False, HAS_TOTP.having(PASSKEY), MEMBER_WITH_TOTP),
+        (True, NOTHING_ENROLLED.having(PASSKEY), OWNER_WITH_TOTP),
+        (False, NOTHING_ENROLLED.having(RETINA), (*MEMBER, RETINA)),
+        (False, HAS_TOTP.having(RETINA), (*MEMBER_WITH_TOTP, RETINA)),
+        (True, NOTHING_ENROLLED.demanding(RETINA), (*OWNER_WITHOUT_TOTP, RETINA)),
+        (True, HAS_TOTP.having(RETINA), (*OWNER_WITH_TOTP, RETINA)),
     ],
 )
 def test_what_each_account_has_to_prove_and_in_which_order(
@@ -72,7 +76,7 @@ def test_what_each_account_has_to_prove_and_in_which_order(
 
 @pytest.mark.parametrize("is_owner", [False, True])
 @pytest.mark.parametrize("other", [NOTHING_ENROLLED, HAS_TOTP, NOTHING_ENROLLED.demanding(TOTP)])
-@pytest.mark.parametrize("factor", [TOTP, PASSKEY])
+@pytest.mark.parametrize("factor", [TOTP, PASSKEY, RETINA])
 def test_setting_a_factor_up_never_makes_a_sign_in_easier(is_owner: bool, other: Enrolled, factor: Factor) -> None:
     without = required_factors(is_owner=is_owner, enrolled=other)
     assert set(without) <= set(required_factors(is_owner=is_owner, enrolled=other.having(factor)))

@@ -56,6 +56,8 @@ PAGES = {
         "between", "/login/totp?next=/x", {"6-digit code from your authenticator app": "000000"}, "Continue"
     ),
     "code, again": Look("phone", "/login/totp?next=/x&again=1"),
+    "passkey": Look("touching", "/login/passkey?next=/x"),
+    "passkey, unknown": Look("nobody", "/login/passkey"),
     "backup code": Look("between", "/login/backup?next=/x"),
     "backup code, wrong": Look("between", "/login/backup", {"Backup code": "AAAAA-AAAAA"}, "Continue"),
     "set-up, first": Look("first", "/login/totp?next=/x"),
@@ -85,6 +87,10 @@ PAGES = {
     "security, enabled": Look("phone", "/me/security?done=enabled&next=/whoami"),
     "security, disabled": Look("member", "/me/security?done=disabled"),
     "security, regenerated": Look("phone", "/me/security?done=regenerated"),
+    "security, passkey": Look("key", "/me/security?done=passkey-added&next=/whoami"),
+    "passkey, add": Look("member", "/me/security/passkeys"),
+    "passkey, required": Look("member", "/me/security/passkeys?next=/whoami"),
+    "passkey, change": Look("key", "/me/security/passkey?id=psk_0"),
     "set-up": Look("member", "/me/security/totp"),
     "set-up, wrong": Look("member", "/me/security/totp", {"Enter the 6-digit code from the app": "000000"}, "Turn on"),
     "new codes": Look("phone", "/me/security/codes"),
@@ -236,6 +242,12 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     gateway.write(f"UPDATE totp SET drift = -3 {own}", email=drifting.email)
     enter("drifting", drifting.email).give_password()
 
+    enter("key", "crowd16@acme.example").give_password()
+    add_passkey(site, "crowd16@acme.example", "psk_0")
+    add_passkey(site, "crowd17@acme.example", "psk_1")
+    gateway.write("UPDATE accounts SET enrolled = 'passkey' WHERE identifier = 'crowd17@acme.example'")
+    enter("touching", "crowd17@acme.example").give_password()
+
     people["owner"], key, _ = enrol_owner(gateway, mailbox, OWNERS[6])
     links["used"] = mailed_link(mailbox, OWNERS[6])
     waiting = enter("waiting", OWNERS[6])
@@ -288,6 +300,17 @@ def tab_of(browser: Browser, site: Site, person: Person) -> Page:
     for name, value in person.cookies.items():
         context.add_cookies([{"name": name, "value": value, "url": site.url, "secure": True, "sameSite": "Lax"}])
     return context.new_page()
+
+
+def add_passkey(site: Site, email: str, passkey: str) -> None:
+    """Store a passkey that nobody has, to look at pages."""
+    site.gateway.write(
+        "INSERT INTO passkeys (id, account, credential, public_key, sign_count, is_backup_eligible, is_backed_up,"
+        " verifies, aaguid, transports, rp_id, name, created_at)"
+        " SELECT :passkey, id, :key, :key, 0, :no, :no, :no, '', 'usb', 'app.example.com', 'YubiKey 5 Series', 1"
+        " FROM accounts WHERE identifier = :email",
+        passkey=passkey, key=passkey.encode(), no=False, email=email,
+    )  # fmt: skip
 
 
 def lock(person: Person) -> None:

@@ -19,7 +19,7 @@ from tests.store.people import LIFETIMES, add_person, add_session, look, person,
 from tests.support import any_schema
 
 BEFORE = "0011"
-PASSKEY = Factor("passkey")
+RETINA = Factor("retina")  # a factor that no policy names
 
 # As versions to 0011 write: they know nothing of the column.
 OLD_ENROL = """
@@ -76,8 +76,8 @@ async def test_what_an_older_program_does_to_totp_holds_for_the_next_request_her
 async def test_what_an_older_program_does_leaves_other_factors_as_they_are(store: Store) -> None:
     account, other = await add_person(store), (await add_person(store, person("bob@example.com"))).id
     async with store.transaction() as tx:
-        await enrolment.add(tx, account.id, PASSKEY)
-        await enrolment.demand(tx, other, PASSKEY)
+        await enrolment.add(tx, account.id, RETINA)
+        await enrolment.demand(tx, other, RETINA)
     for statement, found in (
         (OLD_ENROL, NOTHING_ENROLLED.having(Factor.TOTP)),
         (OLD_DEMAND, NOTHING_ENROLLED.demanding(Factor.TOTP)),
@@ -86,8 +86,8 @@ async def test_what_an_older_program_does_leaves_other_factors_as_they_are(store
         async with store.transaction() as tx:
             await write_as_before(tx, account.id, statement)
             await write_as_before(tx, other, statement)
-        assert await enrolled_of(store, account.id) == found.having(PASSKEY)
-        assert await enrolled_of(store, other) == found.demanding(PASSKEY)
+        assert await enrolled_of(store, account.id) == found.having(RETINA)
+        assert await enrolled_of(store, other) == found.demanding(RETINA)
 
 
 async def test_setting_up_demanding_and_taking_away_are_read_with_the_session(store: Store, store_url: str) -> None:
@@ -97,11 +97,11 @@ async def test_setting_up_demanding_and_taking_away_are_read_with_the_session(st
     async with worker(store_url) as lookup:
         for change in (enrolment.add, enrolment.demand, enrolment.remove):
             async with store.transaction() as tx:
-                await change(tx, account.id, PASSKEY)
+                await change(tx, account.id, RETINA)
             session = await look(lookup, key)
             assert session is not None
             found.append((session.enrolled.text, session.missing))
-    assert found == [("passkey", PASSKEY), ("!passkey", PASSKEY), ("", None)]
+    assert found == [("retina", RETINA), ("!retina", RETINA), ("", None)]
 
 
 async def test_a_session_that_lacks_a_factor_without_a_page_is_not_found_but_refused(
@@ -113,8 +113,8 @@ async def test_a_session_that_lacks_a_factor_without_a_page_is_not_found_but_ref
     await lookup.start()
     assert await look(lookup, key) is not None
     async with store.transaction() as tx:
-        await enrolment.add(tx, account.id, PASSKEY)
-    with pytest.raises(StoreUnavailable, match="has to prove passkey"):
+        await enrolment.add(tx, account.id, RETINA)
+    with pytest.raises(StoreUnavailable, match="has to prove retina"):
         await look(lookup, key)
     await lookup.close()
 

@@ -13,6 +13,7 @@ from gateway.app import retention as purge
 from gateway.app.retention import Purge, stale_rows
 from gateway.browsers.rows import browser_cookies, browsers
 from gateway.dispatch.forms.rows import kept_forms
+from gateway.factors.passkey.rows import answered_challenges
 from gateway.ops.blocks import blocks
 from gateway.ops.rows import alarms
 from gateway.sessions.attempt import attempts
@@ -94,6 +95,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     alarms: [{"key": "stale", "seen_at": NOW - 2 * DAY}],
     imports: [work("never started", NOW - 3 * DAY), work("finished", NOW - 3 * DAY, started_at=1, finished_at=2)],
     import_rows: [work_row("never started"), work_row("finished")],
+    answered_challenges: [{"key": b"stale", "expires_at": NOW - 1}],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -117,6 +119,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     alarms: [{"key": "fresh", "seen_at": NOW - 60}],
     imports: [work("fresh", NOW - 60), work("under way", NOW - 3 * DAY, started_at=1)],
     import_rows: [work_row("fresh"), work_row("under way")],
+    answered_challenges: [{"key": b"fresh", "expires_at": NOW + 1}],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},

@@ -244,7 +244,7 @@ class Gateway:
             total += int(user) + int(system)
         return total / os.sysconf("SC_CLK_TCK")
 
-    def write(self, statement: str, **values: str | int) -> list[tuple[Any, ...]]:
+    def write(self, statement: str, **values: str | int | bytes) -> list[tuple[Any, ...]]:
         """Run a statement on the store, of either engine, as an operator does by hand; return the rows.
 
         Every worker notices what it took away.

@@ -18,7 +18,7 @@ from gateway.factors.backup_code.rows import count_left
 from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, Wrong
 from gateway.factors.typed import ALPHABET, read_code
 from gateway.model.event import Event
-from gateway.model.factor import Enrolled, Factor
+from gateway.model.factor import SECOND, Enrolled, Factor
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import is_same, new_id
@@ -44,7 +44,7 @@ class BackupCodeFactor(FactorContract):
     name = Factor.BACKUP_CODE
     page = "backup"
     counts_as = (Factor.TOTP,)
-    goes_with = Factor.TOTP
+    goes_with = SECOND
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -70,8 +70,8 @@ class BackupCodeFactor(FactorContract):
         return Right(News(Event.TWO_FACTOR_CODE_USED, "backup_code_used", {"left": left}))
 
     def is_usable(self, enrolled: Enrolled) -> bool:
-        """Only with TOTP enrolled: an old code must not bypass a required enrolment."""
-        return Factor.TOTP in enrolled
+        """Only with a second step set up: an old code must not bypass a required enrolment."""
+        return enrolled.has_second
 
     async def renew(self, tx: Transaction, account: str, now: int) -> tuple[Secret[str], ...]:
         return tuple(await self.regenerate(tx, account, now))

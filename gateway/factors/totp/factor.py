@@ -96,7 +96,9 @@ class TOTPFactor(FactorContract):
         return await forget(tx, account)
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
-        return Panel("totp/panel.html", {"enrolment": await find_enrolment(tx, session.account)})
+        may_turn_off = not session.is_owner or session.enrolled.has_second_besides(self.name)
+        facts = {"enrolment": await find_enrolment(tx, session.account), "may_turn_off": may_turn_off}
+        return Panel("totp/panel.html", facts)
 
     async def reset(self, tx: Transaction, account: str, now: int, *, is_owner: bool) -> None:
         """Remove it. Members must enrol again at the next sign-in; owners must always, after the mailed link."""

@@ -79,7 +79,9 @@ class TOTPPages(CodePage):
     ) -> web.Response:
         if self.factor in evidence.account.enrolled:
             return await super().page(visit, evidence, wish, now, problem, offered, is_lost)
-        if evidence.next != self.factor:  # a page needs a fresh proof of a factor that is optional for this account
+        if evidence.next is not None and evidence.next != self.factor:
+            return self._answers.step(evidence.next, wish)
+        if evidence.next is None:  # a page needs a fresh proof of a factor that is optional for this account
             return see_other(f"{self._url('security_totp')}?{Wish(wish.target).query}")
         status, wait, minutes = judge(problem, now)
         action, start_over = self._answers.steps[self.factor], self._answers.steps[Factor.PASSWORD]
@@ -121,7 +123,8 @@ class TOTPPages(CodePage):
 
     async def confirm_off(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/off"""
-        return self._renderer.page("totp/confirm-off.html", visit_of(request))
+        has_other = signed_in_of(request).enrolled.has_second_besides(self.factor)
+        return self._renderer.page("totp/confirm-off.html", visit_of(request), has_other=has_other)
 
     async def turn_off(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/off"""

@@ -1,0 +1,134 @@
+"""Passkeys as the second step: a signature over a challenge, by a key that only answers its own site.
+
+`given` to verify and enrol is the sealed challenge, a space, and the browser's answer as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Wrong
+from gateway.factors.passkey import ceremony, rows
+from gateway.factors.passkey.ceremony import Asserted, Descriptor, Refused, Site
+from gateway.factors.passkey.challenges import Asking, Challenges
+from gateway.factors.passkey.names import name_of
+from gateway.factors.passkey.rows import MAX_KEYS, Passkey
+from gateway.model.account import Account
+from gateway.model.event import Event
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.observe.logs import get_logger
+from gateway.store import Transaction
+
+log = get_logger("passkeys")
+
+VERIFY, ENROL = "verify", "enrol"
+
+
+class PasskeyFactor(FactorContract):
+    name = Factor.PASSKEY
+    page = "passkey"
+    counts_as = (Factor.PASSKEY, Factor.TOTP)
+    first_template = "passkey/first.html"
+
+    def __init__(self, challenges: Challenges, site: Site, product: str) -> None:
+        self.challenges = challenges
+        self.site = site
+        self._product = product
+
+    @staticmethod
+    def label(_: Callable[[str], str]) -> str:
+        return _("passkey")
+
+    # Proving it.
+
+    async def ask(self, tx: Transaction, asked: Asked, now: int) -> tuple[dict[str, object], str]:
+        """Return the options for the browser, which name the account's passkeys, and the sealed challenge."""
+        asking = self.challenges.ask(VERIFY, asked.holder, now)
+        allowed = [descriptor_of(passkey) for passkey in await rows.list_of(tx, asked.account)]
+        options = ceremony.request_options(
+            self.site, challenge=asking.challenge, allowed=allowed, needs_verification=False
+        )
+        return options, asking.sealed
+
+    async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
+        sealed, _, answer = given.reveal().partition(" ")
+        challenge = await self.challenges.take(tx, VERIFY, asked.holder, sealed, now)
+        if challenge is None:
+            return Wrong(Reason.EXPIRED)
+        credential = ceremony.id_of(answer)
+        passkey = await rows.find_by_credential(tx, credential) if credential is not None else None
+        if passkey is None or passkey.account != asked.account:
+            return Wrong()
+        verdict = ceremony.read_assertion(
+            answer, self.site, challenge, passkey.key,
+            handle=handle_of(asked.account), needs_verification=False, needs_handle=False,
+        )  # fmt: skip
+        if isinstance(verdict, Refused):
+            log.warning("passkey_refused", passkey=passkey.id, reason=verdict.reason.value)
+            return Wrong()
+        await rows.note_use(tx, passkey.id, verdict, now)
+        return Right(news_of(passkey, verdict))
+
+    # Enrolment.
+
+    async def offer(self, tx: Transaction, account: Account, holder: str, now: int) -> tuple[dict[str, object], Asking]:
+        """Return the options for the browser to make a passkey, and its challenge for `holder`."""
+        asking = self.challenges.ask(ENROL, f"{holder} {account.id}", now)
+        excluded = [descriptor_of(passkey) for passkey in await rows.list_of(tx, account.id)]
+        options = ceremony.creation_options(
+            self.site,
+            handle=handle_of(account.id),
+            name=account.identifier,
+            display_name=account.name,
+            challenge=asking.challenge,
+            excluded=excluded,
+            direct_attestation=False,
+            title=self._product,
+        )
+        return options, asking
+
+    async def enrol(
+        self, tx: Transaction, account: Account, offered: str, given: Secret[str], now: int
+    ) -> SetUp | Wrong:
+        """`offered` is the id of the attempt or session that the challenge was made for."""
+        sealed, _, answer = given.reveal().partition(" ")
+        challenge = await self.challenges.take(tx, ENROL, f"{offered} {account.id}", sealed, now)
+        if challenge is None:
+            return Wrong(Reason.EXPIRED)
+        made = ceremony.read_registration(answer, self.site, challenge)
+        if isinstance(made, Refused):
+            log.warning("passkey_not_added", account=account.id, reason=made.reason.value)
+            return Wrong()
+        if await rows.find_by_credential(tx, made.key.id) is not None:
+            return Wrong(Reason.USED)
+        if await rows.count(tx, account.id) >= MAX_KEYS:
+            return Wrong(Reason.MANY)
+        name = name_of(made.key.aaguid)
+        await rows.add(tx, account.id, made, name, now)
+        return SetUp(
+            News(Event.PASSKEY_ADDED, "passkey_added", {"passkey": name}), is_first=not account.enrolled.has_second
+        )
+
+    async def forget(self, tx: Transaction, account: str) -> bool:
+        return await rows.forget(tx, account)
+
+    async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
+        return Panel("passkey/panel.html", {"passkeys": await rows.list_of(tx, session.account)})
+
+
+def handle_of(account: str) -> bytes:
+    """Return the user handle (WebAuthn L3 §4): the account's id, which is public and no one's name."""
+    return account.encode("ascii")
+
+
+def descriptor_of(passkey: Passkey) -> Descriptor:
+    return Descriptor(passkey.key.id, passkey.key.transports)
+
+
+def news_of(passkey: Passkey, asserted: Asserted) -> News | None:
+    """Return what the person must know: a counter that runs backwards may be that of a copy (§6.1.1)."""
+    if not asserted.went_back:
+        return None
+    return News(Event.PASSKEY_WENT_BACK, "passkey_went_back", {"passkey": passkey.name})

@@ -1,0 +1,129 @@
+"""Signing in with a passkey instead of a password: it proves possession, and by user verification a second factor.
+
+No email is typed: the passkey says whose it is, and its user handle has to agree. Nobody can guess a signature, so
+failures are recorded and counted, but lock nobody out. Owners type their password all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Action, Actions, requester
+from gateway.factors.passkey import ceremony, rows
+from gateway.factors.passkey.ceremony import Asserted, Refused, Site
+from gateway.factors.passkey.challenges import Asking, Challenges
+from gateway.factors.passkey.factor import descriptor_of, handle_of, news_of
+from gateway.factors.passkey.rows import Passkey
+from gateway.login.flow import Flow
+from gateway.login.outcome import GoOn, SignedIn
+from gateway.model.account import Account, Role
+from gateway.model.event import Event
+from gateway.model.factor import Factor, Proof
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.observe.logs import get_logger
+from gateway.store import Store
+from gateway.web.visit import Visit
+
+log = get_logger("passkeys")
+
+SIGN_IN = "sign-in"
+STANDS_FOR = (Factor.PASSWORD, Factor.TOTP, Factor.PASSKEY)
+
+
+@dataclass(frozen=True, slots=True)
+class NotThisOne:
+    """The passkey was refused: "unknown" if no account has it, "late" if the challenge is no longer good, "password" if
+    the account must type one, otherwise "wrong".
+    """
+
+    why: str
+
+
+class PasskeySignIn:
+    """`owners` are normalised identifiers. Accounts of the roles `passwordless` need no password."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        actions: Actions,
+        flow: Flow,
+        challenges: Challenges,
+        site: Site,
+        owners: frozenset[str],
+        passwordless: Collection[Role],
+    ) -> None:
+        self._store = store
+        self._actions = actions
+        self._flow = flow
+        self._challenges = challenges
+        self._site = site
+        self._owners = owners
+        self._passwordless = frozenset(passwordless)
+
+    async def ask(self, holder: str, session: Session | None, now: int) -> tuple[dict[str, object], Asking]:
+        """Return the options for the browser, and its challenge for `holder` (see holder_of).
+
+        They name no passkey, unless it is a fresh proof for `session`: what is on the sign-in page depends on nobody.
+        """
+        asking = self._challenges.ask(SIGN_IN, holder, now)
+        allowed = []
+        if session is not None:
+            async with self._store.reading() as tx:
+                allowed = [descriptor_of(passkey) for passkey in await rows.list_of(tx, session.account)]
+        options = ceremony.request_options(
+            self._site, challenge=asking.challenge, allowed=allowed, needs_verification=True
+        )
+        return options, asking
+
+    async def sign_in(
+        self, holder: str, session: Session | None, given: Secret[str], visit: Visit, now: int
+    ) -> SignedIn | GoOn | NotThisOne:
+        """Verify the browser's answer, and take the next step. `session` is the one to confirm, if any."""
+        sealed, _, answer = given.reveal().partition(" ")
+        async with self._actions.begin(requester(visit.inbound), now) as action:
+            challenge = await self._challenges.take(action.tx, SIGN_IN, holder, sealed, now)
+            if challenge is None:
+                return await self._refuse(action, None, "late")
+            credential = ceremony.id_of(answer)
+            passkey = await rows.find_by_credential(action.tx, credential) if credential is not None else None
+            if passkey is None:
+                return await self._refuse(action, None, "unknown")
+            account = await account_rows.find(action.tx, passkey.account, lock=True)
+            verdict = ceremony.read_assertion(
+                answer, self._site, challenge, passkey.key,
+                handle=handle_of(passkey.account), needs_verification=True, needs_handle=session is None,
+            )  # fmt: skip
+            if account is None or isinstance(verdict, Refused) or not await account_rows.is_welcome(action.tx, account):
+                reason = verdict.reason.value if isinstance(verdict, Refused) else "account"
+                log.warning("passkey_refused", passkey=passkey.id, reason=reason)
+                return await self._refuse(action, account, "wrong")
+            if session is not None and session.account != account.id:
+                return await self._refuse(action, account, "wrong")
+            is_trusted = passkey.verifies and account.role in self._passwordless
+            if account.identifier in self._owners or not is_trusted:
+                return await self._refuse(action, account, "password")
+            return await self._admit(action, account, passkey, verdict, visit)
+
+    async def _admit(
+        self, action: Action, account: Account, passkey: Passkey, verdict: Asserted, visit: Visit
+    ) -> SignedIn | GoOn:
+        await rows.note_use(action.tx, passkey.id, verdict, action.now)
+        news = news_of(passkey, verdict)
+        if news is not None:
+            await self._flow.report(action, news, account)
+        return await self._flow.begin(action, account, Proof(Factor.PASSKEY, action.now, STANDS_FOR), visit)
+
+    async def _refuse(self, action: Action, account: Account | None, why: str) -> NotThisOne:
+        identifier = account.identifier if account else ""
+        await action.record_attempt(Event.LOGIN_FAILED, identifier, account, {"factor": Factor.PASSKEY, "reason": why})
+        return NotThisOne(why)
+
+
+def holder_of(inbound: Inbound) -> str | None:
+    """Return what a challenge of the sign-in page is bound to: the browser's cookie for attempts. None without one."""
+    return None if inbound.attempt_key is None else f"browser {inbound.attempt_key.hex()}"

@@ -1,0 +1,34 @@
+"""Registers passkeys."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from gateway.crypto.sealing import Sealer
+from gateway.factors.contract import Folder
+from gateway.factors.passkey.ceremony import Site
+from gateway.factors.passkey.challenges import Challenges
+from gateway.factors.passkey.factor import PasskeyFactor
+from gateway.factors.passkey.routes import PAGES
+from gateway.factors.passkey.rows import STORED
+from gateway.settings.record import Settings
+
+
+class Needs(Protocol):
+    @property
+    def origins(self) -> frozenset[str]: ...
+    @property
+    def product(self) -> str: ...
+    @property
+    def sealer(self) -> Sealer: ...
+    @property
+    def settings(self) -> Settings: ...
+
+
+def build(needs: Needs) -> PasskeyFactor:
+    rp_id = urlsplit(needs.settings.public_url).hostname or ""
+    return PasskeyFactor(Challenges(needs.sealer), Site(rp_id, needs.origins), needs.product)
+
+
+FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED)

@@ -1,0 +1,219 @@
+"""Pages of passkeys: ask for one, and those under /me/security to add, rename and remove them.
+
+A ceremony is run by static/passkey.js: it asks for the options, passes them to the browser, and sends the answer as a
+form, so that what follows is an ordinary page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+from aiohttp import web
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Actions
+from gateway.factors.contract import Wrong
+from gateway.factors.passkey import ceremony
+from gateway.factors.passkey.factor import PasskeyFactor
+from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
+from gateway.factors.passkey.service import PasskeyService
+from gateway.login import code_page
+from gateway.login.code_page import CodePage, Problem
+from gateway.login.evidence import Evidence
+from gateway.login.outcome import Refused
+from gateway.login.security import Changed, SecurityService, WrongCode
+from gateway.model.factor import Factor
+from gateway.model.secret import Secret
+from gateway.model.token import key_of, new_token
+from gateway.sessions import attempt
+from gateway.settings.record import Settings
+from gateway.store import Store
+from gateway.throttle.side_work import SideWork
+from gateway.web.redirects import Wish, see_other, set_cookie
+from gateway.web.visit import Form, Visit, asked_of, read_form, signed_in_of, visit_of
+
+
+class Needs(code_page.Needs, Protocol):
+    @property
+    def actions(self) -> Actions: ...
+    @property
+    def security(self) -> SecurityService: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def side(self) -> SideWork: ...
+    @property
+    def store(self) -> Store: ...
+
+
+class PasskeyPages(CodePage):
+    factor: ClassVar[Factor] = Factor.PASSKEY
+    template = "passkey/ask.html"
+
+    def __init__(self, needs: Needs) -> None:
+        super().__init__(needs)
+        self._service = PasskeyService(needs.store, needs.actions, needs.flow)
+        self._security = needs.security
+        self._side = needs.side
+        self._store = needs.store
+        self._passkey = needs.factors.find(PasskeyFactor)
+        self._first = PasskeySignIn(
+            store=needs.store,
+            actions=needs.actions,
+            flow=needs.flow,
+            challenges=self._passkey.challenges,
+            site=self._passkey.site,
+            owners=needs.settings.access.owners,
+            passwordless=needs.settings.factors.passwordless,
+        )
+
+    # During sign-in.
+
+    async def options(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/passkey/options: JSON with what the browser needs to ask for a passkey."""
+        form = await read_form(request)
+        visit, wish = visit_of(request), self._answers.wish_of_form(form)
+        evidence = await self._flow.find(visit, again=wish.again, now=visit.now)
+        if evidence is None or not evidence.admits(self._passkey.counts_as):
+            return web.json_response({"error": "gone"}, status=409)
+        async with self._store.reading() as tx:
+            options, sealed = await self._passkey.ask(tx, evidence.asked, visit.now)
+        return web.json_response({"options": options, "challenge": sealed})
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/passkey: `challenge`, `answer`, `next`."""
+        form = await read_form(request)
+        visit, wish = visit_of(request), self._answers.wish_of_form(form)
+        await self._side.run(ceremony.load)
+        outcome = await self._flow.prove(visit, self.factor, given_in(form), again=wish.again, now=visit.now)
+        return await self.answer(visit, wish, outcome, visit.now)
+
+    async def page(
+        self,
+        visit: Visit,
+        evidence: Evidence,
+        wish: Wish,
+        now: int,
+        problem: Problem | None = None,
+        offered: str = "",
+        is_lost: bool = False,
+    ) -> web.Response:
+        if self.factor in evidence.account.enrolled:
+            return await super().page(visit, evidence, wish, now, problem, offered, is_lost)
+        if evidence.next is not None:
+            return self._answers.step(evidence.next, wish)
+        return see_other(f"{self._url('passkeys')}?{Wish(wish.target).query}")  # a rule requires one
+
+    async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
+        has_totp = Factor.TOTP in evidence.account.enrolled
+        return {
+            "options": self._url("passkey_options"),
+            "totp": f"{self._answers.steps[Factor.TOTP]}?{wish.query}" if has_totp else "",
+            "backup": f"{self._answers.steps[Factor.BACKUP_CODE]}?{wish.query}",
+        }
+
+    # Instead of a password.
+
+    async def first_options(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/passkey/first-options: JSON with what the browser needs to ask for a passkey of this site."""
+        form = await read_form(request)
+        visit, wish = visit_of(request), self._answers.wish_of_form(form)
+        token = new_token()
+        holder = holder_of(visit.inbound) or holder_of(visit.inbound._replace(attempt_key=key_of(token)))
+        options, asking = await self._first.ask(holder or "", visit.session if wish.again else None, visit.now)
+        response = web.json_response({"options": options, "challenge": asking.sealed})
+        if visit.inbound.attempt_key is None:
+            set_cookie(response, attempt.COOKIE, token, attempt.LIFE_SECONDS)
+        return response
+
+    async def sign_in(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/passkey/first: `challenge`, `answer`, `next`."""
+        form = await read_form(request)
+        visit, wish = visit_of(request), self._answers.wish_of_form(form)
+        await self._side.run(ceremony.load)
+        holder, confirmed = holder_of(visit.inbound), visit.session if wish.again else None
+        outcome = await self._first.sign_in(holder or "", confirmed, given_in(form), visit, visit.now)
+        if isinstance(outcome, NotThisOne):
+            self._counts.note(self.factor, Refused(Wrong()))
+            return self._renderer.page(
+                "passkey/refused.html", visit if confirmed else None, status=422, why=outcome.why, wish=wish
+            )
+        self._counts.note(self.factor, outcome)
+        return await self.proceed(visit, wish, outcome, visit.now)
+
+    # Under /me/security.
+
+    async def show_all(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security/passkeys: add one."""
+        wish = Wish(self._answers.only(request.query.getall("next", [])))
+        return self._add_page(request, wish, "", 200)
+
+    async def creation_options(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/passkeys/options: JSON with what the browser needs to make a passkey."""
+        await read_form(request)
+        visit, session = visit_of(request), signed_in_of(request)
+        async with self._store.reading() as tx:
+            account = await account_rows.find(tx, session.account)
+            if account is None:
+                raise web.HTTPForbidden
+            options, asking = await self._passkey.offer(tx, account, session.id, visit.now)
+        return web.json_response({"options": options, "challenge": asking.sealed})
+
+    async def add(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/passkeys: `challenge`, `answer`; `next` if a page requires a passkey."""
+        form = await read_form(request)
+        wish = Wish(self._answers.only([form.text("next")]))
+        visit, session = visit_of(request), signed_in_of(request)
+        await self._side.run(ceremony.load)
+        match await self._security.enrol(session, self.factor, session.id, given_in(form), visit.inbound, visit.now):
+            case Changed(signed_in, codes) if signed_in is not None:
+                target = f"{self._url('security')}?done=passkey-added&{wish.query}"
+                page = see_other(target)
+                if codes:
+                    page = self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
+                return self._answers.with_session(page, visit, signed_in)
+            case WrongCode():
+                return self._add_page(request, wish, "refused", 422)
+            case _:
+                return see_other(self._url("security"))
+
+    async def show_one(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security/passkey: rename or remove the one with the `id`."""
+        session = signed_in_of(request)
+        passkeys = await self._service.list_all(session)
+        found = next((own for own in passkeys if own.id == asked_of(request, "id")), None)
+        if found is None:
+            raise web.HTTPNotFound
+        has_other = session.enrolled.has_second_besides(self.factor)
+        return self._renderer.page(
+            "passkey/change.html", visit_of(request), passkey=found, has_other=has_other, is_last=len(passkeys) == 1
+        )
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/passkey: `id` and `name`, or `remove`."""
+        form = await read_form(request)
+        visit, session, passkey = visit_of(request), signed_in_of(request), form.text("id")
+        if form.text("remove"):
+            done = await self._service.remove(session, passkey, visit.inbound, visit.now)
+            word = "passkey-removed"
+        else:
+            done = await self._service.rename(session, passkey, form.text("name"), visit.inbound, visit.now)
+            word = "passkey-renamed"
+        return see_other(self._url("security") + (f"?done={word}" if done else ""))
+
+    def _add_page(self, request: web.Request, wish: Wish, problem: str, status: int) -> web.Response:
+        return self._renderer.page(
+            "passkey/add.html",
+            visit_of(request),
+            status=status,
+            problem=problem,
+            wish=wish,
+            action=self._url("passkeys"),
+            options=self._url("passkeys_options"),
+        )
+
+
+def given_in(form: Form) -> Secret[str]:
+    """Return the sealed challenge and the browser's answer, as the factor takes them."""
+    return Secret(f"{form.text('challenge')} {form.text('answer')}")

@@ -1,0 +1,68 @@
+"""Changes to one's own passkeys, besides adding them: rename and remove, each with its audit row and mail."""
+
+from __future__ import annotations
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Action, Actions, requester
+from gateway.factors.contract import News
+from gateway.factors.passkey import rows
+from gateway.factors.passkey.rows import MAX_NAME, Passkey
+from gateway.login.flow import Flow
+from gateway.model.account import Account
+from gateway.model.event import Event
+from gateway.model.factor import Factor
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.sessions import rows as session_rows
+from gateway.store import Store
+
+
+class PasskeyService:
+    def __init__(self, store: Store, actions: Actions, flow: Flow) -> None:
+        self._store = store
+        self._actions = actions
+        self._flow = flow
+
+    async def list_all(self, session: Session) -> list[Passkey]:
+        """Return the person's passkeys."""
+        async with self._store.reading() as tx:
+            return await rows.list_of(tx, session.account)
+
+    async def rename(self, session: Session, passkey: str, name: str, inbound: Inbound, now: int) -> bool:
+        """Rename a passkey. Returns False for an empty name, or if the passkey is not the person's."""
+        name = " ".join(name.split())[:MAX_NAME].strip()
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            found = await self._own(action, session, passkey)
+            if found is None or not name:
+                return False
+            account, before = found
+            if name == before.name:
+                return True
+            await rows.rename(action.tx, account.id, passkey, name)
+            details = {"passkey": name, "before": before.name}
+            await self._flow.report(action, News(Event.PASSKEY_RENAMED, "passkey_renamed", details), account)
+            return True
+
+    async def remove(self, session: Session, passkey: str, inbound: Inbound, now: int) -> bool:
+        """Remove a passkey. Returns False if it is not the person's, or if an owner has no other second step."""
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            found = await self._own(action, session, passkey)
+            if found is None:
+                return False
+            account, before = found
+            is_last = await rows.count(action.tx, account.id) == 1
+            if is_last and session.is_owner and not account.enrolled.has_second_besides(Factor.PASSKEY):
+                return False
+            await rows.remove(action.tx, account.id, passkey)
+            await self._flow.tidy(action, Factor.PASSKEY, account)
+            details = {"passkey": before.name}
+            await self._flow.report(action, News(Event.PASSKEY_REMOVED, "passkey_removed", details), account)
+            return True
+
+    async def _own(self, action: Action, session: Session, passkey: str) -> tuple[Account, Passkey] | None:
+        """Return the account, locked, and the passkey, if the session is still open and the passkey is its own."""
+        account = await account_rows.find(action.tx, session.account, lock=True)
+        if account is None or not await session_rows.is_open(action.tx, session.id):
+            return None
+        found = next((own for own in await rows.list_of(action.tx, account.id) if own.id == passkey), None)
+        return None if found is None else (account, found)

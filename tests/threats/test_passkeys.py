@@ -1,0 +1,262 @@
+"""Passkeys in the hands of attackers: what is forged, repeated, borrowed or late proves nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.authenticator import Authenticator, Said, base64url, unbase64url
+from tests.support.gateway import COOKIE, HOST, ORIGIN, Gateway
+from tests.support.mail import Mailbox
+from tests.support.person import Person
+from tests.support.raw import Response
+from tests.support.upstream import RecordingUpstream
+
+crowd = itertools.count(1)
+Forge = Callable[[Said], Said]
+
+
+@pytest.fixture(scope="module")
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder: Path = tmp_path_factory.mktemp("passkeys")
+    running = Gateway(folder, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+class Holder(Person):
+    """A person with an authenticator in software."""
+
+    def __init__(self, own: Gateway, email: str = "") -> None:
+        number = next(crowd)
+        super().__init__(own, email or f"crowd{number}@acme.example", source=f"127.0.2.{number}")
+        self.authenticator = Authenticator(credential=number.to_bytes(32))
+        self.count = 0
+
+    def elsewhere(self) -> Holder:
+        """The same person and authenticator at another browser."""
+        other = Holder(self.gateway, self.email)
+        other.authenticator = self.authenticator
+        return other
+
+    def ask(self, path: str, **fields: str) -> dict[str, Any]:
+        answer = self.send(path, fields)
+        assert answer.status == 200, (answer.status, answer.get("location"))
+        return dict(json.loads(answer.body))
+
+    def said(self, asked: dict[str, Any]) -> Said:
+        account = self.gateway.write("SELECT id FROM accounts WHERE identifier = :who", who=self.email)[0][0]
+        challenge = unbase64url(asked["options"]["challenge"])
+        return Said(challenge, ORIGIN, HOST, handle=account.encode(), count=self.count)
+
+    def add(self, **flags: bool) -> Holder:
+        """Sign in, add the passkey, and sign out."""
+        self.give_password("/me/security")
+        asked = self.ask("/me/security/passkeys/options")
+        answer = self.authenticator.register(replace(self.said(asked), **flags))
+        done = self.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer})
+        assert done.status == 200, done.status
+        self.cookies.clear()
+        return self
+
+    def prove(self, forge: Forge = lambda said: said, asked: dict[str, Any] | None = None) -> Response:
+        """Answer as the second step, after the password."""
+        asked = asked or self.ask("/login/passkey/options")
+        answer = self.authenticator.prove(forge(self.said(asked)))
+        fields = {"challenge": asked["challenge"], "answer": answer, "next": "/probe"}
+        return self.send("/login/passkey", fields)
+
+    def enter(self, forge: Forge = lambda said: said, asked: dict[str, Any] | None = None) -> Response:
+        """Answer instead of a password."""
+        asked = asked or self.ask("/login/passkey/first-options")
+        answer = self.authenticator.prove(forge(self.said(asked)))
+        fields = {"challenge": asked["challenge"], "answer": answer, "next": "/probe"}
+        return self.send("/login/passkey/first", fields)
+
+
+def events_of(own: Gateway, person: Person) -> list[str]:
+    rows = own.write("SELECT event FROM audit WHERE identifier = :who ORDER BY id", who=person.email)
+    return [event for (event,) in rows]
+
+
+def test_it_is_the_second_step(own: Gateway) -> None:
+    person = Holder(own).add()
+    person.give_password()
+    assert not person.is_signed_in
+    assert person.prove().get("location") == "/probe"
+    assert person.is_signed_in
+
+
+def test_it_stands_for_password_and_second_step(own: Gateway) -> None:
+    person = Holder(own).add()
+    assert person.enter().get("location") == "/probe"
+    assert person.is_signed_in
+
+
+FORGED: dict[str, Forge] = {
+    "another challenge": lambda said: replace(said, challenge=bytes(32)),
+    "another origin": lambda said: replace(said, origin="https://app.example.org"),
+    "another port": lambda said: replace(said, origin=f"{ORIGIN}:8443"),
+    "without TLS": lambda said: replace(said, origin=f"http://{HOST}"),
+    "another RP ID": lambda said: replace(said, rp_id="example.com"),
+    "in a frame": lambda said: replace(said, client={"crossOrigin": True}),
+    "below another site": lambda said: replace(said, client={"topOrigin": "https://evil.example"}),
+    "of a registration": lambda said: replace(said, client={"type": "webauthn.create"}),
+    "nobody present": lambda said: replace(said, is_present=False),
+    "another eligibility": lambda said: replace(said, is_backup_eligible=False, is_backed_up=False),
+    "another handle": lambda said: replace(said, handle=b"acc_somebody_else"),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_a_forged_answer_is_refused_counted_and_audited(own: Gateway, forge: Forge) -> None:
+    person = Holder(own).add()
+    person.give_password()
+    assert person.prove(forge).status == 422
+    assert not person.is_signed_in
+    assert "login_2fa_failed" in events_of(own, person)
+    stranger = person.elsewhere()
+    assert stranger.enter(forge).status == 422
+    assert not stranger.is_signed_in
+    assert "login_failed" in events_of(own, person)
+    assert "Traceback" not in own.logged()
+
+
+def test_without_verification_it_is_only_the_second_step(own: Gateway) -> None:
+    person = Holder(own).add()
+    assert person.enter(lambda said: replace(said, is_verified=False)).status == 422
+    assert person.enter(lambda said: replace(said, handle=None)).status == 422
+    assert not person.is_signed_in
+    person.give_password()
+    assert person.prove(lambda said: replace(said, is_verified=False, handle=None)).get("location") == "/probe"
+
+
+def test_a_key_that_never_verified_anybody_does_so_beside_a_password_first(own: Gateway) -> None:
+    """Else whoever finds it gives it a PIN."""
+    person = Holder(own).add(is_verified=False)
+    assert "needs your password first" in person.enter().body.decode()
+    person.give_password()
+    assert person.prove().get("location") == "/probe"
+    person.cookies.clear()
+    assert person.enter().get("location") == "/probe"
+
+
+def test_an_answer_counts_once(own: Gateway) -> None:
+    person = Holder(own).add()
+    person.give_password()
+    asked = person.ask("/login/passkey/options")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: person.prove(asked=asked), range(4)))
+    assert sum(COOKIE in str(answer.all("set-cookie")) for answer in answers) == 1
+    again = person.elsewhere()
+    asked = again.ask("/login/passkey/first-options")
+    assert [again.enter(asked=asked).status for _ in range(2)] == [303, 422]
+
+
+def test_a_challenge_is_for_one_attempt_one_browser_and_one_purpose(own: Gateway) -> None:
+    person, thief = Holder(own).add(), Holder(own)
+    person.give_password()
+    for_second, for_first = person.ask("/login/passkey/options"), person.ask("/login/passkey/first-options")
+    other = person.elsewhere()
+    other.give_password()
+    assert other.prove(asked=for_second).status == 422
+    assert other.enter(asked=for_first).status == 422
+    assert person.prove(asked=for_first).status == 422
+    assert person.enter(asked=for_second).status == 422
+    thief.open("/login")
+    assert thief.elsewhere().enter(asked=for_first).status == 422
+    assert not any(who.is_signed_in for who in (person, other, thief))
+
+
+def test_another_accounts_passkey_is_no_second_step(own: Gateway) -> None:
+    person, thief = Holder(own).add(), Holder(own).add()
+    attacker = person.elsewhere()
+    attacker.authenticator = thief.authenticator
+    attacker.give_password()
+    assert attacker.prove().status == 422
+    handle = own.write("SELECT id FROM accounts WHERE identifier = :who", who=thief.email)[0][0].encode()
+    assert attacker.prove(lambda said: replace(said, handle=handle)).status == 422
+    assert not attacker.is_signed_in
+
+
+def test_a_passkey_that_somebody_has_is_not_added_again(own: Gateway) -> None:
+    person, thief = Holder(own).add(), Holder(own)
+    thief.authenticator = person.authenticator
+    thief.give_password("/me/security")
+    asked = thief.ask("/me/security/passkeys/options")
+    fields = {"challenge": asked["challenge"], "answer": thief.authenticator.register(thief.said(asked))}
+    assert thief.send("/me/security/passkeys", fields).status == 422
+    assert own.write("SELECT count(*) FROM passkeys WHERE credential = :id", id=person.authenticator.id) == [(1,)]
+
+
+def test_a_counter_that_runs_backwards_is_told_and_not_refused(own: Gateway, mailbox: Mailbox) -> None:
+    person = Holder(own)
+    person.count = 7
+    person.add()
+    person.count = 6
+    assert person.enter().get("location") == "/probe"
+    mailbox.wait_for(person.email, "may have been copied")
+    assert "passkey_went_back" in events_of(own, person)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "{}", "[" * 15_000, '{"id": "' + "A" * 50_000 + '"}', "null", '{"rawId":1}', "\0", '{"type":"public-key"}'],
+    ids=["nothing", "empty", "deep", "long", "null", "number", "NUL", "type"],
+)
+def test_what_no_browser_sends_is_refused(own: Gateway, answer: str) -> None:
+    person = Holder(own).add()
+    person.give_password()
+    asked = person.ask("/login/passkey/options")
+    assert person.send("/login/passkey", {"challenge": asked["challenge"], "answer": answer}).status in (400, 422)
+    first = person.ask("/login/passkey/first-options")
+    assert person.send("/login/passkey/first", {"challenge": first["challenge"], "answer": answer}).status in (400, 422)
+    assert person.send("/login/passkey/first", {"challenge": "00", "answer": answer}).status in (400, 422)
+    assert not person.is_signed_in
+    assert "Traceback" not in own.logged()
+
+
+def test_what_the_sign_in_page_asks_for_depends_on_nobody(own: Gateway) -> None:
+    person = Holder(own).add()
+    options = [who.ask("/login/passkey/first-options")["options"] for who in (person, Holder(own))]
+    for each in options:
+        assert len(each.pop("challenge")) == len(base64url(bytes(32)))
+    assert options[0] == options[1]
+    assert options[0]["allowCredentials"] == []
+
+
+def test_strangers_are_told_nothing_about_somebodys_passkeys(own: Gateway) -> None:
+    person = Holder(own)
+    assert person.send("/login/passkey/options", {}).status == 409
+    assert person.open("/login/passkey", follow=False).status == 303
+    assert person.send("/me/security/passkeys/options", {}).status in (303, 401)
+
+
+def test_another_site_can_ask_for_nothing(own: Gateway) -> None:
+    person = Holder(own).add()
+    for path in ("/login/passkey/first-options", "/login/passkey/options", "/login/passkey/first", "/login/passkey"):
+        answer = own.post(path, {}, "Origin: https://evil.example", source=person.source)
+        assert answer.status == 403, path
+
+
+def test_an_owner_types_the_password_all_the_same(own: Gateway) -> None:
+    person = Holder(own).add()
+    own.reload('owners = ["', f'owners = ["{person.email}", "')
+    assert "needs your password first" in person.enter().body.decode()
+    own.reload(f'owners = ["{person.email}", "', 'owners = ["')
+
+
+def test_whoever_resets_the_second_step_removes_passkeys(own: Gateway) -> None:
+    person = Holder(own).add()
+    command = ("account", "unlock", "--email", person.email, "--reset-2fa", "--confirm")
+    assert own.cli(*command).returncode == 0
+    assert "isn’t known here" in person.enter().body.decode()
+    person.give_password()
+    assert not person.is_signed_in  # a second step has to be set up first
