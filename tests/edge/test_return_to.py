@@ -29,7 +29,10 @@ MOVED = find_dead_ends(
     ),
 )
 BELOW = find_dead_ends(ROUTES, Settings(pages=Pages(prefix="/_gateway")))
-DEAD = ("login", "totp", "backup", "link", "link_opened", "clear", "logout", "static", "auth", "password_hint")
+DEAD = (
+    "login", "totp", "passkey", "passkey_options", "passkey_first", "passkey_first_options", "backup", "link",
+    "link_opened", "clear", "logout", "static", "auth", "password_hint",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ def test_after_signing_out_the_back_button_shows_nothing_private(site: Site, con
     page.get_by_role("link", name="Sign out").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("status")).to_have_text("You’ve signed out.")
-    assert context.cookies() == []
+    # The sign-in page offers passkeys, for which it sets the cookie of a sign-in that may follow.
+    assert {cookie["name"] for cookie in context.cookies()} <= {"__Host-otium_attempt"}
     for _ in range(2):
         page.go_back()
         assert "erin@acme.example" not in page.content()

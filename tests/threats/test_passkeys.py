@@ -19,7 +19,7 @@ from tests.support.person import Person
 from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 
-crowd = itertools.count(1)
+browsers, crowd = itertools.count(1), itertools.count()
 Forge = Callable[[Said], Said]
 
 
@@ -35,8 +35,8 @@ class Holder(Person):
     """A person with an authenticator in software."""
 
     def __init__(self, own: Gateway, email: str = "") -> None:
-        number = next(crowd)
-        super().__init__(own, email or f"crowd{number}@acme.example", source=f"127.0.2.{number}")
+        number = next(browsers)
+        super().__init__(own, email or f"crowd{next(crowd)}@acme.example", source=f"127.0.2.{number}")
         self.authenticator = Authenticator(credential=number.to_bytes(32))
         self.count = 0
 
