@@ -10,8 +10,9 @@ SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgb
 run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
 
+# Each of the processes of xdist reads what another has compiled.
 test: $(READY) system
-	$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check gateway tests bench

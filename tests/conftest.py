@@ -6,6 +6,7 @@ Every test of rows runs twice: on a SQLite file and in a database of a real Post
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import os
 import shutil
@@ -78,6 +79,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((at for at, place in enumerate(places) if file.is_relative_to(place)), len(places))
 
     items.sort(key=lambda item: rank(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make, and not again and again at the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
