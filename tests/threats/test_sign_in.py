@@ -179,7 +179,7 @@ def test_three_hundred_unknown_names_change_nothing_for_known_ones(gateway: Gate
 
 
 def test_requests_stay_quick_while_many_sign_in(upstream: RecordingUpstream, tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"LIMITS__HASHING_ITERATIONS": "300000"})
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"LIMITS__HASHING_ITERATIONS": "150000"})
     gateway.seed().start()
     try:
         cookie = gateway.sign_in()
