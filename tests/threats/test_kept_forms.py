@@ -23,9 +23,9 @@ FILE = b'--X\r\nContent-Disposition: form-data; name="receipt"; filename="a.txt"
 FORM = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin", f"Referer: {ORIGIN}/timesheets?week=47")
 
 
-@pytest.fixture
-def own(recorder: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
-    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}").seed().start()
+@pytest.fixture(scope="module")
+def own(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    running = Gateway(tmp_path_factory.mktemp("own"), f"127.0.0.1:{recorder.port}").seed().start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]
 
@@ -411,16 +411,22 @@ def test_a_button_of_a_form_that_can_not_be_is_a_request_like_any_other(
     assert [request.target for request in upstream.requests] == [at]
 
 
-def test_a_form_that_no_secret_opens_is_answered_for(own: Gateway, late: Person, upstream: RecordingUpstream) -> None:
-    where = press(late).get("location") or ""
-    sign_in_again(late, where)
-    own.stop()
-    own.environ["GATEWAY_SECRET"] = base64.b64encode(hashlib.sha384(b"another").digest()).decode()
-    own.start()
-    upstream.reset()
-    for answer in (late.open(where), press_button(late, where, at=where)):
-        assert answer.status == 503
-    assert upstream.requests == []
+def test_a_form_that_no_secret_opens_is_answered_for(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    own = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed().start()
+    try:
+        late = Person(own)
+        sign_in_and_idle(late)
+        where = press(late).get("location") or ""
+        sign_in_again(late, where)
+        own.stop()
+        own.environ["GATEWAY_SECRET"] = base64.b64encode(hashlib.sha384(b"another").digest()).decode()
+        own.start()
+        upstream.reset()
+        for answer in (late.open(where), press_button(late, where, at=where)):
+            assert answer.status == 503
+        assert upstream.requests == []
+    finally:
+        assert own.stop() == 0
 
 
 def test_a_form_of_our_own_pages_is_asked_for_again(own: Gateway, late: Person) -> None:
