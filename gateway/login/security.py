@@ -55,7 +55,7 @@ class SecurityService:
     ) -> Changed | WrongCode | NotAllowed:
         """Enrol a factor, or replace it (a new phone). The session gets the proof, and a new cookie."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
-            account = await self._account(action.tx, session)
+            account = await self._account(action.tx, session, inbound)
             if account is None:
                 return NotAllowed()
             codes = await self._flow.set_up(action, name, account, offered, given)
@@ -73,7 +73,7 @@ class SecurityService:
         """Renew a factor that goes with another one, such as backup codes. The old codes stop working."""
         factor = self._factors[name]
         async with self._actions.begin(requester(inbound, session.id), now) as action:
-            account = await self._account(action.tx, session)
+            account = await self._account(action.tx, session, inbound)
             if account is None or factor.goes_with.isdisjoint(account.enrolled.factors):
                 return NotAllowed()
             codes = await factor.renew(action.tx, account.id, now)
@@ -85,14 +85,16 @@ class SecurityService:
     ) -> Changed | NotAllowed:
         """Remove a factor. Owners can't, unless they have another second step."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
-            account = await self._account(action.tx, session)
+            account = await self._account(action.tx, session, inbound)
             if account is None or (session.is_owner and not account.enrolled.has_second_besides(name)):
                 return NotAllowed()
             if not await self._flow.remove(action, name, account, news):
                 return NotAllowed()
             return Changed()
 
-    async def _account(self, tx: Transaction, session: Session) -> Account | None:
-        """Return the session's account, locked, if the session is still open."""
+    async def _account(self, tx: Transaction, session: Session, inbound: Inbound) -> Account | None:
+        """Return the session's account, locked, if the session is still open under this cookie."""
         account = await account_rows.find(tx, session.account, lock=True)
-        return account if account and await session_rows.is_open(tx, session.id) else None
+        key = inbound.session_key
+        owner = await session_rows.account_of_unended(tx, key) if key else None
+        return account if account and owner == account.id else None

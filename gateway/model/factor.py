@@ -148,8 +148,9 @@ def as_owner(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
 
 
 def with_proof(proofs: Iterable[Proof], new: Proof) -> tuple[Proof, ...]:
-    """Return the proofs with `new`, which replaces an older proof of the same factor."""
-    return (*(proof for proof in proofs if proof.factor != new.factor), new)
+    """Return the proofs with `new`, which replaces an older proof of the same factor that does not count as more."""
+    shown = set(new.shows)
+    return (*(proof for proof in proofs if proof.factor != new.factor or not shown.issuperset(proof.shows)), new)
 
 
 def method_of(proofs: Iterable[Proof]) -> str:

@@ -15,6 +15,7 @@ from gateway.actions.action import NOTHING, Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
+from gateway.factors.passkey import rows as passkey_rows
 from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
 from gateway.model.event import Event
@@ -177,6 +178,7 @@ class PasswordService:
             if not await links.consume(tx, found[0], now):
                 return InvalidLink(LinkState.USED)
             await change.set_password(action, account, hashed, {"how": purpose.value, **remarks_of(verdict)})
+            await passkey_rows.distrust(action.tx, account.id)  # who knew the old one may have added a passkey
             if purpose is Purpose.RESET:
                 await action.notify("password_changed", account)
         return Set(email=account.identifier)

@@ -22,14 +22,8 @@ SQLITE_FILE = "store.db"
 POSTGRESQL_FILE = "store.dump"
 LOCK_SECONDS = 1.0
 ENDINGS = ("-wal", "-shm", "-journal", ".generation")
-# Tables that the dump may not know, because it is older, and that refer to those that it replaces.
-DROP_DEPENDENT = """
-    DO $$ DECLARE name text; BEGIN
-        FOR name IN SELECT DISTINCT conrelid::regclass FROM pg_constraint
-            WHERE contype = 'f' AND confrelid IN (to_regclass('accounts'), to_regclass('tenants'))
-        LOOP EXECUTE 'DROP TABLE ' || name || ' CASCADE'; END LOOP;
-    END $$
-"""
+# Tables that refer to others, and that a dump of an older version doesn't know. It can't drop what they refer to.
+DROP_NEWER = "DROP TABLE IF EXISTS passkeys"
 DROP_MARK = f"DROP TABLE IF EXISTS {UNSETTLED}"
 SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"
 TAKE_MARK_OFF = f"ALTER TABLE {UNSETTLED} RENAME TO {VERSION_TABLE}"
@@ -222,7 +216,7 @@ def load_dump(location: PostgreSQL, file: Path) -> None:
         execute(("pg_restore", *options, f"--file={script}", str(file)))
         run(
             location, "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
-            f"--command={DROP_MARK}", f"--command={DROP_DEPENDENT}", f"--file={script}", f"--command={SET_MARK}",
+            f"--command={DROP_MARK}", f"--command={DROP_NEWER}", f"--file={script}", f"--command={SET_MARK}",
             "--dbname",
         )  # fmt: skip
 

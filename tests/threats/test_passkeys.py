@@ -260,3 +260,21 @@ def test_whoever_resets_the_second_step_removes_passkeys(own: Gateway) -> None:
     assert "isn’t known here" in person.enter().body.decode()
     person.give_password()
     assert not person.is_signed_in  # a second step has to be set up first
+
+
+def test_whoever_came_in_by_a_passkey_alone_stays_in_after_adding_another(own: Gateway) -> None:
+    person = Holder(own).add()
+    person.enter()
+    person.authenticator = Authenticator(credential=b"another" * 4)
+    asked = person.ask("/me/security/passkeys/options")
+    fields = {"challenge": asked["challenge"], "answer": person.authenticator.register(person.said(asked))}
+    assert person.send("/me/security/passkeys", fields).status == 303
+    assert person.is_signed_in
+
+
+def test_a_passkey_from_before_a_new_password_needs_it_once(own: Gateway) -> None:
+    """Who knew the old password may have added it."""
+    person = Holder(own).add()
+    reset = own.cli("account", "unlock", "--email", person.email, "--reset-password", "--confirm")
+    assert reset.returncode == 0, reset.stderr
+    assert "needs your password first" in person.enter().body.decode()

@@ -13,7 +13,7 @@ from gateway.login.code_page import CodePage
 from gateway.login.evidence import Evidence
 from gateway.login.security import Changed, NotAllowed, SecurityService
 from gateway.model.event import Event
-from gateway.model.factor import Factor
+from gateway.model.factor import Factor, ask_for
 from gateway.web.redirects import Wish, see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
@@ -32,7 +32,8 @@ class BackupCodePages(CodePage):
         self._security = needs.security
 
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
-        return {"other": f"{self._answers.steps[Factor.TOTP]}?{wish.query}"}
+        other = ask_for(Factor.TOTP, evidence.account.enrolled) or Factor.TOTP
+        return {"other": f"{self._answers.steps[other]}?{wish.query}", "is_passkey": other == Factor.PASSKEY}
 
     async def confirm_renewal(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/codes: ask for confirmation, since the old codes stop working."""

@@ -37,8 +37,8 @@ class Challenges:
         sealed = self._sealer.seal(now.to_bytes(8) + challenge, Place("passkeys", purpose, holder))
         return Asking(challenge, sealed.hex())
 
-    async def take(self, tx: Transaction, purpose: str, holder: str, sealed: str, now: int) -> bytes | None:
-        """Return the challenge that was sealed for this purpose and holder, once; None if it is no longer good."""
+    def open(self, purpose: str, holder: str, sealed: str, now: int) -> bytes | None:
+        """Return the challenge that was sealed for this purpose and holder; None if it is no longer good."""
         if len(sealed) > MAX_SEALED:
             return None
         try:
@@ -47,6 +47,13 @@ class Challenges:
             return None
         asked_at, challenge = int.from_bytes(content[:8]), content[8:]
         if not now - LIFE_SECONDS < asked_at <= now + LIFE_SECONDS:
+            return None
+        return challenge
+
+    async def take(self, tx: Transaction, purpose: str, holder: str, sealed: str, now: int) -> bytes | None:
+        """The same, once: of concurrent requests, one gets the challenge."""
+        challenge = self.open(purpose, holder, sealed, now)
+        if challenge is None:
             return None
         is_first = await rows.is_first_answer(tx, sha256(challenge).digest(), now + 2 * LIFE_SECONDS)
         return challenge if is_first else None

@@ -101,12 +101,11 @@ class PasskeyFactor(FactorContract):
         if isinstance(made, Refused):
             log.warning("passkey_not_added", account=account.id, reason=made.reason.value)
             return Wrong()
-        if await rows.find_by_credential(tx, made.key.id) is not None:
-            return Wrong(Reason.USED)
         if await rows.count(tx, account.id) >= MAX_KEYS:
             return Wrong(Reason.MANY)
-        name = name_of(made.key.aaguid)
-        await rows.add(tx, account.id, made, name, now)
+        name = name_of(made.key.aaguid) or "Passkey"
+        if not await rows.add(tx, account.id, made, name, now):
+            return Wrong(Reason.USED)
         return SetUp(
             News(Event.PASSKEY_ADDED, "passkey_added", {"passkey": name}), is_first=not account.enrolled.has_second
         )

@@ -85,15 +85,19 @@ class PasskeySignIn:
     ) -> SignedIn | GoOn | NotThisOne:
         """Verify the browser's answer, and take the next step. `session` is the one to confirm, if any."""
         sealed, _, answer = given.reveal().partition(" ")
+        if self._challenges.open(SIGN_IN, holder, sealed, now) is None:
+            return NotThisOne("late")  # before any transaction, so that a flood doesn't load the store
         async with self._actions.begin(requester(visit.inbound), now) as action:
             challenge = await self._challenges.take(action.tx, SIGN_IN, holder, sealed, now)
             if challenge is None:
                 return await self._refuse(action, None, "late")
             credential = ceremony.id_of(answer)
-            passkey = await rows.find_by_credential(action.tx, credential) if credential is not None else None
+            known = await rows.find_by_credential(action.tx, credential) if credential is not None else None
+            account = await account_rows.find(action.tx, known.account, lock=True) if known is not None else None
+            # Read again under the lock: it may have been removed while we waited.
+            passkey = await rows.find_by_credential(action.tx, known.key.id) if known is not None else None
             if passkey is None:
                 return await self._refuse(action, None, "unknown")
-            account = await account_rows.find(action.tx, passkey.account, lock=True)
             verdict = ceremony.read_assertion(
                 answer, self._site, challenge, passkey.key,
                 handle=handle_of(passkey.account), needs_verification=True, needs_handle=session is None,

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     delete,
     func,
-    insert,
     select,
     update,
 )
@@ -80,13 +79,13 @@ class Passkey:
     used_at: int | None
 
 
-async def add(tx: Transaction, account: str, made: Registered, name: str, now: int) -> str:
-    """Store a new passkey of an account, whose row is locked by this; return its id."""
-    await enrolment.add(tx, account, Factor.PASSKEY)
-    passkey, key = new_id("psk"), made.key
-    await tx.execute(
-        insert(passkeys).values(
-            id=passkey,
+async def add(tx: Transaction, account: str, made: Registered, name: str, now: int) -> bool:
+    """Store a new passkey of an account, whose row is locked. Returns False if somebody has it already."""
+    key = made.key
+    inserted = await tx.execute(
+        upsert(tx, passkeys)
+        .values(
+            id=new_id("psk"),
             account=account,
             credential=key.id,
             public_key=key.public_key,
@@ -101,8 +100,17 @@ async def add(tx: Transaction, account: str, made: Registered, name: str, now: i
             name=name,
             created_at=now,
         )
+        .on_conflict_do_nothing(index_elements=["credential"])
     )
-    return passkey
+    if inserted.rowcount == 0:
+        return False
+    await enrolment.add(tx, account, Factor.PASSKEY)
+    return True
+
+
+async def distrust(tx: Transaction, account: str) -> None:
+    """Have each passkey proved beside the password once, before it stands for the password again."""
+    await tx.execute(update(passkeys).where(passkeys.c.account == account).values(verifies=False))
 
 
 async def list_of(tx: Transaction, account: str) -> list[Passkey]:

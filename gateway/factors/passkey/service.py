@@ -8,7 +8,7 @@ from gateway.factors.contract import News
 from gateway.factors.passkey import rows
 from gateway.factors.passkey.rows import MAX_NAME, Passkey
 from gateway.login.flow import Flow
-from gateway.model.account import Account
+from gateway.model.account import Account, Unacceptable, check_name
 from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
@@ -29,11 +29,14 @@ class PasskeyService:
             return await rows.list_of(tx, session.account)
 
     async def rename(self, session: Session, passkey: str, name: str, inbound: Inbound, now: int) -> bool:
-        """Rename a passkey. Returns False for an empty name, or if the passkey is not the person's."""
-        name = " ".join(name.split())[:MAX_NAME].strip()
+        """Rename a passkey. Returns False for a name that can't be shown, or if the passkey is not the person's."""
+        try:
+            name = check_name(" ".join(name.split()))[:MAX_NAME].strip()
+        except Unacceptable:
+            return False
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             found = await self._own(action, session, passkey)
-            if found is None or not name:
+            if found is None:
                 return False
             account, before = found
             if name == before.name:
