@@ -2,9 +2,9 @@
 
     python bench/rush.py [--old COMMIT] [--seconds 60] [--rounds 2] [--every 2]
 
-Full core: one worker on core 0, which 64 connections keep full; load and upstream have core 1. Somebody signs in every
-`--every` seconds, whether or not those before are in. "Others" are the p99 of the requests beside it, divided by that
-of the round without sign-ins just before.
+Full core: one worker on core 0, which 64 connections keep full; load and upstream have core 1. A person signs in every
+`--every` seconds, even if earlier sign-ins are not finished. "Others" are the p99 of the requests beside it, divided by
+that of the round without sign-ins just before.
 
 Rush: 200 people open the sign-in page, sign in and open a page, at random moments of a minute; then as many within five
 seconds. Two workers on both cores, which they share with upstream and load, and beside it a hundred requests a second.
@@ -131,7 +131,7 @@ def beside(server: Server, script: Path, seconds: int, every: float) -> Beside:
 
 @contextlib.contextmanager
 def signing_in(port: int, moments: Sequence[float]) -> Iterator[list[Tried]]:
-    """Sign somebody in at each of the moments, in seconds from now; at the end, all have been answered."""
+    """Start a sign-in at each of the moments, in seconds from now; at the end, all have been answered."""
     tried: list[Tried] = []
 
     def begin() -> None:

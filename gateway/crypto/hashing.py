@@ -46,7 +46,7 @@ SHARE = 0.25  # of a core: what the threads get at least, all together
 PATIENCE = 5  # an idle thread may take so many times a hash's own time; with its share it takes four times
 LEAST_PATIENCE = 1.0  # seconds
 STEADY_SECONDS = 5.0  # before the idle threads are tried again
-LEAST_WAIT = 5  # seconds until somebody who was refused should ask again
+LEAST_WAIT = 5  # seconds; the minimum of Retry-After
 SMALL_SHARE = 5  # a nice value: about a quarter of a core that one other thread also wants
 
 Given = TypeVarTuple("Given")
@@ -107,7 +107,7 @@ class Hasher:
 
     @property
     def busy_seconds(self) -> int:
-        """How long somebody would wait who asks now, if all goes on as it does."""
+        """The expected wait of a new request in seconds, from the queue and the time of the last hash."""
         return max(LEAST_WAIT, math.ceil(self._turns.waiting * self._turn_seconds / self._thread_count))
 
     async def expect(self, methods: Collection[str]) -> None:

@@ -99,7 +99,7 @@ class FactorContract(Protocol):
     page: ClassVar[str]
     counts_as: ClassVar[tuple[Factor, ...]] = ()
     """The factors that its proof counts as, if not itself: a backup code counts as TOTP."""
-    first_template: ClassVar[str] = ""
+    first_template: str = ""
     """What the sign-in page shows for it as a first proof, if it can be one."""
     goes_with: ClassVar[frozenset[Factor]] = frozenset()
     """The factors with the first of which it is renewed, and with the last removed: for backup codes, second steps."""

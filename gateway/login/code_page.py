@@ -20,7 +20,7 @@ from gateway.model.secret import Secret
 from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import NOT_KEPT
-from gateway.web.visit import Visit, read_form, visit_of
+from gateway.web.visit import Form, Visit, read_form, visit_of
 
 Problem = Wrong | LockedOut | Blocked
 
@@ -57,9 +57,12 @@ class CodePage(StepPages):
         form = await read_form(request)
         visit, wish = visit_of(request), self._answers.wish_of_form(form)
         now = visit.now
-        code = Secret(form.text("code"))
-        outcome = await self._flow.prove(visit, self.factor, code, again=wish.again, now=now)
+        outcome = await self._flow.prove(visit, self.factor, self.given_in(form), again=wish.again, now=now)
         return await self.answer(visit, wish, outcome, now)
+
+    def given_in(self, form: Form) -> Secret[str]:
+        """Return what the factor verifies."""
+        return Secret(form.text("code"))
 
     async def answer(
         self, visit: Visit, wish: Wish, outcome: Outcome, now: int, offered: str = ""

@@ -60,8 +60,8 @@ def minutes_of(seconds: int) -> int:
 class Renderer:
     """`is_https` enables HSTS. `version` is that of the static files.
 
-    `name_factors` returns the factors' names for lists, by a translating function. `busy_seconds` is how long somebody
-    would wait who signs in now.
+    `name_factors` returns the factors' names for lists, by a translating function. `busy_seconds` returns the expected
+    wait of a new sign-in.
     """
 
     def __init__(

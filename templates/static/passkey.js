@@ -31,6 +31,9 @@ function tell(word) {
 
 async function askServer() {
   const response = await fetch(form.dataset.options, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  if (!response.ok && response.status !== 409) {
+    throw new Error(`status ${response.status}`); // a blocked address, or trouble on the server
+  }
   if (!response.ok || response.redirected) {
     return null; // the sign-in has ended, or the page needs a fresh proof first
   }

@@ -278,3 +278,27 @@ def test_a_passkey_from_before_a_new_password_needs_it_once(own: Gateway) -> Non
     reset = own.cli("account", "unlock", "--email", person.email, "--reset-password", "--confirm")
     assert reset.returncode == 0, reset.stderr
     assert "needs your password first" in person.enter().body.decode()
+
+
+def test_a_refused_change_says_why(own: Gateway) -> None:
+    person = Holder(own).add()
+    person.enter()
+    ((passkey,),) = own.write(
+        "SELECT p.id FROM passkeys p JOIN accounts a ON a.id = p.account WHERE a.identifier = :who", who=person.email
+    )
+    answer = person.send("/me/security/passkey", {"id": passkey, "name": "\u200b"})
+    assert (answer.status, "invisible characters" in answer.body.decode()) == (422, True)
+    assert person.send("/me/security/passkey", {"id": "psk_other", "name": "x"}).status == 404
+
+
+def test_the_twenty_first_passkey_is_refused_with_a_reason(own: Gateway) -> None:
+    person = Holder(own).add()
+    own.write(
+        "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 19)"
+        " INSERT INTO passkeys SELECT id || n, account, credential || CAST(n AS BLOB), public_key, sign_count,"
+        " is_backup_eligible, is_backed_up, is_discoverable, verifies, aaguid, transports, rp_id, name, created_at,"
+        " used_at FROM passkeys, more WHERE credential = :id",
+        id=person.authenticator.id,
+    )
+    person.enter()
+    assert "maximum number of passkeys" in person.open("/me/security/passkeys").body.decode()

@@ -1,4 +1,4 @@
-"""Strict readers of base64url, JSON and CBOR, for input that anybody may send.
+"""Strict readers of base64url, JSON and CBOR, for untrusted input.
 
 Each accepts one way to write a value, takes time proportional to its input, and raises `Rejected` and nothing else. The
 CBOR is that of authenticators (FIDO CTAP 2.2 §8). General decoders also accept tags, which build dates, regular

@@ -30,12 +30,12 @@ class PasskeyFactor(FactorContract):
     name = Factor.PASSKEY
     page = "passkey"
     counts_as = (Factor.PASSKEY, Factor.TOTP)
-    first_template = "passkey/first.html"
 
-    def __init__(self, challenges: Challenges, site: Site, product: str) -> None:
+    def __init__(self, challenges: Challenges, site: Site, product: str, *, is_first: bool) -> None:
         self.challenges = challenges
         self.site = site
         self._product = product
+        self.first_template = "passkey/first.html" if is_first else ""
 
     @staticmethod
     def label(_: Callable[[str], str]) -> str:

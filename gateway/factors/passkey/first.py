@@ -1,7 +1,7 @@
 """Signing in with a passkey instead of a password: it proves possession, and by user verification a second factor.
 
-No email is typed: the passkey says whose it is, and its user handle has to agree. Nobody can guess a signature, so
-failures are recorded and counted, but lock nobody out. Owners type their password all the same.
+No email is typed: the account is found by the credential id, and the user handle must match it. Signatures can't be
+guessed, so failures are recorded and counted, but cause no lockout. Owners always type their password.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class PasskeySignIn:
     async def ask(self, holder: str, session: Session | None, now: int) -> tuple[dict[str, object], Asking]:
         """Return the options for the browser, and its challenge for `holder` (see holder_of).
 
-        They name no passkey, unless it is a fresh proof for `session`: what is on the sign-in page depends on nobody.
+        They name no passkey, except for a fresh proof of `session`: the sign-in page must not depend on an account.
         """
         asking = self._challenges.ask(SIGN_IN, holder, now)
         allowed = []

@@ -27,8 +27,9 @@ class Needs(Protocol):
 
 
 def build(needs: Needs) -> PasskeyFactor:
+    is_first = bool(needs.settings.factors.passwordless)
     rp_id = urlsplit(needs.settings.public_url).hostname or ""
-    return PasskeyFactor(Challenges(needs.sealer), Site(rp_id, needs.origins), needs.product)
+    return PasskeyFactor(Challenges(needs.sealer), Site(rp_id, needs.origins), needs.product, is_first=is_first)
 
 
 FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED)

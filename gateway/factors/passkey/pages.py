@@ -17,6 +17,7 @@ from gateway.factors.contract import Wrong
 from gateway.factors.passkey import ceremony
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
+from gateway.factors.passkey.rows import MAX_KEYS
 from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem
@@ -83,11 +84,12 @@ class PasskeyPages(CodePage):
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login/passkey: `challenge`, `answer`, `next`."""
-        form = await read_form(request)
-        visit, wish = visit_of(request), self._answers.wish_of_form(form)
         await self._side.run(ceremony.load)
-        outcome = await self._flow.prove(visit, self.factor, given_in(form), again=wish.again, now=visit.now)
-        return await self.answer(visit, wish, outcome, visit.now)
+        return await super().submit(request)
+
+    def given_in(self, form: Form) -> Secret[str]:
+        """Return the sealed challenge and the browser's answer, as the factor takes them."""
+        return Secret(f"{form.text('challenge')} {form.text('answer')}")
 
     async def page(
         self,
@@ -133,7 +135,7 @@ class PasskeyPages(CodePage):
         visit, wish = visit_of(request), self._answers.wish_of_form(form)
         await self._side.run(ceremony.load)
         holder, confirmed = holder_of(visit.inbound), visit.session if wish.again else None
-        outcome = await self._first.sign_in(holder or "", confirmed, given_in(form), visit, visit.now)
+        outcome = await self._first.sign_in(holder or "", confirmed, self.given_in(form), visit, visit.now)
         if isinstance(outcome, NotThisOne):
             self._counts.note(self.factor, Refused(Wrong()))
             return self._renderer.page(
@@ -147,7 +149,8 @@ class PasskeyPages(CodePage):
     async def show_all(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/passkeys: add one."""
         wish = Wish(self._answers.only(request.query.getall("next", [])))
-        return self._add_page(request, wish, "", 200)
+        is_full = len(await self._service.list_all(signed_in_of(request))) >= MAX_KEYS
+        return self._add_page(request, wish, "full" if is_full else "", 200)
 
     async def creation_options(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/passkeys/options: JSON with what the browser needs to make a passkey."""
@@ -166,7 +169,9 @@ class PasskeyPages(CodePage):
         wish = Wish(self._answers.only([form.text("next")]))
         visit, session = visit_of(request), signed_in_of(request)
         await self._side.run(ceremony.load)
-        match await self._security.enrol(session, self.factor, session.id, given_in(form), visit.inbound, visit.now):
+        match await self._security.enrol(
+            session, self.factor, session.id, self.given_in(form), visit.inbound, visit.now
+        ):
             case Changed(signed_in, codes) if signed_in is not None:
                 target = f"{self._url('security')}?done=passkey-added&{wish.query}"
                 page = see_other(target)
@@ -180,15 +185,19 @@ class PasskeyPages(CodePage):
 
     async def show_one(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/passkey: rename or remove the one with the `id`."""
+        return await self._change_page(request, asked_of(request, "id"))
+
+    async def _change_page(self, request: web.Request, passkey: str, problem: str = "") -> web.Response:
         session = signed_in_of(request)
         passkeys = await self._service.list_all(session)
-        found = next((own for own in passkeys if own.id == asked_of(request, "id")), None)
+        found = next((own for own in passkeys if own.id == passkey), None)
         if found is None:
             raise web.HTTPNotFound
         has_other = session.enrolled.has_second_besides(self.factor)
         return self._renderer.page(
-            "passkey/change.html", visit_of(request), passkey=found, has_other=has_other, is_last=len(passkeys) == 1
-        )
+            "passkey/change.html", visit_of(request), status=422 if problem else 200, problem=problem, passkey=found,
+            has_other=has_other, is_last=len(passkeys) == 1,
+        )  # fmt: skip
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/passkey: `id` and `name`, or `remove`."""
@@ -196,11 +205,15 @@ class PasskeyPages(CodePage):
         visit, session, passkey = visit_of(request), signed_in_of(request), form.text("id")
         if form.text("remove"):
             done = await self._service.remove(session, passkey, visit.inbound, visit.now)
-            word = "passkey-removed"
+            word, problem = "passkey-removed", "kept"
         else:
             done = await self._service.rename(session, passkey, form.text("name"), visit.inbound, visit.now)
-            word = "passkey-renamed"
-        return see_other(self._url("security") + (f"?done={word}" if done else ""))
+            word, problem = "passkey-renamed", "name"
+        return (
+            see_other(f"{self._url('security')}?done={word}")
+            if done
+            else await self._change_page(request, passkey, problem)
+        )
 
     def _add_page(self, request: web.Request, wish: Wish, problem: str, status: int) -> web.Response:
         return self._renderer.page(
@@ -212,8 +225,3 @@ class PasskeyPages(CodePage):
             action=self._url("passkeys"),
             options=self._url("passkeys_options"),
         )
-
-
-def given_in(form: Form) -> Secret[str]:
-    """Return the sealed challenge and the browser's answer, as the factor takes them."""
-    return Secret(f"{form.text('challenge')} {form.text('answer')}")

@@ -68,7 +68,7 @@ class Refused:
 class Registered:
     """A new key. `is_verified`: the authenticator verified the person (UV) when it made the key.
 
-    If it did not, whoever finds the authenticator may set its PIN. The first UV of such a key therefore proves nothing
+    If it did not, a finder of the authenticator could set its PIN. The first UV of such a key therefore proves nothing
     without another factor (WebAuthn L3 §4, uvInitialized).
     """
 

@@ -80,7 +80,7 @@ class Passkey:
 
 
 async def add(tx: Transaction, account: str, made: Registered, name: str, now: int) -> bool:
-    """Store a new passkey of an account, whose row is locked. Returns False if somebody has it already."""
+    """Store a new passkey of an account, whose row is locked. Returns False if the credential is registered already."""
     key = made.key
     inserted = await tx.execute(
         upsert(tx, passkeys)

@@ -1,6 +1,6 @@
 """Passkeys, and the challenges that were answered, until they expire.
 
-A version from before this step can't ask for a passkey: it refuses the requests of whoever needs one.
+A version from before this step can't ask for a passkey: it refuses the requests of accounts that need one.
 """
 
 import sqlalchemy as sa
