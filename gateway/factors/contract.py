@@ -101,6 +101,8 @@ class FactorContract(Protocol):
     """The factors that its proof counts as, if not itself: a backup code counts as TOTP."""
     first_template: str = ""
     """What the sign-in page shows for it as a first proof, if it can be one."""
+    is_guessable: ClassVar[bool] = True
+    """Whether a wrong proof may be a guess. If not, the flow neither limits nor locks it, and only records refusals."""
     goes_with: ClassVar[frozenset[Factor]] = frozenset()
     """The factors with the first of which it is renewed, and with the last removed: for backup codes, second steps."""
 

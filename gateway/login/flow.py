@@ -103,6 +103,9 @@ class Flow:
                 return Refused(Wrong())
             if not factor.is_usable(account.enrolled):
                 return Gone()
+            if not factor.is_guessable:
+                verdict = await factor.verify(action.tx, evidence.asked, given, now)
+                return await self._conclude(action, evidence, factor, verdict, visit.inbound)
             admitted = await self._guard.admit(action, name, account)
             if not isinstance(admitted, Admitted):
                 reason = "blocked" if isinstance(admitted, Blocked) else "locked"
@@ -125,11 +128,7 @@ class Flow:
             if evidence is None:
                 return Gone()
             action = begun.within(evidence.session_id)
-            verdict = await verify(action.tx)
-            if isinstance(verdict, Wrong):
-                await self._guard.record_refusal(action, name, evidence.account, verdict)
-                return Refused(verdict)
-            return await self._advance(action, evidence, self._factors[name], verdict, visit.inbound)
+            return await self._conclude(action, evidence, self._factors[name], await verify(action.tx), visit.inbound)
 
     async def holds(self, tx: Transaction, visit: Visit, holder: str, now: int) -> bool:
         """Whether this browser has the attempt or session with the id `holder`."""
@@ -209,6 +208,15 @@ class Flow:
         """Assign the browser, whose cookies are cleared, to the account of `session`."""
         async with self._store.transaction() as tx:
             return await browser_rows.arrive(tx, visit.inbound.browser_key, session.account, None, now)
+
+    async def _conclude(
+        self, action: Action, evidence: Evidence, factor: FactorContract, verdict: Right | Wrong, inbound: Inbound
+    ) -> Outcome:
+        """Record the refusal of a proof that can't be guessed, or advance."""
+        if isinstance(verdict, Wrong):
+            await self._guard.record_refusal(action, factor.name, evidence.account, verdict)
+            return Refused(verdict)
+        return await self._advance(action, evidence, factor, verdict, inbound)
 
     # After a right proof.
 

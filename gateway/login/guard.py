@@ -1,6 +1,7 @@
 """Brute-force protection of codes: rate limits, consecutive-failure counters, and audit rows of refused codes.
 
-An attacker who guesses codes knows the password already. All workers share three counters:
+An attacker who guesses codes knows the password already. Factors that can't be guessed don't come here.
+All workers share three counters:
 
 - failures per account and address in a sliding window, as for passwords;
 - failures per address, for all accounts, with ten times that limit;
@@ -96,7 +97,7 @@ class Guard:
             await action.record(Event.LOGIN_LOCKOUT, account, {"factor": factor, "failures": str(failures + 1)})
 
     async def record_refusal(self, action: Action, factor: Factor, account: Account, why: Wrong) -> None:
-        """Record a refusal without counting: for links, and codes of an enrolment, which can't be guessed."""
+        """Record a refusal without counting: for links, passkeys and codes of an enrolment, which can't be guessed."""
         await action.record_or_count(Event.LOGIN_2FA_FAILED, account, {"factor": factor, "reason": why.reason.value})
 
 

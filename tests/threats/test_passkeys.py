@@ -175,6 +175,28 @@ def test_a_challenge_is_for_one_attempt_one_browser_and_one_purpose(own: Gateway
     assert not any(who.is_signed_in for who in (person, other, thief))
 
 
+def test_whoever_knows_the_password_locks_nobody_out(own: Gateway) -> None:
+    """A signature can't be guessed, so refusals are only recorded: here more than would lock codes at any address."""
+    person = Holder(own).add()
+    attacker = person.elsewhere()
+    attacker.authenticator = Authenticator(credential=b"stranger" * 4)
+    attacker.give_password()
+    assert {attacker.prove().status for _ in range(12)} == {422}
+    assert events_of(own, person).count("login_lockout") == 0
+    assert "login_2fa_failed" in events_of(own, person)
+    for where in (person, person.elsewhere()):
+        where.give_password()
+        assert where.prove().get("location") == "/probe"
+
+
+def test_guessed_codes_do_not_lock_the_passkey(own: Gateway) -> None:
+    person = Holder(own).add()
+    attacker = person.elsewhere()
+    attacker.give_password()
+    assert [attacker.send("/login/backup", {"code": "AAAAA-BBBBB"}).status for _ in range(6)][-1] == 429
+    assert attacker.prove().get("location") == "/probe"
+
+
 def test_another_accounts_passkey_is_no_second_step(own: Gateway) -> None:
     person, thief = Holder(own).add(), Holder(own).add()
     attacker = person.elsewhere()

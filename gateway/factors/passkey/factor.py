@@ -30,6 +30,7 @@ class PasskeyFactor(FactorContract):
     name = Factor.PASSKEY
     page = "passkey"
     counts_as = (Factor.PASSKEY, Factor.TOTP)
+    is_guessable = False  # whoever knows the password could otherwise lock the passkey
 
     def __init__(self, challenges: Challenges, site: Site, product: str, *, is_first: bool) -> None:
         self.challenges = challenges
