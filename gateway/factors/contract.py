@@ -17,7 +17,7 @@ By default, each method does nothing or refuses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -28,6 +28,8 @@ from gateway.model.factor import Enrolled, Factor, Proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
+from gateway.settings.mistakes import Said
+from gateway.settings.record import Settings
 from gateway.store import Transaction
 from gateway.store.stored import Stored
 from gateway.web.routes import Pages
@@ -156,12 +158,16 @@ N = TypeVar("N", contravariant=True)  # the dependencies of a factor
 
 @dataclass(frozen=True, slots=True)
 class Folder(Generic[N]):
-    """The contents of a factor's folder: its class, the function that constructs it, its pages and its tables."""
+    """The contents of a factor's folder: its class, the function that constructs it, its pages and its tables.
+
+    `inspect` is a start-up check: it returns warnings about what is stored, if that doesn't suit the settings.
+    """
 
     kind: type[FactorContract]
     build: Callable[[N], FactorContract]
     pages: tuple[Pages[Any, Any], ...] = ()
     stored: tuple[Stored, ...] = ()
+    inspect: Callable[[Transaction, Settings], Awaitable[Sequence[Said]]] | None = None
 
 
 def shows(factor: FactorContract) -> tuple[Factor, ...]:

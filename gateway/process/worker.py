@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from gateway.app.factors import FACTORS
 from gateway.app.gateway import Gateway
 from gateway.app.nouns import ROUTES
 from gateway.app.services import Services
@@ -77,6 +78,8 @@ async def inspect(settings: Settings) -> list[Said]:
             advice += await check_direct(settings.store.direct_url)
         if await tx.is_read_only():
             advice.append(("store.url", "it accepts no writes now, so nobody can sign in; give the primary's address"))
+        for folder in FACTORS:
+            advice += await folder.inspect(tx, settings) if folder.inspect else ()
         return [*advice, *check_newest(await session_rows.newest(tx), utc())]
 
 

@@ -24,6 +24,7 @@ from gateway.settings.together import (
     MAIL_PASSWORD_VARIABLE,
     check_addresses,
     check_mail_password,
+    check_rp_id,
     check_together,
 )
 
@@ -200,6 +201,8 @@ def check_combinations(
     found = [*check_together(settings), *extra_checks(settings)]
     if not any(map(is_wrong, ADDRESS_KEYS)):
         found += check_addresses(settings)
+    if not is_wrong("public_url"):
+        found += check_rp_id(settings)
     return [(key, reason) for key, reason in found if not is_wrong(key)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -35,6 +36,7 @@ from gateway.settings.values import (
     check_product,
     check_public_url,
     check_recipient,
+    check_rp_id,
     check_sender,
     check_store,
     check_stripped,
@@ -274,6 +276,7 @@ class FactorSettings(Section):
     """Accounts of the roles `passwordless` may sign in with a passkey alone. Owners never do."""
 
     passwordless: tuple[Role, ...] = (Role.EMPLOYEE, Role.MANAGER, Role.ADMIN)
+    rp_id: Annotated[str, AfterValidator(check_rp_id)] = ""
 
 
 class Settings(Section):
@@ -297,6 +300,15 @@ class Settings(Section):
     secrets: tuple[Secret[bytes], ...] = ()
     mail_password: Secret[str] | None = None
     credentials: Mapping[str, Secret[str]] = {}
+
+    @property
+    def public_host(self) -> str:
+        return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def rp_id(self) -> str:
+        """The RP ID of passkeys (WebAuthn L3 §4)."""
+        return self.factors.rp_id or self.public_host
 
 
 # The fields that gateway.toml must not set, and why.

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
+from gateway.settings.values import rp_ids_for
 
 MAIL_PASSWORD_VARIABLE = "GATEWAY_MAIL_PASSWORD"  # noqa: S105 - its name, not a secret
 MAIL_PASSWORD_CREDENTIAL = "gateway-mail-password"  # noqa: S105
@@ -41,6 +42,17 @@ def check_together(settings: Settings) -> Iterator[Said]:
         yield "listen.addresses", "give at least one address"
     if settings.signup.mode == "domains" and not settings.signup.domains:
         yield "signup.domains", 'with mode = "domains" give at least one, like "acme.example" = "acme"'
+
+
+def check_rp_id(settings: Settings) -> Iterator[Said]:
+    rp_id, host = settings.factors.rp_id, settings.public_host
+    accepted = rp_ids_for(host)
+    if rp_id and rp_id not in accepted:
+        reason = f"browsers have no passkeys for {rp_id} at {host}"
+        choice = (
+            f"take {host}, or a domain above it that is yours" if accepted else "public_url must be a name for that"
+        )
+        yield "factors.rp_id", f"{reason}; {choice}"
 
 
 def check_addresses(settings: Settings) -> Iterator[Said]:

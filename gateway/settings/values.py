@@ -18,6 +18,7 @@ from gateway.wire.http1 import HOP_BY_HOP
 from gateway.wire.names import FORGED, HINTS
 
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?")  # and no IP address
 HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 COOKIE_NAME = re.compile(r"__Host-[A-Za-z0-9_-]{1,40}")
@@ -121,6 +122,23 @@ def check_host(text: str) -> str:
     if read_authority(text.encode("ascii", "replace")) is None:
         raise ValueError("write a host name, with :port if people type one")
     return text
+
+
+def check_rp_id(text: str) -> str:
+    if text and not DOMAIN.fullmatch(text.lower()):
+        raise ValueError('write a domain like example.com, without https:// and port, or "" for the host of public_url')
+    return text.lower()
+
+
+def rp_ids_for(host: str) -> list[str]:
+    """Return the RP IDs for which browsers accept passkeys on `host` (WebAuthn L3 §4): it, and domains above it.
+
+    Browsers refuse public suffixes as well. Those of one label are left out; others, like co.uk, aren't known here.
+    """
+    if not DOMAIN.fullmatch(host):
+        return []  # an IP address
+    labels = host.split(".")
+    return [host, *(".".join(labels[at:]) for at in range(1, len(labels) - 1))]
 
 
 def check_product(text: str) -> str:

@@ -57,6 +57,7 @@ PAGES = {
     ),
     "code, again": Look("phone", "/login/totp?next=/x&again=1"),
     "passkey": Look("touching", "/login/passkey?next=/x"),
+    "passkey, of another address": Look("moved", "/login/passkey?next=/x"),
     "passkey, unknown": Look("nobody", "/login/passkey"),
     "backup code": Look("between", "/login/backup?next=/x"),
     "backup code, wrong": Look("between", "/login/backup", {"Backup code": "AAAAA-AAAAA"}, "Continue"),
@@ -88,6 +89,7 @@ PAGES = {
     "security, disabled": Look("member", "/me/security?done=disabled"),
     "security, regenerated": Look("phone", "/me/security?done=regenerated"),
     "security, passkey": Look("key", "/me/security?done=passkey-added&next=/whoami"),
+    "security, passkey of another address": Look("former", "/me/security"),
     "passkey, add": Look("member", "/me/security/passkeys"),
     "passkey, required": Look("member", "/me/security/passkeys?next=/whoami"),
     "passkey, change": Look("key", "/me/security/passkey?id=psk_0"),
@@ -247,6 +249,11 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     add_passkey(site, "crowd17@acme.example", "psk_1")
     gateway.write("UPDATE accounts SET enrolled = 'passkey' WHERE identifier = 'crowd17@acme.example'")
     enter("touching", "crowd17@acme.example").give_password()
+    enter("former", "crowd19@acme.example").give_password()
+    add_passkey(site, "crowd19@acme.example", "psk_2", "old.example.com")
+    add_passkey(site, "crowd18@acme.example", "psk_3", "old.example.com")
+    gateway.write("UPDATE accounts SET enrolled = 'passkey totp' WHERE identifier = 'crowd18@acme.example'")
+    enter("moved", "crowd18@acme.example").give_password()
 
     people["owner"], key, _ = enrol_owner(gateway, mailbox, OWNERS[6])
     links["used"] = mailed_link(mailbox, OWNERS[6])
@@ -303,14 +310,14 @@ def tab_of(browser: Browser, site: Site, person: Person) -> Page:
     return context.new_page()
 
 
-def add_passkey(site: Site, email: str, passkey: str) -> None:
+def add_passkey(site: Site, email: str, passkey: str, rp_id: str = "app.example.com") -> None:
     """Store a passkey that nobody has, to look at pages."""
     site.gateway.write(
         "INSERT INTO passkeys (id, account, credential, public_key, sign_count, is_backup_eligible, is_backed_up,"
         " verifies, aaguid, transports, rp_id, name, created_at)"
-        " SELECT :passkey, id, :key, :key, 0, :no, :no, :no, '', 'usb', 'app.example.com', 'YubiKey 5 Series', 1"
+        " SELECT :passkey, id, :key, :key, 0, :no, :no, :no, '', 'usb', :rp_id, 'YubiKey 5 Series', 1"
         " FROM accounts WHERE identifier = :email",
-        passkey=passkey, key=passkey.encode(), no=False, email=email,
+        passkey=passkey, key=passkey.encode(), no=False, rp_id=rp_id, email=email,
     )  # fmt: skip
 
 

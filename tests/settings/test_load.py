@@ -173,6 +173,10 @@ SETTINGS_MISTAKES = [
     ('[mail]\nsender = "A\\r\\nBcc: b@y.example <a@x.example>"', "gateway.toml: mail.sender: write an address"),
     ('[mail]\nusername = "gateway"', "gateway.toml: mail.username: no password set; provide it as"),
     ('[mail]\nca_file = "/none/ca.pem"', "gateway.toml: mail.ca_file: there is no such file"),
+    ('[factors]\nrp_id = "https://localhost"', "gateway.toml: factors.rp_id: write a domain like example.com, without"),
+    ('[factors]\nrp_id = "localhost:8000"', "gateway.toml: factors.rp_id: write a domain like example.com, without"),
+    ('[factors]\nrp_id = "127.0.0.1"', "gateway.toml: factors.rp_id: write a domain like example.com, without"),
+    ('[factors]\nrp_id = "example.com"', "gateway.toml: factors.rp_id: browsers have no passkeys for example.com at"),
     ('[passwords]\nbreach_list = "/none/list"', "gateway.toml: passwords.breach_list: there is no such file or folder"),
     ('[passwords]\nbreach_list = "/etc/passwd"', "gateway.toml: passwords.breach_list: each line has to be a SHA-1"),
     ('[passwords]\nbreach_list = "/etc"', "gateway.toml: passwords.breach_list: the folder holds no range"),
@@ -351,6 +355,33 @@ def test_a_mistake_hides_no_other(tmp_path: Path, settings: str, access: str, ke
 def test_nothing_is_said_about_a_default_that_stands_in_for_a_mistake(tmp_path: Path) -> None:
     (said,) = problems(tmp_path, '[listen]\naddresses = ["x"]\n[upstream]\naddress = "127.0.0.1:8000"')
     assert "listen.addresses (1st entry)" in said
+
+
+RP_IDS = ["App.Example.co.uk", "example.co.uk", "co.uk", ""]  # which domains are public suffixes is not known here
+
+
+@pytest.mark.parametrize("rp_id", RP_IDS)
+def test_passkeys_belong_to_the_public_host_or_a_domain_above_it(tmp_path: Path, rp_id: str) -> None:
+    settings = read(tmp_path, f'public_url = "https://app.example.co.uk"\n[factors]\nrp_id = "{rp_id}"')
+    assert settings.rp_id == rp_id.lower() or "app.example.co.uk"
+
+
+@pytest.mark.parametrize("rp_id", ["uk", "pp.example.co.uk", "x.app.example.co.uk", "example.com", "localhost"])
+def test_other_domains_have_no_passkeys(tmp_path: Path, rp_id: str) -> None:
+    assert problems(tmp_path, f'public_url = "https://app.example.co.uk"\n[factors]\nrp_id = "{rp_id}"') == [
+        f"gateway.toml: factors.rp_id: browsers have no passkeys for {rp_id} at app.example.co.uk; "
+        "take app.example.co.uk, or a domain above it that is yours"
+    ]
+
+
+def test_an_ip_address_has_no_passkeys(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, 'public_url = "https://192.0.2.7"\n[factors]\nrp_id = "example.com"')
+    assert said.endswith("browsers have no passkeys for example.com at 192.0.2.7; public_url must be a name for that")
+
+
+def test_a_wrong_public_url_says_nothing_of_the_rp_id(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, 'public_url = "app.example.com"\n[factors]\nrp_id = "example.com"')
+    assert said.startswith("gateway.toml: public_url")
 
 
 def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:

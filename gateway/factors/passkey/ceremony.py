@@ -163,7 +163,7 @@ def _assert(
     _check_handle(answer.response.get("userHandle"), handle, needs_handle)  # step 6
     check_client_data(answer.read("clientDataJSON"), "webauthn.get", site, challenge)  # steps 8 to 14
     data = read_authenticator_data(answer.read("authenticatorData"))
-    if key.rp_id != site.rp_id:
+    if not site.has(key):
         raise Rejected(Refusal.RP_ID)
     check_authenticator_data(data, site, needs_verification=needs_verification)  # steps 15 to 18
     if (Flag.BACKUP_ELIGIBLE in data.flags) is not key.is_backup_eligible:  # step 19

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Wrong
 from gateway.factors.passkey import ceremony, rows
@@ -47,7 +47,7 @@ class PasskeyFactor(FactorContract):
     async def ask(self, tx: Transaction, asked: Asked, now: int) -> tuple[dict[str, object], str]:
         """Return the options for the browser, which name the account's passkeys, and the sealed challenge."""
         asking = self.challenges.ask(VERIFY, asked.holder, now)
-        allowed = [descriptor_of(passkey) for passkey in await rows.list_of(tx, asked.account)]
+        allowed = describe(self.site, await rows.list_of(tx, asked.account))
         options = ceremony.request_options(
             self.site, challenge=asking.challenge, allowed=allowed, needs_verification=False
         )
@@ -72,12 +72,17 @@ class PasskeyFactor(FactorContract):
         await rows.note_use(tx, passkey.id, verdict, now)
         return Right(news_of(passkey, verdict))
 
+    async def find_former_address(self, tx: Transaction, account: str) -> str:
+        """Return the RP ID of the account's newest passkey if all were made for another one; "" otherwise."""
+        own = await rows.list_of(tx, account)
+        return "" if not own or any(self.site.has(passkey.key) for passkey in own) else own[-1].key.rp_id
+
     # Enrolment.
 
     async def offer(self, tx: Transaction, account: Account, holder: str, now: int) -> tuple[dict[str, object], Asking]:
         """Return the options for the browser to make a passkey, and its challenge for `holder`."""
         asking = self.challenges.ask(ENROL, f"{holder} {account.id}", now)
-        excluded = [descriptor_of(passkey) for passkey in await rows.list_of(tx, account.id)]
+        excluded = describe(self.site, await rows.list_of(tx, account.id))
         options = ceremony.creation_options(
             self.site,
             handle=handle_of(account.id),
@@ -115,7 +120,8 @@ class PasskeyFactor(FactorContract):
         return await rows.forget(tx, account)
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
-        return Panel("passkey/panel.html", {"passkeys": await rows.list_of(tx, session.account)})
+        own = await rows.list_of(tx, session.account)
+        return Panel("passkey/panel.html", {"passkeys": own, "site": self.site})
 
 
 def handle_of(account: str) -> bytes:
@@ -123,8 +129,9 @@ def handle_of(account: str) -> bytes:
     return account.encode("ascii")
 
 
-def descriptor_of(passkey: Passkey) -> Descriptor:
-    return Descriptor(passkey.key.id, passkey.key.transports)
+def describe(site: Site, passkeys: Iterable[Passkey]) -> list[Descriptor]:
+    """Return the passkeys of this site, as options name them."""
+    return [Descriptor(own.key.id, own.key.transports) for own in passkeys if site.has(own.key)]
 
 
 def news_of(passkey: Passkey, asserted: Asserted) -> News | None:

@@ -14,7 +14,7 @@ from gateway.actions.action import Action, Actions, requester
 from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Refused, Site
 from gateway.factors.passkey.challenges import Asking, Challenges
-from gateway.factors.passkey.factor import descriptor_of, handle_of, news_of
+from gateway.factors.passkey.factor import describe, handle_of, news_of
 from gateway.factors.passkey.rows import Passkey
 from gateway.login.flow import Flow
 from gateway.login.outcome import GoOn, SignedIn
@@ -74,7 +74,7 @@ class PasskeySignIn:
         allowed = []
         if session is not None:
             async with self._store.reading() as tx:
-                allowed = [descriptor_of(passkey) for passkey in await rows.list_of(tx, session.account)]
+                allowed = describe(self._site, await rows.list_of(tx, session.account))
         options = ceremony.request_options(
             self._site, challenge=asking.challenge, allowed=allowed, needs_verification=True
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import Folder
+from gateway.factors.passkey.addresses import inspect
 from gateway.factors.passkey.ceremony import Site
 from gateway.factors.passkey.challenges import Challenges
 from gateway.factors.passkey.factor import PasskeyFactor
@@ -28,8 +28,8 @@ class Needs(Protocol):
 
 def build(needs: Needs) -> PasskeyFactor:
     is_first = bool(needs.settings.factors.passwordless)
-    rp_id = urlsplit(needs.settings.public_url).hostname or ""
-    return PasskeyFactor(Challenges(needs.sealer), Site(rp_id, needs.origins), needs.product, is_first=is_first)
+    site = Site(needs.settings.rp_id, needs.origins)
+    return PasskeyFactor(Challenges(needs.sealer), site, needs.product, is_first=is_first)
 
 
-FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED)
+FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED, inspect)

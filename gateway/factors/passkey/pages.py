@@ -109,7 +109,10 @@ class PasskeyPages(CodePage):
 
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
         has_totp = Factor.TOTP in evidence.account.enrolled
+        async with self._store.reading() as tx:
+            former = await self._passkey.find_former_address(tx, evidence.account.id)
         return {
+            "former_address": former,
             "options": self._url("passkey_options"),
             "totp": f"{self._answers.steps[Factor.TOTP]}?{wish.query}" if has_totp else "",
             "backup": f"{self._answers.steps[Factor.BACKUP_CODE]}?{wish.query}",

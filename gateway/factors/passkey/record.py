@@ -13,6 +13,10 @@ class Site:
     rp_id: str
     origins: frozenset[str]
 
+    def has(self, key: Key) -> bool:
+        """Whether a key was made for this site. The browser does not find others, and they are refused."""
+        return key.rp_id == self.rp_id
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:

@@ -159,6 +159,12 @@ async def count(tx: Transaction, account: str) -> int:
     return (await tx.execute(query)).scalar_one()
 
 
+async def count_elsewhere(tx: Transaction, rp_id: str) -> list[tuple[str, int]]:
+    """Return the other RP IDs that passkeys were made for, each with their number, in order."""
+    query = select(passkeys.c.rp_id, func.count()).where(passkeys.c.rp_id != rp_id).group_by(passkeys.c.rp_id)
+    return [(other, number) for other, number in await tx.execute(query.order_by(passkeys.c.rp_id))]
+
+
 async def is_first_answer(tx: Transaction, key: bytes, expires_at: int) -> bool:
     """Note that the challenge with this SHA-256 is answered. Of concurrent requests, one gets True."""
     statement = upsert(tx, answered_challenges).values(key=key, expires_at=expires_at).on_conflict_do_nothing()
