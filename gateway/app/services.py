@@ -49,6 +49,11 @@ class Services(Foundation):
         return Limit(limits.password_failures, limits.password_window_seconds, limits.password_lock_seconds)
 
     @cached_property
+    def code_limit(self) -> Limit:
+        limits = self.settings.limits
+        return Limit(limits.code_failures, limits.code_window_seconds, limits.code_lock_seconds)
+
+    @cached_property
     def factors(self) -> Factors:
         folders: tuple[Folder[Services], ...] = FACTORS
         return Factors(folder.build(self) for folder in folders)
@@ -59,11 +64,10 @@ class Services(Foundation):
 
     @cached_property
     def flow(self) -> Flow:
-        limits = self.settings.limits
         return Flow(
             store=self.store,
             actions=self.actions,
-            guard=Guard(Limit(limits.code_failures, limits.code_window_seconds, limits.code_lock_seconds)),
+            guard=Guard(self.code_limit),
             owners=self.settings.access.owners,
             new_devices=NewDevices(self.revoke_links, self.url.address("sessions")),
             factors=self.factors,

@@ -24,9 +24,9 @@ from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.sessions import rows as session_rows
 from gateway.throttle import limits, streaks
+from gateway.throttle.address_limit import ADDRESS_FACTOR
 from gateway.throttle.limits import Limit, Locked, address_bucket, for_known
 
-ADDRESS_FACTOR = 10  # many people of one office share an address
 FREE_FAILURES = 4
 FIRST_WAIT = 15  # seconds
 LONGEST_WAIT = 3_600

@@ -1,7 +1,8 @@
 """Signing in with a passkey instead of a password: it proves possession, and by user verification a second factor.
 
 No email is typed: the account is found by the credential id, and the user handle must match it. Signatures can't be
-guessed, so failures are recorded and counted, but cause no lockout. Owners always type their password.
+guessed, so failures lock no account; but anyone may send some, so an address has a limited number of them. Owners
+always type their password.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway.factors.passkey.challenges import Asking, Challenges
 from gateway.factors.passkey.factor import describe, handle_of, news_of
 from gateway.factors.passkey.rows import Passkey
 from gateway.login.flow import Flow
-from gateway.login.outcome import GoOn, SignedIn
+from gateway.login.outcome import GoOn, LockedOut, SignedIn
 from gateway.model.account import Account, Role
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
@@ -26,6 +27,8 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.store import Store
+from gateway.throttle.address_limit import AddressLimit
+from gateway.throttle.limits import Locked
 from gateway.web.visit import Visit
 
 log = get_logger("passkeys")
@@ -37,7 +40,7 @@ STANDS_FOR = (Factor.PASSWORD, Factor.TOTP, Factor.PASSKEY)
 @dataclass(frozen=True, slots=True)
 class NotThisOne:
     """The passkey was refused: "unknown" if no account has it, "late" if the challenge is no longer good, "password" if
-    the account must type one, otherwise "wrong".
+    the account must type one, "malformed" if no browser sends such an answer, otherwise "wrong".
     """
 
     why: str
@@ -56,6 +59,7 @@ class PasskeySignIn:
         site: Site,
         owners: frozenset[str],
         passwordless: Collection[Role],
+        limit: AddressLimit,
     ) -> None:
         self._store = store
         self._actions = actions
@@ -64,6 +68,7 @@ class PasskeySignIn:
         self._site = site
         self._owners = owners
         self._passwordless = frozenset(passwordless)
+        self._limit = limit
 
     async def ask(self, holder: str, session: Session | None, now: int) -> tuple[dict[str, object], Asking]:
         """Return the options for the browser, and its challenge for `holder` (see holder_of).
@@ -82,36 +87,56 @@ class PasskeySignIn:
 
     async def sign_in(
         self, holder: str, session: Session | None, given: Secret[str], visit: Visit, now: int
-    ) -> SignedIn | GoOn | NotThisOne:
+    ) -> SignedIn | GoOn | NotThisOne | LockedOut:
         """Verify the browser's answer, and take the next step. `session` is the one to confirm, if any."""
         sealed, _, answer = given.reveal().partition(" ")
+        address = visit.inbound.address
+        # Before any transaction, so that a flood doesn't load the store.
+        if (lock := self._limit.find_lock(address, now)) is not None:
+            return LockedOut(lock.until)
         if self._challenges.open(SIGN_IN, holder, sealed, now) is None:
-            return NotThisOne("late")  # before any transaction, so that a flood doesn't load the store
+            return NotThisOne("late")
+        credential = ceremony.id_of(answer)
         async with self._actions.begin(requester(visit.inbound), now) as action:
-            challenge = await self._challenges.take(action.tx, SIGN_IN, holder, sealed, now)
-            if challenge is None:
-                return await self._refuse(action, None, "late")
-            credential = ceremony.id_of(answer)
-            known = await rows.find_by_credential(action.tx, credential) if credential is not None else None
-            account = await account_rows.find(action.tx, known.account, lock=True) if known is not None else None
-            # Read again under the lock: it may have been removed while we waited.
-            passkey = await rows.find_by_credential(action.tx, known.key.id) if known is not None else None
-            if passkey is None:
-                return await self._refuse(action, None, "unknown")
-            verdict = ceremony.read_assertion(
-                answer, self._site, challenge, passkey.key,
-                handle=handle_of(passkey.account), needs_verification=True, needs_handle=session is None,
-            )  # fmt: skip
-            if account is None or isinstance(verdict, Refused) or not await account_rows.is_welcome(action.tx, account):
-                reason = verdict.reason.value if isinstance(verdict, Refused) else "account"
-                log.warning("passkey_refused", passkey=passkey.id, reason=reason)
-                return await self._refuse(action, account, "wrong")
-            if session is not None and session.account != account.id:
-                return await self._refuse(action, account, "wrong")
-            is_trusted = passkey.verifies and account.role in self._passwordless
-            if account.identifier in self._owners or not is_trusted:
-                return await self._refuse(action, account, "password")
-            return await self._admit(action, account, passkey, verdict, visit)
+            reserved = await self._limit.reserve(action.tx, address, now)
+            if isinstance(reserved, Locked):
+                await self._refuse(action, None, "locked")
+                return LockedOut(reserved.until)
+            if credential is None:
+                outcome: SignedIn | GoOn | NotThisOne = await self._refuse(action, None, "malformed")
+            elif (challenge := await self._challenges.take(action.tx, SIGN_IN, holder, sealed, now)) is None:
+                outcome = await self._refuse(action, None, "late")
+            else:
+                outcome = await self._check(action, session, credential, challenge, answer, visit)
+            if not isinstance(outcome, NotThisOne):
+                await self._limit.give_back(action.tx, address, now)
+            elif reserved.locks_now:
+                await action.record_attempt(Event.LOGIN_LOCKOUT, "", None, {"factor": Factor.PASSKEY})
+            return outcome
+
+    async def _check(
+        self, action: Action, session: Session | None, credential: bytes, challenge: bytes, answer: str, visit: Visit
+    ) -> SignedIn | GoOn | NotThisOne:
+        known = await rows.find_by_credential(action.tx, credential)
+        account = await account_rows.find(action.tx, known.account, lock=True) if known is not None else None
+        # Read again under the lock: it may have been removed while we waited.
+        passkey = await rows.find_by_credential(action.tx, credential) if known is not None else None
+        if passkey is None:
+            return await self._refuse(action, None, "unknown")
+        verdict = ceremony.read_assertion(
+            answer, self._site, challenge, passkey.key,
+            handle=handle_of(passkey.account), needs_verification=True, needs_handle=session is None,
+        )  # fmt: skip
+        if account is None or isinstance(verdict, Refused) or not await account_rows.is_welcome(action.tx, account):
+            reason = verdict.reason.value if isinstance(verdict, Refused) else "account"
+            log.warning("passkey_refused", passkey=passkey.id, reason=reason)
+            return await self._refuse(action, account, "wrong")
+        if session is not None and session.account != account.id:
+            return await self._refuse(action, account, "wrong")
+        is_trusted = passkey.verifies and account.role in self._passwordless
+        if account.identifier in self._owners or not is_trusted:
+            return await self._refuse(action, account, "password")
+        return await self._admit(action, account, passkey, verdict, visit)
 
     async def _admit(
         self, action: Action, account: Account, passkey: Passkey, verdict: Asserted, visit: Visit

@@ -22,7 +22,7 @@ from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem
 from gateway.login.evidence import Evidence
-from gateway.login.outcome import Refused
+from gateway.login.outcome import GoOn, LockedOut, Refused, SignedIn
 from gateway.login.security import Changed, SecurityService, WrongCode
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
@@ -30,14 +30,19 @@ from gateway.model.token import key_of, new_token
 from gateway.sessions import attempt
 from gateway.settings.record import Settings
 from gateway.store import Store
+from gateway.throttle.address_limit import AddressLimit
+from gateway.throttle.limits import Limit
 from gateway.throttle.side_work import SideWork
 from gateway.web.redirects import Wish, see_other, set_cookie
+from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import Form, Visit, asked_of, read_form, signed_in_of, visit_of
 
 
 class Needs(code_page.Needs, Protocol):
     @property
     def actions(self) -> Actions: ...
+    @property
+    def code_limit(self) -> Limit: ...
     @property
     def security(self) -> SecurityService: ...
     @property
@@ -67,6 +72,7 @@ class PasskeyPages(CodePage):
             site=self._passkey.site,
             owners=needs.settings.access.owners,
             passwordless=needs.settings.factors.passwordless,
+            limit=AddressLimit("passkey", needs.code_limit),
         )
 
     # During sign-in.
@@ -139,13 +145,19 @@ class PasskeyPages(CodePage):
         await self._side.run(ceremony.load)
         holder, confirmed = holder_of(visit.inbound), visit.session if wish.again else None
         outcome = await self._first.sign_in(holder or "", confirmed, self.given_in(form), visit, visit.now)
-        if isinstance(outcome, NotThisOne):
-            self._counts.note(self.factor, Refused(Wrong()))
-            return self._renderer.page(
-                "passkey/refused.html", visit if confirmed else None, status=422, why=outcome.why, wish=wish
-            )
-        self._counts.note(self.factor, outcome)
-        return await self.proceed(visit, wish, outcome, visit.now)
+        self._counts.note(self.factor, Refused(Wrong()) if isinstance(outcome, NotThisOne) else outcome)
+        known = visit if confirmed else None
+        match outcome:
+            case SignedIn() | GoOn():
+                return await self.proceed(visit, wish, outcome, visit.now)
+            case NotThisOne(why):
+                return self._renderer.page("passkey/refused.html", known, status=422, why=why, wish=wish)
+            case LockedOut(until):
+                wait = seconds_until(until, visit.now)
+                return self._renderer.page(
+                    "passkey/refused.html", known, status=429, wait=wait,
+                    why="locked", minutes=minutes_of(wait), wish=wish,
+                )  # fmt: skip
 
     # Under /me/security.
 

@@ -1,0 +1,111 @@
+"""Floods of answers that are no passkey's: an address sends a limited number, and then costs the store nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.authenticator import Authenticator
+from tests.support.gateway import Gateway
+from tests.support.mail import Mailbox
+from tests.support.upstream import RecordingUpstream
+from tests.threats.test_passkeys import Holder, events_of
+
+ONE_WORKER = {"LISTEN__WORKERS": "1", "LIMITS__CODE_FAILURES": "1"}  # so ten failures of an address
+
+
+@pytest.fixture(scope="module")
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder: Path = tmp_path_factory.mktemp("floods")
+    address = f"127.0.0.1:{recorder.port}"
+    running = Gateway(folder, address, mail_port=mailbox.port, changes=ONE_WORKER).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+@pytest.fixture
+def person(own: Gateway) -> Holder:
+    return Holder(own).add()
+
+
+def stranger_to(person: Holder) -> Holder:
+    stranger = person.elsewhere()
+    stranger.authenticator = Authenticator(credential=b"stranger" * 4)
+    return stranger
+
+
+def rows_of(own: Gateway, address: str) -> list[tuple[str, str]]:
+    found = own.write("SELECT event, details FROM audit WHERE address = :address ORDER BY id", address=address)
+    return [(event, details) for event, details in found]
+
+
+def test_an_address_sends_ten_wrong_answers_and_then_waits(own: Gateway, person: Holder) -> None:
+    stranger = stranger_to(person)
+    assert [stranger.enter().status for _ in range(10)] == [422] * 10
+    stranger.authenticator = person.authenticator
+    answer = stranger.enter()
+    assert answer.status == 429
+    assert 0 < int(answer.get("retry-after")) <= 900
+    assert "Try again in 15 minutes, or sign in with your password." in answer.body.decode()
+    assert [event for event, _ in rows_of(own, stranger.source)].count("login_lockout") == 1
+    assert person.enter().get("location") == "/probe"
+
+
+def test_the_person_may_still_give_the_password_from_there(person: Holder) -> None:
+    stranger = stranger_to(person)
+    assert [stranger.enter().status for _ in range(11)][-1] == 429
+    stranger.authenticator = person.authenticator
+    stranger.give_password()
+    assert stranger.prove().get("location") == "/probe"
+
+
+def test_what_succeeds_does_not_count(person: Holder) -> None:
+    for _ in range(12):
+        assert person.enter().get("location") == "/probe"
+        person.cookies.clear()
+
+
+def test_answers_that_no_browser_sends_are_counted_and_audited_a_few_times(own: Gateway, person: Holder) -> None:
+    stranger = stranger_to(person)
+    statuses = []
+    for _ in range(30):
+        asked = stranger.ask("/login/passkey/first-options")
+        fields = {"challenge": asked["challenge"], "answer": '{"type":"public-key"}'}
+        statuses.append(stranger.send("/login/passkey/first", fields).status)
+    assert statuses == [422] * 10 + [429] * 20
+    told = [details for event, details in rows_of(own, stranger.source) if event == "login_failed"]
+    assert len(told) == 11
+    assert all("malformed" in details for details in told[:10])
+    assert "locked" in told[10]
+
+
+def test_a_flood_from_a_locked_address_does_not_wait_for_the_store(own: Gateway, person: Holder) -> None:
+    stranger = stranger_to(person)
+    assert [stranger.enter().status for _ in range(11)][-1] == 429
+    asked = stranger.ask("/login/passkey/first-options")
+    before = len(rows_of(own, stranger.source))
+    store = sqlite3.connect(own.folder / "store" / "gateway.db", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")  # whoever writes now waits
+    began = time.monotonic()
+    assert {stranger.enter(asked=asked).status for _ in range(30)} == {429}
+    assert time.monotonic() - began < 5  # a single writer would wait for ten seconds, and get a 503
+    store.execute("ROLLBACK")
+    store.close()
+    assert len(rows_of(own, stranger.source)) == before
+    assert "login_lockout" not in events_of(own, person)
+
+
+def test_what_has_no_challenge_of_ours_does_not_wait_for_the_store_either(own: Gateway, person: Holder) -> None:
+    stranger = stranger_to(person)
+    asked = {**stranger.ask("/login/passkey/first-options"), "challenge": "00" * 60}
+    store = sqlite3.connect(own.folder / "store" / "gateway.db", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    assert {stranger.enter(asked=asked).status for _ in range(30)} == {422}
+    assert time.monotonic() - began < 5
+    store.execute("ROLLBACK")
+    store.close()
