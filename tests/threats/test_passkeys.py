@@ -254,6 +254,16 @@ def test_what_the_sign_in_page_asks_for_depends_on_nobody(own: Gateway) -> None:
     assert options[0]["allowCredentials"] == []
 
 
+def test_the_sign_in_page_may_stay_open_for_a_day_of_work(own: Gateway) -> None:
+    """Its challenges are renewed, and bound to a cookie that the browser must keep meanwhile."""
+    person = Holder(own).add()
+    answer = person.send("/login/passkey/first-options", {})
+    (line,) = answer.all("set-cookie")
+    assert "Max-Age=43200" in line.split("; ")
+    assert person.send("/login/passkey/first-options", {}).all("set-cookie") == []
+    assert person.enter(asked=json.loads(answer.body)).get("location") == "/probe"
+
+
 def test_strangers_are_told_nothing_about_somebodys_passkeys(own: Gateway) -> None:
     person = Holder(own)
     assert person.send("/login/passkey/options", {}).status == 409

@@ -37,6 +37,9 @@ from gateway.web.redirects import Wish, see_other, set_cookie
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import Form, Visit, asked_of, read_form, signed_in_of, visit_of
 
+# How long the sign-in page may stay open. The cookie that its challenges are bound to has no row in the store.
+PAGE_SECONDS = 12 * 3_600
+
 
 class Needs(code_page.Needs, Protocol):
     @property
@@ -135,7 +138,7 @@ class PasskeyPages(CodePage):
         options, asking = await self._first.ask(holder or "", visit.session if wish.again else None, visit.now)
         response = web.json_response({"options": options, "challenge": asking.sealed})
         if visit.inbound.attempt_key is None:
-            set_cookie(response, attempt.COOKIE, token, attempt.LIFE_SECONDS)
+            set_cookie(response, attempt.COOKIE, token, PAGE_SECONDS)
         return response
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
