@@ -48,8 +48,8 @@ class Pair:
 
 
 async def list_locks(tx: Transaction, now: int, limit: int) -> list[Lock]:
-    """Return the lockouts of passwords and codes, those that last longest first."""
-    kinds = or_(limits.c.key.startswith("password:"), limits.c.key.startswith("code:"))
+    """Return the lockouts of passwords, codes and passkeys, those that last longest first."""
+    kinds = or_(*(limits.c.key.startswith(f"{kind}:") for kind in ("password", "code", "passkey")))
     query = select(limits.c.key, limits.c.locked_until).where(limits.c.locked_until > now, kinds)
     found = (await tx.execute(query.order_by(limits.c.locked_until.desc(), limits.c.key).limit(limit))).all()
     locks = [read_lock(row.key, row.locked_until) for row in found]

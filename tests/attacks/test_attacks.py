@@ -20,6 +20,8 @@ from gateway.ops.failed_passwords import HOUR, FailedPasswords
 from gateway.ops.service import AttackService
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.throttle.address_limit import AddressLimit
+from gateway.throttle.limits import Limit
 from tests.audit.log import write
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW
@@ -145,6 +147,18 @@ async def test_nothing_is_told_where_nothing_happens(store: Store) -> None:
     await write(store, *(replace(FAILED, identifier=f"p{n}@a.example") for n in range(4)))
     await service(store).watch(NOW)
     assert await mails(store) == []
+
+
+# Lockouts.
+
+
+async def test_an_address_that_may_send_no_more_passkeys_is_shown(store: Store) -> None:
+    limit = AddressLimit("passkey", Limit(failures=1, window_seconds=900, lock_seconds=900))
+    async with store.transaction() as tx:
+        for _ in range(10):
+            await limit.reserve(tx, "192.0.2.7", NOW)
+    (lock,) = (await service(store).picture(NOW)).locks
+    assert (lock.kind, lock.who, lock.address, lock.until) == ("passkey", "", "192.0.2.7", NOW + 900)
 
 
 # Blocks.
