@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from aiohttp import web
 
@@ -29,6 +29,21 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
+FEATURES = (
+    "camera",
+    "microphone",
+    "geolocation",
+    "payment",
+    "publickey-credentials-create",
+    "publickey-credentials-get",
+)
+
+
+def permissions_policy(allowed: Collection[str] = ()) -> str:
+    """Return the header for a page whose scripts use the features `allowed`. Frames in it may use none."""
+    return ", ".join(f"{feature}={'(self)' if feature in allowed else '()'}" for feature in FEATURES)
+
+
 # Referrer-Policy is not "no-referrer": browsers would send `Origin: null` with our own forms, which are then refused.
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -38,7 +53,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "Permissions-Policy": permissions_policy(),
 }
 STRICT_TRANSPORT = {  # RFC 6797, two years. Subdomains only if set: they may belong to others, without HTTPS.
     "off": {},
@@ -110,12 +125,24 @@ class Renderer:
     ) -> web.Response:
         """Render a page. The top bar shows the person who is signed in on `visit`.
 
-        `wait` is the Retry-After of 429 and 503, in seconds; 0 means as long as sign-in is busy.
+        `wait` is the Retry-After of 429 and 503, in seconds; 0 means as long as sign-in is busy. A template calls
+        `allow(feature)` beside a form whose script needs that feature (Permissions-Policy).
         """
+        allowed: set[str] = set()
+
+        def allow(feature: str) -> str:
+            allowed.add(feature)
+            return ""
+
         text = self._environment.get_template(template).render(
-            session=visit.signed_in if visit else None, here=visit.inbound.path if visit else "", **context
+            session=visit.signed_in if visit else None,
+            here=visit.inbound.path if visit else "",
+            allow=allow,
+            **context,
         )
-        headers = {"Retry-After": str(wait or self._busy_seconds())} if status in (429, 503) else None
+        headers = {"Retry-After": str(wait or self._busy_seconds())} if status in (429, 503) else {}
+        if allowed:
+            headers["Permissions-Policy"] = permissions_policy(allowed)
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:

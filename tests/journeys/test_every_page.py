@@ -366,6 +366,12 @@ def form_from_elsewhere(context: BrowserContext, site: Site) -> str:
     return where
 
 
+# The ceremonies of passkeys that the Permissions-Policy of a page allows, and those that it has a form for.
+PERMITTED = """
+["create", "get"].filter(kind => document.featurePolicy.allowsFeature(`publickey-credentials-${kind}`))
+"""
+CEREMONIES = "[...document.querySelectorAll('[data-passkey]')].map(form => form.dataset.passkey)"
+
 # All of axe's rules once, and those about colours again in the dark. Only what it finds is sent here.
 EVERY_RULE = "{}"
 COLOURS = """{runOnly: ["color-contrast", "link-in-text-block"]}"""
@@ -413,6 +419,7 @@ IN_PICTURES: list[tuple[Literal["light", "dark"], int]] = [*VIEWS, ("light", NAR
 def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
     page = cast.show(PAGES[name])
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert page.evaluate(PERMITTED) == page.evaluate(CEREMONIES)
     views = IN_PICTURES if SCREENSHOTS else VIEWS
     found = [wrong for scheme, width in views for wrong in measure(page, name, scheme, width)]
     small = page.evaluate(SMALL)

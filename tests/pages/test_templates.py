@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import gettext
+import re
+from pathlib import Path
 
+import pytest
+
+from gateway.settings.places import FACTORS, TEMPLATES
 from gateway.web import templates
-from gateway.web.rendering import Renderer
+from gateway.web.rendering import Renderer, permissions_policy
 from gateway.web.templates import compile_all, mail_environment, page_environment
 
 
@@ -34,3 +39,27 @@ def test_shared_code_shows_each_environment_its_own_language(renderer: Renderer)
         shown.append(page.render(address="/x", is_lost=False))
     assert shown[0] != shown[1]
     assert shown[0].upper() == shown[1].upper()
+
+
+def test_a_form_for_a_passkey_allows_its_ceremony_and_no_other_template_does() -> None:
+    """See test_every_page for what browsers make of it."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for file in (file for folder in (TEMPLATES, FACTORS) for file in Path(folder).rglob("*.html")):
+        text = file.read_text()
+        allowed = re.findall(r'allow\("publickey-credentials-(\w+)"\)', text)
+        assert len(allowed) == text.count("allow("), file
+        found[file.name] = (re.findall(r'data-passkey="(\w+)"', text), allowed)
+    asking = {name: kinds for name, (kinds, _) in found.items() if kinds}
+    assert asking == {name: allowed for name, (_, allowed) in found.items() if allowed}
+    assert len(asking) >= 3
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        ([], "publickey-credentials-create=(), publickey-credentials-get=()"),
+        (["publickey-credentials-get"], "publickey-credentials-create=(), publickey-credentials-get=(self)"),
+    ],
+)
+def test_a_page_may_use_what_its_template_allows(allowed: list[str], said: str) -> None:
+    assert permissions_policy(allowed) == f"camera=(), microphone=(), geolocation=(), payment=(), {said}"

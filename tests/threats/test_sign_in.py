@@ -400,6 +400,43 @@ def test_what_people_type_is_shown_as_text(gateway: Gateway, address: str) -> No
     assert "unsafe" not in policy
 
 
+NOWHERE = "camera=(), microphone=(), geolocation=(), payment=(), publickey-credentials-create=(), publickey-credentials-get=()"
+NO_SUCH_PAGE = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+FRAMED = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe")
+
+
+@pytest.mark.parametrize(
+    ("path", "lines", "status"),
+    [
+        ("/logout", (), 303),
+        ("/forgot-password", (), 200),
+        ("/login?again=1", ("as employee",), 200),
+        ("/login", ("as employee",), 200),
+        ("/me/security", ("as employee",), 200),
+        ("/admin/accounts", ("as admin",), 200),
+        ("/admin/accounts", ("as employee",), 403),
+        ("/widget", FRAMED, 401),
+        ("/_gateway/static/gateway.css", (), 200),
+        (NO_SUCH_PAGE, (), 404),
+    ],
+)
+def test_a_page_without_a_form_for_passkeys_can_ask_for_none(
+    gateway: Gateway, path: str, lines: tuple[str, ...], status: int
+) -> None:
+    given = [gateway.sign_in(line.removeprefix("as ")) if line.startswith("as ") else line for line in lines]
+    response = gateway.exchange(get(path, "Accept: text/html", *given))
+    assert response.status == status
+    assert response.all("permissions-policy") == [NOWHERE]
+
+
+def test_the_sign_in_page_can_use_passkeys_and_make_none(gateway: Gateway, address: str) -> None:
+    asking = NOWHERE.replace("get=()", "get=(self)")
+    shown = gateway.exchange(get("/login", "Accept: text/html"))
+    refused = attempt(gateway, "nobody@acme.example", "wrong", address)
+    for response, status in ((shown, 200), (refused, 422)):
+        assert (response.status, response.all("permissions-policy")) == (status, [asking])
+
+
 @pytest.mark.parametrize("path", ["/login", "/logout", "/x"])
 def test_personal_answers_are_kept_by_no_cache(gateway: Gateway, path: str) -> None:
     for lines in ([], [gateway.sign_in()]):
