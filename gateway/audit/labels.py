@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gateway.model.event import Event, Outcome
+from gateway.model.event import Details, Event, Outcome
+from gateway.model.factor import Factor
 
 Labels = Mapping[str, str]
+LabelsByFactor = Mapping[tuple[str, object], str]
 
 
 def label_events(_: Callable[[str], str]) -> Labels:
@@ -16,10 +18,10 @@ def label_events(_: Callable[[str], str]) -> Labels:
     """
     labels = {
         Event.LOGIN: _("Signed in"),
-        Event.LOGIN_FAILED: _("Password sign-in failed"),
+        Event.LOGIN_FAILED: _("Sign-in failed"),
         Event.LOGIN_LOCKOUT: _("Locked after too many failed attempts"),
         Event.LOGIN_STEP: _("Sign-in step completed"),
-        Event.LOGIN_2FA_FAILED: _("Code or link rejected"),
+        Event.LOGIN_2FA_FAILED: _("Second step rejected"),
         Event.LOGIN_LINK_SENT: _("Sign-in link sent"),
         Event.LOGIN_LINK_UNSENT: _("Sign-in link couldn’t be sent"),
         Event.STEP_UP: _("Identity re-confirmed"),
@@ -74,6 +76,22 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.DOMAIN_RELEASED: _("Email domain released"),
     }
     return dict(sorted(labels.items(), key=lambda item: item[1].casefold()))
+
+
+def label_failures(_: Callable[[str], str]) -> LabelsByFactor:
+    """Return the sentences of rows that tell of one factor, by event and the detail `factor`; "" is for all others."""
+    return {
+        (Event.LOGIN_FAILED, ""): _("Password sign-in failed"),
+        (Event.LOGIN_FAILED, Factor.PASSKEY): _("Passkey sign-in failed"),
+        (Event.LOGIN_2FA_FAILED, ""): _("Code or link rejected"),
+        (Event.LOGIN_2FA_FAILED, Factor.PASSKEY): _("Passkey rejected"),
+    }
+
+
+def label_row(event: str, details: Details, labels: Labels, by_factor: LabelsByFactor) -> str:
+    """Return the sentence of a row, or "" if this version doesn't know the event."""
+    label = by_factor.get((event, details.get("factor")), by_factor.get((event, "")))
+    return label or labels.get(event, "")
 
 
 def label_outcomes(_: Callable[[str], str]) -> Labels:

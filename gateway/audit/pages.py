@@ -14,7 +14,7 @@ from gateway.audit import picture, rows, search
 from gateway.audit.asked import Asked
 from gateway.audit.chain import Row
 from gateway.audit.export import Format, as_bytes, note_export
-from gateway.audit.labels import label_events, label_outcomes
+from gateway.audit.labels import Labels, LabelsByFactor, label_events, label_failures, label_outcomes, label_row
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
@@ -30,9 +30,10 @@ ROWS_A_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row as shown. `device` is "" if the event did not come from a browser."""
+    """A row as shown. `label` is "" for an unknown event, `device` if the event did not come from a browser."""
 
     row: Row
+    label: str
     device: str
     details: Mapping[str, str | int | bool]
 
@@ -118,7 +119,8 @@ class AuditPages:
         *,
         status: int = 200,
     ) -> web.Response:
-        lines = [line_of(row) for row in found.rows] if found else []
+        events, by_factor = label_events(self._renderer.gettext), label_failures(self._renderer.gettext)
+        lines = [line_of(row, events, by_factor) for row in found.rows] if found else []
         return await self._renderer.long_page(
             "audit/audit.html",
             visit_of(request),
@@ -126,7 +128,7 @@ class AuditPages:
             name=self._name,
             is_owners=self._is_owners,
             asked=asked,
-            events=label_events(self._renderer.gettext),
+            events=events,
             outcomes=label_outcomes(self._renderer.gettext),
             found=found,
             lines=lines,
@@ -134,6 +136,7 @@ class AuditPages:
         )
 
 
-def line_of(row: Row) -> Line:
+def line_of(row: Row, events: Labels, by_factor: LabelsByFactor) -> Line:
     details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
-    return Line(row, label(row.user_agent) if row.user_agent else "", details)
+    said = label_row(row.event, details, events, by_factor)
+    return Line(row, said, label(row.user_agent) if row.user_agent else "", details)

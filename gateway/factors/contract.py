@@ -57,9 +57,10 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """The code was right and is consumed."""
+    """The code was right and is consumed. `details`, such as a passkey's name, go to the audit row of the proof."""
 
     news: News | None = field(default=None, compare=False)
+    details: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

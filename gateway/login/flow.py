@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gateway.accounts import rows as account_rows
-from gateway.actions.action import Action, Actions, requester
+from gateway.actions.action import NOTHING, Action, Actions, Told, requester
 from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
@@ -68,22 +68,25 @@ class Flow:
         async with self._store.reading() as tx:
             return await self._evidence.find(tx, visit, again, now)
 
-    async def begin(self, action: Action, account: Account, proof: Proof, visit: Visit) -> SignedIn | GoOn:
+    async def begin(
+        self, action: Action, account: Account, proof: Proof, visit: Visit, details: Told = NOTHING
+    ) -> SignedIn | GoOn:
         """Begin with a first proof: open a session if it is sufficient, otherwise an attempt.
 
-        If this browser has a session of the same account, the proof is added to it (step-up).
+        If this browser has a session of the same account, the proof is added to it (step-up). `details` go to the audit
+        row of the proof.
         """
         inbound, session = visit.inbound, visit.session
         await attempts.end_key(action.tx, inbound.attempt_key, action.now)
         if session is not None and session.account == account.id:
-            outcome = await self._step_up(action, account, session, proof, inbound)
+            outcome = await self._step_up(action, account, session, proof, inbound, details)
             if isinstance(outcome, SignedIn):
                 return outcome
         missing = await self._missing(action.tx, account, (proof,))
         if missing is None:
-            return await self._open(action, account, (proof,), inbound)
+            return await self._open(action, account, (proof,), inbound, details)
         attempt, token = await attempts.begin(action.tx, account.id, (proof,), action.now)
-        await action.record_or_count(Event.LOGIN_STEP, account, {"proved": proof.factor, "next": missing})
+        await action.record_or_count(Event.LOGIN_STEP, account, {"proved": proof.factor, "next": missing, **details})
         return GoOn(missing, account, attempt.id, token)
 
     async def challenge(self, outcome: GoOn, target: str, inbound: Inbound, now: int) -> str:
@@ -228,18 +231,19 @@ class Flow:
         if right.news is not None:
             await self.report(action, right.news, account)
         if evidence.session is not None:
-            return await self._step_up(action, account, evidence.session, proof, inbound)
+            return await self._step_up(action, account, evidence.session, proof, inbound, right.details)
         proofs = with_proof(evidence.proofs, proof)
         missing = await self._missing(tx, account, proofs)
         if missing is None:
             return (
-                await self._open(action, account, proofs, inbound)
+                await self._open(action, account, proofs, inbound, right.details)
                 if await attempts.end(tx, evidence.holder, now)
                 else Gone()
             )
         if not await attempts.add_proofs(tx, evidence.holder, proofs):
             return Gone()
-        await action.record_or_count(Event.LOGIN_STEP, account, {"proved": proof.factor, "next": missing})
+        details = {"proved": proof.factor, "next": missing, **right.details}
+        await action.record_or_count(Event.LOGIN_STEP, account, details)
         return GoOn(missing, account, evidence.holder)
 
     async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
@@ -251,17 +255,19 @@ class Flow:
         return missing
 
     async def _step_up(
-        self, action: Action, account: Account, session: Session, proof: Proof, inbound: Inbound
+        self, action: Action, account: Account, session: Session, proof: Proof, inbound: Inbound, details: Told
     ) -> SignedIn | Gone:
         """Add a proof to a session, and change its cookie, so that a stolen old one doesn't gain the new proof."""
         proofs = with_proof(session.proofs, proof)
         token = await session_rows.renew(action.tx, session.id, inbound.session_key, proofs)
         if token is None:
             return Gone()
-        await action.record(Event.STEP_UP, account, {"proved": proof.factor}, session.id)
+        await action.record(Event.STEP_UP, account, {"proved": proof.factor, **details}, session.id)
         return SignedIn(token, session.is_owner)
 
-    async def _open(self, action: Action, account: Account, proofs: tuple[Proof, ...], inbound: Inbound) -> SignedIn:
+    async def _open(
+        self, action: Action, account: Account, proofs: tuple[Proof, ...], inbound: Inbound, details: Told
+    ) -> SignedIn:
         tx, now = action.tx, action.now
         last = await self._end_last(action, account, inbound)
         arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
@@ -276,7 +282,7 @@ class Flow:
             user_agent=inbound.user_agent,
             now=now,
         )
-        await action.record(Event.LOGIN, account, {"method": method_of(proofs)}, session)
+        await action.record(Event.LOGIN, account, {"method": method_of(proofs), **details}, session)
         if not is_known:
             await self._new_devices.report(action, account, session)
         return SignedIn(token, account.identifier in self._owners, arrival)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.audit.labels import label_events, label_outcomes
+import pytest
+
+from gateway.audit.labels import label_events, label_failures, label_outcomes, label_row
 from gateway.model.event import Event, Outcome
 
 
@@ -11,6 +13,23 @@ def test_every_event_has_a_sentence_of_its_own() -> None:
     assert labels.keys() == set(Event)
     assert len(set(labels.values())) == len(Event)
     assert all(label[0].isupper() and "_" not in label for label in labels.values())
+
+
+@pytest.mark.parametrize(
+    ("event", "factor", "label"),
+    [
+        (Event.LOGIN_FAILED, None, "Password sign-in failed"),
+        (Event.LOGIN_FAILED, "passkey", "Passkey sign-in failed"),
+        (Event.LOGIN_2FA_FAILED, "totp", "Code or link rejected"),
+        (Event.LOGIN_2FA_FAILED, "passkey", "Passkey rejected"),
+        (Event.LOGIN, None, "Signed in"),
+        (Event.LOGIN_LOCKOUT, "passkey", "Locked after too many failed attempts"),
+        ("of_a_newer_version", "passkey", ""),
+    ],
+)
+def test_a_row_says_which_factor_failed(event: str, factor: str | None, label: str) -> None:
+    details = {"reason": "wrong", **({"factor": factor} if factor else {})}
+    assert label_row(event, details, label_events(str), label_failures(str)) == label
 
 
 def test_every_outcome_has_a_word() -> None:

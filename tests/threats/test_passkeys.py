@@ -86,6 +86,13 @@ def events_of(own: Gateway, person: Person) -> list[str]:
     return [event for (event,) in rows]
 
 
+def details_of(own: Gateway, person: Person, event: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the facts and the personal details of the person's last row of that event."""
+    query = "SELECT details, personal FROM audit WHERE identifier = :who AND event = :event ORDER BY id DESC LIMIT 1"
+    ((facts, personal),) = own.write(query, who=person.email, event=event)
+    return json.loads(facts), json.loads(personal) if personal else {}
+
+
 def test_it_is_the_second_step(own: Gateway) -> None:
     person = Holder(own).add()
     person.give_password()
@@ -262,6 +269,38 @@ def test_the_sign_in_page_may_stay_open_for_a_day_of_work(own: Gateway) -> None:
     assert "Max-Age=43200" in line.split("; ")
     assert person.send("/login/passkey/first-options", {}).all("set-cookie") == []
     assert person.enter(asked=json.loads(answer.body)).get("location") == "/probe"
+
+
+def test_the_log_says_which_passkey_was_used(own: Gateway) -> None:
+    """Its name is personal: it is erased with the person."""
+    person = Holder(own).add()
+    own.write("UPDATE passkeys SET name = 'Ann’s red key' WHERE credential = :id", id=person.authenticator.id)
+    named = {"passkey": "Ann’s red key"}
+    person.enter()
+    assert details_of(own, person, "login") == ({"method": "2fa"}, named)
+    asked = person.ask("/login/passkey/options", again="1")
+    fields = {"challenge": asked["challenge"], "answer": person.authenticator.prove(person.said(asked)), "again": "1"}
+    assert person.send("/login/passkey", fields).status == 303
+    assert details_of(own, person, "step_up") == ({"proved": "passkey"}, named)
+    asked = person.ask("/login/passkey/first-options", again="1")
+    fields = {"challenge": asked["challenge"], "answer": person.authenticator.prove(person.said(asked)), "again": "1"}
+    assert person.send("/login/passkey/first", fields).status == 303
+    assert details_of(own, person, "step_up") == ({"proved": "passkey"}, named)
+    assert events_of(own, person).count("step_up") == 2
+    person.cookies.clear()
+    person.give_password()
+    person.prove()
+    assert details_of(own, person, "login") == ({"method": "2fa"}, named)
+
+
+def test_the_log_says_which_passkey_an_owner_used_on_the_way(own: Gateway) -> None:
+    person = Holder(own).add()
+    own.reload('owners = ["', f'owners = ["{person.email}", "')
+    person.give_password()
+    assert person.prove().status == 303
+    facts, personal = details_of(own, person, "login_step")
+    assert (facts, list(personal)) == ({"proved": "passkey", "next": "magic_link"}, ["passkey"])
+    own.reload(f'owners = ["{person.email}", "', 'owners = ["')
 
 
 def test_strangers_are_told_nothing_about_somebodys_passkeys(own: Gateway) -> None:

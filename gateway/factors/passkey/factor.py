@@ -70,7 +70,7 @@ class PasskeyFactor(FactorContract):
             log.warning("passkey_refused", passkey=passkey.id, reason=verdict.reason.value)
             return Wrong()
         await rows.note_use(tx, passkey.id, verdict, now)
-        return Right(news_of(passkey, verdict))
+        return Right(news_of(passkey, verdict), details_of(passkey))
 
     async def find_former_address(self, tx: Transaction, account: str) -> str:
         """Return the RP ID of the account's newest passkey if all were made for another one; "" otherwise."""
@@ -134,8 +134,13 @@ def describe(site: Site, passkeys: Iterable[Passkey]) -> list[Descriptor]:
     return [Descriptor(own.key.id, own.key.transports) for own in passkeys if site.has(own.key)]
 
 
+def details_of(passkey: Passkey) -> dict[str, str]:
+    """Return what the audit row of a proof says. It is personal (see model.event.FACTS)."""
+    return {"passkey": passkey.name}
+
+
 def news_of(passkey: Passkey, asserted: Asserted) -> News | None:
     """Return what the person must know: a counter that runs backwards may be that of a copy (§6.1.1)."""
     if not asserted.went_back:
         return None
-    return News(Event.PASSKEY_WENT_BACK, "passkey_went_back", {"passkey": passkey.name})
+    return News(Event.PASSKEY_WENT_BACK, "passkey_went_back", details_of(passkey))

@@ -15,7 +15,7 @@ from gateway.actions.action import Action, Actions, requester
 from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Refused, Site
 from gateway.factors.passkey.challenges import Asking, Challenges
-from gateway.factors.passkey.factor import describe, handle_of, news_of
+from gateway.factors.passkey.factor import describe, details_of, handle_of, news_of
 from gateway.factors.passkey.rows import Passkey
 from gateway.login.flow import Flow
 from gateway.login.outcome import GoOn, LockedOut, SignedIn
@@ -145,7 +145,8 @@ class PasskeySignIn:
         news = news_of(passkey, verdict)
         if news is not None:
             await self._flow.report(action, news, account)
-        return await self._flow.begin(action, account, Proof(Factor.PASSKEY, action.now, STANDS_FOR), visit)
+        proof = Proof(Factor.PASSKEY, action.now, STANDS_FOR)
+        return await self._flow.begin(action, account, proof, visit, details_of(passkey))
 
     async def _refuse(self, action: Action, account: Account | None, why: str) -> NotThisOne:
         identifier = account.identifier if account else ""
