@@ -86,6 +86,13 @@ def events_of(own: Gateway, person: Person) -> list[str]:
     return [event for (event,) in rows]
 
 
+def passkey_of(own: Gateway, person: Person) -> str:
+    """Return the id of the person's only passkey."""
+    query = "SELECT p.id FROM passkeys p JOIN accounts a ON a.id = p.account WHERE a.identifier = :who"
+    ((passkey,),) = own.write(query, who=person.email)
+    return str(passkey)
+
+
 def details_of(own: Gateway, person: Person, event: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the facts and the personal details of the person's last row of that event."""
     query = "SELECT details, personal FROM audit WHERE identifier = :who AND event = :event ORDER BY id DESC LIMIT 1"
@@ -351,12 +358,27 @@ def test_a_passkey_from_before_a_new_password_needs_it_once(own: Gateway) -> Non
     assert "needs your password first" in person.enter().body.decode()
 
 
+def test_whoever_removes_a_stolen_passkey_is_told_to_sign_out_its_thief(own: Gateway) -> None:
+    person = Holder(own).add()
+    thief = person.elsewhere()
+    assert thief.enter().get("location") == "/probe"
+    person.enter()
+    passkey = passkey_of(own, person)
+    still_signed_in = "Devices where you’re signed in stay signed in."
+    assert still_signed_in in person.open(f"/me/security/passkey?id={passkey}").body.decode()
+    done = person.send("/me/security/passkey", {"id": passkey, "remove": "yes"}, follow=True)
+    assert still_signed_in in done.body.decode()
+    assert thief.is_signed_in
+    person.submit("/me/sessions/others")
+    assert person.is_signed_in
+    assert not thief.is_signed_in
+    assert thief.enter().status == 422
+
+
 def test_a_refused_change_says_why(own: Gateway) -> None:
     person = Holder(own).add()
     person.enter()
-    ((passkey,),) = own.write(
-        "SELECT p.id FROM passkeys p JOIN accounts a ON a.id = p.account WHERE a.identifier = :who", who=person.email
-    )
+    passkey = passkey_of(own, person)
     answer = person.send("/me/security/passkey", {"id": passkey, "name": "\u200b"})
     assert (answer.status, "invisible characters" in answer.body.decode()) == (422, True)
     assert person.send("/me/security/passkey", {"id": "psk_other", "name": "x"}).status == 404
