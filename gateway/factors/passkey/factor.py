@@ -11,6 +11,7 @@ from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason,
 from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Descriptor, Refused, Site
 from gateway.factors.passkey.challenges import Asking, Challenges
+from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.names import name_of
 from gateway.factors.passkey.rows import MAX_KEYS, Passkey
 from gateway.model.account import Account
@@ -121,7 +122,15 @@ class PasskeyFactor(FactorContract):
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         own = await rows.list_of(tx, session.account)
-        return Panel("passkey/panel.html", {"passkeys": own, "site": self.site})
+        return Panel(
+            "passkey/panel.html",
+            {
+                "passkeys": own,
+                "site": self.site,
+                "handle": encode_base64url(handle_of(session.account)),
+                "accepted": [encode_base64url(each.id) for each in describe(self.site, own)],
+            },
+        )
 
 
 def handle_of(account: str) -> bytes:

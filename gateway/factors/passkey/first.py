@@ -8,7 +8,7 @@ always type their password.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Action, Actions, requester
@@ -39,11 +39,12 @@ STANDS_FOR = (Factor.PASSWORD, Factor.TOTP, Factor.PASSKEY)
 
 @dataclass(frozen=True, slots=True)
 class NotThisOne:
-    """The passkey was refused: "unknown" if no account has it, "late" if the challenge is no longer good, "password" if
-    the account must type one, "malformed" if no browser sends such an answer, otherwise "wrong".
+    """The passkey was refused: "unknown" if no account has the `credential`, "late" if the challenge is no longer good,
+    "password" if the account must type one, "malformed" if no browser sends such an answer, otherwise "wrong".
     """
 
     why: str
+    credential: bytes = b""
 
 
 class PasskeySignIn:
@@ -122,7 +123,7 @@ class PasskeySignIn:
         # Read again under the lock: it may have been removed while we waited.
         passkey = await rows.find_by_credential(action.tx, credential) if known is not None else None
         if passkey is None:
-            return await self._refuse(action, None, "unknown")
+            return replace(await self._refuse(action, None, "unknown"), credential=credential)
         verdict = ceremony.read_assertion(
             answer, self._site, challenge, passkey.key,
             handle=handle_of(passkey.account), needs_verification=True, needs_handle=session is None,

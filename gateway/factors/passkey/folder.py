@@ -28,7 +28,8 @@ class Needs(Protocol):
 
 def build(needs: Needs) -> PasskeyFactor:
     is_first = bool(needs.settings.factors.passwordless)
-    site = Site(needs.settings.rp_id, needs.origins)
+    settings = needs.settings
+    site = Site(settings.rp_id, needs.origins, is_shared=settings.rp_id != settings.public_host)
     return PasskeyFactor(Challenges(needs.sealer), site, needs.product, is_first=is_first)
 
 

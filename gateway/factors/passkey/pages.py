@@ -15,6 +15,7 @@ from gateway.accounts import rows as account_rows
 from gateway.actions.action import Actions
 from gateway.factors.contract import Wrong
 from gateway.factors.passkey import ceremony
+from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
 from gateway.factors.passkey.rows import MAX_KEYS
@@ -153,13 +154,18 @@ class PasskeyPages(CodePage):
         match outcome:
             case SignedIn() | GoOn():
                 return await self.proceed(visit, wish, outcome, visit.now)
-            case NotThisOne(why):
-                return self._renderer.page("passkey/refused.html", known, status=422, why=why, wish=wish)
+            case NotThisOne(why, credential):
+                site = self._passkey.site
+                # Of a shared RP ID, a passkey that is unknown here may be that of another site.
+                unknown = "" if site.is_shared else encode_base64url(credential)
+                return self._renderer.page(
+                    "passkey/refused.html", known, status=422, why=why, unknown=unknown, rp_id=site.rp_id, wish=wish
+                )
             case LockedOut(until):
                 wait = seconds_until(until, visit.now)
                 return self._renderer.page(
                     "passkey/refused.html", known, status=429, wait=wait,
-                    why="locked", minutes=minutes_of(wait), wish=wish,
+                    why="locked", unknown="", minutes=minutes_of(wait), wish=wish,
                 )  # fmt: skip
 
     # Under /me/security.

@@ -8,10 +8,14 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The relying party of a ceremony. `origins` are serialised as browsers do it: "https://example.org"."""
+    """The relying party of a ceremony. `origins` are serialised as browsers do it: "https://example.org".
+
+    `is_shared`: the RP ID is a domain above the host, so that other sites may have passkeys for it as well.
+    """
 
     rp_id: str
     origins: frozenset[str]
+    is_shared: bool = False
 
     def has(self, key: Key) -> bool:
         """Whether a key was made for this site. The browser does not find others, and they are refused."""
