@@ -220,3 +220,19 @@ def test_a_message_id_ends_with_the_host_of_the_site(public_url: str, message_id
 
 def test_names_keep_what_their_script_needs() -> None:
     assert one_line(" علی\u200cرضا \n👩\u200d💻 ") == "علی\u200cرضا 👩\u200d💻"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("totp_reset", "Your authenticator app, passkeys and backup codes no longer work"),
+        ("backup_code_used", "with a backup code instead of your usual second step"),
+        ("totp_disabled", "The authenticator app was turned off"),
+    ],
+)
+def test_mails_about_the_second_step_fit_an_authenticator_app_and_a_passkey(name: str, words: str) -> None:
+    """Who has a passkey beside it, or instead, must not read that all of it is off, or about a phone."""
+    message = compose(make_composer(), name)
+    for kind in ("plain", "html"):
+        assert words in " ".join(part(message, kind).split())
+        assert "phone" not in part(message, kind).replace("iPhone", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -63,6 +64,7 @@ class Holder(Person):
         answer = self.authenticator.register(replace(self.said(asked), **flags))
         done = self.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer})
         assert done.status == 200, done.status
+        assert "phone" not in shown(done)
         self.cookies.clear()
         return self
 
@@ -79,6 +81,11 @@ class Holder(Person):
         answer = self.authenticator.prove(forge(self.said(asked)))
         fields = {"challenge": asked["challenge"], "answer": answer, "next": "/probe"}
         return self.send("/login/passkey/first", fields)
+
+
+def shown(page: Response) -> str:
+    """Return the text of a page's main part, without markup."""
+    return re.sub(r"<[^>]*>", "", page.body.decode().partition("<main")[2].partition("</main>")[0])
 
 
 def events_of(own: Gateway, person: Person) -> list[str]:
@@ -308,6 +315,21 @@ def test_the_log_says_which_passkey_an_owner_used_on_the_way(own: Gateway) -> No
     facts, personal = details_of(own, person, "login_step")
     assert (facts, list(personal)) == ({"proved": "passkey", "next": "magic_link"}, ["passkey"])
     own.reload(f'owners = ["{person.email}", "', 'owners = ["')
+
+
+def test_whoever_has_only_a_passkey_reads_nothing_about_a_phone(own: Gateway) -> None:
+    """While signing in, with backup codes, and when an administrator resets it; `add` looks at new codes."""
+    person, admin = Holder(own).add(), Person(own, "admin", source="127.0.3.1")
+    person.give_password()
+    pages = [person.open("/login/passkey"), person.open("/login/backup")]
+    admin.sign_in()
+    account = own.write("SELECT id FROM accounts WHERE identifier = :who", who=person.email)[0][0]
+    pages.append(admin.open(f"/admin/accounts/reset-2fa?account={account}"))
+    assert "removes their authenticator app, passkeys and backup codes" in shown(pages[-1])
+    pages.append(admin.submit("/admin/accounts/reset-2fa"))
+    assert "set up a second step again" in shown(pages[-1])
+    assert [page.status for page in pages] == [200] * 4
+    assert [page for page in pages if "phone" in shown(page)] == []
 
 
 def test_strangers_are_told_nothing_about_somebodys_passkeys(own: Gateway) -> None:
