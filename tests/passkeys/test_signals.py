@@ -166,7 +166,7 @@ def alone(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.parametrize("size", [16, 1_023])
 def test_an_unknown_passkey_is_named_as_the_browser_did(alone: Gateway, size: int) -> None:
-    who = Holder(alone)
+    who = Holder(alone, "crowd0@acme.example")
     who.authenticator = Authenticator(credential=b"\xfb\xff<" * 400)
     who.authenticator.id = who.authenticator.id[:size]
     page = who.enter().body.decode()
@@ -174,7 +174,7 @@ def test_an_unknown_passkey_is_named_as_the_browser_did(alone: Gateway, size: in
 
 
 def test_what_no_browser_sends_is_not_named(alone: Gateway) -> None:
-    who = Holder(alone)
+    who = Holder(alone, "crowd0@acme.example")
     for credential in (b"short", b"x" * 1_024):
         who.authenticator = Authenticator(credential=credential)
         answer = who.enter()
@@ -183,6 +183,6 @@ def test_what_no_browser_sends_is_not_named(alone: Gateway) -> None:
 
 def test_a_passkey_of_another_site_below_the_same_domain_is_kept(shared: Gateway) -> None:
     """Browsers offer it here, and deleting it would lock its owner out there."""
-    answer = Holder(shared).enter()
+    answer = Holder(shared, "crowd0@acme.example").enter()
     page = answer.body.decode()
     assert (answer.status, "isn’t known here" in page, "data-unknown" in page) == (422, True, False)
