@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sqlalchemy import insert, text
 
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.sessions.live import open_lookup
 from gateway.sessions.lookup import Pending
@@ -110,7 +111,7 @@ def resident() -> float:
 async def look_up(url: str, count: int) -> dict[str, float]:
     """Measure in this process, which does nothing else."""
     began = time.perf_counter()
-    lookup = open_lookup(url, frozenset(), LIFETIMES, cached_sessions=CACHED)
+    lookup = open_lookup(url, FactorPolicy(), LIFETIMES, cached_sessions=CACHED)
     await lookup.start()
     figures = {"open": (time.perf_counter() - began) * 1e3}
     now, shuffle = int(time.time()), random.Random(1)

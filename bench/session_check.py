@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Role, Status
 from gateway.model.factor import Factor, Proof
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.sessions import rows as session_rows
 from gateway.sessions.live import open_lookup
@@ -68,7 +69,7 @@ async def on_sqlite(folder: Path) -> None:
     url = f"sqlite:///{folder / 'bench.db'}"
     await asyncio.to_thread(migrate, url)
     keys = await fill(url)
-    lookup, store = open_lookup(url, frozenset(), LIFETIMES), Store.open(url)
+    lookup, store = open_lookup(url, FactorPolicy(), LIFETIMES), Store.open(url)
     await lookup.start()
     ask(lookup, keys, is_use=True)
     figures: dict[str, list[float]] = {"a check": [], "of it, noting the use": [], "the minute's write, a session": []}
@@ -104,7 +105,7 @@ async def on_postgresql() -> None:
         await asyncio.to_thread(migrate, url)
         keys = await fill(url)
         now = int(time.time())
-        lookup = open_lookup(url, frozenset(), LIFETIMES)
+        lookup = open_lookup(url, FactorPolicy(), LIFETIMES)
         await lookup.start()
         for key in keys:
             assert await lookup.fetch(key, now)

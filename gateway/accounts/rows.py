@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.accounts import claims
 from gateway.model.account import Account, Module, Role, Status, read_modules
 from gateway.model.factor import read_enrolled
+from gateway.model.factor_policy import TenantPolicy, read_tenant_policy
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.store import Transaction
@@ -207,6 +208,13 @@ async def set_tenant_status(tx: Transaction, slug: str, *, is_active: bool) -> b
 async def is_tenant_active(tx: Transaction, slug: str) -> bool:
     status = (await tx.execute(select(tenants.c.status).where(tenants.c.slug == slug))).scalar_one_or_none()
     return status == "active"
+
+
+async def find_factor_policy(tx: Transaction, slug: str) -> TenantPolicy | None:
+    """Return what an active tenant demands of its people's factors, or None."""
+    query = select(tenants.c.factor_policy).where(tenants.c.slug == slug, tenants.c.status == "active")
+    text = (await tx.execute(query)).scalar_one_or_none()
+    return None if text is None else read_tenant_policy(text)
 
 
 async def is_tenant_suspended(tx: Transaction, slug: str) -> bool:

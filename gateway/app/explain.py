@@ -9,7 +9,8 @@ from urllib.parse import quote, urlsplit
 from gateway.app.services import Services
 from gateway.edge.request_line import SERVER_ITSELF
 from gateway.model.account import Account, Status
-from gateway.model.factor import Proof, required_factors
+from gateway.model.factor import SECOND, Factor, Proof
+from gateway.model.factor_policy import NO_POLICY, TenantPolicy, required_factors
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -29,11 +30,12 @@ def explain(
     account: Account | None,
     now: int,
     fields: Iterable[str] = (),
+    demanded: TenantPolicy = NO_POLICY,
 ) -> dict[str, str]:
     """Return the decision, its reason, and the identity that would be sent, as label and text.
 
-    The session is assumed to have just begun. `fields` are further lines of the head, such as `Depth: 0`. Raises
-    Unclear for an invalid `method` or `url`.
+    The session is assumed to have just begun. `demanded` is what the account's tenant demands, `fields` are further
+    lines of the head, such as `Depth: 0`. Raises Unclear for an invalid `method` or `url`.
     """
     method = read_method(method)
     host, target = read_url(url, settings.public_url)
@@ -45,7 +47,7 @@ def explain(
         return {"decision": f"refused with {inbound.value.status}", "because": inbound.value.sentence}
     if account is not None and account.status is not Status.ACTIVE:
         account = None
-    session = session_of(settings, account, now) if account else None
+    session = session_of(settings, account, demanded, now) if account else None
     decision = decide(inbound, session, services.rules, now)
     explanation = {
         "decision": describe(decision, inbound),
@@ -85,10 +87,12 @@ def read_url(text: str, public_url: str) -> tuple[str, str]:
     return urlsplit(public_url).netloc, target
 
 
-def session_of(settings: Settings, account: Account, now: int) -> Session:
+def session_of(settings: Settings, account: Account, demanded: TenantPolicy, now: int) -> Session:
     """Return the session that this account would have after signing in."""
-    is_owner = account.identifier in settings.access.owners
-    required = required_factors(is_owner=is_owner, enrolled=account.enrolled)
+    policy, enrolled = settings.factor_policy, account.enrolled
+    is_owner = account.identifier in policy.owners
+    second = policy.second_of(account.identifier, account.role, demanded, enrolled)
+    required = required_factors(second, is_owner=is_owner, enrolled=enrolled)
     return Session(
         id="ses_explained",
         account=account.id,
@@ -98,10 +102,11 @@ def session_of(settings: Settings, account: Account, now: int) -> Session:
         role=account.role,
         modules=account.modules,
         is_owner=is_owner,
-        proofs=tuple(Proof(factor, now) for factor in required),
+        proofs=tuple(Proof(factor, now, (factor, Factor.TOTP) if factor in SECOND else ()) for factor in required),
         started_at=now,
         seen_at=now,
-        enrolled=account.enrolled,
+        enrolled=enrolled,
+        second=second,
     )
 
 

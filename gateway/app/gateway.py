@@ -48,7 +48,7 @@ from gateway.proxy.response import AnswerReader
 from gateway.proxy.upstream import Upstream
 from gateway.sessions import attempt
 from gateway.sessions.live import open_lookup
-from gateway.settings.record import Access, Settings
+from gateway.settings.record import Settings
 from gateway.store.confirm import Confirmed
 from gateway.web.application import Desk, pages_application
 from gateway.web.routes import Pages as NounPages
@@ -78,7 +78,7 @@ class Gateway:
         self._store.tell_confirmed = self._note_confirmed
         self._lookup = open_lookup(
             settings.store.url,
-            settings.access.owners,
+            settings.factor_policy,
             services.lifetimes,
             services.steps.__contains__,
             cached_sessions=settings.sessions.cached,
@@ -147,11 +147,11 @@ class Gateway:
             await self._admin.start(admin)
         self._pulse.start()
 
-    def adopt(self, access: Access) -> None:
-        """Apply a new access file, also to open connections."""
-        own = self._services.rules
+    def adopt(self, settings: Settings) -> None:
+        """Apply a new access file and new demands on factors, also to open connections."""
+        access, own = settings.access, self._services.rules
         rules = replace(access.rules, pages=own.pages, page_parents=own.page_parents)
-        self._lookup.adopt(access.owners)
+        self._lookup.adopt(settings.factor_policy)
         self._dispatcher.adopt(rules)
         self._reauthorisation.adopt(rules)
         self._chores.adopt(access)

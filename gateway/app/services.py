@@ -68,7 +68,7 @@ class Services(Foundation):
             store=self.store,
             actions=self.actions,
             guard=Guard(self.code_limit),
-            owners=self.settings.access.owners,
+            policy=self.settings.factor_policy,
             new_devices=NewDevices(self.revoke_links, self.url.address("sessions")),
             factors=self.factors,
         )

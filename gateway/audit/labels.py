@@ -35,6 +35,8 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.PASSKEY_RENAMED: _("Passkey renamed"),
         Event.PASSKEY_REMOVED: _("Passkey removed"),
         Event.PASSKEY_WENT_BACK: _("Passkey used that may have been copied"),
+        Event.PASSKEYS_ONLY_ENABLED: _("“Only passkeys” turned on"),
+        Event.PASSKEYS_ONLY_DISABLED: _("“Only passkeys” turned off"),
         Event.FORM_KEPT: _("Form saved until sign-in was completed"),
         Event.FORM_SENT: _("Saved form submitted"),
         Event.KEYS_ROTATED: _("Secrets re-encrypted with a new key"),

@@ -6,13 +6,18 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway import __version__
 from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, settings_of, with_store
 from gateway.model.clock import utc
+
+if TYPE_CHECKING:
+    from gateway.model.account import Account
+    from gateway.model.factor_policy import TenantPolicy
+    from gateway.store import Store
 
 
 def add_to(program: typer.Typer) -> None:
@@ -110,16 +115,27 @@ def explain(
     """Show whether a request would be allowed, and which rule decides."""
     from gateway.app.explain import Unclear
     from gateway.app.explain import explain as explain_request
+    from gateway.model.factor_policy import NO_POLICY
 
     settings = settings_of(config)
-    account = with_store(settings, lambda store: find_account(store, email)) if email else None
+    account, demanded = with_store(settings, partial(find_person, email=email)) if email else (None, NO_POLICY)
     given = (("Destination", destination), ("Depth", depth))
     fields = [f"{name}: {value}" for name, value in given if value is not None]
     try:
-        explanation = explain_request(settings, method, url, account, utc(), fields)
+        explanation = explain_request(settings, method, url, account, utc(), fields, demanded)
     except Unclear as error:
         fail(str(error))
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
+
+
+async def find_person(store: Store, email: str) -> tuple[Account, TenantPolicy]:
+    """Return an account, and what its tenant demands."""
+    from gateway.accounts import rows
+    from gateway.model.factor_policy import NO_POLICY
+
+    account = await find_account(store, email)
+    async with store.reading() as tx:
+        return account, await rows.find_factor_policy(tx, account.tenant) or NO_POLICY
 
 
 def migrate(

@@ -183,9 +183,9 @@ class Dispatcher:
             case SignIn():
                 if not self._keep_form(client, inbound, None):
                     self._ask_to_sign_in(client, inbound)
-            case StepUp(known, factor):
+            case StepUp(known) as asked:
                 if not self._keep_form(client, inbound, known):
-                    self._ask_for_proof(client, inbound, factor)
+                    self._ask_for_proof(client, inbound, asked)
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
 
@@ -251,9 +251,9 @@ class Dispatcher:
         cookie = f"Set-Cookie: {SENT_COOKIE.decode()}={sent}; Path=/; Max-Age={SENT_SECONDS}; {FLAGS}".encode("ascii")
         self._require_sign_in(client, inbound, address, "sign_in_required", "Sign in to continue.", cookie)
 
-    def _ask_for_proof(self, client: ClientRequest, inbound: Inbound, factor: Factor) -> None:
+    def _ask_for_proof(self, client: ClientRequest, inbound: Inbound, asked: StepUp) -> None:
         """Redirect to the page that verifies the missing factor."""
-        address = f"{self._steps[factor]}?{way_query(inbound, self._origins)}&again=1"
+        address = f"{self._steps[asked.factor]}?{way_query(inbound, self._origins)}&{again_query(asked)}"
         self._require_sign_in(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
     def _require_sign_in(
@@ -325,10 +325,9 @@ class Dispatcher:
                 self._redirect(client, 303, page)
             case Show():
                 self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
-            case StepUp(_, factor):
-                self._redirect(
-                    client, 303, f"{self._steps[factor]}?{urlencode({'next': page, 'again': '1'}, safe='/')}"
-                )
+            case StepUp(_, factor) as asked:
+                way = urlencode({"next": page}, safe="/")
+                self._redirect(client, 303, f"{self._steps[factor]}?{way}&{again_query(asked)}")
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
             case Foreign():
@@ -336,6 +335,11 @@ class Dispatcher:
 
     def _redirect(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")
+
+
+def again_query(asked: StepUp) -> str:
+    """Return the part of the query that tells a factor's page that a signed-in person is asked (see redirects.Wish)."""
+    return "again=1&only=1" if asked.is_only else "again=1"
 
 
 def answer_options(client: ClientRequest, inbound: Inbound) -> None:

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor import Enrolled, Factor, Proof
+from gateway.model.factor_policy import Second
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -122,8 +123,8 @@ class FactorContract(Protocol):
         """Prepare it as the next factor. Returns an addition to the query of its page, like "&mail=many"."""
         return ""
 
-    def is_usable(self, enrolled: Enrolled) -> bool:
-        """Whether an account with these enrolled factors may use it."""
+    def is_usable(self, enrolled: Enrolled, second: Second) -> bool:
+        """Whether an account with these enrolled factors may use it; `second` is what its second step must be."""
         return True
 
     async def enrol(
@@ -135,6 +136,10 @@ class FactorContract(Protocol):
     async def renew(self, tx: Transaction, account: str, now: int) -> tuple[Secret[str], ...]:
         """Renew it, because the factor that it `goes_with` was enrolled. Returns codes to be shown once."""
         return ()
+
+    async def is_left(self, tx: Transaction, account: str) -> bool:
+        """Whether it can take the place of a factor that it `goes_with` and that was lost."""
+        return False
 
     async def forget(self, tx: Transaction, account: str) -> bool:
         """Remove it from the account with that id. Returns whether it was enrolled."""

@@ -6,6 +6,8 @@ the factor, so that two transactions can't deadlock.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select, update
 
 from gateway.model.factor import Enrolled, Factor, read_enrolled
@@ -33,6 +35,13 @@ async def remove(tx: Transaction, account: str, factor: Factor) -> bool:
     before = await lock(tx, account)
     await write(tx, account, before.without(factor))
     return factor in before
+
+
+async def accept_only_passkeys(tx: Transaction, account: str, is_on: bool) -> bool:
+    """Note the choice. Returns whether it changed."""
+    before = await lock(tx, account)
+    await write(tx, account, replace(before, only_passkeys=is_on))
+    return before.only_passkeys is not is_on
 
 
 async def lock(tx: Transaction, account: str) -> Enrolled:

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 from aiohttp import web
 
-from gateway.factors.contract import Factors, Wrong, shows
+from gateway.factors.contract import Factors, Wrong
 from gateway.login import step_pages
 from gateway.login.commands import unlock_command
 from gateway.login.evidence import Evidence
@@ -48,7 +48,10 @@ class CodePage(StepPages):
             return self._answers.restart(visit, wish)
         if evidence.next is None and not wish.again:
             return see_other(wish.target)
-        if evidence.next is not None and evidence.missing not in shows(self._factors[self.factor]):
+        factor = self._factors[self.factor]
+        if not factor.is_usable(evidence.account.enrolled, evidence.second):
+            return self._answers.step(evidence.next or Factor.PASSKEY, wish)
+        if evidence.next is not None and not evidence.expects(factor):
             return self._answers.step(evidence.next, wish)
         return await self.page(visit, evidence, wish, now, is_lost=NOT_KEPT in request.query)
 
@@ -63,6 +66,16 @@ class CodePage(StepPages):
     def given_in(self, form: Form) -> Secret[str]:
         """Return what the factor verifies."""
         return Secret(form.text("code"))
+
+    async def enrol(self, visit: Visit, wish: Wish, offered: str, given: Secret[str], now: int) -> web.StreamResponse:
+        """Set the factor up during sign-in, and show the backup codes that come with it, if any."""
+        outcome = await self._flow.enrol(visit, self.factor, offered, given, again=wish.again, now=now)
+        if not isinstance(outcome, SignedIn) or not outcome.codes:
+            return await self.answer(visit, wish, outcome, now, offered)
+        self._counts.note(self.factor, outcome)
+        target = self._answers.next_url(visit, outcome, wish.target)
+        page = self._renderer.page("login/codes.html", None, codes=outcome.codes, target=target, count=None)
+        return self._answers.with_session(page, visit, outcome, wish.target)
 
     async def answer(
         self, visit: Visit, wish: Wish, outcome: Outcome, now: int, offered: str = ""

@@ -5,13 +5,14 @@ Callers that change anything because of them pass `lock`. That locks the account
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.accounts import rows as account_rows
-from gateway.factors.contract import Asked
-from gateway.model.account import Account
-from gateway.model.factor import Factor, Proof, as_owner, ask_for, first_missing, required_factors, shown_by
+from gateway.factors import enrolment
+from gateway.factors.contract import Asked, FactorContract, shows
+from gateway.model.account import Account, Status
+from gateway.model.factor import Factor, Proof, as_owner, ask_for, first_missing, shown_by
+from gateway.model.factor_policy import FactorPolicy, Second, is_recovering, required_factors
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sessions import attempt as attempts
@@ -23,7 +24,10 @@ from gateway.web.visit import Visit
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`proofs` are those of `holder`, the id of an attempt or a session; `missing` is what they lack first."""
+    """`proofs` are those of `holder`, the id of an attempt or a session; `missing` is what they lack first.
+
+    `second` is what the account's second step must be.
+    """
 
     account: Account
     proofs: tuple[Proof, ...]
@@ -31,19 +35,36 @@ class Evidence:
     session: Session | None
     missing: Factor | None
     is_owner: bool
+    second: Second
 
     @property
     def next(self) -> Factor | None:
         """The factor whose page asks for what is missing."""
         return ask_for(self.missing, self.account.enrolled)
 
-    def admits(self, shows: Sequence[Factor]) -> bool:
-        """Whether a proof that shows these factors may be given: one is missing or shown already, or none is missing.
+    def admits(self, factor: FactorContract) -> bool:
+        """Whether a proof of `factor` may be given: it is missing or shown already, or nothing is missing.
 
         Factors are proved in order. Otherwise the password alone would suffice to have a link mailed to an owner, or to
-        exhaust an owner's tries.
+        exhaust an owner's tries. A backup code may be given where only a passkey counts, to set up another one.
         """
-        return self.missing is None or self.missing in shows or not shown_by(self.proofs).isdisjoint(shows)
+        if not factor.is_usable(self.account.enrolled, self.second):
+            return False
+        shown = shown_by(self.proofs)
+        return self.missing is None or self.expects(factor) or not shown.isdisjoint(shows(factor))
+
+    def expects(self, factor: FactorContract) -> bool:
+        """Whether a proof of `factor` leads on."""
+        is_way_back = factor.name == Factor.BACKUP_CODE and self.missing == Factor.PASSKEY in self.account.enrolled
+        return self.missing in shows(factor) or is_way_back
+
+    def may_enrol(self, factor: FactorContract) -> bool:
+        """Whether `factor` may be set up now: it is missing, and nothing that is set up could be proved instead."""
+        if self.missing not in shows(factor):
+            return False
+        if self.missing == Factor.PASSKEY:
+            return factor.name not in self.account.enrolled or is_recovering(self.proofs)
+        return not self.account.enrolled.has_second and factor.name not in self.account.enrolled
 
     @property
     def asked(self) -> Asked:
@@ -55,10 +76,8 @@ class Evidence:
 
 
 class EvidenceReader:
-    """`owners` are normalised identifiers."""
-
-    def __init__(self, owners: frozenset[str]) -> None:
-        self._owners = owners
+    def __init__(self, policy: FactorPolicy) -> None:
+        self._policy = policy
 
     async def find(
         self, tx: Transaction, visit: Visit, again: bool, now: int, *, lock: bool = False
@@ -115,13 +134,25 @@ class EvidenceReader:
         lock: bool,
     ) -> Evidence | None:
         account = await account_rows.find(tx, account_id, lock=lock)
-        if account is None or not await account_rows.is_welcome(tx, account):
+        return await self._judge(tx, account, proofs, holder, session) if account else None
+
+    async def find_missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
+        """Return the factor to ask for next. Reads the enrolled factors again: they may be newer than `account`."""
+        latest = replace(account, enrolled=await enrolment.find(tx, account.id))
+        evidence = await self._judge(tx, latest, proofs, "", None)
+        return evidence.next if evidence else Factor.PASSWORD
+
+    async def _judge(
+        self, tx: Transaction, account: Account, proofs: tuple[Proof, ...], holder: str, session: Session | None
+    ) -> Evidence | None:
+        """Return None if account or tenant are not active."""
+        demanded = await account_rows.find_factor_policy(tx, account.tenant)
+        if account.status is not Status.ACTIVE or demanded is None:
             return None
-        is_owner = account.identifier in self._owners
+        is_owner = account.identifier in self._policy.owners
         if is_owner:
             proofs = as_owner(proofs)
-        missing = first_missing(self.required(account), proofs)
-        return Evidence(account, proofs, holder, session, missing, is_owner)
-
-    def required(self, account: Account) -> tuple[Factor, ...]:
-        return required_factors(is_owner=account.identifier in self._owners, enrolled=account.enrolled)
+        enrolled = account.enrolled
+        second = self._policy.second_of(account.identifier, account.role, demanded, enrolled)
+        required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=proofs)
+        return Evidence(account, proofs, holder, session, first_missing(required, proofs), is_owner, second)

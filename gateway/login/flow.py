@@ -18,13 +18,14 @@ from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
 from gateway.devices.new_device import NewDevices
 from gateway.factors import enrolment
-from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of, shows
+from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
 from gateway.model.account import Account
 from gateway.model.event import Event
-from gateway.model.factor import SECOND, Factor, Proof, ask_for, first_missing, method_of, with_proof
+from gateway.model.factor import Factor, Proof, method_of, with_proof
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -40,24 +41,22 @@ Verify = Callable[[Transaction], Awaitable[Right | Wrong]]
 
 
 class Flow:
-    """`owners` are normalised identifiers."""
-
     def __init__(
         self,
         *,
         store: Store,
         actions: Actions,
         guard: Guard,
-        owners: frozenset[str],
+        policy: FactorPolicy,
         new_devices: NewDevices,
         factors: Factors,
     ) -> None:
         self._store = store
         self._actions = actions
         self._guard = guard
-        self._owners = owners
+        self._owners = policy.owners
         self._new_devices = new_devices
-        self._evidence = EvidenceReader(owners)
+        self._evidence = EvidenceReader(policy)
         self._factors = factors
 
     async def find(self, visit: Visit, *, again: bool, now: int) -> Evidence | None:
@@ -102,10 +101,10 @@ class Flow:
             if evidence is None:
                 return Gone()
             account, action = evidence.account, begun.within(evidence.session_id)
-            if not evidence.admits(shows(factor)):
-                return Refused(Wrong())
-            if not factor.is_usable(account.enrolled):
+            if not factor.is_usable(account.enrolled, evidence.second):
                 return Gone()
+            if not evidence.admits(factor):
+                return Refused(Wrong())
             if not factor.is_guessable:
                 verdict = await factor.verify(action.tx, evidence.asked, given, now)
                 return await self._conclude(action, evidence, factor, verdict, visit.inbound)
@@ -143,10 +142,7 @@ class Flow:
         """Enrol a factor during sign-in, if it is next and not enrolled yet."""
         async with self._actions.begin(requester(visit.inbound), now) as begun:
             evidence = await self._evidence.find(begun.tx, visit, again, now, lock=True)
-            if evidence is None or evidence.missing not in shows(self._factors[name]):
-                return Gone()
-            enrolled = evidence.account.enrolled
-            if name in enrolled or (name in SECOND and enrolled.has_second):
+            if evidence is None or not evidence.may_enrol(self._factors[name]):
                 return Gone()
             action = begun.within(evidence.session_id)
             codes = await self.set_up(action, name, evidence.account, offered, given)
@@ -247,9 +243,8 @@ class Flow:
         return GoOn(missing, account, evidence.holder)
 
     async def _missing(self, tx: Transaction, account: Account, proofs: tuple[Proof, ...]) -> Factor | None:
-        """Return the next missing factor. Reads the enrolled factors again: they may be newer than `account`."""
-        enrolled = await enrolment.find(tx, account.id)
-        missing = ask_for(first_missing(self._evidence.required(replace(account, enrolled=enrolled)), proofs), enrolled)
+        """Return the factor to ask for next, if any."""
+        missing = await self._evidence.find_missing(tx, account, proofs)
         if missing is not None and missing not in self._factors:  # see sessions.live.open_lookup
             raise StoreUnavailable(f"{account.id} has to prove {missing}, which only a newer version can ask for")
         return missing

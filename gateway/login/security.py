@@ -28,7 +28,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """Owners can't remove their last second step, nor can a session that ended meanwhile."""
+    """The account needs the factor, or the session ended meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ class SecurityService:
     async def remove(
         self, session: Session, name: Factor, news: News, inbound: Inbound, now: int
     ) -> Changed | NotAllowed:
-        """Remove a factor. Owners can't, unless they have another second step."""
+        """Remove a factor, unless the account needs it."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await self._account(action.tx, session, inbound)
-            if account is None or (session.is_owner and not account.enrolled.has_second_besides(name)):
+            if account is None or not session.second.is_met_by(account.enrolled.without(name)):
                 return NotAllowed()
             if not await self._flow.remove(action, name, account, news):
                 return NotAllowed()

@@ -11,7 +11,17 @@ from gateway.login.security import SecurityService
 from gateway.web.platform import Platform
 from gateway.web.visit import signed_in_of, visit_of
 
-DONE = ("enabled", "disabled", "regenerated", "password", "passkey-added", "passkey-renamed", "passkey-removed")
+DONE = (
+    "enabled",
+    "disabled",
+    "regenerated",
+    "password",
+    "passkey-added",
+    "passkey-renamed",
+    "passkey-removed",
+    "passkeys-only",
+    "passkeys-and-others",
+)
 
 
 class Needs(Platform, Protocol):

@@ -109,6 +109,8 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "passkey_added": {**ABOUT, "passkey": "iCloud Keychain"},
     "passkey_renamed": {**ABOUT, "passkey": "My key", "before": "YubiKey 5 Series"},
     "passkey_removed": {**ABOUT, "passkey": "iCloud Keychain"},
+    "passkeys_only_enabled": ABOUT,
+    "passkeys_only_disabled": ABOUT,
     "passkey_went_back": {**ABOUT, "passkey": "YubiKey 5 Series"},
     "backup_code_used": {**ABOUT, "left": 7},
     "backup_codes_regenerated": ABOUT,

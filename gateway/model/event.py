@@ -28,6 +28,8 @@ class Event(StrEnum):
     PASSKEY_RENAMED = "passkey_renamed"
     PASSKEY_REMOVED = "passkey_removed"
     PASSKEY_WENT_BACK = "passkey_went_back"
+    PASSKEYS_ONLY_ENABLED = "passkeys_only_enabled"
+    PASSKEYS_ONLY_DISABLED = "passkeys_only_disabled"
     FORM_KEPT = "form_kept"
     FORM_SENT = "form_sent"
     KEYS_ROTATED = "keys_rotated"
@@ -65,6 +67,7 @@ class Event(StrEnum):
     TENANT_RENAMED = "tenant_renamed"
     TENANT_SUSPENDED = "tenant_suspended"
     TENANT_RESUMED = "tenant_resumed"
+    TENANT_SIGN_IN_CHANGED = "tenant_sign_in_changed"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

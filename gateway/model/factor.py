@@ -1,4 +1,4 @@
-"""Factors, proofs, and which factors an account must prove. Pure: the progress of a sign-in is computed, not stored."""
+"""Factors, proofs, and what an account has set up. Pure: the progress of a sign-in is computed, not stored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 DEMAND = "!"
+ONLY_PASSKEYS = "=passkey"
 
 
 class Factor(str):
@@ -56,12 +57,15 @@ class Proof:
 class Enrolled:
     """The factors that an account has set up, and those that it must set up at the next sign-in.
 
-    As text, in the account's row: names separated by spaces, those to be set up last and with a `!` in front. A factor
-    that counts as another one (a backup code) is not included.
+    `only_passkeys`: the person has chosen that nothing else than a passkey is accepted as the second step.
+
+    As text, in the account's row: names separated by spaces, then `=passkey` for that choice, then those to be set up,
+    with a `!` in front. A factor that counts as another one (a backup code) is not included.
     """
 
     factors: frozenset[Factor] = frozenset()
     demanded: frozenset[Factor] = frozenset()
+    only_passkeys: bool = False
 
     def __contains__(self, factor: Factor) -> bool:
         """Whether the factor is set up."""
@@ -82,16 +86,20 @@ class Enrolled:
 
     @property
     def text(self) -> str:
-        return " ".join((*sorted(self.factors), *(DEMAND + factor for factor in sorted(self.demanded))))
+        choice = [ONLY_PASSKEYS] if self.only_passkeys else []
+        return " ".join((*sorted(self.factors), *choice, *(DEMAND + factor for factor in sorted(self.demanded))))
 
     def having(self, factor: Factor) -> Enrolled:
-        return Enrolled(self.factors | {factor}, self.demanded - (SECOND if factor in SECOND else {factor}))
+        demanded = self.demanded - (SECOND if factor in SECOND else {factor})
+        return replace(self, factors=self.factors | {factor}, demanded=demanded)
 
     def demanding(self, factor: Factor) -> Enrolled:
-        return Enrolled(self.factors - {factor}, self.demanded | {factor})
+        return replace(self.without(factor), demanded=self.demanded | {factor})
 
     def without(self, factor: Factor) -> Enrolled:
-        return Enrolled(self.factors - {factor}, self.demanded - {factor})
+        return Enrolled(
+            self.factors - {factor}, self.demanded - {factor}, self.only_passkeys and factor != Factor.PASSKEY
+        )
 
 
 NOTHING_ENROLLED = Enrolled()
@@ -100,28 +108,12 @@ NOTHING_ENROLLED = Enrolled()
 @lru_cache(maxsize=256)
 def read_enrolled(text: str) -> Enrolled:
     """Parse the stored column (see Enrolled)."""
-    names = text.split()
+    names = [name for name in text.split() if name != ONLY_PASSKEYS]
     return Enrolled(
         frozenset(Factor(name) for name in names if not name.startswith(DEMAND)),
         frozenset(Factor(name.removeprefix(DEMAND)) for name in names if name.startswith(DEMAND)),
+        ONLY_PASSKEYS in text.split(),
     )
-
-
-def required_factors(*, is_owner: bool, enrolled: Enrolled = NOTHING_ENROLLED) -> tuple[Factor, ...]:
-    """Return the factors required to sign in, in the order in which they are asked for.
-
-    An owner without TOTP enrols it last, after password and mailed link. Otherwise an attacker who knows only the
-    password could enrol their own phone, and lock the owner out. Every factor that an account has set up is required,
-    including those that this policy does not name, but one second step is enough: `ask_for` says which.
-    """
-    named: tuple[Factor, ...] = (Factor.PASSWORD,)
-    if is_owner and enrolled.has_second:
-        named = (Factor.PASSWORD, Factor.TOTP, Factor.MAGIC_LINK)
-    elif is_owner:
-        named = (Factor.PASSWORD, Factor.MAGIC_LINK, Factor.TOTP)
-    elif not enrolled.all.isdisjoint(SECOND):
-        named = (Factor.PASSWORD, Factor.TOTP)
-    return (*named, *sorted(enrolled.all.difference(named, SECOND)))
 
 
 def ask_for(missing: Factor | None, enrolled: Enrolled) -> Factor | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.model.account import Module, Role
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof
+from gateway.model.factor_policy import Second
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Session:
     started_at: int
     seen_at: int
     enrolled: Enrolled = NOTHING_ENROLLED
+    second: Second = Second.OPTIONAL
+    """What the account's second step must be."""
     missing: Factor | None = None
     """A factor that the account now requires and this session lacks. Until it is proved, the session is anonymous."""
     alive_until: int = 0

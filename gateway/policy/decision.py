@@ -150,11 +150,12 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """Require another proof of `factor` from a signed-in person."""
+    """Require another proof of `factor` from a signed-in person. `is_only`: nothing else will do in its place."""
 
     session: Session
     factor: Factor
     by: str
+    is_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +209,8 @@ def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: i
                 return Refuse(known, f"{by}; it reaches {readings[0]}")
             case SignIn(by):
                 return SignIn(f"{by}; it reaches {readings[0]}")
-            case StepUp(known, factor, by):
-                found = StepUp(known, factor, f"{by}; it reaches {readings[0]}")
+            case StepUp(known, factor, by, is_only):
+                found = StepUp(known, factor, f"{by}; it reaches {readings[0]}", is_only)
     return found
 
 
@@ -321,9 +322,8 @@ def decide_rules(rules: tuple[Rule, ...], session: Session, now: int) -> Decisio
             return Refuse(session, refusal)
         factor = rule.missing(session, now)
         if factor is not None:
-            step_up = StepUp(
-                session, factor, f"{rule} asks for {factor}{'' if rule.fresh is None else ', proved lately'}"
-            )
+            by = f"{rule} asks for {factor}{'' if rule.fresh is None else ', proved lately'}"
+            step_up = StepUp(session, factor, by, rule.require == Factor.PASSKEY)
     if step_up is not None:
         return step_up
     return Forward(session, rules[-1]) if rules else Refuse(session, "no rule admits this path")

@@ -130,6 +130,6 @@ async def work(post: Post, reload: Callable[[], Settings]) -> None:
     loop.remove_reader(post.lifeline)
     # Other workers already use the new settings. Open connections here must not rely on the former owner list.
     with contextlib.suppress(BadSettings):
-        gateway.adopt(reload().access)
+        gateway.adopt(reload())
     log.info("draining", connections=len(gateway.edge.connections))
     await gateway.drain()

@@ -7,6 +7,7 @@ PostgreSQL (sessions/postgresql.py): a worker answers from memory as long as it 
 
 from __future__ import annotations
 
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.session import Lifetimes
 from gateway.sessions.lookup import CanAsk, Lookup
@@ -18,7 +19,7 @@ from gateway.store.location import PostgreSQL, SQLite, locate
 
 def open_lookup(
     store_url: str,
-    owners: frozenset[str],
+    policy: FactorPolicy,
     lifetimes: Lifetimes,
     can_ask: CanAsk = lambda factor: True,
     *,
@@ -26,7 +27,7 @@ def open_lookup(
     is_strict: bool = False,
     direct_url: str = "",
 ) -> Lookup:
-    """Return the lookup for the store at `store_url`; `owners` are normalised identifiers.
+    """Return the lookup for the store at `store_url`.
 
     `can_ask` tells whether this version has a page for a factor. If a session lacks a factor that only a newer version
     knows (another machine, during an upgrade), the lookup raises StoreUnavailable, so no request passes without it.
@@ -38,9 +39,9 @@ def open_lookup(
     """
     match locate(store_url):
         case SQLite() as location:
-            return SQLiteLookup(location, owners, Seen(lifetimes), can_ask, cached_sessions)
+            return SQLiteLookup(location, policy, Seen(lifetimes), can_ask, cached_sessions)
         case PostgreSQL() as location:
             if is_strict:
-                return StrictLookup(location, owners, Seen(lifetimes), can_ask)
+                return StrictLookup(location, policy, Seen(lifetimes), can_ask)
             listens_at = PostgreSQL(direct_url) if direct_url else None
-            return LeasedLookup(location, owners, Seen(lifetimes), can_ask, cached_sessions, listens_at)
+            return LeasedLookup(location, policy, Seen(lifetimes), can_ask, cached_sessions, listens_at)

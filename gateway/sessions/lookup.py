@@ -8,7 +8,8 @@ from sys import intern
 from typing import Any, Protocol
 
 from gateway.model.account import Role, read_modules
-from gateway.model.factor import Factor, as_owner, ask_for, first_missing, read_enrolled, required_factors
+from gateway.model.factor import Factor, as_owner, ask_for, first_missing, read_enrolled
+from gateway.model.factor_policy import FactorPolicy, read_tenant_policy, required_factors
 from gateway.model.session import Lifetimes, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
@@ -16,7 +17,7 @@ from gateway.store import Store, StoreUnavailable
 # The braces take the placeholder of each engine.
 QUERY = """
 SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
-       a.enrolled
+       a.enrolled, t.factor_policy
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
@@ -52,19 +53,21 @@ class Lookup(Protocol):
     def lease_age(self) -> float:
         """Seconds since the lease was renewed; 0 if there is none to renew."""
 
-    def adopt(self, owners: frozenset[str]) -> None:
-        """Replace the list of owners, after a reload of the settings."""
+    def adopt(self, policy: FactorPolicy) -> None:
+        """Replace the policy, after a reload of the settings."""
 
     async def close(self) -> None: ...
 
 
-def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
-    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given = row
+def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
+    session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given, demanded = row
     proofs, enrolled = read_proofs(written), read_enrolled(given)
-    is_owner = identifier in owners
+    is_owner = identifier in policy.owners
     if is_owner:
         proofs = as_owner(proofs)
-    missing = ask_for(first_missing(required_factors(is_owner=is_owner, enrolled=enrolled), proofs), enrolled)
+    second = policy.second_of(identifier, Role(role), read_tenant_policy(demanded), enrolled)
+    required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=proofs)
+    missing = ask_for(first_missing(required, proofs), enrolled)
     if missing is not None and not can_ask(missing):
         raise StoreUnavailable(f"{account} has to prove {missing}, which only a newer version can ask for")
     return Session(
@@ -80,6 +83,7 @@ def read(row: Iterable[Any], owners: frozenset[str], lifetimes: Lifetimes, can_a
         started_at=started_at,
         seen_at=seen_at,
         enrolled=enrolled,
+        second=second,
         missing=missing,
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Session
 from gateway.sessions.leaseholder import Leaseholder
 from gateway.sessions.lookup import QUERY, CanAsk, Pending, read
@@ -25,9 +26,9 @@ POOL_SIZE = 4
 class StrictLookup:
     """Asks the database for every request, through a small pool of its own."""
 
-    def __init__(self, location: PostgreSQL, owners: frozenset[str], seen: Seen, can_ask: CanAsk) -> None:
+    def __init__(self, location: PostgreSQL, policy: FactorPolicy, seen: Seen, can_ask: CanAsk) -> None:
         self._location = location
-        self._owners = owners
+        self._policy = policy
         self._seen = seen
         self._can_ask = can_ask
         self._pool: asyncpg.Pool | None = None
@@ -52,8 +53,8 @@ class StrictLookup:
     def lease_age(self) -> float:
         return 0.0
 
-    def adopt(self, owners: frozenset[str]) -> None:
-        self._owners = owners
+    def adopt(self, policy: FactorPolicy) -> None:
+        self._policy = policy
 
     def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
         return self._seen.has_expired(key, session, now)
@@ -69,7 +70,7 @@ class StrictLookup:
     async def _select(self, key: bytes) -> Session | None:
         if self._pool is None:
             raise StoreUnavailable("the session lookup is not open")
-        owners = self._owners
+        policy = self._policy
         with broken_store():
             async with asyncio.timeout(ASK_SECONDS):
                 connection = await self._pool.acquire()
@@ -80,7 +81,7 @@ class StrictLookup:
                     raise
                 finally:
                     await self._pool.release(connection)
-        return read(found[0], owners, self._seen.lifetimes, self._can_ask) if found else None
+        return read(found[0], policy, self._seen.lifetimes, self._can_ask) if found else None
 
 
 class LeasedLookup(StrictLookup):
@@ -89,13 +90,13 @@ class LeasedLookup(StrictLookup):
     def __init__(
         self,
         location: PostgreSQL,
-        owners: frozenset[str],
+        policy: FactorPolicy,
         seen: Seen,
         can_ask: CanAsk,
         cached_sessions: int,
         listens_at: PostgreSQL | None = None,
     ) -> None:
-        super().__init__(location, owners, seen, can_ask)
+        super().__init__(location, policy, seen, can_ask)
         self._memory = Memory(cached_sessions)
         self._holder = Leaseholder(location, self._memory, listens_at)
 
@@ -117,8 +118,8 @@ class LeasedLookup(StrictLookup):
     def lease_age(self) -> float:
         return monotonic() - self._holder.renewed_at
 
-    def adopt(self, owners: frozenset[str]) -> None:
-        super().adopt(owners)
+    def adopt(self, policy: FactorPolicy) -> None:
+        super().adopt(policy)
         self._holder.clear()
 
     async def close(self) -> None:

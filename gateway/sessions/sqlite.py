@@ -12,6 +12,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Session
 from gateway.sessions.lookup import QUERY, CanAsk, read
 from gateway.sessions.memory import Memory
@@ -37,10 +38,10 @@ class SQLiteLookup:
     """Queries a private read-only connection, and caches sessions until something changes."""
 
     def __init__(
-        self, location: SQLite, owners: frozenset[str], seen: Seen, can_ask: CanAsk, cached_sessions: int
+        self, location: SQLite, policy: FactorPolicy, seen: Seen, can_ask: CanAsk, cached_sessions: int
     ) -> None:
         self._location = location
-        self._owners = owners
+        self._policy = policy
         self._seen = seen
         self._can_ask = can_ask
         self._memory = Memory(cached_sessions)
@@ -80,8 +81,8 @@ class SQLiteLookup:
     def lease_age(self) -> float:
         return 0.0
 
-    def adopt(self, owners: frozenset[str]) -> None:
-        self._owners = owners
+    def adopt(self, policy: FactorPolicy) -> None:
+        self._policy = policy
         self._memory.clear()
 
     def has_outlived(self, key: bytes, session: Session, now: int) -> bool:
@@ -119,7 +120,7 @@ class SQLiteLookup:
             found = self._connected().execute(QUERY.format("?"), (key,)).fetchall()
         if not found:
             return None
-        session = read(found[0], self._owners, self._seen.lifetimes, self._can_ask)
+        session = read(found[0], self._policy, self._seen.lifetimes, self._can_ask)
         self._memory.put(key, session)
         return session
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.model.account import Role, check_tenant
+from gateway.model.factor_policy import FactorPolicy, Second
 from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.secret import Secret
 from gateway.policy.decision import Rules
@@ -272,11 +273,21 @@ class Access:
     rules: Rules = field(default_factory=Rules)
 
 
+class SecondSteps(Section):
+    """What the second step must be, by role. Owners always need one."""
+
+    employee: Second = Second.OPTIONAL
+    manager: Second = Second.OPTIONAL
+    admin: Second = Second.OPTIONAL
+    owner: Literal[Second.REQUIRED, Second.PHISHING_RESISTANT] = Second.REQUIRED
+
+
 class FactorSettings(Section):
     """Accounts of the roles `passwordless` may sign in with a passkey alone. Owners never do."""
 
     passwordless: tuple[Role, ...] = (Role.EMPLOYEE, Role.MANAGER, Role.ADMIN)
     rp_id: Annotated[str, AfterValidator(check_rp_id)] = ""
+    second: SecondSteps = SecondSteps()
 
 
 class Settings(Section):
@@ -309,6 +320,12 @@ class Settings(Section):
     def rp_id(self) -> str:
         """The RP ID of passkeys (WebAuthn L3 §4)."""
         return self.factors.rp_id or self.public_host
+
+    @property
+    def factor_policy(self) -> FactorPolicy:
+        second = self.factors.second
+        by_role = {Role.EMPLOYEE: second.employee, Role.MANAGER: second.manager, Role.ADMIN: second.admin}
+        return FactorPolicy(self.access.owners, by_role, second.owner, frozenset(self.factors.passwordless))
 
 
 # The fields that gateway.toml must not set, and why.

@@ -45,6 +45,8 @@ tenants = Table(
     Column("slug", String(63), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("status", String(16), nullable=False),
+    Column("factor_policy", String(200), nullable=False, server_default=""),  # see model.factor_policy.TenantPolicy
+    Column("passkey_models", Text, nullable=False, server_default=""),  # AAGUIDs of the only ones to be added
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
 

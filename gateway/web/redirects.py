@@ -18,14 +18,18 @@ FLAGS = "Secure; HttpOnly; SameSite=Lax"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The page to return to after sign-in. `again`: it needs a fresh proof from a signed-in person."""
+    """The page to return to after sign-in.
+
+    `again`: it needs a fresh proof from a signed-in person. `only`: nothing counts in place of the factor asked for.
+    """
 
     target: str
     again: bool = False
+    only: bool = False
 
     @property
     def query(self) -> str:
-        return f"next={quote_way(self.target)}{'&again=1' if self.again else ''}"
+        return f"next={quote_way(self.target)}{'&again=1' if self.again else ''}{'&only=1' if self.only else ''}"
 
 
 def sign_in_query(news: str, email: str, target: str = HOME) -> str:
@@ -42,10 +46,11 @@ class Steps:
     dead_ends: DeadEnds
 
     def wish_of_query(self, request: web.Request) -> Wish:
-        return Wish(self.only(request.query.getall("next", [])), request.query.get("again") == "1")
+        query = request.query
+        return Wish(self.only(query.getall("next", [])), query.get("again") == "1", query.get("only") == "1")
 
     def wish_of_form(self, form: Form) -> Wish:
-        return Wish(self.only([form.text("next")]), form.text("again") == "1")
+        return Wish(self.only([form.text("next")]), form.text("again") == "1", form.text("only") == "1")
 
     def only(self, targets: list[str]) -> str:
         """Return the safe target. If `next` occurs twice it is ignored: two parsers could take different ones."""

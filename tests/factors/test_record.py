@@ -16,9 +16,9 @@ from gateway.model.factor import (
     first_missing,
     method_of,
     read_enrolled,
-    required_factors,
     with_proof,
 )
+from gateway.model.factor_policy import Second, required_factors
 from gateway.sessions.rows import read_proofs, write_proofs
 
 PASSWORD, TOTP, BACKUP, LINK = FACTORS = Factor.PASSWORD, Factor.TOTP, Factor.BACKUP_CODE, Factor.MAGIC_LINK
@@ -71,15 +71,15 @@ def proved(*which: Factor, at: int = 100) -> tuple[Proof, ...]:
 def test_what_each_account_has_to_prove_and_in_which_order(
     is_owner: bool, enrolled: Enrolled, expected: tuple[Factor, ...]
 ) -> None:
-    assert required_factors(is_owner=is_owner, enrolled=enrolled) == expected
+    assert required_factors(Second.OPTIONAL, is_owner=is_owner, enrolled=enrolled) == expected
 
 
 @pytest.mark.parametrize("is_owner", [False, True])
 @pytest.mark.parametrize("other", [NOTHING_ENROLLED, HAS_TOTP, NOTHING_ENROLLED.demanding(TOTP)])
 @pytest.mark.parametrize("factor", [TOTP, PASSKEY, RETINA])
 def test_setting_a_factor_up_never_makes_a_sign_in_easier(is_owner: bool, other: Enrolled, factor: Factor) -> None:
-    without = required_factors(is_owner=is_owner, enrolled=other)
-    assert set(without) <= set(required_factors(is_owner=is_owner, enrolled=other.having(factor)))
+    without = required_factors(Second.OPTIONAL, is_owner=is_owner, enrolled=other)
+    assert set(without) <= set(required_factors(Second.OPTIONAL, is_owner=is_owner, enrolled=other.having(factor)))
 
 
 # What is set up.

@@ -184,7 +184,7 @@ async def test_an_owner_proves_three_factors_whatever_the_first_proof_shows(worl
     async with world.actions.begin(requester(visit.inbound), NOW) as action:
         step = await world.flow.begin(action, owner, proof, visit)
     assert isinstance(step, GoOn)
-    assert step.factor == Factor.MAGIC_LINK
+    assert step.factor == Factor.PASSWORD
 
 
 async def test_a_sign_in_that_needs_a_factor_of_a_newer_version_leads_nowhere(world: World) -> None:

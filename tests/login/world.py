@@ -29,6 +29,7 @@ from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
 from gateway.model.factor import Factor, Proof
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.sessions.lookup import Lookup
@@ -43,6 +44,7 @@ from tests.store.people import NOW, add_person, look, person, worker
 OWNER = "olga@example.com"
 PHONE = Secret(b"12345678901234567890")
 STEP = NOW // 30
+OWNED = FactorPolicy(frozenset({OWNER}))
 
 
 def code(steps: int = 0, phone: Secret[bytes] = PHONE) -> str:
@@ -163,7 +165,7 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def running(url: str, factors: Factors | None = None) -> AsyncIterator[World]:
+async def running(url: str, factors: Factors | None = None, policy: FactorPolicy = OWNED) -> AsyncIterator[World]:
     """`factors` are those of the sign-in, if not the usual ones."""
     sealer = Sealer([Secret(b"s" * 48)])
     totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
@@ -175,10 +177,10 @@ async def running(url: str, factors: Factors | None = None) -> AsyncIterator[Wor
         store=store,
         actions=actions,
         guard=Guard(Limit(failures=5, window_seconds=900, lock_seconds=900)),
-        owners=frozenset({OWNER}),
+        policy=policy,
         new_devices=NewDevices(revoke_links, "https://app.example.com/me/sessions"),
         factors=factors,
     )
-    async with worker(url, OWNER) as lookup:
+    async with worker(url, policy=policy) as lookup:
         yield World(store, actions, lookup, flow, totp, codes, links, Links(store, flow, links), factors)
     await store.close()

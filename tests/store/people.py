@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.factor import Factor, Proof
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes, Session
 from gateway.model.token import key_of, new_token
@@ -63,8 +64,11 @@ async def add_session(store: Store, account: Account, now: int = NOW) -> tuple[s
 
 
 @contextlib.asynccontextmanager
-async def worker(url: str, *owners: str, direct_url: str = "", cached: int = 100) -> AsyncIterator[Lookup]:
-    lookup = open_lookup(url, frozenset(owners), LIFETIMES, direct_url=direct_url, cached_sessions=cached)
+async def worker(
+    url: str, *owners: str, policy: FactorPolicy | None = None, direct_url: str = "", cached: int = 100
+) -> AsyncIterator[Lookup]:
+    policy = policy or FactorPolicy(frozenset(owners))
+    lookup = open_lookup(url, policy, LIFETIMES, direct_url=direct_url, cached_sessions=cached)
     await lookup.start()
     yield lookup
     await lookup.close()

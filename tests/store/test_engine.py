@@ -243,13 +243,14 @@ def test_who_runs_on_sqlite_carries_nothing_of_postgresql_or_alembic(sqlite_url:
 import asyncio, sys
 from gateway.throttle import limits
 from gateway.accounts import rows
+from gateway.model.factor_policy import FactorPolicy
 from gateway.sessions.live import open_lookup
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.store import Store
 
 async def main(url):
     store = Store.open(url)
-    lookup = open_lookup(url, frozenset(), Lifetimes(Lifetime(1, 1), Lifetime(1, 1)))
+    lookup = open_lookup(url, FactorPolicy(), Lifetimes(Lifetime(1, 1), Lifetime(1, 1)))
     await lookup.start()
     async with store.transaction() as tx:
         await limits.reserve(tx, "key", limits.Limit(1, 1, 1), 1)

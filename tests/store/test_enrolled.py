@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.accounts import rows
 from gateway.factors import enrolment
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor
+from gateway.model.factor_policy import FactorPolicy
 from gateway.sessions.live import open_lookup
 from gateway.store import Store, StoreUnavailable
 from gateway.store.migrate import migrate, settings
@@ -109,7 +110,7 @@ async def test_a_session_that_lacks_a_factor_without_a_page_is_not_found_but_ref
 ) -> None:
     account = await add_person(store)
     _, key = await add_session(store, account)
-    lookup = open_lookup(store_url, frozenset(), LIFETIMES, {Factor.PASSWORD, Factor.TOTP}.__contains__)
+    lookup = open_lookup(store_url, FactorPolicy(), LIFETIMES, {Factor.PASSWORD, Factor.TOTP}.__contains__)
     await lookup.start()
     assert await look(lookup, key) is not None
     async with store.transaction() as tx:

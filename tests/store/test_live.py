@@ -11,6 +11,7 @@ import pytest
 
 from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Role, Status
+from gateway.model.factor_policy import FactorPolicy
 from gateway.sessions import rows as session_rows
 from gateway.sessions.live import open_lookup
 from gateway.sessions.lookup import Lookup, Pending
@@ -267,7 +268,7 @@ async def test_last_seen_that_could_not_be_written_is_written_later(
 
 
 async def test_a_lookup_that_is_not_open_knows_nobody(store_url: str) -> None:
-    lookup = open_lookup(store_url, frozenset(), LIFETIMES)
+    lookup = open_lookup(store_url, FactorPolicy(), LIFETIMES)
     with pytest.raises(StoreUnavailable):
         await look(lookup, b"k" * 32)
 

@@ -19,6 +19,7 @@ from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason,
 from gateway.factors.typed import ALPHABET, read_code
 from gateway.model.event import Event
 from gateway.model.factor import SECOND, Enrolled, Factor
+from gateway.model.factor_policy import Second
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import is_same, new_id
@@ -69,7 +70,7 @@ class BackupCodeFactor(FactorContract):
         left = (await count_left(tx, asked.account)).count
         return Right(News(Event.TWO_FACTOR_CODE_USED, "backup_code_used", {"left": left}))
 
-    def is_usable(self, enrolled: Enrolled) -> bool:
+    def is_usable(self, enrolled: Enrolled, second: Second) -> bool:
         """Only with a second step set up: an old code must not bypass a required enrolment."""
         return enrolled.has_second
 
@@ -77,9 +78,12 @@ class BackupCodeFactor(FactorContract):
         return tuple(await self.regenerate(tx, account, now))
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
-        if not self.is_usable(session.enrolled):
+        if not self.is_usable(session.enrolled, session.second):
             return None
         return Panel("backup_code/panel.html", {"left": await count_left(tx, session.account)})
+
+    async def is_left(self, tx: Transaction, account: str) -> bool:
+        return (await count_left(tx, account)).count > 0
 
     async def forget(self, tx: Transaction, account: str) -> bool:
         return await rows.forget(tx, account) > 0

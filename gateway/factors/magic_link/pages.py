@@ -53,7 +53,7 @@ class LinkPages(StepPages):
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None:
             return self._answers.restart(visit, wish)
-        if not may_mail_link(evidence, wish):
+        if not self._may_mail(evidence, wish):
             return self._answers.step(evidence.next, wish) if evidence.next else see_other(wish.target)
         link = await self._links.latest(evidence.holder)
         is_said_to_be_opened = "waiting" in request.query
@@ -74,7 +74,7 @@ class LinkPages(StepPages):
         if isinstance(outcome, SignedIn | GoOn):
             return await self.proceed(visit, wish, outcome, now)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None or isinstance(outcome, Gone) or not may_mail_link(evidence, wish):
+        if evidence is None or isinstance(outcome, Gone) or not self._may_mail(evidence, wish):
             return self._answers.restart(visit, wish)
         link = await self._links.latest(evidence.holder)
         return await self._waiting(visit, evidence, wish, link, now, problem=outcome)
@@ -108,7 +108,7 @@ class LinkPages(StepPages):
 
     async def _resend(self, visit: Visit, wish: Wish, now: int) -> web.StreamResponse:
         evidence = await self._flow.find(visit, again=wish.again, now=now)
-        if evidence is None or not may_mail_link(evidence, wish):
+        if evidence is None or not self._may_mail(evidence, wish):
             return self._answers.restart(visit, wish)
         before = await self._links.latest(evidence.holder)
         sent = await self._sender.send(evidence.account, evidence.holder, wish.target, visit.inbound, now)
@@ -192,7 +192,6 @@ class LinkPages(StepPages):
             sign_in=self._answers.steps[Factor.PASSWORD],
         )
 
-
-def may_mail_link(evidence: Evidence, wish: Wish) -> bool:
-    """Whether a link may be mailed: it is the next factor, or a page needs a fresh proof and earlier ones are given."""
-    return evidence.next == Factor.MAGIC_LINK or (wish.again and evidence.admits((Factor.MAGIC_LINK,)))
+    def _may_mail(self, evidence: Evidence, wish: Wish) -> bool:
+        """Whether a link may be mailed: it is next, or a page needs a fresh proof and earlier factors are proved."""
+        return evidence.next == self.factor or (wish.again and evidence.admits(self._factor))

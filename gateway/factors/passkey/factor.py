@@ -45,14 +45,14 @@ class PasskeyFactor(FactorContract):
 
     # Proving it.
 
-    async def ask(self, tx: Transaction, asked: Asked, now: int) -> tuple[dict[str, object], str]:
-        """Return the options for the browser, which name the account's passkeys, and the sealed challenge."""
+    async def ask(self, tx: Transaction, asked: Asked, now: int) -> tuple[dict[str, object], Asking]:
+        """Return the options for the browser, which name the account's passkeys, and its challenge."""
         asking = self.challenges.ask(VERIFY, asked.holder, now)
         allowed = describe(self.site, await rows.list_of(tx, asked.account))
         options = ceremony.request_options(
             self.site, challenge=asking.challenge, allowed=allowed, needs_verification=False
         )
-        return options, asking.sealed
+        return options, asking
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         sealed, _, answer = given.reveal().partition(" ")
@@ -127,6 +127,7 @@ class PasskeyFactor(FactorContract):
             {
                 "passkeys": own,
                 "site": self.site,
+                "only": session.enrolled.only_passkeys,
                 "handle": encode_base64url(handle_of(session.account)),
                 "accepted": [encode_base64url(each.id) for each in describe(self.site, own)],
             },

@@ -7,7 +7,6 @@ always type their password.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from gateway.accounts import rows as account_rows
@@ -19,9 +18,10 @@ from gateway.factors.passkey.factor import describe, details_of, handle_of, news
 from gateway.factors.passkey.rows import Passkey
 from gateway.login.flow import Flow
 from gateway.login.outcome import GoOn, LockedOut, SignedIn
-from gateway.model.account import Account, Role
+from gateway.model.account import Account, Status
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -48,8 +48,6 @@ class NotThisOne:
 
 
 class PasskeySignIn:
-    """`owners` are normalised identifiers. Accounts of the roles `passwordless` need no password."""
-
     def __init__(
         self,
         *,
@@ -58,8 +56,7 @@ class PasskeySignIn:
         flow: Flow,
         challenges: Challenges,
         site: Site,
-        owners: frozenset[str],
-        passwordless: Collection[Role],
+        policy: FactorPolicy,
         limit: AddressLimit,
     ) -> None:
         self._store = store
@@ -67,8 +64,7 @@ class PasskeySignIn:
         self._flow = flow
         self._challenges = challenges
         self._site = site
-        self._owners = owners
-        self._passwordless = frozenset(passwordless)
+        self._policy = policy
         self._limit = limit
 
     async def ask(self, holder: str, session: Session | None, now: int) -> tuple[dict[str, object], Asking]:
@@ -128,14 +124,16 @@ class PasskeySignIn:
             answer, self._site, challenge, passkey.key,
             handle=handle_of(passkey.account), needs_verification=True, needs_handle=session is None,
         )  # fmt: skip
-        if account is None or isinstance(verdict, Refused) or not await account_rows.is_welcome(action.tx, account):
+        demanded = None
+        if account is not None and account.status is Status.ACTIVE:
+            demanded = await account_rows.find_factor_policy(action.tx, account.tenant)
+        if account is None or demanded is None or isinstance(verdict, Refused):
             reason = verdict.reason.value if isinstance(verdict, Refused) else "account"
             log.warning("passkey_refused", passkey=passkey.id, reason=reason)
             return await self._refuse(action, account, "wrong")
         if session is not None and session.account != account.id:
             return await self._refuse(action, account, "wrong")
-        is_trusted = passkey.verifies and account.role in self._passwordless
-        if account.identifier in self._owners or not is_trusted:
+        if not passkey.verifies or not self._policy.admits_passwordless(account.identifier, account.role, demanded):
             return await self._refuse(action, account, "password")
         return await self._admit(action, account, passkey, verdict, visit)
 

@@ -7,6 +7,7 @@ form, so that what follows is an ordinary page.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from aiohttp import web
@@ -21,11 +22,12 @@ from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
 from gateway.factors.passkey.rows import MAX_KEYS
 from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
-from gateway.login.code_page import CodePage, Problem
+from gateway.login.code_page import CodePage, Problem, judge, name_of
 from gateway.login.evidence import Evidence
 from gateway.login.outcome import GoOn, LockedOut, Refused, SignedIn
 from gateway.login.security import Changed, SecurityService, WrongCode
 from gateway.model.factor import Factor
+from gateway.model.factor_policy import Second
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_token
 from gateway.sessions import attempt
@@ -63,7 +65,7 @@ class PasskeyPages(CodePage):
 
     def __init__(self, needs: Needs) -> None:
         super().__init__(needs)
-        self._service = PasskeyService(needs.store, needs.actions, needs.flow)
+        self._service = PasskeyService(needs.store, needs.actions, needs.flow, needs.factors)
         self._security = needs.security
         self._side = needs.side
         self._store = needs.store
@@ -74,28 +76,38 @@ class PasskeyPages(CodePage):
             flow=needs.flow,
             challenges=self._passkey.challenges,
             site=self._passkey.site,
-            owners=needs.settings.access.owners,
-            passwordless=needs.settings.factors.passwordless,
+            policy=needs.settings.factor_policy,
             limit=AddressLimit("passkey", needs.code_limit),
         )
 
     # During sign-in.
 
     async def options(self, request: web.Request) -> web.StreamResponse:
-        """POST /login/passkey/options: JSON with what the browser needs to ask for a passkey."""
+        """POST /login/passkey/options: JSON with what the browser needs to ask for a passkey, or to `enrol` one."""
         form = await read_form(request)
         visit, wish = visit_of(request), self._answers.wish_of_form(form)
         evidence = await self._flow.find(visit, again=wish.again, now=visit.now)
-        if evidence is None or not evidence.admits(self._passkey.counts_as):
+        is_enrolment = bool(form.text("enrol"))
+        if evidence is None or not (evidence.may_enrol if is_enrolment else evidence.admits)(self._passkey):
             return web.json_response({"error": "gone"}, status=409)
         async with self._store.reading() as tx:
-            options, sealed = await self._passkey.ask(tx, evidence.asked, visit.now)
-        return web.json_response({"options": options, "challenge": sealed})
+            if is_enrolment:
+                options, asking = await self._passkey.offer(tx, evidence.account, evidence.holder, visit.now)
+            else:
+                options, asking = await self._passkey.ask(tx, evidence.asked, visit.now)
+        return web.json_response({"options": options, "challenge": asking.sealed})
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST /login/passkey: `challenge`, `answer`, `next`."""
+        """POST /login/passkey: `challenge`, `answer`, `next`; to enrol one also `enrol`."""
+        form = await read_form(request)
         await self._side.run(ceremony.load)
-        return await super().submit(request)
+        if not form.text("enrol"):
+            return await super().submit(request)
+        visit, wish = visit_of(request), self._answers.wish_of_form(form)
+        evidence = await self._flow.find(visit, again=wish.again, now=visit.now)
+        if evidence is None:
+            return self._answers.restart(visit, wish)
+        return await self.enrol(visit, wish, evidence.holder, self.given_in(form), visit.now)
 
     def given_in(self, form: Form) -> Secret[str]:
         """Return the sealed challenge and the browser's answer, as the factor takes them."""
@@ -111,21 +123,47 @@ class PasskeyPages(CodePage):
         offered: str = "",
         is_lost: bool = False,
     ) -> web.Response:
+        if evidence.may_enrol(self._passkey) and not (wish.only and self.factor in evidence.account.enrolled):
+            return self._enrol_page(evidence, wish, problem, now)
         if self.factor in evidence.account.enrolled:
             return await super().page(visit, evidence, wish, now, problem, offered, is_lost)
-        if evidence.next is not None:
+        if evidence.next is not None and evidence.next != self.factor:
             return self._answers.step(evidence.next, wish)
         return see_other(f"{self._url('passkeys')}?{Wish(wish.target).query}")  # a rule requires one
 
+    def _enrol_page(self, evidence: Evidence, wish: Wish, problem: Problem | None, now: int) -> web.Response:
+        """Show the page that adds a passkey during sign-in."""
+        status, wait, _ = judge(problem, now)
+        is_lost_one = self.factor in evidence.account.enrolled
+        own = f"{self._answers.steps[self.factor]}?{replace(wish, only=True).query}"
+        totp = f"{self._answers.steps[Factor.TOTP]}?{wish.query}"
+        return self._renderer.page(
+            "passkey/enrol.html",
+            None,
+            status=status,
+            wait=wait,
+            problem=name_of(problem),
+            wish=wish,
+            who=evidence.account.identifier,
+            start_over=self._answers.steps[Factor.PASSWORD],
+            action=self._answers.steps[self.factor],
+            options=self._url("passkey_options"),
+            own=own if is_lost_one else "",
+            totp=totp if evidence.missing == Factor.TOTP else "",
+        )
+
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
-        has_totp = Factor.TOTP in evidence.account.enrolled
+        """The other ways, unless only a passkey counts. A backup code then still helps to sign in, but not later."""
+        enrolled, is_only = evidence.account.enrolled, evidence.second is Second.PHISHING_RESISTANT
+        has_totp = Factor.TOTP in enrolled and not is_only and not wish.only
+        has_codes = not wish.only and not (is_only and evidence.missing is None)
         async with self._store.reading() as tx:
             former = await self._passkey.find_former_address(tx, evidence.account.id)
         return {
             "former_address": former,
             "options": self._url("passkey_options"),
             "totp": f"{self._answers.steps[Factor.TOTP]}?{wish.query}" if has_totp else "",
-            "backup": f"{self._answers.steps[Factor.BACKUP_CODE]}?{wish.query}",
+            "backup": f"{self._answers.steps[Factor.BACKUP_CODE]}?{wish.query}" if has_codes else "",
         }
 
     # Instead of a password.
@@ -211,16 +249,37 @@ class PasskeyPages(CodePage):
         """GET /me/security/passkey: rename or remove the one with the `id`."""
         return await self._change_page(request, asked_of(request, "id"))
 
+    async def show_only(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/security/passkeys-only: ask for confirmation."""
+        return await self._only_page(request, 200)
+
+    async def choose_only(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/security/passkeys-only: `on` or nothing."""
+        form = await read_form(request)
+        visit, session, is_on = visit_of(request), signed_in_of(request), bool(form.text("on"))
+        if not await self._service.accept_only(session, is_on, visit.inbound, visit.now):
+            return await self._only_page(request, 422)
+        return see_other(f"{self._url('security')}?done={'passkeys-only' if is_on else 'passkeys-and-others'}")
+
+    async def _only_page(self, request: web.Request, status: int) -> web.Response:
+        session = signed_in_of(request)
+        may_turn_on = await self._service.may_accept_only(session)
+        return self._renderer.page(
+            "passkey/only.html", visit_of(request), status=status, may_turn_on=may_turn_on,
+            is_on=session.enrolled.only_passkeys,
+        )  # fmt: skip
+
     async def _change_page(self, request: web.Request, passkey: str, problem: str = "") -> web.Response:
         session = signed_in_of(request)
         passkeys = await self._service.list_all(session)
         found = next((own for own in passkeys if own.id == passkey), None)
         if found is None:
             raise web.HTTPNotFound
-        has_other = session.enrolled.has_second_besides(self.factor)
+        is_last = len(passkeys) == 1
+        left = session.enrolled.without(self.factor) if is_last else session.enrolled
         return self._renderer.page(
             "passkey/change.html", visit_of(request), status=422 if problem else 200, problem=problem, passkey=found,
-            has_other=has_other, is_last=len(passkeys) == 1,
+            may_remove=session.second.is_met_by(left), has_other=left.has_second,
         )  # fmt: skip
 
     async def change(self, request: web.Request) -> web.StreamResponse:

@@ -33,6 +33,10 @@ PAGES = Pages[Needs, PasskeyPages](
         fresh=Fresh(back="passkeys"),
     ),
     Route(
+        "passkeys_only", "/me/security/passkeys-only", Need.SESSION,
+        get=PasskeyPages.show_only, post=PasskeyPages.choose_only, fresh=Fresh(),
+    ),
+    Route(
         "passkey_change", "/me/security/passkey", Need.SESSION,
         get=PasskeyPages.show_one, post=PasskeyPages.change, fresh=Fresh(carry=("id",)),
     ),

@@ -1,10 +1,11 @@
-"""Changes to one's own passkeys, besides adding them: rename and remove, each with its audit row and mail."""
+"""Changes to one's own passkeys, besides adding them, each with its audit row and mail."""
 
 from __future__ import annotations
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Action, Actions, requester
-from gateway.factors.contract import News
+from gateway.factors import enrolment
+from gateway.factors.contract import Factors, News
 from gateway.factors.passkey import rows
 from gateway.factors.passkey.rows import MAX_NAME, Passkey
 from gateway.login.flow import Flow
@@ -14,14 +15,15 @@ from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sessions import rows as session_rows
-from gateway.store import Store
+from gateway.store import Store, Transaction
 
 
 class PasskeyService:
-    def __init__(self, store: Store, actions: Actions, flow: Flow) -> None:
+    def __init__(self, store: Store, actions: Actions, flow: Flow, factors: Factors) -> None:
         self._store = store
         self._actions = actions
         self._flow = flow
+        self._factors = factors
 
     async def list_all(self, session: Session) -> list[Passkey]:
         """Return the person's passkeys."""
@@ -47,20 +49,52 @@ class PasskeyService:
             return True
 
     async def remove(self, session: Session, passkey: str, inbound: Inbound, now: int) -> bool:
-        """Remove a passkey. Returns False if it is not the person's, or if an owner has no other second step."""
+        """Remove a passkey. Returns False if it is not the person's, or if the account needs it."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             found = await self._own(action, session, passkey)
             if found is None:
                 return False
             account, before = found
-            is_last = await rows.count(action.tx, account.id) == 1
-            if is_last and session.is_owner and not account.enrolled.has_second_besides(Factor.PASSKEY):
+            left = await rows.count(action.tx, account.id) - 1
+            enrolled = account.enrolled
+            if not session.second.is_met_by(enrolled if left else enrolled.without(Factor.PASSKEY)):
+                return False
+            if enrolled.only_passkeys and not await self._has_way_back(action.tx, account, left):
                 return False
             await rows.remove(action.tx, account.id, passkey)
             await self._flow.tidy(action, Factor.PASSKEY, account)
             details = {"passkey": before.name}
             await self._flow.report(action, News(Event.PASSKEY_REMOVED, "passkey_removed", details), account)
             return True
+
+    async def may_accept_only(self, session: Session) -> bool:
+        """Whether the person has enough to choose `accept_only`."""
+        async with self._store.reading() as tx:
+            account = await account_rows.find(tx, session.account)
+            return account is not None and await self._has_way_back(tx, account, await rows.count(tx, account.id))
+
+    async def accept_only(self, session: Session, is_on: bool, inbound: Inbound, now: int) -> bool:
+        """Accept nothing else than passkeys as the second step, or no longer.
+
+        Returns False if a lost passkey would lock the person out.
+        """
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            account = await account_rows.find(action.tx, session.account, lock=True)
+            if account is None or not await session_rows.is_open(action.tx, session.id):
+                return False
+            count = await rows.count(action.tx, account.id)
+            if is_on and not await self._has_way_back(action.tx, account, count):
+                return False
+            if await enrolment.accept_only_passkeys(action.tx, account.id, is_on):
+                event = Event.PASSKEYS_ONLY_ENABLED if is_on else Event.PASSKEYS_ONLY_DISABLED
+                await self._flow.report(action, News(event, event.value), account)
+            return True
+
+    async def _has_way_back(self, tx: Transaction, account: Account, count: int) -> bool:
+        """Whether a person with `count` passkeys can lose one: there is another, or a backup code."""
+        if count != 1:
+            return count > 1
+        return any([await factor.is_left(tx, account.id) for factor in self._factors.companions(Factor.PASSKEY)])
 
     async def _own(self, action: Action, session: Session, passkey: str) -> tuple[Account, Passkey] | None:
         """Return the account, locked, and the passkey, if the session is still open and the passkey is its own."""

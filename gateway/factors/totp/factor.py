@@ -19,7 +19,8 @@ from gateway.factors.totp.rows import demand, find_enrolment, forget, put
 from gateway.factors.typed import read_digits
 from gateway.model.account import Account
 from gateway.model.event import Event
-from gateway.model.factor import Factor
+from gateway.model.factor import Enrolled, Factor
+from gateway.model.factor_policy import Second
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
@@ -42,6 +43,10 @@ class TOTPFactor(FactorContract):
     @staticmethod
     def label(_: Callable[[str], str]) -> str:
         return _("authenticator app")
+
+    def is_usable(self, enrolled: Enrolled, second: Second) -> bool:
+        """Not instead of a passkey where only that counts: a person can be talked into typing a code elsewhere."""
+        return second is not Second.PHISHING_RESISTANT or Factor.PASSKEY not in enrolled
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         query = select(totp.c.secret, totp.c.last_step, totp.c.drift).where(totp.c.account == asked.account)
@@ -96,7 +101,7 @@ class TOTPFactor(FactorContract):
         return await forget(tx, account)
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
-        may_turn_off = not session.is_owner or session.enrolled.has_second_besides(self.name)
+        may_turn_off = session.second.is_met_by(session.enrolled.without(self.name))
         facts = {"enrolment": await find_enrolment(tx, session.account), "may_turn_off": may_turn_off}
         return Panel("totp/panel.html", facts)
 

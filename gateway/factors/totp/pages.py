@@ -15,7 +15,6 @@ from gateway.factors.totp.rows import find_enrolment
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem, judge, name_of
 from gateway.login.evidence import Evidence
-from gateway.login.outcome import SignedIn
 from gateway.login.security import Changed, SecurityService, WrongCode
 from gateway.model.event import Event
 from gateway.model.factor import Factor
@@ -57,15 +56,8 @@ class TOTPPages(CodePage):
         offered, code = form.text("offered"), Secret(form.text("code"))
         if not offered:
             return await super().submit(request)
-        visit, wish = visit_of(request), self._answers.wish_of_form(form)
-        now = visit.now
-        outcome = await self._flow.enrol(visit, self.factor, offered, code, again=wish.again, now=now)
-        if isinstance(outcome, SignedIn) and outcome.codes:
-            self._counts.note(self.factor, outcome)
-            target = self._answers.next_url(visit, outcome, wish.target)
-            page = self._renderer.page("login/codes.html", None, codes=outcome.codes, target=target, count=None)
-            return self._answers.with_session(page, visit, outcome, wish.target)
-        return await self.answer(visit, wish, outcome, now, offered)
+        visit = visit_of(request)
+        return await self.enrol(visit, self._answers.wish_of_form(form), offered, code, visit.now)
 
     async def page(
         self,
@@ -89,7 +81,8 @@ class TOTPPages(CodePage):
         shown = await self._offer(account.id, account.identifier, offered, now)
         return self._renderer.page(
             "totp/enrol.html", None, status=status, wait=wait, minutes=minutes, problem=name_of(problem),
-            action=action, start_over=start_over, wish=wish, is_needed=False, **shown,
+            action=action, start_over=start_over, wish=wish, is_needed=False,
+            passkey=f"{self._answers.steps[Factor.PASSKEY]}?{wish.query}", **shown,
         )  # fmt: skip
 
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
@@ -123,8 +116,12 @@ class TOTPPages(CodePage):
 
     async def confirm_off(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/off"""
-        has_other = signed_in_of(request).enrolled.has_second_besides(self.factor)
-        return self._renderer.page("totp/confirm-off.html", visit_of(request), has_other=has_other)
+        session = signed_in_of(request)
+        left = session.enrolled.without(self.factor)
+        may_turn_off = session.second.is_met_by(left)
+        return self._renderer.page(
+            "totp/confirm-off.html", visit_of(request), may_turn_off=may_turn_off, has_other=left.has_second
+        )
 
     async def turn_off(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/off"""

@@ -1,0 +1,131 @@
+"""Which factors an account must prove, by the settings, its tenant's policy, and what it has set up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+
+from gateway.model.account import Role
+from gateway.model.factor import SECOND, Enrolled, Factor, Proof
+
+PASSWORDLESS = "passwordless"
+NAMED = SECOND | {Factor.PASSWORD, Factor.MAGIC_LINK}
+
+
+class Second(StrEnum):
+    """What the second step must be, from the weakest to the strictest.
+
+    `OPTIONAL`: whatever is set up must be proved, and nothing has to be. `REQUIRED`: one must be set up.
+    `PHISHING_RESISTANT`: it must be a passkey.
+    """
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    PHISHING_RESISTANT = "phishing_resistant"
+
+    def is_met_by(self, enrolled: Enrolled) -> bool:
+        """Whether an account with these factors has set up what it needs."""
+        match self:
+            case Second.OPTIONAL:
+                return True
+            case Second.REQUIRED:
+                return enrolled.has_second
+            case Second.PHISHING_RESISTANT:
+                return Factor.PASSKEY in enrolled
+
+
+LEVELS = tuple(Second)
+
+
+def strictest(*levels: Second) -> Second:
+    return max(levels, key=LEVELS.index)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPolicy:
+    """What a tenant's administrator demands beyond the settings.
+
+    As text, in the tenant's row: levels like `admin=required`, and `passwordless=no`, separated by spaces.
+    """
+
+    second: Mapping[Role, Second] = field(default_factory=dict)
+    allows_passwordless: bool = True
+
+    def second_of(self, role: Role) -> Second:
+        return self.second.get(role, Second.OPTIONAL)
+
+    @property
+    def text(self) -> str:
+        levels = [f"{role}={self.second_of(role)}" for role in Role if self.second_of(role) is not Second.OPTIONAL]
+        return " ".join([*levels, *([] if self.allows_passwordless else [f"{PASSWORDLESS}=no"])])
+
+
+NO_POLICY = TenantPolicy()
+
+
+@lru_cache(maxsize=1_000)
+def read_tenant_policy(text: str) -> TenantPolicy:
+    """Parse the stored column (see TenantPolicy). A level of a newer version is taken for the strictest."""
+    given = dict(word.split("=", 1) for word in text.split() if "=" in word)
+    second = {role: read_level(given[role]) for role in Role if role in given}
+    return TenantPolicy(second, given.get(PASSWORDLESS) != "no") if given else NO_POLICY
+
+
+def read_level(word: str) -> Second:
+    return Second(word) if word in LEVELS else Second.PHISHING_RESISTANT
+
+
+@dataclass(frozen=True, slots=True)
+class FactorPolicy:
+    """The part of the settings. `owners` are normalised identifiers. Owners need a second step in any case."""
+
+    owners: frozenset[str] = frozenset()
+    second: Mapping[Role, Second] = field(default_factory=dict)
+    second_of_owners: Second = Second.REQUIRED
+    passwordless: frozenset[Role] = frozenset()
+
+    def second_of(self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled) -> Second:
+        """Return what the second step of an account must be: the strictest that anyone with a say demands."""
+        chosen = Second.PHISHING_RESISTANT if enrolled.only_passkeys else Second.OPTIONAL
+        settings = self.second.get(role, Second.OPTIONAL)
+        owner = self.second_of_owners if identifier in self.owners else Second.OPTIONAL
+        return strictest(settings, owner, tenant.second_of(role), chosen)
+
+    def admits_passwordless(self, identifier: str, role: Role, tenant: TenantPolicy) -> bool:
+        """Whether a passkey may stand for the password."""
+        return identifier not in self.owners and role in self.passwordless and tenant.allows_passwordless
+
+
+def required_factors(
+    second: Second, *, is_owner: bool, enrolled: Enrolled, proofs: Iterable[Proof] = ()
+) -> tuple[Factor, ...]:
+    """Return the factors required to sign in, in the order in which they are asked for.
+
+    TOTP means any second step. Every factor that an account has set up is required, including those that this policy
+    does not name, but one second step is enough (see factor.ask_for).
+
+    Owners enrol their second step last, after password and mailed link. Otherwise an attacker who knows only the
+    password could enrol their own phone, and lock the owner out. For the same reason, whoever must have a passkey and
+    uses a backup code instead also opens a mailed link, and then adds a passkey (see `is_recovering`).
+    """
+    link = (Factor.MAGIC_LINK,) if is_owner else ()
+    steps: tuple[Factor, ...] = ()
+    if second is Second.PHISHING_RESISTANT and is_recovering(proofs):
+        steps = (Factor.TOTP, Factor.MAGIC_LINK, Factor.PASSKEY)
+    elif second is Second.PHISHING_RESISTANT and Factor.PASSKEY in enrolled:
+        steps = (Factor.PASSKEY, *link)
+    elif second is Second.PHISHING_RESISTANT:
+        steps = (*((Factor.TOTP,) if enrolled.has_second else ()), *link, Factor.PASSKEY)
+    elif enrolled.has_second:
+        steps = (Factor.TOTP, *link)
+    elif second is Second.REQUIRED or is_owner or not enrolled.demanded.isdisjoint(SECOND):
+        steps = (*link, Factor.TOTP)
+    return (Factor.PASSWORD, *steps, *sorted(enrolled.all - NAMED))
+
+
+def is_recovering(proofs: Iterable[Proof]) -> bool:
+    """Whether a backup code has been used, and no passkey."""
+    given = {proof.factor for proof in proofs}
+    return Factor.BACKUP_CODE in given and Factor.PASSKEY not in given
