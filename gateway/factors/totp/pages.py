@@ -141,7 +141,7 @@ class TOTPPages(CodePage):
         shown = await self._offer(session.account, session.identifier, offered, visit.now)
         return self._renderer.page(
             "totp/enrol.html", visit, status=status, minutes=0, problem="" if status == 200 else "wrong",
-            action=self._url("security_totp"), start_over="", wish=wish, is_needed=is_needed, **shown,
+            action=self._url("security_totp"), start_over="", passkey="", wish=wish, is_needed=is_needed, **shown,
         )  # fmt: skip
 
     async def _offer(self, account: str, identifier: str, offered: str, now: int) -> dict[str, Any]:

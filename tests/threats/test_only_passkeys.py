@@ -1,0 +1,160 @@
+"""Where only passkeys count, by the settings, by the tenant or by choice, nothing else opens the account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.authenticator import Authenticator
+from tests.support.gateway import PASSWORD, Gateway
+from tests.support.mail import Mailbox, links_in
+from tests.support.owner import mailed_link, path_of
+from tests.support.person import code_of
+from tests.support.upstream import RecordingUpstream
+from tests.threats.test_passkeys import Holder, events_of
+
+
+@pytest.fixture(scope="module")
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    changes = {"FACTORS__SECOND__MANAGER": "required", "FACTORS__SECOND__ADMIN": "phishing_resistant"}
+    folder = tmp_path_factory.mktemp("only")
+    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+def enrol(person: Holder) -> None:
+    """Add the passkey that the sign-in asks for."""
+    asked = person.ask("/login/passkey/options", enrol="1")
+    answer = person.authenticator.register(person.said(asked))
+    fields = {"challenge": asked["challenge"], "answer": answer, "enrol": "1", "next": "/probe"}
+    assert person.send("/login/passkey", fields).status in (200, 303)
+
+
+class Chosen(Holder):
+    """Somebody with a passkey, an authenticator app and backup codes, who accepts only passkeys."""
+
+    def __init__(self, own: Gateway) -> None:
+        super().__init__(own)
+        self.add()
+        self.give_password()
+        self.prove()
+        self.key, self.codes = self.enrol()
+        done = self.send("/me/security/passkeys-only", {"on": "yes"})
+        assert done.get("location") == "/me/security?done=passkeys-only", done.status
+        self.cookies.clear()
+
+
+def test_who_lacks_a_second_step_is_led_to_it_and_reaches_nothing_else(own: Gateway) -> None:
+    mara = Holder(own, "mara@acme.example")
+    page = mara.give_password()
+    assert b"Set up an authenticator app" in page.body
+    assert b"Use a passkey instead" in page.body
+    assert not mara.is_signed_in
+    assert mara.open("/me/security", follow=False).status == 303
+    enrol(mara)
+    assert mara.is_signed_in
+
+
+def test_who_needs_a_passkey_is_led_to_it_whatever_else_there_is(own: Gateway) -> None:
+    adam = Holder(own, "adam@acme.example")
+    assert b"Add a passkey" in adam.give_password().body
+    assert b"Add a passkey" in adam.open("/login/totp").body
+    assert not adam.is_signed_in
+    enrol(adam)
+    assert adam.is_signed_in
+
+
+def test_a_demand_bites_on_the_next_request(own: Gateway) -> None:
+    person = Holder(own)
+    person.give_password()
+    assert person.is_signed_in
+    own.write("UPDATE tenants SET factor_policy = 'employee=required' WHERE slug = 'acme'")
+    own.announce()
+    try:
+        assert not person.is_signed_in
+        assert b"Set up an authenticator app" in person.open("/probe").body
+    finally:
+        own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
+        own.announce()
+    assert person.is_signed_in
+
+
+def test_nothing_takes_the_place_of_the_passkey(own: Gateway) -> None:
+    person = Chosen(own)
+    person.give_password()
+    assert person.send("/login/totp", {"code": code_of(own, person.email, person.key)}).status == 303
+    assert not person.is_signed_in
+    # A backup code leads to a mailed link, and that to adding a passkey: never inside.
+    assert (person.send("/login/backup", {"code": person.codes[0]}).get("location") or "").startswith("/login/link")
+    assert not person.is_signed_in
+    assert (person.open("/login/passkey", follow=False).get("location") or "").startswith("/login/link")
+    assert person.send("/login/passkey/options", {"enrol": "1"}).status == 409
+    assert not person.is_signed_in
+
+
+def test_a_reset_password_does_not_open_the_account(own: Gateway, mailbox: Mailbox) -> None:
+    person = Chosen(own)
+    person.send("/forgot-password", {"email": person.email})
+    link = next(link for link in links_in(mailbox.wait_for(person.email, "password")) if "/reset-password/" in link)
+    new = "another correct horse battery"
+    assert person.send(path_of(link), {"password": new}).status == 303
+    person.give_password(password=new)
+    assert not person.is_signed_in
+    assert person.elsewhere().enter().status == 422  # once beside the new password first
+    assert person.prove().get("location") == "/probe"
+
+
+def test_a_lost_passkey_is_replaced_with_a_backup_code_and_a_mailed_link(own: Gateway, mailbox: Mailbox) -> None:
+    lost = Chosen(own)
+    lost.authenticator = Authenticator(credential=b"another one".ljust(32))
+    lost.give_password()
+    assert lost.send("/login/backup", {"code": lost.codes[1]}, follow=True).status == 200
+    lost.send(mailed_link(mailbox, lost.email), {})
+    assert not lost.is_signed_in
+    assert b"replace the one that you can" in lost.open("/login/passkey").body
+    enrol(lost)
+    assert lost.is_signed_in
+    assert {"2fa_code_used", "passkey_added", "login"} <= set(events_of(own, lost))
+
+
+def test_a_found_passkey_still_signs_in_after_a_backup_code(own: Gateway, mailbox: Mailbox) -> None:
+    person = Chosen(own)
+    person.give_password()
+    person.send("/login/backup", {"code": person.codes[2]}, follow=True)
+    person.send(mailed_link(mailbox, person.email), {})
+    assert b"Use your passkey" in person.open("/login/passkey?only=1").body
+    assert person.prove().get("location") == "/probe"
+    assert person.is_signed_in
+
+
+def test_a_stolen_session_changes_nothing_without_the_passkey(own: Gateway) -> None:
+    person = Chosen(own)
+    person.enter()
+    person.age_proofs()
+    assert b"Confirm it" in person.open("/me/security/passkeys-only").body
+    person.send("/login", {"email": person.email, "password": PASSWORD, "again": "1"})
+    person.send("/login/totp", {"code": code_of(own, person.email, person.key), "again": "1"})
+    person.send("/login/backup", {"code": person.codes[0], "again": "1"})
+    assert (person.open("/me/security/passkeys-only", follow=False).get("location") or "").startswith("/login/passkey")
+
+
+@pytest.mark.parametrize("left", ["nothing else", "a backup code"])
+def test_the_choice_needs_a_way_back(own: Gateway, left: str) -> None:
+    person = Holder(own).add()
+    if left == "nothing else":
+        whose = "account = (SELECT id FROM accounts WHERE identifier = :who)"
+        own.write(f"DELETE FROM backup_codes WHERE {whose}", who=person.email)
+    person.enter()
+    answer = person.send("/me/security/passkeys-only", {"on": "yes"})
+    assert answer.status == (422 if left == "nothing else" else 303)
+
+
+def test_the_last_passkey_stays(own: Gateway) -> None:
+    person = Chosen(own)
+    person.enter()
+    [(key,)] = own.write("SELECT p.id FROM passkeys p JOIN accounts a ON a.id = p.account WHERE a.identifier = :who",
+                         who=person.email)  # fmt: skip
+    assert person.send("/me/security/passkey", {"id": key, "remove": "yes"}).status == 422
+    assert person.send("/me/security/off", {}).get("location") == "/me/security?done=disabled"  # the app may go
