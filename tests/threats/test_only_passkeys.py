@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.owner import mailed_link, path_of
 from tests.support.person import code_of
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_passkeys import Holder, events_of
+
+crowd = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ class Chosen(Holder):
     """Somebody with a passkey, an authenticator app and backup codes, who accepts only passkeys."""
 
     def __init__(self, own: Gateway) -> None:
-        super().__init__(own)
+        super().__init__(own, f"crowd{next(crowd)}@acme.example")
         self.add()
         self.give_password()
         self.prove()
@@ -67,7 +70,7 @@ def test_who_needs_a_passkey_is_led_to_it_whatever_else_there_is(own: Gateway) -
 
 
 def test_a_demand_bites_on_the_next_request(own: Gateway) -> None:
-    person = Holder(own)
+    person = Holder(own, f"crowd{next(crowd)}@acme.example")
     person.give_password()
     assert person.is_signed_in
     own.write("UPDATE tenants SET factor_policy = 'employee=required' WHERE slug = 'acme'")
@@ -142,7 +145,7 @@ def test_a_stolen_session_changes_nothing_without_the_passkey(own: Gateway) -> N
 
 @pytest.mark.parametrize("left", ["nothing else", "a backup code"])
 def test_the_choice_needs_a_way_back(own: Gateway, left: str) -> None:
-    person = Holder(own).add()
+    person = Holder(own, f"crowd{next(crowd)}@acme.example").add()
     if left == "nothing else":
         whose = "account = (SELECT id FROM accounts WHERE identifier = :who)"
         own.write(f"DELETE FROM backup_codes WHERE {whose}", who=person.email)
