@@ -74,6 +74,7 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.TENANT_RENAMED: _("Tenant renamed"),
         Event.TENANT_SUSPENDED: _("Tenant suspended"),
         Event.TENANT_RESUMED: _("Tenant reactivated"),
+        Event.TENANT_SIGN_IN_CHANGED: _("Sign-in requirements changed"),
         Event.DOMAIN_CLAIMED: _("Email domain claimed"),
         Event.DOMAIN_RELEASED: _("Email domain released"),
     }

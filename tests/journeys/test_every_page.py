@@ -92,6 +92,7 @@ PAGES = {
     "security, passkey of another address": Look("former", "/me/security"),
     "passkey, add": Look("member", "/me/security/passkeys"),
     "passkey, required": Look("member", "/me/security/passkeys?next=/whoami"),
+    "passkeys only": Look("key", "/me/security/passkeys-only"),
     "passkey, change": Look("key", "/me/security/passkey?id=psk_0"),
     "set-up": Look("member", "/me/security/totp"),
     "set-up, wrong": Look("member", "/me/security/totp", {"Enter the 6-digit code from the app": "000000"}, "Turn on"),

@@ -36,6 +36,8 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("passkeys_options", "POST"): ("/login", "/me/security/passkeys"),
     ("passkey_change", "GET"): ("/login", "/me/security/passkey?id=imp_1"),
     ("passkey_change", "POST"): ("/login", "/me/security/passkey?id=imp_1"),
+    ("passkeys_only", "GET"): ("/login", "/me/security/passkeys-only"),
+    ("passkeys_only", "POST"): ("/login", "/me/security/passkeys-only"),
     ("password", "GET"): ("/login/totp", "/me/password"),
     ("password", "POST"): ("/login/totp", "/me/password"),
     ("email", "GET"): ("/login", "/me/email?done=proved"),
