@@ -57,10 +57,16 @@ def describe_rights(role: Role, modules: frozenset[Module]) -> str:
 
 
 async def set_password(
-    action: Action, account: Account, password_hash: Secret[str], details: Details = NOTHING, but: str | None = None
+    action: Action,
+    factors: Factors,
+    account: Account,
+    password_hash: Secret[str],
+    details: Details = NOTHING,
+    but: str | None = None,
 ) -> int:
     """Set a password; end all sessions except `but`, sign-in attempts, mailed links, email changes and lockouts.
 
+    Factors that stand for the password need the new one once (see FactorContract.distrust).
     Returns how many sessions were ended. Sends no mail: a person's own change does so itself, an operator hands the
     password over, and after an import the application has already told the person.
     """
@@ -69,6 +75,8 @@ async def set_password(
     await links.void_all(action.tx, account.id, action.now)
     await email_changes.end_open(action.tx, account.id, action.now)
     await limits.clear_all(action.tx, tries.limit_prefix(account.identifier))
+    for factor in factors:
+        await factor.distrust(action.tx, account.id)
     await action.record(Event.PASSWORD_CHANGED, account, {"sessions_ended": ended, **details})
     return ended
 

@@ -120,6 +120,7 @@ class Services(Foundation):
             outbox=self.outbox,
             actions=self.actions,
             limit=self.password_limit,
+            factors=self.factors,
             product=self.product,
             reset_address=self.url.address("reset", token=""),
         )

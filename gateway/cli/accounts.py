@@ -225,6 +225,7 @@ def set_account_password(
 ) -> None:
     """Set an account's password and sign it out everywhere."""
     from gateway.accounts.change import set_password
+    from gateway.app.services import Services
     from gateway.passwords.policy import Person
 
     settings = settings_of(config)
@@ -235,7 +236,9 @@ def set_account_password(
         person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
         accepted = await accept(settings, password, person)
         async with acting(settings, store) as action:
-            return await set_password(action, account, accepted.hashed, accepted.remarks)
+            return await set_password(
+                action, Services(settings, store).factors, account, accepted.hashed, accepted.remarks
+            )
 
     typer.echo(f"password set; signed out of {counted(with_store(settings, change), 'session')}")
 

@@ -99,8 +99,8 @@ def from_application(
             fail("the query returned no rows; with --disable-missing this would disable everyone")
         from gateway.app.services import Services
 
-        actions = Services(settings, store).actions
-        job = AppImport(store, actions, source=source, owners=settings.access.owners, by=operator(), now=now)
+        services, owners = Services(settings, store), settings.access.owners
+        job = AppImport(store, services.actions, services.factors, source=source, owners=owners, by=operator(), now=now)
         return await (job.apply(given, wishes) if apply else job.show(given, wishes))
 
     verdicts = with_store(settings, work)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gateway.cli.common import acting, fail, find_account
 from gateway.cli.passwords import accept, new_password
-from gateway.factors.passkey import rows as passkey_rows
 from gateway.model.counted import counted
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
             await reset_factors(action, services.factors, account, is_owner=is_owner)
             told.append("two-step verification reset; it is set up again at the next sign-in")
         if accepted is not None:
-            await set_password(action, account, accepted.hashed, accepted.remarks)
-            await passkey_rows.distrust(action.tx, account.id)  # who knew the old one may have added a passkey
+            await set_password(action, services.factors, account, accepted.hashed, accepted.remarks)
             told.append(f"new password: {accepted.password.reveal()}")
         if wanted.one_time_link:
             told.append(await make_link(action, services, account))

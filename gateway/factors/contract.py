@@ -149,6 +149,10 @@ class FactorContract(Protocol):
         """Remove it on behalf of an administrator. A factor may then require a new enrolment."""
         await self.forget(tx, account)
 
+    async def distrust(self, tx: Transaction, account: str) -> None:
+        """Rely on it less, because the password was changed: whoever knew the old one may have set this factor up."""
+        return
+
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         """Return its part of the overview. `used_at` is its last proof on any device, in UTC seconds."""
         return None

@@ -15,7 +15,7 @@ from gateway.actions.action import NOTHING, Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
-from gateway.factors.passkey import rows as passkey_rows
+from gateway.factors.contract import Factors
 from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
 from gateway.model.event import Event
@@ -88,6 +88,7 @@ class PasswordService:
         outbox: Outbox,
         actions: Actions,
         limit: Limit,
+        factors: Factors,
         product: str,
         reset_address: str,
     ) -> None:
@@ -98,6 +99,7 @@ class PasswordService:
         self._outbox = outbox
         self._actions = actions
         self._limit = limit
+        self._factors = factors
         self._product = product
         self._reset_address = reset_address
 
@@ -177,8 +179,8 @@ class PasswordService:
                 return InvalidLink(None)
             if not await links.consume(tx, found[0], now):
                 return InvalidLink(LinkState.USED)
-            await change.set_password(action, account, hashed, {"how": purpose.value, **remarks_of(verdict)})
-            await passkey_rows.distrust(action.tx, account.id)  # who knew the old one may have added a passkey
+            details = {"how": purpose.value, **remarks_of(verdict)}
+            await change.set_password(action, self._factors, account, hashed, details)
             if purpose is Purpose.RESET:
                 await action.notify("password_changed", account)
         return Set(email=account.identifier)
@@ -209,7 +211,7 @@ class PasswordService:
             if token is None:
                 return WrongCurrent()
             details = {"how": "changed", **remarks_of(verdict)}
-            await change.set_password(action, account, hashed, details, but=session.id)
+            await change.set_password(action, self._factors, account, hashed, details, but=session.id)
             await action.notify("password_changed", account)
         return Set(token)
 

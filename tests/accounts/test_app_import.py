@@ -16,6 +16,7 @@ from gateway.accounts.app_sync import rows as imported
 from gateway.accounts.app_sync.plan import Disable, Follow, Keep, Row, Verdict, Wishes
 from gateway.accounts.app_sync.service import MEANWHILE, AppImport
 from gateway.audit import rows as audit
+from gateway.factors.contract import Factors
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.event import Entry, Event
 from gateway.model.secret import Secret
@@ -57,7 +58,9 @@ class Application:
 
     def job(self, now: int = 0, source: str = "app") -> AppImport:
         owners, at = frozenset(("otto@acme.example",)), now or next(clock)
-        return AppImport(self.store, actions_of(self.store), source=source, owners=owners, by="root", now=at)
+        return AppImport(
+            self.store, actions_of(self.store), Factors(()), source=source, owners=owners, by="root", now=at
+        )
 
     async def bring(self, wishes: Wishes = PLAIN, source: str = "app") -> list[Verdict]:
         return await self.job(source=source).apply(self.given, wishes)
@@ -145,7 +148,7 @@ async def test_a_password_changed_in_the_gateway_is_not_replaced_by_an_older_one
     async def change_here(name: str, text: str) -> None:
         account = await app.find(name)
         async with app.store.transaction() as tx:
-            await change.set_password(action_in(tx, now=next(clock)), account, Secret(text))
+            await change.set_password(action_in(tx, now=next(clock)), Factors(()), account, Secret(text))
 
     app.users = [row("ann", password_hash=OLD)]
     await app.bring()

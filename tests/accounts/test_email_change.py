@@ -24,6 +24,7 @@ from gateway.accounts.removal import remove_unused
 from gateway.app.backup import settle
 from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
+from gateway.factors.contract import Factors
 from gateway.factors.totp.codes import code_at
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.factors.totp.rows import demand
@@ -292,7 +293,7 @@ async def test_a_new_password_ends_what_is_under_way(desk: Desk) -> None:
     await desk.ask()
     await desk.confirm()
     async with desk.store.transaction() as tx:
-        await change.set_password(action_in(tx, now=NOW + 1), await desk.now(), HASH)
+        await change.set_password(action_in(tx, now=NOW + 1), Factors(()), await desk.now(), HASH)
     assert await desk.changes.run_due(NOW + WAIT_SECONDS) == 0
     assert isinstance(await desk.agree(NOW + 2), Gone)
     assert await desk.email() == OLD
@@ -348,7 +349,7 @@ async def test_a_password_that_was_set_meanwhile_does_not_keep_it_from_being_tak
 
     await desk.change(OLD, NEW)
     async with desk.store.transaction() as tx:
-        await change.set_password(action_in(tx, "thief", NOW + 1), await desk.now(), HASH)
+        await change.set_password(action_in(tx, "thief", NOW + 1), Factors(()), await desk.now(), HASH)
     assert isinstance(await desk.undo(now=NOW + 2), Undone)
     assert (await desk.now()).password_hash is None
 

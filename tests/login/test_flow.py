@@ -645,7 +645,7 @@ async def suspend(world: World, account: Account) -> None:
 
 async def change_password(world: World, account: Account) -> None:
     async with world.store.transaction() as tx:
-        await change.set_password(action_in(tx), account, Secret("another"))
+        await change.set_password(action_in(tx), world.factors, account, Secret("another"))
 
 
 @pytest.mark.parametrize("happens", [disable, suspend, change_password])
@@ -722,7 +722,7 @@ async def test_a_password_changed_in_the_same_moment_sets_nothing_up(world_on_po
     world = world_on_postgresql
     owner, browser, phone, offered = await before_enrolment(world)
     async with world.store.transaction() as tx:
-        await change.set_password(action_in(tx), owner, Secret("another"))
+        await change.set_password(action_in(tx), world.factors, owner, Secret("another"))
         late = asyncio.create_task(world.enrol(browser, offered, code(phone=phone)))
         await are_waiting(world)
     assert await late == Gone()
@@ -734,7 +734,7 @@ async def test_a_password_changed_in_the_same_moment_opens_no_session(world_on_p
     member, browser = await world.member(totp=True), Browser()
     await world.begin(browser, member)
     async with world.store.transaction() as tx:
-        await change.set_password(action_in(tx), member, Secret("another"))
+        await change.set_password(action_in(tx), world.factors, member, Secret("another"))
         late = asyncio.create_task(world.prove(browser, code()))
         await are_waiting(world)
     assert await late == Gone()

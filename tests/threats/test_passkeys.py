@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from tests.support.authenticator import Authenticator, Said, base64url, unbase64url
-from tests.support.gateway import COOKIE, HOST, ORIGIN, Gateway
-from tests.support.mail import Mailbox
+from tests.support.gateway import COOKIE, HOST, ORIGIN, PASSWORD, Gateway
+from tests.support.mail import Mailbox, links_in
+from tests.support.owner import path_of
 from tests.support.person import Person
 from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 
-browsers, crowd = itertools.count(1), itertools.count()
+browsers = itertools.count(1)
 Forge = Callable[[Said], Said]
 
 
@@ -32,12 +33,25 @@ def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.
     assert running.stop() == 0, running.logged()[-3000:]
 
 
+def add_account(own: Gateway, number: int) -> str:
+    """Add an account like that of crowd0, and return its email."""
+    email = f"holder{number}@acme.example"
+    shared = "name, tenant, role, modules, status, password_hash, created_at"
+    own.write(
+        f"INSERT INTO accounts (id, identifier, {shared}) SELECT 'acc_holder' || :number, :email, {shared}"
+        " FROM accounts WHERE identifier = 'crowd0@acme.example'",
+        number=number,
+        email=email,
+    )
+    return email
+
+
 class Holder(Person):
     """A person with an authenticator in software."""
 
     def __init__(self, own: Gateway, email: str = "") -> None:
         number = next(browsers)
-        super().__init__(own, email or f"crowd{next(crowd)}@acme.example", source=f"127.0.2.{number}")
+        super().__init__(own, email or add_account(own, number), source=f"127.0.2.{number}")
         self.authenticator = Authenticator(credential=number.to_bytes(32))
         self.count = 0
 
@@ -380,12 +394,34 @@ def test_whoever_came_in_by_a_passkey_alone_stays_in_after_adding_another(own: G
     assert person.is_signed_in
 
 
-def test_a_passkey_from_before_a_new_password_needs_it_once(own: Gateway) -> None:
+WAYS = ["the shell resets it", "the shell sets it", "a mailed link", "the page of one's own"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_passkey_from_before_a_new_password_needs_it_once(own: Gateway, mailbox: Mailbox, way: str) -> None:
     """Who knew the old password may have added it."""
-    person = Holder(own).add()
-    reset = own.cli("account", "unlock", "--email", person.email, "--reset-password", "--confirm")
-    assert reset.returncode == 0, reset.stderr
+    person, new = Holder(own).add(), "several unusual words 7"
+    match way:
+        case "the shell resets it":
+            reset = own.cli("account", "unlock", "--email", person.email, "--reset-password", "--confirm")
+            new = reset.stdout.partition("new password: ")[2].strip()
+        case "the shell sets it":
+            assert own.cli("account", "set-password", person.email, "--password-stdin", stdin=new).returncode == 0
+        case "a mailed link":
+            person.send("/forgot-password", {"email": person.email})
+            link = path_of(links_in(mailbox.wait_for(person.email, "Reset your OtiumWork password"))[0])
+            assert person.send(link, {"password": new}).status == 303
+        case _:
+            person.elsewhere().enter()
+            person.enter()
+            assert person.send("/me/password", {"current": PASSWORD, "password": new}).status == 303
+            assert person.is_signed_in
+            person.cookies.clear()
     assert "needs your password first" in person.enter().body.decode()
+    person.give_password(password=new)
+    assert person.prove().get("location") == "/probe"
+    person.cookies.clear()
+    assert person.enter().get("location") == "/probe"
 
 
 def test_whoever_removes_a_stolen_passkey_is_told_to_sign_out_its_thief(own: Gateway) -> None:

@@ -25,6 +25,7 @@ from gateway.accounts.app_sync.plan import (
 )
 from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip
 from gateway.actions.action import Action, Actions, operator
+from gateway.factors.contract import Factors
 from gateway.model.account import Account, Status
 from gateway.model.event import Event
 from gateway.store import Store, Transaction
@@ -38,10 +39,19 @@ class AppImport:
     """`source` names the application's database, `by` the operator. `now` is a time before the database was read."""
 
     def __init__(
-        self, store: Store, actions: Actions, *, source: str, owners: frozenset[str], by: str, now: int
+        self,
+        store: Store,
+        actions: Actions,
+        factors: Factors,
+        *,
+        source: str,
+        owners: frozenset[str],
+        by: str,
+        now: int,
     ) -> None:
         self._store = store
         self._actions = actions
+        self._factors = factors
         self._source = source
         self._owners = owners
         self._actor = operator(f"{by}, import from {source}")
@@ -128,7 +138,7 @@ class AppImport:
         if after.role is not before.role:
             await change.set_role(action, before, after.role, after.modules)
         if after.password_hash is not None and after.password_hash != before.password_hash:
-            await change.set_password(action, after, after.password_hash)
+            await change.set_password(action, self._factors, after, after.password_hash)
         if after.status is not before.status:
             await change.set_status(action, after, after.status)
 

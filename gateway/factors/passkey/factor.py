@@ -120,6 +120,9 @@ class PasskeyFactor(FactorContract):
     async def forget(self, tx: Transaction, account: str) -> bool:
         return await rows.forget(tx, account)
 
+    async def distrust(self, tx: Transaction, account: str) -> None:
+        await rows.distrust(tx, account)
+
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         own = await rows.list_of(tx, session.account)
         return Panel(
