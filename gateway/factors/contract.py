@@ -170,13 +170,15 @@ N = TypeVar("N", contravariant=True)  # the dependencies of a factor
 class Folder(Generic[N]):
     """The contents of a factor's folder: its class, the function that constructs it, its pages and its tables.
 
-    `inspect` is a start-up check: it returns warnings about what is stored, if that doesn't suit the settings.
+    `advise` and `inspect` are start-up checks: they return warnings about the settings, and about what is stored if it
+    doesn't suit them.
     """
 
     kind: type[FactorContract]
     build: Callable[[N], FactorContract]
     pages: tuple[Pages[Any, Any], ...] = ()
     stored: tuple[Stored, ...] = ()
+    advise: Callable[[Settings], Iterable[Said]] = lambda settings: ()
     inspect: Callable[[Transaction, Settings], Awaitable[Sequence[Said]]] | None = None
 
 

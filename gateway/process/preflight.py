@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from gateway.app.factors import FACTORS
 from gateway.process import database_files
 from gateway.settings.load import SECRET_CREDENTIAL, SECRET_VARIABLE
 from gateway.settings.mistakes import Said, key_of
@@ -64,6 +65,8 @@ def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
         yield "store.sessions", "it changes nothing on SQLite, where every request is checked anyway; leave it out"
     if isinstance(location, PostgreSQL):
         yield from database_files.advice_on(location.parts)
+    for folder in FACTORS:
+        yield from folder.advise(settings)
     if settings.audit.checkpoint_file:
         yield from check_checkpoint_file(Path(settings.audit.checkpoint_file))
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / SECRET_CREDENTIAL

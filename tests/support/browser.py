@@ -7,7 +7,7 @@ browser with its windows. What a browser does around its pages (history, storage
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -20,9 +20,10 @@ FLAGS = (
 
 
 @contextlib.contextmanager
-def chromium(program: str, port: int = 0) -> Iterator[Browser]:
-    """Run a browser for which https://app.example.com is on `port` of loopback. Playwright keeps an event loop running."""
-    names = [f"--host-resolver-rules=MAP app.example.com:443 127.0.0.1:{port}"] if port else []
+def chromium(program: str, port: int = 0, hosts: Iterable[str] = ("app.example.com",)) -> Iterator[Browser]:
+    """Run a browser for which the `hosts` are on `port` of loopback, with TLS. Playwright keeps an event loop running."""
+    rules = ", ".join(f"MAP {host}:443 127.0.0.1:{port}" for host in hosts)
+    names = [f"--host-resolver-rules={rules}"] if port else []
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *names])
         yield running

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import Folder
-from gateway.factors.passkey.addresses import inspect
+from gateway.factors.passkey.addresses import advise, inspect
 from gateway.factors.passkey.ceremony import Site
 from gateway.factors.passkey.challenges import Challenges
 from gateway.factors.passkey.factor import PasskeyFactor
@@ -33,4 +33,4 @@ def build(needs: Needs) -> PasskeyFactor:
     return PasskeyFactor(Challenges(needs.sealer), site, needs.product, is_first=is_first)
 
 
-FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED, inspect)
+FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED, advise, inspect)

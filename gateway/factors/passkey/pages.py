@@ -16,6 +16,7 @@ from gateway.accounts import rows as account_rows
 from gateway.actions.action import Actions
 from gateway.factors.contract import Wrong
 from gateway.factors.passkey import ceremony
+from gateway.factors.passkey.addresses import related_hosts
 from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
@@ -69,6 +70,7 @@ class PasskeyPages(CodePage):
         self._security = needs.security
         self._side = needs.side
         self._store = needs.store
+        self._related = list(related_hosts(needs.settings))
         self._passkey = needs.factors.find(PasskeyFactor)
         self._first = PasskeySignIn(
             store=needs.store,
@@ -205,6 +207,11 @@ class PasskeyPages(CodePage):
                     "passkey/refused.html", known, status=429, wait=wait,
                     why="locked", unknown="", minutes=minutes_of(wait), wish=wish,
                 )  # fmt: skip
+
+    async def related_origins(self, request: web.Request) -> web.StreamResponse:
+        """GET /.well-known/webauthn, at the host of the RP ID: the other origins at which its passkeys may be used."""
+        # Browsers ask on behalf of a page of another site.
+        return web.json_response({"origins": self._related}, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
 
     # Under /me/security.
 

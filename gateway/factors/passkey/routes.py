@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.factors.passkey.addresses import has_related_hosts
 from gateway.factors.passkey.pages import Needs, PasskeyPages
 from gateway.policy.decision import Need
 from gateway.web.routes import Fresh, Pages, Route
@@ -39,5 +40,9 @@ PAGES = Pages[Needs, PasskeyPages](
     Route(
         "passkey_change", "/me/security/passkey", Need.SESSION,
         get=PasskeyPages.show_one, post=PasskeyPages.change, fresh=Fresh(carry=("id",)),
+    ),
+    Route(
+        "related_origins", "/.well-known/webauthn", Need.NOBODY, get=PasskeyPages.related_origins,
+        is_dead_end=True, is_served=has_related_hosts,
     ),
 )  # fmt: skip
