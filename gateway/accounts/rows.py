@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
@@ -215,6 +216,17 @@ async def find_factor_policy(tx: Transaction, slug: str) -> TenantPolicy | None:
     query = select(tenants.c.factor_policy).where(tenants.c.slug == slug, tenants.c.status == "active")
     text = (await tx.execute(query)).scalar_one_or_none()
     return None if text is None else read_tenant_policy(text)
+
+
+async def find_models(tx: Transaction, slug: str) -> tuple[str, ...]:
+    """Return the AAGUIDs of the only passkeys that a tenant's people can add; none, if they can add any."""
+    query = select(tenants.c.passkey_models).where(tenants.c.slug == slug)
+    return tuple(((await tx.execute(query)).scalar_one_or_none() or "").split())
+
+
+async def set_sign_in(tx: Transaction, slug: str, policy: TenantPolicy, models: Sequence[str]) -> None:
+    values = {"factor_policy": policy.text, "passkey_models": " ".join(models)}
+    await tx.execute(update(tenants).where(tenants.c.slug == slug).values(**values))
 
 
 async def is_tenant_suspended(tx: Transaction, slug: str) -> bool:

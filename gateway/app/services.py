@@ -34,6 +34,7 @@ from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.sessions.reach import Reaches
 from gateway.signup.service import SignupService
 from gateway.tenants.pages import TenantService
+from gateway.tenants.sign_in import SignInService as TenantSignInService
 from gateway.throttle.limits import Limit
 from gateway.web.guards import Guards
 
@@ -148,6 +149,10 @@ class Services(Foundation):
     @cached_property
     def tenants(self) -> TenantService:
         return TenantService(self.store, self.actions)
+
+    @cached_property
+    def tenant_sign_in(self) -> TenantSignInService:
+        return TenantSignInService(self.store, self.actions, self.settings.factor_policy)
 
     @cached_property
     def people(self) -> PeopleService:

@@ -23,6 +23,7 @@ from gateway.settings.values import (
     check_address,
     check_breach_api,
     check_breach_list,
+    check_certificates,
     check_direct_url,
     check_domains,
     check_file,
@@ -288,6 +289,7 @@ class FactorSettings(Section):
     passwordless: tuple[Role, ...] = (Role.EMPLOYEE, Role.MANAGER, Role.ADMIN)
     rp_id: Annotated[str, AfterValidator(check_rp_id)] = ""
     second: SecondSteps = SecondSteps()
+    attestation_roots: Annotated[str, AfterValidator(check_certificates)] = ""
 
 
 class Settings(Section):

@@ -6,8 +6,10 @@ import os
 import re
 from email.utils import getaddresses
 from ipaddress import IPv6Address, ip_address, ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptography.x509 import load_pem_x509_certificates
 from pydantic import AfterValidator
 
 from gateway.breaches.lists import open_list
@@ -161,6 +163,16 @@ def check_file(text: str) -> str:
     if text and not os.path.isfile(text):
         raise ValueError("there is no such file")
     return text
+
+
+def check_certificates(path: str) -> str:
+    if path:
+        check_file(path)
+        try:
+            load_pem_x509_certificates(Path(path).read_bytes())
+        except (OSError, ValueError):
+            raise ValueError("this is no file of certificates in PEM format that can be read") from None
+    return path
 
 
 def check_header(name: str) -> str:

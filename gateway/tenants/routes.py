@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.policy.decision import Need
 from gateway.tenants.pages import TenantPages
+from gateway.tenants.sign_in_pages import SignInPages
 from gateway.web.routes import Fresh, Pages, Route
 
 TENANTS = Pages(
@@ -13,4 +14,11 @@ TENANTS = Pages(
         fresh=Fresh(only_post=True, is_announced=True),
     ),
 )  # fmt: skip
-PAGES = (TENANTS,)
+SIGN_IN = Pages(
+    SignInPages,
+    Route(
+        "admin_security", "/admin/security", Need.ADMIN, get=SignInPages.show, post=SignInPages.change,
+        fresh=Fresh(only_post=True, is_announced=True),
+    ),
+)  # fmt: skip
+PAGES = (TENANTS, SIGN_IN)

@@ -58,6 +58,7 @@ PAGES = {
     "code, again": Look("phone", "/login/totp?next=/x&again=1"),
     "passkey": Look("touching", "/login/passkey?next=/x"),
     "passkey, of another address": Look("moved", "/login/passkey?next=/x"),
+    "passkey, added while signing in": Look("led", "/login/passkey?next=/x"),
     "passkey, unknown": Look("nobody", "/login/passkey"),
     "backup code": Look("between", "/login/backup?next=/x"),
     "backup code, wrong": Look("between", "/login/backup", {"Backup code": "AAAAA-AAAAA"}, "Continue"),
@@ -92,6 +93,8 @@ PAGES = {
     "security, passkey of another address": Look("former", "/me/security"),
     "passkey, add": Look("member", "/me/security/passkeys"),
     "passkey, required": Look("member", "/me/security/passkeys?next=/whoami"),
+    "sign-in requirements": Look("admin", "/admin/security"),
+    "sign-in requirements, asked": Look("admin", "/admin/security", press="Continue"),
     "passkeys only": Look("key", "/me/security/passkeys-only"),
     "passkey, change": Look("key", "/me/security/passkey?id=psk_0"),
     "set-up": Look("member", "/me/security/totp"),
@@ -249,6 +252,8 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     add_passkey(site, "crowd16@acme.example", "psk_0")
     add_passkey(site, "crowd17@acme.example", "psk_1")
     gateway.write("UPDATE accounts SET enrolled = 'passkey' WHERE identifier = 'crowd17@acme.example'")
+    gateway.write("UPDATE accounts SET enrolled = '!totp' WHERE identifier = 'crowd15@acme.example'")
+    enter("led", "crowd15@acme.example").give_password()
     enter("touching", "crowd17@acme.example").give_password()
     enter("former", "crowd19@acme.example").give_password()
     add_passkey(site, "crowd19@acme.example", "psk_2", "old.example.com")

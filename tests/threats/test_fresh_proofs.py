@@ -42,6 +42,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("password", "POST"): ("/login/totp", "/me/password"),
     ("email", "GET"): ("/login", "/me/email?done=proved"),
     ("email", "POST"): ("/login", "/me/email?done=proved"),
+    ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),
     **{
         (f"{name}_{page}", method): ("/login", f"{path}/{back}")

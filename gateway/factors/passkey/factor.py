@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from gateway.accounts import rows as account_rows
 from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Wrong
 from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Descriptor, Refused, Site
@@ -33,8 +34,12 @@ class PasskeyFactor(FactorContract):
     counts_as = (Factor.PASSKEY, Factor.TOTP)
     is_guessable = False  # whoever knows the password could otherwise lock the passkey
 
-    def __init__(self, challenges: Challenges, site: Site, product: str, *, is_first: bool) -> None:
+    def __init__(
+        self, challenges: Challenges, site: Site, product: str, *, is_first: bool, roots: Sequence[bytes] = ()
+    ) -> None:
+        """`roots` are certificates (PEM) of makers, for tenants that demand models of theirs."""
         self.challenges = challenges
+        self._roots = roots
         self.site = site
         self._product = product
         self.first_template = "passkey/first.html" if is_first else ""
@@ -91,7 +96,7 @@ class PasskeyFactor(FactorContract):
             display_name=account.name,
             challenge=asking.challenge,
             excluded=excluded,
-            direct_attestation=False,
+            direct_attestation=bool(await account_rows.find_models(tx, account.tenant)),
             title=self._product,
         )
         return options, asking
@@ -104,7 +109,10 @@ class PasskeyFactor(FactorContract):
         challenge = await self.challenges.take(tx, ENROL, f"{offered} {account.id}", sealed, now)
         if challenge is None:
             return Wrong(Reason.EXPIRED)
-        made = ceremony.read_registration(answer, self.site, challenge)
+        models = await account_rows.find_models(tx, account.tenant)
+        made = ceremony.read_registration(
+            answer, self.site, challenge, allowed_aaguids=models or None, roots=self._roots
+        )
         if isinstance(made, Refused):
             log.warning("passkey_not_added", account=account.id, reason=made.reason.value)
             return Wrong()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from gateway.crypto.sealing import Sealer
@@ -30,7 +31,9 @@ def build(needs: Needs) -> PasskeyFactor:
     is_first = bool(needs.settings.factors.passwordless)
     settings = needs.settings
     site = Site(settings.rp_id, needs.origins, is_shared=settings.rp_id != settings.public_host)
-    return PasskeyFactor(Challenges(needs.sealer), site, needs.product, is_first=is_first)
+    file = settings.factors.attestation_roots
+    roots = (Path(file).read_bytes(),) if file else ()
+    return PasskeyFactor(Challenges(needs.sealer), site, needs.product, is_first=is_first, roots=roots)
 
 
 FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED, advise, inspect)

@@ -20,6 +20,7 @@ from gateway.factors.passkey.addresses import related_hosts
 from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
+from gateway.factors.passkey.names import name_of as name_of_model
 from gateway.factors.passkey.rows import MAX_KEYS
 from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
@@ -126,14 +127,14 @@ class PasskeyPages(CodePage):
         is_lost: bool = False,
     ) -> web.Response:
         if evidence.may_enrol(self._passkey) and not (wish.only and self.factor in evidence.account.enrolled):
-            return self._enrol_page(evidence, wish, problem, now)
+            return await self._enrol_page(evidence, wish, problem, now)
         if self.factor in evidence.account.enrolled:
             return await super().page(visit, evidence, wish, now, problem, offered, is_lost)
         if evidence.next is not None and evidence.next != self.factor:
             return self._answers.step(evidence.next, wish)
         return see_other(f"{self._url('passkeys')}?{Wish(wish.target).query}")  # a rule requires one
 
-    def _enrol_page(self, evidence: Evidence, wish: Wish, problem: Problem | None, now: int) -> web.Response:
+    async def _enrol_page(self, evidence: Evidence, wish: Wish, problem: Problem | None, now: int) -> web.Response:
         """Show the page that adds a passkey during sign-in."""
         status, wait, _ = judge(problem, now)
         is_lost_one = self.factor in evidence.account.enrolled
@@ -142,6 +143,7 @@ class PasskeyPages(CodePage):
         return self._renderer.page(
             "passkey/enrol.html",
             None,
+            models=await self._name_models(evidence.account.tenant),
             status=status,
             wait=wait,
             problem=name_of(problem),
@@ -219,7 +221,7 @@ class PasskeyPages(CodePage):
         """GET /me/security/passkeys: add one."""
         wish = Wish(self._answers.only(request.query.getall("next", [])))
         is_full = len(await self._service.list_all(signed_in_of(request))) >= MAX_KEYS
-        return self._add_page(request, wish, "full" if is_full else "", 200)
+        return await self._add_page(request, wish, "full" if is_full else "", 200)
 
     async def creation_options(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/passkeys/options: JSON with what the browser needs to make a passkey."""
@@ -248,7 +250,7 @@ class PasskeyPages(CodePage):
                     page = self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
                 return self._answers.with_session(page, visit, signed_in)
             case WrongCode():
-                return self._add_page(request, wish, "refused", 422)
+                return await self._add_page(request, wish, "refused", 422)
             case _:
                 return see_other(self._url("security"))
 
@@ -305,7 +307,13 @@ class PasskeyPages(CodePage):
             else await self._change_page(request, passkey, problem)
         )
 
-    def _add_page(self, request: web.Request, wish: Wish, problem: str, status: int) -> web.Response:
+    async def _name_models(self, tenant: str) -> list[str]:
+        """Return the names of the only models that a tenant's people can add."""
+        async with self._store.reading() as tx:
+            models = await account_rows.find_models(tx, tenant)
+        return [await self._side.run(name_of_model, model) or model for model in models]
+
+    async def _add_page(self, request: web.Request, wish: Wish, problem: str, status: int) -> web.Response:
         return self._renderer.page(
             "passkey/add.html",
             visit_of(request),
@@ -314,4 +322,5 @@ class PasskeyPages(CodePage):
             wish=wish,
             action=self._url("passkeys"),
             options=self._url("passkeys_options"),
+            models=await self._name_models(signed_in_of(request).tenant),
         )
