@@ -18,7 +18,7 @@ from gateway.accounts.email_changes import Change
 from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.removal import remove_unused
 from gateway.actions.action import Action, Actions, Actor, requester
-from gateway.factors.contract import Factors
+from gateway.factors.contract import Factors, Summary
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -82,6 +82,11 @@ class PeopleService:
     async def find_change(self, account_id: str) -> Change | None:
         """Return the account's open email change. The caller has checked access to the account."""
         return await self._email_changes.find_open(account_id)
+
+    async def summarise_factors(self, account_id: str) -> list[Summary]:
+        """Return what the account has set up for second steps. The caller has checked access to the account."""
+        async with self._store.reading() as tx:
+            return await self._factors.summarise(tx, account_id)
 
     def may_change(self, admin: Administrator, account: Account) -> bool:
         """Whether more than the name may be changed: the account is neither the administrator's own nor an owner's."""

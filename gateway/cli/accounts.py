@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,9 @@ from gateway.cli.common import (
     explain_unavailable,
     fail,
     find_account,
+    moment,
     print_respelling,
+    printable,
     reaches_of,
     settings_of,
     show,
@@ -31,7 +34,9 @@ from gateway.model.clock import utc
 from gateway.model.counted import counted
 
 if TYPE_CHECKING:
+    from gateway.factors.contract import Summary
     from gateway.model.account import Account
+    from gateway.settings import Settings
     from gateway.store import Store
 
 program = typer.Typer(help="Manage accounts.", no_args_is_help=True)
@@ -95,19 +100,53 @@ def list_accounts(
             return await rows.list_all(tx, tenant)
 
     settings = settings_of(config)
-    table = [
+    show([describe(account, settings) for account in with_store(settings, read)], as_json)
+
+
+def describe(account: Account, settings: Settings) -> dict[str, str]:
+    return {
+        "email": account.identifier,
+        "name": account.name,
+        "tenant": account.tenant,
+        "role": "owner" if account.identifier in settings.access.owners else account.role.value,
+        "modules": ",".join(sorted(account.modules)),
+        "status": account.status.value,
+        "password": "set" if account.password_hash else "none",
+        "second_step": ",".join(sorted(account.enrolled.factors)) or "none",
+    }
+
+
+@program.command("show")
+def show_account(email: Email, config: Config = None, as_json: AsJSON = False) -> None:
+    """Show an account, and what it has set up for two-step verification."""
+    from gateway.app.services import Services
+
+    settings = settings_of(config)
+
+    async def read(store: Store) -> tuple[Account, list[Summary]]:
+        account = await find_account(store, email)
+        async with store.reading() as tx:
+            return account, await Services(settings, store).factors.summarise(tx, account.id)
+
+    account, summaries = with_store(settings, read)
+    second_steps = [
         {
-            "email": account.identifier,
-            "name": account.name,
-            "tenant": account.tenant,
-            "role": "owner" if account.identifier in settings.access.owners else account.role.value,
-            "modules": ",".join(sorted(account.modules)),
-            "status": account.status.value,
-            "password": "set" if account.password_hash else "none",
+            "factor": str(summary.factor),
+            "name": summary.name,
+            "added": moment(summary.added_at) if summary.added_at else "",
+            "last_used": moment(summary.used_at) if summary.used_at else "never",
+            "note": str(summary.remark),
         }
-        for account in with_store(settings, read)
+        for summary in summaries
     ]
-    show(table, as_json)
+    if as_json:
+        typer.echo(json.dumps({**describe(account, settings), "second_steps": second_steps}))
+        return
+    for key, value in describe(account, settings).items():
+        typer.echo(f"{key}: {printable(value)}")
+    if second_steps:
+        typer.echo("")
+        show(second_steps, as_json)
 
 
 @program.command("import")

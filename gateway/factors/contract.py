@@ -28,12 +28,15 @@ from gateway.model.factor import Enrolled, Factor, Proof
 from gateway.model.factor_policy import Second
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
 from gateway.store import Transaction
 from gateway.store.stored import Stored
 from gateway.web.routes import Pages
+
+NO_REMARK = Sentence()
 
 
 class Reason(StrEnum):
@@ -86,6 +89,19 @@ class Panel:
 
     template: str
     facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One thing that a person has set up for a factor, as administrators see it: an app, a passkey. Times are UTC
+    seconds. `name` is what the person calls it, if anything.
+    """
+
+    factor: Factor
+    added_at: int | None
+    used_at: int | None
+    name: str = ""
+    remark: Sentence = NO_REMARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +173,10 @@ class FactorContract(Protocol):
         """Return its part of the overview. `used_at` is its last proof on any device, in UTC seconds."""
         return None
 
+    async def summarise(self, tx: Transaction, account: str) -> list[Summary]:
+        """Return what the account with that id has set up, for administrators."""
+        return []
+
     def limits_of(self, account: Account) -> tuple[str, ...]:
         """Return the key prefixes of its own rate limits, which unlocking the account clears."""
         return ()
@@ -202,6 +222,10 @@ class Factors:
 
     def __getitem__(self, name: Factor) -> FactorContract:
         return self._by_name[name]
+
+    async def summarise(self, tx: Transaction, account: str) -> list[Summary]:
+        """Return what the account with that id has set up, of all factors."""
+        return [summary for factor in self for summary in await factor.summarise(tx, account)]
 
     def companions(self, name: Factor) -> Iterator[FactorContract]:
         return (factor for factor in self if name in factor.goes_with)

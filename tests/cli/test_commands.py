@@ -289,7 +289,7 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     assert accounts["new@acme.example"]["modules"] == "hr"
     assert accounts["new@acme.example"]["password"] == "set"
     assert accounts["fin@acme.example"] == {
-        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "", "status": "active", "password": "none",
+        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "", "status": "active", "password": "none", "second_step": "none",
     }  # fmt: skip
     assert "would create 0, would skip 3, refused 8" in shell.cli("account", "import", str(file)).stdout
 

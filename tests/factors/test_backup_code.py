@@ -17,9 +17,10 @@ from gateway.crypto.sealing import Sealer, Unopenable, reseal
 from gateway.factors.backup_code import rows
 from gateway.factors.backup_code.factor import COUNT, BackupCodeFactor, digest, new_code
 from gateway.factors.backup_code.rows import Left, count_left
-from gateway.factors.contract import Asked, Reason, Right, Wrong
+from gateway.factors.contract import Asked, Reason, Right, Summary, Wrong
 from gateway.factors.typed import ALPHABET
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.store import Store
 from gateway.store.schema import backup_codes as table
 from tests.factors.conftest import sealer_of
@@ -246,3 +247,14 @@ async def test_sealing_anew_does_not_make_a_used_code_good_again(store: Store) -
     async with store.transaction() as tx:
         await reseal(tx, sealer_of("new", "old"), SEALED["codes"])
     assert await verify(store, both, account, code) == Wrong(Reason.USED)
+
+
+async def test_administrators_see_how_many_are_left(store: Store, factor: BackupCodeFactor) -> None:
+    stranger = (await add_person(store, person("bob@example.com"))).id
+    account, codes = await make(store, factor, now=NOW - 60)
+    await verify(store, factor, account, codes[0])
+    async with store.reading() as tx:
+        assert await factor.summarise(tx, stranger) == []
+        assert await factor.summarise(tx, account) == [
+            Summary(factor.name, NOW - 60, NOW, "", Sentence("Codes left: {count}", count=COUNT - 1))
+        ]

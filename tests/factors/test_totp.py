@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 
 from gateway.app.nouns import SEALED
 from gateway.crypto.sealing import Sealer, Unopenable, reseal
-from gateway.factors.contract import Asked, Reason, Right, Wrong
+from gateway.factors.contract import Asked, Reason, Right, Summary, Wrong
 from gateway.factors.totp import rows
 from gateway.factors.totp.codes import (
     SECRET_BYTES,
@@ -486,3 +486,14 @@ async def test_without_its_key_a_secret_is_not_opened(store: Store) -> None:
     account = await enrolled(store, TOTPFactor(sealer_of("old")))
     with pytest.raises(Unopenable):
         await verify(store, TOTPFactor(sealer_of("new")), account, code_at(SECRET, STEP))
+
+
+async def test_administrators_see_when_it_was_set_up_and_used(store: Store, factor: TOTPFactor) -> None:
+    stranger = (await add_person(store, person("bob@example.com"))).id
+    account = await enrolled(store, factor)
+    await verify(store, factor, account, code_at(SECRET, STEP))
+    async with store.transaction() as tx:
+        assert await factor.summarise(tx, stranger) == []
+        assert await factor.summarise(tx, account) == [Summary(factor.name, NOW - HOUR, NOW)]
+        await factor.reset(tx, account, NOW, is_owner=False)
+        assert await factor.summarise(tx, account) == []

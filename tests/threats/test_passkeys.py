@@ -354,6 +354,42 @@ def test_whoever_has_only_a_passkey_reads_nothing_about_a_phone(own: Gateway) ->
     assert [page for page in pages if "phone" in shown(page)] == []
 
 
+def test_administrators_and_the_shell_see_which_passkeys_somebody_has(own: Gateway) -> None:
+    person = Holder(own).add(is_backed_up=False)
+    name = "<b>red\u202e key"
+    own.write("UPDATE passkeys SET name = :name WHERE credential = :id", name=name, id=person.authenticator.id)
+    person.enter(lambda said: replace(said, is_backed_up=False))
+    admin = Person(own, "admin", source="127.0.3.2")
+    admin.sign_in()
+    account = own.write("SELECT id FROM accounts WHERE identifier = :who", who=person.email)[0][0]
+    page = admin.open(f"/admin/accounts/member?account={account}").body.decode()
+    assert "&lt;b&gt;red" in page
+    for words in ("Passkey</dd>", "On one device only", "Backup code", "Codes left: 8"):
+        assert words in page, words
+    told = json.loads(own.cli("account", "show", person.email, "--json").stdout)
+    assert (told["email"], told["second_step"]) == (person.email, "passkey")
+    passkey, codes = told["second_steps"]
+    assert (passkey["factor"], passkey["name"], passkey["note"]) == ("passkey", name, "On one device only")
+    assert (codes["factor"], codes["last_used"], codes["note"]) == ("backup_code", "never", "Codes left: 8")
+    text = own.cli("account", "show", person.email).stdout
+    assert f"email: {person.email}\n" in text
+    assert "<b>red" in text
+    assert "\u202e" not in text
+    listed = json.loads(own.cli("account", "list", "--json").stdout)
+    assert {row["email"]: row["second_step"] for row in listed}[person.email] == "passkey"
+    assert {row["email"]: row["second_step"] for row in listed}["crowd0@acme.example"] == "none"
+
+
+def test_the_admin_of_another_tenant_sees_no_passkeys(own: Gateway) -> None:
+    person = Holder(own).add()
+    own.write("UPDATE accounts SET role = 'admin' WHERE identifier = 'olga@beta.example'")
+    stranger = Person(own, "other", source="127.0.3.3")
+    stranger.sign_in()
+    account = own.write("SELECT id FROM accounts WHERE identifier = :who", who=person.email)[0][0]
+    assert stranger.open("/admin/accounts").status == 200
+    assert stranger.open(f"/admin/accounts/member?account={account}").status == 404
+
+
 def test_strangers_are_told_nothing_about_somebodys_passkeys(own: Gateway) -> None:
     person = Holder(own)
     assert person.send("/login/passkey/options", {}).status == 409

@@ -15,12 +15,13 @@ from sqlalchemy import insert, select, update
 from gateway.crypto.sealing import Place, Sealer
 from gateway.factors.backup_code import rows
 from gateway.factors.backup_code.rows import count_left
-from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, Wrong
+from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, Summary, Wrong
 from gateway.factors.typed import ALPHABET, read_code
 from gateway.model.event import Event
 from gateway.model.factor import SECOND, Enrolled, Factor
 from gateway.model.factor_policy import Second
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.model.token import is_same, new_id
 from gateway.store import Transaction
@@ -81,6 +82,14 @@ class BackupCodeFactor(FactorContract):
         if not self.is_usable(session.enrolled, session.second):
             return None
         return Panel("backup_code/panel.html", {"left": await count_left(tx, session.account)})
+
+    async def summarise(self, tx: Transaction, account: str) -> list[Summary]:
+        left = await count_left(tx, account)
+        if left.created_at is None:
+            return []
+        return [
+            Summary(self.name, left.created_at, left.used_at, "", Sentence("Codes left: {count}", count=left.count))
+        ]
 
     async def is_left(self, tx: Transaction, account: str) -> bool:
         return (await count_left(tx, account)).count > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from gateway.accounts import rows as account_rows
-from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Wrong
+from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Summary, Wrong
 from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Descriptor, Refused, Site
 from gateway.factors.passkey.challenges import Asking, Challenges
@@ -19,6 +19,7 @@ from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.store import Transaction
@@ -143,6 +144,18 @@ class PasskeyFactor(FactorContract):
                 "accepted": [encode_base64url(each.id) for each in describe(self.site, own)],
             },
         )
+
+    async def summarise(self, tx: Transaction, account: str) -> list[Summary]:
+        return [self._summary_of(own) for own in await rows.list_of(tx, account)]
+
+    def _summary_of(self, own: Passkey) -> Summary:
+        if not self.site.has(own.key):
+            remark = Sentence("Made for another address, {address}. It doesn’t work here.", address=own.key.rp_id)
+        elif own.key.is_backed_up:
+            remark = Sentence("Synced between devices")
+        else:
+            remark = Sentence("On one device only")
+        return Summary(self.name, own.created_at, own.used_at, own.name, remark)
 
 
 def handle_of(account: str) -> bytes:

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select, update
 
 from gateway.crypto.sealing import Place, Sealer, Unopenable
 from gateway.factors import enrolment
-from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Wrong
+from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Summary, Wrong
 from gateway.factors.totp.codes import OFFSETS, PERIOD, find_step, minutes_late, new_secret, next_drift
 from gateway.factors.totp.rows import demand, find_enrolment, forget, put
 from gateway.factors.typed import read_digits
@@ -104,6 +104,10 @@ class TOTPFactor(FactorContract):
         may_turn_off = session.second.is_met_by(session.enrolled.without(self.name))
         facts = {"enrolment": await find_enrolment(tx, session.account), "may_turn_off": may_turn_off}
         return Panel("totp/panel.html", facts)
+
+    async def summarise(self, tx: Transaction, account: str) -> list[Summary]:
+        found = await find_enrolment(tx, account)
+        return [Summary(self.name, found.confirmed_at, found.used_at)] if found.is_enrolled else []
 
     async def reset(self, tx: Transaction, account: str, now: int, *, is_owner: bool) -> None:
         """Remove it. Members must enrol again at the next sign-in; owners must always, after the mailed link."""
