@@ -73,6 +73,8 @@ def message_for_operators(error: Exception) -> str | None:
     """Return the message of an expected failure, None for others. Typer's usage errors have `format_message`."""
     if hasattr(error, "format_message"):
         return str(error.format_message())
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return f"this user can't open {error.filename}; run this as the user who owns it"
     names = {kind.__name__ for kind in type(error).__mro__}
     return str(error) if isinstance(error, Failed) or not names.isdisjoint(EXPECTED) else None
 

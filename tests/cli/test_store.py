@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
-import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -135,22 +136,43 @@ def test_a_file_that_is_no_database_is_named_with_its_key(tmp_path: Path, comman
     assert [file.name for file in path_of(gateway).parent.iterdir()] == ["gateway.db"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-@pytest.mark.parametrize(
-    ("mode", "said"), [(0o777, "can't read and write {file}; run this as "), (0o755, "can't write in {folder}; run")]
-)
-def test_a_store_of_another_user_is_named_with_that_user(tmp_path: Path, mode: int, said: str) -> None:
-    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
-    folder = path_of(gateway).parent
-    for parent in (tmp_path, *tmp_path.parents):
-        if not parent.stat().st_mode & stat.S_IXOTH:  # those that pytest made
-            parent.chmod(0o755)
-    folder.chmod(mode)
-    result = subprocess.run(
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can enter: pytest's own are closed again by each start of pytest."""
+    with tempfile.TemporaryDirectory(prefix="gateway-open-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def run_as_nobody(gateway: Gateway) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "gateway", "account", "list", "--config", str(gateway.config)],
         env=gateway.environ, capture_output=True, text=True, check=False, user="nobody", group="nogroup",
         extra_groups=[],
     )  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_configuration_that_this_user_can_not_see_is_named(open_folder: Path) -> None:
+    gateway = Gateway(open_folder, "127.0.0.1:1").seed()
+    open_folder.chmod(0o700)
+    result = run_as_nobody(gateway)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"otium-gateway: this user can't open {gateway.config}; run this as the user who owns it\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o777, "can't read and write {file}; run this as "), (0o755, "can't write in {folder}; run")]
+)
+def test_a_store_of_another_user_is_named_with_that_user(open_folder: Path, mode: int, said: str) -> None:
+    gateway = Gateway(open_folder, "127.0.0.1:1").seed()
+    folder = path_of(gateway).parent
+    folder.chmod(mode)
+    result = run_as_nobody(gateway)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     assert "/gateway.toml: store.url: this user " in result.stderr
     assert said.format(file=path_of(gateway), folder=folder) in result.stderr
