@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
@@ -34,6 +34,13 @@ Factor.PASSKEY = Factor("passkey")
 
 SECOND = frozenset((Factor.TOTP, Factor.PASSKEY))
 """Each of them can be the second step. A policy that names TOTP means the second step, whichever it is."""
+
+STANDARD_NAMES: Mapping[Factor, str] = {
+    Factor.PASSWORD: "pwd",
+    Factor.TOTP: "otp",
+    Factor.BACKUP_CODE: "otp",
+    Factor.PASSKEY: "pop",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,18 @@ def with_proof(proofs: Iterable[Proof], new: Proof) -> tuple[Proof, ...]:
     """Return the proofs with `new`, which replaces an older proof of the same factor that does not count as more."""
     shown = set(new.shows)
     return (*(proof for proof in proofs if proof.factor != new.factor or not shown.issuperset(proof.shows)), new)
+
+
+def amr_of(proofs: Iterable[Proof]) -> list[str]:
+    """Return the standard names of what was proved (RFC 8176 §2), sorted.
+
+    A passkey is "pop", and "user" if it verified its user instead of a password. Links have no standard name.
+    """
+    given = tuple(proofs)
+    names = {STANDARD_NAMES[proof.factor] for proof in given if proof.factor in STANDARD_NAMES}
+    if any(proof.factor == Factor.PASSKEY and Factor.PASSWORD in proof.shows for proof in given):
+        names.add("user")
+    return sorted(names | {"mfa"} if len(shown_by(given) - {Factor.PASSKEY}) > 1 else names)
 
 
 def method_of(proofs: Iterable[Proof]) -> str:

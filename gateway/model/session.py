@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.account import Module, Role
-from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof
+from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof, amr_of
 from gateway.model.factor_policy import Second
 
 
@@ -39,6 +39,11 @@ class Session:
     @property
     def factors(self) -> frozenset[Factor]:
         return frozenset(proof.factor for proof in self.proofs)
+
+    @property
+    def amr(self) -> list[str]:
+        """The names of its factors, then the standard names of what was proved (see factor.amr_of)."""
+        return [*sorted(self.factors), *amr_of(self.proofs)]
 
     @property
     def groups(self) -> list[str]:

@@ -38,7 +38,7 @@ class Assertions:
             "tenant": session.tenant,
             "role": session.role.value,
             "groups": session.groups,
-            "amr": sorted(session.factors),
+            "amr": session.amr,
             "auth_time": session.started_at,
             "iat": now,
             "exp": now + VALID_SECONDS,

@@ -99,6 +99,7 @@ class Identities:
             "role": session.role.value,
             "session": session.id,
             "factors": ",".join(sorted(session.factors)),
+            "amr": ",".join(session.amr),
         }
         encoded = {key: encode(text) for key, text in told.items()} | self._credentials
         named = encoded | {

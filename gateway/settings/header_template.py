@@ -11,7 +11,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PERSON = ("id", "email", "local", "domain", "name", "groups", "tenant", "role", "session", "factors")
+PERSON = ("id", "email", "local", "domain", "name", "groups", "tenant", "role", "session", "factors", "amr")
 CREDENTIAL = "credential"
 CREDENTIAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 PLAIN_TEXT = re.compile(r"[\x20-\x7e]*")

@@ -13,6 +13,7 @@ from gateway.model.factor import (
     Enrolled,
     Factor,
     Proof,
+    amr_of,
     first_missing,
     method_of,
     read_enrolled,
@@ -129,6 +130,21 @@ def test_a_proof_shows_what_it_counts_as_and_no_longer_itself() -> None:
     assert first_missing(MEMBER_WITH_TOTP, shown) is None
     assert first_missing((PASSKEY,), shown) == PASSKEY
     assert method_of(shown) == "2fa"
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ((), []),
+        ((Proof(PASSWORD, 1),), ["pwd"]),
+        (proved(PASSWORD, BACKUP), ["mfa", "otp", "pwd"]),
+        (proved(PASSWORD, PASSKEY), ["mfa", "pop", "pwd"]),
+        ((Proof(PASSKEY, 1, (PASSWORD, TOTP, PASSKEY)),), ["mfa", "pop", "user"]),
+        (proved(PASSWORD, TOTP, LINK), ["mfa", "otp", "pwd"]),
+    ],
+)
+def test_applications_are_told_the_standard_names(shown: tuple[Proof, ...], names: list[str]) -> None:
+    assert amr_of(shown) == names
 
 
 def test_totp_does_not_stand_for_a_backup_code() -> None:

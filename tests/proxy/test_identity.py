@@ -72,7 +72,7 @@ def test_an_assertion_says_everything_and_can_be_verified() -> None:
         "tenant": "acme",
         "role": "employee",
         "groups": ["employee", "hr", "legal"],
-        "amr": ["password", "totp"],
+        "amr": ["password", "totp", "mfa", "otp", "pwd"],
         "auth_time": NOW,
         "iat": NOW,
         "exp": NOW + 60,
