@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -127,7 +128,9 @@ def test_a_found_passkey_still_signs_in_after_a_backup_code(own: Gateway, mailbo
     person.give_password()
     person.send("/login/backup", {"code": person.codes[2]}, follow=True)
     person.send(mailed_link(mailbox, person.email), {})
-    assert b"Use your passkey" in person.open("/login/passkey?only=1").body
+    page = person.open("/login/passkey?next=/probe&only=1").body
+    assert b"Use your passkey" in page
+    assert b'href="/login/passkey?next=/probe">' in page  # back to adding one
     assert person.prove().get("location") == "/probe"
     assert person.is_signed_in
 
@@ -141,6 +144,37 @@ def test_a_stolen_session_changes_nothing_without_the_passkey(own: Gateway) -> N
     person.send("/login/totp", {"code": code_of(own, person.email, person.key), "again": "1"})
     person.send("/login/backup", {"code": person.codes[0], "again": "1"})
     assert (person.open("/me/security/passkeys-only", follow=False).get("location") or "").startswith("/login/passkey")
+
+
+def move(own: Gateway, person: Holder) -> None:
+    """Have the person's passkeys be made for another address."""
+    whose = "account = (SELECT id FROM accounts WHERE identifier = :who)"
+    own.write(f"UPDATE passkeys SET rp_id = 'old.example.com' WHERE {whose}", who=person.email)
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_page_for_a_fresh_proof_says_what_to_do_without_the_passkey(own: Gateway, is_moved: bool) -> None:
+    person = Chosen(own)
+    person.enter()
+    person.age_proofs()
+    if is_moved:
+        move(own, person)
+    person.send("/login", {"email": person.email, "password": PASSWORD, "again": "1"})
+    page = person.open("/me/security/passkeys").body.decode()
+    assert "sign in with a backup code to add a new" in page
+    assert 'href="/logout">Sign out</a></p>' in page
+    assert not re.search(r'href="(#|")', page.partition("<main")[2])
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_rule_for_passkeys_offers_to_add_one_in_place_of_one_that_does_not_work(own: Gateway, is_moved: bool) -> None:
+    person = Holder(own, f"crowd{next(crowd)}@acme.example").add()
+    person.enter()
+    if is_moved:
+        move(own, person)
+    page = person.open("/login/passkey?next=/probe&again=1&only=1").body.decode()
+    assert 'href="/me/security/passkeys?next=/probe"' in page
+    assert not re.search(r'href="(#|")', page.partition("<main")[2])
 
 
 @pytest.mark.parametrize("left", ["nothing else", "a backup code"])

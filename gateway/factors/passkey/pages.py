@@ -168,7 +168,16 @@ class PasskeyPages(CodePage):
             "options": self._url("passkey_options"),
             "totp": f"{self._answers.steps[Factor.TOTP]}?{wish.query}" if has_totp else "",
             "backup": f"{self._answers.steps[Factor.BACKUP_CODE]}?{wish.query}" if has_codes else "",
+            "add": self._place_to_add(evidence, wish) if wish.only else "",
         }
+
+    def _place_to_add(self, evidence: Evidence, wish: Wish) -> str:
+        """Return the URL at which the person can add a passkey now; "" if they must sign in anew to do so."""
+        if evidence.may_enrol(self._passkey):
+            return f"{self._answers.steps[Factor.PASSKEY]}?{replace(wish, only=False).query}"
+        if evidence.missing is None and evidence.second is not Second.PHISHING_RESISTANT:
+            return f"{self._url('passkeys')}?{Wish(wish.target).query}"
+        return ""
 
     # Instead of a password.
 
