@@ -181,11 +181,45 @@ def test_a_rule_for_passkeys_offers_to_add_one_in_place_of_one_that_does_not_wor
 def test_the_choice_needs_a_way_back(own: Gateway, left: str) -> None:
     person = Holder(own, f"crowd{next(crowd)}@acme.example").add()
     if left == "nothing else":
-        whose = "account = (SELECT id FROM accounts WHERE identifier = :who)"
-        own.write(f"DELETE FROM backup_codes WHERE {whose}", who=person.email)
+        forget_codes(own, person)
     person.enter()
     answer = person.send("/me/security/passkeys-only", {"on": "yes"})
     assert answer.status == (422 if left == "nothing else" else 303)
+
+
+def add_another(person: Holder) -> None:
+    person.authenticator = Authenticator(credential=f"second of {person.email}".encode().ljust(32))
+    asked = person.ask("/me/security/passkeys/options")
+    answer = person.authenticator.register(person.said(asked))
+    done = person.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer})
+    assert done.status == 303, done.status
+
+
+def forget_codes(own: Gateway, person: Holder) -> None:
+    whose = "account = (SELECT id FROM accounts WHERE identifier = :who)"
+    own.write(f"DELETE FROM backup_codes WHERE {whose}", who=person.email)
+
+
+def test_passkeys_of_another_address_are_no_way_back(own: Gateway) -> None:
+    person = Holder(own, f"crowd{next(crowd)}@acme.example").add()
+    person.enter()
+    add_another(person)
+    forget_codes(own, person)
+    move(own, person)
+    assert person.send("/me/security/passkeys-only", {"on": "yes"}).status == 422
+
+
+def test_the_last_passkey_that_works_stays_and_others_may_go(own: Gateway) -> None:
+    person = Chosen(own)
+    person.enter()
+    move(own, person)
+    add_another(person)
+    forget_codes(own, person)
+    query = "SELECT p.id FROM passkeys p JOIN accounts a ON a.id = p.account WHERE a.identifier = :who ORDER BY p.rp_id"
+    (here,), (elsewhere,) = own.write(query, who=person.email)  # app.example.com, then old.example.com
+    assert "lock you out" in person.open(f"/me/security/passkey?id={here}").body.decode()
+    assert person.send("/me/security/passkey", {"id": here, "remove": "yes"}).status == 422
+    assert person.send("/me/security/passkey", {"id": elsewhere, "remove": "yes"}).status == 303
 
 
 def test_the_last_passkey_stays(own: Gateway) -> None:

@@ -67,12 +67,12 @@ class PasskeyPages(CodePage):
 
     def __init__(self, needs: Needs) -> None:
         super().__init__(needs)
-        self._service = PasskeyService(needs.store, needs.actions, needs.flow, needs.factors)
         self._security = needs.security
         self._side = needs.side
         self._store = needs.store
         self._related = list(related_hosts(needs.settings))
         self._passkey = needs.factors.find(PasskeyFactor)
+        self._service = PasskeyService(needs.store, needs.actions, needs.flow, needs.factors, self._passkey.site)
         self._first = PasskeySignIn(
             store=needs.store,
             actions=needs.actions,
@@ -293,11 +293,10 @@ class PasskeyPages(CodePage):
         found = next((own for own in passkeys if own.id == passkey), None)
         if found is None:
             raise web.HTTPNotFound
-        is_last = len(passkeys) == 1
-        left = session.enrolled.without(self.factor) if is_last else session.enrolled
+        is_last = len(passkeys) == 1 and not session.enrolled.has_second_besides(self.factor)
         return self._renderer.page(
             "passkey/change.html", visit_of(request), status=422 if problem else 200, problem=problem, passkey=found,
-            may_remove=session.second.is_met_by(left), has_other=left.has_second,
+            may_remove=await self._service.may_remove(session, found), is_last=is_last,
         )  # fmt: skip
 
     async def change(self, request: web.Request) -> web.StreamResponse:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Action, Actions, requester
 from gateway.factors import enrolment
 from gateway.factors.contract import Factors, News
 from gateway.factors.passkey import rows
+from gateway.factors.passkey.record import Site
 from gateway.factors.passkey.rows import MAX_NAME, Passkey
 from gateway.login.flow import Flow
 from gateway.model.account import Account, Unacceptable, check_name
@@ -19,11 +22,12 @@ from gateway.store import Store, Transaction
 
 
 class PasskeyService:
-    def __init__(self, store: Store, actions: Actions, flow: Flow, factors: Factors) -> None:
+    def __init__(self, store: Store, actions: Actions, flow: Flow, factors: Factors, site: Site) -> None:
         self._store = store
         self._actions = actions
         self._flow = flow
         self._factors = factors
+        self._site = site
 
     async def list_all(self, session: Session) -> list[Passkey]:
         """Return the person's passkeys."""
@@ -55,11 +59,7 @@ class PasskeyService:
             if found is None:
                 return False
             account, before = found
-            left = await rows.count(action.tx, account.id) - 1
-            enrolled = account.enrolled
-            if not session.second.is_met_by(enrolled if left else enrolled.without(Factor.PASSKEY)):
-                return False
-            if enrolled.only_passkeys and not await self._has_way_back(action.tx, account, left):
+            if not await self._can_spare(action.tx, session, account, before):
                 return False
             await rows.remove(action.tx, account.id, passkey)
             await self._flow.tidy(action, Factor.PASSKEY, account)
@@ -67,11 +67,17 @@ class PasskeyService:
             await self._flow.report(action, News(Event.PASSKEY_REMOVED, "passkey_removed", details), account)
             return True
 
+    async def may_remove(self, session: Session, passkey: Passkey) -> bool:
+        """Whether the person can still sign in without a passkey of theirs."""
+        async with self._store.reading() as tx:
+            account = await account_rows.find(tx, session.account)
+            return account is not None and await self._can_spare(tx, session, account, passkey)
+
     async def may_accept_only(self, session: Session) -> bool:
         """Whether the person has enough to choose `accept_only`."""
         async with self._store.reading() as tx:
             account = await account_rows.find(tx, session.account)
-            return account is not None and await self._has_way_back(tx, account, await rows.count(tx, account.id))
+            return account is not None and await self._has_way_back(tx, account, await self._usable(tx, account))
 
     async def accept_only(self, session: Session, is_on: bool, inbound: Inbound, now: int) -> bool:
         """Accept nothing else than passkeys as the second step, or no longer.
@@ -82,18 +88,31 @@ class PasskeyService:
             account = await account_rows.find(action.tx, session.account, lock=True)
             if account is None or not await session_rows.is_open(action.tx, session.id):
                 return False
-            count = await rows.count(action.tx, account.id)
-            if is_on and not await self._has_way_back(action.tx, account, count):
+            usable = await self._usable(action.tx, account)
+            if is_on and not await self._has_way_back(action.tx, account, usable):
                 return False
             if await enrolment.accept_only_passkeys(action.tx, account.id, is_on):
                 event = Event.PASSKEYS_ONLY_ENABLED if is_on else Event.PASSKEYS_ONLY_DISABLED
                 await self._flow.report(action, News(event, event.value), account)
             return True
 
-    async def _has_way_back(self, tx: Transaction, account: Account, count: int) -> bool:
-        """Whether a person with `count` passkeys can lose one: there is another, or a backup code."""
-        if count != 1:
-            return count > 1
+    async def _usable(self, tx: Transaction, account: Account) -> list[Passkey]:
+        """Return the passkeys that work here: those made for another address are of no use to the person."""
+        return [own for own in await rows.list_of(tx, account.id) if self._site.has(own.key)]
+
+    async def _can_spare(self, tx: Transaction, session: Session, account: Account, passkey: Passkey) -> bool:
+        enrolled = account.enrolled
+        if not self._site.has(passkey.key) and await rows.count(tx, account.id) > 1:
+            return True
+        left = [own for own in await self._usable(tx, account) if own.id != passkey.id]
+        if not session.second.is_met_by(enrolled if left else enrolled.without(Factor.PASSKEY)):
+            return False
+        return not enrolled.only_passkeys or await self._has_way_back(tx, account, left)
+
+    async def _has_way_back(self, tx: Transaction, account: Account, usable: Sequence[Passkey]) -> bool:
+        """Whether a person with these passkeys can lose one: there is another, or a backup code."""
+        if len(usable) != 1:
+            return len(usable) > 1
         return any([await factor.is_left(tx, account.id) for factor in self._factors.companions(Factor.PASSKEY)])
 
     async def _own(self, action: Action, session: Session, passkey: str) -> tuple[Account, Passkey] | None:
