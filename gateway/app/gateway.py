@@ -160,6 +160,9 @@ class Gateway:
         """Stop accepting, wait until open connections end or the drain time is over, then close everything."""
         for server in self._servers:
             server.close()
+        # Within a turn, the event loop sets up the connections that it has accepted, so they are drained as well. Its
+        # clock catches up, too: reading the settings may have taken longer than idle connections are still kept open.
+        await asyncio.sleep(0)
         self._tally.leave()
         self.edge.drain()
         await self._admin.stop()

@@ -14,7 +14,7 @@ Only RELAYED and TUNNEL have an exchange, only GATHERING holds a share, and a TU
     bytes arrive          -> ASKED (1)   buffered         -> ASKED (2)   to the body, else buffered  forwarded
     bad framing           400, OVER      400, OVER        400, OVER      exchange fails              -
     relay                 -              -> RELAYED       -              -                           -
-    begin_tunnel          -              -                -              -> TUNNEL                   -
+    begin_tunnel          -              -                -              -> TUNNEL (3)               -
     answer, refuse        -> OVER        -> OVER          -> OVER        -> OVER, by the exchange    -
     finish, cut           -              -                -              -> OVER                     -> OVER
     end_for               -              -                -              -> OVER                     close frame, OVER
@@ -22,7 +22,7 @@ Only RELAYED and TUNNEL have an exchange, only GATHERING holds a share, and a TU
     client is gone        -> OVER        -> OVER          -> OVER        exchange abandoned, OVER    the same
 
 (1) once the first chunk is valid; (2) once enough is buffered. Both call `Edge.handle`, which authorises the request
-again.
+again. (3) A draining worker ends it at once, as it ended the tunnels that were open: nothing else would.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from gateway.observe.refusals import Scarce
 from gateway.wire.deadlines import NEVER
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import BadBody
-from gateway.wire.websocket import close_frame, is_heartbeat
+from gateway.wire.websocket import GOING_AWAY, close_frame, is_heartbeat
 
 
 class RequestState(Enum):
@@ -264,6 +264,9 @@ class ClientRequest:
     def begin_tunnel(self) -> None:
         self.state = TUNNEL
         connection = self._connection
+        if connection.is_draining:
+            self.end_for(GOING_AWAY)
+            return
         connection.close_after()
         first, connection.buffer = connection.buffer, b""
         if first and self.exchange is not None:

@@ -17,8 +17,12 @@ ConnectionState says what is awaited, and which deadline applies:
     drain                   one more second      one more second      -> CLOSING if a tunnel    -
     deadline                408 -> CLOSING       -> CLOSING           see edge.client_request   aborted
 
-Persistence says whether another request is accepted, and only ever decreases. `_is_behind` means that the client reads
-a response more slowly than it arrives: then no further head is read, and the deadline is the one for reading it.
+Persistence says whether another request is accepted, and only ever decreases. If a drain begins when the head of a
+response was already sent without `Connection: close`, one more request is accepted: it may be on its way when the
+response ends.
+
+`_is_behind` means that the client reads a response more slowly than it arrives: then no further head is read, and the
+deadline is the one for reading it.
 
 Pipelined requests stay in the buffer, and a full buffer pauses reading, which bounds memory and preserves the order.
 After the last response, the client's input is read and discarded for a moment (RFC 9112 §9.6): closing at once would
@@ -71,7 +75,10 @@ class Edge:
     is_draining: bool = False
 
     def drain(self) -> None:
-        """Close each connection after its current response. WebSockets get a close frame with "going away"."""
+        """Close each connection after its current response, or after a request that may already be on its way.
+
+        WebSockets get a close frame with "going away", also those that are still being opened.
+        """
         self.is_draining = True
         for connection in list(self.connections):
             connection.drain()
@@ -252,6 +259,10 @@ class ClientConnection(Channel):
         if self.request is not None:
             self._edge.handle(self.request, self.request.inbound)
 
+    @property
+    def is_draining(self) -> bool:
+        return self._edge.is_draining
+
     def close_after(self) -> None:
         if self.persistence is KEPT:
             self.persistence = LAST
@@ -272,17 +283,22 @@ class ClientConnection(Channel):
             return
         self._state = IDLE
         self.deadline = self._shared.deadlines.now + self._shared.patience.idle
+        if self._edge.is_draining:
+            self.drain()
         if self.buffer or self._is_paused:
             self._advance()
 
     # Closing.
 
     def drain(self) -> None:
-        self.close_after()
-        if self.request is None:
+        request = self.request
+        if request is None:
+            self.close_after()
             self.deadline = min(self.deadline, self._shared.deadlines.now + DRAIN_IDLE_SECONDS)
-        elif self.request.state is TUNNEL:
-            self.request.end_for(GOING_AWAY)
+        elif request.state is TUNNEL:
+            request.end_for(GOING_AWAY)
+        elif request.exchange is None or not request.exchange.answered_at:
+            self.close_after()  # the head that is still to come will say so
 
     def abort(self) -> None:
         self._state = CLOSING

@@ -28,6 +28,10 @@ class Connection(Protocol):
     write: Callable[[bytes], None]
     persistence: Persistence
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether the worker is leaving."""
+
     def decide(self) -> None:
         """Call `Edge.handle` for the request."""
 
