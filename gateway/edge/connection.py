@@ -15,7 +15,9 @@ ConnectionState says what is awaited, and which deadline applies:
     the request is over     -                    -                    -> IDLE, or CLOSING       -
     client half-closes      closed               closed               closed after response     closed
     drain                   one more second      one more second      -> CLOSING if a tunnel    -
-    deadline                408 -> CLOSING       -> CLOSING           see edge.client_request   aborted
+    deadline                408 -> CLOSING (1)   -> CLOSING (1)       see edge.client_request   aborted
+
+(1) Bytes that have arrived are read first: a worker that got no CPU time for a while sees the deadline before them.
 
 Persistence says whether another request is accepted, and only ever decreases. If a drain begins when the head of a
 response was already sent without `Connection: close`, one more request is accepted: it may be on its way when the
@@ -53,6 +55,7 @@ from gateway.wire.websocket import GOING_AWAY
 PIPELINE_BYTES = 65_536  # of pipelined requests
 LINGER_SECONDS = 2.0
 DRAIN_IDLE_SECONDS = 1.0  # so that a request that is already on its way is still answered
+UNREAD_SECONDS = 1.0  # to read what has arrived; the event loop's next turn does
 
 
 class ConnectionState(Enum):
@@ -194,6 +197,8 @@ class ClientConnection(Channel):
             self.abort()
         elif self.buffer:
             self._refuse_unread(Failure.REQUEST_TIMEOUT, self.buffer)
+        elif self.has_unread():
+            self.deadline = self._shared.deadlines.now + UNREAD_SECONDS
         else:
             self.shut_down()
 

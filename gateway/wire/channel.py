@@ -55,3 +55,10 @@ class Channel(asyncio.Protocol):
             return waiting
         (in_kernel,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
         return waiting + int(in_kernel)
+
+    def has_unread(self) -> bool:
+        """Whether bytes have arrived that the event loop has not read yet (FIONREAD, tcp(7))."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or self._transport.is_closing():
+            return False
+        return any(fcntl.ioctl(sock.fileno(), termios.FIONREAD, b"\0\0\0\0"))
