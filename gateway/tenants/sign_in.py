@@ -16,7 +16,7 @@ from gateway.accounts import rows
 from gateway.actions.action import Actions, requester
 from gateway.model.account import Role, Status
 from gateway.model.event import Event
-from gateway.model.factor import read_enrolled
+from gateway.model.factor import Factor, read_enrolled, shown_by
 from gateway.model.factor_policy import FactorPolicy, Second, TenantPolicy, strictest
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -64,6 +64,14 @@ class SignInService:
     def suits(self, author: Session, wanted: TenantPolicy) -> bool:
         """Whether the author has set up what is wanted of them: they must not lock themselves out."""
         return wanted.second_of(author.role).is_met_by(author.enrolled)
+
+    def is_proved(self, author: Session, wanted: TenantPolicy) -> bool:
+        """Whether the author's passkey is known to work, if they demand one of themselves: it may be lost, or made for
+        another address.
+        """
+        if wanted.second_of(author.role) is not Second.PHISHING_RESISTANT:
+            return True
+        return Factor.PASSKEY in shown_by(author.proofs)
 
     async def foresee(self, tenant: str, wanted: TenantPolicy) -> Effect:
         """Count the people whom the policy is about."""

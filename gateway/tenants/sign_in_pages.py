@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway.factors.passkey.names import name_of
 from gateway.model.account import Role
+from gateway.model.factor_policy import TenantPolicy
 from gateway.settings.record import Settings
 from gateway.tenants.sign_in import SignIn, SignInService, UnknownModel, read_models, read_policy
 from gateway.throttle.side_work import SideWork
@@ -42,25 +43,29 @@ class SignInPages:
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/security: a level for each role, `passwordless`, `models`; asks for confirmation."""
         form, author = await read_form(request), signed_in_of(request)
+        policy = self._read_policy(form)
         try:
-            wanted = self._read(form)
+            wanted = SignIn(policy, read_models(form.text("models")) if self._factors.attestation_roots else ())
         except UnknownModel as error:
-            before = await self._service.find(author.tenant)
-            return await self._page(request, before, problem="model", line=str(error), typed=form.text("models"))
-        if not self._service.suits(author, wanted.policy):
+            typed = form.text("models")
+            return await self._page(request, SignIn(policy), problem="model", line=str(error), typed=typed)
+        if not self._service.suits(author, policy):
             return await self._page(request, wanted, problem="author")
+        if not self._service.is_proved(author, policy):
+            return await self._page(request, wanted, problem="unproved")
         if not form.is_confirmed:
             return await self._ask(request, wanted)
         await self._service.change(author, wanted, visit_of(request).inbound, visit_of(request).now)
         return see_other(f"{self._url('admin_security')}?done=saved")
 
-    def _read(self, form: Form) -> SignIn:
+    def _read_policy(self, form: Form) -> TenantPolicy:
+        """Return the policy of the form. Where no one signs in without a password, it doesn't ask whether they may."""
         levels = {role: form.text(role.value) for role in Role}
+        is_allowed = bool(form.text("passwordless")) or not self._factors.passwordless
         try:
-            policy = read_policy(levels, allows_passwordless=bool(form.text("passwordless")))
+            return read_policy(levels, allows_passwordless=is_allowed)
         except ValueError:
             raise web.HTTPBadRequest from None
-        return SignIn(policy, read_models(form.text("models")) if self._factors.attestation_roots else ())
 
     async def _ask(self, request: web.Request, wanted: SignIn) -> web.Response:
         effect = await self._service.foresee(signed_in_of(request).tenant, wanted.policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.support.authenticator import Authenticator, Maker
 from tests.support.gateway import Gateway
 from tests.support.mail import Mailbox
+from tests.support.person import code_of
 from tests.support.raw import Response
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_passkeys import Holder, events_of
@@ -101,6 +103,23 @@ def test_authors_do_not_lock_themselves_out(own: Gateway) -> None:
     own.write("UPDATE accounts SET role = 'employee' WHERE identifier = :who", who=olga.email)
 
 
+def test_authors_show_first_that_their_own_passkey_works(own: Gateway, adam: Holder) -> None:
+    key, _ = adam.enrol()
+    adam.cookies.clear()
+    adam.give_password()
+    adam.send("/login/totp", {"code": code_of(own, adam.email, key)})
+    page = demand(adam, admin="phishing_resistant")
+    assert page.status == 422
+    link = "/login/passkey?next=/admin/security%3Fdone%3Dproved&again=1&only=1"
+    assert link in html.unescape(page.body.decode())
+    assert policies(own)["acme"] == ""
+    asked = adam.ask("/login/passkey/options", again="1", only="1")
+    answer = adam.authenticator.prove(adam.said(asked))
+    adam.send("/login/passkey", {"challenge": asked["challenge"], "answer": answer, "again": "1", "only": "1"})
+    assert demand(adam, admin="phishing_resistant").status == 303
+    assert "admin=phishing_resistant" in policies(own)["acme"]
+
+
 def test_nobody_weakens_what_the_settings_demand(own: Gateway, adam: Holder) -> None:
     page = adam.open("/admin/security").body.decode()
     manager = page.partition('<select id="manager"')[2].partition("</select>")[0]
@@ -151,8 +170,10 @@ def test_only_keys_of_the_models_on_the_list_can_be_added(own: Gateway, adam: Ho
 
 @pytest.mark.parametrize("line", ["YubiKey", "cb69481e-8ff7-4039-93ec", "<svg onload=x>"])
 def test_what_is_no_model_is_named(own: Gateway, adam: Holder, line: str) -> None:
-    page = demand(adam, models=f"{UUID(bytes=AAGUID)}\n{line}")
+    page = demand(adam, models=f"{UUID(bytes=AAGUID)}\n{line}", employee="required")
     assert page.status == 422
+    employee = page.body.decode().partition('<select id="employee"')[2].partition("</select>")[0]
+    assert 'value="required" selected' in employee  # what was chosen stays
     assert "isn’t the identifier" in page.body.decode()
     assert "<svg onload" not in page.body.decode()
 
@@ -164,3 +185,22 @@ def test_a_key_without_attestation_is_enough_where_nobody_demands_it(own: Gatewa
     assert asked["options"]["attestation"] == "none"
     answer = erin.authenticator.register(replace(erin.said(asked)))
     assert erin.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer}).status == 200
+
+
+# A site where everyone types a password.
+
+
+@pytest.fixture
+def typing(recorder: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
+    changes = {"FACTORS__PASSWORDLESS": "[]"}
+    running = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", changes=changes).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+
+
+def test_a_form_that_does_not_ask_about_passwords_forbids_nothing(typing: Gateway) -> None:
+    adam = Holder(typing, "adam@acme.example")
+    adam.give_password()
+    assert 'name="passwordless"' not in adam.open("/admin/security").body.decode()
+    demand(adam, passwordless="")
+    assert policies(typing)["acme"] == "manager=required"
