@@ -17,6 +17,9 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   }
 }
 
+// Coming back with the back button shows the page as it was left; let it be sent again.
+addEventListener("pageshow", () => form.querySelector("[type=submit]").removeAttribute("aria-busy"));
+
 function tell(word) {
   form.querySelector("[type=submit]").removeAttribute("aria-busy");
   for (const sentence of outcomes.children) {

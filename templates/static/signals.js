@@ -18,6 +18,6 @@ async function signal(method, options) {
   try {
     await window.PublicKeyCredential?.[method]?.(options);
   } catch {
-    // It is a courtesy: nothing here depends on it.
+    // Nothing here depends on it.
   }
 }

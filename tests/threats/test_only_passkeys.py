@@ -54,6 +54,7 @@ def test_who_lacks_a_second_step_is_led_to_it_and_reaches_nothing_else(own: Gate
     mara = Holder(own, "mara@acme.example")
     page = mara.give_password()
     assert b"Set up an authenticator app" in page.body
+    assert b"Your account needs two-step verification" in page.body
     assert b"Use a passkey instead" in page.body
     assert not mara.is_signed_in
     assert mara.open("/me/security", follow=False).status == 303
@@ -63,7 +64,9 @@ def test_who_lacks_a_second_step_is_led_to_it_and_reaches_nothing_else(own: Gate
 
 def test_who_needs_a_passkey_is_led_to_it_whatever_else_there_is(own: Gateway) -> None:
     adam = Holder(own, "adam@acme.example")
-    assert b"Add a passkey" in adam.give_password().body
+    page = adam.give_password().body
+    assert b"Add a passkey" in page
+    assert b"Ask another administrator" in page
     assert b"Add a passkey" in adam.open("/login/totp").body
     assert not adam.is_signed_in
     enrol(adam)
@@ -91,6 +94,7 @@ def test_nothing_takes_the_place_of_the_passkey(own: Gateway) -> None:
     assert person.send("/login/totp", {"code": code_of(own, person.email, person.key)}).status == 303
     assert not person.is_signed_in
     # A backup code leads to a mailed link, and that to adding a passkey: never inside.
+    assert b"then add a new passkey" in person.open("/login/backup").body
     assert (person.send("/login/backup", {"code": person.codes[0]}).get("location") or "").startswith("/login/link")
     assert not person.is_signed_in
     assert (person.open("/login/passkey", follow=False).get("location") or "").startswith("/login/link")
@@ -185,6 +189,17 @@ def test_the_choice_needs_a_way_back(own: Gateway, left: str) -> None:
     person.enter()
     answer = person.send("/me/security/passkeys-only", {"on": "yes"})
     assert answer.status == (422 if left == "nothing else" else 303)
+
+
+def test_a_refused_passkey_signs_nobody_out_and_the_page_says_so(own: Gateway) -> None:
+    person = Holder(own, f"crowd{next(crowd)}@acme.example").add()
+    person.enter()
+    asked = person.ask("/login/passkey/first-options", again="1")
+    answer = Authenticator(credential=b"another one".ljust(32)).prove(person.said(asked))
+    page = person.send("/login/passkey/first", {"challenge": asked["challenge"], "answer": answer, "again": "1"})
+    assert page.status == 422
+    assert "We couldn’t confirm it’s you" in page.body.decode()
+    assert "You’re not signed in" not in page.body.decode()
 
 
 def add_another(person: Holder) -> None:

@@ -14,6 +14,7 @@ from gateway.login.evidence import Evidence
 from gateway.login.security import Changed, NotAllowed, SecurityService
 from gateway.model.event import Event
 from gateway.model.factor import Factor, ask_for
+from gateway.model.factor_policy import Second
 from gateway.web.redirects import Wish, see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
@@ -33,7 +34,11 @@ class BackupCodePages(CodePage):
 
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:
         other = ask_for(Factor.TOTP, evidence.account.enrolled) or Factor.TOTP
-        return {"other": f"{self._answers.steps[other]}?{wish.query}", "is_passkey": other == Factor.PASSKEY}
+        return {
+            "other": f"{self._answers.steps[other]}?{wish.query}",
+            "is_passkey": other == Factor.PASSKEY,
+            "is_recovery": evidence.second is Second.PHISHING_RESISTANT and evidence.missing is not None,
+        }
 
     async def confirm_renewal(self, request: web.Request) -> web.StreamResponse:
         """GET /me/security/codes: ask for confirmation, since the old codes stop working."""

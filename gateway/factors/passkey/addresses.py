@@ -81,5 +81,5 @@ def describe(number: int, rp_id: str, settings: Settings) -> str:
         return f'{found} {settings.rp_id}; with factors.rp_id = "{rp_id}" they work again, and those made since don\'t'
     return (
         f"{found} {settings.rp_id}; their owners sign in with another second step or a backup code, and add new ones. "
-        "Who has neither needs an administrator (Sign-in requirements in docs/configuration.md)"
+        "People with neither need an administrator (Sign-in requirements in docs/configuration.md)"
     )

@@ -24,7 +24,7 @@ from gateway.factors.passkey.names import name_of as name_of_model
 from gateway.factors.passkey.rows import MAX_KEYS
 from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
-from gateway.login.code_page import CodePage, Problem, judge, name_of
+from gateway.login.code_page import CodePage, Problem, helper_of, judge, name_of
 from gateway.login.evidence import Evidence
 from gateway.login.outcome import GoOn, LockedOut, Refused, SignedIn
 from gateway.login.security import Changed, SecurityService, WrongCode
@@ -154,6 +154,7 @@ class PasskeyPages(CodePage):
             options=self._url("passkey_options"),
             own=own if is_lost_one else "",
             totp=totp if evidence.missing == Factor.TOTP else "",
+            helper=helper_of(evidence),
         )
 
     async def facts(self, evidence: Evidence, wish: Wish) -> Mapping[str, object]:

@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from gateway.factors import enrolment
-from gateway.factors.passkey.ceremony import Asserted, Key, Registered
+from gateway.factors.passkey.names import MAX_NAME
+from gateway.factors.passkey.record import Asserted, Key, Registered
 from gateway.model.factor import Factor
 from gateway.model.token import new_id
 from gateway.store import Transaction
@@ -30,7 +31,6 @@ from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
-MAX_NAME = 60
 MAX_KEYS = 20  # of one account
 
 passkeys = Table(

@@ -9,8 +9,9 @@ from gateway.actions.action import Action, Actions, requester
 from gateway.factors import enrolment
 from gateway.factors.contract import Factors, News
 from gateway.factors.passkey import rows
+from gateway.factors.passkey.names import MAX_NAME
 from gateway.factors.passkey.record import Site
-from gateway.factors.passkey.rows import MAX_NAME, Passkey
+from gateway.factors.passkey.rows import Passkey
 from gateway.login.flow import Flow
 from gateway.model.account import Account, Unacceptable, check_name
 from gateway.model.event import Event
