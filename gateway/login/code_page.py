@@ -49,10 +49,8 @@ class CodePage(StepPages):
         if evidence.next is None and not wish.again:
             return see_other(wish.target)
         factor = self._factors[self.factor]
-        if not factor.is_usable(evidence.account.enrolled, evidence.second):
+        if not evidence.admits(factor) or not (evidence.next is None or evidence.expects(factor)):
             return self._answers.step(evidence.next or Factor.PASSKEY, wish)
-        if evidence.next is not None and not evidence.expects(factor):
-            return self._answers.step(evidence.next, wish)
         return await self.page(visit, evidence, wish, now, is_lost=NOT_KEPT in request.query)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:

@@ -12,7 +12,13 @@ from gateway.factors import enrolment
 from gateway.factors.contract import Asked, FactorContract, shows
 from gateway.model.account import Account, Status
 from gateway.model.factor import Factor, Proof, as_owner, ask_for, first_missing, shown_by
-from gateway.model.factor_policy import FactorPolicy, Second, is_recovering, required_factors
+from gateway.model.factor_policy import (
+    FactorPolicy,
+    Second,
+    accepts_only_passkeys,
+    is_recovering,
+    required_factors,
+)
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sessions import attempt as attempts
@@ -46,17 +52,21 @@ class Evidence:
         """Whether a proof of `factor` may be given: it is missing or shown already, or nothing is missing.
 
         Factors are proved in order. Otherwise the password alone would suffice to have a link mailed to an owner, or to
-        exhaust an owner's tries. A backup code may be given where only a passkey counts, to set up another one.
+        exhaust an owner's tries. A backup code may be given where only a passkey counts, to set up another one, and
+        for nothing else: it would be used up in vain.
         """
-        if not factor.is_usable(self.account.enrolled, self.second):
+        enrolled = self.account.enrolled
+        if not factor.is_usable(enrolled, self.second):
             return False
+        if factor.name == Factor.BACKUP_CODE and accepts_only_passkeys(self.second, enrolled):
+            return self.expects(factor)
         shown = shown_by(self.proofs)
         return self.missing is None or self.expects(factor) or not shown.isdisjoint(shows(factor))
 
     def expects(self, factor: FactorContract) -> bool:
         """Whether a proof of `factor` leads on."""
-        is_way_back = factor.name == Factor.BACKUP_CODE and self.missing == Factor.PASSKEY in self.account.enrolled
-        return self.missing in shows(factor) or is_way_back
+        is_lost = self.missing == Factor.PASSKEY in self.account.enrolled and not is_recovering(self.proofs)
+        return self.missing in shows(factor) or (is_lost and factor.name == Factor.BACKUP_CODE)
 
     def may_enrol(self, factor: FactorContract) -> bool:
         """Whether `factor` may be set up now: it is missing, and nothing that is set up could be proved instead."""

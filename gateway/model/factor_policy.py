@@ -125,6 +125,16 @@ def required_factors(
     return (Factor.PASSWORD, *steps, *sorted(enrolled.all - NAMED))
 
 
+def accepts_only_passkeys(second: Second, enrolled: Enrolled) -> bool:
+    """Whether a passkey is the only second step that counts, and there is one."""
+    return second is Second.PHISHING_RESISTANT and Factor.PASSKEY in enrolled
+
+
+def second_step(wanted: Factor, second: Second, enrolled: Enrolled) -> Factor:
+    """Return what proves `wanted` again: TOTP means the second step, which may have to be a passkey."""
+    return Factor.PASSKEY if wanted == Factor.TOTP and accepts_only_passkeys(second, enrolled) else wanted
+
+
 def is_recovering(proofs: Iterable[Proof]) -> bool:
     """Whether a backup code has been used, and no passkey."""
     given = {proof.factor for proof in proofs}

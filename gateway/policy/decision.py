@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gateway.model.account import Role
 from gateway.model.factor import Factor, ask_for, first_missing
+from gateway.model.factor_policy import second_step
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.memo import Memo
 from gateway.model.session import Session
@@ -88,7 +89,8 @@ class Rule:
         if self.require is None and self.fresh is None:
             return None
         since = 0 if self.fresh is None else now - self.fresh
-        return ask_for(first_missing((self.require or Factor.PASSWORD,), session.proofs, since=since), session.enrolled)
+        wanted = second_step(self.require or Factor.PASSWORD, session.second, session.enrolled)
+        return ask_for(first_missing((wanted,), session.proofs, since=since), session.enrolled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +269,6 @@ def find_page(inbound: Inbound, rules: Rules) -> Need | None:
     if need is None:
         parent, _, last = path.rpartition("/")
         need = rules.page_parents.get(parent) if last else None
-        if need is None:
-            return None
     is_spelled_so = inbound.target.partition(b"?")[0] == path.encode()
     return need if is_spelled_so else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.model.factor import Factor, ask_for, first_missing
-from gateway.model.factor_policy import Second
+from gateway.model.factor_policy import second_step
 from gateway.model.session import Session
 
 FRESH_SECONDS = 600  # how long a proof allows changes to one's own factors and to other accounts
@@ -17,7 +17,6 @@ def stale_factor(session: Session, now: int, wanted: Iterable[Factor], seconds: 
     Factors other than the password are required only if they are set up. TOTP means the second step.
     """
     enrolled = session.enrolled
-    only_passkey = session.second is Second.PHISHING_RESISTANT and Factor.PASSKEY in enrolled
     has = enrolled.factors | {Factor.PASSWORD} | ({Factor.TOTP} if enrolled.has_second else set())
-    asked = [Factor.PASSKEY if only_passkey and factor == Factor.TOTP else factor for factor in wanted if factor in has]
+    asked = [second_step(factor, session.second, enrolled) for factor in wanted if factor in has]
     return ask_for(first_missing(asked, session.proofs, since=now - seconds), enrolled)

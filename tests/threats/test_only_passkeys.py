@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.authenticator import Authenticator
-from tests.support.gateway import PASSWORD, Gateway
+from tests.support.gateway import ACCESS, PASSWORD, Gateway
 from tests.support.mail import Mailbox, links_in
 from tests.support.owner import mailed_link, path_of
 from tests.support.person import code_of
@@ -17,13 +17,16 @@ from tests.support.upstream import RecordingUpstream
 from tests.threats.test_passkeys import Holder, events_of
 
 crowd = itertools.count()
+VAULT = '{ path = "/vault", require = "totp", fresh = 600 },'
 
 
 @pytest.fixture(scope="module")
 def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     changes = {"FACTORS__SECOND__MANAGER": "required", "FACTORS__SECOND__ADMIN": "phishing_resistant"}
     folder = tmp_path_factory.mktemp("only")
-    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
+    access = ACCESS.replace('{ path = "/beta"', VAULT + '{ path = "/beta"')
+    upstream = f"127.0.0.1:{recorder.port}"
+    running = Gateway(folder, upstream, changes=changes, access=access, mail_port=mailbox.port).seed().start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]
 
@@ -86,6 +89,18 @@ def test_a_demand_bites_on_the_next_request(own: Gateway) -> None:
         own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
         own.announce()
     assert person.is_signed_in
+
+
+def test_a_rule_that_wants_the_second_step_again_wants_the_passkey(own: Gateway) -> None:
+    person = Chosen(own)
+    person.enter()
+    assert person.open("/vault", follow=False).status == 200
+    person.age_proofs()
+    assert person.send("/login/backup", {"code": person.codes[3], "again": "1"}).status == 422
+    assert (person.open("/vault", follow=False).get("location") or "").startswith("/login/passkey")
+    assert (person.open("/login/backup?again=1", follow=False).get("location") or "").startswith("/login/passkey")
+    left = "SELECT count(*) FROM backup_codes b JOIN accounts a ON a.id = b.account"
+    assert own.write(f"{left} WHERE a.identifier = :who AND b.used_at IS NULL", who=person.email) == [(8,)]
 
 
 def test_nothing_takes_the_place_of_the_passkey(own: Gateway) -> None:

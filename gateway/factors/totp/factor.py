@@ -20,7 +20,7 @@ from gateway.factors.typed import read_digits
 from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor import Enrolled, Factor
-from gateway.model.factor_policy import Second
+from gateway.model.factor_policy import Second, accepts_only_passkeys
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
@@ -46,7 +46,7 @@ class TOTPFactor(FactorContract):
 
     def is_usable(self, enrolled: Enrolled, second: Second) -> bool:
         """Not instead of a passkey where only that counts: a person can be talked into typing a code elsewhere."""
-        return second is not Second.PHISHING_RESISTANT or Factor.PASSKEY not in enrolled
+        return not accepts_only_passkeys(second, enrolled)
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         query = select(totp.c.secret, totp.c.last_step, totp.c.drift).where(totp.c.account == asked.account)
