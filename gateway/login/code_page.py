@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from aiohttp import web
@@ -50,7 +51,9 @@ class CodePage(StepPages):
             return see_other(wish.target)
         factor = self._factors[self.factor]
         if not evidence.admits(factor) or not (evidence.next is None or evidence.expects(factor)):
-            return self._answers.step(evidence.next or Factor.PASSKEY, wish)
+            # The sign-in page then asks for the password of the session's person.
+            is_again = wish.again or evidence.session is not None
+            return self._answers.step(evidence.next or Factor.PASSKEY, replace(wish, again=is_again))
         return await self.page(visit, evidence, wish, now, is_lost=NOT_KEPT in request.query)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:

@@ -21,6 +21,7 @@ from gateway.model.factor_policy import (
 )
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
+from gateway.policy.freshness import FRESH_SECONDS
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
 from gateway.sessions.attempt import Attempt
@@ -32,7 +33,7 @@ from gateway.web.visit import Visit
 class Evidence:
     """`proofs` are those of `holder`, the id of an attempt or a session; `missing` is what they lack first.
 
-    `second` is what the account's second step must be.
+    `second` is what the account's second step must be, `required` all that it needs, in order.
     """
 
     account: Account
@@ -42,6 +43,7 @@ class Evidence:
     missing: Factor | None
     is_owner: bool
     second: Second
+    required: tuple[Factor, ...]
 
     @property
     def next(self) -> Factor | None:
@@ -65,16 +67,30 @@ class Evidence:
 
     def expects(self, factor: FactorContract) -> bool:
         """Whether a proof of `factor` leads on."""
-        is_lost = self.missing == Factor.PASSKEY in self.account.enrolled and not is_recovering(self.proofs)
-        return self.missing in shows(factor) or (is_lost and factor.name == Factor.BACKUP_CODE)
+        is_way_back = factor.name == Factor.BACKUP_CODE and self.missing == Factor.PASSKEY and not self.is_setup
+        return self.missing in shows(factor) or is_way_back
 
     def may_enrol(self, factor: FactorContract) -> bool:
-        """Whether `factor` may be set up now: it is missing, and nothing that is set up could be proved instead."""
-        if self.missing not in shows(factor):
-            return False
+        """Whether `factor` may be set up now, because it is missing."""
+        return self.is_setup and self.missing in shows(factor)
+
+    @property
+    def is_setup(self) -> bool:
+        """Whether what is missing is to be set up: nothing that is set up could be proved instead."""
+        enrolled = self.account.enrolled
         if self.missing == Factor.PASSKEY:
-            return factor.name not in self.account.enrolled or is_recovering(self.proofs)
-        return not self.account.enrolled.has_second and factor.name not in self.account.enrolled
+            return Factor.PASSKEY not in enrolled or is_recovering(self.proofs)
+        return self.missing is not None and self.missing not in enrolled and not enrolled.has_second
+
+    def as_of(self, now: int) -> Evidence:
+        """Require fresh proofs of all before it, if something is to be set up.
+
+        A session may be old when more is demanded of its account, and whoever stole its cookie must not answer that
+        demand with a passkey of their own.
+        """
+        if not self.is_setup:
+            return self
+        return replace(self, missing=first_missing(self.required, self.proofs, since=now - FRESH_SECONDS))
 
     @property
     def asked(self) -> Asked:
@@ -94,12 +110,12 @@ class EvidenceReader:
     ) -> Evidence | None:
         """Return the evidence, if a proof is missing. `again`: that of the session, even if none is missing."""
         if again and visit.session is not None:
-            return await self._of_session(tx, visit.session, visit.inbound, lock)
+            return await self._of_session(tx, visit.session, visit.inbound, now, lock)
         attempt = await self._attempt(tx, visit.inbound, now, lock)
         if attempt is not None:
             return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
         if visit.session is not None and visit.signed_in is None:
-            return await self._of_session(tx, visit.session, visit.inbound, lock)
+            return await self._of_session(tx, visit.session, visit.inbound, now, lock)
         return None
 
     async def of_holder(
@@ -110,7 +126,7 @@ class EvidenceReader:
         if attempt is not None and attempt.id == holder:
             return await self._of(tx, attempt.account, attempt.proofs, attempt.id, None, lock)
         if visit.session is not None and visit.session.id == holder:
-            return await self._of_session(tx, visit.session, visit.inbound, lock)
+            return await self._of_session(tx, visit.session, visit.inbound, now, lock)
         return None
 
     async def _attempt(self, tx: Transaction, inbound: Inbound, now: int, lock: bool) -> Attempt | None:
@@ -125,9 +141,12 @@ class EvidenceReader:
         await account_rows.find(tx, attempt.account, lock=True)
         return await attempts.find(tx, inbound.attempt_key, now)
 
-    async def _of_session(self, tx: Transaction, session: Session, inbound: Inbound, lock: bool) -> Evidence | None:
+    async def _of_session(
+        self, tx: Transaction, session: Session, inbound: Inbound, now: int, lock: bool
+    ) -> Evidence | None:
         """With `lock`, check that the session is still open under this cookie: it was found before the lock."""
         evidence = await self._of(tx, session.account, session.proofs, session.id, session, lock)
+        evidence = evidence and evidence.as_of(now)
         if not lock:
             return evidence
         key = inbound.session_key
@@ -165,4 +184,5 @@ class EvidenceReader:
         enrolled = account.enrolled
         second = self._policy.second_of(account.identifier, account.role, demanded, enrolled)
         required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=proofs)
-        return Evidence(account, proofs, holder, session, first_missing(required, proofs), is_owner, second)
+        missing = first_missing(required, proofs)
+        return Evidence(account, proofs, holder, session, missing, is_owner, second, required)

@@ -91,6 +91,38 @@ def test_a_demand_bites_on_the_next_request(own: Gateway) -> None:
     assert person.is_signed_in
 
 
+@pytest.mark.parametrize("demand", ["employee=required", "employee=phishing_resistant"])
+@pytest.mark.parametrize("has_app", [False, True], ids=["", "has an app"])
+def test_a_stolen_session_does_not_answer_a_demand_with_a_passkey_of_its_own(
+    own: Gateway, demand: str, has_app: bool
+) -> None:
+    person = Holder(own, f"crowd{next(crowd)}@acme.example")
+    person.give_password()
+    key = person.enrol()[0] if has_app else ""
+    person.age_proofs()
+    own.write("UPDATE tenants SET factor_policy = :demand WHERE slug = 'acme'", demand=demand)
+    own.announce()
+    try:
+        thief = person.elsewhere()
+        thief.cookies = dict(person.cookies)
+        assert thief.send("/login/passkey/options", {"enrol": "1"}).status == 409
+        assert thief.send("/login/totp", {"offered": "00", "code": "000000"}).status in (303, 422)
+        assert b'id="key"' not in thief.open("/login/totp").body
+        if demand == "employee=required" and has_app:
+            assert person.is_signed_in  # nothing is demanded that they lack
+            return
+        assert "Confirm it’s you" in person.open("/probe").body.decode()
+        page = person.submit("/login", password=PASSWORD)
+        if has_app:
+            page = person.submit("/login/totp", code=code_of(own, person.email, key))
+        assert b"Add a passkey" in page.body or b"Use a passkey instead" in page.body
+        enrol(person)
+        assert person.is_signed_in
+    finally:
+        own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
+        own.announce()
+
+
 def test_a_rule_that_wants_the_second_step_again_wants_the_passkey(own: Gateway) -> None:
     person = Chosen(own)
     person.enter()
