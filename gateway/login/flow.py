@@ -146,15 +146,15 @@ class Flow:
                 return Gone()
             action = begun.within(evidence.session_id)
             codes = await self.set_up(action, name, evidence.account, offered, given)
-            if codes is None:
-                return Refused(Wrong())
+            if isinstance(codes, Wrong):
+                return Refused(codes)
             outcome = await self._advance(action, evidence, self._factors[name], Right(), visit.inbound)
             return replace(outcome, codes=codes) if isinstance(outcome, SignedIn) else outcome
 
     async def set_up(
         self, action: Action, name: Factor, account: Account, offered: str, given: Secret[str]
-    ) -> tuple[Secret[str], ...] | None:
-        """Enrol a factor, if the code `given` is right for what was `offered`; otherwise return None.
+    ) -> tuple[Secret[str], ...] | Wrong:
+        """Enrol a factor, if the code `given` is right for what was `offered`.
 
         Returns the new codes of the factors that go with it, to be shown once.
         """
@@ -162,7 +162,7 @@ class Flow:
         verdict = await self._factors[name].enrol(tx, account, offered, given, now)
         if isinstance(verdict, Wrong):
             await self._guard.record_refusal(action, name, account, verdict)
-            return None
+            return verdict
         await streaks.reset_all(tx, account.id)
         codes = [
             await factor.renew(tx, account.id, now) for factor in self._factors.companions(name) if verdict.is_first

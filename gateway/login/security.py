@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Actions, requester
-from gateway.factors.contract import Factors, News, Panel, proof_of
+from gateway.factors.contract import Factors, News, Panel, Wrong, proof_of
 from gateway.login.flow import Flow
 from gateway.login.outcome import SignedIn
 from gateway.model.account import Account
@@ -31,11 +31,6 @@ class NotAllowed:
     """The account needs the factor, or the session ended meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrongCode:
-    """The code was wrong for the offered secret."""
-
-
 class SecurityService:
     def __init__(self, *, store: Store, actions: Actions, flow: Flow, factors: Factors) -> None:
         self._store = store
@@ -52,15 +47,15 @@ class SecurityService:
 
     async def enrol(
         self, session: Session, name: Factor, offered: str, given: Secret[str], inbound: Inbound, now: int
-    ) -> Changed | WrongCode | NotAllowed:
+    ) -> Changed | Wrong | NotAllowed:
         """Enrol a factor, or replace it (a new phone). The session gets the proof, and a new cookie."""
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await self._account(action.tx, session, inbound)
             if account is None:
                 return NotAllowed()
             codes = await self._flow.set_up(action, name, account, offered, given)
-            if codes is None:
-                return WrongCode()
+            if isinstance(codes, Wrong):
+                return codes
             proofs = with_proof(session.proofs, proof_of(self._factors[name], now))
             token = await session_rows.renew(action.tx, session.id, inbound.session_key, proofs)
             if token is None:

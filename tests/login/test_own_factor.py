@@ -16,7 +16,7 @@ from gateway.factors.magic_link.factor import MagicLinkFactor
 from gateway.factors.password.factor import PasswordFactor
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.login.outcome import Gone, GoOn, LockedOut, Refused, SignedIn
-from gateway.login.security import Changed, NotAllowed, SecurityService, WrongCode
+from gateway.login.security import Changed, NotAllowed, SecurityService
 from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
@@ -90,7 +90,7 @@ async def test_it_is_enrolled_and_every_session_that_never_proved_it_lacks_it(wo
     account, browser, security = await signed_in(world)
     other = Browser(address="192.0.2.9")
     await world.begin(other, account)
-    assert await enrol(world, browser, security, WRONG) == WrongCode()
+    assert await enrol(world, browser, security, WRONG) == Wrong()
     assert isinstance(await enrol(world, browser, security, RIGHT), Changed)
     assert browser.session is not None
     assert (browser.session.missing, browser.session.proofs[-1]) == (None, Proof(PIN, NOW))

@@ -486,6 +486,24 @@ def test_a_refused_change_says_why(own: Gateway) -> None:
     assert person.send("/me/security/passkey", {"id": "psk_other", "name": "x"}).status == 404
 
 
+def test_a_passkey_that_is_not_added_is_refused_with_a_reason(own: Gateway) -> None:
+    other, person = Holder(own).add(), Holder(own)
+    person.give_password("/me/security")
+
+    def add(authenticator: Authenticator, asked: dict[str, Any]) -> str:
+        answer = authenticator.register(person.said(asked))
+        page = person.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer})
+        assert page.status == 422
+        return shown(page)
+
+    asked = person.ask("/me/security/passkeys/options")
+    forged = Authenticator(credential=b"forged".ljust(32))
+    forged.public_key = b"no key"
+    assert "couldn’t verify your browser’s answer" in add(forged, asked)
+    assert "took too long" in add(person.authenticator, asked)  # the challenge is used
+    assert "in use already" in add(other.authenticator, person.ask("/me/security/passkeys/options"))
+
+
 def test_the_twenty_first_passkey_is_refused_with_a_reason(own: Gateway) -> None:
     person = Holder(own).add()
     own.write(

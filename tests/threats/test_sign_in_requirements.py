@@ -157,7 +157,9 @@ def test_only_keys_of_the_models_on_the_list_can_be_added(own: Gateway, adam: Ho
         asked = erin.ask("/me/security/passkeys/options")
         assert asked["options"]["attestation"] == "direct"
         answer = authenticator.register(erin.said(asked), *attest)  # type: ignore[arg-type]
-        return erin.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer}).status
+        page = erin.send("/me/security/passkeys", {"challenge": asked["challenge"], "answer": answer})
+        assert (page.status == 422) is ("one of the models below" in page.body.decode())
+        return page.status
 
     right = Authenticator(aaguid=AAGUID, credential=b"right".ljust(32))
     assert add(right) == 422

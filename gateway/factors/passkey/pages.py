@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Actions
-from gateway.factors.contract import Wrong
+from gateway.factors.contract import Reason, Wrong
 from gateway.factors.passkey import ceremony
 from gateway.factors.passkey.addresses import related_hosts
 from gateway.factors.passkey.encoding import encode_base64url
@@ -27,7 +27,7 @@ from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem, helper_of, judge, name_of
 from gateway.login.evidence import Evidence
 from gateway.login.outcome import GoOn, LockedOut, Refused, SignedIn
-from gateway.login.security import Changed, SecurityService, WrongCode
+from gateway.login.security import Changed, SecurityService
 from gateway.model.factor import Factor
 from gateway.model.factor_policy import Second
 from gateway.model.secret import Secret
@@ -231,7 +231,7 @@ class PasskeyPages(CodePage):
         """GET /me/security/passkeys: add one."""
         wish = Wish(self._answers.only(request.query.getall("next", [])))
         is_full = len(await self._service.list_all(signed_in_of(request))) >= MAX_KEYS
-        return await self._add_page(request, wish, "full" if is_full else "", 200)
+        return await self._add_page(request, wish, Reason.MANY.value if is_full else "", 200)
 
     async def creation_options(self, request: web.Request) -> web.StreamResponse:
         """POST /me/security/passkeys/options: JSON with what the browser needs to make a passkey."""
@@ -259,8 +259,8 @@ class PasskeyPages(CodePage):
                 if codes:
                     page = self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
                 return self._answers.with_session(page, visit, signed_in)
-            case WrongCode():
-                return await self._add_page(request, wish, "refused", 422)
+            case Wrong(reason):
+                return await self._add_page(request, wish, reason.value, 422)
             case _:
                 return see_other(self._url("security"))
 

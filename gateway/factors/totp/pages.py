@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from aiohttp import web
 
-from gateway.factors.contract import News
+from gateway.factors.contract import News, Wrong
 from gateway.factors.totp.codes import provisioning_uri, write_key
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.factors.totp.qr import draw
@@ -15,7 +15,7 @@ from gateway.factors.totp.rows import find_enrolment
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem, judge, name_of
 from gateway.login.evidence import Evidence
-from gateway.login.security import Changed, SecurityService, WrongCode
+from gateway.login.security import Changed, SecurityService
 from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
@@ -104,7 +104,7 @@ class TOTPPages(CodePage):
         wish, is_needed = Wish(self._answers.only([form.text("next")])), bool(form.text("next"))
         offered, code, now = form.text("offered"), Secret(form.text("code")), visit.now
         match await self._security.enrol(session, self.factor, offered, code, visit.inbound, now):
-            case WrongCode():
+            case Wrong():
                 return await self._set_up(visit, wish, is_needed=is_needed, offered=offered, status=422)
             case Changed(signed_in, codes) if signed_in is not None:
                 # Via the overview, which offers to sign out all other devices.
