@@ -87,8 +87,31 @@ def test_a_code_of_the_authenticator_app_is_not_enough(own: Gateway, person: Mak
     erin.is_at("/whoami")
     erin.open("/payroll")
     erin.has_heading("Use your passkey")
+    expect(erin.page.get_by_role("link", name="authenticator app")).to_have_count(0)
+    expect(erin.page.get_by_role("link", name="backup code")).to_have_count(0)
     erin.press("Use passkey")
     erin.is_at("/payroll")
+
+
+def test_who_has_lost_it_adds_a_new_one_on_the_way(person: MakePerson) -> None:
+    erin = person("crowd13@acme.example")
+    laptop = erin.plug_in()
+    erin.without_autofill()
+    erin.sign_in()
+    erin.add_passkey()
+    code = erin.page.locator("#codes code").first.inner_text()
+    erin.context.clear_cookies()
+    erin.give_up(laptop)
+    erin.give_password("/payroll?month=11")
+    erin.follow("Can’t use your passkey? Use a backup code")
+    erin.page.get_by_label("Backup code").fill(code)
+    erin.press("Continue")
+    erin.has_heading("Use your passkey")
+    erin.follow("Can’t use your passkey? Add a new one")
+    erin.plug_in()
+    erin.press("Add passkey")
+    erin.follow("Continue")
+    erin.is_at("/payroll?month=11")
 
 
 def test_a_form_waits_until_the_passkey_is_proved_again(person: MakePerson, upstream: RecordingUpstream) -> None:
