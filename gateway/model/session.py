@@ -31,6 +31,8 @@ class Session:
     enrolled: Enrolled = NOTHING_ENROLLED
     second: Second = Second.OPTIONAL
     """What the account's second step must be."""
+    may_skip_password: bool = False
+    """Whether a passkey may stand for the password."""
     missing: Factor | None = None
     """A factor that the account now requires and this session lacks. Until it is proved, the session is anonymous."""
     alive_until: int = 0

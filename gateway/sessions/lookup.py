@@ -65,7 +65,8 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
     is_owner = identifier in policy.owners
     if is_owner:
         proofs = as_owner(proofs)
-    second = policy.second_of(identifier, Role(role), read_tenant_policy(demanded), enrolled)
+    wanted = read_tenant_policy(demanded)
+    second = policy.second_of(identifier, Role(role), wanted, enrolled)
     required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=proofs)
     missing = ask_for(first_missing(required, proofs), enrolled)
     if missing is not None and not can_ask(missing):
@@ -84,6 +85,7 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         seen_at=seen_at,
         enrolled=enrolled,
         second=second,
+        may_skip_password=policy.admits_passwordless(identifier, Role(role), wanted),
         missing=missing,
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
     )

@@ -91,6 +91,9 @@ def test_without_passwordless_the_password_is_typed_first(own: Gateway, adam: Ho
     assert "needs your password first" in erin.enter().body.decode()
     erin.give_password()
     assert erin.prove().get("location") == "/probe"
+    assert "data-passkey" not in erin.open("/login?next=/probe&again=1").body.decode()  # it would be refused as well
+    demand(adam)
+    assert "data-passkey" in erin.open("/login?next=/probe&again=1").body.decode()
 
 
 def test_authors_do_not_lock_themselves_out(own: Gateway) -> None:
