@@ -5,6 +5,7 @@ They can be stricter than the settings, never less strict.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gateway.store import Store, Transaction
 from gateway.store.schema import accounts
 
 MAX_MODELS = 50
+DIGITS = re.compile(r"[0-9A-Fa-f]{32}")
 
 
 class UnknownModel(ValueError):
@@ -123,7 +125,7 @@ def read_models(text: str) -> tuple[str, ...]:
 
 
 def read_model(line: str) -> str:
-    try:
-        return str(UUID(line))
-    except ValueError:
-        raise UnknownModel(line[:60]) from None
+    digits = line.replace("-", "")
+    if not DIGITS.fullmatch(digits):  # UUID() reads 0x, signs and other scripts' digits as well: another model then
+        raise UnknownModel(line[:60])
+    return str(UUID(digits))

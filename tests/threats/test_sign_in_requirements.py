@@ -173,7 +173,17 @@ def test_only_keys_of_the_models_on_the_list_can_be_added(own: Gateway, adam: Ho
     assert add(right, MAKER.attest) == 200
 
 
-@pytest.mark.parametrize("line", ["YubiKey", "cb69481e-8ff7-4039-93ec", "<svg onload=x>"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "YubiKey",
+        "cb69481e-8ff7-4039-93ec",
+        "<svg onload=x>",
+        "0x" + 30 * "1",
+        "+" + 31 * "1",
+        32 * "\N{FULLWIDTH DIGIT ONE}",
+    ],
+)
 def test_what_is_no_model_is_named(own: Gateway, adam: Holder, line: str) -> None:
     page = demand(adam, models=f"{UUID(bytes=AAGUID)}\n{line}", employee="required")
     assert page.status == 422
