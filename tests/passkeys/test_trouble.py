@@ -172,7 +172,9 @@ def test_an_attempt_that_has_ended_says_so(own: Gateway, person: MakePerson) -> 
     erin, _ = ready(person, "crowd15@acme.example")
     own.write(f"UPDATE attempts SET started_at = 1 WHERE account = {MINE}", who=erin.email)
     erin.press("Use passkey")
-    erin.is_told("This page was open for too long. Reload it and try again.")
+    erin.is_told(
+        "This page is out of date: it was open for too long, or you’ve signed in elsewhere. Reload it and try again."
+    )
     erin.page.reload()
     erin.has_heading("Sign in")
 
@@ -238,7 +240,9 @@ def test_a_session_that_has_been_revoked_says_so(own: Gateway, person: MakePerso
     erin.without_autofill()
     assert own.cli("session", "revoke", "--email", erin.email).returncode == 0
     erin.press("Add passkey")
-    erin.is_told("This page was open for too long. Reload it and try again.")
+    erin.is_told(
+        "This page is out of date: it was open for too long, or you’ve signed in elsewhere. Reload it and try again."
+    )
     assert erin.credentials(laptop) == []
     erin.page.reload()
     erin.has_heading("Sign in")
@@ -251,7 +255,9 @@ def test_a_proof_that_is_no_longer_fresh_is_asked_for_again(person: MakePerson) 
     erin.open("/me/security/passkeys")
     erin.age_proofs()
     erin.press("Add passkey")
-    erin.is_told("This page was open for too long. Reload it and try again.")
+    erin.is_told(
+        "This page is out of date: it was open for too long, or you’ve signed in elsewhere. Reload it and try again."
+    )
     erin.page.reload()
     erin.has_heading("Confirm it’s you")
     erin.page.get_by_label("Password").fill(PASSWORD)

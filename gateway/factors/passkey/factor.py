@@ -13,7 +13,7 @@ from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Descriptor, Refused, Site
 from gateway.factors.passkey.challenges import Asking, Challenges
 from gateway.factors.passkey.encoding import encode_base64url
-from gateway.factors.passkey.names import name_of
+from gateway.factors.passkey.names import name_of, new_name
 from gateway.factors.passkey.rows import MAX_KEYS, Passkey
 from gateway.model.account import Account
 from gateway.model.event import Event
@@ -117,9 +117,10 @@ class PasskeyFactor(FactorContract):
         if isinstance(made, Refused):
             log.warning("passkey_not_added", account=account.id, reason=made.reason.value)
             return Wrong()
+        names = {passkey.name for passkey in await rows.list_of(tx, account.id)}
         if await rows.count(tx, account.id) >= MAX_KEYS:
             return Wrong(Reason.MANY)
-        name = name_of(made.key.aaguid) or "Passkey"
+        name = new_name(name_of(made.key.aaguid) or "Passkey", names)
         if not await rows.add(tx, account.id, made, name, now):
             return Wrong(Reason.USED)
         return SetUp(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-MAX_NAME = 60  # characters
+from collections.abc import Collection
+from itertools import count
+
+MAX_NAME = 50  # characters, with room for a number
 
 
 def name_of(aaguid: str) -> str:
@@ -12,3 +15,9 @@ def name_of(aaguid: str) -> str:
 
     name = PASSKEYS.get(aaguid.lower(), ("",))[0]
     return "".join(filter(str.isprintable, name))[:MAX_NAME].strip()
+
+
+def new_name(model: str, taken: Collection[str]) -> str:
+    """Return the name for a new passkey: the model's, with a number if the account has one of that name."""
+    numbered = (f"{model} ({number})" for number in count(2))
+    return model if model not in taken else next(name for name in numbered if name not in taken)
