@@ -224,6 +224,12 @@ async def find_models(tx: Transaction, slug: str) -> tuple[str, ...]:
     return tuple(((await tx.execute(query)).scalar_one_or_none() or "").split())
 
 
+async def list_tenants_with_models(tx: Transaction) -> list[str]:
+    """Return the tenants whose people can add passkeys of some models only."""
+    query = select(tenants.c.slug).where(tenants.c.passkey_models != "").order_by(tenants.c.slug)
+    return list((await tx.execute(query)).scalars())
+
+
 async def set_sign_in(tx: Transaction, slug: str, policy: TenantPolicy, models: Sequence[str]) -> None:
     values = {"factor_policy": policy.text, "passkey_models": " ".join(models)}
     await tx.execute(update(tenants).where(tenants.c.slug == slug).values(**values))

@@ -7,13 +7,16 @@ from typing import Protocol
 
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import Folder
-from gateway.factors.passkey.addresses import advise, inspect
+from gateway.factors.passkey import addresses, models
+from gateway.factors.passkey.addresses import advise
 from gateway.factors.passkey.ceremony import Site
 from gateway.factors.passkey.challenges import Challenges
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.routes import PAGES
 from gateway.factors.passkey.rows import STORED
+from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
+from gateway.store import Transaction
 
 
 class Needs(Protocol):
@@ -34,6 +37,10 @@ def build(needs: Needs) -> PasskeyFactor:
     file = settings.factors.attestation_roots
     roots = (Path(file).read_bytes(),) if file else ()
     return PasskeyFactor(Challenges(needs.sealer), site, needs.product, is_first=is_first, roots=roots)
+
+
+async def inspect(tx: Transaction, settings: Settings) -> list[Said]:
+    return [*await addresses.inspect(tx, settings), *await models.inspect(tx, settings)]
 
 
 FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED, advise, inspect)
