@@ -212,6 +212,19 @@ async def lock_open(tx: Transaction, account_id: str) -> None:
     )
 
 
+async def forget_proofs(tx: Transaction, account_id: str, factor: Factor, but: str) -> None:
+    """Remove the proofs of a factor from the open sessions of an account, except the one with the id `but`.
+
+    They have to prove it again, or what it counted as.
+    """
+    query = select(sessions.c.id, sessions.c.proofs).where(
+        sessions.c.account == account_id, sessions.c.ended_at.is_(None), sessions.c.id != but
+    )
+    for session, written in await tx.execute(query.order_by(sessions.c.token_key).with_for_update()):
+        kept = [proof for proof in read_proofs(written) if proof.factor != factor]
+        await tx.execute(update(sessions).where(sessions.c.id == session).values(proofs=write_proofs(kept)))
+
+
 async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
     """End every session of a tenant's people. Returns how many were open."""
     of_tenant = select(sessions.c.id).join(accounts, accounts.c.id == sessions.c.account)

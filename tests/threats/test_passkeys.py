@@ -463,13 +463,14 @@ def test_a_passkey_from_before_a_new_password_needs_it_once(own: Gateway, mailbo
 def test_whoever_removes_a_stolen_passkey_is_told_to_sign_out_its_thief(own: Gateway) -> None:
     person = Holder(own).add()
     thief = person.elsewhere()
-    assert thief.enter().get("location") == "/probe"
+    thief.give_password()  # and knows the password
+    assert thief.prove().get("location") == "/probe"
     person.enter()
     passkey = passkey_of(own, person)
-    still_signed_in = "Devices where you’re signed in stay signed in."
-    assert still_signed_in in person.open(f"/me/security/passkey?id={passkey}").body.decode()
+    is_told = "Other devices where you used a passkey will ask you to confirm it’s you."
+    assert is_told in person.open(f"/me/security/passkey?id={passkey}").body.decode()
     done = person.send("/me/security/passkey", {"id": passkey, "remove": "yes"}, follow=True)
-    assert still_signed_in in done.body.decode()
+    assert is_told in done.body.decode()
     assert thief.is_signed_in
     person.submit("/me/sessions/others")
     assert person.is_signed_in
@@ -515,3 +516,18 @@ def test_the_twenty_first_passkey_is_refused_with_a_reason(own: Gateway) -> None
     )
     person.enter()
     assert "maximum number of passkeys" in person.open("/me/security/passkeys").body.decode()
+
+
+def test_a_removed_passkey_has_proved_nothing(own: Gateway) -> None:
+    """Its thief, who has just signed in with it, has no fresh proof any more, and no session without the password."""
+    victim = Holder(own).add()
+    victim.enter()
+    thief = victim.elsewhere()
+    assert thief.enter().get("location") == "/probe"
+    [(key,)] = own.write(
+        "SELECT p.id FROM passkeys p JOIN accounts a ON a.id = p.account WHERE a.identifier = :who", who=victim.email
+    )
+    assert victim.send("/me/security/passkey", {"id": key, "remove": "yes"}).status == 303
+    assert not thief.is_signed_in
+    assert thief.send("/me/security/passkeys/options", {}).status == 303
+    assert victim.is_signed_in

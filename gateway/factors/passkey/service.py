@@ -18,6 +18,7 @@ from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
+from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
 from gateway.store import Store, Transaction
 
@@ -63,6 +64,9 @@ class PasskeyService:
             if not await self._can_spare(action.tx, session, account, before):
                 return False
             await rows.remove(action.tx, account.id, passkey)
+            # Whoever has stolen it may have just used it.
+            await attempts.end_all(action.tx, account.id, action.now)
+            await session_rows.forget_proofs(action.tx, account.id, Factor.PASSKEY, session.id)
             await self._flow.tidy(action, Factor.PASSKEY, account)
             details = {"passkey": before.name}
             await self._flow.report(action, News(Event.PASSKEY_REMOVED, "passkey_removed", details), account)
