@@ -10,7 +10,7 @@ from gateway.app.services import Services
 from gateway.edge.request_line import SERVER_ITSELF
 from gateway.model.account import Account, Status
 from gateway.model.factor import SECOND, Factor, Proof
-from gateway.model.factor_policy import NO_POLICY, TenantPolicy, required_factors
+from gateway.model.factor_policy import NO_POLICY, TenantPolicy
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -90,9 +90,8 @@ def read_url(text: str, public_url: str) -> tuple[str, str]:
 def session_of(settings: Settings, account: Account, demanded: TenantPolicy, now: int) -> Session:
     """Return the session that this account would have after signing in."""
     policy, enrolled = settings.factor_policy, account.enrolled
-    is_owner = account.identifier in policy.owners
-    second = policy.second_of(account.identifier, account.role, demanded, enrolled)
-    required = required_factors(second, is_owner=is_owner, enrolled=enrolled)
+    standing = policy.stand(account.identifier, account.role, demanded, enrolled)
+    proved = ((factor, (factor, Factor.TOTP) if factor in SECOND else ()) for factor in standing.required)
     return Session(
         id="ses_explained",
         account=account.id,
@@ -101,12 +100,12 @@ def session_of(settings: Settings, account: Account, demanded: TenantPolicy, now
         tenant=account.tenant,
         role=account.role,
         modules=account.modules,
-        is_owner=is_owner,
-        proofs=tuple(Proof(factor, now, (factor, Factor.TOTP) if factor in SECOND else ()) for factor in required),
+        is_owner=standing.is_owner,
+        proofs=tuple(Proof(factor, now, counts_as) for factor, counts_as in proved),
         started_at=now,
         seen_at=now,
         enrolled=enrolled,
-        second=second,
+        second=standing.second,
     )
 
 

@@ -11,13 +11,12 @@ from gateway.accounts import rows as account_rows
 from gateway.factors import enrolment
 from gateway.factors.contract import Asked, FactorContract, shows
 from gateway.model.account import Account, Status
-from gateway.model.factor import Factor, Proof, as_owner, ask_for, first_missing, shown_by
+from gateway.model.factor import Factor, Proof, ask_for, first_missing, shown_by
 from gateway.model.factor_policy import (
     FactorPolicy,
     Second,
     accepts_only_passkeys,
     is_recovering,
-    required_factors,
 )
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -68,7 +67,13 @@ class Evidence:
     def expects(self, factor: FactorContract) -> bool:
         """Whether a proof of `factor` leads on."""
         is_way_back = factor.name == Factor.BACKUP_CODE and self.missing == Factor.PASSKEY and not self.is_setup
-        return self.missing in shows(factor) or is_way_back
+        is_found = factor.name == Factor.PASSKEY and self.may_be_found
+        return self.missing in shows(factor) or is_way_back or is_found
+
+    @property
+    def may_be_found(self) -> bool:
+        """Whether the person replaces a lost passkey, and could still use it instead."""
+        return Factor.PASSKEY in self.account.enrolled and is_recovering(self.proofs)
 
     def may_enrol(self, factor: FactorContract) -> bool:
         """Whether `factor` may be set up now, because it is missing."""
@@ -178,11 +183,7 @@ class EvidenceReader:
         demanded = await account_rows.find_factor_policy(tx, account.tenant)
         if account.status is not Status.ACTIVE or demanded is None:
             return None
-        is_owner = account.identifier in self._policy.owners
-        if is_owner:
-            proofs = as_owner(proofs)
-        enrolled = account.enrolled
-        second = self._policy.second_of(account.identifier, account.role, demanded, enrolled)
-        required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=proofs)
-        missing = first_missing(required, proofs)
-        return Evidence(account, proofs, holder, session, missing, is_owner, second, required)
+        found = self._policy.stand(account.identifier, account.role, demanded, account.enrolled, proofs)
+        return Evidence(
+            account, found.proofs, holder, session, found.missing, found.is_owner, found.second, found.required
+        )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from gateway.model.account import Role
-from gateway.model.factor import SECOND, Enrolled, Factor, Proof
+from gateway.model.factor import SECOND, Enrolled, Factor, Proof, as_owner, first_missing
 
 PASSWORDLESS = "passwordless"
 NAMED = SECOND | {Factor.PASSWORD, Factor.MAGIC_LINK}
@@ -78,6 +78,23 @@ def read_level(word: str) -> Second:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account has to prove, in order, and the proofs as far as they count for it.
+
+    `second` is what its second step must be.
+    """
+
+    is_owner: bool
+    second: Second
+    proofs: tuple[Proof, ...]
+    required: tuple[Factor, ...]
+
+    @property
+    def missing(self) -> Factor | None:
+        return first_missing(self.required, self.proofs)
+
+
+@dataclass(frozen=True, slots=True)
 class FactorPolicy:
     """The part of the settings. `owners` are normalised identifiers. Owners need a second step in any case."""
 
@@ -92,6 +109,16 @@ class FactorPolicy:
         settings = self.second.get(role, Second.OPTIONAL)
         owner = self.second_of_owners if identifier in self.owners else Second.OPTIONAL
         return strictest(settings, owner, tenant.second_of(role), chosen)
+
+    def stand(
+        self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled, proofs: tuple[Proof, ...] = ()
+    ) -> Standing:
+        """Return what an account has to prove, and what of it these proofs lack."""
+        is_owner = identifier in self.owners
+        counted = as_owner(proofs) if is_owner else proofs
+        second = self.second_of(identifier, role, tenant, enrolled)
+        required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=counted)
+        return Standing(is_owner, second, counted, required)
 
     def admits_passwordless(self, identifier: str, role: Role, tenant: TenantPolicy) -> bool:
         """Whether a passkey may stand for the password."""

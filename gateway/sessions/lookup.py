@@ -8,8 +8,8 @@ from sys import intern
 from typing import Any, Protocol
 
 from gateway.model.account import Role, read_modules
-from gateway.model.factor import Factor, as_owner, ask_for, first_missing, read_enrolled
-from gateway.model.factor_policy import FactorPolicy, read_tenant_policy, required_factors
+from gateway.model.factor import Factor, ask_for, read_enrolled
+from gateway.model.factor_policy import FactorPolicy, read_tenant_policy
 from gateway.model.session import Lifetimes, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
@@ -62,13 +62,9 @@ class Lookup(Protocol):
 def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
     session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, given, demanded = row
     proofs, enrolled = read_proofs(written), read_enrolled(given)
-    is_owner = identifier in policy.owners
-    if is_owner:
-        proofs = as_owner(proofs)
     wanted = read_tenant_policy(demanded)
-    second = policy.second_of(identifier, Role(role), wanted, enrolled)
-    required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=proofs)
-    missing = ask_for(first_missing(required, proofs), enrolled)
+    standing = policy.stand(identifier, Role(role), wanted, enrolled, proofs)
+    missing = ask_for(standing.missing, enrolled)
     if missing is not None and not can_ask(missing):
         raise StoreUnavailable(f"{account} has to prove {missing}, which only a newer version can ask for")
     return Session(
@@ -79,13 +75,13 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         tenant=intern(tenant),  # one text for all of them
         role=Role(role),
         modules=read_modules(modules),
-        is_owner=is_owner,
-        proofs=proofs,
+        is_owner=standing.is_owner,
+        proofs=standing.proofs,
         started_at=started_at,
         seen_at=seen_at,
         enrolled=enrolled,
-        second=second,
+        second=standing.second,
         may_skip_password=policy.admits_passwordless(identifier, Role(role), wanted),
         missing=missing,
-        alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=is_owner)),
+        alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=standing.is_owner)),
     )

@@ -28,6 +28,10 @@ MAX_MODELS = 50
 DIGITS = re.compile(r"[0-9A-Fa-f]{32}")
 
 
+class TooManyModels(ValueError):
+    """There are more than MAX_MODELS."""
+
+
 class UnknownModel(ValueError):
     """A line is no AAGUID; the message is that line."""
 
@@ -117,10 +121,10 @@ def read_policy(given: Mapping[Role, str], *, allows_passwordless: bool) -> Tena
 
 
 def read_models(text: str) -> tuple[str, ...]:
-    """Return the AAGUIDs of a text, one a line, in the form of UUIDs. Raises UnknownModel."""
+    """Return the AAGUIDs of a text, one a line, in the form of UUIDs. Raises UnknownModel and TooManyModels."""
     found = dict.fromkeys(read_model(line.strip()) for line in text.splitlines() if line.strip())
     if len(found) > MAX_MODELS:
-        raise UnknownModel(list(found)[MAX_MODELS])
+        raise TooManyModels
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from gateway.factors.passkey.names import name_of
 from gateway.model.account import Role
 from gateway.model.factor_policy import TenantPolicy
 from gateway.settings.record import Settings
-from gateway.tenants.sign_in import SignIn, SignInService, UnknownModel, read_models, read_policy
+from gateway.tenants.sign_in import SignIn, SignInService, TooManyModels, UnknownModel, read_models, read_policy
 from gateway.throttle.side_work import SideWork
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
@@ -46,9 +46,9 @@ class SignInPages:
         policy = self._read_policy(form)
         try:
             wanted = SignIn(policy, read_models(form.text("models")) if self._factors.attestation_roots else ())
-        except UnknownModel as error:
-            typed = form.text("models")
-            return await self._page(request, SignIn(policy), problem="model", line=str(error), typed=typed)
+        except (UnknownModel, TooManyModels) as error:
+            problem, typed = "model" if isinstance(error, UnknownModel) else "models", form.text("models")
+            return await self._page(request, SignIn(policy), problem=problem, line=str(error), typed=typed)
         if not self._service.suits(author, policy):
             return await self._page(request, wanted, problem="author")
         if not self._service.is_proved(author, policy):

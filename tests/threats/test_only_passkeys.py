@@ -144,7 +144,7 @@ def test_nothing_takes_the_place_of_the_passkey(own: Gateway) -> None:
     assert b"then add a new passkey" in person.open("/login/backup").body
     assert (person.send("/login/backup", {"code": person.codes[0]}).get("location") or "").startswith("/login/link")
     assert not person.is_signed_in
-    assert (person.open("/login/passkey", follow=False).get("location") or "").startswith("/login/link")
+    assert b"Add passkey" not in person.open("/login/passkey").body
     assert person.send("/login/passkey/options", {"enrol": "1"}).status == 409
     assert not person.is_signed_in
 
@@ -291,3 +291,13 @@ def test_the_last_passkey_stays(own: Gateway) -> None:
                          who=person.email)  # fmt: skip
     assert person.send("/me/security/passkey", {"id": key, "remove": "yes"}).status == 422
     assert person.send("/me/security/off", {}).get("location") == "/me/security?done=disabled"  # the app may go
+
+
+def test_a_passkey_found_while_the_link_is_awaited_signs_in(own: Gateway) -> None:
+    person = Chosen(own)
+    person.give_password()
+    waiting = person.send("/login/backup", {"code": person.codes[3]}, follow=True).body.decode()
+    assert "Found your passkey?" in waiting
+    assert "Use your passkey" in person.open("/login/passkey").body.decode()
+    assert person.prove().get("location") == "/probe"
+    assert person.is_signed_in

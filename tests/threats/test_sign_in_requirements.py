@@ -219,3 +219,9 @@ def test_a_form_that_does_not_ask_about_passwords_forbids_nothing(typing: Gatewa
     assert 'name="passwordless"' not in adam.open("/admin/security").body.decode()
     demand(adam, passwordless="")
     assert policies(typing)["acme"] == "manager=required"
+
+
+def test_a_list_of_models_has_an_end(own: Gateway, adam: Holder) -> None:
+    page = demand(adam, models="\n".join(str(UUID(int=number)) for number in range(51)))
+    assert page.status == 422
+    assert "at most 50 models" in page.body.decode()

@@ -158,6 +158,7 @@ class LinkPages(StepPages):
             minutes=minutes_of(wait),
             life=LIFE_SECONDS // 60,
             problem=name,
+            passkey=f"{self._answers.steps[Factor.PASSKEY]}?{wish.query}" if evidence.may_be_found else "",
         )
 
     def _opened(self, visit: Visit, opened: Opened, state: State) -> web.Response:
