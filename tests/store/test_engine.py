@@ -106,11 +106,10 @@ async def test_sqlite_waits_for_the_disk_and_checks_references(sqlite_url: str) 
 
 async def test_a_write_transaction_has_the_lock_before_its_first_statement(sqlite_url: str) -> None:
     store = Store.open(sqlite_url)
-    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0)
-    async with store.transaction():
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("INSERT INTO tenants VALUES ('a', 'a', 'active')")
-    other.close()
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0)) as other:
+        async with store.transaction():
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("INSERT INTO tenants (slug, name, status) VALUES ('a', 'a', 'active')")
     await store.close()
 
 
