@@ -3,7 +3,10 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk faketime systemd prometheus
+# The identity provider of the tests runs on Node.js.
+PROVIDER := tests/support/oidc
+PROVIDER_READY := $(PROVIDER)/node_modules/.ready
+SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk faketime systemd prometheus nodejs npm
 
 .PHONY: run test lint bench bench-peers bench-fair bench-nodes messages system
 
@@ -11,7 +14,7 @@ run: $(READY)
 	$(PYTHON) -m gateway demo $(ARGS)
 
 # Each of the processes of xdist reads what another has compiled.
-test: $(READY) system
+test: $(READY) system $(PROVIDER_READY)
 	env -u PYTHONDONTWRITEBYTECODE $(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
@@ -52,3 +55,6 @@ $(READY): requirements.lock requirements-demo.lock requirements-dev.lock pyproje
 
 system:
 	@bin/install-system $(SYSTEM)
+
+$(PROVIDER_READY): $(PROVIDER)/package-lock.json
+	bin/install-provider

@@ -21,6 +21,7 @@ from gateway.store import Store
 from gateway.store.migrate import migrate
 from tests.support import postgres, turns
 from tests.support.gateway import Gateway
+from tests.support.identity_provider import IdentityProvider
 from tests.support.upstream import RecordingUpstream
 
 # A machine that does other things as well may take its time over any example.
@@ -188,3 +189,11 @@ def gateway(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactor
 def employee(gateway: Gateway) -> str:
     """The Cookie line of a signed-in employee."""
     return gateway.sign_in("employee")
+
+
+@pytest.fixture(scope="session")
+def identity_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvider]:
+    """An OpenID Connect provider, in which each test makes a realm of its own."""
+    provider = IdentityProvider(tmp_path_factory.mktemp("provider")).start()
+    yield provider
+    provider.stop()

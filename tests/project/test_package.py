@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -70,6 +71,15 @@ def test_a_lock_file_names_no_place(name: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
     assert lines
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines), lines
+
+
+def test_the_lock_file_of_the_identity_provider_names_no_place() -> None:
+    folder = ROOT / "tests/support/oidc"
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    packages = {name: package for name, package in locked.items() if name}
+    assert len(packages) > 30
+    assert [name for name, package in packages.items() if "integrity" not in package or "resolved" in package] == []
+    assert "registry=" not in (folder / ".npmrc").read_text()
 
 
 def test_a_package_is_locked_once() -> None:
