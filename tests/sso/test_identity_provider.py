@@ -223,6 +223,19 @@ def assertion(key: ECKey | RSAKey, audience: str, algorithm: str, **header: str)
     return jwt.encode({"alg": algorithm, **header}, claims, key, registry=known)
 
 
+def test_a_client_s_keys_are_fetched_from_where_it_publishes_them(
+    identity_provider: IdentityProvider, browser: PlainBrowser, listener: Listener
+) -> None:
+    key = ECKey.generate_key("P-256")
+    listener.page += json.dumps({"keys": [key.as_dict(private=False)]}).encode()
+    client = replace(GATEWAY, method="private_key_jwt", jwks_uri="https://app.example.com/jwks")
+    via = {"https://app.example.com": listener.url}
+    realm = identity_provider.realm(users=[ERIN], clients=[client], via=via)
+    attempt = begin(realm)
+    answer = browser.sign_in(attempt.url, "erin")
+    assert redeem(realm, attempt, answer, client, assertion(key, realm.issuer, "ES256"))[0] == 200
+
+
 def test_parameters_may_be_pushed_and_must_be_where_that_is_required(
     identity_provider: IdentityProvider, browser: PlainBrowser
 ) -> None:
@@ -338,11 +351,13 @@ class Listener:
 
     url: str
     received: list[tuple[str, str]]
+    page: bytearray
 
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     received: list[tuple[str, str]] = []
+    page = bytearray()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -354,6 +369,7 @@ def listener() -> Iterator[Listener]:
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
+            self.wfile.write(page)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -361,7 +377,7 @@ def listener() -> Iterator[Listener]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Listener(f"http://127.0.0.1:{server.server_port}", received)
+    yield Listener(f"http://127.0.0.1:{server.server_port}", received, page)
     server.shutdown()
     thread.join()
     server.server_close()
