@@ -40,6 +40,7 @@ PACKAGES = [
     "passwords",
     "signup",
     "tenants",
+    "sso",
     "dispatch",
     "app",
     "process",
@@ -122,6 +123,11 @@ def test_the_pure_modules_touch_no_clock_no_chance_no_network() -> None:
         "model/factor",
         "model/session",
         "proxy/response",
+        "sso/addresses",
+        "sso/discovery",
+        "sso/encoding",
+        "sso/entra",
+        "sso/request",
     ]
     forbidden = {"time", "random", "secrets", "os", "socket", "asyncio", "datetime"}
     for name in pure:
