@@ -44,6 +44,11 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """The URL as it was read, put together again: no other reader can find another host in it."""
+        return self.origin + self.path
+
 
 def read_url(text: str, *, allows_http: bool = False) -> Target | None:
     """Take a URL apart; None if it is not https, or not plain. `allows_http`: on this machine, http is fine as well.

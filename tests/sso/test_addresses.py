@@ -128,4 +128,4 @@ def test_an_origin_has_its_port(url: str, origin: str) -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     for url in (text, f"https://{text}", f"https://id.example.com{text}", f"https://[{text}]"):
         target = read_url(url, allows_http=True)
-        assert target is None or read_url(f"{target.origin}{target.path}", allows_http=True) == target
+        assert target is None or read_url(target.url, allows_http=True) == target

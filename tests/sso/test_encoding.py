@@ -11,7 +11,8 @@ from gateway.sso.record import Refusal, Rejected
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**16), 10**16) | st.floats(-1e15, 1e15) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
 )
 
 
@@ -21,7 +22,7 @@ def refusal_of(text: bytes) -> Refusal:
     return rejected.value.refused.reason
 
 
-@given(st.dictionaries(st.text(), JSON))
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=3))
 def test_what_json_writes_is_read(value: dict[str, object]) -> None:
     assert read_object(json.dumps(value).encode(), Refusal.NOT_JSON) == value
 
