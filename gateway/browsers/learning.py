@@ -28,6 +28,7 @@ class CookieLearner:
         self._known = Memo[tuple[bytes, AppCookie], bool](cached)
         self._waiting: dict[tuple[bytes, AppCookie], None] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     def note(self, inbound: Inbound, lines: list[bytes]) -> None:
         """Note the cookies that the response to `inbound` sets; `lines` are all its header lines."""
@@ -60,11 +61,15 @@ class CookieLearner:
             self._writing = None
 
     async def flush(self) -> None:
-        """Store the cookies that wait. Raises StoreUnavailable, and then they stay queued."""
-        while self._waiting:
-            key, _ = next(iter(self._waiting))
-            cookies = [cookie for of, cookie in self._waiting if of == key]
-            async with self._store.transaction() as tx:
-                await rows.learn(tx, key, cookies)
-            for cookie in cookies:
-                self._waiting.pop((key, cookie), None)
+        """Store the cookies that wait. Raises StoreUnavailable, and then they stay queued.
+
+        Those that are being stored already are not stored twice, but waited for: the store may be closed afterwards.
+        """
+        async with self._turn:
+            while self._waiting:
+                key, _ = next(iter(self._waiting))
+                cookies = [cookie for of, cookie in self._waiting if of == key]
+                async with self._store.transaction() as tx:
+                    await rows.learn(tx, key, cookies)
+                for cookie in cookies:
+                    self._waiting.pop((key, cookie), None)

@@ -21,6 +21,23 @@ NOW = 1_800_000_000
 LIFETIMES = Lifetimes(members=Lifetime(idle=1000, absolute=5000), owners=Lifetime(idle=100, absolute=500))
 
 
+class Watched(Store):
+    """Counts the write transactions: how many there were, and how many are open."""
+
+    begun = 0
+    is_open = 0
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        self.begun += 1
+        self.is_open += 1
+        try:
+            async with super().transaction() as tx:
+                yield tx
+        finally:
+            self.is_open -= 1
+
+
 def person(identifier: str = "ann@example.com", **changes: object) -> Account:
     values: dict[str, object] = {
         "id": account_rows.new_account_id(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from gateway.browsers import rows
 from gateway.browsers.learning import CookieLearner
 from gateway.browsers.record import AppCookie
@@ -9,7 +13,7 @@ from gateway.browsers.rows import Former
 from gateway.model.token import key_of
 from gateway.store import Store
 from tests.login.people import inbound_of
-from tests.store.people import NOW, add_person, person
+from tests.store.people import NOW, Watched, add_person, person
 
 DEEP = AppCookie("user", "", "/pgadmin4")
 
@@ -52,15 +56,23 @@ async def test_a_browser_has_a_bounded_number_of_cookies(store: Store) -> None:
         assert await rows.learnt(tx, b"n" * 32) == ()
 
 
-async def test_what_an_answer_sets_is_written_once(store: Store) -> None:
+@pytest.mark.parametrize("turns", range(3))
+async def test_what_an_answer_sets_is_written_once(store_url: str, turns: int) -> None:
+    """The write that `note` begins may be anywhere when `flush` is called; then it is over."""
+    store = Watched.open(store_url)
     ann = await add_person(store)
     async with store.transaction() as tx:
         token = (await rows.arrive(tx, None, ann.id, None, NOW)).token
     assert token is not None
     inbound = inbound_of()._replace(target=b"/pgadmin4/page?x=/y/z", browser_key=key_of(token))
     learner = CookieLearner(store, cached=100)
+    store.begun = 0
     for _ in range(2):
         learner.note(inbound, [b"Content-Type: text/html", b"set-cookie: user=ann", b"Set-Cookie: top=1; Path=/"])
+        for _ in range(turns):
+            await asyncio.sleep(0)
         await learner.flush()
+        assert (store.begun, store.is_open) == (1, 0)
     async with store.reading() as tx:
         assert await rows.learnt(tx, key_of(token)) == (DEEP,)
+    await store.close()
