@@ -25,6 +25,7 @@ SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
 IMPORT_SECONDS = 2.0
 WATCH_SECONDS = 20.0
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 class Chores:
@@ -67,9 +68,16 @@ class Chores:
         self._email_changes = replace(self._email_changes, owners=access.owners)
 
     async def stop(self) -> None:
-        """Cancel the jobs, and write their in-memory state to the store."""
-        for task in self._tasks:
-            task.cancel()
+        """Cancel the jobs, and write their in-memory state to the store.
+
+        A job gives back what it was writing when it ends, so it is waited for. It also holds a connection until then.
+        """
+        pending = set(self._tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            # Again if need be: wait_for of Python 3.11, in aiosmtplib, loses a cancellation that comes with its result.
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         try:
             await self._lookup.flush(self._services.store)
             await self._services.keeper.settle(self._clock.utc, at_once=True)
