@@ -17,6 +17,8 @@ async def writing(url: str) -> AsyncIterator[AsyncConnection]:
     if isinstance(location, SQLite):
         location.prepare()
     engine = open_sqlite(location) if isinstance(location, SQLite) else open_postgresql(location)
-    async with engine.begin() as connection:
-        yield connection
-    await engine.dispose()
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
