@@ -124,9 +124,12 @@ def test_the_pure_modules_touch_no_clock_no_chance_no_network() -> None:
         "model/session",
         "proxy/response",
         "sso/addresses",
+        "sso/claims",
+        "sso/compact",
         "sso/discovery",
         "sso/encoding",
         "sso/entra",
+        "sso/id_token",
         "sso/request",
     ]
     forbidden = {"time", "random", "secrets", "os", "socket", "asyncio", "datetime"}
