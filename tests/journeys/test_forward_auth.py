@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.app.nouns import ROUTES
-from gateway.web.routes import Route
+from gateway.settings import Settings
+from gateway.web.routes import Route, serve
 from gateway.wire.names import ASSERTED, FORGED, FORGED_PREFIXES, SAID_BY_PROXIES
 from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support import servers
@@ -302,7 +303,8 @@ def test_an_ended_session_is_dead_on_the_next_request(front: Front, gateway: Gat
     assert front.ask("/x", cookie).status == 401
 
 
-PAGES = [route for route in ROUTES if route.name not in ("auth", "signup", "signup_confirm")]
+SERVED = serve(ROUTES, Settings()).values()
+PAGES = [route for route in SERVED if route.name not in ("auth", "signup", "signup_confirm")]
 
 
 @pytest.mark.parametrize("route", PAGES, ids=lambda route: route.name)

