@@ -69,6 +69,7 @@ class Purpose(StrEnum):
     SIGNUP = "signup"
     EMAIL_CHANGE = "email_change"  # to the new address, which confirms
     EMAIL_OLD = "email_old"  # to the old address, which agrees or stops
+    SSO_LINK = "sso_link"  # connects an account to an identity provider
     EMAIL_UNDO = "email_undo"  # to the former address, which undoes the change
 
 
@@ -78,6 +79,7 @@ LIFE_SECONDS = {
     Purpose.SIGNUP: DAY,
     Purpose.EMAIL_CHANGE: 7 * DAY,
     Purpose.EMAIL_OLD: 7 * DAY,
+    Purpose.SSO_LINK: HOUR,
     Purpose.EMAIL_UNDO: 7 * DAY,
 }
 

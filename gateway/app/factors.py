@@ -10,9 +10,11 @@ from gateway.factors.passkey import folder as passkey
 from gateway.factors.password import folder as password
 from gateway.factors.totp import folder as totp
 from gateway.model.factor import Factor
+from gateway.sso import folder as sso
 
 FACTORS = (
     password.FACTOR,
+    sso.FACTOR,
     passkey.FACTOR,
     totp.FACTOR,
     backup_code.FACTOR,

@@ -16,6 +16,7 @@ from gateway.app.factors import FACTORS
 from gateway.app.foundation import Foundation
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
+from gateway.crypto import keys
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.devices.service import DeviceService
@@ -26,6 +27,7 @@ from gateway.login.flow import Flow
 from gateway.login.guard import Guard
 from gateway.login.security import SecurityService
 from gateway.login.service import SignInService
+from gateway.model.secret import Secret
 from gateway.observe.refusals import Scarce
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
@@ -33,8 +35,14 @@ from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.sessions.reach import Reaches
 from gateway.signup.service import SignupService
+from gateway.sso.admin import ProviderService
+from gateway.sso.arrival import Arrivals
+from gateway.sso.exchange import Exchange
+from gateway.sso.fetching import Fetcher
+from gateway.sso.sign_on import SignOn
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
+from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Limit
 from gateway.web.guards import Guards
 
@@ -149,6 +157,40 @@ class Services(Foundation):
     @cached_property
     def tenants(self) -> TenantService:
         return TenantService(self.store, self.actions)
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        allows_private = self.settings.sso.private_networks
+        return Exchange(Fetcher(allows_private=allows_private), self.clock, allows_private=allows_private)
+
+    @cached_property
+    def sign_on(self) -> SignOn:
+        return SignOn(
+            store=self.store,
+            actions=self.actions,
+            flow=self.flow,
+            sealer=self.sealer,
+            key=Secret(keys.derive(self.settings.secrets[0], "sso/attempt", 32)),
+            exchange=self.exchange,
+            arrivals=self.arrivals,
+            limit=AddressLimit("sso", self.code_limit),
+            callback=self.url.address("sso_callback"),
+        )
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        return Arrivals(
+            store=self.store,
+            actions=self.actions,
+            sealer=self.sealer,
+            outbox=self.outbox,
+            policy=self.settings.factor_policy,
+            link=self.url.address("sso_link", token=""),
+        )
+
+    @cached_property
+    def providers(self) -> ProviderService:
+        return ProviderService(self.store, self.actions, self.sealer)
 
     @cached_property
     def tenant_sign_in(self) -> TenantSignInService:

@@ -75,6 +75,12 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.TENANT_SUSPENDED: _("Tenant suspended"),
         Event.TENANT_RESUMED: _("Tenant reactivated"),
         Event.TENANT_SIGN_IN_CHANGED: _("Sign-in requirements changed"),
+        Event.SSO_CHANGED: _("Single sign-on settings changed"),
+        Event.SSO_TRIED: _("Single sign-on tried out"),
+        Event.SSO_ENABLED: _("Single sign-on turned on"),
+        Event.SSO_DISABLED: _("Single sign-on turned off"),
+        Event.SSO_REMOVED: _("Single sign-on removed"),
+        Event.SSO_LINKED: _("Account connected to single sign-on"),
         Event.DOMAIN_CLAIMED: _("Email domain claimed"),
         Event.DOMAIN_RELEASED: _("Email domain released"),
     }

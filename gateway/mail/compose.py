@@ -123,6 +123,12 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "sessions_revoked": {**ABOUT, "count": 3},
     "password_reset": {"name": "Erin Zoë", "link": "https://app.example.com/reset-password/Zm9yIHByZXZpZXdz"},
     "password_changed": ABOUT,
+    "sso_link": {
+        "name": "Erin Zoë",
+        "tenant": "Acme",
+        "link": "https://app.example.com/login/sso/link/Zm9yIHByZXZpZXdz",
+    },
+    "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "invitation": {
         "name": "Erin Zoë",
         "invited_by": "Adam Okoye",

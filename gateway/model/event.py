@@ -68,6 +68,12 @@ class Event(StrEnum):
     TENANT_SUSPENDED = "tenant_suspended"
     TENANT_RESUMED = "tenant_resumed"
     TENANT_SIGN_IN_CHANGED = "tenant_sign_in_changed"
+    SSO_CHANGED = "sso_changed"
+    SSO_TRIED = "sso_tried"
+    SSO_ENABLED = "sso_enabled"
+    SSO_DISABLED = "sso_disabled"
+    SSO_REMOVED = "sso_removed"
+    SSO_LINKED = "sso_linked"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

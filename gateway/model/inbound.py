@@ -32,7 +32,7 @@ class Inbound(NamedTuple):
     address     the client's address: the last hop that is not a trusted proxy; "" behind a Unix socket
     request_id  from a trusted proxy, or else random
     session_key SHA-256 of the session cookie; None if it is missing, malformed or present twice
-    attempt_key the same of the sign-in attempt's cookie; form_key, browser_key and sent_key of our other cookies
+    attempt_key the same of the sign-in attempt's cookie; form_key, browser_key, sent_key and sso_key of our others
     cookies     names of the upstream's cookies, in order
     lines       the field lines that may be forwarded, as sent and in order: without hop-by-hop and forged fields, Host,
                 framing and our own cookies, and with at most one Cookie line
@@ -66,6 +66,7 @@ class Inbound(NamedTuple):
     form_key: bytes | None = None
     browser_key: bytes | None = None
     sent_key: bytes | None = None
+    sso_key: bytes | None = None
 
     @property
     def path(self) -> str:

@@ -292,6 +292,13 @@ class FactorSettings(Section):
     attestation_roots: Annotated[str, AfterValidator(check_certificates)] = ""
 
 
+class SSOSettings(Section):
+    """Whether tenants may connect identity providers, and whether these may be in private networks."""
+
+    on: bool = False
+    private_networks: bool = False
+
+
 class Settings(Section):
     public_url: Annotated[str, AfterValidator(check_public_url)] = "http://localhost:8000"
     hosts: tuple[Host, ...] = ()
@@ -303,6 +310,7 @@ class Settings(Section):
     limits: Limits = Limits()
     sessions: SessionSettings = SessionSettings()
     factors: FactorSettings = FactorSettings()
+    sso: SSOSettings = SSOSettings()
     passwords: Passwords = Passwords()
     signup: Signup = Signup()
     audit: AuditSettings = AuditSettings()

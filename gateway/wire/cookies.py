@@ -16,7 +16,8 @@ from gateway.model.token import digest
 FORM_COOKIE = b"__Host-otium_form"  # the browser that sent a saved form (dispatch.forms)
 SENT_COOKIE = b"__Host-otium_sent"  # this browser was redirected to the sign-in page (web.return_to)
 BROWSER_COOKIE = b"__Host-otium_browser"  # the browser that an account signed in with (browsers)
-OTHER_COOKIES = (FORM_COOKIE, BROWSER_COOKIE, SENT_COOKIE)
+SSO_COOKIE = b"__Host-otium_sso"  # the browser in which a sign-in waits for an identity provider (sso)
+OTHER_COOKIES = (FORM_COOKIE, BROWSER_COOKIE, SENT_COOKIE, SSO_COOKIE)
 
 
 class Cookies(NamedTuple):
@@ -29,6 +30,7 @@ class Cookies(NamedTuple):
     form_key: bytes | None = None
     browser_key: bytes | None = None
     sent_key: bytes | None = None
+    sso_key: bytes | None = None
 
 
 NO_COOKIES = Cookies(None, None, b"", ())
@@ -50,9 +52,9 @@ def split_cookies(value: bytes, session_cookie: bytes, attempt_cookie: bytes) ->
             rest.append(pair)
             if equals and name:
                 names.append(intern(name.rstrip(b" \t").decode("utf-8", "replace")))  # one text for all people
-    session, attempt, form, browser, sent = (keys[0] if len(keys) == 1 else None for keys in own.values())
+    session, attempt, form, browser, sent, sso = (keys[0] if len(keys) == 1 else None for keys in own.values())
     line = b"Cookie: " + b"; ".join(rest) if rest else b""
-    return Cookies(session, attempt, line, tuple(names), form, browser, sent)
+    return Cookies(session, attempt, line, tuple(names), form, browser, sent, sso)
 
 
 def likely_name(pair: bytes) -> bytes:

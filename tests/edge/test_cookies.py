@@ -69,10 +69,10 @@ def test_two_session_cookies_name_nobody(other: bytes) -> None:
 
 
 def test_our_own_cookies_are_told_apart() -> None:
-    tokens = [letter * 43 for letter in (b"a", b"b", b"c", b"d", b"e")]
+    tokens = [letter * 43 for letter in (b"a", b"b", b"c", b"d", b"e", b"f")]
     pairs = [name + b"=" + token for name, token in zip(OWN, tokens, strict=True)]
     found = split_cookies(b"; ".join((*pairs, b"x=1")), NAME, ATTEMPT)
-    keys = (found.session_key, found.attempt_key, found.form_key, found.browser_key, found.sent_key)
+    keys = (found.session_key, found.attempt_key, found.form_key, found.browser_key, found.sent_key, found.sso_key)
     assert keys == tuple(hashlib.sha256(token).digest() for token in tokens)
     assert found.line == b"Cookie: x=1"
     assert split_cookies(b"; ".join((*pairs, pairs[1])), NAME, ATTEMPT).attempt_key is None

@@ -31,7 +31,7 @@ MOVED = find_dead_ends(
 BELOW = find_dead_ends(ROUTES, Settings(pages=Pages(prefix="/_gateway")))
 DEAD = (
     "login", "totp", "passkey", "passkey_options", "passkey_first", "passkey_first_options", "backup", "link",
-    "link_opened", "clear", "logout", "static", "auth", "password_hint",
+    "link_opened", "clear", "logout", "static", "auth", "password_hint", "sso", "sso_callback", "sso_link", "sso_tenant",
 )  # fmt: skip
 
 

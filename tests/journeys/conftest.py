@@ -15,6 +15,7 @@ from tests.support.gateway import Gateway, free_port
 from tests.support.mail import Mailbox
 
 SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
+SSO = {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true"}
 PAYMENT = '{ path = "/checkout/return", cross_site_post = true },'
 OWNERS = [f"crowd{n}@acme.example" for n in range(40, 50)]
 
@@ -49,7 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, site_store: str) -> Iterator[
     more = ", ".join(f'"{email}"' for email in OWNERS)
     access = DEMO_ACCESS.replace("owners = [", f"owners = [{more}, ").replace("rules = [", f"rules = [{PAYMENT}")
     gateway = Gateway(
-        folder, address, store_url=site_store, access=access, mail_port=mailbox.port, changes=SIGNUP
+        folder, address, store_url=site_store, access=access, mail_port=mailbox.port, changes=SIGNUP | SSO
     ).seed().start()  # fmt: skip
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{gateway.port};"})
     yield Site("https://app.example.com", port, gateway, mailbox)

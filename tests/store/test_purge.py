@@ -19,6 +19,7 @@ from gateway.ops.rows import alarms
 from gateway.sessions.attempt import attempts
 from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.settings import Settings
+from gateway.sso.rows import sso_waits
 from gateway.store import Store
 from gateway.store.revision import changes
 from gateway.store.schema import accounts, email_changes, limits, magic_links, outbox, sessions, streaks, tenants
@@ -71,6 +72,13 @@ def changed(name: str, asked: int) -> dict[str, object]:
     return {"id": name, "account": "acc_1", "old": "a@x", "new": "b@x", "asked_by": "", "asked_at": asked, "due_at": 1}
 
 
+def waited(key: bytes, began: int) -> dict[str, object]:
+    return {
+        "key": key, "provider": "idp_1", "browser": b"", "target": "/", "session": "", "is_trial": False,
+        "began_at": began,
+    }  # fmt: skip
+
+
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
     limits: [
@@ -96,6 +104,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     imports: [work("never started", NOW - 3 * DAY), work("finished", NOW - 3 * DAY, started_at=1, finished_at=2)],
     import_rows: [work_row("never started"), work_row("finished")],
     answered_challenges: [{"key": b"stale", "expires_at": NOW - 1}],
+    sso_waits: [waited(b"stale", NOW - 601)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -120,6 +129,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     imports: [work("fresh", NOW - 60), work("under way", NOW - 3 * DAY, started_at=1)],
     import_rows: [work_row("fresh"), work_row("under way")],
     answered_challenges: [{"key": b"fresh", "expires_at": NOW + 1}],
+    sso_waits: [waited(b"fresh", NOW - 599)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},

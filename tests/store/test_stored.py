@@ -27,6 +27,8 @@ NOT_SEALED = {
             "kept_forms.browser_key",
             "browsers.key",
             "browser_cookies.browser",
+            "sso_waits.key",
+            "sso_waits.browser",
         ),
         "the SHA-256 of 256 random bits",
     ),

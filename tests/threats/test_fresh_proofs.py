@@ -42,6 +42,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("password", "POST"): ("/login/totp", "/me/password"),
     ("email", "GET"): ("/login", "/me/email?done=proved"),
     ("email", "POST"): ("/login", "/me/email?done=proved"),
+    ("admin_sso", "POST"): ("/login", "/admin/sso?done=proved"),
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),
     **{
@@ -67,7 +68,8 @@ PAGES = {
 @pytest.fixture(scope="module")
 def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder: Path = tmp_path_factory.mktemp("fresh")
-    running = Gateway(folder, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed().start()
+    changes = {"SSO__ON": "true"}
+    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]
 

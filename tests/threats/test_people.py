@@ -14,6 +14,8 @@ import pytest
 
 from gateway.app.nouns import ROUTES
 from gateway.policy.decision import Need
+from gateway.settings import Settings
+from gateway.web.routes import serve
 from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in
 from tests.support.person import Person, code_of, key_on
@@ -298,7 +300,8 @@ def test_no_route_of_an_admin_reaches_another_tenant(own: Gateway, admin: Person
     targets = [id_of(own, PEOPLE[who][0]) for who in ("other", "owner")]
     with database(own) as connection:
         before = connection.execute("SELECT * FROM accounts ORDER BY id").fetchall()
-    routes = [route.path for route in ROUTES if route.need is Need.ADMIN and "{" not in route.path]
+    served = serve(ROUTES, Settings()).values()
+    routes = [route.path for route in served if route.need is Need.ADMIN and "{" not in route.path]
     assert len(routes) >= 7
     hidden = ("olga@beta.example", "Olga", "otto@otium.example")
     for target in targets:

@@ -6,6 +6,7 @@ New routes are tested here from the moment that they stand in the table.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,22 @@ NEEDS = {
 
 
 def path_of(route: Route, token: str = TOKENS[0]) -> str:
-    return route.path.replace("{token}", token).replace("{name}", "gateway.css")
+    return route.path.replace("{token}", token).replace("{name}", "gateway.css").replace("{tenant}", token)
 
 
 def ask(gateway: Gateway, method: str, path: str, *lines: str, body: bytes = b"") -> Response:
     framing = [f"Content-Length: {len(body)}"] if body else []
     return gateway.exchange(get(path, *(line for line in lines if line), *framing, method=method) + body)
+
+
+@pytest.fixture(scope="module")
+def gateway(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that serves the pages of single sign-on as well, which are off by default."""
+    folder = tmp_path_factory.mktemp("routes")
+    changes = {"SSO__ON": "true", "HOSTS": '["www.example.com"]'}
+    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes).seed().start()
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,89 @@
+"""What a tenant's administrators do with their identity provider: connect, try, switch on and off, remove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from gateway.accounts import claims
+from gateway.actions.action import Actions, requester
+from gateway.crypto.sealing import Sealer
+from gateway.model.event import Details, Event
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.sso import rows
+from gateway.sso.rows import Registered
+from gateway.store import Store
+
+
+class Done(Enum):
+    DONE = "done"
+    NOT_THERE = "not_there"
+    NOT_TRIED = "not_tried"  # switching it on needs a trial that went well since the last change
+    NO_DOMAIN = "no_domain"  # and a domain
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`linked` people sign in with it; `domains` lead to it."""
+
+    registered: Registered | None
+    linked: int
+    domains: tuple[str, ...]
+
+
+class ProviderService:
+    def __init__(self, store: Store, actions: Actions, sealer: Sealer) -> None:
+        self._store = store
+        self._actions = actions
+        self._sealer = sealer
+
+    async def look(self, tenant: str) -> Overview:
+        async with self._store.reading() as tx:
+            found = await rows.find_of_tenant(tx, self._sealer, tenant)
+            linked = await rows.count_links(tx, found.provider.id) if found else 0
+            own = tuple(claim.domain for claim in await claims.list_all(tx) if claim.tenant == tenant)
+        return Overview(found, linked, own)
+
+    async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> None:
+        """Store the provider. Another issuer or client has to be tried again, and is off until then."""
+        async with self._actions.begin(requester(inbound, author.id), now) as action:
+            before = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
+            if before is None or is_another(before, wanted):
+                wanted = replace(wanted, provider=replace(wanted.provider, is_enabled=False), tried_at=None)
+            else:
+                provider = replace(wanted.provider, is_enabled=before.provider.is_enabled)
+                wanted = replace(wanted, provider=provider, tried_at=before.tried_at)
+            await rows.put_provider(action.tx, self._sealer, wanted, now)
+            details: Details = {"issuer": wanted.provider.issuer, "creates_accounts": wanted.creates_accounts}
+            await action.record_own(Event.SSO_CHANGED, author, details)
+
+    async def switch(self, author: Session, is_on: bool, inbound: Inbound, now: int) -> Done:
+        async with self._actions.begin(requester(inbound, author.id), now) as action:
+            found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
+            if found is None:
+                return Done.NOT_THERE
+            if is_on and found.tried_at is None:
+                return Done.NOT_TRIED
+            if is_on and all(claim.tenant != author.tenant for claim in await claims.list_all(action.tx)):
+                return Done.NO_DOMAIN
+            switched = replace(found, provider=replace(found.provider, is_enabled=is_on))
+            await rows.put_provider(action.tx, self._sealer, switched, now)
+            await action.record_own(Event.SSO_ENABLED if is_on else Event.SSO_DISABLED, author)
+            return Done.DONE
+
+    async def remove(self, author: Session, inbound: Inbound, now: int) -> Done:
+        async with self._actions.begin(requester(inbound, author.id), now) as action:
+            found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
+            if found is None or not await rows.remove_provider(action.tx, found.provider.id):
+                return Done.NOT_THERE
+            await action.record_own(Event.SSO_REMOVED, author, {"issuer": found.provider.issuer})
+            return Done.DONE
+
+
+def is_another(before: Registered, wanted: Registered) -> bool:
+    """Whether it has to be tried again."""
+    old, new = before.provider, wanted.provider
+    return (old.issuer, old.client_id, old.client_secret.reveal(), old.scopes) != (
+        new.issuer, new.client_id, new.client_secret.reveal(), new.scopes,
+    )  # fmt: skip

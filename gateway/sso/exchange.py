@@ -1,0 +1,131 @@
+"""What the gateway itself asks a provider: its metadata, its keys, and the ID token for a code.
+
+Metadata is kept for an hour, and read again when the tenant's administrators change the issuer.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote_plus
+
+from gateway.model.clock import Clock
+from gateway.model.memo import Memo
+from gateway.model.secret import Secret
+from gateway.sso.addresses import origin_of
+from gateway.sso.compact import key_id_of
+from gateway.sso.discovery import metadata_url, read_metadata
+from gateway.sso.fetching import Fetcher
+from gateway.sso.id_token import check_id_token, expect
+from gateway.sso.keys import KeyRing
+from gateway.sso.record import Claims, Metadata, Provider, Refusal, Refused
+
+KEPT_SECONDS = 3_600
+MAX_PROVIDERS = 1_000
+FRESH_SECONDS = 300  # how long ago the person may have signed in at the provider, for a fresh proof
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read of an issuer, at a time (UTC seconds)."""
+
+    metadata: Metadata
+    keys: KeyRing
+    read_at: int
+
+
+class Exchange:
+    """`allows_private` permits providers in private networks (see Fetcher)."""
+
+    def __init__(self, fetcher: Fetcher, clock: Clock, *, allows_private: bool) -> None:
+        self._fetcher = fetcher
+        self._clock = clock
+        self._allows_private = allows_private
+        self._known = Memo[str, Known](MAX_PROVIDERS)
+
+    async def metadata(self, provider: Provider) -> Metadata | Refused:
+        known = await self._find(provider.issuer)
+        return known if isinstance(known, Refused) else known.metadata
+
+    async def redeem(
+        self,
+        provider: Provider,
+        code: Secret[str],
+        *,
+        callback: str,
+        verifier: Secret[str],
+        nonce: Secret[str],
+        is_fresh: bool,
+    ) -> Claims | Refused:
+        """Exchange a code for an ID token (RFC 6749 §4.1.3, RFC 7636 §4.5), and check that.
+
+        `is_fresh`: the person must have just signed in at the provider.
+        """
+        known = await self._find(provider.issuer)
+        if isinstance(known, Refused):
+            return known
+        metadata = known.metadata
+        form = {
+            "grant_type": "authorization_code",
+            "code": code.reveal(),
+            "redirect_uri": callback,
+            "code_verifier": verifier.reveal(),
+        }
+        more, headers = authenticate(provider, metadata)
+        answer = await self._fetcher.post(metadata.token_endpoint, metadata.origins, {**form, **more}, headers)
+        if isinstance(answer, Refused):
+            return answer
+        if answer.status >= 400:
+            return Refused(judge_error(answer.content.get("error")))
+        token, access = answer.content.get("id_token"), answer.content.get("access_token")
+        if not isinstance(token, str):
+            return Refused(Refusal.NO_ID_TOKEN)
+        identity = key_id_of(token)
+        keys = identity if isinstance(identity, Refused) else await known.keys.find(identity)
+        if isinstance(keys, Refused):
+            return keys
+        expected = expect(
+            provider,
+            metadata,
+            nonce,
+            access_token=Secret(access) if isinstance(access, str) else None,
+            max_age=FRESH_SECONDS if is_fresh else None,
+        )
+        return check_id_token(token, expected, keys, self._clock())
+
+    async def _find(self, issuer: str) -> Known | Refused:
+        known = self._known.recall(issuer)
+        if known is not None and self._clock() < known.read_at + KEPT_SECONDS:
+            return known
+        url = metadata_url(issuer)
+        answer = await self._fetcher.get(url, frozenset((origin_of(url),)))
+        if isinstance(answer, Refused):
+            return answer
+        metadata = read_metadata(answer.body, issuer, allows_http=self._allows_private)
+        if isinstance(metadata, Refused):
+            return metadata
+        keys = KeyRing(lambda: self._fetcher.get(metadata.jwks_uri, metadata.origins), self._clock)
+        found = Known(metadata, keys, self._clock())
+        self._known.put(issuer, found)
+        return found
+
+
+def authenticate(provider: Provider, metadata: Metadata) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return fields and headers that show the client's secret (RFC 6749 §2.3.1)."""
+    client, secret = provider.client_id, provider.client_secret.reveal()
+    if "client_secret_basic" not in metadata.client_methods:
+        return {"client_id": client, "client_secret": secret}, {}
+    pair = f"{quote_plus(client)}:{quote_plus(secret)}".encode("ascii")
+    return {}, {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
+
+
+def judge_error(error: object) -> Refusal:
+    """Return what an error of the token endpoint means (RFC 6749 §5.2)."""
+    match error:
+        case "invalid_client" | "unauthorized_client":
+            return Refusal.CLIENT
+        case "invalid_grant":
+            return Refusal.CODE
+        case _:
+            return Refusal.PROVIDER_ERROR

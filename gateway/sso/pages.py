@@ -1,0 +1,141 @@
+"""Pages of single sign-on: to a company's provider, back from it, and the mailed confirmation of a first arrival.
+
+What leads to the provider is a page that goes on by itself, because the Content-Security-Policy lets no form lead to
+another site, redirects included.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from aiohttp import web
+
+from gateway.accounts.links import LinkState
+from gateway.login import step_pages
+from gateway.login.outcome import GoOn, LockedOut, SignedIn
+from gateway.login.step_pages import StepPages
+from gateway.model.factor import Factor
+from gateway.model.token import key_of, new_token
+from gateway.sso.arrival import Arrivals, is_from
+from gateway.sso.factor import SSO
+from gateway.sso.record import Refused
+from gateway.sso.request import read_answer
+from gateway.sso.rows import Registered
+from gateway.sso.sign_on import Mailed, NotSignedIn, SignOn, Tried
+from gateway.web.redirects import Wish, set_cookie
+from gateway.web.rendering import minutes_of, seconds_until
+from gateway.web.return_to import HOME
+from gateway.web.visit import Visit, asked_of, read_form, visit_of
+from gateway.wire.cookies import SSO_COOKIE
+
+BROWSER_SECONDS = 43_200
+MAX_EMAIL = 320
+
+
+class Needs(step_pages.Needs, Protocol):
+    @property
+    def arrivals(self) -> Arrivals: ...
+    @property
+    def sign_on(self) -> SignOn: ...
+
+
+class SSOPages(StepPages):
+    factor: ClassVar[Factor] = SSO
+
+    def __init__(self, needs: Needs) -> None:
+        super().__init__(needs)
+        self._service = needs.sign_on
+        self._arrivals = needs.arrivals
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/sso: ask for the email, whose domain leads to the provider."""
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
+        return self._form(visit, wish, asked_of(request, "email"))
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/sso: `email`, `next`."""
+        form = await read_form(request)
+        visit, wish, email = visit_of(request), self._answers.wish_of_form(form), form.text("email")
+        if wish.again and visit.session is not None:
+            found = await self._service.find_by_tenant(visit.session.tenant)
+        else:
+            found = await self._service.find_by_email(email)
+        if found is None:
+            return self._form(visit, wish, email, problem="none", status=422)
+        return await self.lead(visit, wish, found)
+
+    async def direct(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/sso/{tenant}: straight to the tenant's provider."""
+        visit, wish = visit_of(request), self._answers.wish_of_query(request)
+        found = await self._service.find_by_tenant(request.match_info["tenant"])
+        if found is None:
+            return self._form(visit, wish, "", problem="none", status=404)
+        return await self.lead(visit, wish, found)
+
+    async def callback(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/sso/callback: what the provider answers."""
+        visit, answer = visit_of(request), read_answer(request.rel_url.raw_query_string)
+        if isinstance(answer, Refused):
+            return self._refused(visit, Wish(HOME), "provider", 400)
+        outcome, target = await self._service.complete(visit, answer, visit.now)
+        wish = Wish(self._answers.only([target]))
+        match outcome:
+            case SignedIn() | GoOn():
+                self._counts.note(self.factor, outcome)
+                return await self.proceed(visit, wish, outcome, visit.now)
+            case NotSignedIn(why):
+                return self._refused(visit, wish, why)
+            case Mailed(identifier):
+                return self._renderer.page("sso/mailed.html", None, email=identifier)
+            case Tried():
+                return self._renderer.page("sso/tried.html", visit, tried=outcome)
+
+    async def open(self, request: web.Request) -> web.StreamResponse:
+        """GET /login/sso/link/{token}: a button, or why the link is of no use. Read-only."""
+        visit = visit_of(request)
+        mailed = await self._arrivals.look(request.match_info["token"])
+        if mailed is None or mailed.state(visit.now) is not LinkState.GOOD:
+            return self._renderer.page("sso/confirm.html", None, status=410, state="gone", email="")
+        state = "good" if is_from(mailed, visit.inbound) else "elsewhere"
+        return self._renderer.page("sso/confirm.html", None, state=state, email=mailed.identifier)
+
+    async def confirm(self, request: web.Request) -> web.StreamResponse:
+        """POST /login/sso/link/{token}"""
+        await read_form(request)
+        visit = visit_of(request)
+        tenant = await self._arrivals.confirm(request.match_info["token"], visit.inbound, visit.now)
+        if tenant is None:
+            return self._renderer.page("sso/confirm.html", None, status=410, state="gone", email="")
+        return self._renderer.page("sso/linked.html", None, way=self._url("sso_tenant", tenant=tenant))
+
+    async def lead(self, visit: Visit, wish: Wish, found: Registered, *, is_trial: bool = False) -> web.Response:
+        """Lead to the provider, and give the browser the cookie that its answer has to come with."""
+        token = new_token()
+        browser = visit.inbound.sso_key or key_of(token)
+        session = visit.session if wish.again or is_trial else None
+        begun = await self._service.begin(
+            found, browser, wish.target, visit.inbound, visit.now, session=session, is_trial=is_trial
+        )
+        match begun:
+            case NotSignedIn(why):
+                return self._refused(visit, wish, why, 502)
+            case LockedOut(until):
+                wait = seconds_until(until, visit.now)
+                return self._renderer.page(
+                    "sso/refused.html", None, status=429, wait=wait, why="busy", minutes=minutes_of(wait), wish=wish
+                )
+            case address:
+                page = self._renderer.page("sso/lead.html", None, address=address)
+                if visit.inbound.sso_key is None:
+                    set_cookie(page, SSO_COOKIE.decode("ascii"), token, BROWSER_SECONDS)
+                return page
+
+    def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422) -> web.Response:
+        return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish)
+
+    def _form(self, visit: Visit, wish: Wish, email: str, problem: str = "", status: int = 200) -> web.Response:
+        known = visit.session if wish.again else None
+        return self._renderer.page(
+            "sso/ask.html", visit if known else None, status=status, wish=wish, email=email[:MAX_EMAIL],
+            problem=problem, known=known,
+        )  # fmt: skip

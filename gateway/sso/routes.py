@@ -1,0 +1,43 @@
+"""Routes of single sign-on."""
+
+from __future__ import annotations
+
+from gateway.policy.decision import Need
+from gateway.settings.record import Settings
+from gateway.sso.admin_pages import Needs as AdminNeeds
+from gateway.sso.admin_pages import ProviderPages
+from gateway.sso.pages import Needs, SSOPages
+from gateway.web.routes import Fresh, Pages, Route
+
+
+def is_on(settings: Settings) -> bool:
+    return settings.sso.on
+
+
+SIGN_ON = Pages[Needs, SSOPages](
+    SSOPages,
+    Route(
+        "sso", "/login/sso", Need.NOBODY, get=SSOPages.show, post=SSOPages.submit,
+        refuses_blocked=True, is_dead_end=True, is_served=is_on,
+    ),
+    Route(
+        "sso_callback", "/login/sso/callback", Need.NOBODY, get=SSOPages.callback,
+        refuses_blocked=True, is_dead_end=True, is_served=is_on,
+    ),
+    Route(
+        "sso_link", "/login/sso/link/{token}", Need.NOBODY, get=SSOPages.open, post=SSOPages.confirm,
+        refuses_blocked=True, is_dead_end=True, is_served=is_on,
+    ),
+    Route(
+        "sso_tenant", "/login/sso/{tenant}", Need.NOBODY, get=SSOPages.direct,
+        refuses_blocked=True, is_dead_end=True, is_served=is_on,
+    ),
+)  # fmt: skip
+ADMIN = Pages[AdminNeeds, ProviderPages](
+    ProviderPages,
+    Route(
+        "admin_sso", "/admin/sso", Need.ADMIN, get=ProviderPages.show, post=ProviderPages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, ADMIN)

@@ -1,0 +1,264 @@
+"""Statements on identity providers, the accounts that are linked to them, and sign-ins that wait for a provider.
+
+A waiting sign-in is kept here and not in a cookie, so that ten tabs can wait at once; only the browser that began one
+can end it, once, within ten minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from gateway.crypto.sealing import Place, Sealer
+from gateway.model.secret import Secret
+from gateway.model.token import new_id
+from gateway.sso.record import Kind, Provider
+from gateway.store import Transaction
+from gateway.store.schema import metadata
+from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
+from gateway.store.upsert import upsert
+
+WAIT_SECONDS = 600
+
+identity_providers = Table(
+    "identity_providers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(63), ForeignKey("tenants.slug"), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("issuer", String(500), nullable=False),
+    Column("client_id", String(200), nullable=False),
+    Column("client_secret", LargeBinary, nullable=False),  # sealed
+    Column("scopes", String(500), nullable=False),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("creates_accounts", Boolean, nullable=False),
+    Column("counts_for_two", Boolean, nullable=False),  # if it says that it asked for two factors
+    Column("created_at", BigInteger, nullable=False),
+    Column("tried_at", BigInteger),  # the last successful dry run
+)
+
+sso_links = Table(
+    "sso_links",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("provider", String(40), ForeignKey("identity_providers.id"), nullable=False),
+    Column("subject", String(300), nullable=False),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index("uq_sso_links_provider_subject", "provider", "subject", unique=True),
+    Index("uq_sso_links_provider_account", "provider", "account", unique=True),
+)
+
+sso_waits = Table(
+    "sso_waits",
+    metadata,
+    Column("key", LargeBinary(32), primary_key=True),  # SHA-256 of the state
+    Column("provider", String(40), nullable=False),
+    Column("browser", LargeBinary(32), nullable=False),  # SHA-256 of the cookie
+    Column("target", Text, nullable=False),
+    Column("session", String(40), nullable=False),  # that needs a fresh proof, or ""
+    Column("is_trial", Boolean, nullable=False),
+    Column("began_at", BigInteger, nullable=False, index=True),
+    Column("ended_at", BigInteger),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A provider and what its tenant lets it do. Times are UTC seconds."""
+
+    provider: Provider
+    creates_accounts: bool = False
+    counts_for_two: bool = False
+    tried_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A sign-in that waits for the provider. `session` is the id of one that needs a fresh proof, or ""."""
+
+    provider: str
+    target: str
+    session: str
+    is_trial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An account as the provider knows it."""
+
+    id: str
+    account: str
+    subject: str
+
+
+# Providers.
+
+
+async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now: int) -> None:
+    """Add the provider of a tenant, or replace its settings. The links of another issuer or client are removed."""
+    provider = wanted.provider
+    before = await find_of_tenant(tx, sealer, provider.tenant)
+    values = {
+        "kind": provider.kind.value,
+        "issuer": provider.issuer,
+        "client_id": provider.client_id,
+        "client_secret": sealer.seal(provider.client_secret.reveal().encode(), place(provider.id)),
+        "scopes": " ".join(provider.scopes),
+        "is_enabled": provider.is_enabled,
+        "creates_accounts": wanted.creates_accounts,
+        "counts_for_two": wanted.counts_for_two,
+        "tried_at": wanted.tried_at,
+    }
+    if before is None:
+        row = {"id": provider.id, "tenant": provider.tenant, "created_at": now, **values}
+        await tx.execute(insert(identity_providers).values(**row))
+        return
+    former = before.provider
+    if (former.issuer, former.client_id) != (provider.issuer, provider.client_id):
+        await tx.execute(delete(sso_links).where(sso_links.c.provider == provider.id))
+    await tx.execute(update(identity_providers).where(identity_providers.c.id == provider.id).values(**values))
+
+
+async def find_of_tenant(tx: Transaction, sealer: Sealer, tenant: str) -> Registered | None:
+    query = select(identity_providers).where(identity_providers.c.tenant == tenant)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else read_provider(sealer, row)
+
+
+async def find_provider(tx: Transaction, sealer: Sealer, provider: str) -> Registered | None:
+    query = select(identity_providers).where(identity_providers.c.id == provider)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else read_provider(sealer, row)
+
+
+async def note_trial(tx: Transaction, provider: str, now: int) -> None:
+    await tx.execute(update(identity_providers).where(identity_providers.c.id == provider).values(tried_at=now))
+
+
+async def remove_provider(tx: Transaction, provider: str) -> bool:
+    """Remove a provider with its links and waiting sign-ins. Returns whether it was there."""
+    for table in (sso_links, sso_waits):
+        await tx.execute(delete(table).where(table.c.provider == provider))
+    return (await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))).rowcount == 1
+
+
+# Waiting sign-ins.
+
+
+async def begin_wait(tx: Transaction, key: bytes, browser: bytes, wait: Wait, now: int) -> None:
+    """Keep a sign-in until the provider answers. `key` is the SHA-256 of the state, `browser` that of the cookie."""
+    await tx.execute(
+        insert(sso_waits).values(
+            key=key,
+            provider=wait.provider,
+            browser=browser,
+            target=wait.target,
+            session=wait.session,
+            is_trial=wait.is_trial,
+            began_at=now,
+        )
+    )
+
+
+async def end_wait(tx: Transaction, key: bytes, browser: bytes | None, now: int) -> Wait | None:
+    """Consume a waiting sign-in of this browser. Of concurrent requests, exactly one gets it."""
+    statement = update(sso_waits).where(
+        sso_waits.c.key == key,
+        sso_waits.c.browser == (browser or b""),
+        sso_waits.c.ended_at.is_(None),
+        sso_waits.c.began_at > now - WAIT_SECONDS,
+    )
+    if (await tx.execute(statement.values(ended_at=now))).rowcount != 1:
+        return None
+    columns = (sso_waits.c.provider, sso_waits.c.target, sso_waits.c.session, sso_waits.c.is_trial)
+    return Wait(*(await tx.execute(select(*columns).where(sso_waits.c.key == key))).one())
+
+
+# Links.
+
+
+async def find_link(tx: Transaction, provider: str, subject: str) -> Link | None:
+    query = select(sso_links.c.id, sso_links.c.account, sso_links.c.subject).where(
+        sso_links.c.provider == provider, sso_links.c.subject == subject
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else Link(*row)
+
+
+async def find_link_of(tx: Transaction, account: str) -> Link | None:
+    query = select(sso_links.c.id, sso_links.c.account, sso_links.c.subject).where(sso_links.c.account == account)
+    row = (await tx.execute(query)).first()
+    return None if row is None else Link(*row)
+
+
+async def add_link(tx: Transaction, provider: str, subject: str, account: str, now: int) -> bool:
+    """Link an account. Returns False if the account or the subject has a link already."""
+    row = {"id": new_id("sso"), "provider": provider, "subject": subject, "account": account, "created_at": now}
+    statement = upsert(tx, sso_links).values(**row).on_conflict_do_nothing()
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def note_use(tx: Transaction, link: str, now: int) -> None:
+    await tx.execute(update(sso_links).where(sso_links.c.id == link).values(used_at=now))
+
+
+async def count_links(tx: Transaction, provider: str) -> int:
+    query = select(func.count()).select_from(sso_links).where(sso_links.c.provider == provider)
+    return (await tx.execute(query)).scalar_one()
+
+
+def read_provider(sealer: Sealer, row: Iterable[Any]) -> Registered:
+    (
+        provider, tenant, kind, issuer, client_id, sealed, scopes, is_enabled, creates_accounts, counts_for_two, _,
+        tried_at,
+    ) = row  # fmt: skip
+    secret = Secret(sealer.open(sealed, place(provider)).decode())
+    found = Provider(provider, tenant, issuer, client_id, secret, Kind(kind), tuple(scopes.split()), is_enabled)
+    return Registered(found, creates_accounts, counts_for_two, tried_at)
+
+
+def place(provider: str) -> Place:
+    return Place("identity_providers", "client_secret", provider)
+
+
+STORED = (
+    Stored(
+        identity_providers,
+        Kept("as long as its tenant uses it"),
+        AS_IT_WAS,
+        Sealed(
+            identity_providers.c.client_secret,
+            identity_providers.c.is_enabled,
+            "providers",
+            "client secrets of identity providers",
+            is_vital=True,
+        ),
+    ),
+    Stored(sso_links, Kept("as long as its account"), AS_IT_WAS),
+    Stored(
+        sso_waits,
+        lambda longest, now: sso_waits.c.began_at < now - WAIT_SECONDS,
+        lambda now: delete(sso_waits),
+        is_copied=False,
+    ),
+)

@@ -1,0 +1,260 @@
+"""Signing in with a tenant's identity provider: begin, and complete what the provider answers.
+
+    begin: keep the sign-in -> the browser goes to the provider -> complete: consume it -> exchange the code
+    -> check the ID token -> the linked account, a mailed confirmation, or a new account
+
+An account is found by its link to provider and subject, never by its email. Owners can't be linked. A provider's
+assertion stands for the password; for the second step too, only if the tenant says that its provider asks for one and
+the token shows it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from gateway.accounts import claims as domains
+from gateway.accounts import rows as account_rows
+from gateway.accounts.invitations import TooManyMails, count_mail
+from gateway.actions.action import Action, Actions, requester
+from gateway.crypto.sealing import Sealer
+from gateway.login.flow import Flow
+from gateway.login.outcome import GoOn, LockedOut, SignedIn
+from gateway.model.account import Account, Unacceptable, normalise_identifier
+from gateway.model.event import Event
+from gateway.model.factor import Factor, Proof
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.model.token import key_of, key_of_text, new_token
+from gateway.observe.logs import get_logger
+from gateway.sso import rows
+from gateway.sso.arrival import Arrivals
+from gateway.sso.encoding import encode_base64url
+from gateway.sso.exchange import Exchange
+from gateway.sso.factor import SSO
+from gateway.sso.record import Claims, Refusal, Refused
+from gateway.sso.request import Answer, Question, authorization_url, check_answer
+from gateway.sso.rows import Registered, Wait
+from gateway.store import Store, Transaction
+from gateway.throttle.address_limit import AddressLimit
+from gateway.throttle.limits import Locked
+from gateway.web.visit import Visit
+
+log = get_logger("sso")
+
+
+@dataclass(frozen=True, slots=True)
+class NotSignedIn:
+    """`why`: "late" (or another browser, or used), "cancelled", "provider", "account", "email", "mails" or "other"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """A link was mailed to confirm that the account, or the address, belongs to whoever signed in."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The result of an administrator's trial: what the provider said, and what a sign-in would do."""
+
+    claims: Claims
+    would: str  # "sign-in", "link", "create", or why not, as in NotSignedIn
+
+
+Outcome = SignedIn | GoOn | NotSignedIn | Mailed | Tried
+
+
+class SignOn:
+    """`callback` is the absolute URL that the provider sends people back to; of `key`, secrets are derived."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        actions: Actions,
+        flow: Flow,
+        sealer: Sealer,
+        key: Secret[bytes],
+        exchange: Exchange,
+        arrivals: Arrivals,
+        limit: AddressLimit,
+        callback: str,
+    ) -> None:
+        self._store = store
+        self._actions = actions
+        self._flow = flow
+        self._sealer = sealer
+        self._key = key
+        self._exchange = exchange
+        self._arrivals = arrivals
+        self._limit = limit
+        self._callback = callback
+
+    # Beginning.
+
+    async def find_by_email(self, email: str) -> Registered | None:
+        """Return the provider of the tenant that the email's domain belongs to. Says nothing about accounts."""
+        try:
+            domain = normalise_identifier(email).rpartition("@")[2]
+        except Unacceptable:
+            return None
+        async with self._store.reading() as tx:
+            claim = await domains.find(tx, domain)
+            return await self._find_in_use(tx, claim.tenant) if claim else None
+
+    async def find_by_tenant(self, tenant: str) -> Registered | None:
+        async with self._store.reading() as tx:
+            return await self._find_in_use(tx, tenant)
+
+    async def begin(
+        self,
+        registered: Registered,
+        browser: bytes,
+        target: str,
+        inbound: Inbound,
+        now: int,
+        *,
+        session: Session | None = None,
+        is_trial: bool = False,
+    ) -> str | NotSignedIn | LockedOut:
+        """Keep a sign-in of the `browser` (SHA-256 of its cookie), and return the URL of the provider.
+
+        `session` is the one that needs a fresh proof, or of the administrator of a trial.
+        """
+        if (lock := self._limit.find_lock(inbound.address, now)) is not None:
+            return LockedOut(lock.until)
+        metadata = await self._exchange.metadata(registered.provider)
+        if isinstance(metadata, Refused):
+            log.warning("provider_failed", tenant=registered.provider.tenant, reason=metadata.reason.value)
+            return NotSignedIn("provider")
+        state = new_token()
+        wait = Wait(registered.provider.id, target, session.id if session else "", is_trial)
+        async with self._store.transaction() as tx:
+            reserved = await self._limit.reserve(tx, inbound.address, now)
+            if isinstance(reserved, Locked):
+                return LockedOut(reserved.until)
+            await rows.begin_wait(tx, key_of(state), browser, wait, now)
+        is_fresh = session is not None and not is_trial
+        question = Question(
+            redirect_uri=self._callback,
+            state=state,
+            nonce=derive(self._key, "nonce", state),
+            verifier=derive(self._key, "verifier", state),
+            prompt="login" if is_fresh else "",
+            max_age=0 if is_fresh else None,
+        )
+        return authorization_url(metadata, registered.provider, question)
+
+    # Completing.
+
+    async def complete(self, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, str]:
+        """Return the outcome of a provider's answer, and the target that the sign-in began with."""
+        key = key_of_text(answer.state.reveal())
+        if key is None:
+            return NotSignedIn("late"), ""
+        async with self._store.transaction() as tx:
+            wait = await rows.end_wait(tx, key, visit.inbound.sso_key, now)
+            registered = await rows.find_provider(tx, self._sealer, wait.provider) if wait else None
+            if wait is not None:
+                await self._limit.give_back(tx, visit.inbound.address, now)
+        if wait is None or registered is None or not (registered.provider.is_enabled or wait.is_trial):
+            return NotSignedIn("late"), ""
+        metadata = await self._exchange.metadata(registered.provider)
+        mixed_up = metadata if isinstance(metadata, Refused) else check_answer(answer, metadata)
+        if answer.error and mixed_up is None:
+            return NotSignedIn("cancelled" if answer.error == "access_denied" else "provider"), wait.target
+        claims = mixed_up or await self._exchange.redeem(
+            registered.provider, answer.code, callback=self._callback,
+            verifier=derive(self._key, "verifier", answer.state), nonce=derive(self._key, "nonce", answer.state),
+            is_fresh=bool(wait.session) and not wait.is_trial,
+        )  # fmt: skip
+        async with self._actions.begin(requester(visit.inbound, wait.session or None), now) as action:
+            if isinstance(claims, Refused):
+                return await self._refuse(action, None, "provider", claims.reason), wait.target
+            if wait.is_trial:
+                return await self._judge_trial(action, registered, claims, wait, visit), wait.target
+            return await self._admit(action, registered, claims, wait, visit), wait.target
+
+    async def _admit(
+        self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
+    ) -> SignedIn | GoOn | NotSignedIn | Mailed:
+        provider = registered.provider
+        link = await rows.find_link(action.tx, provider.id, claims.key)
+        if link is None:
+            return await self._arrive(action, registered, claims, wait, visit)
+        account = await account_rows.find(action.tx, link.account, lock=True)
+        if account is None or not await self._arrivals.may_enter(action.tx, account, provider.tenant):
+            return await self._refuse(action, account, "account")
+        if wait.session and (visit.session is None or visit.session.account != account.id):
+            return await self._refuse(action, account, "other")
+        await rows.note_use(action.tx, link.id, action.now)
+        return await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
+
+    async def _arrive(
+        self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
+    ) -> SignedIn | GoOn | NotSignedIn | Mailed:
+        """Receive somebody whom the provider sends for the first time."""
+        if wait.session:
+            return await self._refuse(action, None, "other")
+        found = await self._arrivals.match(action.tx, registered, claims)
+        if isinstance(found, str):
+            return await self._refuse(action, None, found)
+        identifier, account = found
+        tenant = registered.provider.tenant
+        if account is None and claims.is_email_verified:
+            account = await self._arrivals.create(action, registered, identifier, claims.name)
+            if account is None or not await self._arrivals.connect(action, registered, claims.key, account):
+                return await self._refuse(action, None, "account")
+            return await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
+        try:
+            await count_mail(action.tx, tenant, identifier, action.now)
+        except TooManyMails:
+            return NotSignedIn("mails")
+        await self._arrivals.mail(action, registered, claims, identifier, account, visit.inbound.sso_key or b"")
+        return Mailed(identifier)
+
+    async def _judge_trial(
+        self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
+    ) -> Tried | NotSignedIn:
+        session = visit.signed_in
+        if session is None or session.id != wait.session or session.tenant != registered.provider.tenant:
+            return await self._refuse(action, None, "other")
+        await rows.note_trial(action.tx, registered.provider.id, action.now)
+        await action.record_own(Event.SSO_TRIED, session)
+        if await rows.find_link(action.tx, registered.provider.id, claims.key) is not None:
+            return Tried(claims, "sign-in")
+        found = await self._arrivals.match(action.tx, registered, claims)
+        if isinstance(found, str):
+            return Tried(claims, found)
+        return Tried(claims, "create" if found[1] is None else "link")
+
+    async def _find_in_use(self, tx: Transaction, tenant: str) -> Registered | None:
+        """Return the enabled provider of an active tenant."""
+        found = await rows.find_of_tenant(tx, self._sealer, tenant)
+        is_open = found is not None and found.provider.is_enabled and await account_rows.is_tenant_active(tx, tenant)
+        return found if is_open else None
+
+    async def _refuse(
+        self, action: Action, account: Account | None, why: str, reason: Refusal | None = None
+    ) -> NotSignedIn:
+        identifier = account.identifier if account else ""
+        details = {"factor": SSO, "reason": reason.value if reason else why}
+        await action.record_attempt(Event.LOGIN_FAILED, identifier, account, details)
+        return NotSignedIn(why)
+
+
+def proof_of(registered: Registered, claims: Claims, now: int) -> Proof:
+    """Return what a provider's assertion proves."""
+    is_double = registered.counts_for_two and claims.shows_two_factors
+    return Proof(SSO, now, (SSO, Factor.PASSWORD, *((Factor.TOTP,) if is_double else ())))
+
+
+def derive(key: Secret[bytes], purpose: str, state: Secret[str]) -> Secret[str]:
+    """Return a secret of the sign-in with that state: nobody else can, so the store need not keep it."""
+    content = f"{purpose} {state.reveal()}".encode()
+    return Secret(encode_base64url(hmac.digest(key.reveal(), content, "sha256")))

@@ -1,0 +1,267 @@
+"""Signing in with a company's provider: a real provider, a real gateway, and people who may lie at both."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from collections.abc import Iterator
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from tests.support.gateway import ORIGIN, Gateway, free_port
+from tests.support.identity_provider import Client, IdentityProvider, PlainBrowser, Realm, User
+from tests.support.mail import Mailbox, links_in
+from tests.support.person import Person
+from tests.support.raw import Response
+from tests.support.upstream import RecordingUpstream
+
+CALLBACK = f"{ORIGIN}/login/sso/callback"
+GATEWAY = Client("gateway", redirect_uris=(CALLBACK,))
+PEOPLE = [
+    User("erin", "erin@acme.example", "Erin"),
+    User("nina", "nina@acme.example", "Nina New"),
+    *(User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(20)),
+]
+addresses = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    running = Mailbox(free_port()).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    changes = {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true"}
+    folder = tmp_path_factory.mktemp("sso")
+    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
+    for tenant in ("acme", "beta"):
+        running.write(
+            "INSERT INTO domain_claims (domain, tenant, claimed_at, claimed_by) VALUES (:d, :t, 1, 'owner')",
+            d=f"{tenant}.example", t=tenant,
+        )  # fmt: skip
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+    assert "Traceback" not in running.logged()
+
+
+class Employee(Person):
+    """Somebody with a browser that goes to both, the gateway and the provider."""
+
+    def __init__(self, own: Gateway, provider: IdentityProvider, email: str) -> None:
+        super().__init__(own, email, source=f"127.0.3.{next(addresses)}")
+        self.elsewhere = PlainBrowser(provider)
+
+    def leave(self, target: str = "/probe") -> str:
+        """Give the email, and return the URL of the provider that the page leads to."""
+        page = self.send("/login/sso", {"email": self.email, "next": target})
+        return way_on(page)
+
+    def come_back(self, url: str, subject: str, **how: bool) -> Response:
+        """Sign in at the provider as somebody, and bring its answer."""
+        answer = self.elsewhere.sign_in(url, subject, **how)
+        return self.bring(answer.query)
+
+    def bring(self, query: dict[str, str]) -> Response:
+        return self.open(f"/login/sso/callback?{urlencode(query)}", follow=False)
+
+    def confirm(self, mailbox: Mailbox) -> Response:
+        """Open the mailed link, and press the button."""
+        link = links_in(mailbox.wait_for(self.email, "Confirm your sign-in"))[0]
+        path = urlsplit(link).path
+        self.open(path)
+        return self.send(path, {})
+
+
+def way_on(page: Response) -> str:
+    assert page.status == 200, (page.status, page.get("location"))
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.body.decode())
+    assert found, page.body.decode()[-1500:]
+    return html.unescape(found[1])
+
+
+def connect(own: Gateway, realm: Realm, admin: str = "adam@acme.example", **more: str) -> Person:
+    """Connect the provider on the page, as an administrator, and try it out."""
+    adam = Employee(own, realm.provider, admin)
+    adam.give_password("/admin/sso")
+    fields = {
+        "do": "saved", "kind": "generic", "issuer": realm.issuer, "client_id": GATEWAY.client_id,
+        "client_secret": GATEWAY.secret, **more,
+    }  # fmt: skip
+    assert adam.send("/admin/sso", fields).get("location") == "/admin/sso?done=saved"
+    assert "Try it out first" in adam.send("/admin/sso", {"do": "on"}).body.decode()
+    tried = adam.come_back(way_on(adam.send("/admin/sso", {"do": "trial"})), "erin")
+    assert "your provider answered" in tried.body.decode()
+    assert adam.send("/admin/sso", {"do": "on"}).get("location") == "/admin/sso?done=on"
+    return adam
+
+
+@pytest.fixture(scope="module")
+def realm(own: Gateway, identity_provider: IdentityProvider) -> Realm:
+    realm = identity_provider.realm(users=PEOPLE, clients=[GATEWAY])
+    connect(own, realm, creates_accounts="yes")
+    return realm
+
+
+@pytest.fixture(autouse=True)
+def everybody(realm: Realm) -> None:
+    """Have the provider know the same people in every test."""
+    realm.set(users=PEOPLE)
+
+
+@pytest.fixture
+def crowd(own: Gateway, realm: Realm, identity_provider: IdentityProvider) -> Iterator[Employee]:
+    return (Employee(own, identity_provider, f"crowd{next(numbers)}@acme.example") for _ in itertools.count())
+
+
+numbers = itertools.count()
+
+
+def linked(person: Employee, mailbox: Mailbox) -> Employee:
+    """Sign in for the first time, and confirm by mail."""
+    subject = person.email.partition("@")[0]
+    assert "Check your email" in person.come_back(person.leave(), subject).body.decode()
+    assert not person.is_signed_in
+    assert "Account connected" in person.confirm(mailbox).body.decode()
+    return person
+
+
+def test_the_first_sign_in_is_confirmed_by_mail_and_the_next_leads_to_the_page_asked_for(
+    crowd: Iterator[Employee], mailbox: Mailbox
+) -> None:
+    person = linked(next(crowd), mailbox)
+    subject = person.email.partition("@")[0]
+    back = person.come_back(person.leave("/probe?week=47"), subject)
+    assert (back.status, back.get("location")) == (303, "/probe?week=47")
+    assert person.is_signed_in
+
+
+def test_somebody_new_gets_an_account(own: Gateway, realm: Realm, identity_provider: IdentityProvider) -> None:
+    nina = Employee(own, identity_provider, "nina@acme.example")
+    assert nina.come_back(nina.leave(), "nina").get("location") == "/probe"
+    assert nina.is_signed_in
+    found = own.write("SELECT tenant, role, name FROM accounts WHERE identifier = 'nina@acme.example'")
+    assert found == [("acme", "employee", "Nina New")]
+
+
+def test_ten_tabs_come_back_in_any_order(crowd: Iterator[Employee], mailbox: Mailbox) -> None:
+    person = linked(next(crowd), mailbox)
+    subject = person.email.partition("@")[0]
+    ways = [person.leave(f"/probe?tab={tab}") for tab in range(10)]
+    for tab in (3, 9, 0, 1, 2, 8, 7, 4, 6, 5):
+        assert person.come_back(ways[tab], subject).get("location") == f"/probe?tab={tab}"
+
+
+def test_an_answer_is_good_once_and_in_its_own_browser(
+    own: Gateway, crowd: Iterator[Employee], mailbox: Mailbox, identity_provider: IdentityProvider
+) -> None:
+    person = linked(next(crowd), mailbox)
+    subject = person.email.partition("@")[0]
+    query = person.elsewhere.sign_in(person.leave(), subject).query
+    thief = Employee(own, identity_provider, person.email)
+    thief.leave()
+    assert "another browser" in thief.bring(query).body.decode()
+    assert not thief.is_signed_in
+    assert person.bring(query).get("location") == "/probe"
+    assert "another browser" in person.bring(query).body.decode()
+
+
+def test_a_colleague_with_my_email_links_nothing_of_mine(
+    own: Gateway, realm: Realm, mailbox: Mailbox, identity_provider: IdentityProvider
+) -> None:
+    """The provider vouches for the subject; the mailbox, in the same browser, for the account."""
+    victim = Employee(own, identity_provider, "mara@acme.example")
+    realm.set(users=[User("mallory", victim.email, "Mallory"), User("erin", "erin@acme.example", "Erin")])
+    mallory = Employee(own, identity_provider, victim.email)
+    assert "Check your email" in mallory.come_back(mallory.leave(), "mallory").body.decode()
+    link = urlsplit(links_in(mailbox.wait_for(victim.email, "Confirm your sign-in"))[0]).path
+    assert "the other browser" in victim.open(link).body.decode()
+    assert "no longer works" in victim.send(link, {}).body.decode()
+    assert "Check your email" in mallory.come_back(mallory.leave(), "mallory").body.decode()
+    assert not mallory.is_signed_in
+
+
+@pytest.mark.parametrize(
+    "email", ["otto@otium.example", "olga@beta.example", "x@elsewhere.example", "", "a@b@acme.example"]
+)
+def test_an_email_outside_the_companys_domains_is_refused(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider, email: str
+) -> None:
+    realm.set(users=[User("stranger", email, "S")])
+    stranger = Employee(own, identity_provider, "someone@acme.example")
+    answer = stranger.come_back(stranger.leave(), "stranger")
+    assert answer.status == 422
+    assert not stranger.is_signed_in
+
+
+def test_a_second_factor_is_asked_for_unless_the_company_says_that_its_provider_does(
+    own: Gateway, crowd: Iterator[Employee], mailbox: Mailbox, realm: Realm
+) -> None:
+    person = linked(next(crowd), mailbox)
+    subject = person.email.partition("@")[0]
+    person.come_back(person.leave(), subject)
+    person.enrol()
+    person.cookies.pop("__Host-otium_session")
+    assert (person.come_back(person.leave(), subject).get("location") or "").startswith("/login/totp")
+    own.write("UPDATE identity_providers SET counts_for_two = :yes", yes=True)
+    assert (person.come_back(person.leave(), subject).get("location") or "").startswith("/login/totp")
+    person.elsewhere = PlainBrowser(realm.provider)  # where they are not signed in yet
+    assert person.come_back(person.leave(), subject, mfa=True).get("location") == "/probe"
+    own.write("UPDATE identity_providers SET counts_for_two = :no", no=False)
+
+
+def test_a_fresh_proof_comes_from_the_provider(crowd: Iterator[Employee], mailbox: Mailbox, realm: Realm) -> None:
+    person = linked(next(crowd), mailbox)
+    subject = person.email.partition("@")[0]
+    person.come_back(person.leave(), subject)
+    page = person.send("/login/sso", {"again": "1", "next": "/me/security/totp"})
+    way = way_on(page)
+    assert "prompt=login" in way
+    assert person.come_back(way, subject).get("location") == "/me/security/totp"
+
+
+def test_somebody_else_at_the_provider_confirms_nothing(crowd: Iterator[Employee], mailbox: Mailbox) -> None:
+    person, other = linked(next(crowd), mailbox), linked(next(crowd), mailbox)
+    person.come_back(person.leave(), person.email.partition("@")[0])
+    way = way_on(person.send("/login/sso", {"again": "1", "next": "/me/security/totp"}))
+    person.elsewhere = other.elsewhere
+    assert "as someone else" in person.come_back(way, other.email.partition("@")[0]).body.decode()
+
+
+def test_cancelled_at_the_provider(crowd: Iterator[Employee]) -> None:
+    person = next(crowd)
+    answer = person.elsewhere.cancel(person.leave())
+    assert "You cancelled" in person.bring(answer.query).body.decode()
+
+
+def test_a_provider_that_is_down_is_said_and_the_password_still_works(
+    own: Gateway, realm: Realm, crowd: Iterator[Employee]
+) -> None:
+    person = next(crowd)
+    way = person.leave()
+    realm.fail("token", status=500)
+    try:
+        assert "didn’t work" in person.come_back(way, person.email.partition("@")[0]).body.decode()
+    finally:
+        realm.heal()
+    person.give_password()
+    assert person.is_signed_in
+
+
+def test_a_domain_without_a_provider_says_so_and_nothing_about_accounts(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    answers = set()
+    for email in ("olga@beta.example", "nobody@beta.example", "x@elsewhere.example"):
+        page = Employee(own, identity_provider, email).send("/login/sso", {"email": email}).body.decode()
+        answers.add(page.replace(email, "EMAIL"))
+    assert len(answers) == 1
+    known, unknown = (
+        Employee(own, identity_provider, email).send("/login/sso", {"email": email}).status
+        for email in ("erin@acme.example", "nobody@acme.example")
+    )
+    assert known == unknown == 200
