@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
@@ -14,6 +15,7 @@ from gateway.settings.record import FROM_ELSEWHERE
 Said = tuple[str, str]  # the key, and the reason with advice
 Place = tuple[int | str, ...]
 
+ENUM = re.compile(r"<\w+\.\w+: ('[^']*')>")  # how pydantic shows a member: with its class
 NUMBER = "must be a whole number"
 TABLE = "must be a table, like { name = … }, or a section of its own"
 MESSAGES = {
@@ -65,7 +67,7 @@ def reason_of(model: type[BaseModel], kind: str, message: str, place: Place) -> 
             if near
             else f"there is no such key; there are {', '.join(names)}"
         )
-    return MESSAGES.get(kind) or message.removeprefix("Value error, ").removeprefix("Input ")
+    return MESSAGES.get(kind) or ENUM.sub(r"\1", message).removeprefix("Value error, ").removeprefix("Input ")
 
 
 def names_at(model: type[BaseModel], place: Place) -> list[str]:

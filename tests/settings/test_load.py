@@ -204,6 +204,10 @@ SETTINGS_MISTAKES = [
     ),
     ('[admin]\nlisten = "127.0.0.1:5000"', "gateway.toml: admin.listen: the application is at this address"),
     ('[admin]\nlisten = "9464"', "gateway.toml: admin.listen: write host:port"),
+    (
+        '[factors.second]\nowner = "optional"',
+        "gateway.toml: factors.second.owner: should be 'required' or 'phishing_resistant'",
+    ),
     ("[listen]\nhung_seconds = 1", "gateway.toml: listen.hung_seconds: should be greater than or equal to 2"),
     ('secrets = ["x"]', "gateway.toml: secrets: secrets come from the environment"),
     ('[access]\nowners = ["a@x.example"]', "gateway.toml: access: the allowlists stand in access.toml"),
