@@ -30,7 +30,7 @@ class Person:
     def note(self) -> str:
         """The person's role, for the printed instructions."""
         if self.email == OWNER:
-            return "platform owner (password, code and email link)"
+            return "platform owner (password, second step and email link)"
         return f"{self.role.value} of {self.tenant}" + ("" if self.status is Status.ACTIVE else ", disabled")
 
 
