@@ -226,7 +226,7 @@ def test_names_keep_what_their_script_needs() -> None:
     ("name", "words"),
     [
         ("totp_reset", "Your authenticator app, passkeys and backup codes no longer work"),
-        ("backup_code_used", "with a backup code instead of your usual second step"),
+        ("backup_code_used", "A backup code was used to sign in to your account, instead of your usual second step"),
         ("totp_disabled", "The authenticator app was turned off"),
     ],
 )

@@ -200,7 +200,7 @@ def test_an_administrator_demands_it_and_sees_how_many_people_lack_it(own: Gatew
     adam.page.get_by_role("link", name="Sign-in requirements").click()
     adam.page.get_by_label("Manager").select_option(label="Passkey")
     adam.press("Continue")
-    sees(adam.page, "Change the sign-in requirements?")
+    sees(adam.page, "Save these requirements?")
     expect(adam.page.get_by_text("1 of")).to_be_visible()
     adam.press("Save")
     expect(adam.page.get_by_role("status")).to_contain_text("apply from now on")
