@@ -95,7 +95,7 @@ class Exchange:
         return check_id_token(token, expected, keys, self._clock())
 
     async def _find(self, issuer: str) -> Known | Refused:
-        known = self._known.recall(issuer)
+        known = self._known.young.get(issuer) or self._known.recall(issuer)
         if known is not None and self._clock() < known.read_at + KEPT_SECONDS:
             return known
         url = metadata_url(issuer)

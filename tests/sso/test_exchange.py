@@ -1,0 +1,235 @@
+"""The exchange with a real provider: metadata, question, answer, tokens, keys, checks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway.model.secret import Secret
+from gateway.model.token import new_token
+from gateway.sso.exchange import Exchange, authenticate
+from gateway.sso.fetching import Fetched, Fetcher
+from gateway.sso.record import Claims, Kind, Metadata, Provider, Refusal, Refused
+from gateway.sso.request import (
+    Answer,
+    Question,
+    authorization_url,
+    check_answer,
+    parameters_of,
+    pushed_url,
+    read_answer,
+)
+from tests.support.identity_provider import Client, IdentityProvider, Json, PlainBrowser, Realm, User, forgery
+
+CALLBACK = "http://localhost:1/login/sso/callback"
+ERIN = User("erin", "erin@acme.example", "Erin Zoë", groups=("staff", "hr"), roles=("manager",))
+CLIENT = Client("gateway", (CALLBACK,), secret="a secret & more")
+OBJECT = "21ec2020-3aea-4069-a2dd-08002b30309d"
+LENA = User(OBJECT, "lena@acme.example", "Lena", claims={"xms_edov": True})
+
+
+class Gateway:
+    """The gateway's part of a sign-in, for one provider, and somebody's browser."""
+
+    def __init__(self, realm: Realm, kind: Kind = Kind.GENERIC, seconds: float = 5.0) -> None:
+        scopes = ("openid", "profile", "email", *(("groups",) if kind is Kind.GENERIC else ()))
+        secret = Secret(CLIENT.secret)
+        self.realm = realm
+        self.provider = Provider("idp_1", "acme", realm.issuer, CLIENT.client_id, secret, kind, scopes, is_enabled=True)
+        self.fetcher = Fetcher(allows_private=True, seconds=seconds)
+        self.exchange = Exchange(self.fetcher, self.clock, allows_private=True)
+        self.browser = PlainBrowser(realm.provider)
+        self.ahead = 0  # seconds
+
+    def clock(self) -> int:
+        return int(time.time()) + self.ahead
+
+    async def metadata(self) -> Metadata:
+        metadata = await self.exchange.metadata(self.provider)
+        assert isinstance(metadata, Metadata)
+        return metadata
+
+    async def sign_in(self, user: User = ERIN, *, is_fresh: bool = False, is_pushed: bool = False) -> Claims | Refused:
+        metadata = await self.metadata()
+        question = Question(CALLBACK, new_token(), new_token(), new_token())
+        if is_fresh:
+            question = replace(question, prompt="login", max_age=0)
+        url = await self.push(metadata, question) if is_pushed else authorization_url(metadata, self.provider, question)
+        landed = await asyncio.to_thread(self.browser.sign_in, url, user.id)
+        assert landed.url.startswith(CALLBACK), landed
+        answer = read_answer(urlsplit(landed.url).query)
+        assert isinstance(answer, Answer)
+        assert answer.state == question.state
+        if (refused := check_answer(answer, metadata)) is not None:
+            return refused
+        return await self.exchange.redeem(
+            self.provider, answer.code,
+            callback=CALLBACK, verifier=question.verifier, nonce=question.nonce, is_fresh=is_fresh,
+        )  # fmt: skip
+
+    async def push(self, metadata: Metadata, question: Question) -> str:
+        """Push the request (RFC 9126 §2), and return the URL that names it."""
+        fields, headers = authenticate(self.provider, metadata)
+        form = {**parameters_of(self.provider, question), **fields}
+        url = metadata.pushed_authorization_request_endpoint
+        got = await self.fetcher.post(url, metadata.origins, form, headers)
+        assert isinstance(got, Fetched)
+        assert got.status == 201
+        return pushed_url(metadata, self.provider, str(got.content["request_uri"]))
+
+
+@pytest.fixture
+def gateway(identity_provider: IdentityProvider) -> Iterator[Gateway]:
+    gateway = Gateway(identity_provider.realm(users=[ERIN], clients=[CLIENT]))
+    yield gateway
+    gateway.fetcher.close()
+
+
+@pytest.fixture
+def entra(identity_provider: IdentityProvider) -> Iterator[Gateway]:
+    gateway = Gateway(identity_provider.entra(users=[LENA], clients=[CLIENT]), Kind.ENTRA)
+    yield gateway
+    gateway.fetcher.close()
+
+
+async def test_somebody_signs_in(gateway: Gateway) -> None:
+    found = await gateway.sign_in()
+    assert isinstance(found, Claims)
+    assert (found.issuer, found.key, found.email, found.is_email_verified) == (
+        gateway.realm.issuer, "erin", "erin@acme.example", True,
+    )  # fmt: skip
+    assert (found.name, found.groups) == ("Erin Zoë", ("staff", "hr"))
+
+
+async def test_somebody_signs_in_with_a_pushed_request(gateway: Gateway) -> None:
+    assert isinstance(await gateway.sign_in(is_pushed=True), Claims)
+    assert len(gateway.realm.requests("pushed_authorization_request")) == 1
+
+
+async def test_a_token_with_es256_is_accepted(gateway: Gateway) -> None:
+    gateway.realm.set(clients=[replace(CLIENT, algorithm="ES256")])
+    assert isinstance(await gateway.sign_in(), Claims)
+
+
+async def test_a_fresh_sign_in_is_shown_by_its_time(gateway: Gateway) -> None:
+    await gateway.sign_in()
+    found = await gateway.sign_in(is_fresh=True)
+    assert isinstance(found, Claims)
+    assert found.auth_time is not None
+    gateway.realm.set(id_token=forgery({"auth_time": gateway.clock() - 3_600}))
+    assert await gateway.sign_in(is_fresh=True) == Refused(Refusal.AUTHENTICATED_LONG_AGO)
+
+
+async def test_somebody_of_entra_id_signs_in(entra: Gateway) -> None:
+    found = await entra.sign_in(LENA)
+    assert isinstance(found, Claims)
+    assert (found.tenant_id, found.object_id, found.is_email_verified) == (entra.realm.tenant, OBJECT, True)
+
+
+async def test_a_token_of_another_tenant_of_entra_id_is_refused(
+    entra: Gateway, identity_provider: IdentityProvider
+) -> None:
+    other = identity_provider.entra(users=[LENA], clients=[CLIENT])
+    assert isinstance(await Gateway(other, Kind.ENTRA).sign_in(LENA), Claims)
+    entra.realm.set(id_token=forgery({"tid": other.tenant}))
+    assert await entra.sign_in(LENA) == Refused(Refusal.TENANT)
+    entra.realm.set(id_token=forgery({"tid": other.tenant, "iss": other.issuer}))  # as that tenant would sign it
+    assert await entra.sign_in(LENA) == Refused(Refusal.ISSUER)
+
+
+async def test_the_endpoints_for_all_companies_are_no_tenants_own(identity_provider: IdentityProvider) -> None:
+    shared = identity_provider.entra(tenant="common")
+    gateway = Gateway(shared, Kind.ENTRA)
+    pattern = f"{identity_provider.origin}/{{tenantid}}/v2.0"
+    assert await gateway.exchange.metadata(gateway.provider) == Refused(Refusal.ISSUER_PATTERN, pattern)
+    shared.remove()
+
+
+async def test_metadata_and_keys_are_read_once_an_hour(gateway: Gateway) -> None:
+    for _ in range(3):
+        assert isinstance(await gateway.sign_in(), Claims)
+    assert [len(gateway.realm.requests(endpoint)) for endpoint in ("discovery", "jwks", "token")] == [1, 1, 3]
+    gateway.ahead = 3_600
+    await gateway.metadata()
+    assert len(gateway.realm.requests("discovery")) == 2
+
+
+async def test_keys_rotate_between_two_sign_ins(gateway: Gateway) -> None:
+    assert isinstance(await gateway.sign_in(), Claims)
+    gateway.realm.rotate_keys(keep=False)
+    gateway.ahead = 60
+    assert isinstance(await gateway.sign_in(), Claims)
+    assert len(gateway.realm.requests("jwks")) == 2
+
+
+@pytest.mark.parametrize(
+    ("forged", "reason"),
+    [
+        (forgery(alg="none"), Refusal.ALGORITHM),
+        (forgery(alg="HS256", secret=CLIENT.secret), Refusal.ALGORITHM),
+        (forgery(key="unknown"), Refusal.SIGNATURE),
+        (forgery(header={"typ": "at+jwt"}), Refusal.TYPE),
+        (forgery(header={"jku": "https://evil.example/jwks"}), Refusal.HEADER),
+        (forgery({"iss": ["https://evil.example"]}), Refusal.ISSUER),
+        (forgery({"aud": [CLIENT.client_id]}), Refusal.AUTHORISED_PARTY),
+        (forgery({"sub": None}), Refusal.SUBJECT),
+        (forgery({"nonce": "other"}), Refusal.NONCE),
+        (forgery({"at_hash": "x"}), Refusal.ACCESS_TOKEN_HASH),
+        (forgery(raw="x.y"), Refusal.MALFORMED),
+    ],
+)
+async def test_a_forged_token_is_refused(gateway: Gateway, forged: Json, reason: Refusal) -> None:
+    gateway.realm.set(id_token=forged)
+    refused = await gateway.sign_in()
+    assert isinstance(refused, Refused)
+    assert refused.reason == reason
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(3_700, Refusal.ISSUED_IN_FUTURE), (-700, Refusal.ISSUED_LONG_AGO)])
+async def test_a_clock_that_is_wrong_is_told(gateway: Gateway, seconds: int, reason: Refusal) -> None:
+    gateway.realm.set(clock=seconds)
+    assert await gateway.sign_in() == Refused(reason)
+
+
+async def test_an_answer_in_the_name_of_another_provider_is_refused(gateway: Gateway) -> None:
+    gateway.realm.set(callback={"iss": "https://evil.example"})
+    assert await gateway.sign_in() == Refused(Refusal.ANSWER_ISSUER, "https://evil.example")
+    gateway.realm.set(callback={"iss": None})
+    assert await gateway.sign_in() == Refused(Refusal.ANSWER_ISSUER)
+
+
+async def test_a_code_that_is_no_longer_good_is_told_apart_from_a_wrong_secret(gateway: Gateway) -> None:
+    async def redeem(provider: Provider) -> Claims | Refused:
+        return await gateway.exchange.redeem(
+            provider, Secret("x"), callback=CALLBACK, verifier=new_token(), nonce=new_token(), is_fresh=False
+        )
+
+    assert await redeem(gateway.provider) == Refused(Refusal.CODE)
+    assert await redeem(replace(gateway.provider, client_secret=Secret("wrong"))) == Refused(Refusal.CLIENT)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"close": True}, Refusal.NOT_HTTP),
+        ({"status": 500}, Refusal.STATUS),
+        ({"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}}, Refusal.REDIRECT),
+        ({"size": 1_000_000, "body": "{}", "headers": {"Content-Type": "application/json"}}, Refusal.TOO_LARGE),
+        ({"seconds": 30}, Refusal.TIMED_OUT),
+    ],
+)
+async def test_a_provider_in_trouble_is_told_apart(gateway: Gateway, fault: Json, reason: Refusal) -> None:
+    troubled = Gateway(gateway.realm, seconds=1)
+    troubled.realm.fail("jwks", **fault)
+    refused = await troubled.sign_in()
+    assert isinstance(refused, Refused)
+    assert refused.reason == reason
+    troubled.realm.heal()
+    troubled.ahead = 5
+    assert isinstance(await troubled.sign_in(), Claims)
+    troubled.fetcher.close()
