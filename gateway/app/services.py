@@ -37,8 +37,8 @@ from gateway.sessions.reach import Reaches
 from gateway.signup.service import SignupService
 from gateway.sso.admin import ProviderService
 from gateway.sso.arrival import Arrivals
-from gateway.sso.exchange import Exchange
-from gateway.sso.fetching import Fetcher
+from gateway.sso.oidc.exchange import Exchange
+from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.sign_on import SignOn
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService

@@ -11,10 +11,10 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.settings.record import Settings
 from gateway.sso.admin import Done, Overview, ProviderService
-from gateway.sso.discovery import check_issuer
+from gateway.sso.oidc.discovery import check_issuer
+from gateway.sso.oidc.record import Kind, Provider
 from gateway.sso.pages import Needs as SignOnNeeds
 from gateway.sso.pages import SSOPages
-from gateway.sso.record import Kind, Provider
 from gateway.sso.rows import Registered
 from gateway.web.redirects import Wish, see_other
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of

@@ -14,7 +14,7 @@ from gateway.model.event import Event
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
 from gateway.sso import rows
-from gateway.sso.record import Claims
+from gateway.sso.oidc.record import Claims
 from gateway.sso.rows import Registered
 from gateway.store import Store, Transaction
 

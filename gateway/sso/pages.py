@@ -18,8 +18,8 @@ from gateway.model.factor import Factor
 from gateway.model.token import key_of, new_token
 from gateway.sso.arrival import Arrivals, is_from
 from gateway.sso.factor import SSO
-from gateway.sso.record import Refused
-from gateway.sso.request import read_answer
+from gateway.sso.oidc.record import Refused
+from gateway.sso.oidc.request import read_answer
 from gateway.sso.rows import Registered
 from gateway.sso.sign_on import Mailed, NotSignedIn, SignOn, Tried
 from gateway.web.redirects import Wish, set_cookie

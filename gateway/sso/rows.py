@@ -30,7 +30,7 @@ from sqlalchemy import (
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
-from gateway.sso.record import Kind, Provider
+from gateway.sso.oidc.record import Kind, Provider
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored

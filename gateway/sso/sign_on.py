@@ -30,11 +30,11 @@ from gateway.model.token import key_of, key_of_text, new_token
 from gateway.observe.logs import get_logger
 from gateway.sso import rows
 from gateway.sso.arrival import Arrivals
-from gateway.sso.encoding import encode_base64url
-from gateway.sso.exchange import Exchange
 from gateway.sso.factor import SSO
-from gateway.sso.record import Claims, Refusal, Refused
-from gateway.sso.request import Answer, Question, authorization_url, check_answer
+from gateway.sso.oidc.encoding import encode_base64url
+from gateway.sso.oidc.exchange import Exchange
+from gateway.sso.oidc.record import Claims, Refusal, Refused
+from gateway.sso.oidc.request import Answer, Question, authorization_url, check_answer
 from gateway.sso.rows import Registered, Wait
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit

@@ -123,14 +123,14 @@ def test_the_pure_modules_touch_no_clock_no_chance_no_network() -> None:
         "model/factor",
         "model/session",
         "proxy/response",
-        "sso/addresses",
-        "sso/claims",
-        "sso/compact",
-        "sso/discovery",
-        "sso/encoding",
-        "sso/entra",
-        "sso/id_token",
-        "sso/request",
+        "sso/oidc/addresses",
+        "sso/oidc/claims",
+        "sso/oidc/compact",
+        "sso/oidc/discovery",
+        "sso/oidc/encoding",
+        "sso/oidc/entra",
+        "sso/oidc/id_token",
+        "sso/oidc/request",
     ]
     forbidden = {"time", "random", "secrets", "os", "socket", "asyncio", "datetime"}
     for name in pure:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sso.addresses import Target, may_be_asked, origin_of, read_url
+from gateway.sso.oidc.addresses import Target, may_be_asked, origin_of, read_url
 
 PUBLIC = ("8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::", "64:ff9b::808:808")
 PRIVATE = (

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.sso.claims import read_claims
-from gateway.sso.record import Claims, Kind
+from gateway.sso.oidc.claims import read_claims
+from gateway.sso.oidc.record import Claims, Kind
 
 TENANT, HOME = "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 OBJECT = "21ec2020-3aea-4069-a2dd-08002b30309d"

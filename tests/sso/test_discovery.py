@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sso.discovery import check_issuer, metadata_url, read_metadata
-from gateway.sso.record import Metadata, Refusal, Refused
+from gateway.sso.oidc.discovery import check_issuer, metadata_url, read_metadata
+from gateway.sso.oidc.record import Metadata, Refusal, Refused
 
 ISSUER = "https://id.example.com/realms/acme"
 TENANT = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"

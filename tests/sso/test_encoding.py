@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sso.encoding import MAX_ITEMS, decode_base64url, encode_base64url, read_object, shown
-from gateway.sso.record import Refusal, Rejected
+from gateway.sso.oidc.encoding import MAX_ITEMS, decode_base64url, encode_base64url, read_object, shown
+from gateway.sso.oidc.record import Refusal, Rejected
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**16), 10**16) | st.floats(-1e15, 1e15) | st.text(),

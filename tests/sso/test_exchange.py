@@ -12,10 +12,10 @@ import pytest
 
 from gateway.model.secret import Secret
 from gateway.model.token import new_token
-from gateway.sso.exchange import Exchange, authenticate
-from gateway.sso.fetching import Fetched, Fetcher
-from gateway.sso.record import Claims, Kind, Metadata, Provider, Refusal, Refused
-from gateway.sso.request import (
+from gateway.sso.oidc.exchange import Exchange, authenticate
+from gateway.sso.oidc.fetching import Fetched, Fetcher
+from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused
+from gateway.sso.oidc.request import (
     Answer,
     Question,
     authorization_url,

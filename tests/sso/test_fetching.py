@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from gateway.sso.fetching import MAX_BYTES, Fetched, Fetcher
-from gateway.sso.record import Refusal, Refused
+from gateway.sso.oidc.fetching import MAX_BYTES, Fetched, Fetcher
+from gateway.sso.oidc.record import Refusal, Refused
 from tests.sso.server import JSON, Server, response
 from tests.support.certificates import Authority, make_authority
 

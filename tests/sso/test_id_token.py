@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model.secret import Secret
-from gateway.sso.compact import MAX_TOKEN, key_id_of
-from gateway.sso.id_token import Expected, check_id_token, expect
-from gateway.sso.keys import Key, read_keys
-from gateway.sso.record import ALGORITHMS, Claims, Kind, Metadata, Provider, Refusal, Refused
+from gateway.sso.oidc.compact import MAX_TOKEN, key_id_of
+from gateway.sso.oidc.id_token import Expected, check_id_token, expect
+from gateway.sso.oidc.keys import Key, read_keys
+from gateway.sso.oidc.record import ALGORITHMS, Claims, Kind, Metadata, Provider, Refusal, Refused
 from tests.sso.tokens import Json, Signer, encode, signer, with_hmac, write
 
 NOW = 1_800_000_000

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from gateway.sso.fetching import Fetched
-from gateway.sso.keys import KEPT_SECONDS, MAX_KEYS, REREAD_SECONDS, RETRY_SECONDS, Key, KeyRing, read_keys
-from gateway.sso.record import Refusal, Refused
+from gateway.sso.oidc.fetching import Fetched
+from gateway.sso.oidc.keys import KEPT_SECONDS, MAX_KEYS, REREAD_SECONDS, RETRY_SECONDS, Key, KeyRing, read_keys
+from gateway.sso.oidc.record import Refusal, Refused
 from tests.sso.tokens import Json, number, signer
 
 NAMES = ("RS256", "ES256", "EdDSA")

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from gateway.model.secret import Secret
 from gateway.model.token import new_token
-from gateway.sso.record import Kind, Metadata, Provider, Refusal, Refused
-from gateway.sso.request import Answer, Question, authorization_url, challenge_of, check_answer, pushed_url, read_answer
+from gateway.sso.oidc.record import Kind, Metadata, Provider, Refusal, Refused
+from gateway.sso.oidc.request import (
+    Answer,
+    Question,
+    authorization_url,
+    challenge_of,
+    check_answer,
+    pushed_url,
+    read_answer,
+)
 
 ISSUER = "https://id.example.com"
 METADATA = Metadata(ISSUER, f"{ISSUER}/auth", f"{ISSUER}/token", f"{ISSUER}/jwks", frozenset(("RS256",)))

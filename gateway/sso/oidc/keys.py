@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.model.clock import Clock
-from gateway.sso.encoding import decode_base64url, shown
-from gateway.sso.fetching import Fetched
-from gateway.sso.record import Refusal, Refused
+from gateway.sso.oidc.encoding import decode_base64url, shown
+from gateway.sso.oidc.fetching import Fetched
+from gateway.sso.oidc.record import Refusal, Refused
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, OKPKey, RSAKey

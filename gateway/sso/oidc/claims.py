@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.sso import entra
-from gateway.sso.record import Claims, Kind
+from gateway.sso.oidc import entra
+from gateway.sso.oidc.record import Claims, Kind
 
 MAX_NAME = 200
 MAX_EMAIL = 320

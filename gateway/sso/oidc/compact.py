@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from gateway.sso import entra
-from gateway.sso.encoding import decode_base64url, read_object
-from gateway.sso.keys import Key
-from gateway.sso.record import ALGORITHMS, Refusal, Refused, Rejected
+from gateway.sso.oidc import entra
+from gateway.sso.oidc.encoding import decode_base64url, read_object
+from gateway.sso.oidc.keys import Key
+from gateway.sso.oidc.record import ALGORITHMS, Refusal, Refused, Rejected
 
 MAX_TOKEN = 16_384  # characters
 # They bring a key along, say where to get one, or change how the rest is to be read.

@@ -13,12 +13,12 @@ from typing import TypeGuard
 
 from gateway.model.secret import Secret
 from gateway.model.token import is_same
-from gateway.sso import entra
-from gateway.sso.claims import read_claims
-from gateway.sso.compact import Compact, read_compact, verify
-from gateway.sso.encoding import encode_base64url, read_object
-from gateway.sso.keys import Key
-from gateway.sso.record import Claims, Kind, Metadata, Provider, Refusal, Refused, Rejected
+from gateway.sso.oidc import entra
+from gateway.sso.oidc.claims import read_claims
+from gateway.sso.oidc.compact import Compact, read_compact, verify
+from gateway.sso.oidc.encoding import encode_base64url, read_object
+from gateway.sso.oidc.keys import Key
+from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused, Rejected
 
 LEEWAY_SECONDS = 60
 LONGEST_SECONDS = 600  # from the token's making until we have it

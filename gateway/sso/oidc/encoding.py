@@ -9,7 +9,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NoReturn
 
-from gateway.sso.record import Refusal, Rejected
+from gateway.sso.oidc.record import Refusal, Rejected
 
 MAX_ITEMS = 5_000  # values in one text; large honest metadata has about 300
 MAX_SHOWN = 300

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.model.secret import Secret
-from gateway.sso.addresses import origin_of
+from gateway.sso.oidc.addresses import origin_of
 
 ALGORITHMS = frozenset(("RS256", "PS256", "ES256", "EdDSA"))
 """The signatures that are accepted (RFC 7518 §3.1, RFC 8037 §3.1), all with public keys; EdDSA is Ed25519."""

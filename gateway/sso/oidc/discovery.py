@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.sso import entra
-from gateway.sso.addresses import read_url
-from gateway.sso.encoding import read_object, shown
-from gateway.sso.record import ALGORITHMS, Metadata, Refusal, Refused, Rejected
+from gateway.sso.oidc import entra
+from gateway.sso.oidc.addresses import read_url
+from gateway.sso.oidc.encoding import read_object, shown
+from gateway.sso.oidc.record import ALGORITHMS, Metadata, Refusal, Refused, Rejected
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 CLIENT_METHODS = frozenset(("client_secret_basic", "client_secret_post"))

@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.sso.addresses import Target, may_be_asked, parse, read_url
-from gateway.sso.encoding import read_object
-from gateway.sso.libraries import ensure_loaded
-from gateway.sso.record import Refusal, Refused, Rejected
+from gateway.sso.oidc.addresses import Target, may_be_asked, parse, read_url
+from gateway.sso.oidc.encoding import read_object
+from gateway.sso.oidc.libraries import ensure_loaded
+from gateway.sso.oidc.record import Refusal, Refused, Rejected
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientResponse

@@ -13,13 +13,13 @@ from urllib.parse import quote_plus
 from gateway.model.clock import Clock
 from gateway.model.memo import Memo
 from gateway.model.secret import Secret
-from gateway.sso.addresses import origin_of
-from gateway.sso.compact import key_id_of
-from gateway.sso.discovery import metadata_url, read_metadata
-from gateway.sso.fetching import Fetcher
-from gateway.sso.id_token import check_id_token, expect
-from gateway.sso.keys import KeyRing
-from gateway.sso.record import Claims, Metadata, Provider, Refusal, Refused
+from gateway.sso.oidc.addresses import origin_of
+from gateway.sso.oidc.compact import key_id_of
+from gateway.sso.oidc.discovery import metadata_url, read_metadata
+from gateway.sso.oidc.fetching import Fetcher
+from gateway.sso.oidc.id_token import check_id_token, expect
+from gateway.sso.oidc.keys import KeyRing
+from gateway.sso.oidc.record import Claims, Metadata, Provider, Refusal, Refused
 
 KEPT_SECONDS = 3_600
 MAX_PROVIDERS = 1_000

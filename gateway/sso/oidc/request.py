@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from gateway.model.secret import Secret
-from gateway.sso.encoding import encode_base64url, shown
-from gateway.sso.record import Kind, Metadata, Provider, Refusal, Refused
+from gateway.sso.oidc.encoding import encode_base64url, shown
+from gateway.sso.oidc.record import Kind, Metadata, Provider, Refusal, Refused
 
 MAX_QUERY = 8_192  # characters; Entra ID's codes have more than 1,000
 MAX_PARAMETERS = 32
