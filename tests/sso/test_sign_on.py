@@ -2,102 +2,22 @@
 
 from __future__ import annotations
 
-import html
 import itertools
-import re
 from collections.abc import Iterator
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.gateway import ORIGIN, Gateway, free_port
-from tests.support.identity_provider import Client, IdentityProvider, PlainBrowser, Realm, User
+from tests.sso.journey import GATEWAY, Employee, connect, linked, way_on
+from tests.support.gateway import Gateway
+from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User
 from tests.support.mail import Mailbox, links_in
-from tests.support.person import Person
-from tests.support.raw import Response
-from tests.support.upstream import RecordingUpstream
 
-CALLBACK = f"{ORIGIN}/login/sso/callback"
-GATEWAY = Client("gateway", redirect_uris=(CALLBACK,))
 PEOPLE = [
     User("erin", "erin@acme.example", "Erin"),
     User("nina", "nina@acme.example", "Nina New"),
     *(User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(20)),
 ]
-addresses = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    running = Mailbox(free_port()).start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    changes = {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true"}
-    folder = tmp_path_factory.mktemp("sso")
-    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
-    for tenant in ("acme", "beta"):
-        running.write(
-            "INSERT INTO domain_claims (domain, tenant, claimed_at, claimed_by) VALUES (:d, :t, 1, 'owner')",
-            d=f"{tenant}.example", t=tenant,
-        )  # fmt: skip
-    yield running
-    assert running.stop() == 0, running.logged()[-3000:]
-    assert "Traceback" not in running.logged()
-
-
-class Employee(Person):
-    """Somebody with a browser that goes to both, the gateway and the provider."""
-
-    def __init__(self, own: Gateway, provider: IdentityProvider, email: str) -> None:
-        super().__init__(own, email, source=f"127.0.3.{next(addresses)}")
-        self.elsewhere = PlainBrowser(provider)
-
-    def leave(self, target: str = "/probe") -> str:
-        """Give the email, and return the URL of the provider that the page leads to."""
-        page = self.send("/login/sso", {"email": self.email, "next": target})
-        return way_on(page)
-
-    def come_back(self, url: str, subject: str, **how: bool) -> Response:
-        """Sign in at the provider as somebody, and bring its answer."""
-        answer = self.elsewhere.sign_in(url, subject, **how)
-        return self.bring(answer.query)
-
-    def bring(self, query: dict[str, str]) -> Response:
-        return self.open(f"/login/sso/callback?{urlencode(query)}", follow=False)
-
-    def confirm(self, mailbox: Mailbox) -> Response:
-        """Open the mailed link, and press the button."""
-        link = links_in(mailbox.wait_for(self.email, "Confirm your sign-in"))[0]
-        path = urlsplit(link).path
-        self.open(path)
-        return self.send(path, {})
-
-
-def way_on(page: Response) -> str:
-    assert page.status == 200, (page.status, page.get("location"))
-    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.body.decode())
-    assert found, page.body.decode()[-1500:]
-    return html.unescape(found[1])
-
-
-def connect(own: Gateway, realm: Realm, admin: str = "adam@acme.example", **more: str) -> Person:
-    """Connect the provider on the page, as an administrator, and try it out."""
-    adam = Employee(own, realm.provider, admin)
-    adam.give_password("/admin/sso")
-    fields = {
-        "do": "saved", "kind": "generic", "issuer": realm.issuer, "client_id": GATEWAY.client_id,
-        "client_secret": GATEWAY.secret, **more,
-    }  # fmt: skip
-    assert adam.send("/admin/sso", fields).get("location") == "/admin/sso?done=saved"
-    assert "Try it out first" in adam.send("/admin/sso", {"do": "on"}).body.decode()
-    tried = adam.come_back(way_on(adam.send("/admin/sso", {"do": "trial"})), "erin")
-    assert "your provider answered" in tried.body.decode()
-    assert adam.send("/admin/sso", {"do": "on"}).get("location") == "/admin/sso?done=on"
-    return adam
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +39,6 @@ def crowd(own: Gateway, realm: Realm, identity_provider: IdentityProvider) -> It
 
 
 numbers = itertools.count()
-
-
-def linked(person: Employee, mailbox: Mailbox) -> Employee:
-    """Sign in for the first time, and confirm by mail."""
-    subject = person.email.partition("@")[0]
-    assert "Check your email" in person.come_back(person.leave(), subject).body.decode()
-    assert not person.is_signed_in
-    assert "Account connected" in person.confirm(mailbox).body.decode()
-    return person
 
 
 def test_the_first_sign_in_is_confirmed_by_mail_and_the_next_leads_to_the_page_asked_for(

@@ -1,0 +1,78 @@
+"""People whose company signs them in: a browser that goes to both, the gateway and a real provider."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from urllib.parse import urlencode, urlsplit
+
+from tests.support.gateway import ORIGIN, Gateway
+from tests.support.identity_provider import Client, IdentityProvider, PlainBrowser, Realm
+from tests.support.mail import Mailbox, links_in
+from tests.support.person import Person
+from tests.support.raw import Response
+
+CALLBACK = f"{ORIGIN}/login/sso/callback"
+GATEWAY = Client("gateway", redirect_uris=(CALLBACK,))
+addresses = itertools.count(1)
+
+
+class Employee(Person):
+    """Somebody with a browser that goes to both, the gateway and the provider."""
+
+    def __init__(self, own: Gateway, provider: IdentityProvider, email: str) -> None:
+        super().__init__(own, email, source=f"127.0.3.{next(addresses)}")
+        self.elsewhere = PlainBrowser(provider)
+
+    def leave(self, target: str = "/probe") -> str:
+        """Give the email, and return the URL of the provider that the page leads to."""
+        page = self.send("/login/sso", {"email": self.email, "next": target})
+        return way_on(page)
+
+    def come_back(self, url: str, subject: str, **how: bool) -> Response:
+        """Sign in at the provider as somebody, and bring its answer."""
+        answer = self.elsewhere.sign_in(url, subject, **how)
+        return self.bring(answer.query)
+
+    def bring(self, query: dict[str, str]) -> Response:
+        return self.open(f"/login/sso/callback?{urlencode(query)}", follow=False)
+
+    def confirm(self, mailbox: Mailbox) -> Response:
+        """Open the mailed link, and press the button."""
+        link = links_in(mailbox.wait_for(self.email, "Confirm your sign-in"))[0]
+        path = urlsplit(link).path
+        self.open(path)
+        return self.send(path, {})
+
+
+def way_on(page: Response) -> str:
+    assert page.status == 200, (page.status, page.get("location"))
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.body.decode())
+    assert found, page.body.decode()[-1500:]
+    return html.unescape(found[1])
+
+
+def connect(own: Gateway, realm: Realm, admin: str = "adam@acme.example", **more: str) -> Person:
+    """Connect the provider on the page, as an administrator, and try it out."""
+    adam = Employee(own, realm.provider, admin)
+    adam.give_password("/admin/sso")
+    fields = {
+        "do": "saved", "kind": "generic", "issuer": realm.issuer, "client_id": GATEWAY.client_id,
+        "client_secret": GATEWAY.secret, **more,
+    }  # fmt: skip
+    assert adam.send("/admin/sso", fields).get("location") == "/admin/sso?done=saved"
+    assert "Try it out first" in adam.send("/admin/sso", {"do": "on"}).body.decode()
+    tried = adam.come_back(way_on(adam.send("/admin/sso", {"do": "trial"})), "erin")
+    assert "your provider answered" in tried.body.decode()
+    assert adam.send("/admin/sso", {"do": "on"}).get("location") == "/admin/sso?done=on"
+    return adam
+
+
+def linked(person: Employee, mailbox: Mailbox) -> Employee:
+    """Sign in for the first time, and confirm by mail."""
+    subject = person.email.partition("@")[0]
+    assert "Check your email" in person.come_back(person.leave(), subject).body.decode()
+    assert not person.is_signed_in
+    assert "Account connected" in person.confirm(mailbox).body.decode()
+    return person
