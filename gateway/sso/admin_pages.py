@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from aiohttp import web
@@ -33,8 +34,11 @@ EXAMPLES = {
     Kind.OKTA: "https://acme.okta.com",
     Kind.KEYCLOAK: "https://id.acme.example/realms/staff",
 }
+FIELDS = ("issuer", "client_id", "creates_accounts", "counts_for_two", "acr_values")
 SCOPES = ("openid", "email", "profile")
-MAX_ISSUER, MAX_CLIENT, MAX_SECRET = 500, 200, 1_000
+MAX_ISSUER, MAX_CLIENT, MAX_SECRET, MAX_CLASSES = 500, 200, 1_000, 200
+CLASS = re.compile(r"[!#-\[\]-~]+")  # no quotes or backslashes: some providers read them in their own way
+CONTEXT = re.compile(r"c[1-9][0-9]?")  # an authentication context of Entra ID
 
 
 class Needs(SignOnNeeds, Protocol):
@@ -108,7 +112,12 @@ class ProviderPages:
             raise Unfit("kind") from None
         identity = before.provider.id if before else new_id("idp")
         provider = Provider(identity, tenant, issuer, client_id, secret, kind, SCOPES, is_enabled=False)
-        return Registered(provider, bool(form.text("creates_accounts")), bool(form.text("counts_for_two")))
+        return Registered(
+            provider,
+            creates_accounts=bool(form.text("creates_accounts")),
+            counts_for_two=bool(form.text("counts_for_two")),
+            acr_values=read_classes(form, kind),
+        )
 
     def _ask(self, request: web.Request, what: str, overview: Overview) -> web.Response:
         return self._renderer.page("sso/admin-confirm.html", visit_of(request), what=what, linked=overview.linked)
@@ -136,6 +145,15 @@ class ProviderPages:
         )
 
 
+def read_classes(form: Form, kind: Kind) -> tuple[str, ...]:
+    """Return the classes of sign-in with two factors, separated by spaces. Raises Unfit."""
+    text = form.text("acr_values")
+    pattern = CONTEXT if kind is Kind.ENTRA else CLASS
+    if len(text) > MAX_CLASSES or not all(map(pattern.fullmatch, text.split())):
+        raise Unfit("acr_values")
+    return tuple(text.split())
+
+
 def shown_of(form: Form) -> dict[str, object]:
     """Return the fields as they were sent, except the secret."""
     return {
@@ -144,13 +162,14 @@ def shown_of(form: Form) -> dict[str, object]:
         "client_id": form.text("client_id")[:MAX_CLIENT],
         "creates_accounts": bool(form.text("creates_accounts")),
         "counts_for_two": bool(form.text("counts_for_two")),
+        "acr_values": form.text("acr_values")[:MAX_CLASSES],
     }
 
 
 def shown_of_stored(registered: Registered | None) -> dict[str, object]:
     """Return the fields as they are stored."""
     if registered is None:
-        return {"kind": Kind.ENTRA, "issuer": "", "client_id": "", "creates_accounts": False, "counts_for_two": False}
+        return {**dict.fromkeys(FIELDS, ""), "kind": Kind.ENTRA}
     provider = registered.provider
     return {
         "kind": provider.kind,
@@ -158,4 +177,5 @@ def shown_of_stored(registered: Registered | None) -> dict[str, object]:
         "client_id": provider.client_id,
         "creates_accounts": registered.creates_accounts,
         "counts_for_two": registered.counts_for_two,
+        "acr_values": " ".join(registered.acr_values),
     }

@@ -6,6 +6,7 @@ another site, redirects included.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from aiohttp import web
@@ -77,12 +78,12 @@ class SSOPages(StepPages):
         visit, answer = visit_of(request), read_answer(request.rel_url.raw_query_string)
         if isinstance(answer, Refused):
             return self._refused(visit, Wish(HOME), "provider", 400)
-        outcome, target = await self._service.complete(visit, answer, visit.now)
-        wish = Wish(self._answers.only([target]))
+        outcome, wish = await self._service.complete(visit, answer, visit.now)
+        wish = replace(wish, target=self._answers.only([wish.target]))
         match outcome:
             case SignedIn() | GoOn():
                 self._counts.note(self.factor, outcome)
-                return await self.proceed(visit, wish, outcome, visit.now)
+                return await self.proceed(visit, Wish(wish.target), outcome, visit.now)
             case NotSignedIn(why):
                 return self._refused(visit, wish, why)
             case Mailed(identifier):
@@ -118,7 +119,7 @@ class SSOPages(StepPages):
         )
         match begun:
             case NotSignedIn(why):
-                return self._refused(visit, wish, why, 502)
+                return self._refused(visit, wish, why, 502 if why == "provider" else 422)
             case LockedOut(until):
                 wait = seconds_until(until, visit.now)
                 return self._renderer.page(

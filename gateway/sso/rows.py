@@ -6,7 +6,6 @@ can end it, once, within ten minutes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    Row,
     String,
     Table,
     Text,
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
-from gateway.sso.oidc.record import Kind, Provider
+from gateway.sso.oidc.record import Claims, Kind, Provider
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
@@ -51,6 +51,7 @@ identity_providers = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("creates_accounts", Boolean, nullable=False),
     Column("counts_for_two", Boolean, nullable=False),  # if it says that it asked for two factors
+    Column("acr_values", String(200), nullable=False, server_default=""),  # what it is asked for then
     Column("created_at", BigInteger, nullable=False),
     Column("tried_at", BigInteger),  # the last successful dry run
 )
@@ -84,12 +85,26 @@ sso_waits = Table(
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A provider and what its tenant lets it do. Times are UTC seconds."""
+    """A provider and what its tenant lets it do. Times are UTC seconds.
+
+    `acr_values` are the classes of sign-in that have two factors there; at Entra ID, authentication contexts.
+    """
 
     provider: Provider
     creates_accounts: bool = False
     counts_for_two: bool = False
     tried_at: int | None = None
+    acr_values: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The classes of sign-in to ask the provider for."""
+        return self.acr_values if self.counts_for_two else ()
+
+    def has_two_factors(self, claims: Claims) -> bool:
+        """Whether a sign-in counts for two factors. Where a class is asked for, only that shows it."""
+        shows = claims.reaches(self.acr_values) if self.acr_values else claims.shows_two_factors
+        return self.counts_for_two and shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,11 @@ class Wait:
     target: str
     session: str
     is_trial: bool
+    began_at: int
+
+    @property
+    def is_step_up(self) -> bool:
+        return bool(self.session) and not self.is_trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +147,7 @@ async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now:
         "is_enabled": provider.is_enabled,
         "creates_accounts": wanted.creates_accounts,
         "counts_for_two": wanted.counts_for_two,
+        "acr_values": " ".join(wanted.acr_values),
         "tried_at": wanted.tried_at,
     }
     if before is None:
@@ -165,7 +186,7 @@ async def remove_provider(tx: Transaction, provider: str) -> bool:
 # Waiting sign-ins.
 
 
-async def begin_wait(tx: Transaction, key: bytes, browser: bytes, wait: Wait, now: int) -> None:
+async def begin_wait(tx: Transaction, key: bytes, browser: bytes, wait: Wait) -> None:
     """Keep a sign-in until the provider answers. `key` is the SHA-256 of the state, `browser` that of the cookie."""
     await tx.execute(
         insert(sso_waits).values(
@@ -175,7 +196,7 @@ async def begin_wait(tx: Transaction, key: bytes, browser: bytes, wait: Wait, no
             target=wait.target,
             session=wait.session,
             is_trial=wait.is_trial,
-            began_at=now,
+            began_at=wait.began_at,
         )
     )
 
@@ -190,8 +211,9 @@ async def end_wait(tx: Transaction, key: bytes, browser: bytes | None, now: int)
     )
     if (await tx.execute(statement.values(ended_at=now))).rowcount != 1:
         return None
-    columns = (sso_waits.c.provider, sso_waits.c.target, sso_waits.c.session, sso_waits.c.is_trial)
-    return Wait(*(await tx.execute(select(*columns).where(sso_waits.c.key == key))).one())
+    waits = sso_waits.c
+    columns = (waits.provider, waits.target, waits.session, waits.is_trial, waits.began_at)
+    return Wait(*(await tx.execute(select(*columns).where(waits.key == key))).one())
 
 
 # Links.
@@ -227,14 +249,24 @@ async def count_links(tx: Transaction, provider: str) -> int:
     return (await tx.execute(query)).scalar_one()
 
 
-def read_provider(sealer: Sealer, row: Iterable[Any]) -> Registered:
-    (
-        provider, tenant, kind, issuer, client_id, sealed, scopes, is_enabled, creates_accounts, counts_for_two, _,
-        tried_at,
-    ) = row  # fmt: skip
-    secret = Secret(sealer.open(sealed, place(provider)).decode())
-    found = Provider(provider, tenant, issuer, client_id, secret, Kind(kind), tuple(scopes.split()), is_enabled)
-    return Registered(found, creates_accounts, counts_for_two, tried_at)
+def read_provider(sealer: Sealer, row: Row[Any]) -> Registered:
+    found = Provider(
+        id=row.id,
+        tenant=row.tenant,
+        issuer=row.issuer,
+        client_id=row.client_id,
+        client_secret=Secret(sealer.open(row.client_secret, place(row.id)).decode()),
+        kind=Kind(row.kind),
+        scopes=tuple(row.scopes.split()),
+        is_enabled=row.is_enabled,
+    )
+    return Registered(
+        found,
+        creates_accounts=row.creates_accounts,
+        counts_for_two=row.counts_for_two,
+        tried_at=row.tried_at,
+        acr_values=tuple(row.acr_values.split()),
+    )
 
 
 def place(provider: str) -> Place:

@@ -33,20 +33,27 @@ from gateway.sso.arrival import Arrivals
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.encoding import encode_base64url
 from gateway.sso.oidc.exchange import Exchange
+from gateway.sso.oidc.id_token import is_since
 from gateway.sso.oidc.record import Claims, Refusal, Refused
-from gateway.sso.oidc.request import Answer, Question, authorization_url, check_answer
+from gateway.sso.oidc.request import Answer, Question, authorization_url, can_ask_anew, check_answer
 from gateway.sso.rows import Registered, Wait
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Locked
+from gateway.web.redirects import Wish
+from gateway.web.return_to import HOME
 from gateway.web.visit import Visit
 
 log = get_logger("sso")
 
+STALE = frozenset((Refusal.NO_AUTH_TIME, Refusal.AUTHENTICATED_LONG_AGO))
+
 
 @dataclass(frozen=True, slots=True)
 class NotSignedIn:
-    """`why`: "late" (or another browser, or used), "cancelled", "provider", "account", "email", "mails" or "other"."""
+    """`why`: "late" (or another browser, or used), "cancelled", "provider", "account", "email", "mails", "other", or
+    "stale" (the provider did not show that the person has just signed in there).
+    """
 
     why: str
 
@@ -60,10 +67,15 @@ class Mailed:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The result of an administrator's trial: what the provider said, and what a sign-in would do."""
+    """The result of an administrator's trial: what the provider said, and what a sign-in would do.
+
+    `can_confirm`: it shows when the person signed in there, so that it can give a fresh proof.
+    """
 
     claims: Claims
     would: str  # "sign-in", "link", "create", or why not, as in NotSignedIn
+    has_two_factors: bool
+    can_confirm: bool
 
 
 Outcome = SignedIn | GoOn | NotSignedIn | Mailed | Tried
@@ -124,61 +136,67 @@ class SignOn:
     ) -> str | NotSignedIn | LockedOut:
         """Keep a sign-in of the `browser` (SHA-256 of its cookie), and return the URL of the provider.
 
-        `session` is the one that needs a fresh proof, or of the administrator of a trial.
+        `session` is the one that needs a fresh proof, or of the administrator of a trial. Both have to sign in again at
+        the provider: the trial shows whether it can be asked for that.
         """
         if (lock := self._limit.find_lock(inbound.address, now)) is not None:
             return LockedOut(lock.until)
+        if session is not None and not is_trial and not can_ask_anew(registered.provider):
+            return NotSignedIn("stale")
         metadata = await self._exchange.metadata(registered.provider)
         if isinstance(metadata, Refused):
             log.warning("provider_failed", tenant=registered.provider.tenant, reason=metadata.reason.value)
             return NotSignedIn("provider")
         state = new_token()
-        wait = Wait(registered.provider.id, target, session.id if session else "", is_trial)
+        wait = Wait(registered.provider.id, target, session.id if session else "", is_trial, now)
         async with self._store.transaction() as tx:
             reserved = await self._limit.reserve(tx, inbound.address, now)
             if isinstance(reserved, Locked):
                 return LockedOut(reserved.until)
-            await rows.begin_wait(tx, key_of(state), browser, wait, now)
-        is_fresh = session is not None and not is_trial
+            await rows.begin_wait(tx, key_of(state), browser, wait)
+        is_anew = session is not None and can_ask_anew(registered.provider)
         question = Question(
             redirect_uri=self._callback,
             state=state,
             nonce=derive(self._key, "nonce", state),
             verifier=derive(self._key, "verifier", state),
-            prompt="login" if is_fresh else "",
-            max_age=0 if is_fresh else None,
+            prompt="login" if is_anew else "",
+            max_age=0 if is_anew else None,
+            acr_values=registered.wanted,
         )
         return authorization_url(metadata, registered.provider, question)
 
     # Completing.
 
-    async def complete(self, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, str]:
-        """Return the outcome of a provider's answer, and the target that the sign-in began with."""
+    async def complete(self, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, Wish]:
+        """Return the outcome of a provider's answer, and the wish that the sign-in began with."""
         key = key_of_text(answer.state.reveal())
         if key is None:
-            return NotSignedIn("late"), ""
+            return NotSignedIn("late"), Wish(HOME)
         async with self._store.transaction() as tx:
             wait = await rows.end_wait(tx, key, visit.inbound.sso_key, now)
             registered = await rows.find_provider(tx, self._sealer, wait.provider) if wait else None
             if wait is not None:
                 await self._limit.give_back(tx, visit.inbound.address, now)
         if wait is None or registered is None or not (registered.provider.is_enabled or wait.is_trial):
-            return NotSignedIn("late"), ""
+            return NotSignedIn("late"), Wish(HOME)
+        wish = Wish(wait.target, again=wait.is_step_up)
         metadata = await self._exchange.metadata(registered.provider)
         mixed_up = metadata if isinstance(metadata, Refused) else check_answer(answer, metadata)
         if answer.error and mixed_up is None:
-            return NotSignedIn("cancelled" if answer.error == "access_denied" else "provider"), wait.target
+            return NotSignedIn("cancelled" if answer.error == "access_denied" else "provider"), wish
         claims = mixed_up or await self._exchange.redeem(
             registered.provider, answer.code, callback=self._callback,
             verifier=derive(self._key, "verifier", answer.state), nonce=derive(self._key, "nonce", answer.state),
-            is_fresh=bool(wait.session) and not wait.is_trial,
+            asked_at=wait.began_at if wait.is_step_up else None,
         )  # fmt: skip
         async with self._actions.begin(requester(visit.inbound, wait.session or None), now) as action:
             if isinstance(claims, Refused):
-                return await self._refuse(action, None, "provider", claims.reason), wait.target
+                why = "stale" if claims.reason in STALE else "provider"
+                return await self._refuse(action, None, why, claims.reason), wish
             if wait.is_trial:
-                return await self._judge_trial(action, registered, claims, wait, visit), wait.target
-            return await self._admit(action, registered, claims, wait, visit), wait.target
+                return await self._judge_trial(action, registered, claims, wait, visit), wish
+            return await self._admit(action, registered, claims, wait, visit), wish
 
     async def _admit(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
@@ -226,12 +244,17 @@ class SignOn:
             return await self._refuse(action, None, "other")
         await rows.note_trial(action.tx, registered.provider.id, action.now)
         await action.record_own(Event.SSO_TRIED, session)
-        if await rows.find_link(action.tx, registered.provider.id, claims.key) is not None:
-            return Tried(claims, "sign-in")
-        found = await self._arrivals.match(action.tx, registered, claims)
+        can_confirm = claims.auth_time is not None and is_since(claims.auth_time, wait.began_at)
+        would = await self._foresee(action.tx, registered, claims)
+        return Tried(claims, would, registered.has_two_factors(claims), can_confirm)
+
+    async def _foresee(self, tx: Transaction, registered: Registered, claims: Claims) -> str:
+        if await rows.find_link(tx, registered.provider.id, claims.key) is not None:
+            return "sign-in"
+        found = await self._arrivals.match(tx, registered, claims)
         if isinstance(found, str):
-            return Tried(claims, found)
-        return Tried(claims, "create" if found[1] is None else "link")
+            return found
+        return "create" if found[1] is None else "link"
 
     async def _find_in_use(self, tx: Transaction, tenant: str) -> Registered | None:
         """Return the enabled provider of an active tenant."""
@@ -250,8 +273,8 @@ class SignOn:
 
 def proof_of(registered: Registered, claims: Claims, now: int) -> Proof:
     """Return what a provider's assertion proves."""
-    is_double = registered.counts_for_two and claims.shows_two_factors
-    return Proof(SSO, now, (SSO, Factor.PASSWORD, *((Factor.TOTP,) if is_double else ())))
+    second = (Factor.TOTP,) if registered.has_two_factors(claims) else ()
+    return Proof(SSO, now, (SSO, Factor.PASSWORD, *second))
 
 
 def derive(key: Secret[bytes], purpose: str, state: Secret[str]) -> Secret[str]:

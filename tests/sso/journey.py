@@ -53,20 +53,30 @@ def way_on(page: Response) -> str:
     return html.unescape(found[1])
 
 
-def connect(own: Gateway, realm: Realm, admin: str = "adam@acme.example", **more: str) -> Person:
-    """Connect the provider on the page, as an administrator, and try it out."""
+def connect(
+    own: Gateway, realm: Realm, admin: str = "adam@acme.example", subject: str = "erin", **more: str
+) -> Employee:
+    """Connect the provider on the page, as an administrator, try it out as somebody there, and turn it on."""
     adam = Employee(own, realm.provider, admin)
     adam.give_password("/admin/sso")
+    save(adam, realm, **more)
+    assert "Try it out first" in adam.send("/admin/sso", {"do": "on"}).body.decode()
+    assert "your provider answered" in try_out(adam, subject)
+    assert adam.send("/admin/sso", {"do": "on"}).get("location") == "/admin/sso?done=on"
+    return adam
+
+
+def save(adam: Employee, realm: Realm, **more: str) -> None:
     fields = {
         "do": "saved", "kind": "generic", "issuer": realm.issuer, "client_id": GATEWAY.client_id,
         "client_secret": GATEWAY.secret, **more,
     }  # fmt: skip
     assert adam.send("/admin/sso", fields).get("location") == "/admin/sso?done=saved"
-    assert "Try it out first" in adam.send("/admin/sso", {"do": "on"}).body.decode()
-    tried = adam.come_back(way_on(adam.send("/admin/sso", {"do": "trial"})), "erin")
-    assert "your provider answered" in tried.body.decode()
-    assert adam.send("/admin/sso", {"do": "on"}).get("location") == "/admin/sso?done=on"
-    return adam
+
+
+def try_out(adam: Employee, subject: str, **how: bool) -> str:
+    """Return the page with the result of a trial."""
+    return adam.come_back(way_on(adam.send("/admin/sso", {"do": "trial"})), subject, **how).body.decode()
 
 
 def linked(person: Employee, mailbox: Mailbox) -> Employee:

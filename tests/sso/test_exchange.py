@@ -14,6 +14,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_token
 from gateway.sso.oidc.exchange import Exchange, authenticate
 from gateway.sso.oidc.fetching import Fetched, Fetcher
+from gateway.sso.oidc.id_token import FRESH_LEEWAY_SECONDS
 from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused
 from gateway.sso.oidc.request import (
     Answer,
@@ -59,6 +60,7 @@ class Gateway:
         question = Question(CALLBACK, new_token(), new_token(), new_token())
         if is_fresh:
             question = replace(question, prompt="login", max_age=0)
+        asked_at = self.clock() if is_fresh else None
         url = await self.push(metadata, question) if is_pushed else authorization_url(metadata, self.provider, question)
         landed = await asyncio.to_thread(self.browser.sign_in, url, user.id)
         assert landed.url.startswith(CALLBACK), landed
@@ -69,7 +71,7 @@ class Gateway:
             return refused
         return await self.exchange.redeem(
             self.provider, answer.code,
-            callback=CALLBACK, verifier=question.verifier, nonce=question.nonce, is_fresh=is_fresh,
+            callback=CALLBACK, verifier=question.verifier, nonce=question.nonce, asked_at=asked_at,
         )  # fmt: skip
 
     async def push(self, metadata: Metadata, question: Question) -> str:
@@ -121,8 +123,10 @@ async def test_a_fresh_sign_in_is_shown_by_its_time(gateway: Gateway) -> None:
     found = await gateway.sign_in(is_fresh=True)
     assert isinstance(found, Claims)
     assert found.auth_time is not None
-    gateway.realm.set(id_token=forgery({"auth_time": gateway.clock() - 3_600}))
+    gateway.realm.set(id_token=forgery({"auth_time": gateway.clock() - FRESH_LEEWAY_SECONDS - 1}))
     assert await gateway.sign_in(is_fresh=True) == Refused(Refusal.AUTHENTICATED_LONG_AGO)
+    gateway.realm.set(id_token=forgery({"auth_time": None}))
+    assert await gateway.sign_in(is_fresh=True) == Refused(Refusal.NO_AUTH_TIME)
 
 
 async def test_somebody_of_entra_id_signs_in(entra: Gateway) -> None:
@@ -206,7 +210,7 @@ async def test_an_answer_in_the_name_of_another_provider_is_refused(gateway: Gat
 async def test_a_code_that_is_no_longer_good_is_told_apart_from_a_wrong_secret(gateway: Gateway) -> None:
     async def redeem(provider: Provider) -> Claims | Refused:
         return await gateway.exchange.redeem(
-            provider, Secret("x"), callback=CALLBACK, verifier=new_token(), nonce=new_token(), is_fresh=False
+            provider, Secret("x"), callback=CALLBACK, verifier=new_token(), nonce=new_token()
         )
 
     assert await redeem(gateway.provider) == Refused(Refusal.CODE)

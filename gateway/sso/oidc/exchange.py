@@ -23,7 +23,6 @@ from gateway.sso.oidc.record import Claims, Metadata, Provider, Refusal, Refused
 
 KEPT_SECONDS = 3_600
 MAX_PROVIDERS = 1_000
-FRESH_SECONDS = 300  # how long ago the person may have signed in at the provider, for a fresh proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,11 @@ class Exchange:
         callback: str,
         verifier: Secret[str],
         nonce: Secret[str],
-        is_fresh: bool,
+        asked_at: int | None = None,
     ) -> Claims | Refused:
         """Exchange a code for an ID token (RFC 6749 §4.1.3, RFC 7636 §4.5), and check that.
 
-        `is_fresh`: the person must have just signed in at the provider.
+        `asked_at` (UTC seconds): the person must have signed in at the provider since then, and the token show it.
         """
         known = await self._find(provider.issuer)
         if isinstance(known, Refused):
@@ -90,7 +89,8 @@ class Exchange:
             metadata,
             nonce,
             access_token=Secret(access) if isinstance(access, str) else None,
-            max_age=FRESH_SECONDS if is_fresh else None,
+            max_age=None if asked_at is None else 0,
+            asked_at=asked_at,
         )
         return check_id_token(token, expected, keys, self._clock())
 

@@ -21,6 +21,7 @@ from gateway.sso.oidc.keys import Key
 from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused, Rejected
 
 LEEWAY_SECONDS = 60
+FRESH_LEEWAY_SECONDS = 30  # shorter: within it, a sign-in before the question passes for one after it
 LONGEST_SECONDS = 600  # from the token's making until we have it
 MAX_SUBJECT = 255
 GOOGLE = "https://accounts.google.com"
@@ -33,7 +34,7 @@ class Expected:
     """What an ID token has to be like. `algorithms` are those of the provider's metadata.
 
     `access_token` is the one that came with it, if one did. With `max_age` (seconds), the person must have signed in at
-    the provider no longer than that before `asked_at` (UTC seconds; by default now), give or take the leeway.
+    the provider no longer than that before `asked_at` (UTC seconds; by default now), give or take FRESH_LEEWAY_SECONDS.
     """
 
     issuer: str
@@ -170,9 +171,14 @@ def check_auth_time(given: Mapping[str, object], expected: Expected, now: int) -
     if at is None:
         raise Rejected(Refusal.NO_AUTH_TIME)
     asked_at = now if expected.asked_at is None else expected.asked_at
-    if at < asked_at - expected.max_age - LEEWAY_SECONDS:
+    if not is_since(at, asked_at - expected.max_age):
         raise Rejected(Refusal.AUTHENTICATED_LONG_AGO)
     return at
+
+
+def is_since(at: int, since: int) -> bool:
+    """Whether somebody signed in after a time of ours, as far as the provider's clock can tell."""
+    return at >= since - FRESH_LEEWAY_SECONDS
 
 
 def check_entra(given: Mapping[str, object], issuer: str) -> None:

@@ -59,6 +59,11 @@ def challenge_of(verifier: Secret[str]) -> str:
     return encode_base64url(hashlib.sha256(verifier.reveal().encode("ascii")).digest())
 
 
+def can_ask_anew(provider: Provider) -> bool:
+    """Whether a person who is signed in at the provider can be made to sign in again. Google refuses `prompt=login`."""
+    return provider.kind is not Kind.GOOGLE
+
+
 def parameters_of(provider: Provider, question: Question) -> dict[str, str]:
     """Return the parameters of an authentication request (§3.1.2.1)."""
     parameters = {
