@@ -161,6 +161,20 @@ async def set_identifier(tx: Transaction, account_id: str, identifier: str) -> b
         return False
 
 
+async def list_admins(tx: Transaction, tenant: str, *, lock: bool = False) -> list[Account]:
+    """Return a tenant's active administrators by name."""
+    query = select(*COLUMNS).where(
+        accounts.c.tenant == tenant, accounts.c.role == Role.ADMIN.value, accounts.c.status == Status.ACTIVE.value
+    )
+    ordered = query.order_by(accounts.c.name, accounts.c.id)
+    return [read(row) for row in await tx.execute(ordered.with_for_update() if lock else ordered)]
+
+
+async def count_active(tx: Transaction, tenant: str) -> int:
+    query = select(func.count()).where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value)
+    return int((await tx.execute(query)).scalar_one())
+
+
 async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
     """Count a tenant's active admins with a password, except the account with the id `but`."""
     query = select(func.count()).where(

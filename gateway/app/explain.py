@@ -105,6 +105,7 @@ def session_of(settings: Settings, account: Account, demanded: TenantPolicy, now
         started_at=now,
         seen_at=now,
         enrolled=enrolled,
+        first=standing.first,
         second=standing.second,
     )
 

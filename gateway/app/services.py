@@ -39,6 +39,7 @@ from gateway.sso.admin import ProviderService
 from gateway.sso.arrival import Arrivals
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
+from gateway.sso.required import Requirement
 from gateway.sso.sign_on import SignOn
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
@@ -191,6 +192,10 @@ class Services(Foundation):
     @cached_property
     def providers(self) -> ProviderService:
         return ProviderService(self.store, self.actions, self.sealer)
+
+    @cached_property
+    def requirement(self) -> Requirement:
+        return Requirement(self.store, self.actions, self.sealer, self.settings.factor_policy)
 
     @cached_property
     def tenant_sign_in(self) -> TenantSignInService:

@@ -44,6 +44,13 @@ async def accept_only_passkeys(tx: Transaction, account: str, is_on: bool) -> bo
     return before.only_passkeys is not is_on
 
 
+async def exempt(tx: Transaction, account: str, is_exempt: bool) -> bool:
+    """Make it a break-glass account, or an ordinary one. Returns whether that changed."""
+    before = await lock(tx, account)
+    await write(tx, account, replace(before, is_exempt=is_exempt))
+    return before.is_exempt is not is_exempt
+
+
 async def lock(tx: Transaction, account: str) -> Enrolled:
     query = select(accounts.c.enrolled).where(accounts.c.id == account).with_for_update()
     return read_enrolled((await tx.execute(query)).scalar_one())

@@ -85,6 +85,8 @@ class Evidence:
         enrolled = self.account.enrolled
         if self.missing == Factor.PASSKEY:
             return Factor.PASSKEY not in enrolled or is_recovering(self.proofs)
+        if self.missing == self.required[0]:
+            return False
         return self.missing is not None and self.missing not in enrolled and not enrolled.has_second
 
     def as_of(self, now: int) -> Evidence:

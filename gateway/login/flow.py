@@ -19,6 +19,7 @@ from gateway.browsers.rows import Arrival
 from gateway.devices.new_device import NewDevices
 from gateway.factors import enrolment
 from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of
+from gateway.login import break_glass
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
@@ -280,6 +281,7 @@ class Flow:
         await action.record(Event.LOGIN, account, {"method": method_of(proofs), **details}, session)
         if not is_known:
             await self._new_devices.report(action, account, session)
+        await break_glass.report_use(action, account, proofs, session)
         return SignedIn(token, account.identifier in self._owners, arrival)
 
     async def _end_last(self, action: Action, account: Account, inbound: Inbound) -> str | None:

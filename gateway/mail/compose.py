@@ -128,6 +128,8 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "tenant": "Acme",
         "link": "https://app.example.com/login/sso/link/Zm9yIHByZXZpZXdz",
     },
+    "break_glass_used": {**ABOUT, "who": "Adam Okoye", "email": "adam@example.com"},
+    "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "invitation": {
         "name": "Erin Zoë",

@@ -74,6 +74,10 @@ class Event(StrEnum):
     SSO_DISABLED = "sso_disabled"
     SSO_REMOVED = "sso_removed"
     SSO_LINKED = "sso_linked"
+    SSO_REQUIRED = "sso_required"
+    SSO_OPTIONAL = "sso_optional"
+    BREAK_GLASS_CHANGED = "break_glass_changed"
+    BREAK_GLASS_USED = "break_glass_used"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 DEMAND = "!"
 ONLY_PASSKEYS = "=passkey"
+EXEMPT = "=exempt"
 
 
 class Factor(str):
@@ -65,14 +66,16 @@ class Enrolled:
     """The factors that an account has set up, and those that it must set up at the next sign-in.
 
     `only_passkeys`: the person has chosen that nothing else than a passkey is accepted as the second step.
+    `is_exempt`: a break-glass account, which signs in with its password even if its tenant demands another first proof.
 
-    As text, in the account's row: names separated by spaces, then `=passkey` for that choice, then those to be set up,
-    with a `!` in front. A factor that counts as another one (a backup code) is not included.
+    As text, in the account's row: names separated by spaces, then `=passkey` and `=exempt` for these two, then those to
+    be set up, with a `!` in front. A factor that counts as another one (a backup code) is not included.
     """
 
     factors: frozenset[Factor] = frozenset()
     demanded: frozenset[Factor] = frozenset()
     only_passkeys: bool = False
+    is_exempt: bool = False
 
     def __contains__(self, factor: Factor) -> bool:
         """Whether the factor is set up."""
@@ -93,8 +96,8 @@ class Enrolled:
 
     @property
     def text(self) -> str:
-        choice = [ONLY_PASSKEYS] if self.only_passkeys else []
-        return " ".join((*sorted(self.factors), *choice, *(DEMAND + factor for factor in sorted(self.demanded))))
+        marks = [*([ONLY_PASSKEYS] if self.only_passkeys else []), *([EXEMPT] if self.is_exempt else [])]
+        return " ".join((*sorted(self.factors), *marks, *(DEMAND + factor for factor in sorted(self.demanded))))
 
     def having(self, factor: Factor) -> Enrolled:
         demanded = self.demanded - (SECOND if factor in SECOND else {factor})
@@ -104,8 +107,11 @@ class Enrolled:
         return replace(self.without(factor), demanded=self.demanded | {factor})
 
     def without(self, factor: Factor) -> Enrolled:
-        return Enrolled(
-            self.factors - {factor}, self.demanded - {factor}, self.only_passkeys and factor != Factor.PASSKEY
+        return replace(
+            self,
+            factors=self.factors - {factor},
+            demanded=self.demanded - {factor},
+            only_passkeys=self.only_passkeys and factor != Factor.PASSKEY,
         )
 
 
@@ -115,11 +121,13 @@ NOTHING_ENROLLED = Enrolled()
 @lru_cache(maxsize=256)
 def read_enrolled(text: str) -> Enrolled:
     """Parse the stored column (see Enrolled)."""
-    names = [name for name in text.split() if name != ONLY_PASSKEYS]
+    words = text.split()
+    names = [word for word in words if word not in (ONLY_PASSKEYS, EXEMPT)]
     return Enrolled(
         frozenset(Factor(name) for name in names if not name.startswith(DEMAND)),
         frozenset(Factor(name.removeprefix(DEMAND)) for name in names if name.startswith(DEMAND)),
-        ONLY_PASSKEYS in text.split(),
+        only_passkeys=ONLY_PASSKEYS in words,
+        is_exempt=EXEMPT in words,
     )
 
 

@@ -11,6 +11,7 @@ from gateway.model.account import Role
 from gateway.model.factor import SECOND, Enrolled, Factor, Proof, as_owner, first_missing
 
 PASSWORDLESS = "passwordless"
+FIRST = "first"
 NAMED = SECOND | {Factor.PASSWORD, Factor.MAGIC_LINK}
 
 
@@ -47,11 +48,15 @@ def strictest(*levels: Second) -> Second:
 class TenantPolicy:
     """What a tenant's administrator demands beyond the settings.
 
-    As text, in the tenant's row: levels like `admin=required`, and `passwordless=no`, separated by spaces.
+    `first`: what every sign-in has to begin with, except those of break-glass accounts.
+
+    As text, in the tenant's row: levels like `admin=required`, `passwordless=no`, and `first=` with another factor than
+    the password, separated by spaces.
     """
 
     second: Mapping[Role, Second] = field(default_factory=dict)
     allows_passwordless: bool = True
+    first: Factor = Factor.PASSWORD
 
     def second_of(self, role: Role) -> Second:
         return self.second.get(role, Second.OPTIONAL)
@@ -59,7 +64,8 @@ class TenantPolicy:
     @property
     def text(self) -> str:
         levels = [f"{role}={self.second_of(role)}" for role in Role if self.second_of(role) is not Second.OPTIONAL]
-        return " ".join([*levels, *([] if self.allows_passwordless else [f"{PASSWORDLESS}=no"])])
+        more = [] if self.allows_passwordless else [f"{PASSWORDLESS}=no"]
+        return " ".join([*levels, *more, *([] if self.first == Factor.PASSWORD else [f"{FIRST}={self.first}"])])
 
 
 NO_POLICY = TenantPolicy()
@@ -70,7 +76,8 @@ def read_tenant_policy(text: str) -> TenantPolicy:
     """Parse the stored column (see TenantPolicy). A level of a newer version is taken for the strictest."""
     given = dict(word.split("=", 1) for word in text.split() if "=" in word)
     second = {role: read_level(given[role]) for role in Role if role in given}
-    return TenantPolicy(second, given.get(PASSWORDLESS) != "no") if given else NO_POLICY
+    first = Factor(given.get(FIRST, Factor.PASSWORD))
+    return TenantPolicy(second, given.get(PASSWORDLESS) != "no", first) if given else NO_POLICY
 
 
 def read_level(word: str) -> Second:
@@ -81,10 +88,11 @@ def read_level(word: str) -> Second:
 class Standing:
     """What an account has to prove, in order, and the proofs as far as they count for it.
 
-    `second` is what its second step must be.
+    `first` is what it signs in with first, `second` what its second step must be.
     """
 
     is_owner: bool
+    first: Factor
     second: Second
     proofs: tuple[Proof, ...]
     required: tuple[Factor, ...]
@@ -108,7 +116,8 @@ class FactorPolicy:
         chosen = Second.PHISHING_RESISTANT if enrolled.only_passkeys else Second.OPTIONAL
         settings = self.second.get(role, Second.OPTIONAL)
         owner = self.second_of_owners if identifier in self.owners else Second.OPTIONAL
-        return strictest(settings, owner, tenant.second_of(role), chosen)
+        exempt = Second.REQUIRED if enrolled.is_exempt else Second.OPTIONAL
+        return strictest(settings, owner, exempt, tenant.second_of(role), chosen)
 
     def stand(
         self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled, proofs: tuple[Proof, ...] = ()
@@ -116,9 +125,10 @@ class FactorPolicy:
         """Return what an account has to prove, and what of it these proofs lack."""
         is_owner = identifier in self.owners
         counted = as_owner(proofs) if is_owner else proofs
+        first = Factor.PASSWORD if is_owner or enrolled.is_exempt else tenant.first
         second = self.second_of(identifier, role, tenant, enrolled)
-        required = required_factors(second, is_owner=is_owner, enrolled=enrolled, proofs=counted)
-        return Standing(is_owner, second, counted, required)
+        required = required_factors(second, first=first, is_owner=is_owner, enrolled=enrolled, proofs=counted)
+        return Standing(is_owner, first, second, counted, required)
 
     def admits_passwordless(self, identifier: str, role: Role, tenant: TenantPolicy) -> bool:
         """Whether a passkey may stand for the password."""
@@ -126,7 +136,12 @@ class FactorPolicy:
 
 
 def required_factors(
-    second: Second, *, is_owner: bool, enrolled: Enrolled, proofs: Iterable[Proof] = ()
+    second: Second,
+    *,
+    is_owner: bool,
+    enrolled: Enrolled,
+    proofs: Iterable[Proof] = (),
+    first: Factor = Factor.PASSWORD,
 ) -> tuple[Factor, ...]:
     """Return the factors required to sign in, in the order in which they are asked for.
 
@@ -149,7 +164,7 @@ def required_factors(
         steps = (Factor.TOTP, *link)
     elif second is Second.REQUIRED or is_owner or not enrolled.demanded.isdisjoint(SECOND):
         steps = (*link, Factor.TOTP)
-    return (Factor.PASSWORD, *steps, *sorted(enrolled.all - NAMED))
+    return (first, *steps, *sorted(enrolled.all - NAMED))
 
 
 def accepts_only_passkeys(second: Second, enrolled: Enrolled) -> bool:
@@ -157,8 +172,12 @@ def accepts_only_passkeys(second: Second, enrolled: Enrolled) -> bool:
     return second is Second.PHISHING_RESISTANT and Factor.PASSKEY in enrolled
 
 
-def second_step(wanted: Factor, second: Second, enrolled: Enrolled) -> Factor:
-    """Return what proves `wanted` again: TOTP means the second step, which may have to be a passkey."""
+def stands_for(wanted: Factor, first: Factor, second: Second, enrolled: Enrolled) -> Factor:
+    """Return what proves `wanted` again: the password means what the account signs in with first, and TOTP the second
+    step, which may have to be a passkey.
+    """
+    if wanted == Factor.PASSWORD:
+        return first
     return Factor.PASSKEY if wanted == Factor.TOTP and accepts_only_passkeys(second, enrolled) else wanted
 
 

@@ -29,6 +29,8 @@ class Session:
     started_at: int
     seen_at: int
     enrolled: Enrolled = NOTHING_ENROLLED
+    first: Factor = Factor.PASSWORD
+    """What the account signs in with first."""
     second: Second = Second.OPTIONAL
     """What the account's second step must be."""
     may_skip_password: bool = False

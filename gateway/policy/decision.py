@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gateway.model.account import Role
 from gateway.model.factor import Factor, ask_for, first_missing
-from gateway.model.factor_policy import second_step
+from gateway.model.factor_policy import stands_for
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.memo import Memo
 from gateway.model.session import Session
@@ -89,7 +89,7 @@ class Rule:
         if self.require is None and self.fresh is None:
             return None
         since = 0 if self.fresh is None else now - self.fresh
-        wanted = second_step(self.require or Factor.PASSWORD, session.second, session.enrolled)
+        wanted = stands_for(self.require or Factor.PASSWORD, session.first, session.second, session.enrolled)
         return ask_for(first_missing((wanted,), session.proofs, since=since), session.enrolled)
 
 

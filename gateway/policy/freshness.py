@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.model.factor import Factor, ask_for, first_missing
-from gateway.model.factor_policy import second_step
+from gateway.model.factor_policy import stands_for
 from gateway.model.session import Session
 
 FRESH_SECONDS = 600  # how long a proof allows changes to one's own factors and to other accounts
@@ -18,5 +18,5 @@ def stale_factor(session: Session, now: int, wanted: Iterable[Factor], seconds: 
     """
     enrolled = session.enrolled
     has = enrolled.factors | {Factor.PASSWORD} | ({Factor.TOTP} if enrolled.has_second else set())
-    asked = [second_step(factor, session.second, enrolled) for factor in wanted if factor in has]
+    asked = [stands_for(factor, session.first, session.second, enrolled) for factor in wanted if factor in has]
     return ask_for(first_missing(asked, session.proofs, since=now - seconds), enrolled)

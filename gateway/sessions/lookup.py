@@ -80,6 +80,7 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         started_at=started_at,
         seen_at=seen_at,
         enrolled=enrolled,
+        first=standing.first,
         second=standing.second,
         may_skip_password=policy.admits_passwordless(identifier, Role(role), wanted),
         missing=missing,

@@ -12,6 +12,7 @@ from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sso import rows
+from gateway.sso.required import is_required
 from gateway.sso.rows import Registered
 from gateway.store import Store
 
@@ -21,6 +22,7 @@ class Done(Enum):
     NOT_THERE = "not_there"
     NOT_TRIED = "not_tried"  # switching it on needs a trial that went well since the last change
     NO_DOMAIN = "no_domain"  # and a domain
+    REQUIRED = "required"  # all people have to sign in with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,17 @@ class ProviderService:
             own = tuple(claim.domain for claim in await claims.list_all(tx) if claim.tenant == tenant)
         return Overview(found, linked, own)
 
-    async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> None:
-        """Store the provider. Another issuer or client has to be tried again, and is off until then."""
+    async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> Done:
+        """Store the provider. Another issuer or client has to be tried again, and is off until then.
+
+        A new secret of the same client changes nothing else: the old one may be about to expire.
+        """
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             before = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
-            if before is None or is_another(before, wanted):
+            is_new = before is None or is_another(before, wanted)
+            if is_new and await is_required(action.tx, author.tenant):
+                return Done.REQUIRED
+            if before is None or is_new:
                 wanted = replace(wanted, provider=replace(wanted.provider, is_enabled=False), tried_at=None)
             else:
                 provider = replace(wanted.provider, is_enabled=before.provider.is_enabled)
@@ -57,12 +65,15 @@ class ProviderService:
             await rows.put_provider(action.tx, self._sealer, wanted, now)
             details: Details = {"issuer": wanted.provider.issuer, "creates_accounts": wanted.creates_accounts}
             await action.record_own(Event.SSO_CHANGED, author, details)
+            return Done.DONE
 
     async def switch(self, author: Session, is_on: bool, inbound: Inbound, now: int) -> Done:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
             if found is None:
                 return Done.NOT_THERE
+            if not is_on and await is_required(action.tx, author.tenant):
+                return Done.REQUIRED
             if is_on and found.tried_at is None:
                 return Done.NOT_TRIED
             if is_on and all(claim.tenant != author.tenant for claim in await claims.list_all(action.tx)):
@@ -75,6 +86,8 @@ class ProviderService:
     async def remove(self, author: Session, inbound: Inbound, now: int) -> Done:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
+            if found is not None and await is_required(action.tx, author.tenant):
+                return Done.REQUIRED
             if found is None or not await rows.remove_provider(action.tx, found.provider.id):
                 return Done.NOT_THERE
             await action.record_own(Event.SSO_REMOVED, author, {"issuer": found.provider.issuer})
@@ -84,6 +97,4 @@ class ProviderService:
 def is_another(before: Registered, wanted: Registered) -> bool:
     """Whether it has to be tried again."""
     old, new = before.provider, wanted.provider
-    return (old.issuer, old.client_id, old.client_secret.reveal(), old.scopes) != (
-        new.issuer, new.client_id, new.client_secret.reveal(), new.scopes,
-    )  # fmt: skip
+    return (old.issuer, old.client_id, old.scopes) != (new.issuer, new.client_id, new.scopes)

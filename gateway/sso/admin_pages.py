@@ -77,8 +77,8 @@ class ProviderPages:
                 wanted = self._read(form, author.tenant, overview.registered)
             except Unfit as error:
                 return await self._page(request, problem=str(error), form=form)
-            await self._service.save(author, wanted, visit.inbound, visit.now)
-            return self._done(what)
+            result = await self._service.save(author, wanted, visit.inbound, visit.now)
+            return self._done(what) if result is Done.DONE else await self._page(request, result.value, form)
         if overview.registered is None:
             raise web.HTTPBadRequest
         if what == "trial":

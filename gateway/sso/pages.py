@@ -51,18 +51,16 @@ class SSOPages(StepPages):
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /login/sso: ask for the email, whose domain leads to the provider."""
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
-        return self._form(visit, wish, asked_of(request, "email"))
+        return self._form(visit, wish, asked_of(request, "email"), tenant=await self._tenant_of(visit, wish))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         """POST /login/sso: `email`, `next`."""
         form = await read_form(request)
         visit, wish, email = visit_of(request), self._answers.wish_of_form(form), form.text("email")
-        if wish.again and visit.session is not None:
-            found = await self._service.find_by_tenant(visit.session.tenant)
-        else:
-            found = await self._service.find_by_email(email)
+        tenant = await self._tenant_of(visit, wish) if not email else ""
+        found = await (self._service.find_by_tenant(tenant) if tenant else self._service.find_by_email(email))
         if found is None:
-            return self._form(visit, wish, email, problem="none", status=422)
+            return self._form(visit, wish, email, problem="none", status=422, tenant=tenant)
         return await self.lead(visit, wish, found)
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
@@ -134,9 +132,18 @@ class SSOPages(StepPages):
     def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422) -> web.Response:
         return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish)
 
-    def _form(self, visit: Visit, wish: Wish, email: str, problem: str = "", status: int = 200) -> web.Response:
+    async def _tenant_of(self, visit: Visit, wish: Wish) -> str:
+        """Return the tenant of the session or attempt that needs the provider's word; "" if there is none."""
+        if wish.again and visit.session is not None:
+            return visit.session.tenant
+        evidence = await self._flow.find(visit, again=False, now=visit.now)
+        return evidence.account.tenant if evidence is not None and evidence.missing == SSO else ""
+
+    def _form(
+        self, visit: Visit, wish: Wish, email: str, problem: str = "", status: int = 200, tenant: str = ""
+    ) -> web.Response:
         known = visit.session if wish.again else None
         return self._renderer.page(
             "sso/ask.html", visit if known else None, status=status, wish=wish, email=email[:MAX_EMAIL],
-            problem=problem, known=known,
+            problem=problem, known=known, tenant=tenant,
         )  # fmt: skip

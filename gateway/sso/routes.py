@@ -7,6 +7,8 @@ from gateway.settings.record import Settings
 from gateway.sso.admin_pages import Needs as AdminNeeds
 from gateway.sso.admin_pages import ProviderPages
 from gateway.sso.pages import Needs, SSOPages
+from gateway.sso.required_pages import Needs as RequiredNeeds
+from gateway.sso.required_pages import RequiredPages
 from gateway.web.routes import Fresh, Pages, Route
 
 
@@ -40,4 +42,11 @@ ADMIN = Pages[AdminNeeds, ProviderPages](
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, ADMIN)
+REQUIRED = Pages[RequiredNeeds, RequiredPages](
+    RequiredPages,
+    Route(
+        "admin_sso_required", "/admin/sso/required", Need.ADMIN, get=RequiredPages.show, post=RequiredPages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, ADMIN, REQUIRED)

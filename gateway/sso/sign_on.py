@@ -216,13 +216,13 @@ class SignOn:
     async def _arrive(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
     ) -> SignedIn | GoOn | NotSignedIn | Mailed:
-        """Receive somebody whom the provider sends for the first time."""
-        if wait.session:
-            return await self._refuse(action, None, "other")
+        """Receive somebody whom the provider sends for the first time. A session of another person gains nothing."""
         found = await self._arrivals.match(action.tx, registered, claims)
         if isinstance(found, str):
             return await self._refuse(action, None, found)
         identifier, account = found
+        if wait.session and (account is None or visit.session is None or visit.session.account != account.id):
+            return await self._refuse(action, account, "other")
         tenant = registered.provider.tenant
         if account is None and claims.is_email_verified:
             account = await self._arrivals.create(action, registered, identifier, claims.name)

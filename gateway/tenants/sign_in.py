@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -97,6 +97,7 @@ class SignInService:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             await rows.lock_tenant(action.tx, author.tenant)
             before = await self._find(action.tx, author.tenant)
+            wanted = replace(wanted, policy=replace(wanted.policy, first=before.policy.first))  # another page's matter
             if before == wanted:
                 return
             await rows.set_sign_in(action.tx, author.tenant, wanted.policy, wanted.models)
