@@ -21,6 +21,8 @@ from tests.support.upstream import RecordingUpstream
 
 ROOT = Path(__file__).parent.parent.parent
 LOCKS = ("requirements.lock", "requirements-demo.lock", "requirements-dev.lock")
+pytestmark = pytest.mark.timeout(600)  # pip downloads
+
 SIZE_TOLERANCE = 0.15  # of the size that docs/operations.md states
 
 
