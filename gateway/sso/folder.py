@@ -7,6 +7,7 @@ from typing import Protocol
 from gateway.factors.contract import Folder
 from gateway.settings.record import Settings
 from gateway.sso.checking import inspect
+from gateway.sso.domains import rows as domain_rows
 from gateway.sso.factor import ProviderFactor
 from gateway.sso.routes import PAGES
 from gateway.sso.rows import STORED
@@ -21,4 +22,4 @@ def build(needs: Needs) -> ProviderFactor:
     return ProviderFactor(is_on=needs.settings.sso.on)
 
 
-FACTOR = Folder(ProviderFactor, build, PAGES, STORED, inspect=inspect)
+FACTOR = Folder(ProviderFactor, build, PAGES, (*STORED, *domain_rows.STORED), inspect=inspect)

@@ -6,6 +6,7 @@ from gateway.policy.decision import Need
 from gateway.settings.record import Settings
 from gateway.sso.admin_pages import Needs as AdminNeeds
 from gateway.sso.admin_pages import ProviderPages
+from gateway.sso.domains.pages import DomainPages
 from gateway.sso.pages import Needs, SSOPages
 from gateway.sso.required_pages import Needs as RequiredNeeds
 from gateway.sso.required_pages import RequiredPages
@@ -49,4 +50,11 @@ REQUIRED = Pages[RequiredNeeds, RequiredPages](
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, ADMIN, REQUIRED)
+DOMAINS = Pages(
+    DomainPages,
+    Route(
+        "admin_sso_domains", "/admin/sso/domains", Need.ADMIN, get=DomainPages.show, post=DomainPages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, ADMIN, DOMAINS, REQUIRED)
