@@ -83,11 +83,20 @@ class Action:
         await self.record_attempt(event, account.identifier, account, details)
 
     async def record_attempt(
-        self, event: Event, identifier: str, account: Account | None, details: Told = NOTHING
+        self,
+        event: Event,
+        identifier: str,
+        account: Account | None,
+        details: Told = NOTHING,
+        *,
+        tenant: str | None = None,
     ) -> None:
-        """Like `record_or_count`, for an email that may have no account, which makes the event a failure."""
+        """Like `record_or_count`, for an email that may have no account, which makes the event a failure.
+
+        `tenant` is then the one concerned, if it is known in another way.
+        """
         if account is None:
-            entry = replace(self._entry(event, identifier, None, None, details), outcome=Outcome.FAILURE)
+            entry = replace(self._entry(event, identifier, tenant, None, details), outcome=Outcome.FAILURE)
         else:
             entry = self._entry(event, identifier, account.tenant, account.id, details)
         await audit.record_or_count(self.tx, entry)

@@ -92,6 +92,7 @@ def label_failures(_: Callable[[str], str]) -> LabelsByFactor:
     return {
         (Event.LOGIN_FAILED, ""): _("Password sign-in failed"),
         (Event.LOGIN_FAILED, Factor.PASSKEY): _("Passkey sign-in failed"),
+        (Event.LOGIN_FAILED, "sso"): _("Single sign-on failed"),
         (Event.LOGIN_2FA_FAILED, ""): _("Code or link rejected"),
         (Event.LOGIN_2FA_FAILED, Factor.PASSKEY): _("Passkey rejected"),
     }

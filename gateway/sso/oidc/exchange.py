@@ -16,6 +16,7 @@ from gateway.model.secret import Secret
 from gateway.sso.oidc.addresses import origin_of
 from gateway.sso.oidc.compact import key_id_of
 from gateway.sso.oidc.discovery import metadata_url, read_metadata
+from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.id_token import check_id_token, expect
 from gateway.sso.oidc.keys import KeyRing
@@ -76,7 +77,8 @@ class Exchange:
         if isinstance(answer, Refused):
             return answer
         if answer.status >= 400:
-            return Refused(judge_error(answer.content.get("error")))
+            told = answer.content.get("error"), answer.content.get("error_description")
+            return judge_error(*told, secrets=(provider.client_secret, code, verifier))
         token, access = answer.content.get("id_token"), answer.content.get("access_token")
         if not isinstance(token, str):
             return Refused(Refusal.NO_ID_TOKEN)
@@ -118,14 +120,3 @@ def authenticate(provider: Provider, metadata: Metadata) -> tuple[Mapping[str, s
         return {"client_id": client, "client_secret": secret}, {}
     pair = f"{quote_plus(client)}:{quote_plus(secret)}".encode("ascii")
     return {}, {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
-
-
-def judge_error(error: object) -> Refusal:
-    """Return what an error of the token endpoint means (RFC 6749 §5.2)."""
-    match error:
-        case "invalid_client" | "unauthorized_client":
-            return Refusal.CLIENT
-        case "invalid_grant":
-            return Refusal.CODE
-        case _:
-            return Refusal.PROVIDER_ERROR

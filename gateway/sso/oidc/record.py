@@ -144,9 +144,25 @@ class Refusal(StrEnum):
     STATE = "state"
     ANSWER = "answer"  # neither a code nor an error, or both, or malformed
     ANSWER_ISSUER = "answer_issuer"  # of another provider (mix-up, RFC 9207)
-    PROVIDER_ERROR = "provider_error"
+    PROVIDER_ERROR = "provider_error"  # none of those that follow
     CLIENT = "client"  # a wrong client id or secret
+    CLIENT_EXPIRED = "client_expired"
+    CLIENT_UNKNOWN = "client_unknown"  # or switched off
+    CLIENT_PUBLIC = "client_public"  # registered as one without a secret
+    CLIENT_KEY = "client_key"  # what we signed was not accepted
+    REDIRECT_URI = "redirect_uri"
     CODE = "code"  # replayed, expired, or of another client
+    REQUEST = "request"
+    SCOPE = "scope"
+    ISSUER_UNKNOWN = "issuer_unknown"
+    CLASS_UNMET = "class_unmet"  # it can't give the class of sign-in that was asked for
+    NOT_ASSIGNED = "not_assigned"
+    CONSENT = "consent"
+    DECLINED = "declined"
+    PERSON = "person"  # has no account there that may be used
+    CONDITIONAL_ACCESS = "conditional_access"
+    INTERACTION = "interaction"
+    UNAVAILABLE = "unavailable"
     NO_ID_TOKEN = "no_id_token"  # noqa: S105
 
     # An ID token: how it is written and signed.
