@@ -78,6 +78,7 @@ class Event(StrEnum):
     SSO_OPTIONAL = "sso_optional"
     BREAK_GLASS_CHANGED = "break_glass_changed"
     BREAK_GLASS_USED = "break_glass_used"
+    SSO_LOGOUT_REFUSED = "sso_logout_refused"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 
@@ -90,6 +91,7 @@ FAILURES = frozenset(
         Event.LOGIN_LINK_UNSENT,
         Event.MAIL_ABANDONED,
         Event.LOGIN_SPRAY_SEEN,
+        Event.SSO_LOGOUT_REFUSED,
     )
 )
 
