@@ -1,15 +1,28 @@
 """Which account may have an email: domains claimed by a tenant, and former emails reserved for their account.
 
-The platform owner grants a domain to a tenant; no other tenant can then get accounts in it, by any route. A claim
-covers subdomains, unless one is claimed separately. Taken, reserved, claimed and owners' emails get the same answer,
-so that it doesn't disclose who belongs to which tenant.
+The platform owner grants a domain to a tenant, or the tenant proves it (gateway.sso.domains); no other tenant can then
+get accounts in it, by any route. A claim covers subdomains, unless one is claimed separately. Taken, reserved, claimed
+and owners' emails get the same answer, so that it doesn't disclose who belongs to which tenant.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, delete, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    String,
+    Table,
+    delete,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from gateway.model.account import Unacceptable, normalise_domain
 from gateway.model.sentence import Sentence
@@ -25,6 +38,7 @@ domain_claims = Table(
     Column("tenant", String(63), ForeignKey("tenants.slug"), nullable=False, index=True),
     Column("claimed_at", BigInteger, nullable=False),
     Column("claimed_by", String(254), nullable=False),
+    Column("is_proved", Boolean, nullable=False, server_default=false()),  # by its tenant, and not granted
 )
 
 UNDO_SECONDS = 7 * 86_400  # how long a former email stays reserved for its account
@@ -32,8 +46,14 @@ UNDO_SECONDS = 7 * 86_400  # how long a former email stays reserved for its acco
 
 @dataclass(frozen=True, slots=True)
 class Claim:
+    """`is_proved`: its tenant proved it, and may give it up. Otherwise the owner granted it."""
+
     domain: str
     tenant: str
+    is_proved: bool = field(default=False, compare=False)
+
+
+COLUMNS = (domain_claims.c.domain, domain_claims.c.tenant, domain_claims.c.is_proved)
 
 
 def check_claim(text: str) -> str:
@@ -83,13 +103,13 @@ async def find(tx: Transaction, domain: str) -> Claim | None:
     """Return the claim that covers a domain: its own, or that of its nearest claimed parent."""
     labels = domain.split(".")
     covering = [domain, *(".".join(labels[at:]) for at in range(1, len(labels) - 1))]
-    query = select(domain_claims.c.domain, domain_claims.c.tenant).where(domain_claims.c.domain.in_(covering))
+    query = select(*COLUMNS).where(domain_claims.c.domain.in_(covering))
     found = [Claim(*row) for row in await tx.execute(query)]
     return max(found, key=lambda claim: len(claim.domain), default=None)
 
 
 async def list_all(tx: Transaction) -> list[Claim]:
-    query = select(domain_claims.c.domain, domain_claims.c.tenant).order_by(domain_claims.c.domain)
+    query = select(*COLUMNS).order_by(domain_claims.c.domain)
     return [Claim(*row) for row in await tx.execute(query)]
 
 
@@ -97,10 +117,10 @@ async def add(tx: Transaction, claim: Claim, by: str, now: int) -> Claim:
     """Claim a domain, unless it is claimed already. Returns the claim in force."""
     await tx.execute(
         upsert(tx, domain_claims)
-        .values(domain=claim.domain, tenant=claim.tenant, claimed_at=now, claimed_by=by)
+        .values(domain=claim.domain, tenant=claim.tenant, claimed_at=now, claimed_by=by, is_proved=claim.is_proved)
         .on_conflict_do_nothing(index_elements=["domain"])
     )
-    query = select(domain_claims.c.domain, domain_claims.c.tenant).where(domain_claims.c.domain == claim.domain)
+    query = select(*COLUMNS).where(domain_claims.c.domain == claim.domain)
     return Claim(*(await tx.execute(query)).one())
 
 
@@ -114,14 +134,22 @@ async def release(tx: Transaction, claim: Claim) -> bool:
 
 async def count_strangers(tx: Transaction, claim: Claim) -> int:
     """Count the accounts of other tenants with an email that the claim covers. They keep it."""
-    query = select(func.count()).where(
-        or_(
-            accounts.c.identifier.endswith(f"@{claim.domain}", autoescape=True),
-            accounts.c.identifier.endswith(f".{claim.domain}", autoescape=True),
-        ),
-        accounts.c.tenant != claim.tenant,
-    )
+    query = select(func.count()).where(is_at(claim.domain), accounts.c.tenant != claim.tenant)
     return int((await tx.execute(query)).scalar_one())
+
+
+async def count_people(tx: Transaction, claim: Claim) -> int:
+    """Count the accounts of the claim's tenant with an email that it covers."""
+    query = select(func.count()).where(is_at(claim.domain), accounts.c.tenant == claim.tenant)
+    return int((await tx.execute(query)).scalar_one())
+
+
+def is_at(domain: str) -> ColumnElement[bool]:
+    """Whether an account's email is at the domain, or below it."""
+    return or_(
+        accounts.c.identifier.endswith(f"@{domain}", autoescape=True),
+        accounts.c.identifier.endswith(f".{domain}", autoescape=True),
+    )
 
 
 STORED = (Stored(domain_claims, Kept("until it is released"), AS_IT_WAS),)

@@ -83,18 +83,23 @@ class Action:
         await self.record_attempt(event, account.identifier, account, details)
 
     async def record_attempt(
-        self, event: Event, identifier: str, account: Account | None, details: Told = NOTHING
+        self,
+        event: Event,
+        identifier: str,
+        account: Account | None,
+        details: Told = NOTHING,
+        *,
+        tenant: str | None = None,
     ) -> None:
-        """Like `record_or_count`, for an email that may have no account, which makes the event a failure."""
+        """Like `record_or_count`, for an email that may have no account, which makes the event a failure.
+
+        `tenant` is then the one concerned, if it is known in another way.
+        """
         if account is None:
-            entry = replace(self._entry(event, identifier, None, None, details), outcome=Outcome.FAILURE)
+            entry = replace(self._entry(event, identifier, tenant, None, details), outcome=Outcome.FAILURE)
         else:
             entry = self._entry(event, identifier, account.tenant, account.id, details)
         await audit.record_or_count(self.tx, entry)
-
-    async def record_of_tenant(self, event: Event, tenant: str | None, details: Told = NOTHING) -> None:
-        """Like `record_or_count`, for what concerns no person; `tenant` is None if it is none's."""
-        await audit.record_or_count(self.tx, self._entry(event, "", tenant, None, details))
 
     async def notify(self, template: str, account: Account, **more: str | int) -> None:
         """Queue a mail that tells the account's owner about the action, and from which device it came."""

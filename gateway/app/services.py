@@ -37,7 +37,8 @@ from gateway.sessions.reach import Reaches
 from gateway.signup.service import SignupService
 from gateway.sso.admin import ProviderService
 from gateway.sso.arrival import Arrivals
-from gateway.sso.leaving import Leaving
+from gateway.sso.domains.lookup import Lookup
+from gateway.sso.domains.service import DomainService
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.required import Requirement
@@ -191,23 +192,16 @@ class Services(Foundation):
         )
 
     @cached_property
-    def leaving(self) -> Leaving:
-        return Leaving(
-            store=self.store,
-            actions=self.actions,
-            sealer=self.sealer,
-            exchange=self.exchange,
-            limit=self.code_limit,
-            back=self.url.address("login"),
-        )
-
-    @cached_property
     def providers(self) -> ProviderService:
         return ProviderService(self.store, self.actions, self.sealer)
 
     @cached_property
     def requirement(self) -> Requirement:
         return Requirement(self.store, self.actions, self.sealer, self.settings.factor_policy)
+
+    @cached_property
+    def domains(self) -> DomainService:
+        return DomainService(self.store, self.actions, Lookup(self.settings.sso.resolver), self.settings.signup)
 
     @cached_property
     def tenant_sign_in(self) -> TenantSignInService:

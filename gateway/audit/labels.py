@@ -81,7 +81,6 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.SSO_DISABLED: _("Single sign-on turned off"),
         Event.SSO_REMOVED: _("Single sign-on removed"),
         Event.SSO_LINKED: _("Account connected to single sign-on"),
-        Event.SSO_LOGOUT_REFUSED: _("Sign-out by the identity provider rejected"),
         Event.DOMAIN_CLAIMED: _("Email domain claimed"),
         Event.DOMAIN_RELEASED: _("Email domain released"),
     }
@@ -93,6 +92,7 @@ def label_failures(_: Callable[[str], str]) -> LabelsByFactor:
     return {
         (Event.LOGIN_FAILED, ""): _("Password sign-in failed"),
         (Event.LOGIN_FAILED, Factor.PASSKEY): _("Passkey sign-in failed"),
+        (Event.LOGIN_FAILED, "sso"): _("Single sign-on failed"),
         (Event.LOGIN_2FA_FAILED, ""): _("Code or link rejected"),
         (Event.LOGIN_2FA_FAILED, Factor.PASSKEY): _("Passkey rejected"),
     }

@@ -78,7 +78,6 @@ class Event(StrEnum):
     SSO_OPTIONAL = "sso_optional"
     BREAK_GLASS_CHANGED = "break_glass_changed"
     BREAK_GLASS_USED = "break_glass_used"
-    SSO_LOGOUT_REFUSED = "sso_logout_refused"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 
@@ -91,7 +90,6 @@ FAILURES = frozenset(
         Event.LOGIN_LINK_UNSENT,
         Event.MAIL_ABANDONED,
         Event.LOGIN_SPRAY_SEEN,
-        Event.SSO_LOGOUT_REFUSED,
     )
 )
 

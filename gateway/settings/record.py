@@ -38,6 +38,7 @@ from gateway.settings.values import (
     check_product,
     check_public_url,
     check_recipient,
+    check_resolver,
     check_rp_id,
     check_sender,
     check_store,
@@ -293,10 +294,11 @@ class FactorSettings(Section):
 
 
 class SSOSettings(Section):
-    """Whether tenants may connect identity providers, and whether these may be in private networks."""
+    """Whether tenants may connect providers, also in private networks, and what DNS server proves their domains."""
 
     on: bool = False
     private_networks: bool = False
+    resolver: Annotated[str, AfterValidator(check_resolver)] = ""
 
 
 class Settings(Section):

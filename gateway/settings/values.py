@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from email.utils import getaddresses
@@ -19,6 +20,7 @@ from gateway.wire.authority import read_authority
 from gateway.wire.http1 import HOP_BY_HOP
 from gateway.wire.names import FORGED, HINTS
 
+DNS_PORT = 53
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?")  # and no IP address
 HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
@@ -88,6 +90,28 @@ def is_host(text: str) -> bool:
 
 def check_optional_address(text: str) -> str:
     return check_address(text) if text else text
+
+
+def check_resolver(text: str) -> str:
+    """Accept a DNS server: an IP address, with or without a port; "" for the system's."""
+    if text:
+        try:
+            read_resolver(text)
+        except ValueError:
+            raise ValueError(
+                'write an IP address, with or without :port, like "192.0.2.53" or "[2001:db8::53]:53"'
+            ) from None
+    return text
+
+
+def read_resolver(text: str) -> tuple[str, int]:
+    """Return address and port of a DNS server. Raises ValueError."""
+    with contextlib.suppress(ValueError):
+        return str(ip_address(text)), DNS_PORT
+    parts = urlsplit(f"//{text}")
+    if parts.netloc != text or "@" in text or not parts.port:
+        raise ValueError(text)
+    return str(ip_address(parts.hostname or "")), parts.port
 
 
 def check_network(text: str) -> str:

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import FactorContract
 from gateway.model.factor import Factor
-from gateway.model.session import Session
-from gateway.sso import farewell, origins
-from gateway.store import Transaction
 
 SSO = Factor("sso")
 
 
 class ProviderFactor(FactorContract):
-    """`left_path` is the page for people who have signed out, to be followed by a token."""
-
     name = SSO
     page = "sso"
     counts_as = (SSO, Factor.PASSWORD)
 
-    def __init__(self, sealer: Sealer, left_path: str, *, is_on: bool) -> None:
-        self._sealer = sealer
-        self._left_path = left_path
-        self._is_on = is_on
+    def __init__(self, *, is_on: bool) -> None:
         self.first_template = "sso/first.html" if is_on else ""
 
     @staticmethod
     def label(_: Callable[[str], str]) -> str:
         return _("single sign-on")
-
-    async def take_along(self, tx: Transaction, attempt: str, session: str) -> None:
-        await origins.move(tx, attempt, session)
-
-    async def way_out(self, tx: Transaction, session: Session, now: int) -> str:
-        origin = await origins.find(tx, session.id) if self._is_on else None
-        return "" if origin is None else self._left_path + farewell.seal(self._sealer, origin, now)

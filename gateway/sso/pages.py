@@ -18,11 +18,14 @@ from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
 from gateway.model.token import key_of, new_token
 from gateway.sso.arrival import Arrivals, is_from
+from gateway.sso.consoles import Place, find_place
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.record import Refused
 from gateway.sso.oidc.request import read_answer
+from gateway.sso.outcome import Mailed, NotSignedIn, Tried, TriedInVain
+from gateway.sso.reasons import REASONS
 from gateway.sso.rows import Registered
-from gateway.sso.sign_on import Mailed, NotSignedIn, SignOn, Tried
+from gateway.sso.sign_on import SignOn
 from gateway.web.redirects import Wish, set_cookie
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import HOME
@@ -75,7 +78,8 @@ class SSOPages(StepPages):
         """GET /login/sso/callback: what the provider answers."""
         visit, answer = visit_of(request), read_answer(request.rel_url.raw_query_string)
         if isinstance(answer, Refused):
-            return self._refused(visit, Wish(HOME), "provider", 400)
+            refused = await self._service.refuse(answer, visit, visit.now)
+            return self._refused(visit, Wish(HOME), refused.why, 400)
         outcome, wish = await self._service.complete(visit, answer, visit.now)
         wish = replace(wish, target=self._answers.only([wish.target]))
         match outcome:
@@ -87,7 +91,10 @@ class SSOPages(StepPages):
             case Mailed(identifier):
                 return self._renderer.page("sso/mailed.html", None, email=identifier)
             case Tried():
-                return self._renderer.page("sso/tried.html", visit, tried=outcome)
+                place = find_place(Place.CLAIMS, outcome.kind)
+                return self._renderer.page("sso/tried.html", visit, tried=outcome, place=place)
+            case TriedInVain():
+                return self._in_vain(visit, outcome)
 
     async def open(self, request: web.Request) -> web.StreamResponse:
         """GET /login/sso/link/{token}: a button, or why the link is of no use. Read-only."""
@@ -116,6 +123,8 @@ class SSOPages(StepPages):
             found, browser, wish.target, visit.inbound, visit.now, session=session, is_trial=is_trial
         )
         match begun:
+            case TriedInVain():
+                return self._in_vain(visit, begun)
             case NotSignedIn(why):
                 return self._refused(visit, wish, why, 502 if why == "provider" else 422)
             case LockedOut(until):
@@ -128,6 +137,12 @@ class SSOPages(StepPages):
                 if visit.inbound.sso_key is None:
                     set_cookie(page, SSO_COOKIE.decode("ascii"), token, BROWSER_SECONDS)
                 return page
+
+    def _in_vain(self, visit: Visit, outcome: TriedInVain) -> web.Response:
+        reason = REASONS[outcome.refused.reason]
+        place = find_place(reason.place, outcome.kind)
+        said = outcome.refused.detail
+        return self._renderer.page("sso/failed.html", visit, status=422, reason=reason, place=place, said=said)
 
     def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422) -> web.Response:
         return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish)

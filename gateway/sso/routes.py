@@ -6,8 +6,7 @@ from gateway.policy.decision import Need
 from gateway.settings.record import Settings
 from gateway.sso.admin_pages import Needs as AdminNeeds
 from gateway.sso.admin_pages import ProviderPages
-from gateway.sso.leaving_pages import LeavingPages
-from gateway.sso.leaving_pages import Needs as LeavingNeeds
+from gateway.sso.domains.pages import DomainPages
 from gateway.sso.pages import Needs, SSOPages
 from gateway.sso.required_pages import Needs as RequiredNeeds
 from gateway.sso.required_pages import RequiredPages
@@ -37,17 +36,6 @@ SIGN_ON = Pages[Needs, SSOPages](
         refuses_blocked=True, is_dead_end=True, is_served=is_on,
     ),
 )  # fmt: skip
-LEAVING = Pages[LeavingNeeds, LeavingPages](
-    LeavingPages,
-    Route(
-        "sso_logout", "/login/sso/logout/{tenant}", Need.NOBODY,
-        get=LeavingPages.take_frame, post=LeavingPages.take_token,
-        takes_foreign=True, is_dead_end=True, is_served=is_on,
-    ),
-    Route(
-        "sso_left", "/login/sso/left/{token}", Need.NOBODY, get=LeavingPages.show, is_dead_end=True, is_served=is_on
-    ),
-)  # fmt: skip
 ADMIN = Pages[AdminNeeds, ProviderPages](
     ProviderPages,
     Route(
@@ -62,4 +50,11 @@ REQUIRED = Pages[RequiredNeeds, RequiredPages](
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, LEAVING, ADMIN, REQUIRED)
+DOMAINS = Pages(
+    DomainPages,
+    Route(
+        "admin_sso_domains", "/admin/sso/domains", Need.ADMIN, get=DomainPages.show, post=DomainPages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, ADMIN, DOMAINS, REQUIRED)

@@ -11,7 +11,6 @@ the token shows it.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 
 from gateway.accounts import claims as domains
 from gateway.accounts import rows as account_rows
@@ -28,14 +27,17 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import key_of, key_of_text, new_token
 from gateway.observe.logs import get_logger
-from gateway.sso import origins, rows
+from gateway.sso import rows
 from gateway.sso.arrival import Arrivals
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.encoding import encode_base64url
+from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.id_token import is_since
 from gateway.sso.oidc.record import Claims, Refusal, Refused
 from gateway.sso.oidc.request import Answer, Question, authorization_url, can_ask_anew, check_answer
+from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
+from gateway.sso.reasons import told
 from gateway.sso.rows import Registered, Wait
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit
@@ -45,40 +47,6 @@ from gateway.web.return_to import HOME
 from gateway.web.visit import Visit
 
 log = get_logger("sso")
-
-STALE = frozenset((Refusal.NO_AUTH_TIME, Refusal.AUTHENTICATED_LONG_AGO))
-
-
-@dataclass(frozen=True, slots=True)
-class NotSignedIn:
-    """`why`: "late" (or another browser, or used), "cancelled", "provider", "account", "email", "mails", "other", or
-    "stale" (the provider did not show that the person has just signed in there).
-    """
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mailed:
-    """A link was mailed to confirm that the account, or the address, belongs to whoever signed in."""
-
-    identifier: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """The result of an administrator's trial: what the provider said, and what a sign-in would do.
-
-    `can_confirm`: it shows when the person signed in there, so that it can give a fresh proof.
-    """
-
-    claims: Claims
-    would: str  # "sign-in", "link", "create", or why not, as in NotSignedIn
-    has_two_factors: bool
-    can_confirm: bool
-
-
-Outcome = SignedIn | GoOn | NotSignedIn | Mailed | Tried
 
 
 class SignOn:
@@ -133,7 +101,7 @@ class SignOn:
         *,
         session: Session | None = None,
         is_trial: bool = False,
-    ) -> str | NotSignedIn | LockedOut:
+    ) -> str | NotSignedIn | TriedInVain | LockedOut:
         """Keep a sign-in of the `browser` (SHA-256 of its cookie), and return the URL of the provider.
 
         `session` is the one that needs a fresh proof, or of the administrator of a trial. Both have to sign in again at
@@ -142,11 +110,11 @@ class SignOn:
         if (lock := self._limit.find_lock(inbound.address, now)) is not None:
             return LockedOut(lock.until)
         if session is not None and not is_trial and not can_ask_anew(registered.provider):
-            return NotSignedIn("stale")
+            return await self._fail(registered, Refused(Refusal.NO_AUTH_TIME), inbound, now)
         metadata = await self._exchange.metadata(registered.provider)
         if isinstance(metadata, Refused):
-            log.warning("provider_failed", tenant=registered.provider.tenant, reason=metadata.reason.value)
-            return NotSignedIn("provider")
+            refused = await self._fail(registered, metadata, inbound, now)
+            return TriedInVain(registered.provider.kind, metadata) if is_trial else refused
         state = new_token()
         wait = Wait(registered.provider.id, target, session.id if session else "", is_trial, now)
         async with self._store.transaction() as tx:
@@ -170,35 +138,38 @@ class SignOn:
 
     async def complete(self, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, Wish]:
         """Return the outcome of a provider's answer, and the wish that the sign-in began with."""
-        key = key_of_text(answer.state.reveal())
-        if key is None:
-            return NotSignedIn("late"), Wish(HOME)
+        key = key_of_text(answer.state.reveal()) or b""
         async with self._store.transaction() as tx:
             wait = await rows.end_wait(tx, key, visit.inbound.sso_key, now)
             registered = await rows.find_provider(tx, self._sealer, wait.provider) if wait else None
             if wait is not None:
                 await self._limit.give_back(tx, visit.inbound.address, now)
         if wait is None or registered is None or not (registered.provider.is_enabled or wait.is_trial):
-            return NotSignedIn("late"), Wish(HOME)
+            return await self.refuse(Refused(Refusal.STATE), visit, now), Wish(HOME)
         wish = Wish(wait.target, again=wait.is_step_up)
+        claims = await self._redeem(registered, wait, answer)
+        async with self._actions.begin(requester(visit.inbound, wait.session or None), now) as action:
+            if isinstance(claims, Refused):
+                refused = await self._note(action, registered, claims)
+                is_shown = wait.is_trial and is_of_trial(visit, wait)
+                return TriedInVain(registered.provider.kind, claims) if is_shown else refused, wish
+            if wait.is_trial:
+                return await self._judge_trial(action, registered, claims, wait, visit), wish
+            return await self._admit(action, registered, claims, wait, visit), wish
+
+    async def _redeem(self, registered: Registered, wait: Wait, answer: Answer) -> Claims | Refused:
         metadata = await self._exchange.metadata(registered.provider)
-        mixed_up = metadata if isinstance(metadata, Refused) else check_answer(answer, metadata)
-        if answer.error and mixed_up is None:
-            return NotSignedIn("cancelled" if answer.error == "access_denied" else "provider"), wish
-        claims = mixed_up or await self._exchange.redeem(
+        if isinstance(metadata, Refused):
+            return metadata
+        if (mixed_up := check_answer(answer, metadata)) is not None:
+            return mixed_up
+        if answer.error:
+            return judge_error(answer.error, answer.error_description)
+        return await self._exchange.redeem(
             registered.provider, answer.code, callback=self._callback,
             verifier=derive(self._key, "verifier", answer.state), nonce=derive(self._key, "nonce", answer.state),
             asked_at=wait.began_at if wait.is_step_up else None,
         )  # fmt: skip
-        async with self._actions.begin(requester(visit.inbound, wait.session or None), now) as action:
-            if isinstance(claims, Refused):
-                why = "stale" if claims.reason in STALE else "provider"
-                return await self._refuse(action, None, why, claims.reason), wish
-            if not await origins.may_open(action.tx, wait.provider, claims, since=now):
-                return await self._refuse(action, None, "late"), wish
-            if wait.is_trial:
-                return await self._judge_trial(action, registered, claims, wait, visit), wish
-            return await self._admit(action, registered, claims, wait, visit), wish
 
     async def _admit(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
@@ -209,11 +180,11 @@ class SignOn:
             return await self._arrive(action, registered, claims, wait, visit)
         account = await account_rows.find(action.tx, link.account, lock=True)
         if account is None or not await self._arrivals.may_enter(action.tx, account, provider.tenant):
-            return await self._refuse(action, account, "account")
+            return await self._refuse(action, account, "account", registered.provider.tenant)
         if wait.session and (visit.session is None or visit.session.account != account.id):
-            return await self._refuse(action, account, "other")
+            return await self._refuse(action, account, "other", registered.provider.tenant)
         await rows.note_use(action.tx, link.id, action.now)
-        return await self._enter(action, registered, claims, account, visit)
+        return await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
 
     async def _arrive(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
@@ -221,16 +192,16 @@ class SignOn:
         """Receive somebody whom the provider sends for the first time. A session of another person gains nothing."""
         found = await self._arrivals.match(action.tx, registered, claims)
         if isinstance(found, str):
-            return await self._refuse(action, None, found)
+            return await self._refuse(action, None, found, registered.provider.tenant)
         identifier, account = found
         if wait.session and (account is None or visit.session is None or visit.session.account != account.id):
-            return await self._refuse(action, account, "other")
+            return await self._refuse(action, account, "other", registered.provider.tenant)
         tenant = registered.provider.tenant
         if account is None and claims.is_email_verified:
             account = await self._arrivals.create(action, registered, identifier, claims.name)
             if account is None or not await self._arrivals.connect(action, registered, claims.key, account):
-                return await self._refuse(action, None, "account")
-            return await self._enter(action, registered, claims, account, visit)
+                return await self._refuse(action, None, "account", registered.provider.tenant)
+            return await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
         try:
             await count_mail(action.tx, tenant, identifier, action.now)
         except TooManyMails:
@@ -238,25 +209,17 @@ class SignOn:
         await self._arrivals.mail(action, registered, claims, identifier, account, visit.inbound.sso_key or b"")
         return Mailed(identifier)
 
-    async def _enter(
-        self, action: Action, registered: Registered, claims: Claims, account: Account, visit: Visit
-    ) -> SignedIn | GoOn:
-        """Open a session or an attempt, and note its origin, by which the provider can end it."""
-        outcome = await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
-        await origins.note(action.tx, outcome.holder, account.id, registered.provider.id, claims, action.now)
-        return outcome
-
     async def _judge_trial(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
     ) -> Tried | NotSignedIn:
         session = visit.signed_in
-        if session is None or session.id != wait.session or session.tenant != registered.provider.tenant:
-            return await self._refuse(action, None, "other")
+        if session is None or not is_of_trial(visit, wait) or session.tenant != registered.provider.tenant:
+            return await self._refuse(action, None, "other", registered.provider.tenant)
         await rows.note_trial(action.tx, registered.provider.id, action.now)
         await action.record_own(Event.SSO_TRIED, session)
         can_confirm = claims.auth_time is not None and is_since(claims.auth_time, wait.began_at)
         would = await self._foresee(action.tx, registered, claims)
-        return Tried(claims, would, registered.has_two_factors(claims), can_confirm)
+        return Tried(registered.provider.kind, claims, would, registered.has_two_factors(claims), can_confirm)
 
     async def _foresee(self, tx: Transaction, registered: Registered, claims: Claims) -> str:
         if await rows.find_link(tx, registered.provider.id, claims.key) is not None:
@@ -272,13 +235,39 @@ class SignOn:
         is_open = found is not None and found.provider.is_enabled and await account_rows.is_tenant_active(tx, tenant)
         return found if is_open else None
 
-    async def _refuse(
-        self, action: Action, account: Account | None, why: str, reason: Refusal | None = None
-    ) -> NotSignedIn:
-        identifier = account.identifier if account else ""
-        details = {"factor": SSO, "reason": reason.value if reason else why}
-        await action.record_attempt(Event.LOGIN_FAILED, identifier, account, details)
+    # Refusing. The reason goes to the audit log and the log, and in a trial to the administrator.
+
+    async def refuse(self, refused: Refused, visit: Visit, now: int) -> NotSignedIn:
+        """Refuse an answer that belongs to no sign-in of this browser."""
+        async with self._actions.begin(requester(visit.inbound), now) as action:
+            return await self._note(action, None, refused)
+
+    async def _fail(self, registered: Registered, refused: Refused, inbound: Inbound, now: int) -> NotSignedIn:
+        async with self._actions.begin(requester(inbound), now) as action:
+            return await self._note(action, registered, refused)
+
+    async def _note(self, action: Action, registered: Registered | None, refused: Refused) -> NotSignedIn:
+        """Record what came from a provider, or from somebody who pretends to be one."""
+        tenant = registered.provider.tenant if registered else None
+        details = {
+            "factor": SSO,
+            "reason": refused.reason.value,
+            **({"said": refused.detail} if refused.detail else {}),
+        }
+        await action.record_attempt(Event.LOGIN_FAILED, "", None, details, tenant=tenant)
+        if tenant is not None:
+            log.warning("provider_refused", tenant=tenant, reason=refused.reason.value, said=refused.detail)
+        return NotSignedIn(told(refused.reason))
+
+    async def _refuse(self, action: Action, account: Account | None, why: str, tenant: str) -> NotSignedIn:
+        identifier, details = account.identifier if account else "", {"factor": SSO, "reason": why}
+        await action.record_attempt(Event.LOGIN_FAILED, identifier, account, details, tenant=tenant)
         return NotSignedIn(why)
+
+
+def is_of_trial(visit: Visit, wait: Wait) -> bool:
+    """Whether the administrator who began a trial is the one who comes back."""
+    return visit.signed_in is not None and visit.signed_in.id == wait.session
 
 
 def proof_of(registered: Registered, claims: Claims, now: int) -> Proof:

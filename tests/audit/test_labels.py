@@ -20,6 +20,7 @@ def test_every_event_has_a_sentence_of_its_own() -> None:
     [
         (Event.LOGIN_FAILED, None, "Password sign-in failed"),
         (Event.LOGIN_FAILED, "passkey", "Passkey sign-in failed"),
+        (Event.LOGIN_FAILED, "sso", "Single sign-on failed"),
         (Event.LOGIN_2FA_FAILED, "totp", "Code or link rejected"),
         (Event.LOGIN_2FA_FAILED, "passkey", "Passkey rejected"),
         (Event.LOGIN, None, "Signed in"),

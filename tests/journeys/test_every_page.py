@@ -94,6 +94,9 @@ PAGES = {
     "passkey, add": Look("member", "/me/security/passkeys"),
     "passkey, required": Look("member", "/me/security/passkeys?next=/whoami"),
     "single sign-on, settings": Look("admin", "/admin/sso"),
+    "domains": Look("admin", "/admin/sso/domains"),
+    "domains, refused": Look("admin", "/admin/sso/domains", {"Add a domain": "gmail.com"}, "Add domain"),
+    "domains, remove?": Look("admin", "/admin/sso/domains", press="Remove proved.example"),
     "single sign-on": Look("nobody", "/login/sso?next=/x"),
     "single sign-on, of no company": Look("nobody", "/login/sso", {"Work email": "x@nowhere.example"}, "Continue"),
     "single sign-on, late": Look("nobody", "/login/sso/callback?state=x&code=y"),
@@ -302,6 +305,13 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["invitation"] = links_in(mailbox.wait_for("ivo@acme.example", "invited you"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
     change_emails(site, links)
+    admin.send("/admin/sso/domains", {"do": "added", "domain": "waiting.acme.example"})
+    for domain, is_proved in (("proved.example", True), ("granted.example", False)):
+        gateway.write(
+            "INSERT INTO domain_claims (domain, tenant, claimed_at, claimed_by, is_proved)"
+            " VALUES (:domain, 'acme', 1, 'o', :is_proved)",
+            domain=domain, is_proved=is_proved,
+        )  # fmt: skip
     visitor = enter("nobody")
     visitor.send(
         "/signup", {"name": "Nora Field", "email": "nora@acme.example", "password": "seven green kettles on a raft"}

@@ -17,6 +17,7 @@ from gateway.model.secret import Secret
 from gateway.settings import BadSettings, Settings, load
 from gateway.settings.load import MIN_SECRET_BYTES, load_for_command
 from gateway.settings.record import FROM_ELSEWHERE, Lifespan
+from gateway.settings.values import read_resolver
 from gateway.wire.http1 import HOP_BY_HOP
 from gateway.wire.names import FORGED, HINTS
 
@@ -180,6 +181,9 @@ SETTINGS_MISTAKES = [
     ('[passwords]\nbreach_list = "/none/list"', "gateway.toml: passwords.breach_list: there is no such file or folder"),
     ('[passwords]\nbreach_list = "/etc/passwd"', "gateway.toml: passwords.breach_list: each line has to be a SHA-1"),
     ('[passwords]\nbreach_list = "/etc"', "gateway.toml: passwords.breach_list: the folder holds no range"),
+    ('[sso]\nresolver = "ns.example.com"', "gateway.toml: sso.resolver: write an IP address, with or without :port"),
+    ('[sso]\nresolver = "192.0.2.53:0"', "gateway.toml: sso.resolver: write an IP address, with or without :port"),
+    ('[sso]\nresolver = "u@192.0.2.53:53"', "gateway.toml: sso.resolver: write an IP address, with or without :port"),
     ('[passwords]\nbreach_api = "http://api.example.com/range"', "gateway.toml: passwords.breach_api: write https"),
     ('[passwords]\nbreach_api = "api.example.com"', "gateway.toml: passwords.breach_api: write the address up to"),
     (
@@ -228,6 +232,21 @@ def test_a_mistake_in_the_settings_is_said_with_its_place(tmp_path: Path, text: 
 @pytest.mark.parametrize("address", ["127.0.0.5:9464", "[::1]:9464", "localhost:9464", "unix:/run/x.sock", ""])
 def test_the_admin_listener_is_for_this_machine(tmp_path: Path, address: str) -> None:
     assert read(tmp_path, f'[admin]\nlisten = "{address}"').admin.listen == address
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("192.0.2.53", ("192.0.2.53", 53)),
+        ("192.0.2.53:5353", ("192.0.2.53", 5_353)),
+        ("2001:db8::53", ("2001:db8::53", 53)),
+        ("[2001:db8::53]:5353", ("2001:db8::53", 5_353)),
+    ],
+)
+def test_the_resolver_is_an_address_with_or_without_a_port(
+    tmp_path: Path, given: str, understood: tuple[str, int]
+) -> None:
+    assert read_resolver(read(tmp_path, f'[sso]\nresolver = "{given}"').sso.resolver) == understood
 
 
 def test_the_admin_listener_is_elsewhere_only_on_purpose(tmp_path: Path) -> None:

@@ -213,8 +213,9 @@ async def test_a_code_that_is_no_longer_good_is_told_apart_from_a_wrong_secret(g
             provider, Secret("x"), callback=CALLBACK, verifier=new_token(), nonce=new_token()
         )
 
-    assert await redeem(gateway.provider) == Refused(Refusal.CODE)
-    assert await redeem(replace(gateway.provider, client_secret=Secret("wrong"))) == Refused(Refusal.CLIENT)
+    assert await redeem(gateway.provider) == Refused(Refusal.CODE, "invalid_grant: grant request is invalid")
+    wrong = await redeem(replace(gateway.provider, client_secret=Secret("wrong")))
+    assert wrong == Refused(Refusal.CLIENT, "invalid_client: client authentication failed")
 
 
 @pytest.mark.parametrize(

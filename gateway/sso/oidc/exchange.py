@@ -16,10 +16,10 @@ from gateway.model.secret import Secret
 from gateway.sso.oidc.addresses import origin_of
 from gateway.sso.oidc.compact import key_id_of
 from gateway.sso.oidc.discovery import metadata_url, read_metadata
+from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.id_token import check_id_token, expect
 from gateway.sso.oidc.keys import KeyRing
-from gateway.sso.oidc.logout_token import Logout, check_logout_token
 from gateway.sso.oidc.record import Claims, Metadata, Provider, Refusal, Refused
 
 KEPT_SECONDS = 3_600
@@ -77,7 +77,8 @@ class Exchange:
         if isinstance(answer, Refused):
             return answer
         if answer.status >= 400:
-            return Refused(judge_error(answer.content.get("error")))
+            told = answer.content.get("error"), answer.content.get("error_description")
+            return judge_error(*told, secrets=(provider.client_secret, code, verifier))
         token, access = answer.content.get("id_token"), answer.content.get("access_token")
         if not isinstance(token, str):
             return Refused(Refusal.NO_ID_TOKEN)
@@ -94,17 +95,6 @@ class Exchange:
             asked_at=asked_at,
         )
         return check_id_token(token, expected, keys, self._clock())
-
-    async def check_logout(self, provider: Provider, token: str) -> Logout | Refused:
-        """Check a logout token that somebody has sent."""
-        known = await self._find(provider.issuer)
-        if isinstance(known, Refused):
-            return known
-        identity = key_id_of(token)
-        keys = identity if isinstance(identity, Refused) else await known.keys.find(identity)
-        if isinstance(keys, Refused):
-            return keys
-        return check_logout_token(token, provider, known.metadata, keys, self._clock())
 
     async def _find(self, issuer: str) -> Known | Refused:
         known = self._known.young.get(issuer) or self._known.recall(issuer)
@@ -130,14 +120,3 @@ def authenticate(provider: Provider, metadata: Metadata) -> tuple[Mapping[str, s
         return {"client_id": client, "client_secret": secret}, {}
     pair = f"{quote_plus(client)}:{quote_plus(secret)}".encode("ascii")
     return {}, {"Authorization": f"Basic {b64encode(pair).decode('ascii')}"}
-
-
-def judge_error(error: object) -> Refusal:
-    """Return what an error of the token endpoint means (RFC 6749 §5.2)."""
-    match error:
-        case "invalid_client" | "unauthorized_client":
-            return Refusal.CLIENT
-        case "invalid_grant":
-            return Refusal.CODE
-        case _:
-            return Refusal.PROVIDER_ERROR

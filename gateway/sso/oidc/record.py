@@ -69,7 +69,6 @@ class Claims:
     `email` only names an account, and never proves that it is theirs. `auth_time` is in UTC seconds. `tenant_id`,
     `object_id`, `acrs` and `is_guest` are Entra ID's, `hosted_domain` is Google's. `has_more_groups`: there are too
     many for a token. `session_id` is by what the provider refers to this sign-in when it signs the person out.
-    `login_hint` is by what Entra ID wants to be told who signs out there, if its administrators add that claim.
     """
 
     issuer: str
@@ -89,7 +88,6 @@ class Claims:
     is_guest: bool = False
     hosted_domain: str = ""
     session_id: str = ""
-    login_hint: str = ""
 
     @property
     def key(self) -> str:
@@ -146,9 +144,25 @@ class Refusal(StrEnum):
     STATE = "state"
     ANSWER = "answer"  # neither a code nor an error, or both, or malformed
     ANSWER_ISSUER = "answer_issuer"  # of another provider (mix-up, RFC 9207)
-    PROVIDER_ERROR = "provider_error"
+    PROVIDER_ERROR = "provider_error"  # none of those that follow
     CLIENT = "client"  # a wrong client id or secret
+    CLIENT_EXPIRED = "client_expired"
+    CLIENT_UNKNOWN = "client_unknown"  # or switched off
+    CLIENT_PUBLIC = "client_public"  # registered as one without a secret
+    CLIENT_KEY = "client_key"  # what we signed was not accepted
+    REDIRECT_URI = "redirect_uri"
     CODE = "code"  # replayed, expired, or of another client
+    REQUEST = "request"
+    SCOPE = "scope"
+    ISSUER_UNKNOWN = "issuer_unknown"
+    CLASS_UNMET = "class_unmet"  # it can't give the class of sign-in that was asked for
+    NOT_ASSIGNED = "not_assigned"
+    CONSENT = "consent"
+    DECLINED = "declined"
+    PERSON = "person"  # has no account there that may be used
+    CONDITIONAL_ACCESS = "conditional_access"
+    INTERACTION = "interaction"
+    UNAVAILABLE = "unavailable"
     NO_ID_TOKEN = "no_id_token"  # noqa: S105
 
     # An ID token: how it is written and signed.
@@ -184,11 +198,6 @@ class Refusal(StrEnum):
     TENANT = "tenant"  # of Entra ID
     OBJECT_ID = "object_id"
     HOSTED_DOMAIN = "hosted_domain"  # a Google account of no company
-
-    # A logout token.
-    NO_LOGOUT_EVENT = "no_logout_event"  # another token in its place
-    TOKEN_ID = "token_id"  # noqa: S105
-    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from gateway.model.secret import Secret
 from gateway.sso.oidc.encoding import encode_base64url, shown
+from gateway.sso.oidc.errors import ERROR
 from gateway.sso.oidc.record import Kind, Metadata, Provider, Refusal, Refused
 
 MAX_QUERY = 8_192  # characters; Entra ID's codes have more than 1,000
 MAX_PARAMETERS = 32
 MAX_CODE = 4_096
 VISIBLE = re.compile(r"[ -~]+")  # RFC 6749, appendix A: VSCHAR, of codes and states
-ERROR = re.compile(r"[ -!#-\[\]-~]{1,64}")  # RFC 6749 §4.1.2.1
 
 
 @dataclass(frozen=True, slots=True)
