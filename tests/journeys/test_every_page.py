@@ -97,6 +97,8 @@ PAGES = {
     "domains": Look("admin", "/admin/sso/domains"),
     "domains, refused": Look("admin", "/admin/sso/domains", {"Add a domain": "gmail.com"}, "Add domain"),
     "domains, remove?": Look("admin", "/admin/sso/domains", press="Remove proved.example"),
+    "single sign-on, required": Look("admin", "/admin/sso/required"),
+    "single sign-on, required, not on": Look("admin", "/admin/sso/required", press="Require single sign-on"),
     "single sign-on": Look("nobody", "/login/sso?next=/x"),
     "single sign-on, of no company": Look("nobody", "/login/sso", {"Work email": "x@nowhere.example"}, "Continue"),
     "single sign-on, late": Look("nobody", "/login/sso/callback?state=x&code=y"),

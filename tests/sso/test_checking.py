@@ -38,4 +38,6 @@ def test_too_few_exempt_administrators_are_a_warning(
         own.write(EXEMPT)
     done = own.cli("check-config")
     assert done.returncode == 0
-    assert ("acme requires single sign-on and has 0 exempt administrators" in done.stdout + done.stderr) is not is_exempt
+    assert (
+        "acme requires single sign-on and has 0 exempt administrators" in done.stdout + done.stderr
+    ) is not is_exempt

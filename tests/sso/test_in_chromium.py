@@ -1,0 +1,233 @@
+"""Single sign-on in a real browser: an administrator connects the provider, and people sign in with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.support.browser import SHELL, chromium
+from tests.support.gateway import ACCESS, PASSWORD, Gateway
+from tests.support.identity_provider import Client, IdentityProvider, Realm, User
+from tests.support.mail import Mailbox, links_in
+from tests.support.upstream import RecordingUpstream
+
+RULES = ACCESS.replace("rules = [", 'rules = [\n  { path = "/pay", fresh = 600 },')
+ADMIN = "adam@acme.example"
+expect.set_options(timeout=30_000)  # a worker imports the library at the first sign-in
+
+
+class Visitor:
+    """Somebody in front of a browser that goes to both, the gateway and the provider."""
+
+    def __init__(self, own: Gateway, page: Page, email: str) -> None:
+        self.own, self.page, self.email = own, page, email
+        self.context = page.context
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.own.public_url + path)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def is_at(self, path: str) -> None:
+        self.page.wait_for_url(self.own.public_url + path)
+
+    def has_heading(self, text: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+
+    def ask_for_company(self, path: str) -> None:
+        """Open a page of the application, and give the email on the sign-in page."""
+        self.open(path)
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_text("Sign in with your company").click()
+        if self.page.url.startswith(self.own.public_url):
+            self.page.get_by_label("Work email").fill(self.email)
+            self.press("Continue")
+
+    def choose(self) -> None:
+        """Be this person at the provider."""
+        self.page.get_by_role("button", name=f"<{self.email}>").click()
+
+    def confirm_with_company(self) -> None:
+        """Give a fresh proof; the provider asks again, although it knows this browser."""
+        self.page.get_by_text("with your company").first.click()
+        if self.page.url.startswith(self.own.public_url):
+            self.press("Continue")
+        self.choose()
+
+    def arrive(self, mailbox: Mailbox) -> None:
+        """Confirm the first sign-in by the mailed link."""
+        self.has_heading("Check your email")
+        self.page.goto(links_in(mailbox.wait_for(self.email, "Confirm your sign-in"))[0])
+        self.page.get_by_role("main").get_by_role("button").click()
+        self.has_heading("Account connected")
+
+
+@pytest.fixture(scope="module")
+def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway at http://localhost, where Chromium keeps Secure cookies."""
+    address, changes = f"127.0.0.1:{recorder.port}", {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true"}
+    running = Gateway(tmp_path_factory.mktemp("sso"), address, access=RULES, changes=changes, mail_port=mailbox.port)
+    running.public_url = f"http://localhost:{running.port}"
+    running.write_settings(address)
+    running.seed().start()
+    running.write(
+        "INSERT INTO domain_claims (domain, tenant, claimed_at, claimed_by) VALUES ('acme.example', 'acme', 1, 'x')"
+    )
+    yield running
+    assert running.stop() == 0, running.logged()[-3000:]
+    assert "Traceback" not in running.logged()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium(SHELL) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(own: Gateway, browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Make visitors, each in a fresh profile."""
+    made: list[BrowserContext] = []
+
+    def make(email: str, **options: bool) -> Visitor:
+        made.append(browser.new_context(**options))  # type: ignore[arg-type]
+        return Visitor(own, made[-1].new_page(), email)
+
+    yield make
+    for context in made:
+        context.close()
+
+
+Visit = Callable[..., Visitor]
+
+
+def age_proofs(person: Visitor) -> None:
+    """Have this person's sessions be proved long ago."""
+    person.own.write(
+        """UPDATE sessions SET proofs = '[["sso",1000,"sso","password"]]'
+        WHERE account = (SELECT id FROM accounts WHERE identifier = :email)""",
+        email=person.email,
+    )
+
+
+@pytest.fixture(scope="module")
+def realm(own: Gateway, identity_provider: IdentityProvider, browser: Browser) -> Realm:
+    """A provider that an administrator has connected on the page."""
+    people = [User(name, f"{name}@acme.example", name.title()) for name in ("erin", "adam", "nina", "nora")]
+    people += [User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(10)]
+    client = Client("gateway", redirect_uris=(f"{own.public_url}/login/sso/callback",))
+    realm = identity_provider.realm(users=people, clients=[client])
+    context = browser.new_context()
+    adam = Visitor(own, context.new_page(), ADMIN)
+    adam.open("/admin/sso")
+    adam.page.get_by_label("Email").fill(ADMIN)
+    adam.page.get_by_label("Password").fill(PASSWORD)
+    adam.press("Sign in")
+    adam.has_heading("Single sign-on")
+    expect(adam.page.get_by_text(client.redirect_uris[0])).to_be_visible()
+    adam.page.get_by_label("Provider", exact=True).select_option("generic")
+    adam.page.get_by_label("Issuer").fill(realm.issuer)
+    adam.page.get_by_label("Client ID").fill("gateway")
+    adam.page.get_by_label("Client secret").fill("not the secret")
+    adam.page.get_by_label("Add people with an address at your domains when they first sign in").check()
+    adam.press("Save")
+    adam.press("Try it out")
+    adam.choose()
+    # expect(adam.page.get_by_role("main")).to_contain_text("secret")
+    adam.open("/admin/sso")
+    adam.page.get_by_label("Client secret").fill(client.secret)
+    adam.press("Save")
+    adam.press("Try it out")
+    adam.choose()
+    expect(adam.page.get_by_role("main")).to_contain_text("your provider answered")
+    adam.open("/admin/sso")
+    adam.press("Turn on")
+    expect(adam.page.get_by_role("status")).to_contain_text("Single sign-on is on")
+    context.close()
+    return realm
+
+
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_the_first_sign_in_is_confirmed_by_mail_and_later_ones_lead_to_the_page(
+    realm: Realm, visit: Visit, mailbox: Mailbox, has_javascript: bool
+) -> None:
+    person = visit(f"crowd{int(has_javascript)}@acme.example", java_script_enabled=has_javascript)
+    person.ask_for_company("/whoami?week=47")
+    person.choose()
+    person.arrive(mailbox)
+    person.open("/whoami?week=47")
+    person.page.get_by_text("Sign in with your company").click()
+    if person.page.url.startswith(person.own.public_url):
+        person.page.get_by_label("Work email").fill(person.email)
+        person.press("Continue")
+    person.is_at("/whoami?week=47")  # the provider still knows this browser
+
+
+def test_somebody_without_an_account_gets_one(realm: Realm, visit: Visit) -> None:
+    nina = visit("nina@acme.example")
+    nina.ask_for_company("/whoami")
+    nina.choose()
+    nina.is_at("/whoami")
+
+
+def test_tabs_come_back_each_to_its_own_page(realm: Realm, visit: Visit) -> None:
+    nora = visit("nora@acme.example")
+    tabs = [Visitor(nora.own, nora.context.new_page(), nora.email) for _ in range(4)]
+    for number, tab in enumerate(tabs):
+        tab.ask_for_company(f"/whoami?tab={number}")
+    for number in (2, 0, 3, 1):
+        tabs[number].choose()
+        tabs[number].is_at(f"/whoami?tab={number}")
+
+
+def test_cancelled_at_the_provider_there_is_a_way_on(realm: Realm, visit: Visit) -> None:
+    person = visit("crowd2@acme.example")
+    person.ask_for_company("/whoami")
+    person.press("Cancel")
+    expect(person.page.get_by_role("main")).to_contain_text("You cancelled")
+    person.page.get_by_role("link", name="Back to sign-in").click()
+    person.has_heading("Sign in")
+
+
+def test_a_form_that_needs_a_fresh_proof_is_sent_after_the_provider_has_spoken(
+    realm: Realm, visit: Visit, mailbox: Mailbox
+) -> None:
+    person = visit("crowd3@acme.example")
+    person.ask_for_company("/whoami")
+    person.choose()
+    person.arrive(mailbox)
+    person.open("/whoami")
+    person.ask_for_company("/whoami")
+    person.is_at("/whoami")
+    age_proofs(person)
+    person.page.evaluate(
+        """() => {
+            const form = document.createElement("form");
+            form.method = "post";
+            form.action = "/pay";
+            form.append(Object.assign(document.createElement("input"), { name: "project", value: "Acme rollout" }));
+            document.body.append(form);
+            form.submit();
+        }"""
+    )
+    expect(person.page.get_by_role("main")).to_contain_text("We saved your form")
+    person.confirm_with_company()
+    expect(person.page.get_by_role("main")).to_contain_text("Acme rollout")
+    person.page.get_by_role("main").get_by_role("button").first.click()
+    person.is_at("/pay")
+
+
+def test_a_fresh_proof_comes_from_the_provider(realm: Realm, visit: Visit, mailbox: Mailbox) -> None:
+    person = visit("crowd4@acme.example")
+    person.ask_for_company("/whoami")
+    person.choose()
+    person.arrive(mailbox)
+    person.ask_for_company("/whoami")
+    person.is_at("/whoami")
+    age_proofs(person)
+    person.open("/me/security/totp")
+    person.confirm_with_company()
+    person.is_at("/me/security/totp")
