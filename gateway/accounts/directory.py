@@ -27,6 +27,7 @@ _seen_at = (
     .scalar_subquery()
 )
 # Enrolled factors come first in that text; required ones begin with the mark DEMAND (see model.factor.Enrolled).
+HAS_PASSWORD = accounts.c.password_hash.is_not(None)
 _has_two_step = and_(accounts.c.enrolled != "", ~accounts.c.enrolled.startswith(DEMAND))
 
 
@@ -45,10 +46,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One line of the list. `seen_at` is UTC seconds, None if the person never signed in."""
+    """One line of the list. `seen_at` is UTC seconds, None if the person never signed in.
+
+    `has_way_in`: the account signs in with a password or in another way. If not, it is only invited.
+    """
 
     account: Account
     seen_at: int | None
+    has_way_in: bool
+
+    @property
+    def has_password(self) -> bool:
+        return self.account.password_hash is not None
 
     @property
     def has_two_step(self) -> bool:
@@ -58,7 +67,7 @@ class Member:
     def state(self) -> State:
         if self.account.status is Status.DISABLED:
             return State.DISABLED
-        return State.ACTIVE if self.account.password_hash else State.INVITED
+        return State.ACTIVE if self.has_way_in else State.INVITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +80,24 @@ class Tenant:
     count: int
 
 
-async def find_page(tx: Transaction, tenant: str | None, wanted: Wanted, now: int) -> tuple[list[Member], str]:
+async def find_page(
+    tx: Transaction, tenant: str | None, wanted: Wanted, now: int, has_way_in: ColumnElement[bool] = HAS_PASSWORD
+) -> tuple[list[Member], str]:
     """Return one page of people, sorted by email, and `Wanted.after` for the next page ("" on the last).
 
-    `tenant` restricts the result whatever `wanted` says; None means all tenants.
+    `tenant` restricts the result whatever `wanted` says; None means all tenants. `has_way_in` is that of the factors.
     """
-    query = members().where(*conditions(tenant, wanted, now)).order_by(accounts.c.identifier).limit(PAGE_SIZE + 1)
+    found_by = conditions(tenant, wanted, now, has_way_in)
+    query = members(has_way_in).where(*found_by).order_by(accounts.c.identifier).limit(PAGE_SIZE + 1)
     found = [read(row) for row in await tx.execute(query)]
     page = found[:PAGE_SIZE]
     return page, page[-1].account.identifier if len(found) > PAGE_SIZE else ""
 
 
-async def find_member(tx: Transaction, tenant: str | None, account_id: str) -> Member | None:
-    query = members().where(accounts.c.id == account_id, *in_tenant(tenant))
+async def find_member(
+    tx: Transaction, tenant: str | None, account_id: str, has_way_in: ColumnElement[bool] = HAS_PASSWORD
+) -> Member | None:
+    query = members(has_way_in).where(accounts.c.id == account_id, *in_tenant(tenant))
     row = (await tx.execute(query)).one_or_none()
     return read(row) if row else None
 
@@ -109,11 +123,13 @@ async def list_tenants(tx: Transaction) -> list[Tenant]:
     return [Tenant(row.slug, row.name, row.status == "active", row.members) for row in await tx.execute(query)]
 
 
-def members() -> Select[Any]:
-    return select(*rows.COLUMNS, _seen_at.label("seen_at"))
+def members(has_way_in: ColumnElement[bool]) -> Select[Any]:
+    return select(*rows.COLUMNS, _seen_at.label("seen_at"), has_way_in.label("has_way_in"))
 
 
-def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnElement[bool]]:
+def conditions(
+    tenant: str | None, wanted: Wanted, now: int, has_way_in: ColumnElement[bool]
+) -> list[ColumnElement[bool]]:
     found = in_tenant(tenant)
     if wanted.tenant:
         found.append(accounts.c.tenant == wanted.tenant)
@@ -127,7 +143,7 @@ def conditions(tenant: str | None, wanted: Wanted, now: int) -> list[ColumnEleme
     if wanted.role is not None:
         found.append(accounts.c.role == wanted.role.value)
     if wanted.state is not None:
-        found.append(in_state(wanted.state))
+        found.append(in_state(wanted.state, has_way_in))
     if wanted.has_two_step is not None:
         found.append(_has_two_step if wanted.has_two_step else ~_has_two_step)
     if wanted.unseen_days is not None:
@@ -149,12 +165,11 @@ def in_tenant(tenant: str | None) -> list[ColumnElement[bool]]:
     return [] if tenant is None else [accounts.c.tenant == tenant]
 
 
-def in_state(state: State) -> ColumnElement[bool]:
+def in_state(state: State, has_way_in: ColumnElement[bool]) -> ColumnElement[bool]:
     if state is State.DISABLED:
         return accounts.c.status == Status.DISABLED.value
-    has_password = accounts.c.password_hash.is_not(None)
-    return and_(accounts.c.status == Status.ACTIVE.value, has_password if state is State.ACTIVE else ~has_password)
+    return and_(accounts.c.status == Status.ACTIVE.value, has_way_in if state is State.ACTIVE else ~has_way_in)
 
 
 def read(row: Any) -> Member:
-    return Member(rows.read(row), row.seen_at)
+    return Member(rows.read(row), row.seen_at, bool(row.has_way_in))

@@ -140,6 +140,7 @@ class AccountsPages:
             may_change=self._service.may_change(admin, member.account),
             is_self=member.account.id == admin.session.account,
             summaries=await self._service.summarise_factors(account_id),
+            ways=await self._service.list_ways(account_id),
             pending=await self._service.find_change(account_id),
             email=email,
             roles=list(Role),

@@ -18,7 +18,7 @@ from gateway.accounts.email_changes import Change
 from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.removal import remove_unused
 from gateway.actions.action import Action, Actions, Actor, requester
-from gateway.factors.contract import Factors, Summary
+from gateway.factors.contract import Factors, Summary, Way
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -45,7 +45,7 @@ class Result(Enum):
     LAST_ADMIN = "last_admin"
     TAKEN = "taken"  # the tenant can't have the email (see accounts.claims)
     TOO_MANY = "too_many"  # the address was mailed too often today
-    NOT_USED = "not_used"  # the account has no password yet
+    NOT_USED = "not_used"  # the account has no way to sign in yet
 
 
 class PeopleService:
@@ -73,11 +73,11 @@ class PeopleService:
     async def page(self, admin: Administrator, wanted: Wanted) -> tuple[list[Member], str]:
         """Return one page of the list, and `Wanted.after` for the next."""
         async with self._store.reading() as tx:
-            return await directory.find_page(tx, admin.tenant, wanted, admin.now)
+            return await directory.find_page(tx, admin.tenant, wanted, admin.now, self._factors.has_way_in)
 
     async def find(self, admin: Administrator, account_id: str) -> Member | None:
         async with self._store.reading() as tx:
-            return await directory.find_member(tx, admin.tenant, account_id)
+            return await directory.find_member(tx, admin.tenant, account_id, self._factors.has_way_in)
 
     async def find_change(self, account_id: str) -> Change | None:
         """Return the account's open email change. The caller has checked access to the account."""
@@ -87,6 +87,11 @@ class PeopleService:
         """Return what the account has set up for second steps. The caller has checked access to the account."""
         async with self._store.reading() as tx:
             return await self._factors.summarise(tx, account_id)
+
+    async def list_ways(self, account_id: str) -> list[Way]:
+        """Return what the account signs in with. The caller has checked access to the account."""
+        async with self._store.reading() as tx:
+            return await self._factors.list_ways(tx, account_id)
 
     def may_change(self, admin: Administrator, account: Account) -> bool:
         """Whether more than the name may be changed: the account is neither the administrator's own nor an owner's."""
@@ -104,7 +109,7 @@ class PeopleService:
             return Result.TOO_MANY
 
     async def resend(self, admin: Administrator, account_id: str) -> Result:
-        """Mail a new invitation to a person who has no password yet."""
+        """Mail an invitation to a person who has no password yet: again, or to somebody whom a provider signs in."""
         try:
             async with self._begin(admin) as action:
                 account = await self._find_changeable(action.tx, admin, account_id)
@@ -165,7 +170,7 @@ class PeopleService:
     async def ask_for_email(self, admin: Administrator, account_id: str, identifier: str) -> Result:
         """Mail links to both addresses, which must agree (see accounts.email_change).
 
-        A person without a password can't agree: remove that account and invite the other email.
+        A person who can't sign in yet can't agree: remove that account and invite the other email.
         """
         try:
             async with self._begin(admin) as action:
@@ -173,7 +178,7 @@ class PeopleService:
                 account = await self._find_changeable(tx, admin, account_id)
                 if account is None:
                     return Result.NOT_THERE
-                if account.password_hash is None:
+                if not await self._factors.signs_in(tx, account.id):
                     return Result.NOT_USED
                 if not await claims.may_have(tx, account.tenant, identifier, self._owners, now, account=account.id):
                     return Result.TAKEN
@@ -208,4 +213,5 @@ class PeopleService:
         if account.role is not Role.ADMIN or account.status is not Status.ACTIVE:
             return False
         await rows.lock_tenant(tx, account.tenant)
-        return await rows.count_admins(tx, account.tenant, but=account.id) == 0
+        others = await rows.count_admins(tx, account.tenant, but=account.id, has_way_in=self._factors.has_way_in)
+        return others == 0

@@ -175,13 +175,13 @@ async def count_active(tx: Transaction, tenant: str) -> int:
     return int((await tx.execute(query)).scalar_one())
 
 
-async def count_admins(tx: Transaction, tenant: str, *, but: str) -> int:
-    """Count a tenant's active admins with a password, except the account with the id `but`."""
+async def count_admins(tx: Transaction, tenant: str, *, but: str, has_way_in: ColumnElement[bool]) -> int:
+    """Count a tenant's active admins who can sign in, except the account with the id `but`."""
     query = select(func.count()).where(
         accounts.c.tenant == tenant,
         accounts.c.role == Role.ADMIN.value,
         accounts.c.status == Status.ACTIVE.value,
-        accounts.c.password_hash.is_not(None),
+        has_way_in,
         accounts.c.id != but,
     )
     return int((await tx.execute(query)).scalar_one())

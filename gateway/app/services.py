@@ -37,6 +37,7 @@ from gateway.sessions.reach import Reaches
 from gateway.signup.service import SignupService
 from gateway.sso.admin import ProviderService
 from gateway.sso.arrival import Arrivals
+from gateway.sso.connection import ConnectionService
 from gateway.sso.domains.lookup import Lookup
 from gateway.sso.domains.service import DomainService
 from gateway.sso.oidc.exchange import Exchange
@@ -135,6 +136,7 @@ class Services(Foundation):
             factors=self.factors,
             product=self.product,
             reset_address=self.url.address("reset", token=""),
+            login_address=self.url.address("login"),
         )
 
     @cached_property
@@ -202,6 +204,10 @@ class Services(Foundation):
     @cached_property
     def domains(self) -> DomainService:
         return DomainService(self.store, self.actions, Lookup(self.settings.sso.resolver), self.settings.signup)
+
+    @cached_property
+    def connections(self) -> ConnectionService:
+        return ConnectionService(self.store, self.actions)
 
     @cached_property
     def tenant_sign_in(self) -> TenantSignInService:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from sqlalchemy import ColumnElement, or_, select
+
 from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor import Enrolled, Factor, Proof
@@ -33,6 +35,7 @@ from gateway.model.session import Session
 from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
 from gateway.store import Transaction
+from gateway.store.schema import accounts
 from gateway.store.stored import Stored
 from gateway.web.routes import Pages
 
@@ -105,6 +108,14 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A factor that an account signs in with. `detail` is the identity provider's issuer, for example, or ""."""
+
+    factor: Factor
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The account that must prove itself, and the id of the attempt or session that gets the proof."""
 
@@ -123,6 +134,8 @@ class FactorContract(Protocol):
     """What the sign-in page shows for it as a first proof, if it can be one."""
     is_guessable: ClassVar[bool] = True
     """Whether a wrong proof may be a guess. If not, the flow neither limits nor locks it, and only records refusals."""
+    way_in: ColumnElement[bool] | None = None
+    """A condition on `accounts`: whether the account signs in with it, and needs no other first proof to do so."""
     goes_with: ClassVar[frozenset[Factor]] = frozenset()
     """The factors with the first of which it is renewed, and with the last removed: for backup codes, second steps."""
 
@@ -177,6 +190,10 @@ class FactorContract(Protocol):
         """Return what the account with that id has set up, for administrators."""
         return []
 
+    async def describe_way(self, tx: Transaction, account: str) -> str:
+        """Return the detail of the way in that the account with that id has by this factor."""
+        return ""
+
     def limits_of(self, account: Account) -> tuple[str, ...]:
         """Return the key prefixes of its own rate limits, which unlocking the account clears."""
         return ()
@@ -227,6 +244,23 @@ class Factors:
         """Return what the account with that id has set up, of all factors."""
         return [summary for factor in self for summary in await factor.summarise(tx, account)]
 
+    @property
+    def has_way_in(self) -> ColumnElement[bool]:
+        """A condition on `accounts`: whether the account signs in with any factor. If not, it is only invited."""
+        return or_(*(factor.way_in for factor in self if factor.way_in is not None))
+
+    async def list_ways(self, tx: Transaction, account: str) -> list[Way]:
+        """Return what the account with that id signs in with."""
+        found = []
+        for factor in self:
+            if factor.way_in is not None and await matches(tx, account, factor.way_in):
+                found.append(Way(factor.name, await factor.describe_way(tx, account)))
+        return found
+
+    async def signs_in(self, tx: Transaction, account: str) -> bool:
+        """Whether the account with that id signs in with any factor."""
+        return await matches(tx, account, self.has_way_in)
+
     def companions(self, name: Factor) -> Iterator[FactorContract]:
         return (factor for factor in self if name in factor.goes_with)
 
@@ -235,3 +269,9 @@ class Factors:
 
     def __iter__(self) -> Iterator[FactorContract]:
         return iter(self._by_name.values())
+
+
+async def matches(tx: Transaction, account: str, condition: ColumnElement[bool]) -> bool:
+    """Whether the account with that id exists and meets a condition."""
+    query = select(accounts.c.id).where(accounts.c.id == account, condition)
+    return (await tx.execute(query)).first() is not None

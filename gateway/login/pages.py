@@ -53,7 +53,7 @@ class LoginPages(StepPages):
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
             return self._signed_in(visit, wish, message_in(request))
-        return self._form(visit, wish, email=asked_of(request, "email"), news=message_in(request))
+        return await self._form(visit, wish, email=asked_of(request, "email"), news=message_in(request))
 
     def _signed_in(self, visit: Visit, wish: Wish, news: str) -> web.Response:
         """Redirect to the target if the gateway sent the person here, before they signed in in another tab.
@@ -81,13 +81,13 @@ class LoginPages(StepPages):
             case SignedIn() | GoOn():
                 return await self.proceed(visit, wish, outcome, now)
             case WrongPassword():
-                return self._form(visit, wish, email=email, problem="wrong", status=422)
+                return await self._form(visit, wish, email=email, problem="wrong", status=422)
             case LockedOut(until):
-                return self._form(
+                return await self._form(
                     visit, wish, email=email, problem="locked", status=429, wait=seconds_until(until, now)
                 )
             case Busy():
-                return self._form(visit, wish, email=email, problem="busy", status=503)
+                return await self._form(visit, wish, email=email, problem="busy", status=503)
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
         """GET /login/clear: expire the former person's application cookies, if there are too many for one response."""
@@ -135,7 +135,7 @@ class LoginPages(StepPages):
         expire(response, attempt.COOKIE)
         return response
 
-    def _form(
+    async def _form(
         self,
         visit: Visit,
         wish: Wish,
@@ -146,8 +146,9 @@ class LoginPages(StepPages):
         news: str = "",
         status: int = 200,
     ) -> web.Response:
-        """Show the form; for a fresh proof, with the signed-in person's email fixed."""
+        """Show the form; for a fresh proof, with the signed-in person's email fixed, and only what they can prove."""
         known = visit.session if wish.again else None
+        evidence = await self._flow.find(visit, again=True, now=visit.now) if known else None
         has_kept_form = wish.target.startswith(self._answers.dead_ends.forms)
         return self._renderer.page(
             "login/login.html",
@@ -157,6 +158,7 @@ class LoginPages(StepPages):
             wish=wish,
             email=known.identifier if known else email[:MAX_EMAIL],
             known=known,
+            has_password=evidence is None or evidence.account.password_hash is not None,
             problem=problem,
             firsts=self._firsts,
             minutes=minutes_of(wait),

@@ -16,6 +16,7 @@ DONE = (
     "disabled",
     "regenerated",
     "password",
+    "disconnected",
     "passkey-added",
     "passkey-renamed",
     "passkey-removed",

@@ -122,6 +122,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "session_revoked": ABOUT,
     "sessions_revoked": {**ABOUT, "count": 3},
     "password_reset": {"name": "Erin Zoë", "link": "https://app.example.com/reset-password/Zm9yIHByZXZpZXdz"},
+    "password_elsewhere": {"name": "Erin Zoë", "link": "https://app.example.com/login"},
     "password_changed": ABOUT,
     "sso_link": {
         "name": "Erin Zoë",
@@ -131,6 +132,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "break_glass_used": {**ABOUT, "who": "Adam Okoye", "email": "adam@example.com"},
     "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
+    "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "invitation": {
         "name": "Erin Zoë",
         "invited_by": "Adam Okoye",

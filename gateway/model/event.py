@@ -78,6 +78,7 @@ class Event(StrEnum):
     SSO_OPTIONAL = "sso_optional"
     BREAK_GLASS_CHANGED = "break_glass_changed"
     BREAK_GLASS_USED = "break_glass_used"
+    SSO_UNLINKED = "sso_unlinked"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

@@ -1,7 +1,8 @@
 """Sets passwords: by a mailed link (reset, invitation) or at /me/password.
 
 A request for a reset link gives the same response after the same work, whether or not the account exists. For an
-unknown email, a link without an account is stored, with a mail that is never sent.
+unknown email, a link without an account is stored, with a mail that is never sent. People without a password, who sign
+in with an identity provider, get a mail that says so: an administrator can invite them to choose a password.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Overloaded:
 
 
 class PasswordService:
-    """`reset_address` is the absolute URL of reset links, to be followed by the token."""
+    """`reset_address` is the absolute URL of reset links, to be followed by the token, `login_address` of sign-in."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class PasswordService:
         factors: Factors,
         product: str,
         reset_address: str,
+        login_address: str,
     ) -> None:
         self._store = store
         self._hasher = hasher
@@ -102,6 +104,7 @@ class PasswordService:
         self._factors = factors
         self._product = product
         self._reset_address = reset_address
+        self._login_address = login_address
 
     # Reset requests.
 
@@ -115,18 +118,23 @@ class PasswordService:
                 return
             # Queried without an account too, so that the time doesn't disclose it.
             is_active = await account_rows.is_tenant_active(tx, account.tenant if account else "")
+            signs_in = await self._factors.signs_in(tx, account.id if account else "")
             whose = account if account and account.status is Status.ACTIVE and is_active else None
-            token = await links.issue(
-                tx, self._sealer, Purpose.RESET, account=whose.id if whose else None, identifier=identifier, now=now
-            )
+            # Somebody whom a provider signs in could otherwise get a way in that their company doesn't know of.
+            is_elsewhere = whose is not None and whose.password_hash is None and signs_in
+            owner = whose.id if whose and not is_elsewhere else None
+            token = await links.issue(tx, self._sealer, Purpose.RESET, account=owner, identifier=identifier, now=now)
             link = f"{self._reset_address}{token.reveal()}"
-            if whose is not None:
+            if whose is None:
+                await self._outbox.pretend(tx, "password_reset", now=now, name="nobody", link=link)
+            elif is_elsewhere:
+                mail, login = "password_elsewhere", self._login_address
+                await self._outbox.post(tx, mail, identifier, account=whose.id, now=now, name=whose.name, link=login)
+            else:
                 await self._outbox.post(
                     tx, "password_reset", identifier, account=whose.id, now=now, name=whose.name, link=link
                 )
-            else:
-                await self._outbox.pretend(tx, "password_reset", now=now, name="nobody", link=link)
-            details = NOTHING if whose else {"reason": "no account with this email"}
+            details = NOTHING if owner else {"reason": "no password" if whose else "no account with this email"}
             await action.record_attempt(Event.PASSWORD_RESET_ASKED, identifier, whose, details)
 
     async def _may_ask(
@@ -186,6 +194,11 @@ class PasswordService:
         return Set(email=account.identifier)
 
     # At /me/password.
+
+    async def has_password(self, session: Session) -> bool:
+        async with self._store.reading() as tx:
+            account = await account_rows.find(tx, session.account)
+        return account is not None and account.password_hash is not None
 
     async def change(
         self, session: Session, current: Secret[str], new: Secret[str], inbound: Inbound, now: int

@@ -124,7 +124,9 @@ class PasswordPages:
 
     async def show_change(self, request: web.Request) -> web.StreamResponse:
         """GET /me/password"""
-        return self._page("passwords/password.html", request, problem="", refusal=None, minutes=0)
+        has_password = await self._service.has_password(signed_in_of(request))
+        template = "passwords/password.html" if has_password else "passwords/no-password.html"
+        return self._page(template, request, problem="", refusal=None, minutes=0)
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /me/password: `current`, `password`."""

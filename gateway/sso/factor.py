@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.factors.contract import FactorContract
+from gateway.accounts import rows as account_rows
+from gateway.factors.contract import FactorContract, Panel
 from gateway.model.factor import Factor
+from gateway.model.session import Session
+from gateway.sso import rows
+from gateway.store import Transaction
 
 SSO = Factor("sso")
 
@@ -17,7 +21,20 @@ class ProviderFactor(FactorContract):
 
     def __init__(self, *, is_on: bool) -> None:
         self.first_template = "sso/first.html" if is_on else ""
+        self.way_in = rows.is_linked if is_on else None
 
     @staticmethod
     def label(_: Callable[[str], str]) -> str:
         return _("single sign-on")
+
+    async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
+        connection = await rows.find_connection(tx, session.account) if self.first_template else None
+        if connection is None:
+            return None
+        account = await account_rows.find(tx, session.account)
+        may_leave = account is not None and account.password_hash is not None and session.first == Factor.PASSWORD
+        return Panel("sso/panel.html", {"connection": connection, "may_leave": may_leave})
+
+    async def describe_way(self, tx: Transaction, account: str) -> str:
+        connection = await rows.find_connection(tx, account)
+        return connection.issuer if connection else ""

@@ -6,6 +6,8 @@ from gateway.policy.decision import Need
 from gateway.settings.record import Settings
 from gateway.sso.admin_pages import Needs as AdminNeeds
 from gateway.sso.admin_pages import ProviderPages
+from gateway.sso.connection import ConnectionPages
+from gateway.sso.connection import Needs as ConnectionNeeds
 from gateway.sso.domains.pages import DomainPages
 from gateway.sso.pages import Needs, SSOPages
 from gateway.sso.required_pages import Needs as RequiredNeeds
@@ -57,4 +59,11 @@ DOMAINS = Pages(
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, ADMIN, DOMAINS, REQUIRED)
+CONNECTION = Pages[ConnectionNeeds, ConnectionPages](
+    ConnectionPages,
+    Route(
+        "security_sso", "/me/security/sso", Need.SESSION, get=ConnectionPages.show, post=ConnectionPages.disconnect,
+        fresh=Fresh(), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, ADMIN, DOMAINS, REQUIRED, CONNECTION)

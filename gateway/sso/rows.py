@@ -32,7 +32,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.sso.oidc.record import Claims, Kind, Provider
 from gateway.store import Transaction
-from gateway.store.schema import metadata
+from gateway.store.schema import accounts, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
 from gateway.store.upsert import upsert
 
@@ -120,6 +120,30 @@ class Wait:
     @property
     def is_step_up(self) -> bool:
         return bool(self.session) and not self.is_trial
+
+
+is_linked = (
+    select(sso_links.c.id)
+    .join(identity_providers, identity_providers.c.id == sso_links.c.provider)
+    .where(
+        sso_links.c.account == accounts.c.id,
+        identity_providers.c.tenant == accounts.c.tenant,
+        identity_providers.c.is_enabled,
+    )
+    .correlate(accounts)
+    .exists()
+)
+"""A condition on `accounts`: whether the tenant's provider signs the account in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An account's link, as the person sees it. Times are UTC seconds."""
+
+    issuer: str
+    is_enabled: bool
+    created_at: int
+    used_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +255,23 @@ async def find_link_of(tx: Transaction, account: str) -> Link | None:
     query = select(sso_links.c.id, sso_links.c.account, sso_links.c.subject).where(sso_links.c.account == account)
     row = (await tx.execute(query)).first()
     return None if row is None else Link(*row)
+
+
+async def find_connection(tx: Transaction, account: str) -> Connection | None:
+    query = (
+        select(
+            identity_providers.c.issuer, identity_providers.c.is_enabled, sso_links.c.created_at, sso_links.c.used_at
+        )
+        .join(identity_providers, identity_providers.c.id == sso_links.c.provider)
+        .where(sso_links.c.account == account)
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else Connection(*row)
+
+
+async def remove_links_of(tx: Transaction, account: str) -> bool:
+    """Remove the links of an account. Returns whether it had any."""
+    return (await tx.execute(delete(sso_links).where(sso_links.c.account == account))).rowcount > 0
 
 
 async def add_link(tx: Transaction, provider: str, subject: str, account: str, now: int) -> bool:
