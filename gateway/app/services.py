@@ -135,6 +135,7 @@ class Services(Foundation):
             limit=self.password_limit,
             factors=self.factors,
             product=self.product,
+            policy=self.settings.factor_policy,
             reset_address=self.url.address("reset", token=""),
             login_address=self.url.address("login"),
         )

@@ -119,13 +119,17 @@ class FactorPolicy:
         exempt = Second.REQUIRED if enrolled.is_exempt else Second.OPTIONAL
         return strictest(settings, owner, exempt, tenant.second_of(role), chosen)
 
+    def first_of(self, identifier: str, tenant: TenantPolicy, enrolled: Enrolled) -> Factor:
+        """Return what an account signs in with first."""
+        return Factor.PASSWORD if identifier in self.owners or enrolled.is_exempt else tenant.first
+
     def stand(
         self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled, proofs: tuple[Proof, ...] = ()
     ) -> Standing:
         """Return what an account has to prove, and what of it these proofs lack."""
         is_owner = identifier in self.owners
         counted = as_owner(proofs) if is_owner else proofs
-        first = Factor.PASSWORD if is_owner or enrolled.is_exempt else tenant.first
+        first = self.first_of(identifier, tenant, enrolled)
         second = self.second_of(identifier, role, tenant, enrolled)
         required = required_factors(second, first=first, is_owner=is_owner, enrolled=enrolled, proofs=counted)
         return Standing(is_owner, first, second, counted, required)

@@ -21,6 +21,7 @@ from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof, with_proof
+from gateway.model.factor_policy import FactorPolicy, TenantPolicy
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -91,6 +92,7 @@ class PasswordService:
         limit: Limit,
         factors: Factors,
         product: str,
+        policy: FactorPolicy,
         reset_address: str,
         login_address: str,
     ) -> None:
@@ -103,6 +105,7 @@ class PasswordService:
         self._limit = limit
         self._factors = factors
         self._product = product
+        self._policy = policy
         self._reset_address = reset_address
         self._login_address = login_address
 
@@ -117,11 +120,14 @@ class PasswordService:
             if not await self._may_ask(tx, identifier, account, inbound, now):
                 return
             # Queried without an account too, so that the time doesn't disclose it.
-            is_active = await account_rows.is_tenant_active(tx, account.tenant if account else "")
+            demanded = await account_rows.find_factor_policy(tx, account.tenant if account else "")
             signs_in = await self._factors.signs_in(tx, account.id if account else "")
-            whose = account if account and account.status is Status.ACTIVE and is_active else None
-            # Somebody whom a provider signs in could otherwise get a way in that their company doesn't know of.
-            is_elsewhere = whose is not None and whose.password_hash is None and signs_in
+            whose = account if account and account.status is Status.ACTIVE and demanded else None
+            # Somebody whom a provider signs in could otherwise get a way in that their company doesn't know of. Where
+            # the provider is required, a password would sign them in nowhere.
+            is_elsewhere = whose is not None and (
+                (whose.password_hash is None and signs_in) or demands_another(self._policy, whose, demanded)
+            )
             owner = whose.id if whose and not is_elsewhere else None
             token = await links.issue(tx, self._sealer, Purpose.RESET, account=owner, identifier=identifier, now=now)
             link = f"{self._reset_address}{token.reveal()}"
@@ -283,3 +289,8 @@ def identify(email: str) -> str:
         return normalise_identifier(email)
     except Unacceptable:
         return NOBODY
+
+
+def demands_another(policy: FactorPolicy, account: Account, demanded: TenantPolicy | None) -> bool:
+    """Whether an account has to sign in with something else than its password."""
+    return demanded is not None and policy.first_of(account.identifier, demanded, account.enrolled) != Factor.PASSWORD

@@ -62,6 +62,8 @@ class SSOPages(StepPages):
         visit, wish, email = visit_of(request), self._answers.wish_of_form(form), form.text("email")
         tenant = await self._tenant_of(visit, wish) if not email else ""
         found = await (self._service.find_by_tenant(tenant) if tenant else self._service.find_by_email(email))
+        if found is None and not tenant and not email.strip():
+            return self._form(visit, wish, "")
         if found is None:
             return self._form(visit, wish, email, problem="none", status=422, tenant=tenant)
         return await self.lead(visit, wish, found)

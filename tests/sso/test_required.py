@@ -88,12 +88,24 @@ def test_a_wrong_password_is_refused_as_ever(crowd: Iterator[Employee]) -> None:
     assert "Incorrect email or password" in person.give_password(password="not the password at all").body.decode()
 
 
-def test_a_new_password_by_mail_leads_to_the_provider_too(
-    own: Gateway, crowd: Iterator[Employee], mailbox: Mailbox
+def test_a_forgotten_password_is_answered_with_the_way_to_the_company(
+    crowd: Iterator[Employee], mailbox: Mailbox
 ) -> None:
     person = next(crowd)
     person.send("/forgot-password", {"email": person.email})
+    mail = mailbox.wait_for(person.email, "with your company")
+    assert "change your password there" in text_of(mail)
+    assert not any("reset-password" in link for link in links_in(mail))
+
+
+def test_a_reset_link_from_before_signs_nobody_in(
+    own: Gateway, company: Company, crowd: Iterator[Employee], mailbox: Mailbox
+) -> None:
+    person = next(crowd)
+    own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
+    person.send("/forgot-password", {"email": person.email})
     path = urlsplit(links_in(mailbox.wait_for(person.email, "password"))[0]).path
+    own.write("UPDATE tenants SET factor_policy = 'first=sso' WHERE slug = 'acme'")
     person.open(path)
     person.send(path, {"password": "quite another sentence 7"}, follow=True)
     assert not person.is_signed_in
@@ -207,4 +219,4 @@ def test_it_ends_when_an_administrator_says_so(company: Company, crowd: Iterator
     person = next(crowd)
     person.give_password()
     assert person.is_signed_in
-    assert "with a password again" in text_of(mailbox.wait_for(company.mara.email, "Sign-in rules", count=3))
+    assert "with a password again" in text_of(mailbox.wait_for(company.mara.email, "Sign-in rules", count=4))
