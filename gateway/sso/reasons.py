@@ -52,6 +52,7 @@ REASONS: Mapping[Refusal, Reason] = {
         Sentence("Renew it, or check the issuer on this page."),
     ),
     Refusal.TIMED_OUT: Reason(Sentence("Your provider didn’t answer within a few seconds."), TRY_LATER),
+    Refusal.BUSY: Reason(Sentence("Your provider is too slow for so many sign-ins at once."), TRY_LATER),
     Refusal.NOT_HTTP: Reason(Sentence("Your provider broke the connection off."), TRY_LATER),
     Refusal.REDIRECT: Reason(Sentence("Your provider’s server leads to another address."), CHECK_ISSUER),
     Refusal.STATUS: Reason(

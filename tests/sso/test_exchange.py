@@ -14,6 +14,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_token
 from gateway.sso.oidc.exchange import Exchange, authenticate
 from gateway.sso.oidc.fetching import Fetched, Fetcher
+from gateway.sso.oidc.gate import MOST_AT_ONCE
 from gateway.sso.oidc.id_token import FRESH_LEEWAY_SECONDS
 from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused
 from gateway.sso.oidc.request import (
@@ -235,6 +236,66 @@ async def test_a_provider_in_trouble_is_told_apart(gateway: Gateway, fault: Json
     assert isinstance(refused, Refused)
     assert refused.reason == reason
     troubled.realm.heal()
-    troubled.ahead = 5
+    troubled.ahead = 10
     assert isinstance(await troubled.sign_in(), Claims)
+    troubled.fetcher.close()
+
+
+async def test_people_at_the_same_time_share_one_reading(gateway: Gateway) -> None:
+    found = await asyncio.gather(*(gateway.exchange.metadata(gateway.provider) for _ in range(50)))
+    assert len({id(each) for each in found}) == 1
+    assert len(gateway.realm.requests("discovery")) == 1
+
+
+async def test_a_provider_that_is_down_costs_one_time_out(gateway: Gateway) -> None:
+    troubled = Gateway(gateway.realm, seconds=1)
+    troubled.realm.fail("discovery", seconds=30)
+    down = Refused(Refusal.TIMED_OUT, "127.0.0.1")
+    ask = troubled.exchange.metadata
+    assert await asyncio.gather(*(ask(troubled.provider) for _ in range(50))) == [down] * 50
+    assert await ask(troubled.provider) == down
+    assert len(troubled.realm.requests("discovery")) == 1
+    troubled.realm.heal()
+    assert await ask(troubled.provider) == down
+    troubled.ahead = 10
+    assert isinstance(await ask(troubled.provider), Metadata)
+    troubled.fetcher.close()
+
+
+async def test_what_is_wrong_with_the_metadata_is_remembered_for_as_long(gateway: Gateway) -> None:
+    gateway.realm.fail("discovery", status=200, body="{}", headers={"Content-Type": "application/json"})
+    for _ in range(3):
+        assert await gateway.exchange.metadata(gateway.provider) == Refused(Refusal.ISSUER_DIFFERS)
+    assert len(gateway.realm.requests("discovery")) == 1
+    gateway.realm.heal()
+    gateway.ahead = 10
+    assert isinstance(await gateway.exchange.metadata(gateway.provider), Metadata)
+
+
+async def test_one_provider_does_not_wait_for_another(gateway: Gateway, identity_provider: IdentityProvider) -> None:
+    slow = identity_provider.realm(clients=[CLIENT])
+    slow.fail("discovery", seconds=30)
+    stuck = replace(gateway.provider, issuer=slow.issuer)
+    waiting = [asyncio.create_task(gateway.exchange.metadata(stuck)) for _ in range(50)]
+    assert isinstance(await gateway.sign_in(), Claims)
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    slow.heal()
+
+
+async def test_a_token_endpoint_that_never_answers_uses_few_connections(gateway: Gateway) -> None:
+    troubled = Gateway(gateway.realm, seconds=1)
+    await troubled.metadata()
+    troubled.realm.fail("token", seconds=30)
+
+    async def redeem() -> Claims | Refused:
+        return await troubled.exchange.redeem(
+            troubled.provider, Secret("x"), callback=CALLBACK, verifier=new_token(), nonce=new_token()
+        )
+
+    found = await asyncio.gather(*(redeem() for _ in range(100)))
+    assert set(found) == {Refused(Refusal.TIMED_OUT, "127.0.0.1")}
+    assert len(troubled.realm.requests("token")) <= MOST_AT_ONCE
+    troubled.realm.heal()
     troubled.fetcher.close()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.sso.journey import GATEWAY, Employee, connect, save, try_out, way_on
-from tests.support.gateway import Gateway
+from tests.support.gateway import PASSWORD, Gateway
 from tests.support.identity_provider import IdentityProvider, Json, PlainBrowser, Realm, User, forgery
 
 GUID = "21ec2020-3aea-4069-a2dd-08002b30309d"
@@ -176,3 +179,33 @@ def test_entra_ids_own_words_are_shown(own: Gateway, adam: Employee, identity_pr
     page = try_out(adam, GUID)
     assert "AADSTS7000215: Invalid client secret provided." in page
     assert "Certificates &amp; secrets › Client secrets" in page
+
+
+def test_people_with_another_way_in_are_not_held_up_by_a_provider_that_never_answers(
+    own: Gateway, identity_provider: IdentityProvider
+) -> None:
+    stuck = identity_provider.realm(users=PEOPLE, clients=[GATEWAY])
+    stuck.fail(seconds=60)
+    own.write(
+        "UPDATE identity_providers SET issuer = :issuer, kind = 'generic', is_enabled = :yes",
+        issuer=stuck.issuer,
+        yes=True,
+    )
+    crowd = [Employee(own, identity_provider, f"crowd{n}@acme.example") for n in range(30)]
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        waiting = [pool.submit(person.send, "/login/sso", {"email": person.email}) for person in crowd]
+        while not stuck.requests("discovery"):
+            pass
+        erin = Employee(own, identity_provider, "erin@acme.example")
+        erin.give_password()
+        assert erin.is_signed_in
+        assert not any(each.done() for each in waiting)
+        pages = [each.result() for each in waiting]
+    assert {page.status for page in pages} == {502}
+    assert all("use your password" in page.body.decode() for page in pages)
+    assert len(stuck.requests("discovery")) <= 2  # one for each worker
+    way = re.search(r'class="button" href="(/login\?[^"]+)"', pages[0].body.decode())
+    assert way is not None
+    crowd[0].open(html.unescape(way[1]))
+    crowd[0].submit("/login", email=crowd[0].email, password=PASSWORD)
+    assert crowd[0].is_signed_in

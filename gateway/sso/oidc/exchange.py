@@ -1,51 +1,30 @@
-"""What the gateway itself asks a provider: its metadata, its keys, and the ID token for a code.
-
-Metadata is kept for an hour, and read again when the tenant's administrators change the issuer.
-"""
+"""What the gateway itself asks a provider: its metadata, its keys, and the ID token for a code."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from gateway.model.clock import Clock
-from gateway.model.memo import Memo
 from gateway.model.secret import Secret
-from gateway.sso.oidc.addresses import origin_of
 from gateway.sso.oidc.compact import key_id_of
-from gateway.sso.oidc.discovery import metadata_url, read_metadata
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.id_token import check_id_token, expect
-from gateway.sso.oidc.keys import KeyRing
+from gateway.sso.oidc.issuers import Issuers
 from gateway.sso.oidc.record import Claims, Metadata, Provider, Refusal, Refused
-
-KEPT_SECONDS = 3_600
-MAX_PROVIDERS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was read of an issuer, at a time (UTC seconds)."""
-
-    metadata: Metadata
-    keys: KeyRing
-    read_at: int
 
 
 class Exchange:
     """`allows_private` permits providers in private networks (see Fetcher)."""
 
     def __init__(self, fetcher: Fetcher, clock: Clock, *, allows_private: bool) -> None:
-        self._fetcher = fetcher
         self._clock = clock
-        self._allows_private = allows_private
-        self._known = Memo[str, Known](MAX_PROVIDERS)
+        self._issuers = Issuers(fetcher, clock, allows_private=allows_private)
 
     async def metadata(self, provider: Provider) -> Metadata | Refused:
-        known = await self._find(provider.issuer)
+        known = await self._issuers.find(provider.issuer).find()
         return known if isinstance(known, Refused) else known.metadata
 
     async def redeem(
@@ -62,7 +41,8 @@ class Exchange:
 
         `asked_at` (UTC seconds): the person must have signed in at the provider since then, and the token show it.
         """
-        known = await self._find(provider.issuer)
+        issuer = self._issuers.find(provider.issuer)
+        known = await issuer.find()
         if isinstance(known, Refused):
             return known
         metadata = known.metadata
@@ -73,7 +53,7 @@ class Exchange:
             "code_verifier": verifier.reveal(),
         }
         more, headers = authenticate(provider, metadata)
-        answer = await self._fetcher.post(metadata.token_endpoint, metadata.origins, {**form, **more}, headers)
+        answer = await issuer.post(metadata.token_endpoint, {**form, **more}, headers)
         if isinstance(answer, Refused):
             return answer
         if answer.status >= 400:
@@ -95,22 +75,6 @@ class Exchange:
             asked_at=asked_at,
         )
         return check_id_token(token, expected, keys, self._clock())
-
-    async def _find(self, issuer: str) -> Known | Refused:
-        known = self._known.young.get(issuer) or self._known.recall(issuer)
-        if known is not None and self._clock() < known.read_at + KEPT_SECONDS:
-            return known
-        url = metadata_url(issuer)
-        answer = await self._fetcher.get(url, frozenset((origin_of(url),)))
-        if isinstance(answer, Refused):
-            return answer
-        metadata = read_metadata(answer.body, issuer, allows_http=self._allows_private)
-        if isinstance(metadata, Refused):
-            return metadata
-        keys = KeyRing(lambda: self._fetcher.get(metadata.jwks_uri, metadata.origins), self._clock)
-        found = Known(metadata, keys, self._clock())
-        self._known.put(issuer, found)
-        return found
 
 
 def authenticate(provider: Provider, metadata: Metadata) -> tuple[Mapping[str, str], Mapping[str, str]]:

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 MAX_BYTES = 262_144
 MAX_ADDRESSES = 8
+THREADS = 16
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "otium-gateway"}
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -225,11 +227,22 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="provider-names")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="provider-names")
+        self._running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[str]:
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up, host, port)
-        return list(dict.fromkeys(found))
+        """Resolve a name. Who needs the same one meanwhile shares the thread, which may be stuck for half a minute."""
+        running = self._running.get(host)
+        if running is None:
+            running = asyncio.get_running_loop().run_in_executor(self._threads, look_up, host, port)
+            self._running[host] = running
+            running.add_done_callback(partial(self._end, host))
+        return list(dict.fromkeys(await asyncio.shield(running)))
+
+    def _end(self, host: str, done: asyncio.Future[list[str]]) -> None:
+        del self._running[host]
+        if not done.cancelled():
+            done.exception()  # nobody may be waiting for it any more
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

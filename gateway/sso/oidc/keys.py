@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 3_600
 REREAD_SECONDS = 60  # between readings for a key that is not there
-RETRY_SECONDS = 5  # after one that failed
+RETRY_SECONDS = 10  # after one that failed
 MAX_KEYS = 20
 MAX_KEY_ID = 256
 RSA_BITS = range(2_048, 8_193)

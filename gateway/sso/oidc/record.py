@@ -118,6 +118,7 @@ class Refusal(StrEnum):
     UNREACHABLE = "unreachable"
     CERTIFICATE = "certificate"
     TIMED_OUT = "timed_out"
+    BUSY = "busy"  # too many requests to it at the same time
     NOT_HTTP = "not_http"  # a broken answer, or a connection that ended in the middle of it
     REDIRECT = "redirect"
     STATUS = "status"
