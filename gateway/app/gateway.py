@@ -194,6 +194,7 @@ class Gateway:
         services = self._services
         nouns: tuple[NounPages[Services, Any], ...] = (*PAGES, *FACTOR_PAGES)
         foreign = {handed.path for pages in nouns for handed in pages.handed_over if handed.takes_foreign}
+        foreign |= {route.path for route in services.routes.values() if route.takes_foreign}
         application = pages_application(self._renderer, self._desk, services.origins, self._reauthorise_page, foreign)
         for pages in nouns:
             for method, path, handler in pages.bind(services, services.routes, services.guards.guard):

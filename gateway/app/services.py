@@ -40,6 +40,7 @@ from gateway.sso.arrival import Arrivals
 from gateway.sso.connection import ConnectionService
 from gateway.sso.domains.lookup import Lookup
 from gateway.sso.domains.service import DomainService
+from gateway.sso.leaving import Leaving
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.required import Requirement
@@ -192,6 +193,17 @@ class Services(Foundation):
             outbox=self.outbox,
             policy=self.settings.factor_policy,
             link=self.url.address("sso_link", token=""),
+        )
+
+    @cached_property
+    def leaving(self) -> Leaving:
+        return Leaving(
+            store=self.store,
+            actions=self.actions,
+            sealer=self.sealer,
+            exchange=self.exchange,
+            limit=self.code_limit,
+            back=self.url.address("login"),
         )
 
     @cached_property

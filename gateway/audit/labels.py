@@ -82,6 +82,7 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.SSO_REMOVED: _("Single sign-on removed"),
         Event.SSO_LINKED: _("Account connected to single sign-on"),
         Event.SSO_UNLINKED: _("Account disconnected from single sign-on"),
+        Event.SSO_LOGOUT_REFUSED: _("Sign-out by the identity provider rejected"),
         Event.DOMAIN_CLAIMED: _("Email domain claimed"),
         Event.DOMAIN_RELEASED: _("Email domain released"),
     }

@@ -182,6 +182,14 @@ class FactorContract(Protocol):
         """Rely on it less, because the password was changed: whoever knew the old one may have set this factor up."""
         return
 
+    async def take_along(self, tx: Transaction, attempt: str, session: str) -> None:
+        """Let what it has noted of an attempt, whose proof it gave, be that of the session that this has become."""
+        return
+
+    async def way_out(self, tx: Transaction, session: Session, now: int) -> str:
+        """Return the page for somebody who has signed out, if there is more to sign out of than here; "" if not."""
+        return ""
+
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         """Return its part of the overview. `used_at` is its last proof on any device, in UTC seconds."""
         return None
@@ -263,6 +271,10 @@ class Factors:
 
     def companions(self, name: Factor) -> Iterator[FactorContract]:
         return (factor for factor in self if name in factor.goes_with)
+
+    def of(self, proofs: Iterable[Proof]) -> Iterator[FactorContract]:
+        """Return those that gave the proofs, as far as this version knows them."""
+        return (self._by_name[proof.factor] for proof in proofs if proof.factor in self._by_name)
 
     def __contains__(self, name: Factor) -> bool:
         return name in self._by_name

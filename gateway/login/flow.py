@@ -197,6 +197,12 @@ class Flow:
         async with self._store.transaction() as tx:
             await attempts.end_key(tx, visit.inbound.attempt_key, now)
 
+    async def find_way_out(self, session: Session, now: int) -> str:
+        """Return the page to show instead of the sign-in page after signing out, "" if none."""
+        async with self._store.reading() as tx:
+            ways = [await factor.way_out(tx, session, now) for factor in self._factors.of(session.proofs)]
+        return next(filter(None, ways), "")
+
     async def list_former_cookies(self, visit: Visit) -> tuple[AppCookie, ...] | None:
         """Return the application's cookies of this browser's former user; None if that is the same person."""
         key, session = visit.inbound.browser_key, visit.session
@@ -233,7 +239,7 @@ class Flow:
         missing = await self._missing(tx, account, proofs)
         if missing is None:
             return (
-                await self._open(action, account, proofs, inbound, right.details)
+                await self._open(action, account, proofs, inbound, right.details, evidence.holder)
                 if await attempts.end(tx, evidence.holder, now)
                 else Gone()
             )
@@ -259,10 +265,16 @@ class Flow:
         if token is None:
             return Gone()
         await action.record(Event.STEP_UP, account, {"proved": proof.factor, **details}, session.id)
-        return SignedIn(token, session.is_owner)
+        return SignedIn(token, session.is_owner, holder=session.id)
 
     async def _open(
-        self, action: Action, account: Account, proofs: tuple[Proof, ...], inbound: Inbound, details: Told
+        self,
+        action: Action,
+        account: Account,
+        proofs: tuple[Proof, ...],
+        inbound: Inbound,
+        details: Told,
+        attempt: str = "",
     ) -> SignedIn:
         tx, now = action.tx, action.now
         last = await self._end_last(action, account, inbound)
@@ -281,8 +293,10 @@ class Flow:
         await action.record(Event.LOGIN, account, {"method": method_of(proofs), **details}, session)
         if not is_known:
             await self._new_devices.report(action, account, session)
+        for factor in self._factors.of(proofs if attempt else ()):
+            await factor.take_along(tx, attempt, session)
         await break_glass.report_use(action, account, proofs, session)
-        return SignedIn(token, account.identifier in self._owners, arrival)
+        return SignedIn(token, account.identifier in self._owners, arrival, holder=session)
 
     async def _end_last(self, action: Action, account: Account, inbound: Inbound) -> str | None:
         """End this browser's former session. Returns the id of its account."""

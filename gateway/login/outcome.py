@@ -13,7 +13,8 @@ from gateway.model.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`token` is the session cookie's value. `arrival` tells who used this browser before; None after a step-up.
+    """`holder` is the id of the session, `token` its cookie. `arrival` tells who used this browser before; None after a
+    step-up.
 
     `codes` are new backup codes, to be shown once.
     """
@@ -22,6 +23,7 @@ class SignedIn:
     is_owner: bool
     arrival: Arrival | None = None
     codes: tuple[Secret[str], ...] = ()
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

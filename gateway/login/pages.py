@@ -120,10 +120,11 @@ class LoginPages(StepPages):
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /logout: end the session, and clear the browser's data of this site."""
-        visit = visit_of(request)
+        visit, way = visit_of(request), ""
         if visit.session is not None:
             await self._service.sign_out(visit.session, visit.inbound, visit.now)
-        response = see_other(f"{self._url('login')}?signed-out=1")
+            way = await self._flow.find_way_out(visit.session, visit.now)
+        response = see_other(way or f"{self._url('login')}?signed-out=1")
         response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
         expire(response, self._answers.cookie)
         expire_upstream_cookies(response, visit)

@@ -79,6 +79,7 @@ class Event(StrEnum):
     BREAK_GLASS_CHANGED = "break_glass_changed"
     BREAK_GLASS_USED = "break_glass_used"
     SSO_UNLINKED = "sso_unlinked"
+    SSO_LOGOUT_REFUSED = "sso_logout_refused"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 
@@ -91,6 +92,7 @@ FAILURES = frozenset(
         Event.LOGIN_LINK_UNSENT,
         Event.MAIL_ABANDONED,
         Event.LOGIN_SPRAY_SEEN,
+        Event.SSO_LOGOUT_REFUSED,
     )
 )
 

@@ -141,6 +141,8 @@ class ProviderPages:
             products=PRODUCTS,
             examples=EXAMPLES,
             callback=self._url.address("sso_callback"),
+            sign_out=self._url.address("sso_logout", tenant=signed_in_of(request).tenant),
+            after=self._url.address("login"),
             direct=self._url.address("sso_tenant", tenant=signed_in_of(request).tenant),
         )
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.accounts import rows as account_rows
+from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import FactorContract, Panel
 from gateway.model.factor import Factor
 from gateway.model.session import Session
-from gateway.sso import rows
+from gateway.sso import farewell, origins, rows
 from gateway.store import Transaction
 
 SSO = Factor("sso")
 
 
 class ProviderFactor(FactorContract):
+    """`left_path` is the page for people who have signed out, to be followed by a token."""
+
     name = SSO
     page = "sso"
     counts_as = (SSO, Factor.PASSWORD)
 
-    def __init__(self, *, is_on: bool) -> None:
+    def __init__(self, sealer: Sealer, left_path: str, *, is_on: bool) -> None:
+        self._sealer = sealer
+        self._left_path = left_path
+        self._is_on = is_on
         self.first_template = "sso/first.html" if is_on else ""
         self.way_in = rows.is_linked if is_on else None
 
@@ -38,3 +44,10 @@ class ProviderFactor(FactorContract):
     async def describe_way(self, tx: Transaction, account: str) -> str:
         connection = await rows.find_connection(tx, account)
         return connection.issuer if connection else ""
+
+    async def take_along(self, tx: Transaction, attempt: str, session: str) -> None:
+        await origins.move(tx, attempt, session)
+
+    async def way_out(self, tx: Transaction, session: Session, now: int) -> str:
+        origin = await origins.find(tx, session.id) if self._is_on else None
+        return "" if origin is None else self._left_path + farewell.seal(self._sealer, origin, now)

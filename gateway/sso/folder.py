@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import Folder
 from gateway.settings.record import Settings
+from gateway.sso import origins
 from gateway.sso.checking import inspect
 from gateway.sso.domains import rows as domain_rows
 from gateway.sso.factor import ProviderFactor
 from gateway.sso.routes import PAGES
 from gateway.sso.rows import STORED
+from gateway.web.routes import Urls
 
 
 class Needs(Protocol):
     @property
+    def sealer(self) -> Sealer: ...
+    @property
     def settings(self) -> Settings: ...
+    @property
+    def url(self) -> Urls: ...
 
 
 def build(needs: Needs) -> ProviderFactor:
-    return ProviderFactor(is_on=needs.settings.sso.on)
+    return ProviderFactor(needs.sealer, needs.url("sso_left", token=""), is_on=needs.settings.sso.on)
 
 
-FACTOR = Folder(ProviderFactor, build, PAGES, (*STORED, *domain_rows.STORED), inspect=inspect)
+FACTOR = Folder(ProviderFactor, build, PAGES, (*STORED, *origins.STORED, *domain_rows.STORED), inspect=inspect)

@@ -255,6 +255,10 @@ REASONS: Mapping[Refusal, Reason] = {
         Sentence("This is a personal Google account, not one of your company."),
         Sentence("Sign in with an account of your Google Workspace."),
     ),
+    # A logout token, which is in no trial.
+    Refusal.NO_LOGOUT_EVENT: WRONG_TOKEN,
+    Refusal.TOKEN_ID: WRONG_TOKEN,
+    Refusal.REPLAYED: WRONG_TOKEN,
 }  # fmt: skip
 
 DENIED = frozenset((Refusal.NOT_ASSIGNED, Refusal.PERSON, Refusal.CONDITIONAL_ACCESS))

@@ -9,6 +9,8 @@ from gateway.sso.admin_pages import ProviderPages
 from gateway.sso.connection import ConnectionPages
 from gateway.sso.connection import Needs as ConnectionNeeds
 from gateway.sso.domains.pages import DomainPages
+from gateway.sso.leaving_pages import LeavingPages
+from gateway.sso.leaving_pages import Needs as LeavingNeeds
 from gateway.sso.pages import Needs, SSOPages
 from gateway.sso.required_pages import Needs as RequiredNeeds
 from gateway.sso.required_pages import RequiredPages
@@ -36,6 +38,17 @@ SIGN_ON = Pages[Needs, SSOPages](
     Route(
         "sso_tenant", "/login/sso/{tenant}", Need.NOBODY, get=SSOPages.direct,
         refuses_blocked=True, is_dead_end=True, is_served=is_on,
+    ),
+)  # fmt: skip
+LEAVING = Pages[LeavingNeeds, LeavingPages](
+    LeavingPages,
+    Route(
+        "sso_logout", "/login/sso/logout/{tenant}", Need.NOBODY,
+        get=LeavingPages.take_frame, post=LeavingPages.take_token,
+        takes_foreign=True, is_dead_end=True, is_served=is_on,
+    ),
+    Route(
+        "sso_left", "/login/sso/left/{token}", Need.NOBODY, get=LeavingPages.show, is_dead_end=True, is_served=is_on
     ),
 )  # fmt: skip
 ADMIN = Pages[AdminNeeds, ProviderPages](
@@ -66,4 +79,4 @@ CONNECTION = Pages[ConnectionNeeds, ConnectionPages](
         fresh=Fresh(), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, ADMIN, DOMAINS, REQUIRED, CONNECTION)
+PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, REQUIRED, CONNECTION)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
+from gateway.sso import origins
 from gateway.sso.oidc.record import Claims, Kind, Provider
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
@@ -181,6 +182,7 @@ async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now:
     former = before.provider
     if (former.issuer, former.client_id) != (provider.issuer, provider.client_id):
         await tx.execute(delete(sso_links).where(sso_links.c.provider == provider.id))
+        await origins.forget(tx, provider.id)
     await tx.execute(update(identity_providers).where(identity_providers.c.id == provider.id).values(**values))
 
 
@@ -204,6 +206,7 @@ async def remove_provider(tx: Transaction, provider: str) -> bool:
     """Remove a provider with its links and waiting sign-ins. Returns whether it was there."""
     for table in (sso_links, sso_waits):
         await tx.execute(delete(table).where(table.c.provider == provider))
+    await origins.forget(tx, provider)
     return (await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))).rowcount == 1
 
 

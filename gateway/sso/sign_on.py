@@ -27,7 +27,7 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import key_of, key_of_text, new_token
 from gateway.observe.logs import get_logger
-from gateway.sso import rows
+from gateway.sso import origins, rows
 from gateway.sso.arrival import Arrivals
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.encoding import encode_base64url
@@ -153,6 +153,8 @@ class SignOn:
                 refused = await self._note(action, registered, claims)
                 is_shown = wait.is_trial and is_of_trial(visit, wait)
                 return TriedInVain(registered.provider.kind, claims) if is_shown else refused, wish
+            if not await origins.may_open(action.tx, wait.provider, claims, since=now):
+                return await self._refuse(action, None, "late", registered.provider.tenant), wish
             if wait.is_trial:
                 return await self._judge_trial(action, registered, claims, wait, visit), wish
             return await self._admit(action, registered, claims, wait, visit), wish
@@ -184,7 +186,7 @@ class SignOn:
         if wait.session and (visit.session is None or visit.session.account != account.id):
             return await self._refuse(action, account, "other", registered.provider.tenant)
         await rows.note_use(action.tx, link.id, action.now)
-        return await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
+        return await self._enter(action, registered, claims, account, visit)
 
     async def _arrive(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
@@ -201,13 +203,21 @@ class SignOn:
             account = await self._arrivals.create(action, registered, identifier, claims.name)
             if account is None or not await self._arrivals.connect(action, registered, claims.key, account):
                 return await self._refuse(action, None, "account", registered.provider.tenant)
-            return await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
+            return await self._enter(action, registered, claims, account, visit)
         try:
             await count_mail(action.tx, tenant, identifier, action.now)
         except TooManyMails:
             return NotSignedIn("mails")
         await self._arrivals.mail(action, registered, claims, identifier, account, visit.inbound.sso_key or b"")
         return Mailed(identifier)
+
+    async def _enter(
+        self, action: Action, registered: Registered, claims: Claims, account: Account, visit: Visit
+    ) -> SignedIn | GoOn:
+        """Open a session or an attempt, and note its origin, by which the provider can end it."""
+        outcome = await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
+        await origins.note(action.tx, outcome.holder, account.id, registered.provider.id, claims, action.now)
+        return outcome
 
     async def _judge_trial(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit

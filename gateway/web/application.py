@@ -53,7 +53,7 @@ def pages_application(
     """Return an application without routes, whose middleware takes the ticket and checks the origin of forms.
 
     `origins` are those of the site. `judge` re-authorises a request: it returns the current visit, or None if its page
-    is no longer allowed. `takes_foreign` are the paths that accept forms of other sites.
+    is no longer allowed. `takes_foreign` are the paths, as their routes have them, that accept POSTs of others.
     """
 
     @web.middleware
@@ -65,7 +65,7 @@ def pages_application(
         request[VISIT] = visit
         request[JUDGE] = judge
         is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
-        is_own = request.path in takes_foreign or is_own_post(visit.inbound, origins)
+        is_own = page_of(request) in takes_foreign or is_own_post(visit.inbound, origins)
         if is_taken and request.method not in ("GET", "HEAD") and not is_own:
             is_other = is_other_address(visit.inbound, origins)
             failure = Failure.OTHER_ADDRESS if is_other else Failure.FOREIGN_FORM
@@ -75,8 +75,11 @@ def pages_application(
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         if "token" in request.match_info:  # the URL is a secret: it must not reach the application as a Referer
             response.headers.setdefault("Referrer-Policy", "strict-origin")
+        # A policy of its own says which other sites may frame it. The older header can't name any.
+        left_out = "X-Frame-Options" if "Content-Security-Policy" in response.headers else ""
         for name, value in renderer.headers.items():
-            response.headers.setdefault(name, value)
+            if name != left_out:
+                response.headers.setdefault(name, value)
         response.headers["Server"] = SERVER
 
     application = web.Application(middlewares=[frame], client_max_size=MAX_FORM_BYTES)

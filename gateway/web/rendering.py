@@ -186,6 +186,15 @@ class Renderer:
         text = self._environment.get_template("web/framed.html").render(address=address, is_lost=is_lost)
         return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
 
+    def frame(self, origins: Collection[str]) -> web.Response:
+        """Return an empty page that only pages of these origins may frame."""
+        ancestors = " ".join(origins) or "'none'"
+        headers = {
+            "Content-Security-Policy": f"default-src 'none'; frame-ancestors {ancestors}; base-uri 'none'",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        return web.Response(content_type="text/html", headers=headers)
+
     def translate(self, sentence: Sentence) -> str:
         """Return a sentence in the pages' language, with its fields filled in."""
         return translate(sentence, self._translations)

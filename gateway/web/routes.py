@@ -68,6 +68,8 @@ class Route(Generic[P]):
     """Signing in needs this page: it can be moved, but not switched off."""
     is_served: Callable[[Settings], bool] | None = None
     """Whether the settings enable it. If not, its path belongs to the application."""
+    takes_foreign: bool = False
+    """Accept POSTs that no page of ours sent: from other programs, which prove in another way who they are."""
     by_dispatcher: bool = False
     """The dispatcher responds, and there is no handler."""
 

@@ -52,8 +52,9 @@ async def before_enrolment(world: World) -> tuple[Account, Browser, Secret[bytes
 async def test_a_member_without_totp_is_signed_in_by_the_password(world: World) -> None:
     member, browser = await world.member(), Browser()
     outcome = await world.begin(browser, member)
-    assert outcome == SignedIn(outcome.token, is_owner=False, arrival=outcome.arrival)
+    assert outcome == SignedIn(outcome.token, is_owner=False, arrival=outcome.arrival, holder=outcome.holder)
     assert browser.session is not None
+    assert browser.session.id == outcome.holder
     assert browser.session.account == member.id
     assert browser.session.missing is None
 

@@ -19,6 +19,7 @@ from gateway.ops.rows import alarms
 from gateway.sessions.attempt import attempts
 from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.settings import Settings
+from gateway.sso.origins import sso_logouts, sso_sessions
 from gateway.sso.rows import sso_waits
 from gateway.store import Store
 from gateway.store.revision import changes
@@ -79,6 +80,16 @@ def waited(key: bytes, began: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def came(holder: str, at: int) -> dict[str, object]:
+    return {
+        "holder": holder, "provider": "idp_1", "sid": "1", "subject": "a", "hint": "", "account": "acc_1", "at": at,
+    }  # fmt: skip
+
+
+def left(key: bytes, at: int) -> dict[str, object]:
+    return {"provider": "idp_1", "key": key, "subject": "a", "sid": "", "at": at}
+
+
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
     limits: [
@@ -105,6 +116,8 @@ STALE: dict[Table, list[dict[str, object]]] = {
     import_rows: [work_row("never started"), work_row("finished")],
     answered_challenges: [{"key": b"stale", "expires_at": NOW - 1}],
     sso_waits: [waited(b"stale", NOW - 601)],
+    sso_sessions: [came("stale", NOW - 32 * DAY)],
+    sso_logouts: [left(b"stale", NOW - 3_601)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -130,6 +143,8 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     import_rows: [work_row("fresh"), work_row("under way")],
     answered_challenges: [{"key": b"fresh", "expires_at": NOW + 1}],
     sso_waits: [waited(b"fresh", NOW - 599)],
+    sso_sessions: [came("fresh", NOW - 29 * DAY)],
+    sso_logouts: [left(b"fresh", NOW - 3_599)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},

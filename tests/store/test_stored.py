@@ -33,6 +33,7 @@ NOT_SEALED = {
         "the SHA-256 of 256 random bits",
     ),
     "answered_challenges.key": "the SHA-256 of 256 random bits that are no secret",
+    "sso_logouts.key": "the SHA-256 of a name that is no secret",
     "passkeys.credential": "what a browser tells every site that asks",
     "passkeys.public_key": "a public key",
     "imported.hash_digest": "the SHA-256 of a password hash",

@@ -36,6 +36,7 @@ def read_claims(given: Mapping[str, object], kind: Kind, *, auth_time: int | Non
         is_guest=is_entra and entra.is_guest(given),
         hosted_domain=read_text(given, "hd") if kind is Kind.GOOGLE else "",
         session_id=read_text(given, "sid"),
+        login_hint=read_text(given, "login_hint") if is_entra else "",
     )
 
 

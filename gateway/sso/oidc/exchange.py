@@ -13,6 +13,7 @@ from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.id_token import check_id_token, expect
 from gateway.sso.oidc.issuers import Issuers
+from gateway.sso.oidc.logout_token import Logout, check_logout_token
 from gateway.sso.oidc.record import Claims, Metadata, Provider, Refusal, Refused
 
 
@@ -75,6 +76,17 @@ class Exchange:
             asked_at=asked_at,
         )
         return check_id_token(token, expected, keys, self._clock())
+
+    async def check_logout(self, provider: Provider, token: str) -> Logout | Refused:
+        """Check a logout token that somebody has sent."""
+        known = await self._issuers.find(provider.issuer).find()
+        if isinstance(known, Refused):
+            return known
+        identity = key_id_of(token)
+        keys = identity if isinstance(identity, Refused) else await known.keys.find(identity)
+        if isinstance(keys, Refused):
+            return keys
+        return check_logout_token(token, provider, known.metadata, keys, self._clock())
 
 
 def authenticate(provider: Provider, metadata: Metadata) -> tuple[Mapping[str, str], Mapping[str, str]]:

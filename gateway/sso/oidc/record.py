@@ -69,6 +69,7 @@ class Claims:
     `email` only names an account, and never proves that it is theirs. `auth_time` is in UTC seconds. `tenant_id`,
     `object_id`, `acrs` and `is_guest` are Entra ID's, `hosted_domain` is Google's. `has_more_groups`: there are too
     many for a token. `session_id` is by what the provider refers to this sign-in when it signs the person out.
+    `login_hint` is by what Entra ID wants to be told who signs out there, if its administrators add that claim.
     """
 
     issuer: str
@@ -88,6 +89,7 @@ class Claims:
     is_guest: bool = False
     hosted_domain: str = ""
     session_id: str = ""
+    login_hint: str = ""
 
     @property
     def key(self) -> str:
@@ -199,6 +201,11 @@ class Refusal(StrEnum):
     TENANT = "tenant"  # of Entra ID
     OBJECT_ID = "object_id"
     HOSTED_DOMAIN = "hosted_domain"  # a Google account of no company
+
+    # A logout token.
+    NO_LOGOUT_EVENT = "no_logout_event"  # another token in its place
+    TOKEN_ID = "token_id"  # noqa: S105
+    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True)
