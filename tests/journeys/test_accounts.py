@@ -37,7 +37,7 @@ def sign_in(page: Page, site: Site, email: str, password: str = PASSWORD, target
     page.goto(f"{site.url}{target}")
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def choose(page: Page, link: str, password: str = NEW) -> None:

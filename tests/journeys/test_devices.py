@@ -28,7 +28,7 @@ def sign_in(site: Site, context: BrowserContext) -> None:
     page.goto(f"{site.url}/whoami")
     page.get_by_label("Email").fill(PEOPLE["manager"][0])
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{site.url}/whoami")
 
 

@@ -23,7 +23,7 @@ def program() -> str:
 def sign_in(page: Page, who: str = "employee", password: str = PASSWORD) -> None:
     page.get_by_label("Email").fill(PEOPLE[who][0])
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def test_a_deep_link_leads_through_signing_in_to_that_very_page(site: Site, context: BrowserContext) -> None:

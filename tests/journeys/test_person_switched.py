@@ -77,7 +77,7 @@ def visit(page: Page, own: Gateway, who: str) -> str:
         if "/login?" in page.url:
             page.get_by_label("Email").fill(PEOPLE[who][0])
             page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Sign in", exact=True).click()
             page.wait_for_url(f"{own.public_url}{path}")
     page.wait_for_function("document.title.includes('@')")
     return page.title()

@@ -58,7 +58,7 @@ def board(own: Gateway, browser: Browser, upstream: RecordingUpstream) -> Iterat
     page.goto(f"{own.public_url}/board?x=1")
     page.get_by_label("Email").fill(PEOPLE["employee"][0])
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/board?x=1")
     yield page
     context.close()
@@ -76,7 +76,7 @@ def test_a_button_of_htmx_leads_to_signing_in_and_back_to_its_page(own: Gateway,
     board.wait_for_url(re.compile(r"/login\?next=/board%3Fx%3D1"))
     board.get_by_label("Email").fill(PEOPLE["employee"][0])
     board.get_by_label("Password").fill(PASSWORD)
-    board.get_by_role("button", name="Sign in").click()
+    board.get_by_role("button", name="Sign in", exact=True).click()
     board.wait_for_url("**/board?x=1")
 
 
