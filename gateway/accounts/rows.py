@@ -225,9 +225,11 @@ async def is_tenant_active(tx: Transaction, slug: str) -> bool:
     return status == "active"
 
 
-async def find_factor_policy(tx: Transaction, slug: str) -> TenantPolicy | None:
+async def find_factor_policy(tx: Transaction, slug: str, *, even_suspended: bool = False) -> TenantPolicy | None:
     """Return what an active tenant demands of its people's factors, or None."""
-    query = select(tenants.c.factor_policy).where(tenants.c.slug == slug, tenants.c.status == "active")
+    query = select(tenants.c.factor_policy).where(tenants.c.slug == slug)
+    if not even_suspended:
+        query = query.where(tenants.c.status == "active")
     text = (await tx.execute(query)).scalar_one_or_none()
     return None if text is None else read_tenant_policy(text)
 

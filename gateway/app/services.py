@@ -43,6 +43,7 @@ from gateway.sso.domains.service import DomainService
 from gateway.sso.leaving import Leaving
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
+from gateway.sso.oversight import Oversight
 from gateway.sso.required import Requirement
 from gateway.sso.sign_on import SignOn
 from gateway.tenants.pages import TenantService
@@ -221,6 +222,10 @@ class Services(Foundation):
     @cached_property
     def connections(self) -> ConnectionService:
         return ConnectionService(self.store, self.actions)
+
+    @cached_property
+    def oversight(self) -> Oversight:
+        return Oversight(self.store, self.actions)
 
     @cached_property
     def tenant_sign_in(self) -> TenantSignInService:

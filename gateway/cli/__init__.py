@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions, store, tenants
+from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions, sso, store, tenants
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -36,6 +36,7 @@ program = typer.Typer(
 running.add_to(program)
 program.add_typer(accounts.program, name="account")
 program.add_typer(tenants.program, name="tenant")
+program.add_typer(sso.program, name="sso")
 program.add_typer(sessions.program, name="session")
 program.add_typer(audit.program, name="audit")
 program.add_typer(blocks.program, name="block")

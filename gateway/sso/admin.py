@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gateway.accounts import claims
-from gateway.actions.action import Actions, requester
+from gateway.actions.action import Action, Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
@@ -14,7 +14,7 @@ from gateway.model.session import Session
 from gateway.sso import rows
 from gateway.sso.required import is_required
 from gateway.sso.rows import Registered
-from gateway.store import Store
+from gateway.store import Store, Transaction
 
 
 class Done(Enum):
@@ -48,21 +48,10 @@ class ProviderService:
         return Overview(found, linked, own)
 
     async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> Done:
-        """Store the provider. Another issuer or client has to be tried again, and is off until then.
-
-        A new secret of the same client changes nothing else: the old one may be about to expire.
-        """
+        """Store the provider, as `keep` does."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
-            before = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
-            is_new = before is None or is_another(before, wanted)
-            if is_new and await is_required(action.tx, author.tenant):
-                return Done.REQUIRED
-            if before is None or is_new:
-                wanted = replace(wanted, provider=replace(wanted.provider, is_enabled=False), tried_at=None)
-            else:
-                provider = replace(wanted.provider, is_enabled=before.provider.is_enabled)
-                wanted = replace(wanted, provider=provider, tried_at=before.tried_at)
-            await rows.put_provider(action.tx, self._sealer, wanted, now)
+            if (result := await keep(action, self._sealer, wanted)) is not Done.DONE:
+                return result
             details: Details = {"issuer": wanted.provider.issuer, "creates_accounts": wanted.creates_accounts}
             await action.record_own(Event.SSO_CHANGED, author, details)
             return Done.DONE
@@ -74,10 +63,8 @@ class ProviderService:
                 return Done.NOT_THERE
             if not is_on and await is_required(action.tx, author.tenant):
                 return Done.REQUIRED
-            if is_on and found.tried_at is None:
-                return Done.NOT_TRIED
-            if is_on and all(claim.tenant != author.tenant for claim in await claims.list_all(action.tx)):
-                return Done.NO_DOMAIN
+            if is_on and (hindrance := await find_hindrance(action.tx, author.tenant, found.tried_at)) is not None:
+                return hindrance
             switched = replace(found, provider=replace(found.provider, is_enabled=is_on))
             await rows.put_provider(action.tx, self._sealer, switched, now)
             await action.record_own(Event.SSO_ENABLED if is_on else Event.SSO_DISABLED, author)
@@ -92,6 +79,33 @@ class ProviderService:
                 return Done.NOT_THERE
             await action.record_own(Event.SSO_REMOVED, author, {"issuer": found.provider.issuer})
             return Done.DONE
+
+
+async def keep(action: Action, sealer: Sealer, wanted: Registered) -> Done:
+    """Store a provider. Another issuer or client has to be tried again, and is off until then.
+
+    A new secret of the same client changes nothing else: the old one may be about to expire.
+    """
+    tenant = wanted.provider.tenant
+    before = await rows.find_of_tenant(action.tx, sealer, tenant)
+    is_new = before is None or is_another(before, wanted)
+    if is_new and await is_required(action.tx, tenant):
+        return Done.REQUIRED
+    if before is None or is_new:
+        wanted = replace(wanted, provider=replace(wanted.provider, is_enabled=False), tried_at=None)
+    else:
+        provider = replace(wanted.provider, is_enabled=before.provider.is_enabled)
+        wanted = replace(wanted, provider=provider, tried_at=before.tried_at)
+    await rows.put_provider(action.tx, sealer, wanted, action.now)
+    return Done.DONE
+
+
+async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> Done | None:
+    """Return why a provider can't be turned on, or None."""
+    if tried_at is None:
+        return Done.NOT_TRIED
+    has_domain = any(claim.tenant == tenant for claim in await claims.list_all(tx))
+    return None if has_domain else Done.NO_DOMAIN
 
 
 def is_another(before: Registered, wanted: Registered) -> bool:

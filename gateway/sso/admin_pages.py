@@ -74,7 +74,7 @@ class ProviderPages:
         what = form.text("do")
         if what == "saved":
             try:
-                wanted = self._read(form, author.tenant, overview.registered)
+                wanted = read_provider(form, author.tenant, overview.registered, allows_http=self._allows_http)
             except Unfit as error:
                 return await self._page(request, problem=str(error), form=form)
             result = await self._service.save(author, wanted, visit.inbound, visit.now)
@@ -92,32 +92,6 @@ class ProviderPages:
         else:
             raise web.HTTPBadRequest
         return self._done(what) if result is Done.DONE else await self._page(request, problem=result.value)
-
-    def _read(self, form: Form, tenant: str, before: Registered | None) -> Registered:
-        """Return the provider of the form. The secret may be left out, to keep the stored one. Raises Unfit."""
-        issuer = form.text("issuer").strip()
-        if len(issuer) > MAX_ISSUER or check_issuer(issuer, allows_http=self._allows_http) is not None:
-            raise Unfit("issuer")
-        client_id = form.text("client_id").strip()
-        if not client_id or len(client_id) > MAX_CLIENT or not client_id.isprintable():
-            raise Unfit("client_id")
-        secret = Secret(form.text("client_secret").strip())
-        if not secret.reveal() and before is not None:
-            secret = before.provider.client_secret
-        if not 0 < len(secret.reveal()) <= MAX_SECRET or not secret.reveal().isprintable():
-            raise Unfit("client_secret")
-        try:
-            kind = Kind(form.text("kind"))
-        except ValueError:
-            raise Unfit("kind") from None
-        identity = before.provider.id if before else new_id("idp")
-        provider = Provider(identity, tenant, issuer, client_id, secret, kind, SCOPES, is_enabled=False)
-        return Registered(
-            provider,
-            creates_accounts=bool(form.text("creates_accounts")),
-            counts_for_two=bool(form.text("counts_for_two")),
-            acr_values=read_classes(form, kind),
-        )
 
     def _ask(self, request: web.Request, what: str, overview: Overview) -> web.Response:
         return self._renderer.page("sso/admin-confirm.html", visit_of(request), what=what, linked=overview.linked)
@@ -145,6 +119,33 @@ class ProviderPages:
             after=self._url.address("login"),
             direct=self._url.address("sso_tenant", tenant=signed_in_of(request).tenant),
         )
+
+
+def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_http: bool) -> Registered:
+    """Return the provider of the form. The secret may be left out, to keep the stored one. Raises Unfit."""
+    issuer = form.text("issuer").strip()
+    if len(issuer) > MAX_ISSUER or check_issuer(issuer, allows_http=allows_http) is not None:
+        raise Unfit("issuer")
+    client_id = form.text("client_id").strip()
+    if not client_id or len(client_id) > MAX_CLIENT or not client_id.isprintable():
+        raise Unfit("client_id")
+    secret = Secret(form.text("client_secret").strip())
+    if not secret.reveal() and before is not None:
+        secret = before.provider.client_secret
+    if not 0 < len(secret.reveal()) <= MAX_SECRET or not secret.reveal().isprintable():
+        raise Unfit("client_secret")
+    try:
+        kind = Kind(form.text("kind"))
+    except ValueError:
+        raise Unfit("kind") from None
+    identity = before.provider.id if before else new_id("idp")
+    provider = Provider(identity, tenant, issuer, client_id, secret, kind, SCOPES, is_enabled=False)
+    return Registered(
+        provider,
+        creates_accounts=bool(form.text("creates_accounts")),
+        counts_for_two=bool(form.text("counts_for_two")),
+        acr_values=read_classes(form, kind),
+    )
 
 
 def read_classes(form: Form, kind: Kind) -> tuple[str, ...]:

@@ -143,8 +143,8 @@ class Requirement:
 
 
 async def set_first(action: Action, tenant: str, first: Factor) -> bool:
-    """Demand that every sign-in of an active tenant begins with `first`. Returns whether that changed."""
-    before = await account_rows.find_factor_policy(action.tx, tenant)
+    """Demand that every sign-in of a tenant begins with `first`. Returns whether that changed."""
+    before = await account_rows.find_factor_policy(action.tx, tenant, even_suspended=True)
     if before is None or before.first == first:
         return False
     models = await account_rows.find_models(action.tx, tenant)

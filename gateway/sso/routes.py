@@ -11,6 +11,7 @@ from gateway.sso.connection import Needs as ConnectionNeeds
 from gateway.sso.domains.pages import DomainPages
 from gateway.sso.leaving_pages import LeavingPages
 from gateway.sso.leaving_pages import Needs as LeavingNeeds
+from gateway.sso.ops_pages import OversightPages
 from gateway.sso.pages import Needs, SSOPages
 from gateway.sso.required_pages import Needs as RequiredNeeds
 from gateway.sso.required_pages import RequiredPages
@@ -79,4 +80,11 @@ CONNECTION = Pages[ConnectionNeeds, ConnectionPages](
         fresh=Fresh(), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, REQUIRED, CONNECTION)
+OVERSIGHT = Pages(
+    OversightPages,
+    Route(
+        "ops_sso", "/ops/sso", Need.OWNER, get=OversightPages.show, post=OversightPages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, REQUIRED, CONNECTION, OVERSIGHT)

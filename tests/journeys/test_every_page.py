@@ -99,6 +99,10 @@ PAGES = {
     "domains, remove?": Look("admin", "/admin/sso/domains", press="Remove proved.example"),
     "single sign-on, required": Look("admin", "/admin/sso/required"),
     "single sign-on, required, not on": Look("admin", "/admin/sso/required", press="Require single sign-on"),
+    "single sign-on of all": Look("owner", "/ops/sso"),
+    "single sign-on of all, off?": Look("owner", "/ops/sso", press="Turn off single sign-on of beta"),
+    "single sign-on of all, take?": Look("owner", "/ops/sso", press="Take away proved.example"),
+    "single sign-on of all, refused": Look("owner", "/ops/sso", {"Domain": "example"}, "Grant domain"),
     "single sign-on": Look("nobody", "/login/sso?next=/x"),
     "single sign-on, of no company": Look("nobody", "/login/sso", {"Work email": "x@nowhere.example"}, "Continue"),
     "single sign-on, late": Look("nobody", "/login/sso/callback?state=x&code=y"),
@@ -314,6 +318,13 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
             " VALUES (:domain, 'acme', 1, 'o', :is_proved)",
             domain=domain, is_proved=is_proved,
         )  # fmt: skip
+    gateway.write(
+        "INSERT INTO identity_providers (id, tenant, kind, issuer, client_id, client_secret, scopes, is_enabled,"
+        " creates_accounts, counts_for_two, created_at, tried_at) VALUES ('idp_beta', 'beta', 'entra',"
+        " 'https://login.microsoftonline.com/8b87af7d-8647-4dc7-8df4-5f69a2011bb5/v2.0', 'c', :secret, 'openid', :yes,"
+        " :no, :no, 1, 1800000000)",
+        secret=b"sealed", yes=True, no=False,
+    )  # fmt: skip
     visitor = enter("nobody")
     visitor.send(
         "/signup", {"name": "Nora Field", "email": "nora@acme.example", "password": "seven green kettles on a raft"}

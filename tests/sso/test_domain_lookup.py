@@ -14,7 +14,6 @@ from dns.message import Message
 from gateway.sso.domains.lookup import Lookup, Unanswered, record_name
 from tests.support.name_server import Answer, NameServer, alias, failing, pack, records, silent, txt, with_records
 
-DOMAIN = "acme.example"
 NAME = "_otiumwork-challenge.acme.example"
 VALUE = "0123456789abcdef"
 
@@ -86,7 +85,7 @@ ANSWERS: dict[str, tuple[Answer, list[bytes] | Unanswered]] = {
 async def test_what_is_published_is_found_or_why_not_is_said(server: NameServer, lookup: Lookup, case: str) -> None:
     answer, expected = ANSWERS[case]
     server.answers[NAME] = answer
-    found = await lookup.find(DOMAIN)
+    found = await lookup.find(NAME)
     assert (sorted(found) if isinstance(found, list) else found) == (
         sorted(expected) if isinstance(expected, list) else expected
     )
@@ -95,13 +94,13 @@ async def test_what_is_published_is_found_or_why_not_is_said(server: NameServer,
 
 async def test_an_answer_to_another_question_is_none(server: NameServer, lookup: Lookup) -> None:
     server.answers[NAME] = of_another_question
-    assert await lookup.find(DOMAIN) in (Unanswered.LATE, Unanswered.FAILED)
+    assert await lookup.find(NAME) in (Unanswered.LATE, Unanswered.FAILED)
 
 
 async def test_of_a_huge_answer_little_is_read(server: NameServer) -> None:
     server.answers[NAME] = huge
     lookup = Lookup(server.address)
-    found = await lookup.find(DOMAIN)
+    found = await lookup.find(NAME)
     lookup.close()
     assert isinstance(found, list)
     assert len(found) == 50
@@ -112,7 +111,7 @@ async def test_nobody_waits_longer_than_said(server: NameServer) -> None:
     server.answers[NAME] = silent
     lookup = Lookup(server.address, seconds=0.2)
     began = time.monotonic()
-    found = await asyncio.gather(*(lookup.find(DOMAIN) for _ in range(12)))
+    found = await asyncio.gather(*(lookup.find(NAME) for _ in range(12)))
     assert found == [Unanswered.LATE] * 12
     assert time.monotonic() - began < 2
     lookup.close()
@@ -122,9 +121,9 @@ async def test_a_server_that_is_not_there_is_said_to_be(server: NameServer) -> N
     with NameServer().running() as other:
         address = other.address
     lookup = Lookup(address, seconds=0.5)
-    assert await lookup.find(DOMAIN) in (Unanswered.LATE, Unanswered.FAILED)
+    assert await lookup.find(NAME) in (Unanswered.LATE, Unanswered.FAILED)
     lookup.close()
 
 
 def test_the_record_is_below_the_domain() -> None:
-    assert record_name(DOMAIN) == NAME
+    assert record_name("acme.example") == NAME

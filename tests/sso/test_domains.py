@@ -111,6 +111,17 @@ def test_what_is_wrong_is_said_and_the_value_stays(adam: Person, server: NameSer
     assert record_on(adam, domain) == (name, value)
 
 
+def test_a_name_with_the_domain_twice_is_found_and_said(adam: Person, server: NameServer, domain: str) -> None:
+    """Many consoles add the domain to what is typed."""
+    name, value = record_on(adam, domain)
+    server.answers[f"{name}.{domain}"] = txt(value)
+    page = check(adam, domain)
+    assert page.status == 422
+    assert f"its name has “.{domain}” twice" in text_of(page)
+    server.answers[name] = txt(value)
+    assert check(adam, domain).status == 303
+
+
 def test_what_was_found_in_its_place_is_shown_and_is_no_markup(adam: Person, server: NameServer, domain: str) -> None:
     server.answers[record_on(adam, domain)[0]] = txt("<script>alert(1)</script>")
     page = check(adam, domain).body.decode()

@@ -40,12 +40,12 @@ class Lookup:
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="domains")
 
-    async def find(self, domain: str) -> list[bytes] | Unanswered:
-        """Return the texts that are published for a domain; none if it has no such record."""
+    async def find(self, name: str) -> list[bytes] | Unanswered:
+        """Return the texts that are published at a name; none if there is no such record."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds):
-                return await loop.run_in_executor(self._threads, look_up, domain, self._resolver, self._seconds)
+                return await loop.run_in_executor(self._threads, look_up, name, self._resolver, self._seconds)
         except TimeoutError:
             return Unanswered.LATE
 
@@ -57,20 +57,20 @@ def record_name(domain: str) -> str:
     return f"{LABEL}.{domain}"
 
 
-def look_up(domain: str, server: str, seconds: float) -> list[bytes] | Unanswered:
+def look_up(name: str, server: str, seconds: float) -> list[bytes] | Unanswered:
     import dns.exception
     import dns.resolver
 
     try:
         answer = resolver_of(server).resolve(
-            f"{record_name(domain)}.", "TXT", lifetime=seconds, search=False, raise_on_no_answer=False
+            f"{name}.", "TXT", lifetime=seconds, search=False, raise_on_no_answer=False
         )
     except (dns.resolver.NXDOMAIN, dns.resolver.YXDOMAIN):
         return []
     except dns.exception.Timeout:
         return Unanswered.LATE
     except (dns.exception.DNSException, OSError, ValueError) as error:
-        log.info("domain_lookup_failed", domain=domain, reason=type(error).__name__)
+        log.info("domain_lookup_failed", name=name, reason=type(error).__name__)
         return Unanswered.FAILED
     return [b"".join(text.strings) for text in list(answer.rrset or ())[:MOST_TEXTS]]
 

@@ -44,6 +44,7 @@ class Result(Enum):
     TOO_MANY = "too_many"
     BUSY = "busy"  # looked up too often just now
     MISSING = "missing"  # no record
+    DOUBLED = "doubled"  # the record is at a name with the domain twice
     OTHER = "other"  # records, but not this one
     LATE = "late"
     FAILED = "failed"
@@ -105,10 +106,12 @@ class DomainService:
                 return Checked(Result.NOT_THERE)
             if isinstance(await limits.reserve(tx, f"sso-domains:{author.tenant}", CHECKS, now), Locked):
                 return Checked(Result.BUSY)
-        found = await self._lookup.find(domain)
+        found = await self._lookup.find(record_name(domain))
         if isinstance(found, Unanswered):
             return Checked(Result.LATE if found is Unanswered.LATE else Result.FAILED)
-        if all(strip(text) != waiting.value.encode() for text in found):
+        if not is_among(waiting.value, found):
+            if not found and is_among(waiting.value, await self._lookup.find(doubled_name(domain))):
+                return Checked(Result.DOUBLED)
             return Checked(Result.OTHER if found else Result.MISSING, [shown(text) for text in found])
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             if not await rows.consume(action.tx, waiting):
@@ -157,9 +160,14 @@ async def find_proved(tx: Transaction, tenant: str, domain: str) -> Claim | None
     return claim if claim is not None and claim.is_proved and (claim.domain, claim.tenant) == (domain, tenant) else None
 
 
-def strip(text: bytes) -> bytes:
-    """Return a text without what consoles of DNS providers leave around it."""
-    return text.strip().strip(b'"').strip()
+def is_among(value: str, found: list[bytes] | Unanswered) -> bool:
+    """Whether a value was published. Some consoles of DNS providers leave quotes or spaces around it."""
+    return isinstance(found, list) and value.encode() in [text.strip().strip(b'"').strip() for text in found]
+
+
+def doubled_name(domain: str) -> str:
+    """Return where a record ends up if the console adds the domain to a name that has it already."""
+    return f"{record_name(domain)}.{domain}"
 
 
 def shown(text: bytes) -> str:
