@@ -14,6 +14,7 @@ from gateway.model.event import Details, Event
 from gateway.model.secret import Secret
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
+from gateway.store import Transaction
 from gateway.throttle import limits, streaks
 from gateway.web.user_agents import label
 
@@ -33,15 +34,23 @@ async def rename(action: Action, account: Account, name: str) -> None:
         await action.record(Event.ACCOUNT_RENAMED, account, {"from": account.name, "to": name})
 
 
-async def set_status(action: Action, account: Account, status: Status) -> bool:
-    """Enable, or disable and end all sessions. Returns whether the status changed."""
-    if not await rows.set_status(action.tx, account.id, status):
+async def set_status(action: Action, account: Account, status: Status, by: str = "") -> bool:
+    """Enable, or disable and end all sessions. Returns whether the status changed. For `by`, see rows.set_status."""
+    if not await rows.set_status(action.tx, account.id, status, by):
         return False
     is_disabled = status is Status.DISABLED
     ended = await end_everything(action, account) if is_disabled else 0
     event = Event.ACCOUNT_DISABLED if is_disabled else Event.ACCOUNT_ENABLED
     await action.record(event, account, {"sessions_ended": ended})
     return True
+
+
+async def is_last_admin(tx: Transaction, factors: Factors, account: Account) -> bool:
+    """Whether the tenant has no other active admin. Locks the tenant, or two admins could remove each other."""
+    if account.role is not Role.ADMIN or account.status is not Status.ACTIVE:
+        return False
+    await rows.lock_tenant(tx, account.tenant)
+    return await rows.count_admins(tx, account.tenant, but=account.id, has_way_in=factors.has_way_in) == 0
 
 
 async def set_role(action: Action, account: Account, role: Role, modules: frozenset[Module]) -> None:

@@ -262,23 +262,31 @@ class EmailChanges:
                     await self.complete(action, account, changing)
         return len(due)
 
-    async def set_now(self, action: Action, account: Account, new: str) -> bool:
-        """Change an email at once, for the operator's shell, which may also change owners' emails."""
-        operator, now = action.actor.by, action.now
-        changing = await email_changes.add(action.tx, account.id, account.identifier, new, operator, now)
+    async def set_now(self, action: Action, account: Account, new: str, *, may_be_owners: bool = True) -> bool:
+        """Change an email at once: for the operator's shell, which may change owners' too, and a company's provider."""
+        author, now = action.actor.by, action.now
+        if not may_be_owners and account.identifier in self.owners:
+            return False
+        changing = await email_changes.add(action.tx, account.id, account.identifier, new, author, now)
         agreed = replace(changing, old_agreed_at=now, new_agreed_at=now)
-        return await self.complete(action, account, agreed, may_be_owners=True)
+        return await self.complete(action, account, agreed, may_be_owners=may_be_owners, is_at_once=True)
 
     async def complete(
-        self, action: Action, account: Account, changing: Change, *, may_be_owners: bool = False
+        self,
+        action: Action,
+        account: Account,
+        changing: Change,
+        *,
+        may_be_owners: bool = False,
+        is_at_once: bool = False,
     ) -> bool:
         """Set the new email of an account that the caller has locked. If that is not possible, end the change.
 
-        Returns whether it was done. The actor's own session stays open.
+        Returns whether it was done. The actor's own session stays open. `is_at_once`: also of a disabled account.
         """
         tx, now = action.tx, action.now
         owners = frozenset[str]() if may_be_owners else self.owners
-        is_possible = may_be_owners or await self._is_possible(tx, account)
+        is_possible = is_at_once or await self._is_possible(tx, account)
         if (
             not is_possible
             or account.identifier != changing.old

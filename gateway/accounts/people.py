@@ -136,7 +136,7 @@ class PeopleService:
             account = await self._find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
-            if role is not Role.ADMIN and await self._is_last_admin(action.tx, account):
+            if role is not Role.ADMIN and await change.is_last_admin(action.tx, self._factors, account):
                 return Result.LAST_ADMIN
             await change.set_role(action, account, role, modules)
         return Result.DONE
@@ -146,7 +146,7 @@ class PeopleService:
             account = await self._find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
-            if status is Status.DISABLED and await self._is_last_admin(action.tx, account):
+            if status is Status.DISABLED and await change.is_last_admin(action.tx, self._factors, account):
                 return Result.LAST_ADMIN
             await change.set_status(action, account, status)
         return Result.DONE
@@ -207,11 +207,3 @@ class PeopleService:
         if account is None or self.may_change(admin, account):
             return account
         return account if allows_self and account.id == admin.session.account else None
-
-    async def _is_last_admin(self, tx: Transaction, account: Account) -> bool:
-        """Whether the tenant has no other active admin. Locks the tenant, or two admins could remove each other."""
-        if account.role is not Role.ADMIN or account.status is not Status.ACTIVE:
-            return False
-        await rows.lock_tenant(tx, account.tenant)
-        others = await rows.count_admins(tx, account.tenant, but=account.id, has_way_in=self._factors.has_way_in)
-        return others == 0

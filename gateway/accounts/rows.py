@@ -130,14 +130,22 @@ async def clear_password(tx: Transaction, account_id: str) -> None:
     await tx.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=None))
 
 
-async def set_status(tx: Transaction, account_id: str, status: Status) -> bool:
-    """Return whether the status changed."""
+async def set_status(tx: Transaction, account_id: str, status: Status, by: str = "") -> bool:
+    """Return whether the status changed. `by` is a program that disables it, and may enable it again."""
     statement = (
         update(accounts)
         .where(accounts.c.id == account_id, accounts.c.status != status.value)
-        .values(status=status.value)
+        .values(status=status.value, disabled_by=by if status is Status.DISABLED else "")
     )
     return (await tx.execute(statement)).rowcount == 1
+
+
+async def is_disabled_by(tx: Transaction, account_id: str, by: str) -> bool:
+    """Whether an account is disabled, and that program did it."""
+    query = select(accounts.c.id).where(
+        accounts.c.id == account_id, accounts.c.status == Status.DISABLED.value, accounts.c.disabled_by == by
+    )
+    return (await tx.execute(query)).first() is not None
 
 
 async def set_role(tx: Transaction, account_id: str, role: Role, modules: frozenset[Module]) -> None:

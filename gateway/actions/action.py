@@ -78,9 +78,10 @@ class Action:
         entry = self._entry(event, person.identifier, tenant or person.tenant, person.account, details)
         await audit.record(self.tx, entry)
 
-    async def record_about(self, event: Event, tenant: str, details: Details) -> None:
-        """Write an operator's row about a tenant, and none of its accounts."""
-        await audit.record(self.tx, self._entry(event, "", tenant, None, {"tenant": tenant, **details}))
+    async def record_about(self, event: Event, tenant: str, details: Told) -> None:
+        """Write a row about a tenant, and none of its accounts; a flood of failures is counted instead."""
+        entry = self._entry(event, "", tenant, None, {"tenant": tenant, **details})
+        await audit.record_or_count(self.tx, entry)
 
     async def record_or_count(self, event: Event, account: Account, details: Told = NOTHING) -> None:
         """Like `record`, for events that strangers can cause without limit (see audit.counting)."""

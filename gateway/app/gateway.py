@@ -52,7 +52,7 @@ from gateway.settings.record import Settings
 from gateway.store.confirm import Confirmed
 from gateway.web.application import Desk, pages_application
 from gateway.web.routes import Pages as NounPages
-from gateway.web.routes import secret_parents
+from gateway.web.routes import machine_answers, secret_parents
 from gateway.web.visit import Visit
 from gateway.wire.cookies import OTHER_COOKIES
 from gateway.wire.deadlines import Deadlines
@@ -195,7 +195,10 @@ class Gateway:
         nouns: tuple[NounPages[Services, Any], ...] = (*PAGES, *FACTOR_PAGES)
         foreign = {handed.path for pages in nouns for handed in pages.handed_over if handed.takes_foreign}
         foreign |= {route.path for route in services.routes.values() if route.takes_foreign}
-        application = pages_application(self._renderer, self._desk, services.origins, self._reauthorise_page, foreign)
+        machines = machine_answers(services.routes)
+        application = pages_application(
+            self._renderer, self._desk, services.origins, self._reauthorise_page, foreign, machines
+        )
         for pages in nouns:
             for method, path, handler in pages.bind(services, services.routes, services.guards.guard):
                 application.router.add_route(method, path, handler)

@@ -26,6 +26,8 @@ from gateway.ops import blocks, failed_passwords
 from gateway.ops import routes as ops
 from gateway.ops import rows as attack_rows
 from gateway.passwords import routes as passwords
+from gateway.scim import group_rows, token_rows, user_rows
+from gateway.scim import routes as scim
 from gateway.sessions import attempt
 from gateway.sessions import rows as session_rows
 from gateway.signup import routes as signup
@@ -46,6 +48,7 @@ PAGES = (
     *ops.PAGES,
     *audit.PAGES,
     *tenants.PAGES,
+    *scim.PAGES,
     *static_files.PAGES,
 )
 ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)
@@ -57,6 +60,9 @@ STORED = (
     *app_sync_rows.STORED,
     *csv_import_rows.STORED,
     *(stored for factor in FACTORS for stored in factor.stored),
+    *token_rows.STORED,
+    *user_rows.STORED,
+    *group_rows.STORED,
     *outbox.STORED,
     *links.STORED,
     *email_changes.STORED,

@@ -33,6 +33,10 @@ from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
 from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
+from gateway.scim.admission import Admission
+from gateway.scim.groups import GroupService
+from gateway.scim.tokens import TokenService
+from gateway.scim.users import UserService
 from gateway.sessions.reach import Reaches
 from gateway.signup.service import SignupService
 from gateway.sso.admin import ProviderService
@@ -226,6 +230,22 @@ class Services(Foundation):
     @cached_property
     def oversight(self) -> Oversight:
         return Oversight(self.store, self.actions)
+
+    @cached_property
+    def scim_admission(self) -> Admission:
+        return Admission(self.store, self.actions)
+
+    @cached_property
+    def scim_users(self) -> UserService:
+        return UserService(self.scim_admission, self.email_changes, self.factors, self.settings.access.owners)
+
+    @cached_property
+    def scim_groups(self) -> GroupService:
+        return GroupService(self.scim_admission)
+
+    @cached_property
+    def scim_tokens(self) -> TokenService:
+        return TokenService(self.store, self.actions)
 
     @cached_property
     def tenant_sign_in(self) -> TenantSignInService:

@@ -80,6 +80,17 @@ class Event(StrEnum):
     BREAK_GLASS_USED = "break_glass_used"
     SSO_UNLINKED = "sso_unlinked"
     SSO_LOGOUT_REFUSED = "sso_logout_refused"
+    SCIM_TOKEN_CREATED = "scim_token_created"  # noqa: S105 - an event's name
+    SCIM_TOKEN_REVOKED = "scim_token_revoked"  # noqa: S105 - an event's name
+    SCIM_USER_LINKED = "scim_user_linked"
+    SCIM_USER_CHANGED = "scim_user_changed"
+    SCIM_USER_UNLINKED = "scim_user_unlinked"
+    SCIM_GROUP_ADDED = "scim_group_added"
+    SCIM_GROUP_CHANGED = "scim_group_changed"
+    SCIM_GROUP_REMOVED = "scim_group_removed"
+    SCIM_MEMBER_ADDED = "scim_member_added"
+    SCIM_MEMBER_REMOVED = "scim_member_removed"
+    SCIM_REFUSED = "scim_refused"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 
@@ -93,6 +104,7 @@ FAILURES = frozenset(
         Event.MAIL_ABANDONED,
         Event.LOGIN_SPRAY_SEEN,
         Event.SSO_LOGOUT_REFUSED,
+        Event.SCIM_REFUSED,
     )
 )
 
@@ -116,6 +128,8 @@ FACTS = frozenset(
         "filters",
         "kind",
         "of",
+        "group",
+        "attributes",
     )
 )
 

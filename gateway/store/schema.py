@@ -63,6 +63,7 @@ accounts = Table(
     Column("password_hash", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("enrolled", String(200), nullable=False, server_default=""),  # the factors set up (model.factor.Enrolled)
+    Column("disabled_by", String(16), nullable=False, server_default=""),  # see accounts.rows.set_status
     one_of("role", Role),
     one_of("status", Status),
 )

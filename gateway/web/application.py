@@ -2,13 +2,13 @@
 
 The edge's Inbound is not parsed again: it waits on the `Desk`, and the request carries a ticket for it in a header,
 which the edge sets, and strips from client requests. Forms that no page of ours sent (CSRF) are refused here, for all
-pages.
+pages. Programs send no Origin: what they may do depends on their token alone, and never on a cookie.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
 from gateway.store.retry import retried
 from gateway.web.rendering import Renderer
-from gateway.web.routes import Handler
+from gateway.web.routes import Handler, TellFailure
 from gateway.web.visit import JUDGE, VISIT, Judge, Visit
 from gateway.wire.failures import Failure
 
@@ -48,12 +48,18 @@ class Desk:
 
 
 def pages_application(
-    renderer: Renderer, desk: Desk, origins: Collection[str], judge: Judge, takes_foreign: Collection[str]
+    renderer: Renderer,
+    desk: Desk,
+    origins: Collection[str],
+    judge: Judge,
+    takes_foreign: Collection[str],
+    machines: Mapping[str, TellFailure],
 ) -> web.Application:
     """Return an application without routes, whose middleware takes the ticket and checks the origin of forms.
 
     `origins` are those of the site. `judge` re-authorises a request: it returns the current visit, or None if its page
     is no longer allowed. `takes_foreign` are the paths, as their routes have them, that accept POSTs of others.
+    `machines` are those of programs, with what tells them of a failure.
     """
 
     @web.middleware
@@ -64,13 +70,16 @@ def pages_application(
             return renderer.failure(Failure.INTERNAL, "unknown")
         request[VISIT] = visit
         request[JUDGE] = judge
+        tell_program = machines.get(page_of(request))
+        if tell_program is not None:
+            return await answer(request, handler, tell_program, visit)
         is_taken = not isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed)
         is_own = page_of(request) in takes_foreign or is_own_post(visit.inbound, origins)
         if is_taken and request.method not in ("GET", "HEAD") and not is_own:
             is_other = is_other_address(visit.inbound, origins)
             failure = Failure.OTHER_ADDRESS if is_other else Failure.FOREIGN_FORM
             return renderer.failure(failure, visit.inbound.request_id, visit.session)
-        return await answer(request, handler, renderer, visit)
+        return await answer(request, handler, renderer.failure, visit)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         if "token" in request.match_info:  # the URL is a secret: it must not reach the application as a Referer
@@ -87,34 +96,34 @@ def pages_application(
     return application
 
 
-async def answer(request: web.Request, handler: Handler, renderer: Renderer, visit: Visit) -> web.StreamResponse:
+async def answer(request: web.Request, handler: Handler, tell: TellFailure, visit: Visit) -> web.StreamResponse:
     """Call the handler, and translate exceptions to failure pages."""
     request_id, session = visit.inbound.request_id, visit.session
     try:
         return await retried(handler)(request)
     except web.HTTPNotFound:
-        return renderer.failure(Failure.NOT_FOUND, request_id, session)
+        return tell(Failure.NOT_FOUND, request_id, session)
     except web.HTTPMethodNotAllowed as error:
         allow = ", ".join(sorted(error.allowed_methods))
-        return renderer.failure(Failure.METHOD_NOT_ALLOWED, request_id, session, allow=allow)
+        return tell(Failure.METHOD_NOT_ALLOWED, request_id, session, allow=allow)
     except web.HTTPRequestEntityTooLarge:
-        return renderer.failure(Failure.BODY_TOO_LARGE, request_id, session)
+        return tell(Failure.BODY_TOO_LARGE, request_id, session)
     except web.HTTPForbidden:
-        return renderer.failure(Failure.FORBIDDEN, request_id)
+        return tell(Failure.FORBIDDEN, request_id)
     except ConnectionResetError:  # the client disconnected before the body was complete
-        return renderer.failure(Failure.BAD_REQUEST, request_id, session)
+        return tell(Failure.BAD_REQUEST, request_id, session)
     except web.HTTPException as error:
         failure = Failure.BAD_REQUEST if error.status < 500 else Failure.INTERNAL
-        return renderer.failure(failure, request_id, session)
+        return tell(failure, request_id, session)
     except StoreUnavailable as error:
         log.error("store_unavailable", reason=str(error), request_id=request_id)
-        return renderer.failure(Failure.STORE_AWAY, request_id, session)
+        return tell(Failure.STORE_AWAY, request_id, session)
     except Unopenable as error:
         log.error("secret_missing", reason=str(error), page=page_of(request), request_id=request_id)
-        return renderer.failure(Failure.STORE_AWAY, request_id, session)
+        return tell(Failure.STORE_AWAY, request_id, session)
     except Exception:
         log.exception("page_failed", page=page_of(request), request_id=request_id)
-        return renderer.failure(Failure.INTERNAL, request_id, session)
+        return tell(Failure.INTERNAL, request_id, session)
 
 
 def page_of(request: web.Request) -> str:

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from aiohttp import web
 
 from gateway.model.factor import Factor
+from gateway.model.session import Session
 from gateway.policy.decision import Need, Rules
 from gateway.policy.freshness import FRESH_SECONDS
 from gateway.settings.record import Settings
 from gateway.web.return_to import DeadEnds
 from gateway.web.visit import Form
+from gateway.wire.failures import Failure
 
 P = TypeVar("P")  # the noun's page class
 N = TypeVar("N", contravariant=True)  # the dependencies of the page class
@@ -47,6 +49,25 @@ class Fresh:
     is_announced: bool = False
 
 
+class TellFailure(Protocol):
+    """Makes the response to a failure; see Renderer.failure, which makes pages for people."""
+
+    def __call__(
+        self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""
+    ) -> web.Response: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machine(Generic[P]):
+    """Requests of every method by a program, which authenticates itself with each of them.
+
+    The handler must ignore the session: cookies prove nothing here, because the origin of these requests isn't checked.
+    """
+
+    handler: PageHandler[P]
+    tell: TellFailure
+
+
 @dataclass(frozen=True, slots=True)
 class Route(Generic[P]):
     """One of our own pages. Only the last segment of its path may be variable: `{name}`."""
@@ -57,6 +78,8 @@ class Route(Generic[P]):
     _: KW_ONLY
     get: PageHandler[P] | None = None
     post: PageHandler[P] | None = None
+    machine: Machine[P] | None = None
+    """How other programs are answered, instead of browsers."""
     fresh: Fresh | None = None
     refuses_blocked: bool = False
     """Refuse requests from blocked addresses, unless they are signed in."""
@@ -74,10 +97,12 @@ class Route(Generic[P]):
     """The dispatcher responds, and there is no handler."""
 
     def __post_init__(self) -> None:
-        if self.by_dispatcher is bool(self.get or self.post):
+        if self.by_dispatcher is bool(self.get or self.post or self.machine):
             raise ValueError(f"the route {self.name} needs a handler, or the dispatcher to answer it, and not both")
         if self.fresh is not None and self.need is Need.NOBODY:
             raise ValueError(f"the route {self.name} is open to people who have proved nothing")
+        if self.machine is not None and (self.get or self.post or self.need is not Need.NOBODY):
+            raise ValueError(f"the route {self.name} is for browsers and programs at once")
 
     @property
     def variable(self) -> str:
@@ -96,6 +121,8 @@ class Route(Generic[P]):
             yield "HEAD", self.get
         if self.post is not None:
             yield "POST", self.post
+        if self.machine is not None:
+            yield "*", self.machine.handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +202,11 @@ def find_dead_ends(routes: Iterable[Route[Any]], settings: Settings) -> DeadEnds
     if "login" not in settings.pages.paths:  # below a path chosen by the operator, the application may have pages
         below.append(f"{url('login')}/")
     return DeadEnds(frozenset(route.path for route in ends if not route.variable), tuple(below), url("form", token=""))
+
+
+def machine_answers(served: Mapping[str, Route[Any]]) -> dict[str, TellFailure]:
+    """Return how programs are told of failures, by the path of their routes."""
+    return {route.path: route.machine.tell for route in served.values() if route.machine is not None}
 
 
 def secret_parents(routes: Iterable[Route[Any]]) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from aiohttp import web
 
 from gateway.app.nouns import ROUTES
 from gateway.policy.decision import Need
+from gateway.scim.answers import tell_failure
 from gateway.settings import Settings
 from gateway.settings.record import Pages, Signup
-from gateway.web.routes import Fresh, Route, Urls
+from gateway.web.routes import Fresh, Machine, Route, Urls
 
 ROOT = Path(__file__).parent.parent.parent
 ASKED = re.compile(r"""\burl(?:\.address|\.serves)?\(["'](\w+)["'](?:, (\w+)=)?""")
@@ -49,6 +50,14 @@ def test_a_route_without_a_handler_and_the_reverse_can_not_be_written() -> None:
         Route("x", "/x", Need.SESSION, get=show, by_dispatcher=True)
     with pytest.raises(ValueError, match="proved nothing"):
         Route("x", "/x", Need.NOBODY, get=show, fresh=Fresh())
+    for wrong in ({"get": show}, {"post": show}):
+        with pytest.raises(ValueError, match="at once"):
+            Route("x", "/x", Need.NOBODY, machine=Machine(show, tell_failure), **wrong)
+    with pytest.raises(ValueError, match="at once"):
+        Route("x", "/x", Need.SESSION, machine=Machine(show, tell_failure))
+    assert [method for method, _ in Route("x", "/x", Need.NOBODY, machine=Machine(show, tell_failure)).handlers()] == [
+        "*"
+    ]
     assert [route.name for route in ROUTES if route.by_dispatcher] == ["auth"]
 
 

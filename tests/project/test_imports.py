@@ -41,6 +41,7 @@ PACKAGES = [
     "signup",
     "tenants",
     "sso",
+    "scim",
     "dispatch",
     "app",
     "process",

@@ -29,6 +29,7 @@ NOT_SEALED = {
             "browser_cookies.browser",
             "sso_waits.key",
             "sso_waits.browser",
+            "scim_tokens.key",
         ),
         "the SHA-256 of 256 random bits",
     ),

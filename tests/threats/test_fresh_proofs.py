@@ -44,6 +44,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("email", "POST"): ("/login", "/me/email?done=proved"),
     ("admin_sso", "POST"): ("/login", "/admin/sso?done=proved"),
     ("admin_sso_domains", "POST"): ("/login", "/admin/sso/domains?done=proved"),
+    ("admin_sso_provisioning", "POST"): ("/login", "/admin/sso/provisioning?done=proved"),
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_sso", "POST"): ("/login", "/ops/sso?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),

@@ -1,0 +1,83 @@
+"""What a tenant's administrators do about provisioning: make a token, and revoke it. All of them are told by mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Action, Actions, requester
+from gateway.mail.notices import write_moment
+from gateway.model.event import Event
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.scim import group_rows, token_rows, user_rows
+from gateway.scim.token import make
+from gateway.scim.token_rows import DAY, Token
+from gateway.store import Store
+
+MAX_TOKENS = 2  # the second is for the time in which a provider changes from one to the other
+MAX_DAYS = 366
+MAX_TOLD = 50  # administrators
+
+
+class Failed(Enum):
+    TOO_MANY = "too_many"
+    NOT_THERE = "not_there"
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`users` and `groups` are how many the provider manages."""
+
+    tokens: tuple[Token, ...]
+    users: int
+    groups: int
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.tokens) >= MAX_TOKENS
+
+
+class TokenService:
+    def __init__(self, store: Store, actions: Actions) -> None:
+        self._store = store
+        self._actions = actions
+
+    async def look(self, tenant: str, now: int) -> Overview:
+        async with self._store.reading() as tx:
+            tokens = await token_rows.list_of(tx, tenant)
+            good = tuple(token for token in tokens if token.is_good(now))
+            return Overview(good, await user_rows.count(tx, tenant), await group_rows.count(tx, tenant))
+
+    async def make(self, author: Session, days: int, inbound: Inbound, now: int) -> Secret[str] | Failed:
+        """Return a new token, which is shown once. It expires after `days`."""
+        async with self._actions.begin(requester(inbound, author.id), now) as action:
+            tx = action.tx
+            await account_rows.lock_tenant(tx, author.tenant)
+            tokens = await token_rows.list_of(tx, author.tenant)
+            if sum(token.is_good(now) for token in tokens) >= MAX_TOKENS:
+                return Failed.TOO_MANY
+            made = make()
+            until = now + days * DAY
+            token = await token_rows.add(tx, author.tenant, made, author.identifier, now, until)
+            await action.record_own(Event.SCIM_TOKEN_CREATED, author, {"hint": token.hint, "days": days})
+            await self._tell(action, author, "scim_token_created", hint=token.hint, until=write_moment(until))
+            return made
+
+    async def revoke(self, author: Session, token_id: str, inbound: Inbound, now: int) -> Failed | None:
+        """Revoke a token: requests with it are refused from now on."""
+        async with self._actions.begin(requester(inbound, author.id), now) as action:
+            tokens = await token_rows.list_of(action.tx, author.tenant)
+            hint = next((token.hint for token in tokens if token.id == token_id), "")
+            if not await token_rows.remove(action.tx, token_id, author.tenant):
+                return Failed.NOT_THERE
+            await action.record_own(Event.SCIM_TOKEN_REVOKED, author, {"hint": hint})
+            await self._tell(action, author, "scim_token_revoked", hint=hint)
+            return None
+
+    async def _tell(self, action: Action, author: Session, template: str, **more: str) -> None:
+        """Mail all administrators, as the token can disable everybody."""
+        for admin in (await account_rows.list_admins(action.tx, author.tenant))[:MAX_TOLD]:
+            await action.notify(template, admin, by=author.name, **more)
