@@ -106,6 +106,7 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.ANSWER: BAD_ANSWER,
     Refusal.ANSWER_ISSUER: Reason(Sentence("The answer comes from another provider than yours."), IN_THE_WAY),
     Refusal.PROVIDER_ERROR: Reason(Sentence("Your provider reported an error."), ASK_PROVIDER),
+    Refusal.PUSHED: UNREADABLE,
     Refusal.CLIENT: Reason(
         Sentence("The client ID or the client secret is wrong."),
         Sentence("Make a new client secret and enter it on this page: its value, not its ID."),

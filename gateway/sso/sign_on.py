@@ -35,7 +35,7 @@ from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.id_token import is_since
 from gateway.sso.oidc.record import Claims, Refusal, Refused
-from gateway.sso.oidc.request import Answer, Question, authorization_url, can_ask_anew, check_answer
+from gateway.sso.oidc.request import Answer, Question, can_ask_anew, check_answer
 from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
 from gateway.sso.reasons import told
 from gateway.sso.rows import Registered, Wait
@@ -110,11 +110,10 @@ class SignOn:
         if (lock := self._limit.find_lock(inbound.address, now)) is not None:
             return LockedOut(lock.until)
         if session is not None and not is_trial and not can_ask_anew(registered.provider):
-            return await self._fail(registered, Refused(Refusal.NO_AUTH_TIME), inbound, now)
+            return await self._fail(registered, Refused(Refusal.NO_AUTH_TIME), inbound, now, is_trial=False)
         metadata = await self._exchange.metadata(registered.provider)
         if isinstance(metadata, Refused):
-            refused = await self._fail(registered, metadata, inbound, now)
-            return TriedInVain(registered.provider.kind, metadata) if is_trial else refused
+            return await self._fail(registered, metadata, inbound, now, is_trial=is_trial)
         state = new_token()
         wait = Wait(registered.provider.id, target, session.id if session else "", is_trial, now)
         async with self._store.transaction() as tx:
@@ -132,7 +131,12 @@ class SignOn:
             max_age=0 if is_anew else None,
             acr_values=registered.wanted,
         )
-        return authorization_url(metadata, registered.provider, question)
+        asked = await self._exchange.ask(registered.provider, question)
+        if isinstance(asked, Refused):
+            async with self._store.transaction() as tx:
+                await self._limit.give_back(tx, inbound.address, now)
+            return await self._fail(registered, asked, inbound, now, is_trial=is_trial)
+        return asked
 
     # Completing.
 
@@ -252,9 +256,12 @@ class SignOn:
         async with self._actions.begin(requester(visit.inbound), now) as action:
             return await self._note(action, None, refused)
 
-    async def _fail(self, registered: Registered, refused: Refused, inbound: Inbound, now: int) -> NotSignedIn:
+    async def _fail(
+        self, registered: Registered, refused: Refused, inbound: Inbound, now: int, *, is_trial: bool
+    ) -> NotSignedIn | TriedInVain:
         async with self._actions.begin(requester(inbound), now) as action:
-            return await self._note(action, registered, refused)
+            noted = await self._note(action, registered, refused)
+        return TriedInVain(registered.provider.kind, refused) if is_trial else noted
 
     async def _note(self, action: Action, registered: Registered | None, refused: Refused) -> NotSignedIn:
         """Record what came from a provider, or from somebody who pretends to be one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tests.support.gateway import ORIGIN, Gateway
 from tests.support.identity_provider import Client, IdentityProvider, PlainBrowser, Realm
@@ -76,7 +76,19 @@ def save(adam: Employee, realm: Realm, **more: str) -> None:
 
 def try_out(adam: Employee, subject: str, **how: bool) -> str:
     """Return the page with the result of a trial."""
-    return adam.come_back(way_on(adam.send("/admin/sso", {"do": "trial"})), subject, **how).body.decode()
+    answer = adam.send("/admin/sso", {"do": "trial"})
+    if answer.status == 422:  # known before anybody leaves
+        return answer.body.decode()
+    return adam.come_back(way_on(answer), subject, **how).body.decode()
+
+
+def asked(realm: Realm, way: str) -> dict[str, str]:
+    """Return the question that a URL of the provider stands for: itself, or what was pushed last."""
+    query = dict(parse_qsl(urlsplit(way).query))
+    pushed: dict[str, str] = (
+        realm.requests("pushed_authorization_request")[-1]["form"] if "request_uri" in query else {}
+    )
+    return pushed or query
 
 
 def linked(person: Employee, mailbox: Mailbox) -> Employee:

@@ -12,20 +12,12 @@ import pytest
 
 from gateway.model.secret import Secret
 from gateway.model.token import new_token
-from gateway.sso.oidc.exchange import Exchange, authenticate
-from gateway.sso.oidc.fetching import Fetched, Fetcher
+from gateway.sso.oidc.exchange import Exchange
+from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.gate import MOST_AT_ONCE
 from gateway.sso.oidc.id_token import FRESH_LEEWAY_SECONDS
 from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused
-from gateway.sso.oidc.request import (
-    Answer,
-    Question,
-    authorization_url,
-    check_answer,
-    parameters_of,
-    pushed_url,
-    read_answer,
-)
+from gateway.sso.oidc.request import Answer, Question, check_answer, read_answer
 from tests.support.identity_provider import Client, IdentityProvider, Json, PlainBrowser, Realm, User, forgery
 
 CALLBACK = "http://localhost:1/login/sso/callback"
@@ -56,13 +48,15 @@ class Gateway:
         assert isinstance(metadata, Metadata)
         return metadata
 
-    async def sign_in(self, user: User = ERIN, *, is_fresh: bool = False, is_pushed: bool = False) -> Claims | Refused:
+    async def sign_in(self, user: User = ERIN, *, is_fresh: bool = False) -> Claims | Refused:
         metadata = await self.metadata()
         question = Question(CALLBACK, new_token(), new_token(), new_token())
         if is_fresh:
             question = replace(question, prompt="login", max_age=0)
         asked_at = self.clock() if is_fresh else None
-        url = await self.push(metadata, question) if is_pushed else authorization_url(metadata, self.provider, question)
+        url = await self.exchange.ask(self.provider, question)
+        if isinstance(url, Refused):
+            return url
         landed = await asyncio.to_thread(self.browser.sign_in, url, user.id)
         assert landed.url.startswith(CALLBACK), landed
         answer = read_answer(urlsplit(landed.url).query)
@@ -74,16 +68,6 @@ class Gateway:
             self.provider, answer.code,
             callback=CALLBACK, verifier=question.verifier, nonce=question.nonce, asked_at=asked_at,
         )  # fmt: skip
-
-    async def push(self, metadata: Metadata, question: Question) -> str:
-        """Push the request (RFC 9126 §2), and return the URL that names it."""
-        fields, headers = authenticate(self.provider, metadata)
-        form = {**parameters_of(self.provider, question), **fields}
-        url = metadata.pushed_authorization_request_endpoint
-        got = await self.fetcher.post(url, metadata.origins, form, headers)
-        assert isinstance(got, Fetched)
-        assert got.status == 201
-        return pushed_url(metadata, self.provider, str(got.content["request_uri"]))
 
 
 @pytest.fixture
@@ -109,9 +93,51 @@ async def test_somebody_signs_in(gateway: Gateway) -> None:
     assert (found.name, found.groups) == ("Erin Zoë", ("staff", "hr"))
 
 
-async def test_somebody_signs_in_with_a_pushed_request(gateway: Gateway) -> None:
-    assert isinstance(await gateway.sign_in(is_pushed=True), Claims)
-    assert len(gateway.realm.requests("pushed_authorization_request")) == 1
+@pytest.mark.parametrize(("par", "pushed"), [("offered", 1), ("required", 1), ("off", 0)])
+async def test_the_question_is_pushed_where_that_is_offered(gateway: Gateway, par: str, pushed: int) -> None:
+    gateway.realm.set(par=par)
+    assert isinstance(await gateway.sign_in(), Claims)
+    assert len(gateway.realm.requests("pushed_authorization_request")) == pushed
+    asked = gateway.realm.requests("authorization")[0]["query"]
+    assert (set(asked) == {"client_id", "request_uri"}) is bool(pushed)
+
+
+async def test_a_client_that_may_only_push_signs_in(gateway: Gateway) -> None:
+    gateway.realm.set(clients=[replace(CLIENT, requires_par=True)])
+    assert isinstance(await gateway.sign_in(), Claims)
+
+
+async def test_an_endpoint_that_is_not_for_us_is_done_without_unless_it_is_required(gateway: Gateway) -> None:
+    gateway.realm.fail("pushed_authorization_request", status=404, headers={"content-type": "text/html"})
+    assert isinstance(await gateway.sign_in(), Claims)
+    required = Gateway(gateway.realm)
+    gateway.realm.set(par="required")
+    assert await required.sign_in() == Refused(Refusal.STATUS, "404")
+    required.fetcher.close()
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        (replace(CLIENT, secret="another"), Refusal.CLIENT),
+        (replace(CLIENT, redirect_uris=("http://localhost:1/elsewhere",)), Refusal.REDIRECT_URI),
+    ],
+)
+async def test_what_the_provider_would_refuse_is_known_before_anybody_leaves(
+    gateway: Gateway, client: Client, reason: Refusal
+) -> None:
+    gateway.realm.set(clients=[client])
+    refused = await gateway.sign_in()
+    assert isinstance(refused, Refused)
+    assert refused.reason == reason
+    assert gateway.realm.requests("authorization") == []
+
+
+@pytest.mark.parametrize("body", ["{}", '{"request_uri": 1}', '{"request_uri": "a\\u0000"}', '{"request_uri": ""}'])
+async def test_an_answer_without_a_name_for_the_question_is_refused(gateway: Gateway, body: str) -> None:
+    head = {"Content-Type": "application/json"}
+    gateway.realm.fail("pushed_authorization_request", status=201, body=body, headers=head)
+    assert await gateway.sign_in() == Refused(Refusal.PUSHED)
 
 
 async def test_a_token_with_es256_is_accepted(gateway: Gateway) -> None:

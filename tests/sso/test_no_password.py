@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sso.journey import GATEWAY, Employee, connect, linked, way_on
+from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, Realm, User
 from tests.support.mail import Mailbox, links_in, text_of
@@ -85,12 +85,12 @@ def test_an_invitation_gives_a_password_to_somebody_who_has_none(
     assert "Send invitation" not in page
 
 
-def test_a_fresh_proof_is_asked_of_the_provider_and_no_password(person: Employee) -> None:
+def test_a_fresh_proof_is_asked_of_the_provider_and_no_password(person: Employee, realm: Realm) -> None:
     page = person.open("/login?again=1&next=/me/email").body.decode()
     assert 'type="password"' not in page
     assert "/forgot-password" not in page
     way = way_on(person.submit("/login/sso", follow=False))
-    assert "prompt=login" in way
+    assert asked(realm, way)["prompt"] == "login"
     subject = person.email.partition("@")[0]
     assert person.come_back(way, subject).get("location") == "/me/email"
 

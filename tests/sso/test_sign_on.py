@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sso.journey import GATEWAY, Employee, connect, linked, way_on
+from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User
 from tests.support.mail import Mailbox, links_in
@@ -131,7 +131,7 @@ def test_a_fresh_proof_comes_from_the_provider(crowd: Iterator[Employee], mailbo
     person.come_back(person.leave(), subject)
     page = person.send("/login/sso", {"again": "1", "next": "/me/security/totp"})
     way = way_on(page)
-    assert "prompt=login" in way
+    assert asked(realm, way)["prompt"] == "login"
     assert person.come_back(way, subject).get("location") == "/me/security/totp"
 
 

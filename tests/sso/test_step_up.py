@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from gateway.sso.oidc.id_token import FRESH_LEEWAY_SECONDS
-from tests.sso.journey import GATEWAY, Employee, connect, linked, save, try_out, way_on
+from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, save, try_out, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import TRUTHFUL, IdentityProvider, PlainBrowser, Realm, User, forgery
 from tests.support.mail import Mailbox
@@ -27,7 +27,7 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def realm(own: Gateway, identity_provider: IdentityProvider) -> Realm:
-    realm = identity_provider.realm(users=PEOPLE, clients=[GATEWAY], acr_values=["two", "three"])
+    realm = identity_provider.realm(users=PEOPLE, clients=[GATEWAY], acr_values=["two", "three"], par="off")
     connect(own, realm)
     return realm
 
@@ -72,8 +72,8 @@ def is_stale(answer: Response) -> bool:
 
 def test_a_fresh_proof_is_asked_for_and_shown(crowd: Iterator[Employee], mailbox: Mailbox, realm: Realm) -> None:
     person = signed_in(next(crowd), mailbox)
-    asked = dict(parse_qsl(urlsplit(confirm(person)).query))
-    assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+    question = asked(realm, confirm(person))
+    assert (question["prompt"], question["max_age"]) == ("login", "0")
     assert person.come_back(confirm(person), subject_of(person)).get("location") == "/me/security/totp"
 
 
@@ -134,7 +134,7 @@ def test_a_class_of_sign_in_counts_for_two_factors_only_when_it_is_reached(
         person.cookies.pop("__Host-otium_session", None)
         person.elsewhere = PlainBrowser(realm.provider)
         way = person.leave()
-        assert dict(parse_qsl(urlsplit(way).query))["acr_values"] == "two three"
+        assert asked(realm, way)["acr_values"] == "two three"
         return person.come_back(way, subject_of(person)).get("location") or ""
 
     assert come_in() == "/probe"
@@ -143,7 +143,7 @@ def test_a_class_of_sign_in_counts_for_two_factors_only_when_it_is_reached(
     realm.set(acr=None)
     assert come_in().startswith("/login/totp")
     save(adam, realm, acr_values="two three")
-    assert "acr_values" not in dict(parse_qsl(urlsplit(person.leave()).query))
+    assert "acr_values" not in asked(realm, person.leave())
 
 
 @pytest.mark.parametrize(

@@ -47,16 +47,18 @@ def _read(given: dict[str, object], issuer: str, allows_http: bool) -> Metadata:
         methods = _read_list(given, "token_endpoint_auth_methods_supported", Refusal.CLIENT_METHODS)
     if CLIENT_METHODS.isdisjoint(methods):
         raise Rejected(Refusal.CLIENT_METHODS, shown(" ".join(sorted(methods))))
+    requires_pushed = given.get("require_pushed_authorization_requests") is True
     return Metadata(
         issuer=issuer,
         authorization_endpoint=_read_endpoint(given, "authorization_endpoint", allows_http),
         token_endpoint=_read_endpoint(given, "token_endpoint", allows_http),
         jwks_uri=_read_endpoint(given, "jwks_uri", allows_http),
         pushed_authorization_request_endpoint=_read_endpoint(
-            given, "pushed_authorization_request_endpoint", allows_http, is_optional=True
+            given, "pushed_authorization_request_endpoint", allows_http, is_optional=not requires_pushed
         ),
         end_session_endpoint=_read_endpoint(given, "end_session_endpoint", allows_http, is_optional=True),
         says_issuer=given.get("authorization_response_iss_parameter_supported") is True,
+        requires_pushed=requires_pushed,
         algorithms=ALGORITHMS & offered,
         client_methods=CLIENT_METHODS & methods,
     )

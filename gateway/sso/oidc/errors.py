@@ -11,6 +11,7 @@ from gateway.sso.oidc.record import Refusal, Refused
 
 ERROR = re.compile(r"[ -!#-\[\]-~]{1,64}")  # RFC 6749 §4.1.2.1
 EMAIL = re.compile(r"\S+@\S+")
+REDIRECT = re.compile(r"redirect[_ ]ur[il]", re.IGNORECASE)  # what most providers call it, within other errors
 NUMBER = re.compile(r"AADSTS(\d{5,7})\b")
 HIDDEN = "…"
 MAX_READ = 4_096  # characters of a description
@@ -24,6 +25,7 @@ ERRORS: Mapping[str, Refusal] = {
     "interaction_required": Refusal.INTERACTION,
     "invalid_client": Refusal.CLIENT,
     "invalid_grant": Refusal.CODE,
+    "invalid_redirect_uri": Refusal.REDIRECT_URI,
     "invalid_request": Refusal.REQUEST,
     "invalid_scope": Refusal.SCOPE,
     "login_required": Refusal.INTERACTION,
@@ -74,6 +76,8 @@ def judge_error(error: object, description: object, secrets: Iterable[Secret[str
     text = description[:MAX_READ] if isinstance(description, str) else ""
     number = NUMBER.search(text)
     refusal = NUMBERS.get(int(number[1])) if number else None
+    if refusal is None and REDIRECT.search(text):
+        refusal = Refusal.REDIRECT_URI
     said = ": ".join(each for each in (name, text) if each)
     for secret in secrets:
         said = said.replace(secret.reveal(), HIDDEN) if secret else said

@@ -1,4 +1,4 @@
-"""What the gateway itself asks a provider: its metadata, its keys, and the ID token for a code."""
+"""What the gateway itself asks a provider: its metadata, a name for a pushed question, and the ID token for a code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from gateway.sso.oidc.compact import key_id_of
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.id_token import check_id_token, expect
-from gateway.sso.oidc.issuers import Issuers
+from gateway.sso.oidc.issuers import Issuer, Issuers
 from gateway.sso.oidc.logout_token import Logout, check_logout_token
 from gateway.sso.oidc.record import Claims, Metadata, Provider, Refusal, Refused
+from gateway.sso.oidc.request import VISIBLE, Question, authorization_url, parameters_of, pushed_url
+
+MAX_NAME = 1_024  # characters, of a pushed question
+# Providers may name an endpoint in their metadata that is not for every client.
+NOT_TAKEN = frozenset((Refusal.STATUS, Refusal.CONTENT_TYPE, Refusal.NOT_JSON, Refusal.REQUEST, Refusal.PROVIDER_ERROR))
 
 
 class Exchange:
@@ -27,6 +32,25 @@ class Exchange:
     async def metadata(self, provider: Provider) -> Metadata | Refused:
         known = await self._issuers.find(provider.issuer).find()
         return known if isinstance(known, Refused) else known.metadata
+
+    async def ask(self, provider: Provider, question: Question) -> str | Refused:
+        """Return the URL that puts a question to the provider through the browser.
+
+        If the provider offers that, the question goes there directly beforehand (RFC 9126): nobody can change it on the
+        way. If the provider then does not take it, and would do without, the browser brings it after all.
+        """
+        issuer = self._issuers.find(provider.issuer)
+        known = await issuer.find()
+        if isinstance(known, Refused):
+            return known
+        metadata = known.metadata
+        if metadata.pushed_authorization_request_endpoint:
+            pushed = await push(issuer, metadata, provider, question)
+            if isinstance(pushed, str):
+                return pushed_url(metadata, provider, pushed)
+            if metadata.requires_pushed or pushed.reason not in NOT_TAKEN:
+                return pushed
+        return authorization_url(metadata, provider, question)
 
     async def redeem(
         self,
@@ -87,6 +111,22 @@ class Exchange:
         if isinstance(keys, Refused):
             return keys
         return check_logout_token(token, provider, known.metadata, keys, self._clock())
+
+
+async def push(issuer: Issuer, metadata: Metadata, provider: Provider, question: Question) -> str | Refused:
+    """Push a question (RFC 9126 §2), and return the name that the provider gives it."""
+    more, headers = authenticate(provider, metadata)
+    form = {**parameters_of(provider, question), **more}
+    answer = await issuer.post(metadata.pushed_authorization_request_endpoint, form, headers)
+    if isinstance(answer, Refused):
+        return answer
+    if answer.status >= 400:
+        told = answer.content.get("error"), answer.content.get("error_description")
+        return judge_error(*told, secrets=(provider.client_secret, question.state, question.nonce))
+    name = answer.content.get("request_uri")
+    if not isinstance(name, str) or len(name) > MAX_NAME or not VISIBLE.fullmatch(name):
+        return Refused(Refusal.PUSHED)
+    return name
 
 
 def authenticate(provider: Provider, metadata: Metadata) -> tuple[Mapping[str, str], Mapping[str, str]]:

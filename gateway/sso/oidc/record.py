@@ -41,8 +41,9 @@ class Provider:
 class Metadata:
     """What is used of a provider's metadata (OpenID Connect Discovery 1.0 §3). What it does not offer is "".
 
-    `says_issuer`: its answers name it (RFC 9207). `algorithms` are those of ID tokens, as far as we accept them;
-    `client_methods` how clients may authenticate at the token endpoint.
+    `says_issuer`: its answers name it (RFC 9207). `requires_pushed`: questions go there directly (RFC 9126).
+    `algorithms` are those of ID tokens, as far as we accept them; `client_methods` how clients may authenticate at the
+    token endpoint.
     """
 
     issuer: str
@@ -53,6 +54,7 @@ class Metadata:
     pushed_authorization_request_endpoint: str = ""
     end_session_endpoint: str = ""
     says_issuer: bool = False
+    requires_pushed: bool = False
     client_methods: frozenset[str] = frozenset(("client_secret_basic",))
 
     @property
@@ -149,6 +151,7 @@ class Refusal(StrEnum):
     ANSWER_ISSUER = "answer_issuer"  # of another provider (mix-up, RFC 9207)
     PROVIDER_ERROR = "provider_error"  # none of those that follow
     CLIENT = "client"  # a wrong client id or secret
+    PUSHED = "pushed"  # no name for a pushed request
     CLIENT_EXPIRED = "client_expired"
     CLIENT_UNKNOWN = "client_unknown"  # or switched off
     CLIENT_PUBLIC = "client_public"  # registered as one without a secret
