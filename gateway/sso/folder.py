@@ -7,7 +7,7 @@ from typing import Protocol
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import Folder
 from gateway.settings.record import Settings
-from gateway.sso import origins
+from gateway.sso import origins, waits
 from gateway.sso.checking import inspect
 from gateway.sso.domains import rows as domain_rows
 from gateway.sso.factor import ProviderFactor
@@ -29,4 +29,6 @@ def build(needs: Needs) -> ProviderFactor:
     return ProviderFactor(needs.sealer, needs.url("sso_left", token=""), is_on=needs.settings.sso.on)
 
 
-FACTOR = Folder(ProviderFactor, build, PAGES, (*STORED, *origins.STORED, *domain_rows.STORED), inspect=inspect)
+FACTOR = Folder(
+    ProviderFactor, build, PAGES, (*STORED, *waits.STORED, *origins.STORED, *domain_rows.STORED), inspect=inspect
+)

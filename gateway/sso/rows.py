@@ -1,8 +1,4 @@
-"""Statements on identity providers, the accounts that are linked to them, and sign-ins that wait for a provider.
-
-A waiting sign-in is kept here and not in a cookie, so that ten tabs can wait at once; only the browser that began one
-can end it, once, within ten minutes.
-"""
+"""Statements on identity providers, and the accounts that are linked to them."""
 
 from __future__ import annotations
 
@@ -19,7 +15,6 @@ from sqlalchemy import (
     Row,
     String,
     Table,
-    Text,
     delete,
     func,
     insert,
@@ -30,14 +25,12 @@ from sqlalchemy import (
 from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
-from gateway.sso import origins
+from gateway.sso import origins, waits
 from gateway.sso.oidc.record import Claims, Kind, Provider
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
 from gateway.store.upsert import upsert
-
-WAIT_SECONDS = 600
 
 identity_providers = Table(
     "identity_providers",
@@ -70,19 +63,6 @@ sso_links = Table(
     Index("uq_sso_links_provider_account", "provider", "account", unique=True),
 )
 
-sso_waits = Table(
-    "sso_waits",
-    metadata,
-    Column("key", LargeBinary(32), primary_key=True),  # SHA-256 of the state
-    Column("provider", String(40), nullable=False),
-    Column("browser", LargeBinary(32), nullable=False),  # SHA-256 of the cookie
-    Column("target", Text, nullable=False),
-    Column("session", String(40), nullable=False),  # that needs a fresh proof, or ""
-    Column("is_trial", Boolean, nullable=False),
-    Column("began_at", BigInteger, nullable=False, index=True),
-    Column("ended_at", BigInteger),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -106,21 +86,6 @@ class Registered:
         """Whether a sign-in counts for two factors. Where a class is asked for, only that shows it."""
         shows = claims.reaches(self.acr_values) if self.acr_values else claims.shows_two_factors
         return self.counts_for_two and shows
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A sign-in that waits for the provider. `session` is the id of one that needs a fresh proof, or ""."""
-
-    provider: str
-    target: str
-    session: str
-    is_trial: bool
-    began_at: int
-
-    @property
-    def is_step_up(self) -> bool:
-        return bool(self.session) and not self.is_trial
 
 
 is_linked = (
@@ -204,43 +169,10 @@ async def note_trial(tx: Transaction, provider: str, now: int) -> None:
 
 async def remove_provider(tx: Transaction, provider: str) -> bool:
     """Remove a provider with its links and waiting sign-ins. Returns whether it was there."""
-    for table in (sso_links, sso_waits):
-        await tx.execute(delete(table).where(table.c.provider == provider))
+    await tx.execute(delete(sso_links).where(sso_links.c.provider == provider))
+    await waits.forget(tx, provider)
     await origins.forget(tx, provider)
     return (await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))).rowcount == 1
-
-
-# Waiting sign-ins.
-
-
-async def begin_wait(tx: Transaction, key: bytes, browser: bytes, wait: Wait) -> None:
-    """Keep a sign-in until the provider answers. `key` is the SHA-256 of the state, `browser` that of the cookie."""
-    await tx.execute(
-        insert(sso_waits).values(
-            key=key,
-            provider=wait.provider,
-            browser=browser,
-            target=wait.target,
-            session=wait.session,
-            is_trial=wait.is_trial,
-            began_at=wait.began_at,
-        )
-    )
-
-
-async def end_wait(tx: Transaction, key: bytes, browser: bytes | None, now: int) -> Wait | None:
-    """Consume a waiting sign-in of this browser. Of concurrent requests, exactly one gets it."""
-    statement = update(sso_waits).where(
-        sso_waits.c.key == key,
-        sso_waits.c.browser == (browser or b""),
-        sso_waits.c.ended_at.is_(None),
-        sso_waits.c.began_at > now - WAIT_SECONDS,
-    )
-    if (await tx.execute(statement.values(ended_at=now))).rowcount != 1:
-        return None
-    waits = sso_waits.c
-    columns = (waits.provider, waits.target, waits.session, waits.is_trial, waits.began_at)
-    return Wait(*(await tx.execute(select(*columns).where(waits.key == key))).one())
 
 
 # Links.
@@ -331,10 +263,4 @@ STORED = (
         ),
     ),
     Stored(sso_links, Kept("as long as its account"), AS_IT_WAS),
-    Stored(
-        sso_waits,
-        lambda longest, now: sso_waits.c.began_at < now - WAIT_SECONDS,
-        lambda now: delete(sso_waits),
-        is_copied=False,
-    ),
 )

@@ -27,7 +27,7 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import key_of, key_of_text, new_token
 from gateway.observe.logs import get_logger
-from gateway.sso import origins, rows
+from gateway.sso import origins, rows, waits
 from gateway.sso.arrival import Arrivals
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.encoding import encode_base64url
@@ -38,7 +38,8 @@ from gateway.sso.oidc.record import Claims, Refusal, Refused
 from gateway.sso.oidc.request import Answer, Question, can_ask_anew, check_answer
 from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
 from gateway.sso.reasons import told
-from gateway.sso.rows import Registered, Wait
+from gateway.sso.rows import Registered
+from gateway.sso.waits import Wait
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Locked
@@ -120,7 +121,7 @@ class SignOn:
             reserved = await self._limit.reserve(tx, inbound.address, now)
             if isinstance(reserved, Locked):
                 return LockedOut(reserved.until)
-            await rows.begin_wait(tx, key_of(state), browser, wait)
+            await waits.begin(tx, key_of(state), browser, wait)
         is_anew = session is not None and can_ask_anew(registered.provider)
         question = Question(
             redirect_uri=self._callback,
@@ -144,7 +145,7 @@ class SignOn:
         """Return the outcome of a provider's answer, and the wish that the sign-in began with."""
         key = key_of_text(answer.state.reveal()) or b""
         async with self._store.transaction() as tx:
-            wait = await rows.end_wait(tx, key, visit.inbound.sso_key, now)
+            wait = await waits.end(tx, key, visit.inbound.sso_key, now)
             registered = await rows.find_provider(tx, self._sealer, wait.provider) if wait else None
             if wait is not None:
                 await self._limit.give_back(tx, visit.inbound.address, now)

@@ -20,7 +20,7 @@ from gateway.sessions.attempt import attempts
 from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.settings import Settings
 from gateway.sso.origins import sso_logouts, sso_sessions
-from gateway.sso.rows import sso_waits
+from gateway.sso.waits import sso_waits
 from gateway.store import Store
 from gateway.store.revision import changes
 from gateway.store.schema import accounts, email_changes, limits, magic_links, outbox, sessions, streaks, tenants
