@@ -68,6 +68,10 @@ class Action:
         """Return the same action with the actor's session, for when it is found after the action has begun."""
         return Action(self.tx, replace(self.actor, session=session), self.now, self._notices)
 
+    def on_behalf_of(self, by: str) -> Action:
+        """Return the same action with another actor, for a change that a request only carries: a provider's."""
+        return Action(self.tx, replace(self.actor, by=by, name=by), self.now, self._notices)
+
     async def record(self, event: Event, account: Account, details: Told = NOTHING, session: str | None = None) -> None:
         """Write a row about `account`; `session` is the one concerned, if it is not the actor's own."""
         entry = self._entry(event, account.identifier, account.tenant, account.id, details)

@@ -34,6 +34,7 @@ from gateway.ops.service import AttackService
 from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.scim.admission import Admission
+from gateway.scim.group_rows import handles_of
 from gateway.scim.groups import GroupService
 from gateway.scim.tokens import TokenService
 from gateway.scim.users import UserService
@@ -49,6 +50,8 @@ from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oversight import Oversight
 from gateway.sso.required import Requirement
+from gateway.sso.roles.admin import RoleService
+from gateway.sso.roles.follow import Follower
 from gateway.sso.sign_on import SignOn
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
@@ -185,6 +188,7 @@ class Services(Foundation):
             key=Secret(keys.derive(self.settings.secrets[0], "sso/attempt", 32)),
             exchange=self.exchange,
             arrivals=self.arrivals,
+            follower=self.follower,
             limit=AddressLimit("sso", self.code_limit),
             callback=self.url.address("sso_callback"),
         )
@@ -197,6 +201,7 @@ class Services(Foundation):
             sealer=self.sealer,
             outbox=self.outbox,
             policy=self.settings.factor_policy,
+            follower=self.follower,
             link=self.url.address("sso_link", token=""),
         )
 
@@ -210,6 +215,14 @@ class Services(Foundation):
             limit=self.code_limit,
             back=self.url.address("login"),
         )
+
+    @cached_property
+    def follower(self) -> Follower:
+        return Follower(self.settings.access.owners, self.factors, handles_of)
+
+    @cached_property
+    def roles(self) -> RoleService:
+        return RoleService(self.store, self.actions, self.sealer, self.follower)
 
     @cached_property
     def providers(self) -> ProviderService:

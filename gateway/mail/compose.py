@@ -132,6 +132,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "break_glass_used": {**ABOUT, "who": "Adam Okoye", "email": "adam@example.com"},
     "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
+    "sso_role_kept": {**ABOUT, "who": "Mara Okoye", "email": "mara@example.com"},
     "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": "14 March 2027, 09:26 UTC"},
     "scim_token_revoked": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y"},

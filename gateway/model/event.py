@@ -91,6 +91,8 @@ class Event(StrEnum):
     SCIM_MEMBER_ADDED = "scim_member_added"
     SCIM_MEMBER_REMOVED = "scim_member_removed"
     SCIM_REFUSED = "scim_refused"
+    SSO_ROLES_CHANGED = "sso_roles_changed"
+    SSO_ROLE_KEPT = "sso_role_kept"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

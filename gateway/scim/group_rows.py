@@ -80,6 +80,15 @@ async def groups_of(tx: Transaction, account_id: str) -> tuple[str, ...]:
     return tuple(sorted(found.scalars()))
 
 
+async def handles_of(tx: Transaction, account_id: str) -> set[str]:
+    """Return the names of an account's groups and what the provider calls them, which at Entra ID is the object ID."""
+    query = select(scim_groups.c.name, scim_groups.c.external_id).join(
+        scim_members, scim_members.c.of_group == scim_groups.c.id
+    )
+    found = await tx.execute(query.where(scim_members.c.account == account_id))
+    return {handle for handles in found for handle in handles if handle}
+
+
 async def add(tx: Transaction, tenant: str, name: str, external_id: str, now: int) -> Group | None:
     """Add a group. Returns None if the tenant has one of that name."""
     group = Group(new_id("grp"), tenant, name, external_id, now, now)

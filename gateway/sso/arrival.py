@@ -5,16 +5,19 @@ from __future__ import annotations
 from gateway.accounts import claims as domains
 from gateway.accounts import links
 from gateway.accounts import rows as account_rows
+from gateway.accounts.change import describe_rights
 from gateway.accounts.links import LinkState, MailedLink, Purpose
 from gateway.actions.action import Action, Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Outbox
-from gateway.model.account import Account, Role, Status, Unacceptable, check_name, normalise_identifier
+from gateway.model.account import Account, Status, Unacceptable, check_name, normalise_identifier
 from gateway.model.event import Event
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
 from gateway.sso import rows
 from gateway.sso.oidc.record import Claims
+from gateway.sso.roles.follow import Follower
+from gateway.sso.roles.mapping import Asserted
 from gateway.sso.rows import Registered
 from gateway.store import Store, Transaction
 
@@ -23,28 +26,38 @@ class Arrivals:
     """`link` is the absolute URL of mailed links, to be followed by the token."""
 
     def __init__(
-        self, *, store: Store, actions: Actions, sealer: Sealer, outbox: Outbox, policy: FactorPolicy, link: str
+        self,
+        *,
+        store: Store,
+        actions: Actions,
+        sealer: Sealer,
+        outbox: Outbox,
+        policy: FactorPolicy,
+        follower: Follower,
+        link: str,
     ) -> None:
         self._store = store
         self._actions = actions
         self._sealer = sealer
         self._outbox = outbox
         self._policy = policy
+        self._follower = follower
         self._link = link
 
     async def match(self, tx: Transaction, registered: Registered, claims: Claims) -> tuple[str, Account | None] | str:
         """Return the email of a new arrival, and the account that has it; or why it can't be used.
 
         The email only names an account: its mailbox has to confirm. It must be in a domain of the tenant, and no
-        owner's.
+        owner's. A guest's home directory vouches for the guest, and not the tenant's.
         """
+        if claims.is_guest:
+            return "guest"
         try:
             identifier = normalise_identifier(claims.email)
         except Unacceptable:
             return "email"
         tenant = registered.provider.tenant
-        claim = await domains.find(tx, identifier.rpartition("@")[2])
-        if claim is None or claim.tenant != tenant or identifier in self._policy.owners:
+        if not await self._is_ours(tx, identifier, tenant):
             return "email"
         account = await account_rows.find_by_identifier(tx, identifier)
         if account is None:
@@ -52,6 +65,10 @@ class Arrivals:
         if not await self.may_enter(tx, account, tenant) or await rows.find_link_of(tx, account.id) is not None:
             return "account"
         return identifier, account
+
+    async def _is_ours(self, tx: Transaction, identifier: str, tenant: str) -> bool:
+        claim = await domains.find(tx, identifier.rpartition("@")[2])
+        return claim is not None and claim.tenant == tenant and identifier not in self._policy.owners
 
     async def may_enter(self, tx: Transaction, account: Account, tenant: str) -> bool:
         is_ours = account.tenant == tenant and account.identifier not in self._policy.owners
@@ -75,7 +92,7 @@ class Arrivals:
             if mailed is None or mailed.state(now) is not LinkState.GOOD or not is_from(mailed, inbound):
                 return None
             registered = await rows.find_provider(action.tx, self._sealer, mailed.content["provider"])
-            if registered is None or not registered.provider.is_enabled:
+            if registered is None or not registered.provider.is_enabled or not is_of(mailed, registered):
                 return None
             account = await self._find_mailed(action, registered, mailed)
             if account is None or not await links.consume(action.tx, mailed, now):
@@ -86,8 +103,11 @@ class Arrivals:
     async def _find_mailed(self, action: Action, registered: Registered, mailed: MailedLink) -> Account | None:
         """Return the account of a mailed link, locked, or the one that it creates."""
         tenant = registered.provider.tenant
+        if not await self._is_ours(action.tx, mailed.identifier, tenant):
+            return None
         if mailed.account is None:
-            return await self.create(action, registered, mailed.identifier, mailed.content["name"])
+            asserted = self._follower.unpack(mailed.content.get("asserted", ""))
+            return await self.create(action, registered, mailed.identifier, mailed.content["name"], asserted)
         account = await account_rows.find(action.tx, mailed.account, lock=True)
         is_same = account is not None and account.identifier == mailed.identifier
         return account if account and is_same and await self.may_enter(action.tx, account, tenant) else None
@@ -104,9 +124,13 @@ class Arrivals:
         content = {
             "provider": registered.provider.id,
             "subject": claims.key,
+            "issuer": registered.provider.issuer,
+            "client": registered.provider.client_id,
             "name": claims.name,
             "browser": browser.hex(),
         }
+        if account is None:
+            content["asserted"] = await self._follower.pack(action.tx, registered, claims)
         token = await links.issue(
             action.tx,
             self._sealer,
@@ -127,21 +151,26 @@ class Arrivals:
             link=f"{self._link}{token.reveal()}",
         )
 
-    async def create(self, action: Action, registered: Registered, identifier: str, name: str) -> Account | None:
-        """Add an employee without a password. Returns None if the tenant can't have the email, or doesn't allow it."""
+    async def create(
+        self, action: Action, registered: Registered, identifier: str, name: str, asserted: Asserted
+    ) -> Account | None:
+        """Add an account without a password. Returns None if the tenant can't have the email, or doesn't allow it."""
         if not registered.creates_accounts:
             return None
         try:
             shown = check_name(name)
         except Unacceptable:
             shown = identifier
+        given = await self._follower.grant(action.tx, registered, asserted)
         account = Account(
-            account_rows.new_account_id(), identifier, shown, registered.provider.tenant, Role.EMPLOYEE, frozenset(),
+            account_rows.new_account_id(), identifier, shown, registered.provider.tenant, given.role, given.modules,
             Status.ACTIVE, None, action.now,
         )  # fmt: skip
         if not await account_rows.add(action.tx, account):
             return None
-        await action.record(Event.ACCOUNT_ADDED, account, {"role": Role.EMPLOYEE.value, "how": "single sign-on"})
+        await action.record(
+            Event.ACCOUNT_ADDED, account, {"role": describe_rights(given.role, given.modules), "how": "single sign-on"}
+        )
         return account
 
     async def connect(self, action: Action, registered: Registered, subject: str, account: Account) -> bool:
@@ -150,6 +179,14 @@ class Arrivals:
         await action.record(Event.SSO_LINKED, account, {"issuer": registered.provider.issuer})
         await action.notify("sso_linked", account, issuer=registered.provider.issuer)
         return True
+
+
+def is_of(mailed: MailedLink, registered: Registered) -> bool:
+    """Whether a link was mailed for what the provider is now. Another issuer, or client, may mean another person by the
+    same subject.
+    """
+    provider, content = registered.provider, mailed.content
+    return (content.get("issuer"), content.get("client")) == (provider.issuer, provider.client_id)
 
 
 def is_from(mailed: MailedLink, inbound: Inbound) -> bool:

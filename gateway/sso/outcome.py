@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.login.outcome import GoOn, SignedIn
 from gateway.sso.oidc.record import Claims, Kind, Refused
+from gateway.sso.roles.mapping import Foreseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class NotSignedIn:
     """What the person is told.
 
     `why`: "late" (or another browser, or used), "cancelled", "denied" (by the provider), "provider", "account",
-    "email", "mails", "other", or "stale" (the provider did not show that the person has just signed in there).
+    "guest", "email", "mails", "other", or "stale" (the provider did not show that the person has just signed in there).
     """
 
     why: str
@@ -30,7 +31,8 @@ class Mailed:
 class Tried:
     """The result of an administrator's trial: what the provider said, and what a sign-in would do.
 
-    `can_confirm`: it shows when the person signed in there, so that it can give a fresh proof.
+    `can_confirm`: it shows when the person signed in there, so that it can give a fresh proof. `roles` is None if the
+    person could not sign in.
     """
 
     kind: Kind
@@ -38,6 +40,7 @@ class Tried:
     would: str  # "sign-in", "link", "create", or why not, as in NotSignedIn
     has_two_factors: bool
     can_confirm: bool
+    roles: Foreseen | None
 
 
 @dataclass(frozen=True, slots=True)

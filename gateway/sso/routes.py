@@ -15,6 +15,8 @@ from gateway.sso.ops_pages import OversightPages
 from gateway.sso.pages import Needs, SSOPages
 from gateway.sso.required_pages import Needs as RequiredNeeds
 from gateway.sso.required_pages import RequiredPages
+from gateway.sso.roles.pages import Needs as RoleNeeds
+from gateway.sso.roles.pages import RolePages
 from gateway.web.routes import Fresh, Pages, Route
 
 
@@ -87,4 +89,11 @@ OVERSIGHT = Pages(
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, REQUIRED, CONNECTION, OVERSIGHT)
+ROLES = Pages[RoleNeeds, RolePages](
+    RolePages,
+    Route(
+        "admin_sso_roles", "/admin/sso/roles", Need.ADMIN, get=RolePages.show, post=RolePages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, ROLES, REQUIRED, CONNECTION, OVERSIGHT)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     delete,
     func,
     insert,
@@ -59,6 +60,7 @@ sso_links = Table(
     Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
+    Column("asserted", Text),  # of an administrator, at the last sign-in (see roles.mapping.Asserted)
     Index("uq_sso_links_provider_subject", "provider", "subject", unique=True),
     Index("uq_sso_links_provider_account", "provider", "account", unique=True),
 )

@@ -38,6 +38,8 @@ from gateway.sso.oidc.record import Claims, Refusal, Refused
 from gateway.sso.oidc.request import Answer, Question, can_ask_anew, check_answer
 from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
 from gateway.sso.reasons import told
+from gateway.sso.roles.follow import Follower
+from gateway.sso.roles.mapping import Foreseen
 from gateway.sso.rows import Registered
 from gateway.sso.waits import Wait
 from gateway.store import Store, Transaction
@@ -63,6 +65,7 @@ class SignOn:
         key: Secret[bytes],
         exchange: Exchange,
         arrivals: Arrivals,
+        follower: Follower,
         limit: AddressLimit,
         callback: str,
     ) -> None:
@@ -73,6 +76,7 @@ class SignOn:
         self._key = key
         self._exchange = exchange
         self._arrivals = arrivals
+        self._follower = follower
         self._limit = limit
         self._callback = callback
 
@@ -182,6 +186,8 @@ class SignOn:
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
     ) -> SignedIn | GoOn | NotSignedIn | Mailed:
         provider = registered.provider
+        if claims.is_guest:
+            return await self._refuse(action, None, "guest", provider.tenant)
         link = await rows.find_link(action.tx, provider.id, claims.key)
         if link is None:
             return await self._arrive(action, registered, claims, wait, visit)
@@ -191,6 +197,7 @@ class SignOn:
         if wait.session and (visit.session is None or visit.session.account != account.id):
             return await self._refuse(action, account, "other", registered.provider.tenant)
         await rows.note_use(action.tx, link.id, action.now)
+        account = await self._follower.follow(action, registered, claims, account)
         return await self._enter(action, registered, claims, account, visit)
 
     async def _arrive(
@@ -205,7 +212,8 @@ class SignOn:
             return await self._refuse(action, account, "other", registered.provider.tenant)
         tenant = registered.provider.tenant
         if account is None and claims.is_email_verified:
-            account = await self._arrivals.create(action, registered, identifier, claims.name)
+            asserted = await self._follower.read(action.tx, registered, claims)
+            account = await self._arrivals.create(action, registered, identifier, claims.name, asserted)
             if account is None or not await self._arrivals.connect(action, registered, claims.key, account):
                 return await self._refuse(action, None, "account", registered.provider.tenant)
             return await self._enter(action, registered, claims, account, visit)
@@ -233,16 +241,20 @@ class SignOn:
         await rows.note_trial(action.tx, registered.provider.id, action.now)
         await action.record_own(Event.SSO_TRIED, session)
         can_confirm = claims.auth_time is not None and is_since(claims.auth_time, wait.began_at)
-        would = await self._foresee(action.tx, registered, claims)
-        return Tried(registered.provider.kind, claims, would, registered.has_two_factors(claims), can_confirm)
+        would, roles = await self._foresee(action.tx, registered, claims)
+        return Tried(registered.provider.kind, claims, would, registered.has_two_factors(claims), can_confirm, roles)
 
-    async def _foresee(self, tx: Transaction, registered: Registered, claims: Claims) -> str:
-        if await rows.find_link(tx, registered.provider.id, claims.key) is not None:
-            return "sign-in"
+    async def _foresee(self, tx: Transaction, registered: Registered, claims: Claims) -> tuple[str, Foreseen | None]:
+        """Return what a sign-in would do, and the role that it would give."""
+        link = await rows.find_link(tx, registered.provider.id, claims.key)
+        if link is not None and not claims.is_guest:
+            account = await account_rows.find(tx, link.account, lock=True)
+            return "sign-in", await self._follower.foresee(tx, registered, claims, account)
         found = await self._arrivals.match(tx, registered, claims)
         if isinstance(found, str):
-            return found
-        return "create" if found[1] is None else "link"
+            return found, None
+        would = "create" if found[1] is None else "link"
+        return would, await self._follower.foresee(tx, registered, claims, found[1])
 
     async def _find_in_use(self, tx: Transaction, tenant: str) -> Registered | None:
         """Return the enabled provider of an active tenant."""

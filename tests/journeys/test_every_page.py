@@ -97,6 +97,14 @@ PAGES = {
     "domains": Look("admin", "/admin/sso/domains"),
     "domains, refused": Look("admin", "/admin/sso/domains", {"Add a domain": "gmail.com"}, "Add domain"),
     "domains, remove?": Look("admin", "/admin/sso/domains", press="Remove proved.example"),
+    "single sign-on, roles": Look("admin", "/admin/sso/roles"),
+    "single sign-on, roles, refused": Look("admin", "/admin/sso/roles", {"Value of row 2": "\u202e"}, "Save"),
+    "single sign-on, roles, give up?": Look("admin", "/admin/sso/roles", {"Value of row 2": "Leads"}, "Save"),
+    "single sign-on, disconnect?": Look("admin", "/me/security/sso"),
+    "sign in, again, without a password": Look("companys", "/login?next=/x&again=1"),
+    "security, without a password": Look("companys", "/me/security"),
+    "password, without one": Look("companys", "/me/password"),
+    "person without a password": Look("admin", "{companys}"),
     "single sign-on, required": Look("admin", "/admin/sso/required"),
     "single sign-on, required, not on": Look("admin", "/admin/sso/required", press="Require single sign-on"),
     "single sign-on of all": Look("owner", "/ops/sso"),
@@ -263,6 +271,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     gateway.write(f"UPDATE totp SET drift = -3 {own}", email=drifting.email)
     enter("drifting", drifting.email).give_password()
 
+    links["companys"] = connect_company(site, admin, enter("companys", "crowd31@acme.example"))
     enter("key", "crowd16@acme.example").give_password()
     add_passkey(site, "crowd16@acme.example", "psk_0")
     add_passkey(site, "crowd17@acme.example", "psk_1")
@@ -343,6 +352,29 @@ def tab_of(browser: Browser, site: Site, person: Person) -> Page:
     for name, value in person.cookies.items():
         context.add_cookies([{"name": name, "value": value, "url": site.url, "secure": True, "sameSite": "Lax"}])
     return context.new_page()
+
+
+def connect_company(site: Site, admin: Person, companys: Person) -> str:
+    """Store a provider, which signs in the administrator, and somebody without a password. Return that person's page."""
+    issuer = "https://login.microsoftonline.com/3f2504e0-4f89-41d3-9a0c-0305e82c3301/v2.0"
+    fields = {"do": "saved", "kind": "entra", "issuer": issuer, "client_id": "gateway", "client_secret": "s"}
+    assert admin.send("/admin/sso", fields).status == 303
+    admin.send("/admin/sso/roles", {"do": "saved", "default": "employee", "roles_follow": "yes"} | {
+        "source-0": "group", "value-0": "3f2504e0-4f89-41d3-9a0c-0305e82c3302", "gives-0": "finance",
+    })  # fmt: skip
+    companys.give_password()
+    run, accounts = site.gateway.write, "FROM accounts WHERE identifier = :email"
+    run("UPDATE identity_providers SET is_enabled = :yes", yes=True)
+    for person in (admin, companys):
+        run(
+            "INSERT INTO sso_links (id, provider, subject, account, created_at, used_at)"
+            f" SELECT :email, (SELECT id FROM identity_providers), :email, id, 1, 2 {accounts}",
+            email=person.email,
+        )  # fmt: skip
+    run("UPDATE accounts SET password_hash = NULL WHERE identifier = :email", email=companys.email)
+    run("UPDATE accounts SET role = 'admin' WHERE identifier = :email", email="crowd32@acme.example")
+    site.gateway.announce()
+    return f"/admin/accounts/member?account={account_id(site, companys.email)}"
 
 
 def add_passkey(site: Site, email: str, passkey: str, rp_id: str = "app.example.com") -> None:

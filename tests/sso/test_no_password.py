@@ -149,7 +149,7 @@ def test_disconnecting_needs_a_fresh_proof(own: Gateway, erin: Employee) -> None
     erin.come_back(erin.leave(), "erin")
     own.write(
         "UPDATE sessions SET proofs = :aged WHERE account = :id",
-        aged='[["sso",1,["sso","password"]]]', id=id_of(own, erin),
+        aged='[["sso",1,"sso","password"]]', id=id_of(own, erin),
     )  # fmt: skip
     own.announce()
     assert (erin.open("/me/security/sso", follow=False).get("location") or "").startswith("/login?")

@@ -59,6 +59,17 @@ def test_somebody_new_gets_an_account(own: Gateway, realm: Realm, identity_provi
     assert found == [("acme", "employee", "Nina New")]
 
 
+@pytest.mark.parametrize("verified", ["true", "false", "1", 1, 0, None, False, ["true"]])
+def test_an_email_that_the_provider_does_not_plainly_vouch_for_is_confirmed_by_mail(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider, verified: object
+) -> None:
+    email = f"unsure{next(numbers)}@acme.example"
+    realm.set(users=[User("unsure", email, "U", claims={"email_verified": verified})])
+    person = Employee(own, identity_provider, email)
+    assert "Check your email" in person.come_back(person.leave(), "unsure").body.decode()
+    assert own.write("SELECT count(*) FROM accounts WHERE identifier = :email", email=email) == [(0,)]
+
+
 def test_ten_tabs_come_back_in_any_order(crowd: Iterator[Employee], mailbox: Mailbox) -> None:
     person = linked(next(crowd), mailbox)
     subject = person.email.partition("@")[0]

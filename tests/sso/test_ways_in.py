@@ -24,7 +24,7 @@ from tests.store.people import NOW, add_person, person
 
 SEALER = Sealer((Secret(bytes(range(48))),))
 ISSUER = "https://id.acme.example"
-FACTORS = Factors((PasswordFactor(), ProviderFactor(is_on=True)))
+FACTORS = Factors((PasswordFactor(), ProviderFactor(SEALER, "/left/", is_on=True)))
 
 
 async def add_provider(store: Store, tenant: str = "acme", *, is_enabled: bool = True) -> Registered:
@@ -80,7 +80,7 @@ async def test_a_link_is_no_way_in_while_the_provider_or_all_of_them_are_off(sto
     assert await state_of(store, ann) is State.INVITED
     await add_provider(store)
     assert await state_of(store, ann) is State.ACTIVE
-    without = Factors((PasswordFactor(), ProviderFactor(is_on=False)))
+    without = Factors((PasswordFactor(), ProviderFactor(SEALER, "/left/", is_on=False)))
     assert await state_of(store, ann, without) is State.INVITED
 
 

@@ -32,11 +32,11 @@ def read_claims(given: Mapping[str, object], kind: Kind, *, auth_time: int | Non
         acrs=read_texts(given, "acrs") if is_entra else (),
         groups=read_texts(given, "groups"),
         has_more_groups=is_entra and entra.has_more_groups(given),
-        roles=read_texts(given, "roles"),
         is_guest=is_entra and entra.is_guest(given),
         hosted_domain=read_text(given, "hd") if kind is Kind.GOOGLE else "",
         session_id=read_text(given, "sid"),
         login_hint=read_text(given, "login_hint") if is_entra else "",
+        lists=read_lists(given),
     )
 
 
@@ -52,6 +52,12 @@ def read_texts(given: Mapping[str, object], name: str) -> tuple[str, ...]:
         return ()
     texts = [each for each in value if isinstance(each, str) and each.isprintable() and 0 < len(each) <= MAX_TEXT]
     return tuple(texts) if len(texts) == len(value) else ()
+
+
+def read_lists(given: Mapping[str, object]) -> Mapping[str, tuple[str, ...]]:
+    """Return every claim that is a list of texts, or one text, which some providers send in place of a list of one."""
+    found = {name: read_texts(given, name) or tuple(filter(None, (read_text(given, name),))) for name in given}
+    return {name: texts for name, texts in found.items() if texts}
 
 
 def read_email(given: Mapping[str, object]) -> str:

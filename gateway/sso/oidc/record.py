@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.model.secret import Secret
@@ -71,7 +71,8 @@ class Claims:
     `email` only names an account, and never proves that it is theirs. `auth_time` is in UTC seconds. `tenant_id`,
     `object_id`, `acrs` and `is_guest` are Entra ID's, `hosted_domain` is Google's. `has_more_groups`: there are too
     many for a token. `session_id` is by what the provider refers to this sign-in when it signs the person out.
-    `login_hint` is by what Entra ID wants to be told who signs out there, if its administrators add that claim.
+    `login_hint` is by what Entra ID wants to be told who signs out there, if its administrators add that claim. `lists`
+    are all claims that are lists of texts, such as `roles`.
     """
 
     issuer: str
@@ -87,11 +88,11 @@ class Claims:
     acrs: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     has_more_groups: bool = False
-    roles: tuple[str, ...] = ()
     is_guest: bool = False
     hosted_domain: str = ""
     session_id: str = ""
     login_hint: str = ""
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> str:
