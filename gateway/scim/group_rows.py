@@ -20,11 +20,12 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 
 from gateway.model.token import new_id
-from gateway.scim.user_rows import parts_of
+from gateway.scim.user_rows import AT_ONCE, parts_of
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
@@ -158,11 +159,24 @@ async def remove(tx: Transaction, group_id: str) -> None:
 # Members.
 
 
-async def list_members(tx: Transaction, group_ids: Collection[str], limit: int | None) -> list[tuple[str, str]]:
-    """Return group and account of each membership in the groups, at most `limit` of them if it is given."""
+async def list_members(tx: Transaction, group_ids: Collection[str], limit: int) -> list[tuple[str, str]]:
+    """Return group and account of each membership in the groups, at most `limit` of them.
+
+    In parts: a part takes the event loop some milliseconds.
+    """
+    key = tuple_(scim_members.c.of_group, scim_members.c.account)
     query = select(scim_members.c.of_group, scim_members.c.account).where(scim_members.c.of_group.in_(group_ids))
-    found = await tx.execute(query.order_by(scim_members.c.of_group, scim_members.c.account).limit(limit))
-    return [(row.of_group, row.account) for row in found]
+    found: list[tuple[str, str]] = []
+    while len(found) < limit:
+        rest = query.where(key > tuple_(*found[-1])) if found else query
+        rows = await tx.execute(
+            rest.order_by(scim_members.c.of_group, scim_members.c.account).limit(min(AT_ONCE, limit - len(found)))
+        )
+        part = [(row.of_group, row.account) for row in rows]
+        found += part
+        if len(part) < AT_ONCE:
+            break
+    return found
 
 
 async def find_members(tx: Transaction, group_id: str, account_ids: Collection[str]) -> set[str]:

@@ -15,14 +15,13 @@ from gateway.scim import group_rows, patching, user_rows
 from gateway.scim.admission import Admission, Caller
 from gateway.scim.answers import Refusal
 from gateway.scim.filters import Condition, InvalidFilter
-from gateway.scim.group_rows import Group, groups_of, has_member, key_of_name, scim_groups
+from gateway.scim.group_rows import Group, has_member, key_of_name, scim_groups
 from gateway.scim.patching import InvalidPatch, Operation
 from gateway.scim.shapes import GROUP
 from gateway.store import Transaction
 
-__all__ = ["Changes", "GroupService", "content_of", "groups_of", "read_members"]
-
 MAX_MEMBERS = 10_000  # named in a request, and shown in a response
+ALL = 10_000_000
 MAX_LISTED = 100  # accounts whose coming and going in one request is recorded one by one
 
 
@@ -81,16 +80,14 @@ class GroupService:
             group = found(await group_rows.find(action.tx, caller.tenant, group_id, lock=True), "not_there")
             return await self._change(action, group, content, Changes(added=members, is_replaced=True))
 
-    async def patch(self, caller: Caller, group_id: str, operations: Sequence[Operation]) -> Group:
+    async def patch(self, caller: Caller, group_id: str, operations: Sequence[Operation], changes: Changes) -> Group:
         """Apply all operations, or none. Members that come or go are not compared with all that stay."""
         from gateway.scim.models import check
 
-        of_members = [operation for operation in operations if operation.place.name == "members"]
-        others = [operation for operation in operations if operation.place.name != "members"]
         async with self._admission.begin(caller) as action:
             group = found(await group_rows.find(action.tx, caller.tenant, group_id, lock=True), "not_there")
-            patched = patching.apply(content_of(group), others, GROUP)
-            return await self._change(action, group, check(GROUP, patched, "PATCH"), fold(of_members))
+            patched = patching.apply(content_of(group), operations, GROUP)
+            return await self._change(action, group, check(GROUP, patched, "PATCH"), changes)
 
     async def remove(self, caller: Caller, group_id: str) -> None:
         async with self._admission.begin(caller) as action:
@@ -120,7 +117,7 @@ class GroupService:
         if len(known) < len(changes.added):
             raise Refusal(400, "a member must be a user of the same company", "invalidValue", reason="member")
         if changes.is_replaced:
-            before = set((await members_of(tx, [group], limit=0))[group.id])
+            before = set((await members_of(tx, [group], ALL))[group.id])
             leaving = before - changes.added
         else:
             before = await group_rows.find_members(tx, group.id, changes.added | changes.removed)
@@ -142,10 +139,10 @@ class GroupService:
 
 
 async def members_of(tx: Transaction, groups: Sequence[Group], limit: int = MAX_MEMBERS) -> dict[str, list[str]]:
-    """Return the members of each group. Raises Refusal if there are more than `limit`; 0 is for no limit."""
+    """Return the members of each group. Raises Refusal if there are more than `limit`."""
     members: dict[str, list[str]] = {group.id: [] for group in groups}
-    pairs = await group_rows.list_members(tx, list(members), limit + 1 if limit else None)
-    if limit and len(pairs) > limit:
+    pairs = await group_rows.list_members(tx, list(members), limit + 1)
+    if len(pairs) > limit:
         detail = f"there are more than {limit} members; ask with excludedAttributes=members"
         raise Refusal(400, detail, "tooMany")
     for group_id, account_id in pairs:
@@ -168,6 +165,20 @@ def read_member(given: Any) -> str:
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise InvalidPatch("invalidValue", "a member must be an object with the id of a user as its value")
     return value
+
+
+def take_members(body: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return a group without its members, and their ids. Raises InvalidPatch."""
+    rest = {name: value for name, value in body.items() if name.lower() != "members"}
+    members = [read_members(value) for name, value in body.items() if name.lower() == "members"]
+    return rest, frozenset().union(*members)
+
+
+def read_patch(body: Mapping[str, Any]) -> tuple[list[Operation], Changes]:
+    """Return the operations of a PATCH request: those on the group itself, and what the others come to."""
+    operations = patching.read_operations(body, GROUP)
+    of_members = [operation for operation in operations if operation.place.name == "members"]
+    return [operation for operation in operations if operation.place.name != "members"], fold(of_members)
 
 
 def fold(operations: Sequence[Operation]) -> Changes:

@@ -40,6 +40,7 @@ from gateway.scim.patching import Shape
 
 MAX_TEXT = 254  # characters
 MAX_EMAILS = 20
+MAX_VALUES = 200  # checking takes some microseconds for each
 PAGE = 200  # resources
 TOLERANT = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
 
@@ -99,6 +100,8 @@ def check(shape: Shape, given: Mapping[str, Any], method: str) -> dict[str, Any]
     A user that is sent without `active` is active if new (POST), else has none (PUT).
     """
     known = {name: value for name, value in given.items() if shape.canonical(name)}
+    if count(known, MAX_VALUES) > MAX_VALUES:
+        raise Refusal(400, f"a resource has at most {MAX_VALUES} values", "tooMany", reason="too_many")
     is_silent = "active" in shape.plain and method != "PATCH" and all(name.lower() != "active" for name in known)
     if is_silent:
         known["active"] = True
@@ -119,6 +122,17 @@ def check(shape: Shape, given: Mapping[str, Any], method: str) -> dict[str, Any]
     for text in texts_of(resource):
         check_text(text)
     return resource
+
+
+def count(value: Any, most: int) -> int:
+    """Return how many values there are in a value, itself among them; something above `most` if there are more."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    found = 1
+    for part in parts:
+        if found > most:
+            break
+        found += count(part, most - found)
+    return found
 
 
 def texts_of(value: Any) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from gateway.scim import answers, filters, groups, patching, shapes, users
+from gateway.scim import answers, groups, patching, shapes, users
 from gateway.scim.admission import Admission, Caller
 from gateway.scim.answers import Refusal
-from gateway.scim.filters import Condition, InvalidFilter
+from gateway.scim.asked import Bodies, choice_of, conditions_of, id_of, page_asked, page_of
+from gateway.scim.filters import InvalidFilter
 from gateway.scim.group_rows import Group
 from gateway.scim.groups import GroupService
 from gateway.scim.libraries import ensure_loaded
@@ -24,9 +24,7 @@ from gateway.throttle.side_work import SideWork
 from gateway.web.routes import Urls
 from gateway.web.visit import visit_of
 
-MAX_BYTES = {USER.name: 65_536, GROUP.name: 1_048_576}
-BESIDE = 16_384  # bytes: longer JSON is read beside the event loop
-DEFAULT_COUNT, MAX_COUNT = 100, 200
+MEMBER_BYTES = 150  # of a member in a response
 DISCOVERY = ("ServiceProviderConfig", "ResourceTypes", "Schemas")
 NOT_SUPPORTED = ("Bulk", "Me", ".search")
 
@@ -51,7 +49,7 @@ class MachinePages:
         self._admission = needs.scim_admission
         self._users = needs.scim_users
         self._groups = needs.scim_groups
-        self._side = needs.side
+        self._bodies = Bodies(needs.side)
         self._base = base_of(needs.url)
         self._documents: dict[str, list[dict[str, Any]]] = {}
 
@@ -139,7 +137,7 @@ class MachinePages:
         return self._answer_user(request, await self._users.replace(caller, id_of(request), content))
 
     async def _patch_user(self, caller: Caller, request: web.Request) -> web.Response:
-        operations = patching.read_operations(await self._read(request, USER), USER)
+        operations = patching.read_operations((await self._bodies.read(request, USER)).content, USER)
         return self._answer_user(request, await self._users.patch(caller, id_of(request), operations))
 
     async def _remove_user(self, caller: Caller, request: web.Request) -> web.Response:
@@ -163,34 +161,50 @@ class MachinePages:
         total, page = await self._groups.list(
             caller, conditions_of(request, GROUP), start, count, with_members=choice.has("members")
         )
-        shown = [choice.cut(self._show_group(group, members)) for group, members in page]
-        return answers.answer(shapes.write_list(shown, total, start))
+        number = sum(len(members) for _, members in page)
+        return await self._bodies.think(number * MEMBER_BYTES, self._write_groups, page, choice, total, start)
 
     async def _create_group(self, caller: Caller, request: web.Request) -> web.Response:
         content, members = await self._read_group(request)
         group = await self._groups.create(caller, content, members)
-        shown = self._show_group(group, sorted(members))
-        return answers.answer(choice_of(request, GROUP).cut(shown), 201, {"Location": shown["meta"]["location"]})
+        return await self._answer_group(request, group, sorted(members), 201)
 
     async def _find_group(self, caller: Caller, request: web.Request) -> web.Response:
         choice = choice_of(request, GROUP)
         group, members = await self._groups.find(caller, id_of(request), with_members=choice.has("members"))
-        return answers.answer(choice.cut(self._show_group(group, members)))
+        return await self._answer_group(request, group, members)
 
     async def _replace_group(self, caller: Caller, request: web.Request) -> web.Response:
         content, members = await self._read_group(request)
         group = await self._groups.replace(caller, id_of(request), content, members)
-        return answers.answer(choice_of(request, GROUP).cut(self._show_group(group, sorted(members))))
+        return await self._answer_group(request, group, sorted(members))
 
     async def _patch_group(self, caller: Caller, request: web.Request) -> web.Response:
         """Without a body in the answer, as Entra ID prefers it: a group may have many members."""
-        operations = patching.read_operations(await self._read(request, GROUP), GROUP)
-        await self._groups.patch(caller, id_of(request), operations)
+        body = await self._bodies.read(request, GROUP)
+        operations, changes = await self._bodies.think(body.size, groups.read_patch, body.content)
+        await self._groups.patch(caller, id_of(request), operations, changes)
         return answers.nothing()
 
     async def _remove_group(self, caller: Caller, request: web.Request) -> web.Response:
         await self._groups.remove(caller, id_of(request))
         return answers.nothing()
+
+    async def _answer_group(
+        self, request: web.Request, group: Group, members: list[str], status: int = 200
+    ) -> web.Response:
+        choice = choice_of(request, GROUP)
+        return await self._bodies.think(len(members) * MEMBER_BYTES, self._write_group, group, members, choice, status)
+
+    def _write_group(self, group: Group, members: list[str], choice: Choice, status: int) -> web.Response:
+        shown = self._show_group(group, members)
+        return answers.answer(choice.cut(shown), status, {"Location": shown["meta"]["location"]})
+
+    def _write_groups(
+        self, page: list[tuple[Group, list[str]]], choice: Choice, total: int, start: int
+    ) -> web.Response:
+        shown = [choice.cut(self._show_group(group, members)) for group, members in page]
+        return answers.answer(shapes.write_list(shown, total, start))
 
     def _show_group(self, group: Group, members: list[str]) -> dict[str, Any]:
         content = groups.content_of(group)
@@ -238,67 +252,16 @@ class MachinePages:
     async def _read_resource(self, request: web.Request, shape: Shape) -> dict[str, Any]:
         from gateway.scim.models import check
 
-        return check(shape, await self._read(request, shape), request.method)
+        return check(shape, (await self._bodies.read(request, shape)).content, request.method)
 
     async def _read_group(self, request: web.Request) -> tuple[dict[str, Any], frozenset[str]]:
         from gateway.scim.models import check
 
-        body = await self._read(request, GROUP)
-        members = [value for name, value in body.items() if name.lower() == "members"]
-        rest = {name: value for name, value in body.items() if name.lower() != "members"}
-        read = [member for value in members for member in groups.read_members(value)]
-        return check(GROUP, rest, request.method), frozenset(read)
-
-    async def _read(self, request: web.Request, shape: Shape) -> dict[str, Any]:
-        """Return the JSON object of a body."""
-        media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media_type not in ("application/scim+json", "application/json"):
-            raise Refusal(415, "the body must be application/scim+json")
-        try:
-            body = await request.clone(client_max_size=MAX_BYTES[shape.name]).read()
-        except web.HTTPRequestEntityTooLarge:
-            raise Refusal(413, f"a body has at most {MAX_BYTES[shape.name]} bytes", reason="too_large") from None
-        try:
-            read = json.loads(body) if len(body) <= BESIDE else await self._side.run(json.loads, body)
-        except (ValueError, RecursionError):
-            read = None
-        if not isinstance(read, dict):
-            raise Refusal(400, "the body must be a JSON object", "invalidSyntax")
-        return read
+        body = await self._bodies.read(request, GROUP)
+        rest, members = await self._bodies.think(body.size, groups.take_members, body.content)
+        return check(GROUP, rest, request.method), members
 
 
 def base_of(url: Urls) -> str:
     """Return the absolute URL of the service, without a slash at its end."""
     return url.address("scim", endpoint="").rstrip("/")
-
-
-def page_of(request: web.Request) -> str:
-    """Return the route's pattern, for the audit log."""
-    resource = request.match_info.route.resource
-    return resource.canonical.rpartition("/v2")[2] if resource else ""
-
-
-def id_of(request: web.Request) -> str:
-    return request.match_info["id"].replace("\0", "")
-
-
-def conditions_of(request: web.Request, shape: Shape) -> list[Condition]:
-    text = request.query.get("filter", "")
-    return filters.read(text, shape.schema) if text else []
-
-
-def choice_of(request: web.Request, shape: Shape) -> Choice:
-    return Choice(shape, request.query.get("attributes", ""), request.query.get("excludedAttributes", ""))
-
-
-def page_asked(request: web.Request) -> tuple[int, int]:
-    """Return the number of the first resource (from 1), and how many are wanted (RFC 7644 §3.4.2.4)."""
-    start, count = (read_number(request, *asked) for asked in (("startIndex", 1), ("count", DEFAULT_COUNT)))
-    return max(1, start), min(max(0, count), MAX_COUNT)
-
-
-def read_number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if len(text) > 9 or not text.removeprefix("-").isdecimal() or not text.isascii():
-        raise Refusal(400, f"{name} must be a number", "invalidValue")
-    return int(text)

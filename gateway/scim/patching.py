@@ -14,11 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gateway.scim.filters import Condition, InvalidFilter, read, strip_schema
 
 MAX_OPERATIONS = 100
+MAX_KEYS = 200  # of all values without a path together
 MAX_PATH = 512  # characters
 MAX_ENTRIES = 20  # each is compared with each
 PATH = re.compile(
@@ -79,7 +81,14 @@ def read_operations(body: Mapping[str, Any], shape: Shape) -> list[Operation]:
         raise InvalidPatch("invalidSyntax", "Operations must be a list of at least one operation")
     if len(given) > MAX_OPERATIONS:
         raise InvalidPatch("tooMany", f"a request may have at most {MAX_OPERATIONS} operations")
+    if sum(map(count_keys, given)) > MAX_KEYS:
+        raise InvalidPatch("tooMany", f"the values without a path may have at most {MAX_KEYS} attributes")
     return [operation for one in given for operation in read_operation(one, shape)]
+
+
+def count_keys(given: Any) -> int:
+    value = given.get("value") if isinstance(given, dict) and not given.get("path") else None
+    return len(value) if isinstance(value, dict) else 0
 
 
 def read_operation(given: Any, shape: Shape) -> Iterator[Operation]:
@@ -102,8 +111,6 @@ def read_operation(given: Any, shape: Shape) -> Iterator[Operation]:
         raise InvalidPatch("noTarget", "remove needs a path")
     if not isinstance(value, dict):
         raise InvalidPatch("invalidValue", "without a path, the value must be an object")
-    if len(value) > MAX_OPERATIONS:
-        raise InvalidPatch("tooMany", f"a value may have at most {MAX_OPERATIONS} attributes")
     for name, item in value.items():
         # Okta sends the id along with what it changes.
         place = None if name.lower() in READ_ONLY else read_path(name, shape)
@@ -223,7 +230,13 @@ def parts_of(given: Any, parts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def find_name(name: str, names: tuple[str, ...]) -> str:
-    return next((known for known in names if known.lower() == name.lower()), "")
+    """Return the one of the names that is the same without case, "" if none is."""
+    return by_lower_case(names).get(name.lower(), "")
+
+
+@lru_cache(maxsize=32)
+def by_lower_case(names: tuple[str, ...]) -> Mapping[str, str]:
+    return {name.lower(): name for name in names}
 
 
 def fold(value: Any) -> Any:

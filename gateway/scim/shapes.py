@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from gateway.scim.patching import Shape, find_name
@@ -24,6 +24,8 @@ GROUP = Shape(
 )
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ALWAYS = ("schemas", "id")
+EVERYTHING = frozenset(("",))
+NOTHING = frozenset[str]()
 
 
 def write(
@@ -44,17 +46,18 @@ def moment(at: int) -> str:
 
 
 class Choice:
-    """The attributes that a client asks for (RFC 7644 §3.9); `only` takes precedence over `without`."""
+    """The attributes that a client asks for (RFC 7644 §3.9); `only` takes precedence over `without`.
+
+    Both are by attribute, with the parts that are meant; "" is for all of it.
+    """
 
     def __init__(self, shape: Shape, only: str, without: str) -> None:
-        self._only = paths_of(shape, only)
-        self._without = () if self._only else paths_of(shape, without)
+        self._only = parts_by_name(shape, only)
+        self._without = {} if self._only else parts_by_name(shape, without)
 
     def has(self, name: str) -> bool:
         """Whether some of an attribute is wanted."""
-        if self._only:
-            return any(path[0] == name for path in self._only)
-        return (name, "") not in self._without
+        return name in self._only if self._only else "" not in self._without.get(name, ())
 
     def cut(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """Return the resource with what is wanted of it."""
@@ -63,30 +66,28 @@ class Choice:
             if name in ALWAYS:
                 shown[name] = value
             elif self.has(name):
-                shown[name] = self._cut_parts(name, value)
+                wanted, unwanted = self._only.get(name, EVERYTHING), self._without.get(name, NOTHING)
+                shown[name] = value if wanted is EVERYTHING and not unwanted else cut_parts(value, wanted, unwanted)
         return shown
 
-    def _cut_parts(self, name: str, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._cut_parts(name, item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        wanted = {part for known, part in self._only if known == name}
-        unwanted = {part for known, part in self._without if known == name}
-        if wanted and "" not in wanted:
-            return {part: item for part, item in value.items() if part in wanted}
-        return {part: item for part, item in value.items() if part not in unwanted}
+
+def cut_parts(value: Any, wanted: Collection[str], unwanted: Collection[str]) -> Any:
+    if isinstance(value, list):
+        return [cut_parts(item, wanted, unwanted) for item in value]
+    if not isinstance(value, dict) or ("" in wanted and not unwanted):
+        return value
+    return {part: item for part, item in value.items() if part not in unwanted and ("" in wanted or part in wanted)}
 
 
-def paths_of(shape: Shape, text: str) -> tuple[tuple[str, str], ...]:
-    """Return attribute and part of each path in a list; what the resource doesn't have is left out, as is case."""
-    found: list[tuple[str, str]] = []
+def parts_by_name(shape: Shape, text: str) -> dict[str, set[str]]:
+    """Return the paths in a list, by attribute. Names ignore case; what the resource doesn't have is kept as it is."""
+    found: dict[str, set[str]] = {}
     for path in filter(None, (part.strip() for part in text.split(","))):
         plain = path[len(shape.schema) + 1 :] if path.lower().startswith(f"{shape.schema.lower()}:") else path
         name, _, part = plain.partition(".")
-        known = find_name(name, (*shape.names, "meta", *ALWAYS))
-        found.append((known or name, find_name(part, shape.parts(known)) or part))
-    return tuple(found)
+        known = find_name(name, (*shape.names, "meta", *ALWAYS)) or name
+        found.setdefault(known, set()).add(find_name(part, shape.parts(known)) or part)
+    return found
 
 
 def write_list(resources: Iterable[Any], total: int, start: int) -> dict[str, Any]:

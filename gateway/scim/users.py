@@ -210,15 +210,18 @@ def is_active(account: Account) -> bool:
 
 def content_of(managed: Managed) -> dict[str, Any]:
     """Return the attributes of a user. The email has the spelling in which it was sent, as long as it is the same."""
-    content = dict(managed.content)
-    try:
-        is_same = normalise_identifier(content["userName"]) == managed.account.identifier
-    except Unacceptable:
-        is_same = False
-    if not is_same:
-        content["userName"] = managed.account.identifier
+    content, identifier = dict(managed.content), managed.account.identifier
+    if not is_spelling_of(content["userName"], identifier):
+        content["userName"] = identifier
     more = {"externalId": managed.external_id} if managed.external_id else {}
     return {**content, **more, "active": is_active(managed.account)}
+
+
+def is_spelling_of(text: str, identifier: str) -> bool:
+    try:
+        return text.lower() == identifier or normalise_identifier(text) == identifier
+    except Unacceptable:
+        return False
 
 
 def name_of(content: Content, identifier: str) -> str:

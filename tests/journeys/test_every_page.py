@@ -112,6 +112,7 @@ PAGES = {
     "single sign-on of all, take?": Look("owner", "/ops/sso", press="Take away proved.example"),
     "single sign-on of all, refused": Look("owner", "/ops/sso", {"Domain": "example"}, "Grant domain"),
     "provisioning": Look("admin", "/admin/sso/provisioning"),
+    "provisioning, token": Look("admin", "/admin/sso/provisioning", press="Create token"),
     "single sign-on": Look("nobody", "/login/sso?next=/x"),
     "single sign-on, of no company": Look("nobody", "/login/sso", {"Work email": "x@nowhere.example"}, "Continue"),
     "single sign-on, late": Look("nobody", "/login/sso/callback?state=x&code=y"),
