@@ -122,8 +122,9 @@ class SSOPages(StepPages):
         browser = visit.inbound.sso_key or key_of(token)
         session = visit.session if wish.again or is_trial else None
         begun = await self._service.begin(
-            found, browser, wish.target, visit.inbound, visit.now, session=session, is_trial=is_trial
-        )
+            found, browser, wish.target, visit.inbound, visit.now,
+            session=session, is_trial=is_trial, is_stale=is_stale(visit),
+        )  # fmt: skip
         match begun:
             case TriedInVain():
                 return self._in_vain(visit, begun)
@@ -164,3 +165,8 @@ class SSOPages(StepPages):
             "sso/ask.html", visit if known else None, status=status, wish=wish, email=email[:MAX_EMAIL],
             problem=problem, known=known, tenant=tenant,
         )  # fmt: skip
+
+
+def is_stale(visit: Visit) -> bool:
+    """Whether the browser has a session that came from a provider, and lacks something now: a fresh proof, maybe."""
+    return visit.session is not None and visit.signed_in is None and SSO in visit.session.factors

@@ -21,7 +21,6 @@ from gateway.login.flow import Flow
 from gateway.login.outcome import GoOn, LockedOut, SignedIn
 from gateway.model.account import Account, Unacceptable, normalise_identifier
 from gateway.model.event import Event
-from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -37,6 +36,7 @@ from gateway.sso.oidc.id_token import is_since
 from gateway.sso.oidc.record import Claims, Refusal, Refused
 from gateway.sso.oidc.request import Answer, Question, can_ask_anew, check_answer
 from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
+from gateway.sso.proof import proof_of
 from gateway.sso.reasons import told
 from gateway.sso.roles.follow import Follower
 from gateway.sso.roles.mapping import Foreseen
@@ -106,11 +106,13 @@ class SignOn:
         *,
         session: Session | None = None,
         is_trial: bool = False,
+        is_stale: bool = False,
     ) -> str | NotSignedIn | TriedInVain | LockedOut:
         """Keep a sign-in of the `browser` (SHA-256 of its cookie), and return the URL of the provider.
 
         `session` is the one that needs a fresh proof, or of the administrator of a trial. Both have to sign in again at
-        the provider: the trial shows whether it can be asked for that.
+        the provider: the trial shows whether it can be asked for that. So has who has a session that `is_stale`, and
+        can't be used until what it lacks is set up.
         """
         if (lock := self._limit.find_lock(inbound.address, now)) is not None:
             return LockedOut(lock.until)
@@ -126,7 +128,7 @@ class SignOn:
             if isinstance(reserved, Locked):
                 return LockedOut(reserved.until)
             await waits.begin(tx, key_of(state), browser, wait)
-        is_anew = session is not None and can_ask_anew(registered.provider)
+        is_anew = (session is not None or is_stale) and can_ask_anew(registered.provider)
         question = Question(
             redirect_uri=self._callback,
             state=state,
@@ -198,7 +200,7 @@ class SignOn:
             return await self._refuse(action, account, "other", registered.provider.tenant)
         await rows.note_use(action.tx, link.id, action.now)
         account = await self._follower.follow(action, registered, claims, account)
-        return await self._enter(action, registered, claims, account, visit)
+        return await self._enter(action, registered, claims, account, wait, visit)
 
     async def _arrive(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
@@ -216,7 +218,7 @@ class SignOn:
             account = await self._arrivals.create(action, registered, identifier, claims.name, asserted)
             if account is None or not await self._arrivals.connect(action, registered, claims.key, account):
                 return await self._refuse(action, None, "account", registered.provider.tenant)
-            return await self._enter(action, registered, claims, account, visit)
+            return await self._enter(action, registered, claims, account, wait, visit)
         try:
             await count_mail(action.tx, tenant, identifier, action.now)
         except TooManyMails:
@@ -225,10 +227,12 @@ class SignOn:
         return Mailed(identifier)
 
     async def _enter(
-        self, action: Action, registered: Registered, claims: Claims, account: Account, visit: Visit
+        self, action: Action, registered: Registered, claims: Claims, account: Account, wait: Wait, visit: Visit
     ) -> SignedIn | GoOn:
         """Open a session or an attempt, and note its origin, by which the provider can end it."""
-        outcome = await self._flow.begin(action, account, proof_of(registered, claims, action.now), visit)
+        held = visit.signed_in if visit.signed_in is not None and visit.signed_in.account == account.id else None
+        proof = proof_of(registered, claims, action.now, is_fresh=wait.is_step_up, session=held)
+        outcome = await self._flow.begin(action, account, proof, visit)
         await origins.note(action.tx, outcome.holder, account.id, registered.provider.id, claims, action.now)
         return outcome
 
@@ -298,12 +302,6 @@ class SignOn:
 def is_of_trial(visit: Visit, wait: Wait) -> bool:
     """Whether the administrator who began a trial is the one who comes back."""
     return visit.signed_in is not None and visit.signed_in.id == wait.session
-
-
-def proof_of(registered: Registered, claims: Claims, now: int) -> Proof:
-    """Return what a provider's assertion proves."""
-    second = (Factor.TOTP,) if registered.has_two_factors(claims) else ()
-    return Proof(SSO, now, (SSO, Factor.PASSWORD, *second))
 
 
 def derive(key: Secret[bytes], purpose: str, state: Secret[str]) -> Secret[str]:

@@ -1,0 +1,109 @@
+"""What attackers would try who know how single sign-on works here, each in the name of somebody else."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
+from tests.support.gateway import Gateway
+from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User, forgery
+from tests.support.mail import Mailbox
+
+PEOPLE = [
+    User("erin", "erin@acme.example", "Erin"),
+    *(User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(40)),
+]
+NEEDS_PROOF = "/me/security/totp"
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def realm(own: Gateway, identity_provider: IdentityProvider) -> Realm:
+    realm = identity_provider.realm(users=PEOPLE, clients=[GATEWAY])
+    connect(own, realm)
+    return realm
+
+
+@pytest.fixture
+def person(own: Gateway, realm: Realm, identity_provider: IdentityProvider, mailbox: Mailbox) -> Iterator[Employee]:
+    """Somebody who is connected and signed in, and whom the provider knows still."""
+    person = linked(Employee(own, identity_provider, f"crowd{next(numbers)}@acme.example"), mailbox)
+    person.come_back(person.leave(), subject_of(person))
+    assert person.is_signed_in
+    yield person
+    realm.heal()
+    realm.set(id_token=None, users=PEOPLE)
+
+
+def subject_of(person: Employee) -> str:
+    return person.email.partition("@")[0]
+
+
+def age(own: Gateway, person: Employee) -> None:
+    """Let a person have signed in an hour ago."""
+    own.write(
+        """UPDATE sessions SET started_at = started_at - 3600, proofs = '[["sso",1000,"sso","password"]]'
+        WHERE account = (SELECT id FROM accounts WHERE identifier = :email)""",
+        email=person.email,
+    )
+
+
+def is_let_in(person: Employee) -> bool:
+    """Whether a page is shown that needs a fresh proof."""
+    return person.open(NEEDS_PROOF, follow=False).status == 200
+
+
+# Somebody at another person's unlocked machine: they have the session, and the provider asks them for nothing.
+
+
+@pytest.mark.parametrize("seconds", [None, 3_600])
+@pytest.mark.parametrize("again", ["", "1"])
+def test_a_provider_that_knows_the_person_still_gives_no_fresh_proof(
+    own: Gateway, realm: Realm, person: Employee, seconds: int | None, again: str
+) -> None:
+    age(own, person)
+    assert not is_let_in(person)
+    realm.set(id_token=forgery({"auth_time": None if seconds is None else int(time.time()) - seconds}))
+    way = way_on(person.send("/login/sso", {"email": person.email, "next": NEEDS_PROOF, "again": again}))
+    person.come_back(way, subject_of(person))
+    assert person.is_signed_in
+    assert not is_let_in(person)
+
+
+def test_signing_in_anew_gives_no_fresh_proof_where_the_provider_says_when_that_was(
+    realm: Realm, person: Employee
+) -> None:
+    realm.set(id_token=forgery({"auth_time": int(time.time()) - 3_600}))
+    person.cookies.clear()
+    assert person.come_back(person.leave(), subject_of(person)).get("location") == "/probe"
+    assert person.is_signed_in
+    assert not is_let_in(person)
+
+
+def test_who_has_just_signed_in_at_the_provider_has_a_fresh_proof(realm: Realm, person: Employee) -> None:
+    realm.set(id_token=forgery({"auth_time": int(time.time()) - 60}))
+    person.cookies.clear()
+    person.come_back(person.leave(), subject_of(person))
+    assert is_let_in(person)
+
+
+@pytest.mark.parametrize("says_when", [True, False])
+def test_who_has_to_set_up_a_second_step_in_an_old_session_is_asked_anew_and_gets_there(
+    own: Gateway, realm: Realm, person: Employee, says_when: bool
+) -> None:
+    age(own, person)
+    own.write("UPDATE tenants SET factor_policy = 'employee=required' WHERE slug = 'acme'")
+    try:
+        assert not person.is_signed_in
+        way = person.leave(NEEDS_PROOF)
+        assert asked(realm, way)["prompt"] == "login"
+        realm.set(id_token=None if says_when else forgery({"auth_time": None}))
+        person.elsewhere = PlainBrowser(realm.provider)
+        person.come_back(way, subject_of(person))
+        assert 'id="key"' in person.open("/probe").body.decode()
+    finally:
+        own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
