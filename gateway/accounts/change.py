@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.accounts import email_changes, links, rows
 from gateway.accounts.csv_import.reading import Create
 from gateway.actions.action import NOTHING, Action
-from gateway.factors import tries
+from gateway.factors import enrolment, tries
 from gateway.factors.contract import Factors
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.event import Details, Event
@@ -54,9 +54,11 @@ async def is_last_admin(tx: Transaction, factors: Factors, account: Account) -> 
 
 
 async def set_role(action: Action, account: Account, role: Role, modules: frozenset[Module]) -> None:
-    """Set role and modules, effective from the person's next request."""
+    """Set role and modules, effective from the person's next request. Only an administrator stays exempt."""
     if (role, modules) != (account.role, account.modules):
         await rows.set_role(action.tx, account.id, role, modules)
+        if role is not Role.ADMIN and account.enrolled.is_exempt:
+            await enrolment.exempt(action.tx, account.id, False)
         before, after = describe_rights(account.role, account.modules), describe_rights(role, modules)
         await action.record(Event.ACCOUNT_ROLE_CHANGED, account, {"from": before, "to": after})
 

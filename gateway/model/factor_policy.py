@@ -119,9 +119,10 @@ class FactorPolicy:
         exempt = Second.REQUIRED if enrolled.is_exempt else Second.OPTIONAL
         return strictest(settings, owner, exempt, tenant.second_of(role), chosen)
 
-    def first_of(self, identifier: str, tenant: TenantPolicy, enrolled: Enrolled) -> Factor:
-        """Return what an account signs in with first."""
-        return Factor.PASSWORD if identifier in self.owners or enrolled.is_exempt else tenant.first
+    def first_of(self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled) -> Factor:
+        """Return what an account signs in with first. Only an administrator is exempt, however the role was lost."""
+        is_exempt = enrolled.is_exempt and role is Role.ADMIN
+        return Factor.PASSWORD if identifier in self.owners or is_exempt else tenant.first
 
     def stand(
         self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled, proofs: tuple[Proof, ...] = ()
@@ -129,7 +130,7 @@ class FactorPolicy:
         """Return what an account has to prove, and what of it these proofs lack."""
         is_owner = identifier in self.owners
         counted = as_owner(proofs) if is_owner else proofs
-        first = self.first_of(identifier, tenant, enrolled)
+        first = self.first_of(identifier, role, tenant, enrolled)
         second = self.second_of(identifier, role, tenant, enrolled)
         required = required_factors(second, first=first, is_owner=is_owner, enrolled=enrolled, proofs=counted)
         return Standing(is_owner, first, second, counted, required)

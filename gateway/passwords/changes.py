@@ -293,4 +293,6 @@ def identify(email: str) -> str:
 
 def demands_another(policy: FactorPolicy, account: Account, demanded: TenantPolicy | None) -> bool:
     """Whether an account has to sign in with something else than its password."""
-    return demanded is not None and policy.first_of(account.identifier, demanded, account.enrolled) != Factor.PASSWORD
+    if demanded is None:
+        return False
+    return policy.first_of(account.identifier, account.role, demanded, account.enrolled) != Factor.PASSWORD

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.model.account import Account
+from gateway.model.account import Account, Role
 
 
 def find_protection(account: Account, owners: frozenset[str]) -> str:
@@ -12,6 +12,6 @@ def find_protection(account: Account, owners: frozenset[str]) -> str:
     """
     if account.identifier in owners:
         return "owner"
-    if account.enrolled.is_exempt:
+    if account.enrolled.is_exempt and account.role is Role.ADMIN:
         return "break_glass"
     return ""

@@ -107,3 +107,50 @@ def test_who_has_to_set_up_a_second_step_in_an_old_session_is_asked_anew_and_get
         assert 'id="key"' in person.open("/probe").body.decode()
     finally:
         own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
+
+
+# Ways around the demand that everyone signs in with the provider.
+
+
+@pytest.fixture
+def demanded(own: Gateway, realm: Realm) -> Iterator[None]:
+    own.write("UPDATE tenants SET factor_policy = 'first=sso' WHERE slug = 'acme'")
+    yield
+    own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
+    own.write("UPDATE accounts SET role = 'manager' WHERE identifier = 'mara@acme.example'")
+    own.write("UPDATE accounts SET enrolled = '' WHERE identifier IN ('mara@acme.example', 'adam@acme.example')")
+    own.write("DELETE FROM totp")
+
+
+@pytest.mark.usefixtures("demanded")
+def test_an_exempt_administrator_who_is_none_any_more_needs_the_provider(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    own.write("UPDATE tenants SET factor_policy = '' WHERE slug = 'acme'")
+    adam, mara = (Employee(own, identity_provider, f"{name}@acme.example") for name in ("adam", "mara"))
+    for each in (adam, mara):
+        each.give_password()
+        each.enrol()
+    exempt = "UPDATE accounts SET role = 'admin', enrolled = 'totp =exempt' WHERE identifier = :email"
+    for each in (adam, mara):
+        own.write(exempt, email=each.email)
+    own.write("UPDATE tenants SET factor_policy = 'first=sso' WHERE slug = 'acme'")
+    assert mara.is_signed_in
+    [(account,)] = own.write("SELECT id FROM accounts WHERE identifier = 'mara@acme.example'")
+    fields = {"account": account, "do": "role", "role": "employee"}
+    assert "done=" in (adam.send("/admin/accounts/member", fields).get("location") or "")
+    assert not mara.is_signed_in
+    mara.cookies.clear()
+    assert "requires you to sign in with its own sign-in" in mara.give_password().body.decode()
+    assert own.write("SELECT enrolled FROM accounts WHERE identifier = 'mara@acme.example'") == [("totp",)]
+
+
+@pytest.mark.usefixtures("demanded")
+def test_an_exemption_counts_for_administrators_alone(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    """However the role was lost: by a statement in the store, say."""
+    own.write("UPDATE accounts SET role = 'employee', enrolled = '=exempt' WHERE identifier = 'mara@acme.example'")
+    mara = Employee(own, identity_provider, "mara@acme.example")
+    assert "requires you to sign in with its own sign-in" in mara.give_password().body.decode()
+    assert not mara.is_signed_in
