@@ -74,13 +74,6 @@ COLUMNS = (
 )
 
 
-async def groups_of(tx: Transaction, account_id: str) -> tuple[str, ...]:
-    """Return the names of the groups that an account's provider has put it in, sorted."""
-    query = select(scim_groups.c.name).join(scim_members, scim_members.c.of_group == scim_groups.c.id)
-    found = await tx.execute(query.where(scim_members.c.account == account_id))
-    return tuple(sorted(found.scalars()))
-
-
 async def handles_of(tx: Transaction, account_id: str) -> set[str]:
     """Return the names of an account's groups and what the provider calls them, which at Entra ID is the object ID."""
     query = select(scim_groups.c.name, scim_groups.c.external_id).join(

@@ -15,7 +15,7 @@ from gateway.model.token import key_of
 from gateway.scim import group_rows, token, token_rows, user_rows
 from gateway.scim.admission import Admission
 from gateway.scim.answers import Refusal
-from gateway.scim.group_rows import groups_of
+from gateway.scim.group_rows import handles_of
 from gateway.store import Store
 from gateway.store.stored import Longest
 from gateway.web.visit import Visit
@@ -146,18 +146,18 @@ async def test_pages_of_users_are_of_one_tenant_and_in_one_order(store: Store) -
         assert known == {}
 
 
-async def test_groups_of_an_account_are_named_and_sorted(store: Store) -> None:
+async def test_the_groups_of_an_account_go_by_their_names_and_by_what_the_provider_calls_them(store: Store) -> None:
     one, two = await add_managed(store, "one@acme.example"), await add_managed(store, "two@acme.example")
     async with store.transaction() as tx:
-        for name, members in (("Zoo", [one]), ("Ärzte", [one, two]), ("Books", [one]), ("Empty", [])):
-            group = await group_rows.add(tx, "acme", name, "", NOW)
+        for name, external_id, members in (("Zoo", "", [one]), ("Ärzte", "id-2", [one, two]), ("Empty", "id-3", [])):
+            group = await group_rows.add(tx, "acme", name, external_id, NOW)
             assert group is not None
             await group_rows.add_members(tx, group.id, members)
-        assert await groups_of(tx, one) == ("Books", "Zoo", "Ärzte")
-        assert await groups_of(tx, two) == ("Ärzte",)
-        assert await groups_of(tx, "acc_x") == ()
+        assert await handles_of(tx, one) == {"Zoo", "Ärzte", "id-2"}
+        assert await handles_of(tx, two) == {"Ärzte", "id-2"}
+        assert await handles_of(tx, "acc_x") == set()
         await group_rows.leave_all(tx, one)
-        assert await groups_of(tx, one) == ()
+        assert await handles_of(tx, one) == set()
 
 
 async def test_a_name_is_taken_once_in_a_tenant_however_it_is_spelled(store: Store) -> None:

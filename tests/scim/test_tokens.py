@@ -69,7 +69,7 @@ def adam(own: Gateway) -> Person:
 
 def create(person: Person, days: str = "365") -> str:
     page = person.send(PAGE, {"do": "created", "days": days}).body.decode()
-    found = re.search(r"<code>(otw_scim_[^<]+)</code>", page)
+    found = re.search(r"<code>(otw_scim_[A-Za-z0-9_-]+)</code>", page)
     assert found, page
     return found[1]
 

@@ -16,6 +16,7 @@ from gateway.dispatch.forms.rows import kept_forms
 from gateway.factors.passkey.rows import answered_challenges
 from gateway.ops.blocks import blocks
 from gateway.ops.rows import alarms
+from gateway.scim.token_rows import scim_tokens
 from gateway.sessions.attempt import attempts
 from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.settings import Settings
@@ -90,6 +91,11 @@ def left(key: bytes, at: int) -> dict[str, object]:
     return {"provider": "idp_1", "key": key, "subject": "a", "sid": "", "at": at}
 
 
+def expired(key: bytes, at: int) -> dict[str, object]:
+    token = {"id": f"sct_{key.decode()}", "tenant": "acme", "key": key, "hint": "otw_scim_abcd", "created_by": "adam"}
+    return {**token, "created_at": 1, "expires_at": at}
+
+
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
     limits: [
@@ -118,6 +124,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     sso_waits: [waited(b"stale", NOW - 601)],
     sso_sessions: [came("stale", NOW - 32 * DAY)],
     sso_logouts: [left(b"stale", NOW - 3_601)],
+    scim_tokens: [expired(b"stale", NOW - 30 * DAY - 1)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -145,6 +152,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     sso_waits: [waited(b"fresh", NOW - 599)],
     sso_sessions: [came("fresh", NOW - 29 * DAY)],
     sso_logouts: [left(b"fresh", NOW - 3_599)],
+    scim_tokens: [expired(b"fresh", NOW - 30 * DAY + 1)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},
