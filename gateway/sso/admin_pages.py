@@ -122,7 +122,10 @@ class ProviderPages:
 
 
 def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_http: bool) -> Registered:
-    """Return the provider of the form. The secret may be left out, to keep the stored one. Raises Unfit."""
+    """Return the provider of the form. Raises Unfit.
+
+    The secret may be left out, to keep the stored one, but only for whom it was made: another issuer would be sent it.
+    """
     issuer = form.text("issuer").strip()
     if len(issuer) > MAX_ISSUER or check_issuer(issuer, allows_http=allows_http) is not None:
         raise Unfit("issuer")
@@ -130,7 +133,7 @@ def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_
     if not client_id or len(client_id) > MAX_CLIENT or not client_id.isprintable():
         raise Unfit("client_id")
     secret = Secret(form.text("client_secret").strip())
-    if not secret.reveal() and before is not None:
+    if not secret.reveal() and before is not None and is_same_client(before.provider, issuer, client_id):
         secret = before.provider.client_secret
     if not 0 < len(secret.reveal()) <= MAX_SECRET or not secret.reveal().isprintable():
         raise Unfit("client_secret")
@@ -146,6 +149,10 @@ def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_
         counts_for_two=bool(form.text("counts_for_two")),
         acr_values=read_classes(form, kind),
     )
+
+
+def is_same_client(provider: Provider, issuer: str, client_id: str) -> bool:
+    return (provider.issuer, provider.client_id) == (issuer, client_id)
 
 
 def read_classes(form: Form, kind: Kind) -> tuple[str, ...]:

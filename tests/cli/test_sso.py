@@ -106,7 +106,9 @@ def test_what_is_not_given_stays_as_it_is(connected: Gateway, tmp_path: Path) ->
     assert connected.write("SELECT client_secret FROM identity_providers") != sealed
     found = shown(connected)
     assert (found["state"], found["creates_accounts"], found["kind"]) == ("on", "yes", "keycloak")
-    said = done(connected, "sso", "set", "acme", "--client-id", "another")
+    given = ("sso", "set", "acme", "--client-id", "another")
+    assert "--secret-stdin" in failed(connected, *given)  # the stored one was made for the other client
+    said = done(connected, *given, "--secret-stdin", stdin="a third secret\n")
     assert "before it is turned on" in said
     found = shown(connected)
     assert (found["state"], found["tried"], found["creates_accounts"]) == ("off", "never", "yes")
@@ -160,7 +162,8 @@ def test_on_says_that_the_settings_turn_it_off(connected: Gateway) -> None:
 
 def test_another_provider_is_refused_while_it_is_required(connected: Gateway) -> None:
     connected.write(REQUIRED)
-    assert "sso optional" in failed(connected, "sso", "set", "acme", "--issuer", "https://other.example")
+    given = ("sso", "set", "acme", "--issuer", "https://other.example", "--secret-stdin")
+    assert "sso optional" in failed(connected, *given, stdin="another\n")
     assert shown(connected)["issuer"] == ISSUER
 
 

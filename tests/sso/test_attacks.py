@@ -154,3 +154,22 @@ def test_an_exemption_counts_for_administrators_alone(
     mara = Employee(own, identity_provider, "mara@acme.example")
     assert "requires you to sign in with its own sign-in" in mara.give_password().body.decode()
     assert not mara.is_signed_in
+
+
+# An administrator, or somebody with the session of one.
+
+
+def test_the_client_secret_is_sent_to_no_other_issuer(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    """Whoever may change the issuer could read the stored secret otherwise: a trial would send it there."""
+    adam, other = Employee(own, identity_provider, "adam@acme.example"), identity_provider.realm(clients=[GATEWAY])
+    adam.give_password("/admin/sso")
+    for issuer, client in ((other.issuer, GATEWAY.client_id), (realm.issuer, "another")):
+        fields = {"do": "saved", "kind": "generic", "issuer": issuer, "client_id": client, "client_secret": ""}
+        answer = adam.send("/admin/sso", fields)
+        assert answer.status == 422
+        assert "Enter the client secret" in answer.body.decode()
+    assert own.write("SELECT issuer, client_id, is_enabled FROM identity_providers") == [
+        (realm.issuer, GATEWAY.client_id, 1)
+    ]
