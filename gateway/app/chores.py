@@ -14,6 +14,7 @@ from gateway.observe.logs import get_logger
 from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import StoreUnavailable
+from gateway.tokens.uses import TokenUses
 from gateway.wire.deadlines import Deadlines
 
 log = get_logger("app")
@@ -23,6 +24,7 @@ PURGE_SECONDS = 3_600
 HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
+TOKEN_SECONDS = 5.0
 IMPORT_SECONDS = 2.0
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
@@ -38,6 +40,7 @@ class Chores:
         clock: Deadlines,
         lookup: Lookup,
         learner: CookieLearner,
+        token_uses: TokenUses,
         end_stale: Callable[[], Awaitable[None]],
     ) -> None:
         self._services = services
@@ -45,6 +48,7 @@ class Chores:
         self._clock = clock
         self._lookup = lookup
         self._learner = learner
+        self._token_uses = token_uses
         self._end_stale = end_stale
         self._email_changes = services.email_changes
         self._purge = Purge(services.store, settings)
@@ -55,6 +59,7 @@ class Chores:
         self._begin(SWEEP_SECONDS, self._end_stale)
         self._begin(flush_seconds_of(self._settings), lambda: self._lookup.flush(store))
         self._begin(FLUSH_SECONDS, self._learner.flush)
+        self._begin(TOKEN_SECONDS, self._token_uses.flush)
         self._begin(IMPORT_SECONDS, lambda: importer.run_once(lambda: clock.utc))
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock.utc))
@@ -82,6 +87,7 @@ class Chores:
             await self._lookup.flush(self._services.store)
             await self._services.keeper.settle(self._clock.utc, at_once=True)
             await self._learner.flush()
+            await self._token_uses.flush()
         except StoreUnavailable:
             return
 

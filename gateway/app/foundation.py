@@ -133,6 +133,7 @@ class Foundation:
             carriers=self.steps.values(),
             is_in_memory=is_in_memory,
             cached_sessions=settings.sessions.cached,
+            reads_tokens=settings.tokens.on,
         )
 
     @cached_property

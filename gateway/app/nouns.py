@@ -34,6 +34,8 @@ from gateway.signup import routes as signup
 from gateway.store import nodes, revision, version
 from gateway.tenants import routes as tenants
 from gateway.throttle import limits, streaks
+from gateway.tokens import routes as tokens
+from gateway.tokens import rows as api_token_rows
 from gateway.web import static_files
 from gateway.web.routes import Pages, Route
 
@@ -49,12 +51,14 @@ PAGES = (
     *audit.PAGES,
     *tenants.PAGES,
     *scim.PAGES,
+    *tokens.PAGES,
     *static_files.PAGES,
 )
 ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)
 ROUTES: tuple[Route[Any], ...] = tuple(route for pages in ALL for route in pages.routes)
 
 STORED = (
+    *api_token_rows.STORED,
     *account_rows.STORED,
     *claims.STORED,
     *app_sync_rows.STORED,

@@ -57,6 +57,7 @@ from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
 from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Limit
+from gateway.tokens.service import APITokens
 from gateway.web.guards import Guards
 
 
@@ -227,6 +228,10 @@ class Services(Foundation):
     @cached_property
     def providers(self) -> ProviderService:
         return ProviderService(self.store, self.actions, self.sealer)
+
+    @cached_property
+    def tokens(self) -> APITokens:
+        return APITokens(self.store, self.actions)
 
     @cached_property
     def requirement(self) -> Requirement:

@@ -11,7 +11,21 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli import accounts, audit, backups, blocks, keys, mail, proxies, running, sessions, sso, store, tenants
+from gateway.cli import (
+    accounts,
+    audit,
+    backups,
+    blocks,
+    keys,
+    mail,
+    proxies,
+    running,
+    sessions,
+    sso,
+    store,
+    tenants,
+    tokens,
+)
 from gateway.cli.common import Failed
 
 EXPECTED = (
@@ -38,6 +52,7 @@ program.add_typer(accounts.program, name="account")
 program.add_typer(tenants.program, name="tenant")
 program.add_typer(sso.program, name="sso")
 program.add_typer(sessions.program, name="session")
+program.add_typer(tokens.program, name="token")
 program.add_typer(audit.program, name="audit")
 program.add_typer(blocks.program, name="block")
 program.add_typer(keys.program, name="keys")

@@ -13,12 +13,12 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from gateway.crypto.sealing import Unopenable
+from gateway.dispatch.challenges import CHALLENGE, JSON, NO_STORE, Challenges, refuse_token
 from gateway.dispatch.forms.late import Foreign, LateForms, RepeatThere, Send, Show
-from gateway.dispatch.forward_auth import CHALLENGE, JSON, NO_STORE, ForwardAuth, refuse_options
+from gateway.dispatch.forward_auth import ForwardAuth
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
-from gateway.edge.request_line import SERVER_ITSELF
 from gateway.model.factor import Factor
 from gateway.model.inbound import NOTHING, Inbound
 from gateway.model.session import Session
@@ -43,11 +43,10 @@ from gateway.sessions.lookup import Lookup, Pending
 from gateway.store import StoreUnavailable
 from gateway.throttle.client import client_of
 from gateway.web.redirects import FLAGS
-from gateway.web.return_to import DeadEnds, lost_query, safe_return, sent_value, way_back, way_query
+from gateway.web.return_to import DeadEnds, again_query, lost_query, safe_return, sent_value, way_back, way_query
 from gateway.wire.cookies import SENT_COOKIE
 from gateway.wire.deadlines import Deadlines
 from gateway.wire.failures import Failure
-from gateway.wire.http1 import ALLOW
 
 log = get_logger("front")
 
@@ -70,6 +69,7 @@ class Dispatcher:
     `public_origin` is the base of absolute links. Forms and WebSockets may come from any of `origins`. `steps` are the
     paths of the pages that verify each factor; `dead_ends` are not returned to after signing in. `is_hashing_full` says
     whether a client's password would be refused at once; the page that says so costs ten times as much.
+    `note_token` is told of each request with an API token.
     """
 
     def __init__(
@@ -88,6 +88,8 @@ class Dispatcher:
         origins: Collection[str],
         steps: Mapping[Factor, str],
         is_hashing_full: Callable[[str], bool],
+        note_token: Callable[[Session, Inbound, int], None],
+        challenges: Challenges,
         dead_ends: DeadEnds,
         forward_auth_path: str,
         late: LateForms,
@@ -105,9 +107,11 @@ class Dispatcher:
         self._origins = origins
         self._steps = steps
         self._is_hashing_full = is_hashing_full
+        self._note_token = note_token
+        self._challenges = challenges
         self._dead_ends = dead_ends
         self._forward_auth_path = forward_auth_path
-        self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins)
+        self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins, challenges)
         self._late = late
         self._framed_page = framed_page
         self._asking: set[asyncio.Task[None]] = set()
@@ -173,13 +177,17 @@ class Dispatcher:
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
+            if session.grant is not None:
+                self._note_token(session, inbound, self._clock.utc)
         match decide(inbound, session, self._rules, self._clock.utc):
             case Forward() as admitted:  # faster than Forward(session): unpacking costs more than the decision
                 self._forward(client, inbound, admitted.session)
             case Page(known):
                 self._show(client, inbound, known)
+            case SignIn() if inbound.has_token:
+                refuse_token(client, inbound)
             case SignIn() if inbound.method == "OPTIONS":
-                answer_options(client, inbound)
+                self._challenges.answer_options(client, inbound)
             case SignIn():
                 if not self._keep_form(client, inbound, None):
                     self._ask_to_sign_in(client, inbound)
@@ -192,7 +200,7 @@ class Dispatcher:
     def _forward(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if inbound.length and not client.has_enough():
             return
-        if inbound.method == "POST" and session is not None and self._late.is_button(inbound):
+        if inbound.method == "POST" and session is not None and not inbound.has_token and self._late.is_button(inbound):
             self._begin(client, inbound, self._answer_saved_form(client, inbound, session))
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
@@ -253,7 +261,7 @@ class Dispatcher:
 
     def _ask_for_proof(self, client: ClientRequest, inbound: Inbound, asked: StepUp) -> None:
         """Redirect to the page that verifies the missing factor."""
-        address = f"{self._steps[asked.factor]}?{way_query(inbound, self._origins)}&{again_query(asked)}"
+        address = f"{self._steps[asked.factor]}?{way_query(inbound, self._origins)}&{again_query(asked.is_only)}"
         self._require_sign_in(client, inbound, address, "proof_required", "Confirm that it is you to continue.")
 
     def _require_sign_in(
@@ -279,7 +287,8 @@ class Dispatcher:
             "sign_in": self._public_origin + address,
             "request_id": inbound.request_id,
         }
-        client.answer(401, (JSON, NO_STORE, CHALLENGE, *redirect), json.dumps(body).encode())
+        challenges = self._challenges.lines(inbound)
+        client.answer(401, (JSON, NO_STORE, *challenges, *redirect), json.dumps(body).encode())
 
     # Saved forms.
 
@@ -327,7 +336,7 @@ class Dispatcher:
                 self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
             case StepUp(_, factor) as asked:
                 way = urlencode({"next": page}, safe="/")
-                self._redirect(client, 303, f"{self._steps[factor]}?{way}&{again_query(asked)}")
+                self._redirect(client, 303, f"{self._steps[factor]}?{way}&{again_query(asked.is_only)}")
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
             case Foreign():
@@ -335,16 +344,3 @@ class Dispatcher:
 
     def _redirect(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")
-
-
-def again_query(asked: StepUp) -> str:
-    """Return the part of the query that tells a factor's page that a signed-in person is asked (see redirects.Wish)."""
-    return "again=1&only=1" if asked.is_only else "again=1"
-
-
-def answer_options(client: ClientRequest, inbound: Inbound) -> None:
-    """Respond to an OPTIONS that is not forwarded: for the server itself (RFC 9110 §9.3.7), or refused."""
-    if inbound.target == SERVER_ITSELF:
-        client.answer(204, (ALLOW, NO_STORE), b"")
-        return
-    refuse_options(client, inbound)

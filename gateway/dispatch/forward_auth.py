@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from gateway.dispatch.challenges import JSON, NO_STORE, Challenges, refuse_token
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket
 from gateway.edge.reach import DESCRIBING, NAMING
@@ -34,8 +35,6 @@ from gateway.wire.names import SAID_BY_PROXIES
 
 log = get_logger("front")
 
-NO_STORE = b"Cache-Control: no-store"
-JSON = b"Content-Type: application/json"
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
 COOKIE = b"Cookie: "  # as the reader writes it
 HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-version"))  # RFC 6455 §4.1
@@ -43,12 +42,7 @@ TOLD = DESCRIBING | HANDSHAKE
 KNOWN_LINES = 2_000
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
-OPTIONS = (
-    "options_not_listed",
-    "OPTIONS is passed on only where an entry of public or machine in access.toml lists it in methods.",
-)
 PROOF = "proof_required", "Confirm that it is you to continue."
-CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
 
 
 class ForwardAuth:
@@ -63,6 +57,7 @@ class ForwardAuth:
         steps: Mapping[Factor, str],
         public_origin: str,
         origins: Collection[str],
+        challenges: Challenges,
     ) -> None:
         self._reader = reader
         self._rules = rules
@@ -71,6 +66,7 @@ class ForwardAuth:
         self._steps = steps
         self._public_origin = public_origin
         self._origins = origins
+        self._challenges = challenges
         self._names = Memo[bytes, bytes](KNOWN_LINES)
         # What the proxy replaces in the client's request, by itself or with our answer.
         self._replaced = SAID_BY_PROXIES.union(name.lower().encode("ascii") for name in identities.names)
@@ -93,8 +89,10 @@ class ForwardAuth:
                 refuse(client, inbound, Failure.FORBIDDEN)
             case Forward(known):
                 self._admit(client, cookie, known)
+            case SignIn() if inbound.has_token:
+                refuse_token(client, inbound)
             case SignIn() if original.method == "OPTIONS":
-                refuse_options(client, inbound)
+                self._challenges.refuse_options(client, inbound)
             case SignIn():
                 self._require_sign_in(client, original, Factor.PASSWORD, "", SIGN_IN)
             case StepUp(_, factor):
@@ -115,13 +113,14 @@ class ForwardAuth:
         location = b"Location: " + address.encode("ascii")
         if is_from_nginx(original):
             status = b"303" if original.is_page else b"401"
-            client.answer(401, (NO_STORE, location, b"X-Otium-Status: " + status, CHALLENGE), b"")
+            challenges = self._challenges.lines(original)
+            client.answer(401, (NO_STORE, location, b"X-Otium-Status: " + status, *challenges), b"")
         elif original.is_page:
             client.answer(303, (NO_STORE, location), b"")
         else:
             error, message = told
             body = {"error": error, "message": message, "sign_in": address, "request_id": original.request_id}
-            client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
+            client.answer(401, (NO_STORE, *self._challenges.lines(original), JSON), json.dumps(body).encode())
 
     def _sign_in_origin(self, original: Inbound) -> str:
         """Return the origin of the sign-in page: the requested one if possible, because session cookies are per host.
@@ -194,13 +193,6 @@ def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:
         client.answer(403, (NO_STORE, b"X-Otium-Status: " + status), b"")
     else:
         client.refuse(failure)
-
-
-def refuse_options(client: ClientRequest, inbound: Inbound) -> None:
-    """Refuse an OPTIONS that no entry lists, without offering to sign in, which would not help."""
-    error, message = OPTIONS
-    body = {"error": error, "message": message, "request_id": inbound.request_id}
-    client.answer(401, (NO_STORE, CHALLENGE, JSON), json.dumps(body).encode())
 
 
 def is_from_nginx(inbound: Inbound) -> bool:

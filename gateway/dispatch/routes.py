@@ -38,7 +38,7 @@ FORMS = Pages(
 )
 KEYS = Pages(
     KeyPages,
-    Route("auth", "/_gateway/auth", Need.NOBODY, by_dispatcher=True, is_dead_end=True),
+    Route("auth", "/_gateway/auth", Need.PROXY, by_dispatcher=True, is_dead_end=True),
     Route("jwks", "/.well-known/otium-gateway/jwks.json", Need.NOBODY, get=KeyPages.show),
 )
 PAGES = (FORMS, KEYS)

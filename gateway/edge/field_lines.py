@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from gateway.edge import reach
+from gateway.model.api_token import read_authorization
 from gateway.model.inbound import CHUNKED, NOTHING
 from gateway.wire.authority import read_authority
 from gateway.wire.cookies import Cookies, split_cookies
@@ -33,6 +34,7 @@ class Kind(IntEnum):
     BAD = 6
     SENDER = 7  # X-Forwarded-For
     ID = 8  # X-Request-Id
+    TOKEN = 9  # Authorization with a token of ours
 
 
 class Part(IntEnum):
@@ -47,7 +49,7 @@ class Part(IntEnum):
     HOP = 6
 
 
-KEEP, DROP, COOKIE, HINT, REACH, FRAMING, BAD, SENDER, ID = Kind
+KEEP, DROP, COOKIE, HINT, REACH, FRAMING, BAD, SENDER, ID, TOKEN = Kind
 HOST, CONNECTION, LENGTH, CODING, UPGRADE, EXPECT, HOP = Part
 
 # A classified field line: its kind, and its parsed value, if the kind needs one.
@@ -75,20 +77,26 @@ class Framing:
     expects_continue: bool = False
 
 
-# What the lines of HINT and REACH say together: `hints` (see Inbound), and fields of REACH.
-Extras = tuple[Mapping[bytes, bytes], Sequence[tuple[bytes, bytes]]]
+# What the lines of HINT, REACH and TOKEN say together: `hints` (see Inbound), fields of REACH, and credentials.
+Extras = tuple[Mapping[bytes, bytes], Sequence[tuple[bytes, bytes]], Sequence[bytes]]
 NO_HINTS: Mapping[bytes, bytes] = {}
-NO_EXTRAS: Extras = NO_HINTS, ()
+NO_EXTRAS: Extras = NO_HINTS, (), ()
 
 
 class FieldRules:
     """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the identity headers.
 
-    An identity name that ends in `*` is a prefix.
+    An identity name that ends in `*` is a prefix. If it `reads_tokens`, they are API tokens of ours.
     """
 
     def __init__(
-        self, hosts: Mapping[str, str], identity_names: Iterable[str], session_cookie: str, attempt_cookie: str
+        self,
+        hosts: Mapping[str, str],
+        identity_names: Iterable[str],
+        session_cookie: str,
+        attempt_cookie: str,
+        *,
+        reads_tokens: bool = True,
     ) -> None:
         self._hosts = hosts
         names = [name.encode("ascii") for name in identity_names]
@@ -97,6 +105,7 @@ class FieldRules:
         self._forbidden_prefixes = (*FORGED_PREFIXES, *(fold(name[:-1]) for name in names if name.endswith(b"*")))
         self._session_cookie = session_cookie.encode("ascii")
         self._attempt_cookie = attempt_cookie.encode("ascii")
+        self._reads_tokens = reads_tokens
 
     def judge(self, line: bytes) -> Line:
         """Classify one line, as received and without its line ending. The result depends on nothing else."""
@@ -125,6 +134,9 @@ class FieldRules:
                 return SENDER, value
             case b"x-request-id":
                 return ID, value.decode("ascii") if REQUEST_ID.fullmatch(value) else ""
+            case b"authorization":
+                credential = read_authorization(value) if self._reads_tokens else None
+                return KEPT if credential is None else (TOKEN, credential)
             case _ if name in HOP_BY_HOP:
                 return FRAMING, (HOP, None)
             case _ if name in reach.NAMES:
@@ -183,13 +195,16 @@ class FieldRules:
 
 
 def combine(lines: Iterable[Line]) -> Extras:
-    """Combine the lines of HINT and REACH."""
+    """Combine the lines of HINT, REACH and TOKEN."""
     hints: dict[bytes, bytes] = {}
     said: list[tuple[bytes, bytes]] = []
+    credentials: list[bytes] = []
     for kind, meaning in lines:
         if kind is HINT:
             name, value = meaning
             hints[name] = hints[name] + b", " + value if name in hints else value
+        elif kind is TOKEN:
+            credentials.append(meaning)
         else:
             said.append(meaning)
-    return hints, said
+    return hints, said, credentials

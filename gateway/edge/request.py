@@ -41,6 +41,7 @@ from gateway.wire.llhttp import accepts_request
 
 MAX_FORWARDED_BYTES = 100  # of an X-Forwarded-For that is remembered
 ENTRY_BYTES = 400
+AUTHORIZATION = b"authorization"
 
 
 class Reader:
@@ -68,9 +69,10 @@ class Reader:
         carriers: Iterable[str] = (),
         is_in_memory: Callable[[bytes], bool] = lambda key: False,
         cached_sessions: int = CACHED_SESSIONS,
+        reads_tokens: bool = True,
     ) -> None:
         hosts = canonical_hosts(authorities)
-        self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie)
+        self._rules = FieldRules(hosts, identity_names, session_cookie, attempt_cookie, reads_tokens=reads_tokens)
         self._reach = ReachReader(hosts, scheme)
         self._own_host = b"Host: " + next(iter(hosts)).encode("ascii")
         self._question_path = question_path.encode("ascii")
@@ -183,7 +185,11 @@ class Reader:
         method, target, _, is_http_1_1, named_host, _ = known
         host, length = framed.host, framed.length
         session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key, sso_key = split
-        hints, said = combine(others) if others else NO_EXTRAS
+        hints, said, credentials = combine(others) if others else NO_EXTRAS
+        if credentials:
+            if session_key or attempt_key or is_ambiguous(credentials, framed, lines):
+                return Failure.BAD_REQUEST
+            session_key = credentials[0]
         if named_host or not host:
             agreed = self._rules.agree(host, named_host, is_http_1_1)
             if isinstance(agreed, Failure):
@@ -291,6 +297,13 @@ class Reader:
         elif address != peer and len(forwarded_for) <= MAX_FORWARDED_BYTES:
             self._addresses.put(forwarded_for, address)
         return address
+
+
+def is_ambiguous(credentials: Sequence[bytes], framed: Framing, kept: Iterable[bytes]) -> bool:
+    """Whether a head with a token has another Authorization as well, or makes it a hop-by-hop field."""
+    if len(credentials) > 1 or AUTHORIZATION in framed.nominated:
+        return True
+    return any(line[: len(AUTHORIZATION) + 1].lower() == AUTHORIZATION + b":" for line in kept)
 
 
 def weigh_request_line(first: bytes, known: RequestLine) -> int:

@@ -93,6 +93,10 @@ class Event(StrEnum):
     SCIM_REFUSED = "scim_refused"
     SSO_ROLES_CHANGED = "sso_roles_changed"
     SSO_ROLE_KEPT = "sso_role_kept"
+    TOKEN_CREATED = "token_created"  # noqa: S105 - an event's name, as are the next three
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    TOKEN_REFUSED = "token_refused"  # noqa: S105
+    TOKEN_USED_ELSEWHERE = "token_used_elsewhere"  # noqa: S105
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 
@@ -104,6 +108,7 @@ FAILURES = frozenset(
         Event.LOGIN_2FA_FAILED,
         Event.LOGIN_LINK_UNSENT,
         Event.MAIL_ABANDONED,
+        Event.TOKEN_REFUSED,
         Event.LOGIN_SPRAY_SEEN,
         Event.SSO_LOGOUT_REFUSED,
         Event.SCIM_REFUSED,

@@ -33,6 +33,9 @@ Factor.BACKUP_CODE = Factor("backup_code")
 Factor.MAGIC_LINK = Factor("magic_link")
 Factor.PASSKEY = Factor("passkey")
 
+API_TOKEN = Factor("token")
+"""What the sessions of API tokens prove. It has no folder: nobody signs in with it."""
+
 SECOND = frozenset((Factor.TOTP, Factor.PASSKEY))
 """Each of them can be the second step. A policy that names TOTP means the second step, whichever it is."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gateway.model.api_token import is_credential
+
 CHUNKED = -1
 NOTHING: frozenset[bytes] = frozenset()
 NAVIGATING = frozenset(("GET", "HEAD", "POST"))  # the methods of a browser's navigation
@@ -31,7 +33,8 @@ class Inbound(NamedTuple):
     host        the configured authority that `Host` names, in its canonical spelling
     address     the client's address: the last hop that is not a trusted proxy; "" behind a Unix socket
     request_id  from a trusted proxy, or else random
-    session_key SHA-256 of the session cookie; None if it is missing, malformed or present twice
+    session_key SHA-256 of the session cookie; None if it is missing, malformed or present twice. Or the credential of
+                an API token (see model.api_token)
     attempt_key the same of the sign-in attempt's cookie; form_key, browser_key, sent_key and sso_key of our others
     cookies     names of the upstream's cookies, in order
     lines       the field lines that may be forwarded, as sent and in order: without hop-by-hop and forged fields, Host,
@@ -67,6 +70,11 @@ class Inbound(NamedTuple):
     browser_key: bytes | None = None
     sent_key: bytes | None = None
     sso_key: bytes | None = None
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a program sent an API token, or what looks like one, in the place of a cookie."""
+        return self.session_key is not None and is_credential(self.session_key)
 
     @property
     def path(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model.account import Module, Role
+from gateway.model.api_token import Grant
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof, amr_of
 from gateway.model.factor_policy import Second
 
@@ -37,6 +38,8 @@ class Session:
     """Whether a passkey may stand for the password."""
     missing: Factor | None = None
     """A factor that the account now requires and this session lacks. Until it is proved, the session is anonymous."""
+    grant: Grant | None = None
+    """What the API token may do that was sent in the place of a cookie. `id` is the token's then."""
     alive_until: int = 0
     """UTC seconds; the session does not expire before, even if it is not used again."""
 

@@ -18,6 +18,7 @@ from gateway.model.factor_policy import stands_for
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.memo import Memo
 from gateway.model.session import Session
+from gateway.policy.paths import walk_up
 
 OPTIONS_BY = "no entry of public or machine lists OPTIONS among its methods for this path, and no rule admits it"
 MEMO_BYTES = 1_000_000
@@ -32,6 +33,7 @@ class Need(Enum):
     SESSION = "signed in"
     ADMIN = "a tenant's admin"
     OWNER = "the platform owner"
+    PROXY = "a proxy that asks by forward-auth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Require a session. OPTIONS requires an entry that lists it, since browsers send preflights without cookies."""
+    """Require a session. OPTIONS requires an entry that lists it, since browsers send preflights without cookies, or an
+    API token, which no preflight has.
+    """
 
     by: str
 
@@ -184,12 +188,15 @@ def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: 
     if place.machine is not None:
         return Forward(None, place.machine)
     if place.public is not None:
-        return Forward(complete(session) if inbound.method != "OPTIONS" else None, place.public)
-    if inbound.method == "OPTIONS":
+        return Forward(complete(session, inbound) if inbound.method != "OPTIONS" else None, place.public)
+    if inbound.method == "OPTIONS" and (session is None or session.grant is None):
         return SignIn(OPTIONS_BY)
     if session is None:
         return SignIn("no entry of public or machine admits this path and method")
-    if session.missing is not None:
+    if session.grant is not None:
+        if refusal := session.grant.refuse(inbound):
+            return Refuse(session, refusal)
+    elif session.missing is not None:
         return StepUp(session, session.missing, "the account needs more factors than this session has proved")
     return decide_rules(place.rules, session, now)
 
@@ -238,13 +245,16 @@ def entries_of(rules: Rules) -> Iterator[str]:
         yield from entries
 
 
-def complete(session: Session | None) -> Session | None:
-    """Return the session if it has proved every factor that its account now requires, else None.
+def complete(session: Session | None, inbound: Inbound) -> Session | None:
+    """Return the session if it has proved every factor that its account now requires, else None. That of a token is
+    returned if the token allows the request.
 
     If the account becomes an owner, or enrols TOTP elsewhere, the session is treated as anonymous until the missing
     factor is proved.
     """
-    return None if session is None or session.missing is not None else session
+    if session is None or session.missing is None:
+        return session
+    return session if session.grant is not None and not session.grant.refuse(inbound) else None
 
 
 def find_place(inbound: Inbound, rules: Rules) -> Place:
@@ -281,8 +291,10 @@ def takes_foreign_form(inbound: Inbound, rules: Rules) -> bool:
 
 def decide_page(need: Need, path: str, session: Session | None) -> Decision:
     by = f"page {path}, {need.value}"
+    if session is not None and session.grant is not None and need is not Need.PROXY:
+        return Refuse(session, f"{by}, and no token opens a page")
     match need:
-        case Need.NOBODY:
+        case Need.NOBODY | Need.PROXY:
             return Page(session, by)
         case _ if session is None:
             return SignIn(by)
@@ -321,6 +333,8 @@ def decide_rules(rules: tuple[Rule, ...], session: Session, now: int) -> Decisio
         if refusal is not None:
             return Refuse(session, refusal)
         factor = rule.missing(session, now)
+        if factor is not None and session.grant is not None:
+            return Refuse(session, f"{rule} asks for {factor}, which no token proves")
         if factor is not None:
             by = f"{rule} asks for {factor}{'' if rule.fresh is None else ', proved lately'}"
             step_up = StepUp(session, factor, by, rule.require == Factor.PASSKEY)
@@ -331,20 +345,3 @@ def decide_rules(rules: tuple[Rule, ...], session: Session, now: int) -> Decisio
 
 def find_rule(path: str, rules: Rules) -> Rule | None:
     return next((rules.rules[prefix] for prefix in walk_up(path, rules.depth) if prefix in rules.rules), None)
-
-
-def walk_up(path: str, depth: int) -> list[str]:
-    """Return `path` without final slashes, then each parent path, down to "".
-
-    Paths with more than `depth` segments are left out: no entry is that deep, and a path can have thousands.
-    """
-    found = []
-    path = path.rstrip("/")
-    if path.count("/") > depth:
-        path = "/".join(path.split("/", depth + 1)[: depth + 1])
-    end = len(path)
-    while end > 0:
-        found.append(path[:end])
-        end = path.rfind("/", 0, end)
-    found.append("")
-    return found

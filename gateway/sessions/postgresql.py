@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gateway.model.api_token import is_credential, read_credential
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Session
+from gateway.sessions.by_token import BY_DIGEST, read_token
 from gateway.sessions.leaseholder import Leaseholder
 from gateway.sessions.lookup import QUERY, CanAsk, Pending, read
 from gateway.sessions.memory import Memory
@@ -68,20 +70,27 @@ class StrictLookup:
             self._pool = None
 
     async def _select(self, key: bytes) -> Session | None:
+        policy = self._policy
+        if not is_credential(key):
+            found = await self._ask(QUERY, key)
+            return read(found[0], policy, self._seen.lifetimes, self._can_ask) if found else None
+        given = read_credential(key)
+        found = await self._ask(BY_DIGEST, given[0]) if given else []
+        return read_token(found[0], given[1], policy) if given and found else None
+
+    async def _ask(self, query: str, key: bytes) -> list[Any]:
         if self._pool is None:
             raise StoreUnavailable("the session lookup is not open")
-        policy = self._policy
         with broken_store():
             async with asyncio.timeout(ASK_SECONDS):
                 connection = await self._pool.acquire()
                 try:
-                    found = await connection.ask(QUERY.format("$1"), key)
+                    return list(await connection.ask(query.format("$1"), key))
                 except BaseException:
                     connection.terminate()  # the pool would wait for the answer
                     raise
                 finally:
                     await self._pool.release(connection)
-        return read(found[0], policy, self._seen.lifetimes, self._can_ask) if found else None
 
 
 class LeasedLookup(StrictLookup):

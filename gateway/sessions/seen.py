@@ -43,6 +43,8 @@ class Seen:
         return session
 
     def has_expired(self, key: bytes, session: Session, now: int) -> bool:
+        if session.grant is not None:
+            return now >= session.grant.expires_at
         seen_at = max(self._times.get(key, 0), self._written.get(key, 0), session.seen_at)
         return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
+from gateway.model.api_token import is_credential, read_credential
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Session
+from gateway.sessions.by_token import BY_DIGEST, read_token
 from gateway.sessions.lookup import QUERY, CanAsk, read
 from gateway.sessions.memory import Memory
 from gateway.sessions.seen import Seen
@@ -116,13 +119,23 @@ class SQLiteLookup:
         self._under, self._checked_at = under, now
 
     def _select(self, key: bytes) -> Session | None:
-        with self._asking():
-            found = self._connected().execute(QUERY.format("?"), (key,)).fetchall()
-        if not found:
-            return None
-        session = read(found[0], self._policy, self._seen.lifetimes, self._can_ask)
-        self._memory.put(key, session)
+        session = self._select_token(key) if is_credential(key) else self._select_session(key)
+        if session is not None:
+            self._memory.put(key, session)
         return session
+
+    def _select_session(self, key: bytes) -> Session | None:
+        found = self._ask(QUERY, key)
+        return read(found[0], self._policy, self._seen.lifetimes, self._can_ask) if found else None
+
+    def _select_token(self, credential: bytes) -> Session | None:
+        given = read_credential(credential)
+        found = self._ask(BY_DIGEST, given[0]) if given else []
+        return read_token(found[0], given[1], self._policy) if given and found else None
+
+    def _ask(self, query: str, key: bytes) -> list[Any]:
+        with self._asking():
+            return self._connected().execute(query.format("?"), (key,)).fetchall()
 
     def _connected(self) -> sqlite3.Connection:
         return self._connection or self._connect()

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.model.account import Role, check_tenant
-from gateway.model.factor_policy import FactorPolicy, Second
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.secret import Secret
 from gateway.policy.decision import Rules
 from gateway.settings.header_template import HeaderTemplate, read_template
+from gateway.settings.proofs import FactorSettings, SSOSettings, TokenSettings
+from gateway.settings.section import Section
 from gateway.settings.values import (
     COLOUR,
     COOKIE_NAME,
@@ -23,7 +25,6 @@ from gateway.settings.values import (
     check_address,
     check_breach_api,
     check_breach_list,
-    check_certificates,
     check_direct_url,
     check_domains,
     check_file,
@@ -38,8 +39,6 @@ from gateway.settings.values import (
     check_product,
     check_public_url,
     check_recipient,
-    check_resolver,
-    check_rp_id,
     check_sender,
     check_store,
     check_stripped,
@@ -98,28 +97,6 @@ PagePath = Annotated[str, AfterValidator(check_page)]
 Network = Annotated[str, AfterValidator(check_network)]
 Host = Annotated[str, AfterValidator(check_host)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class Section(BaseModel):
-    """A table of gateway.toml. Its checks see one key each; `settings.together` compares keys.
-
-    Every key of Settings and its sections has a default, so that wrong keys can be left out and the rest validated.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def keep_other_defaults(cls, given: Any) -> Any:
-        """Keep the defaults of the other keys where a nested table is given in part."""
-        if not isinstance(given, dict):
-            return given
-        defaults = {
-            name: field.default
-            for name, field in cls.model_fields.items()
-            if isinstance(field.default, Section) and isinstance(given.get(name), dict)
-        }
-        return {**given, **{name: dict(default) | given[name] for name, default in defaults.items()}}
 
 
 class Listen(Section):
@@ -187,7 +164,7 @@ class Identity(Section):
     names: Annotated[dict[str, HeaderName], BeforeValidator(add_default_names), AfterValidator(check_names)] = (
         IDENTITY_NAMES
     )
-    headers: Annotated[dict[str, HeaderTemplate], BeforeValidator(read_headers)] = {}
+    headers: Annotated[dict[str, HeaderTemplate], BeforeValidator(read_headers)] = Field(default_factory=dict)
     strip: tuple[Annotated[str, AfterValidator(check_stripped)], ...] = ()
 
 
@@ -223,7 +200,7 @@ class SessionSettings(Section):
 class Signup(Section):
     mode: Literal["off", "open", "domains"] = "off"
     tenant: Tenant = "default"
-    domains: Annotated[dict[str, Tenant], AfterValidator(check_domains)] = {}
+    domains: Annotated[dict[str, Tenant], AfterValidator(check_domains)] = Field(default_factory=dict)
 
 
 class Passwords(Section):
@@ -250,7 +227,7 @@ class Pages(Section):
     language: str = Field("en", pattern=r"^[a-z]{2,3}(?:_[A-Z]{2})?$")
     hsts: Literal["off", "host", "subdomains"] = "host"
     prefix: Annotated[str, AfterValidator(check_prefix)] = ""
-    paths: Annotated[dict[str, PagePath], AfterValidator(check_paths)] = {}
+    paths: Annotated[dict[str, PagePath], AfterValidator(check_paths)] = Field(default_factory=dict)
 
 
 class Admin(Section):
@@ -275,32 +252,6 @@ class Access:
     rules: Rules = field(default_factory=Rules)
 
 
-class SecondSteps(Section):
-    """What the second step must be, by role. Owners always need one."""
-
-    employee: Second = Second.OPTIONAL
-    manager: Second = Second.OPTIONAL
-    admin: Second = Second.OPTIONAL
-    owner: Literal[Second.REQUIRED, Second.PHISHING_RESISTANT] = Second.REQUIRED
-
-
-class FactorSettings(Section):
-    """Accounts of the roles `passwordless` may sign in with a passkey alone. Owners never do."""
-
-    passwordless: tuple[Role, ...] = (Role.EMPLOYEE, Role.MANAGER, Role.ADMIN)
-    rp_id: Annotated[str, AfterValidator(check_rp_id)] = ""
-    second: SecondSteps = SecondSteps()
-    attestation_roots: Annotated[str, AfterValidator(check_certificates)] = ""
-
-
-class SSOSettings(Section):
-    """Whether tenants may connect providers, also in private networks, and what DNS server proves their domains."""
-
-    on: bool = False
-    private_networks: bool = False
-    resolver: Annotated[str, AfterValidator(check_resolver)] = ""
-
-
 class Settings(Section):
     public_url: Annotated[str, AfterValidator(check_public_url)] = "http://localhost:8000"
     hosts: tuple[Host, ...] = ()
@@ -313,6 +264,7 @@ class Settings(Section):
     sessions: SessionSettings = SessionSettings()
     factors: FactorSettings = FactorSettings()
     sso: SSOSettings = SSOSettings()
+    tokens: TokenSettings = TokenSettings()
     passwords: Passwords = Passwords()
     signup: Signup = Signup()
     audit: AuditSettings = AuditSettings()

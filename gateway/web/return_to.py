@@ -100,3 +100,8 @@ def way_back(inbound: Inbound, origins: Collection[str]) -> str:
     referer = (page or inbound.value(b"referer") or b"").decode("ascii", "replace")
     pages = (referer.removeprefix(origin) for origin in origins if referer.startswith(f"{origin}/"))
     return next(pages, HOME)
+
+
+def again_query(is_only: bool) -> str:
+    """Return the part of a query that tells a factor's page that a signed-in person is asked (see redirects.Wish)."""
+    return "again=1&only=1" if is_only else "again=1"

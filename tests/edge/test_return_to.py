@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.app.nouns import ROUTES
+from gateway.settings.proofs import TokenSettings
 from gateway.settings.record import Pages, Settings
 from gateway.web.return_to import safe_return
 from gateway.web.routes import Route, find_dead_ends
 
-DEFAULT = find_dead_ends(ROUTES, Settings())
+DEFAULT = find_dead_ends(ROUTES, Settings(tokens=TokenSettings(on=True)))
 MOVED = find_dead_ends(
     ROUTES,
     Settings(
@@ -32,6 +33,7 @@ BELOW = find_dead_ends(ROUTES, Settings(pages=Pages(prefix="/_gateway")))
 DEAD = (
     "login", "totp", "passkey", "passkey_options", "passkey_first", "passkey_first_options", "backup", "link",
     "link_opened", "clear", "logout", "static", "auth", "password_hint", "sso", "sso_callback", "sso_link", "sso_tenant",
+    "sso_logout", "sso_left", "token_found",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from tests.support.gateway import Gateway, free_port
 from tests.support.mail import Mailbox
 
 SIGNUP = {"SIGNUP__MODE": "domains", "SIGNUP__DOMAINS": '{"acme.example" = "acme"}'}
-SSO = {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true"}
+SSO = {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true", "TOKENS__ON": "true"}
 PAYMENT = '{ path = "/checkout/return", cross_site_post = true },'
 OWNERS = [f"crowd{n}@acme.example" for n in range(40, 50)]
 

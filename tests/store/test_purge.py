@@ -25,6 +25,7 @@ from gateway.sso.waits import sso_waits
 from gateway.store import Store
 from gateway.store.revision import changes
 from gateway.store.schema import accounts, email_changes, limits, magic_links, outbox, sessions, streaks, tenants
+from gateway.tokens.rows import api_tokens
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -87,6 +88,11 @@ def came(holder: str, at: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def token(name: str, expires: int) -> dict[str, object]:
+    texts = dict.fromkeys(("kind", "name", "role", "methods", "paths", "networks"), "")
+    return {"id": name, "account": "acc_1", "digest": name.encode(), "created_at": 1, "expires_at": expires, **texts}
+
+
 def left(key: bytes, at: int) -> dict[str, object]:
     return {"provider": "idp_1", "key": key, "subject": "a", "sid": "", "at": at}
 
@@ -125,6 +131,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     sso_sessions: [came("stale", NOW - 32 * DAY)],
     sso_logouts: [left(b"stale", NOW - 3_601)],
     scim_tokens: [expired(b"stale", NOW - 30 * DAY - 1)],
+    api_tokens: [token("stale", NOW - 91 * DAY)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -153,6 +160,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     sso_sessions: [came("fresh", NOW - 29 * DAY)],
     sso_logouts: [left(b"fresh", NOW - 3_599)],
     scim_tokens: [expired(b"fresh", NOW - 30 * DAY + 1)],
+    api_tokens: [token("fresh", NOW - 89 * DAY)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},

@@ -17,6 +17,7 @@ OUTLIVE_THE_ACCOUNT = {
 }
 # Binary columns that are not sealed, and why anybody may read them.
 NOT_SEALED = {
+    "api_tokens.digest": "a SHA-256",
     **dict.fromkeys(
         (
             "sessions.token_key",

@@ -132,7 +132,8 @@ def test_a_client_that_fills_the_queue_is_refused_before_its_next_form_is_read(s
             except TimeoutError:  # there was room at that moment, and the form is waited for
                 return False
         assert answer is not None
-        assert (answer.status, answer.get("retry-after"), answer.get("connection")) == (503, "5", "close")
+        assert (answer.status, answer.get("connection")) == (503, "close")
+        assert 5 <= int(answer.get("retry-after") or 0) <= 120  # as long as the queue takes on this machine
         return b"Sign-in is very busy" in answer.body
 
     threads = [threading.Thread(target=flood, args=(number,)) for number in range(30)]

@@ -45,6 +45,11 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("admin_sso", "POST"): ("/login", "/admin/sso?done=proved"),
     ("admin_sso_domains", "POST"): ("/login", "/admin/sso/domains?done=proved"),
     ("admin_sso_provisioning", "POST"): ("/login", "/admin/sso/provisioning?done=proved"),
+    ("admin_sso_required", "POST"): ("/login", "/admin/sso/required?done=proved"),
+    ("admin_sso_roles", "POST"): ("/login", "/admin/sso/roles?done=proved"),
+    ("security_sso", "GET"): ("/login", "/me/security/sso"),
+    ("security_sso", "POST"): ("/login", "/me/security/sso"),
+    ("tokens", "POST"): ("/login", "/me/tokens?done=proved"),
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_sso", "POST"): ("/login", "/ops/sso?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),
@@ -71,7 +76,7 @@ PAGES = {
 @pytest.fixture(scope="module")
 def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder: Path = tmp_path_factory.mktemp("fresh")
-    changes = {"SSO__ON": "true"}
+    changes = {"SSO__ON": "true", "TOKENS__ON": "true"}
     running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]

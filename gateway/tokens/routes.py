@@ -1,0 +1,34 @@
+"""Routes of API tokens."""
+
+from __future__ import annotations
+
+from gateway.policy.decision import Need
+from gateway.settings.record import Settings
+from gateway.tokens.pages import FoundTokens, TokenPages
+from gateway.web.routes import Fresh, Pages, Route
+
+
+def is_on(settings: Settings) -> bool:
+    return settings.tokens.on
+
+
+TOKENS = Pages(
+    TokenPages,
+    Route(
+        "tokens", "/me/tokens", Need.SESSION, get=TokenPages.show, post=TokenPages.create,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+    Route("tokens_revoke", "/me/tokens/revoke", Need.SESSION, post=TokenPages.revoke, is_served=is_on),
+    Route(
+        "admin_tokens", "/admin/tokens", Need.ADMIN, get=TokenPages.show_all, post=TokenPages.revoke_any,
+        is_served=is_on,
+    ),
+)  # fmt: skip
+FOUND = Pages(
+    FoundTokens,
+    Route(
+        "token_found", "/_gateway/tokens/revoke", Need.NOBODY, post=FoundTokens.revoke,
+        takes_foreign=True, refuses_blocked=True, is_dead_end=True, is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (TOKENS, FOUND)

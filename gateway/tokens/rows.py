@@ -1,0 +1,196 @@
+"""Statements on API tokens. Only the SHA-256 of a token is stored. sessions.by_token finds the token of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from gateway.model.account import Role
+from gateway.model.api_token import Grant, Kind, read_networks
+from gateway.store import Transaction
+from gateway.store.schema import accounts, metadata
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.upsert import upsert
+
+SHOWN_SECONDS = 90 * 86_400  # how long a token that has ended stays in lists
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("methods", String(200), nullable=False),  # separated by spaces, as are the next two; "" for all
+    Column("paths", Text, nullable=False),
+    Column("networks", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("revoked_at", BigInteger),
+    Column("used_at", BigInteger),  # to the minute, as are the next two
+    Column("used_from", String(45)),
+    Column("used_by", String(512)),
+)
+
+api_token_networks = Table(
+    "api_token_networks",  # from which each token has been used
+    metadata,
+    Column("token", String(40), primary_key=True),
+    Column("network", String(64), primary_key=True),
+    Column("account", String(40), ForeignKey("accounts.id"), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Index("ix_api_token_networks_account", "account"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token for lists. Times are UTC seconds; `used_by` is a user agent."""
+
+    id: str
+    account: str
+    kind: Kind
+    name: str
+    role: Role
+    grant: Grant
+    created_at: int
+    revoked_at: int | None
+    used_at: int | None
+    used_from: str
+    used_by: str
+
+    def is_live(self, now: int) -> bool:
+        return self.revoked_at is None and now < self.grant.expires_at
+
+
+async def add(tx: Transaction, row: TokenRow, digest: bytes) -> None:
+    grant = row.grant
+    await tx.execute(
+        insert(api_tokens).values(
+            id=row.id,
+            account=row.account,
+            digest=digest,
+            kind=row.kind.value,
+            name=row.name,
+            role=row.role.value,
+            methods=" ".join(sorted(grant.methods)),
+            paths=" ".join(grant.paths),
+            networks=" ".join(map(str, grant.networks)),
+            created_at=row.created_at,
+            expires_at=grant.expires_at,
+        )
+    )
+
+
+async def find(tx: Transaction, token: str) -> TokenRow | None:
+    row = (await tx.execute(select(api_tokens).where(api_tokens.c.id == token))).one_or_none()
+    return read(row) if row else None
+
+
+async def find_by_digest(tx: Transaction, digest: bytes) -> TokenRow | None:
+    row = (await tx.execute(select(api_tokens).where(api_tokens.c.digest == digest))).one_or_none()
+    return read(row) if row else None
+
+
+async def list_of(tx: Transaction, account: str, now: int) -> list[TokenRow]:
+    """Return an account's tokens, newest first, without those that ended long ago."""
+    query = select(api_tokens).where(api_tokens.c.account == account, api_tokens.c.expires_at > now - SHOWN_SECONDS)
+    return [read(row) for row in await tx.execute(query.order_by(api_tokens.c.created_at.desc(), api_tokens.c.id))]
+
+
+async def list_of_tenant(tx: Transaction, tenant: str, now: int, most: int) -> list[tuple[TokenRow, str, str]]:
+    """Return the live tokens of a tenant's accounts, at most `most`, each with name and email of its account."""
+    query = (
+        select(api_tokens, accounts.c.name.label("owner"), accounts.c.identifier)
+        .join(accounts, accounts.c.id == api_tokens.c.account)
+        .where(accounts.c.tenant == tenant, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
+        .order_by(accounts.c.name, api_tokens.c.created_at.desc(), api_tokens.c.id)
+        .limit(most)
+    )
+    return [(read(row), row.owner, row.identifier) for row in await tx.execute(query)]
+
+
+async def count_live(tx: Transaction, account: str, now: int) -> int:
+    query = select(func.count()).where(
+        api_tokens.c.account == account, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def revoke(tx: Transaction, token: str, now: int) -> bool:
+    """End a token; return whether it was live. It is dead on its next request, on every node."""
+    statement = update(api_tokens).where(
+        api_tokens.c.id == token, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now
+    )
+    return (await tx.execute(statement.values(revoked_at=now))).rowcount == 1
+
+
+async def revoke_all(tx: Transaction, account: str, now: int) -> int:
+    """End every token of an account; return how many were live."""
+    statement = update(api_tokens).where(
+        api_tokens.c.account == account, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now
+    )
+    return (await tx.execute(statement.values(revoked_at=now))).rowcount
+
+
+async def note_use(tx: Transaction, token: str, at: int, address: str, agent: str) -> None:
+    statement = update(api_tokens).where(
+        api_tokens.c.id == token, (api_tokens.c.used_at.is_(None)) | (api_tokens.c.used_at < at)
+    )
+    await tx.execute(statement.values(used_at=at, used_from=address, used_by=agent))
+
+
+async def add_network(tx: Transaction, token: str, account: str, network: str, now: int) -> bool:
+    """Note from where a token is used. Returns whether it was used from there for the first time."""
+    statement = upsert(tx, api_token_networks).values(token=token, network=network, account=account, first_at=now)
+    return (await tx.execute(statement.on_conflict_do_nothing())).rowcount == 1
+
+
+def read(row: Row[Any]) -> TokenRow:
+    return TokenRow(
+        id=row.id,
+        account=row.account,
+        kind=Kind(row.kind),
+        name=row.name,
+        role=Role(row.role),
+        grant=Grant(
+            row.id,
+            row.expires_at,
+            frozenset(row.methods.split()),
+            tuple(row.paths.split()),
+            read_networks(row.networks),
+        ),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+        used_at=row.used_at,
+        used_from=row.used_from or "",
+        used_by=row.used_by or "",
+    )
+
+
+STORED = (
+    Stored(
+        api_tokens,
+        stale=lambda longest, now: api_tokens.c.expires_at < now - SHOWN_SECONDS,
+        restored=lambda now: update(api_tokens).where(api_tokens.c.revoked_at.is_(None)).values(revoked_at=now),
+    ),
+    Stored(api_token_networks, Kept("as long as its account"), AS_IT_WAS),
+)

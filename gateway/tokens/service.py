@@ -1,0 +1,143 @@
+"""What people do with their API tokens, and administrators with those of their tenant: create, list, revoke."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Action, Actions, requester
+from gateway.model.account import Account, Role
+from gateway.model.api_token import Grant, Kind, Network, digest_of, is_token, make_token
+from gateway.model.event import Event
+from gateway.model.inbound import Inbound
+from gateway.model.secret import Secret
+from gateway.model.session import Session
+from gateway.model.token import new_id
+from gateway.store import Store
+from gateway.throttle.limits import address_bucket
+from gateway.tokens import rows
+from gateway.tokens.rows import TokenRow
+
+DAY = 86_400
+MAX_LIVE = 50  # of one account
+MAX_SHOWN = 500  # of a tenant
+RANKS = tuple(Role)
+
+
+class Refused(Enum):
+    TOO_MANY = "too_many"
+    OWNER = "owner"  # an owner proves three factors, and a token none of them
+    ROLE = "role"  # above one's own
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A token that is asked for. Empty means no limit."""
+
+    name: str
+    days: int
+    role: Role
+    methods: frozenset[str] = frozenset()
+    paths: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new token; `secret` is shown once."""
+
+    row: TokenRow
+    secret: Secret[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A token of a tenant, with name and email of its account."""
+
+    row: TokenRow
+    name: str
+    identifier: str
+
+
+class APITokens:
+    def __init__(self, store: Store, actions: Actions) -> None:
+        self._store = store
+        self._actions = actions
+
+    async def list_own(self, session: Session, now: int) -> list[TokenRow]:
+        async with self._store.reading() as tx:
+            return await rows.list_of(tx, session.account, now)
+
+    async def list_of_tenant(self, tenant: str, now: int) -> list[Held]:
+        async with self._store.reading() as tx:
+            return [Held(*found) for found in await rows.list_of_tenant(tx, tenant, now, MAX_SHOWN)]
+
+    async def create(self, session: Session, wanted: Wanted, inbound: Inbound, now: int) -> Created | Refused:
+        """Make a token of the signed-in person, and mail that there is one."""
+        if session.is_owner:
+            return Refused.OWNER
+        if RANKS.index(wanted.role) > RANKS.index(session.role):
+            return Refused.ROLE
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            account = await account_rows.find(action.tx, session.account, lock=True)
+            if account is None or await rows.count_live(action.tx, session.account, now) >= MAX_LIVE:
+                return Refused.TOO_MANY
+            return await issue(action, account, Kind.PERSONAL, wanted)
+
+    async def revoke(self, session: Session, token: str, inbound: Inbound, now: int) -> bool:
+        """End a token of the signed-in person."""
+        async with self._actions.begin(requester(inbound, session.id), now) as action:
+            found = await rows.find(action.tx, token)
+            account = await account_rows.find(action.tx, session.account)
+            if found is None or account is None or found.account != account.id:
+                return False
+            return await end(action, account, found)
+
+    async def revoke_in_tenant(self, author: Session, token: str, inbound: Inbound, now: int) -> bool:
+        """End a token of somebody in the administrator's tenant, and mail them."""
+        actor = requester(inbound, author.id, by=author.identifier, name=author.name)
+        async with self._actions.begin(actor, now) as action:
+            found = await rows.find(action.tx, token)
+            account = await account_rows.find_in_tenant(action.tx, found.account, author.tenant) if found else None
+            if found is None or account is None or not await end(action, account, found):
+                return False
+            await action.notify("token_revoked", account, token=found.name)
+            return True
+
+    async def revoke_found(self, text: str, inbound: Inbound, now: int) -> bool:
+        """End a token that somebody has found, and mail its owner. Whoever has it may end it."""
+        written = text.strip().encode("ascii", "replace")
+        if not is_token(written):
+            return False
+        async with self._actions.begin(requester(inbound), now) as action:
+            found = await rows.find_by_digest(action.tx, digest_of(written))
+            account = await account_rows.find(action.tx, found.account) if found else None
+            if found is None or account is None or not await end(action, account, found, "found"):
+                return False
+            await action.notify("token_revoked", account, token=found.name)
+            return True
+
+
+async def issue(action: Action, account: Account, kind: Kind, wanted: Wanted) -> Created:
+    """Add a token to an account."""
+    secret, token = make_token(kind), new_id("tok")
+    grant = Grant(token, action.now + wanted.days * DAY, wanted.methods, wanted.paths, wanted.networks)
+    row = TokenRow(token, account.id, kind, wanted.name, wanted.role, grant, action.now, None, None, "", "")
+    await rows.add(action.tx, row, digest_of(secret.reveal().encode()))
+    here = address_bucket(action.actor.address)
+    if here:
+        await rows.add_network(action.tx, token, account.id, here, action.now)
+    details = {"token": wanted.name, "role": wanted.role.value, "days": wanted.days}
+    await action.record(Event.TOKEN_CREATED, account, details)
+    until = time.strftime("%d %B %Y", time.gmtime(grant.expires_at))
+    await action.notify("token_created", account, token=wanted.name, until=until)
+    return Created(row, secret)
+
+
+async def end(action: Action, account: Account, row: TokenRow, how: str = "") -> bool:
+    if not await rows.revoke(action.tx, row.id, action.now):
+        return False
+    await action.record(Event.TOKEN_REVOKED, account, {"token": row.name, **({"how": how} if how else {})})
+    return True
