@@ -30,6 +30,9 @@ class Body(NamedTuple):
     content: dict[str, Any]
 
 
+BODY = web.RequestKey("body", Body)
+
+
 class Bodies:
     """Reads the bodies of requests. `side` is for what would hold the event loop."""
 
@@ -37,7 +40,12 @@ class Bodies:
         self._side = side
 
     async def read(self, request: web.Request, shape: Shape) -> Body:
-        """Return the JSON object of a body."""
+        """Return the JSON object of a body. It is read once, also if the work has to be done again."""
+        if BODY not in request:
+            request[BODY] = await self._read(request, shape)
+        return request[BODY]
+
+    async def _read(self, request: web.Request, shape: Shape) -> Body:
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media_type not in ("application/scim+json", "application/json"):
             raise Refusal(415, "the body must be application/scim+json")

@@ -22,10 +22,25 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="module")
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def store_of_module(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return where the store is: "" is a SQLite file; with --on=postgresql, a database."""
+    if request.config.getoption("--on") == "sqlite":
+        yield ""
+        return
+    server, copies = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_copies")
+    name = copies.take()
+    yield server.url_of(name)
+    copies.give_back(name)
+
+
+@pytest.fixture(scope="module")
+def own(
+    recorder: RecordingUpstream, mailbox: Mailbox, store_of_module: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("scim")
-    changes = {"SSO__ON": "true"}
-    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
+    running = Gateway(
+        folder, f"127.0.0.1:{recorder.port}", store_url=store_of_module, changes={"SSO__ON": "true"}, mail_port=mailbox.port
+    ).seed().start()  # fmt: skip
     for tenant in ("acme", "beta"):
         running.write(CLAIM, d=f"{tenant}.example", t=tenant)
     running.write("UPDATE accounts SET role = 'admin' WHERE identifier = 'olga@beta.example'")
