@@ -134,7 +134,7 @@ def set_provider(
             before = await rows.find_of_tenant(action.tx, sealer, tenant)
             wanted = read_wanted(settings, tenant, before, given)
             result = await keep(action, sealer, wanted)
-            if result is not Done.DONE:
+            if isinstance(result, Done):
                 fail_for(result.value, tenant)
             about: dict[str, str | bool] = {
                 "issuer": wanted.provider.issuer,

@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table, Text, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    Select,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from gateway.model.factor import Proof
 from gateway.model.secret import Secret
@@ -112,6 +125,12 @@ async def end_key(tx: Transaction, key: bytes | None, now: int) -> None:
 async def end_all(tx: Transaction, account: str, now: int) -> int:
     """End all attempts of an account, because its password was changed or it was disabled. Returns how many."""
     statement = update(attempts).where(attempts.c.account == account, attempts.c.ended_at.is_(None))
+    return (await tx.execute(statement.values(ended_at=now))).rowcount
+
+
+async def end_those(tx: Transaction, ids: Select[tuple[str]], now: int) -> int:
+    """End the attempts whose ids a query returns. Returns how many."""
+    statement = update(attempts).where(attempts.c.id.in_(ids), attempts.c.ended_at.is_(None))
     return (await tx.execute(statement.values(ended_at=now))).rowcount
 
 

@@ -50,9 +50,14 @@ class ProviderService:
     async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> Done:
         """Store the provider, as `keep` does."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
-            if (result := await keep(action, self._sealer, wanted)) is not Done.DONE:
+            result = await keep(action, self._sealer, wanted)
+            if isinstance(result, Done):
                 return result
-            details: Details = {"issuer": wanted.provider.issuer, "creates_accounts": wanted.creates_accounts}
+            details: Details = {
+                "issuer": wanted.provider.issuer,
+                "creates_accounts": wanted.creates_accounts,
+                **({"sessions_ended": result} if result else {}),
+            }
             await action.record_own(Event.SSO_CHANGED, author, details)
             return Done.DONE
 
@@ -75,16 +80,19 @@ class ProviderService:
             found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
             if found is not None and await is_required(action.tx, author.tenant):
                 return Done.REQUIRED
-            if found is None or not await rows.remove_provider(action.tx, found.provider.id):
+            ended = await rows.remove_provider(action.tx, found.provider.id, now, author.id) if found else None
+            if found is None or ended is None:
                 return Done.NOT_THERE
-            await action.record_own(Event.SSO_REMOVED, author, {"issuer": found.provider.issuer})
+            details: Details = {"issuer": found.provider.issuer, "sessions_ended": ended}
+            await action.record_own(Event.SSO_REMOVED, author, details)
             return Done.DONE
 
 
-async def keep(action: Action, sealer: Sealer, wanted: Registered) -> Done:
-    """Store a provider. Another issuer or client has to be tried again, and is off until then.
+async def keep(action: Action, sealer: Sealer, wanted: Registered) -> Done | int:
+    """Store a provider. Returns how many sessions that ended, or what hinders it.
 
-    A new secret of the same client changes nothing else: the old one may be about to expire.
+    Another issuer, client or product has to be tried again, and is off until then. A new secret of the same client
+    changes nothing else: the old one may be about to expire.
     """
     tenant = wanted.provider.tenant
     before = await rows.find_of_tenant(action.tx, sealer, tenant)
@@ -96,8 +104,7 @@ async def keep(action: Action, sealer: Sealer, wanted: Registered) -> Done:
     else:
         provider = replace(wanted.provider, is_enabled=before.provider.is_enabled)
         wanted = replace(wanted, provider=provider, tried_at=before.tried_at)
-    await rows.put_provider(action.tx, sealer, wanted, action.now)
-    return Done.DONE
+    return await rows.put_provider(action.tx, sealer, wanted, action.now, action.actor.session)
 
 
 async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> Done | None:
@@ -111,4 +118,4 @@ async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> 
 def is_another(before: Registered, wanted: Registered) -> bool:
     """Whether it has to be tried again."""
     old, new = before.provider, wanted.provider
-    return (old.issuer, old.client_id, old.scopes) != (new.issuer, new.client_id, new.scopes)
+    return (old.kind, old.issuer, old.client_id, old.scopes) != (new.kind, new.issuer, new.client_id, new.scopes)

@@ -13,7 +13,7 @@ from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
-from gateway.sso import rows
+from gateway.sso import origins, rows
 from gateway.sso.rows import Connection
 from gateway.store import Store
 from gateway.web.platform import Platform
@@ -35,7 +35,10 @@ class ConnectionService:
             return await rows.find_connection(tx, account.id)
 
     async def remove(self, session: Session, inbound: Inbound, now: int) -> bool:
-        """Disconnect the account, and mail. Returns False if it isn't connected, or has no other way in."""
+        """Disconnect the account, end what the provider has opened elsewhere, and mail.
+
+        Returns False if it isn't connected, or has no other way in.
+        """
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await account_rows.find(action.tx, session.account, lock=True)
             if account is None or not has_another_way(session, account):
@@ -43,7 +46,8 @@ class ConnectionService:
             connection = await rows.find_connection(action.tx, account.id)
             if connection is None or not await rows.remove_links_of(action.tx, account.id):
                 return False
-            await action.record(Event.SSO_UNLINKED, account, {"issuer": connection.issuer})
+            ended = await origins.end_of_account(action.tx, account.id, now, session.id)
+            await action.record(Event.SSO_UNLINKED, account, {"issuer": connection.issuer, "sessions_ended": ended})
             await action.notify("sso_unlinked", account, issuer=connection.issuer)
             return True
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     LargeBinary,
@@ -26,6 +27,8 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.sessions import attempt as attempts
+from gateway.sessions import rows as session_rows
 from gateway.sso.oidc.logout_token import Logout
 from gateway.sso.oidc.record import Claims
 from gateway.store import Transaction
@@ -128,22 +131,40 @@ async def has_left(tx: Transaction, provider: str, claims: Claims, since: int) -
 async def hold(tx: Transaction, provider: str, *, alone: bool = False) -> bool:
     """Lock a provider, before anything else is: together with others who open sessions, or `alone` to end some.
 
-    So a sign-out finds each session that is being opened, or that one finds the sign-out. Returns whether it is there.
+    So a sign-out finds each session that is being opened, or that one finds the sign-out; and nothing changes about the
+    provider until then. Returns whether it is there.
     """
     query = select(providers.c.id).where(providers.c.id == provider)
-    locked = query.with_for_update() if alone else query.with_for_update(read=True, key_share=True)
+    locked = query.with_for_update() if alone else query.with_for_update(read=True)
     return (await tx.execute(locked)).one_or_none() is not None
 
 
-async def may_open(tx: Transaction, provider: str, claims: Claims, since: int) -> bool:
-    """Whether the provider is still there and has not ended, `since` its answer came, what that asserts."""
-    return await hold(tx, provider) and not await has_left(tx, provider, claims, since)
+async def forget(tx: Transaction, provider: str, now: int, but: str | None = None) -> int:
+    """Delete what is known of a provider that was removed, or is another one now, and end what it has opened.
 
-
-async def forget(tx: Transaction, provider: str) -> None:
-    """Delete what is known of a provider that was removed, or is another one now."""
+    It could not end that any more, when somebody leaves. The session with the id `but` stays open: that of whoever did
+    it, who might have no other way in. Returns how many sessions ended.
+    """
+    ended = await end(tx, sso_sessions.c.provider == provider, now, but)
     for known in (sso_sessions, sso_logouts):
         await tx.execute(delete(known).where(known.c.provider == provider))
+    return ended
+
+
+async def end_of_account(tx: Transaction, account: str, now: int, but: str | None = None) -> int:
+    """End what providers have opened for an account that is disconnected. Returns how many sessions ended."""
+    return await end(tx, sso_sessions.c.account == account, now, but)
+
+
+async def end_attempts(tx: Transaction, provider: str, now: int) -> None:
+    """End the attempts that lack our second step still, because a provider was turned off."""
+    await attempts.end_those(tx, select(sso_sessions.c.holder).where(sso_sessions.c.provider == provider), now)
+
+
+async def end(tx: Transaction, which: ColumnElement[bool], now: int, but: str | None) -> int:
+    holders = select(sso_sessions.c.holder).where(which)
+    await attempts.end_those(tx, holders, now)
+    return await session_rows.end_those(tx, holders, now, but)
 
 
 STORED = (

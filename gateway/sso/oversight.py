@@ -17,7 +17,7 @@ from gateway.model.event import Details, Event
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
-from gateway.sso import overview, rows
+from gateway.sso import origins, overview, rows
 from gateway.sso.admin import Done, find_hindrance
 from gateway.sso.overview import Connected
 from gateway.sso.required import set_first
@@ -66,6 +66,8 @@ async def turn_off(action: Action, tenant: str, owner: Session | None = None) ->
     await account_rows.lock_tenant(action.tx, tenant)
     was_required = await set_first(action, tenant, Factor.PASSWORD)
     was_on = await overview.switch(action.tx, tenant, is_on=False)
+    if (found := await overview.find_connected(action.tx, tenant)) is not None:
+        await origins.end_attempts(action.tx, found.id, action.now)
     if was_required:
         await note(action, Event.SSO_OPTIONAL, tenant, owner)
     if was_on:
@@ -91,8 +93,8 @@ async def remove(action: Action, tenant: str) -> bool:
     if found is None:
         return False
     await turn_off(action, tenant)
-    await rows.remove_provider(action.tx, found.id)
-    await note(action, Event.SSO_REMOVED, tenant, None, {"issuer": found.issuer})
+    ended = await rows.remove_provider(action.tx, found.id, action.now)
+    await note(action, Event.SSO_REMOVED, tenant, None, {"issuer": found.issuer, "sessions_ended": ended or 0})
     return True
 
 

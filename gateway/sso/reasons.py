@@ -103,6 +103,7 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.STATE: Reason(
         Sentence("The answer doesn’t belong to a sign-in that this browser began in the last ten minutes."), TRY_AGAIN
     ),
+    Refusal.CHANGED: Reason(Sentence("The provider was changed while this trial waited for its answer."), TRY_AGAIN),
     Refusal.ANSWER: BAD_ANSWER,
     Refusal.ANSWER_ISSUER: Reason(Sentence("The answer comes from another provider than yours."), IN_THE_WAY),
     Refusal.PROVIDER_ERROR: Reason(Sentence("Your provider reported an error."), ASK_PROVIDER),
@@ -270,7 +271,7 @@ def told(refusal: Refusal) -> str:
     """Return what the person is told, as in NotSignedIn."""
     if refusal is Refusal.DECLINED:
         return "cancelled"
-    if refusal is Refusal.STATE:
+    if refusal in (Refusal.STATE, Refusal.CHANGED):
         return "late"
     if refusal in DENIED:
         return "denied"

@@ -126,8 +126,12 @@ class Link:
 # Providers.
 
 
-async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now: int) -> None:
-    """Add the provider of a tenant, or replace its settings. The links of another issuer or client are removed."""
+async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now: int, but: str | None = None) -> int:
+    """Add the provider of a tenant, or replace its settings. Returns how many sessions that ended.
+
+    Another issuer or client knows other people by the same names, so all that the former one did ends: its links,
+    sign-ins that wait for it, and sessions, except the one with the id `but`.
+    """
     provider = wanted.provider
     before = await find_of_tenant(tx, sealer, provider.tenant)
     values = {
@@ -145,12 +149,25 @@ async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now:
     if before is None:
         row = {"id": provider.id, "tenant": provider.tenant, "created_at": now, **values}
         await tx.execute(insert(identity_providers).values(**row))
-        return
-    former = before.provider
-    if (former.issuer, former.client_id) != (provider.issuer, provider.client_id):
-        await tx.execute(delete(sso_links).where(sso_links.c.provider == provider.id))
-        await origins.forget(tx, provider.id)
+        return 0
+    ended = 0 if knows_the_same(before.provider, provider) else await forget_people(tx, provider.id, now, but)
+    if not provider.is_enabled:
+        await origins.end_attempts(tx, provider.id, now)
     await tx.execute(update(identity_providers).where(identity_providers.c.id == provider.id).values(**values))
+    return ended
+
+
+def knows_the_same(one: Provider, other: Provider) -> bool:
+    """Whether two versions of a provider know the same people by the same names (see Claims.key)."""
+    is_entra = (one.kind is Kind.ENTRA, other.kind is Kind.ENTRA)
+    return (one.issuer, one.client_id) == (other.issuer, other.client_id) and is_entra in ((True, True), (False, False))
+
+
+async def forget_people(tx: Transaction, provider: str, now: int, but: str | None) -> int:
+    """Remove links and waiting sign-ins, and end the sessions. Returns how many ended."""
+    await tx.execute(delete(sso_links).where(sso_links.c.provider == provider))
+    await waits.forget(tx, provider)
+    return await origins.forget(tx, provider, now, but)
 
 
 async def find_of_tenant(tx: Transaction, sealer: Sealer, tenant: str) -> Registered | None:
@@ -169,12 +186,14 @@ async def note_trial(tx: Transaction, provider: str, now: int) -> None:
     await tx.execute(update(identity_providers).where(identity_providers.c.id == provider).values(tried_at=now))
 
 
-async def remove_provider(tx: Transaction, provider: str) -> bool:
-    """Remove a provider with its links and waiting sign-ins. Returns whether it was there."""
-    await tx.execute(delete(sso_links).where(sso_links.c.provider == provider))
-    await waits.forget(tx, provider)
-    await origins.forget(tx, provider)
-    return (await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))).rowcount == 1
+async def remove_provider(tx: Transaction, provider: str, now: int, but: str | None = None) -> int | None:
+    """Remove a provider and all that it did, except the session with the id `but`.
+
+    Returns how many sessions that ended, or None if there is no such provider.
+    """
+    ended = await forget_people(tx, provider, now, but)
+    removed = await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))
+    return ended if removed.rowcount == 1 else None
 
 
 # Links.

@@ -33,7 +33,7 @@ from gateway.sso.oidc.encoding import encode_base64url
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.id_token import is_since
-from gateway.sso.oidc.record import Claims, Refusal, Refused
+from gateway.sso.oidc.record import Claims, Provider, Refusal, Refused
 from gateway.sso.oidc.request import Answer, Question, can_ask_anew, check_answer
 from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
 from gateway.sso.proof import proof_of
@@ -164,11 +164,25 @@ class SignOn:
                 refused = await self._note(action, registered, claims)
                 is_shown = wait.is_trial and is_of_trial(visit, wait)
                 return TriedInVain(registered.provider.kind, claims) if is_shown else refused, wish
-            if not await origins.may_open(action.tx, wait.provider, claims, since=now):
+            current = await self._find_unchanged(action.tx, registered.provider, wait)
+            if current is None:
+                return await self._note(action, registered, Refused(Refusal.CHANGED)), wish
+            if await origins.has_left(action.tx, wait.provider, claims, since=now):
                 return await self._refuse(action, None, "late", registered.provider.tenant), wish
             if wait.is_trial:
                 return await self._judge_trial(action, registered, claims, wait, visit), wish
-            return await self._admit(action, registered, claims, wait, visit), wish
+            return await self._admit(action, current, claims, wait, visit), wish
+
+    async def _find_unchanged(self, tx: Transaction, asked: Provider, wait: Wait) -> Registered | None:
+        """Lock the provider that was asked, and return it with its settings of now.
+
+        None if it was removed, turned off or exchanged since: while it was asked, nothing was locked.
+        """
+        if not await origins.hold(tx, wait.provider, alone=wait.is_trial):
+            return None
+        found = await rows.find_provider(tx, self._sealer, wait.provider)
+        is_open = found is not None and (found.provider.is_enabled or wait.is_trial)
+        return found if found is not None and is_open and rows.knows_the_same(asked, found.provider) else None
 
     async def _redeem(self, registered: Registered, wait: Wait, answer: Answer) -> Claims | Refused:
         metadata = await self._exchange.metadata(registered.provider)

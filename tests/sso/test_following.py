@@ -77,7 +77,7 @@ async def test_a_mapping_is_kept_and_goes_with_its_provider(store: Store) -> Non
         await rows.put_map(tx, "idp_acme", RoleMap(claim="r", default=Role.MANAGER))
         assert await rows.find_map(tx, "idp_acme") == RoleMap(claim="r", default=Role.MANAGER)
         assert await rows.find_map(tx, "idp_other") == NO_MAP
-        assert await remove_provider(tx, registered.provider.id)
+        assert await remove_provider(tx, registered.provider.id, NOW) is not None
         assert await rows.find_map(tx, "idp_acme") == NO_MAP
 
 

@@ -79,7 +79,7 @@ async def test_who_has_left_meanwhile_is_known(store: Store) -> None:
                 ("idp_2", "erin", "s1", NOW),
             )
         ]  # fmt: skip
-        await origins.forget(tx, "idp_1")
+        await origins.forget(tx, "idp_1", NOW)
         assert not await origins.has_left(tx, "idp_1", claims(), NOW)
     assert left == [True, True, True, False, False, False, False]
 

@@ -148,6 +148,7 @@ class Refusal(StrEnum):
 
     # Its answer to the browser, or to the gateway.
     STATE = "state"
+    CHANGED = "changed"  # the tenant has turned its provider off, or exchanged it, while it was asked
     ANSWER = "answer"  # neither a code nor an error, or both, or malformed
     ANSWER_ISSUER = "answer_issuer"  # of another provider (mix-up, RFC 9207)
     PROVIDER_ERROR = "provider_error"  # none of those that follow
