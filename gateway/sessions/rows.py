@@ -198,7 +198,12 @@ async def end_key(tx: Transaction, token_key: bytes, now: int) -> bool:
 
 async def end_all(tx: Transaction, account_id: str, now: int, but: str | None = None) -> int:
     """End every session of an account, except the one with the id `but`. Returns how many were open."""
-    still_open = select(sessions.c.id).where(sessions.c.account == account_id, sessions.c.ended_at.is_(None))
+    return await end_where(tx, sessions.c.account == account_id, now, but)
+
+
+async def end_where(tx: Transaction, which: ColumnElement[bool], now: int, but: str | None = None) -> int:
+    """End the sessions that meet a condition, except the one with the id `but`. Returns how many were open."""
+    still_open = select(sessions.c.id).where(which, sessions.c.ended_at.is_(None))
     if but is not None:
         still_open = still_open.where(sessions.c.id != but)
     statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
@@ -225,21 +230,9 @@ async def forget_proofs(tx: Transaction, account_id: str, factor: Factor, but: s
         await tx.execute(update(sessions).where(sessions.c.id == session).values(proofs=write_proofs(kept)))
 
 
-async def end_those(tx: Transaction, ids: Select[tuple[str]], now: int, but: str | None = None) -> int:
-    """End the sessions whose ids a query returns, except the one with the id `but`. Returns how many were open."""
-    still_open = select(sessions.c.id).where(sessions.c.id.in_(ids), sessions.c.ended_at.is_(None))
-    if but is not None:
-        still_open = still_open.where(sessions.c.id != but)
-    statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
-    return (await tx.execute(statement)).rowcount
-
-
 async def end_tenant(tx: Transaction, tenant: str, now: int) -> int:
     """End every session of a tenant's people. Returns how many were open."""
-    of_tenant = select(sessions.c.id).join(accounts, accounts.c.id == sessions.c.account)
-    still_open = of_tenant.where(accounts.c.tenant == tenant, sessions.c.ended_at.is_(None))
-    statement = update(sessions).where(sessions.c.id.in_(in_order(still_open))).values(ended_at=now)
-    return (await tx.execute(statement)).rowcount
+    return await end_where(tx, sessions.c.account.in_(select(accounts.c.id).where(accounts.c.tenant == tenant)), now)
 
 
 async def account_of_key(tx: Transaction, token_key: bytes) -> str | None:

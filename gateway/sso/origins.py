@@ -32,7 +32,7 @@ from gateway.sessions import rows as session_rows
 from gateway.sso.oidc.logout_token import Logout
 from gateway.sso.oidc.record import Claims
 from gateway.store import Transaction
-from gateway.store.schema import metadata
+from gateway.store.schema import metadata, sessions
 from gateway.store.stored import Stored
 from gateway.store.upsert import upsert
 
@@ -164,7 +164,7 @@ async def end_attempts(tx: Transaction, provider: str, now: int) -> None:
 async def end(tx: Transaction, which: ColumnElement[bool], now: int, but: str | None) -> int:
     holders = select(sso_sessions.c.holder).where(which)
     await attempts.end_those(tx, holders, now)
-    return await session_rows.end_those(tx, holders, now, but)
+    return await session_rows.end_where(tx, sessions.c.id.in_(holders), now, but)
 
 
 STORED = (
