@@ -106,7 +106,7 @@ PAGES = {
     "password, without one": Look("companys", "/me/password"),
     "person without a password": Look("admin", "{companys}"),
     "tokens": Look("member", "/me/tokens"),
-    "tokens, wrong": Look("member", "/me/tokens", {"Name": "x", "Only these paths": "calendar"}, "Create token"),
+    "tokens, wrong": Look("member", "/me/tokens", {"Name": " "}, "Create token"),
     "token, created": Look("member", "/me/tokens", {"Name": "My calendar"}, "Create token"),
     "tokens of all": Look("admin", "/admin/tokens"),
     "single sign-on, required": Look("admin", "/admin/sso/required"),
