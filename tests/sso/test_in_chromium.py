@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.browser import SHELL, chromium
 from tests.support.gateway import ACCESS, PASSWORD, Gateway
 from tests.support.identity_provider import Client, IdentityProvider, Realm, User
-from tests.support.mail import Mailbox, links_in
+from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.upstream import RecordingUpstream
 
 RULES = ACCESS.replace("rules = [", 'rules = [\n  { path = "/pay", fresh = 600 },')
 ADMIN = "adam@acme.example"
+PEOPLE = [
+    *(User(name, f"{name}@acme.example", name.title()) for name in ("erin", "adam", "nina", "nora")),
+    *(User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(10)),
+]
 expect.set_options(timeout=30_000)  # a worker imports the library at the first sign-in
 
 
@@ -42,6 +48,22 @@ class Visitor:
         self.open(path)
         self.page.get_by_label("Email").fill(self.email)
         self.press("Sign in with your company")
+
+    def give_password(self) -> None:
+        """Sign in on the page that is open."""
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.press("Sign in")
+
+    def set_up_totp(self) -> str:
+        """Sign in, and set up an authenticator app; return its key."""
+        self.open("/me/security/totp")
+        self.give_password()
+        key = self.page.locator("#key").inner_text().replace(" ", "")
+        self.page.get_by_label("6-digit code").fill(pyotp.TOTP(key).now())
+        self.press("Turn on")
+        self.has_heading("Save your backup codes")
+        return key
 
     def choose(self) -> None:
         """Be this person at the provider."""
@@ -111,16 +133,12 @@ def age_proofs(person: Visitor) -> None:
 @pytest.fixture(scope="module")
 def realm(own: Gateway, identity_provider: IdentityProvider, browser: Browser) -> Realm:
     """A provider that an administrator has connected on the page."""
-    people = [User(name, f"{name}@acme.example", name.title()) for name in ("erin", "adam", "nina", "nora")]
-    people += [User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(10)]
     client = Client("gateway", redirect_uris=(f"{own.public_url}/login/sso/callback",))
-    realm = identity_provider.realm(users=people, clients=[client])
+    realm = identity_provider.realm(users=PEOPLE, clients=[client])
     context = browser.new_context()
     adam = Visitor(own, context.new_page(), ADMIN)
     adam.open("/admin/sso")
-    adam.page.get_by_label("Email").fill(ADMIN)
-    adam.page.get_by_label("Password").fill(PASSWORD)
-    adam.press("Sign in")
+    adam.give_password()
     adam.has_heading("Single sign-on")
     expect(adam.page.get_by_text(client.redirect_uris[0])).to_be_visible()
     adam.page.get_by_label("Provider", exact=True).select_option("generic")
@@ -163,12 +181,12 @@ def test_somebody_without_an_account_gets_one(realm: Realm, visit: Visit) -> Non
     nina.is_at("/whoami")
 
 
-def test_tabs_come_back_each_to_its_own_page(realm: Realm, visit: Visit) -> None:
+def test_ten_tabs_come_back_each_to_its_own_page(realm: Realm, visit: Visit) -> None:
     nora = visit("nora@acme.example")
-    tabs = [Visitor(nora.own, nora.context.new_page(), nora.email) for _ in range(4)]
+    tabs = [Visitor(nora.own, nora.context.new_page(), nora.email) for _ in range(10)]
     for number, tab in enumerate(tabs):
         tab.ask_for_company(f"/whoami?tab={number}")
-    for number in (2, 0, 3, 1):
+    for number in (3, 9, 0, 1, 2, 8, 7, 4, 6, 5):
         tabs[number].choose()
         tabs[number].is_at(f"/whoami?tab={number}")
 
@@ -221,3 +239,82 @@ def test_a_fresh_proof_comes_from_the_provider(realm: Realm, visit: Visit, mailb
     person.open("/me/security/totp")
     person.confirm_with_company()
     person.is_at("/me/security/totp")
+
+
+def test_somebody_of_another_domain_is_told_whom_to_ask(realm: Realm, visit: Visit) -> None:
+    realm.set(users=[*PEOPLE, User("eve", "eve@elsewhere.example", "Eve")])
+    person = visit("crowd5@acme.example")
+    person.ask_for_company("/whoami")
+    person.page.get_by_role("button", name="<eve@elsewhere.example>").click()
+    expect(person.page.get_by_role("alert")).to_contain_text("no email address that you can use here")
+    realm.set(users=PEOPLE)
+
+
+def test_a_provider_whose_clock_is_wrong_signs_nobody_in_until_it_is_right(
+    realm: Realm, visit: Visit, mailbox: Mailbox
+) -> None:
+    person = visit("crowd6@acme.example")
+    realm.set(clock=-3_600)
+    person.ask_for_company("/whoami")
+    person.choose()
+    expect(person.page.get_by_role("alert")).to_contain_text("didn’t work")
+    realm.set(clock=0)
+    person.context.clear_cookies()
+    person.ask_for_company("/whoami")
+    person.choose()
+    person.arrive(mailbox)
+
+
+def test_the_providers_keys_change_and_people_sign_in_as_before(realm: Realm, visit: Visit, mailbox: Mailbox) -> None:
+    realm.rotate_keys(keep=False)
+    person = visit("crowd7@acme.example")
+    person.ask_for_company("/whoami")
+    person.choose()
+    person.arrive(mailbox)
+
+
+def test_while_the_provider_is_down_the_password_works(realm: Realm, visit: Visit) -> None:
+    person = visit("crowd8@acme.example")
+    person.ask_for_company("/whoami")
+    realm.fail("token", status=503)
+    try:
+        person.choose()
+        expect(person.page.get_by_role("alert")).to_contain_text("didn’t work")
+        person.page.get_by_role("link", name="Use another way").click()
+        person.give_password()
+        person.is_at("/whoami")
+    finally:
+        realm.heal()
+
+
+def test_where_it_is_required_a_password_leads_to_the_provider_and_an_exempt_administrator_gets_in_without(
+    realm: Realm, visit: Visit, mailbox: Mailbox
+) -> None:
+    """The last test of this module: acme requires it from now on."""
+    adam, mara = visit(ADMIN), visit("mara@acme.example")
+    adam.own.write("UPDATE accounts SET role = 'admin' WHERE identifier = 'mara@acme.example'")
+    keys = {person.email: person.set_up_totp() for person in (adam, mara)}
+    adam.open("/admin/sso/required")
+    for person in (adam, mara):
+        adam.page.get_by_role("checkbox", name=person.email).check()
+    adam.press("Save")
+    adam.press("Require single sign-on")
+    expect(adam.page.get_by_role("main")).to_contain_text("people at your company have to sign in")
+    adam.press("Require it")
+    expect(adam.page.get_by_role("status")).to_contain_text("Everyone at your company now has to sign in")
+
+    person = visit("crowd9@acme.example")
+    person.open("/whoami")
+    person.give_password()
+    expect(person.page.get_by_role("main")).to_contain_text("requires you to sign in with its own sign-in")
+    person.press("Continue")
+    person.choose()
+    person.arrive(mailbox)
+
+    mara.context.clear_cookies()
+    mara.open("/whoami")
+    mara.give_password()
+    mara.page.get_by_label("6-digit code").fill(pyotp.TOTP(keys[mara.email]).at(time.time() + 30))
+    mara.press("Continue")
+    mara.is_at("/whoami")
+    assert "mara@acme.example" in text_of(mailbox.wait_for(ADMIN, "without single sign-on"))

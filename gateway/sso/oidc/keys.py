@@ -1,8 +1,8 @@
 """A provider's public keys (RFC 7517), and the ring that keeps them.
 
 The ring reads them when a token needs one, and keeps them for an hour. A key that it does not know makes it read them
-again, at most once a minute: providers rotate their keys, and whoever sends tokens could otherwise make the gateway
-ask without end. Callers that need a reading at the same time share it.
+again at once, because providers rotate their keys, and then at most once a minute: whoever sends tokens could otherwise
+make the gateway ask without end. Callers that need a reading at the same time share it.
 """
 
 from __future__ import annotations
@@ -144,5 +144,6 @@ class KeyRing:
         if isinstance(keys, Refused):
             self._failure = keys
             return
+        is_again = bool(self._keys)  # for a key that was not among them
         self._keys, self._failure, self._read_at = keys, None, self._clock()
-        self._next_read = self._read_at + REREAD_SECONDS
+        self._next_read = self._read_at + (REREAD_SECONDS if is_again else 0)
