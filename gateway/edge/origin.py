@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from typing import NamedTuple
 
 from gateway.model.inbound import Inbound
+from gateway.model.networks import Address, read_address
 from gateway.wire.authority import read_authority
 
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
 HOP = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
@@ -83,16 +82,6 @@ def read_hop(text: str) -> Address | None:
     """Parse an entry of X-Forwarded-For. Azure's gateways append the port."""
     match = HOP.fullmatch(text)
     return read_address(match[1] or match[2] if match else text)
-
-
-def read_address(text: str) -> Address | None:
-    """Parse an IP address, an IPv4-mapped IPv6 one as IPv4. Returns None if `text` is anything else."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 def is_own_post(inbound: Inbound, origins: Collection[str]) -> bool:

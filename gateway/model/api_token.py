@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Protocol
 
 from gateway.model.factor import Factor
+from gateway.model.networks import Network, is_within
 from gateway.model.secret import Secret
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -37,7 +38,6 @@ PERSON = Factor("person")
 """What every session of a token lacks (Session.missing): to whatever knows nothing of tokens, it is anonymous."""
 MARK = b"t"
 DIGEST_END = len(MARK) + 32
-Network = IPv4Network | IPv6Network
 
 
 class Kind(StrEnum):
@@ -141,7 +141,7 @@ class Grant:
             return f"the token allows {', '.join(sorted(self.methods))} only"
         if self.paths and not all(any(is_below(path, prefix) for prefix in self.paths) for path in asked.readings):
             return f"the token allows paths below {', '.join(self.paths)} only"
-        if self.networks and not is_within(asked.address, self.networks):
+        if self.networks and not is_within_any(asked.address, self.networks):
             return "the token allows other networks only"
         return ""
 
@@ -156,13 +156,6 @@ def is_below(path: str, prefix: str) -> bool:
 
 
 @lru_cache(maxsize=4_096)
-def is_within(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether an address is in one of the networks. IPv4-mapped IPv6 is IPv4, a zone id is ignored. An unknown address
-    is in none.
-    """
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return any(mapped in network for network in networks)
+def is_within_any(address: str, networks: tuple[Network, ...]) -> bool:
+    """The same as is_within, remembered: programs send many requests from one address."""
+    return is_within(address, *networks)

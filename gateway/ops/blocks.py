@@ -8,12 +8,12 @@ from ipaddress import ip_network
 
 from sqlalchemy import BigInteger, Column, String, Table, delete, select
 
+from gateway.model.networks import Network, is_within
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
-from gateway.wire.networks import Network, is_within
 
 blocks = Table(
     "blocks",

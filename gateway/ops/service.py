@@ -14,6 +14,7 @@ from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.inbound import Inbound
+from gateway.model.networks import Network, is_within
 from gateway.model.session import Session
 from gateway.ops import blocks, failed_passwords, rows
 from gateway.ops.blocks import Block
@@ -22,7 +23,6 @@ from gateway.ops.rows import Lock, Pair
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import address_bucket
-from gateway.wire.networks import Network, is_within
 
 LOOK_BACK_SECONDS = 3_600
 MANY_ADDRESSES = 5

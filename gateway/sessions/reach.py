@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from gateway.model.account import Status
+from gateway.model.networks import Network, is_within
 from gateway.model.session import Lifetimes
 from gateway.sessions.rows import still_within
 from gateway.store import Store, Transaction
 from gateway.store.schema import accounts, sessions
-from gateway.wire.networks import Network, is_within
 
 ADDRESSES_AT_ONCE = 500  # compared before yielding to the event loop
 

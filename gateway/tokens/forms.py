@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_network
 
 from gateway.model.account import Role
-from gateway.model.api_token import Network
+from gateway.model.networks import Network
 from gateway.tokens.service import Wanted
 from gateway.web.visit import Form
 

@@ -9,9 +9,10 @@ from enum import Enum
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account, Role
-from gateway.model.api_token import Grant, Kind, Network, digest_of, is_token, make_token
+from gateway.model.api_token import Grant, Kind, digest_of, is_token, make_token
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
+from gateway.model.networks import Network
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import new_id
