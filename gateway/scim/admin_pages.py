@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.model.secret import Secret
 from gateway.scim.pages import base_of
-from gateway.scim.tokens import MAX_DAYS, Failed, TokenService
+from gateway.scim.tokens import MAX_DAYS, TokenProblem, TokenService
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
@@ -38,7 +38,7 @@ class ProvisioningPages:
         visit = visit_of(request)
         if form.text("do") == "created":
             made = await self._service.make(author, read_days(form.text("days")), visit.inbound, visit.now)
-            if isinstance(made, Failed):
+            if isinstance(made, TokenProblem):
                 return await self._page(request, problem=made.value)
             return await self._page(request, made=made)
         if form.text("do") != "revoked":

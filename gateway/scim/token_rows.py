@@ -30,7 +30,7 @@ scim_tokens = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ProvisioningToken:
     """Times are UTC seconds; `used_at` is exact to the minute."""
 
     id: str
@@ -56,8 +56,10 @@ COLUMNS = (
 )
 
 
-async def add(tx: Transaction, tenant: str, token: Secret[str], by: str, now: int, expires_at: int) -> Token:
-    added = Token(new_id("sct"), tenant, hint_of(token), now, by, expires_at)
+async def add(
+    tx: Transaction, tenant: str, token: Secret[str], by: str, now: int, expires_at: int
+) -> ProvisioningToken:
+    added = ProvisioningToken(new_id("sct"), tenant, hint_of(token), now, by, expires_at)
     await tx.execute(
         insert(scim_tokens).values(
             id=added.id,
@@ -72,7 +74,7 @@ async def add(tx: Transaction, tenant: str, token: Secret[str], by: str, now: in
     return added
 
 
-async def find_good(tx: Transaction, key: bytes, now: int, *, lock: bool = False) -> Token | None:
+async def find_good(tx: Transaction, key: bytes, now: int, *, lock: bool = False) -> ProvisioningToken | None:
     """Return the token of an active tenant, unless it has expired. `lock` keeps it from being revoked meanwhile."""
     query = (
         select(*COLUMNS)
@@ -80,20 +82,22 @@ async def find_good(tx: Transaction, key: bytes, now: int, *, lock: bool = False
         .where(scim_tokens.c.key == key, scim_tokens.c.expires_at > now, tenants.c.status == "active")
     )
     row = (await tx.execute(query.with_for_update(read=True, of=scim_tokens) if lock else query)).one_or_none()
-    return None if row is None else Token(*row)
+    return None if row is None else ProvisioningToken(*row)
 
 
-async def note_use(tx: Transaction, token: Token, now: int) -> None:
+async def note_use(tx: Transaction, token: ProvisioningToken, now: int) -> None:
     """Write down that a token was used, once a minute."""
     minute = now // MINUTE * MINUTE
     is_older = or_(scim_tokens.c.used_at.is_(None), scim_tokens.c.used_at < minute)
     await tx.execute(update(scim_tokens).where(scim_tokens.c.id == token.id, is_older).values(used_at=minute))
 
 
-async def list_of(tx: Transaction, tenant: str) -> list[Token]:
+async def list_of(tx: Transaction, tenant: str) -> list[ProvisioningToken]:
     """Return the tokens of a tenant, oldest first; those that have expired lately too."""
     query = select(*COLUMNS).where(scim_tokens.c.tenant == tenant)
-    return [Token(*row) for row in await tx.execute(query.order_by(scim_tokens.c.created_at, scim_tokens.c.id))]
+    return [
+        ProvisioningToken(*row) for row in await tx.execute(query.order_by(scim_tokens.c.created_at, scim_tokens.c.id))
+    ]
 
 
 async def remove(tx: Transaction, token_id: str, tenant: str) -> bool:

@@ -14,7 +14,7 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.scim import group_rows, token_rows, user_rows
 from gateway.scim.token import make
-from gateway.scim.token_rows import DAY, Token
+from gateway.scim.token_rows import DAY, ProvisioningToken
 from gateway.store import Store
 
 MAX_TOKENS = 2  # the second is for the time in which a provider changes from one to the other
@@ -22,7 +22,7 @@ MAX_DAYS = 366
 MAX_TOLD = 50  # administrators
 
 
-class Failed(Enum):
+class TokenProblem(Enum):
     TOO_MANY = "too_many"
     NOT_THERE = "not_there"
 
@@ -31,7 +31,7 @@ class Failed(Enum):
 class Overview:
     """`users` and `groups` are how many the provider manages."""
 
-    tokens: tuple[Token, ...]
+    tokens: tuple[ProvisioningToken, ...]
     users: int
     groups: int
 
@@ -51,14 +51,14 @@ class TokenService:
             good = tuple(token for token in tokens if token.is_good(now))
             return Overview(good, await user_rows.count(tx, tenant), await group_rows.count(tx, tenant))
 
-    async def make(self, author: Session, days: int, inbound: Inbound, now: int) -> Secret[str] | Failed:
+    async def make(self, author: Session, days: int, inbound: Inbound, now: int) -> Secret[str] | TokenProblem:
         """Return a new token, which is shown once. It expires after `days`."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             tx = action.tx
             await account_rows.lock_tenant(tx, author.tenant)
             tokens = await token_rows.list_of(tx, author.tenant)
             if sum(token.is_good(now) for token in tokens) >= MAX_TOKENS:
-                return Failed.TOO_MANY
+                return TokenProblem.TOO_MANY
             made = make()
             until = now + days * DAY
             token = await token_rows.add(tx, author.tenant, made, author.identifier, now, until)
@@ -66,13 +66,13 @@ class TokenService:
             await self._tell(action, author, "scim_token_created", hint=token.hint, until=write_moment(until))
             return made
 
-    async def revoke(self, author: Session, token_id: str, inbound: Inbound, now: int) -> Failed | None:
+    async def revoke(self, author: Session, token_id: str, inbound: Inbound, now: int) -> TokenProblem | None:
         """Revoke a token: requests with it are refused from now on."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             tokens = await token_rows.list_of(action.tx, author.tenant)
             hint = next((token.hint for token in tokens if token.id == token_id), "")
             if not await token_rows.remove(action.tx, token_id, author.tenant):
-                return Failed.NOT_THERE
+                return TokenProblem.NOT_THERE
             await action.record_own(Event.SCIM_TOKEN_REVOKED, author, {"hint": hint})
             await self._tell(action, author, "scim_token_revoked", hint=hint)
             return None

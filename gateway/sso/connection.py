@@ -8,12 +8,11 @@ from aiohttp import web
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Actions, requester
-from gateway.model.account import Account
 from gateway.model.event import Event
-from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sso import origins, rows
+from gateway.sso.factor import has_another_way
 from gateway.sso.rows import Connection
 from gateway.store import Store
 from gateway.web.platform import Platform
@@ -50,11 +49,6 @@ class ConnectionService:
             await action.record(Event.SSO_UNLINKED, account, {"issuer": connection.issuer, "sessions_ended": ended})
             await action.notify("sso_unlinked", account, issuer=connection.issuer)
             return True
-
-
-def has_another_way(session: Session, account: Account) -> bool:
-    """Whether the password signs the person in: they have one, and their tenant doesn't require single sign-on."""
-    return account.password_hash is not None and session.first == Factor.PASSWORD
 
 
 class Needs(Platform, Protocol):

@@ -9,7 +9,7 @@ from gateway.model.sentence import Sentence
 from gateway.sso.oidc.record import Kind
 
 
-class Place(Enum):
+class Part(Enum):
     """A part of a provider's console."""
 
     APPLICATION = auto()
@@ -22,53 +22,53 @@ class Place(Enum):
     CLAIMS = auto()
 
 
-PLACES: Mapping[tuple[Place, Kind], Sentence] = {
-    (Place.APPLICATION, Kind.ENTRA): Sentence("Microsoft Entra admin center › App registrations › your application"),
-    (Place.SECRET, Kind.ENTRA): Sentence(
+PLACES: Mapping[tuple[Part, Kind], Sentence] = {
+    (Part.APPLICATION, Kind.ENTRA): Sentence("Microsoft Entra admin center › App registrations › your application"),
+    (Part.SECRET, Kind.ENTRA): Sentence(
         "Microsoft Entra admin center › App registrations › your application › Certificates & secrets › Client secrets"
     ),
-    (Place.KEY, Kind.ENTRA): Sentence(
+    (Part.KEY, Kind.ENTRA): Sentence(
         "Microsoft Entra admin center › App registrations › your application › Certificates & secrets › Certificates"
     ),
-    (Place.REDIRECT, Kind.ENTRA): Sentence(
+    (Part.REDIRECT, Kind.ENTRA): Sentence(
         "Microsoft Entra admin center › App registrations › your application › Authentication › Web"
     ),
-    (Place.PEOPLE, Kind.ENTRA): Sentence(
+    (Part.PEOPLE, Kind.ENTRA): Sentence(
         "Microsoft Entra admin center › Enterprise applications › your application › Users and groups"
     ),
-    (Place.CONSENT, Kind.ENTRA): Sentence(
+    (Part.CONSENT, Kind.ENTRA): Sentence(
         "Microsoft Entra admin center › Enterprise applications › your application › Permissions › Grant admin consent"
     ),
-    (Place.POLICY, Kind.ENTRA): Sentence("Microsoft Entra admin center › Protection › Conditional Access"),
-    (Place.CLAIMS, Kind.ENTRA): Sentence(
+    (Part.POLICY, Kind.ENTRA): Sentence("Microsoft Entra admin center › Protection › Conditional Access"),
+    (Part.CLAIMS, Kind.ENTRA): Sentence(
         "Microsoft Entra admin center › App registrations › your application › Token configuration"
     ),
-    (Place.APPLICATION, Kind.GOOGLE): Sentence("Google Cloud console › APIs & Services › Credentials"),
-    (Place.SECRET, Kind.GOOGLE): Sentence("Google Cloud console › APIs & Services › Credentials › your client"),
-    (Place.REDIRECT, Kind.GOOGLE): Sentence(
+    (Part.APPLICATION, Kind.GOOGLE): Sentence("Google Cloud console › APIs & Services › Credentials"),
+    (Part.SECRET, Kind.GOOGLE): Sentence("Google Cloud console › APIs & Services › Credentials › your client"),
+    (Part.REDIRECT, Kind.GOOGLE): Sentence(
         "Google Cloud console › APIs & Services › Credentials › your client › Authorised redirect URIs"
     ),
-    (Place.PEOPLE, Kind.GOOGLE): Sentence("Google Admin console › Security › API controls › App access control"),
-    (Place.CONSENT, Kind.GOOGLE): Sentence("Google Cloud console › APIs & Services › OAuth consent screen"),
-    (Place.APPLICATION, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › General"),
-    (Place.SECRET, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Client Credentials"),
-    (Place.KEY, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Public keys"),
-    (Place.REDIRECT, Kind.OKTA): Sentence(
+    (Part.PEOPLE, Kind.GOOGLE): Sentence("Google Admin console › Security › API controls › App access control"),
+    (Part.CONSENT, Kind.GOOGLE): Sentence("Google Cloud console › APIs & Services › OAuth consent screen"),
+    (Part.APPLICATION, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › General"),
+    (Part.SECRET, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Client Credentials"),
+    (Part.KEY, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Public keys"),
+    (Part.REDIRECT, Kind.OKTA): Sentence(
         "Okta Admin Console › Applications › your application › General › Sign-in redirect URIs"
     ),
-    (Place.PEOPLE, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Assignments"),
-    (Place.POLICY, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Sign On"),
-    (Place.APPLICATION, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Settings"),
-    (Place.SECRET, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Credentials"),
-    (Place.KEY, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Keys"),
-    (Place.REDIRECT, Kind.KEYCLOAK): Sentence(
+    (Part.PEOPLE, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Assignments"),
+    (Part.POLICY, Kind.OKTA): Sentence("Okta Admin Console › Applications › your application › Sign On"),
+    (Part.APPLICATION, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Settings"),
+    (Part.SECRET, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Credentials"),
+    (Part.KEY, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Keys"),
+    (Part.REDIRECT, Kind.KEYCLOAK): Sentence(
         "Keycloak admin console › Clients › your client › Settings › Valid redirect URIs"
     ),
-    (Place.CLAIMS, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Client scopes"),
-    (Place.POLICY, Kind.KEYCLOAK): Sentence("Keycloak admin console › Authentication"),
+    (Part.CLAIMS, Kind.KEYCLOAK): Sentence("Keycloak admin console › Clients › your client › Client scopes"),
+    (Part.POLICY, Kind.KEYCLOAK): Sentence("Keycloak admin console › Authentication"),
 }
 
 
-def find_place(place: Place | None, kind: Kind) -> Sentence | None:
-    """Return the way to a place in a provider's console, if it is known."""
+def find_place(place: Part | None, kind: Kind) -> Sentence | None:
+    """Return where a part is in the console of a provider, if that is known."""
     return PLACES.get((place, kind)) if place else None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gateway.accounts import rows as account_rows
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import FactorContract, Panel
+from gateway.model.account import Account
 from gateway.model.factor import Factor
 from gateway.model.session import Session
 from gateway.sso import farewell, origins, rows
@@ -38,7 +39,7 @@ class ProviderFactor(FactorContract):
         if connection is None:
             return None
         account = await account_rows.find(tx, session.account)
-        may_leave = account is not None and account.password_hash is not None and session.first == Factor.PASSWORD
+        may_leave = account is not None and has_another_way(session, account)
         return Panel("sso/panel.html", {"connection": connection, "may_leave": may_leave})
 
     async def describe_way(self, tx: Transaction, account: str) -> str:
@@ -51,3 +52,8 @@ class ProviderFactor(FactorContract):
     async def way_out(self, tx: Transaction, session: Session, now: int) -> str:
         origin = await origins.find(tx, session.id) if self._is_on else None
         return "" if origin is None else self._left_path + farewell.seal(self._sealer, origin, now)
+
+
+def has_another_way(session: Session, account: Account) -> bool:
+    """Whether the password signs the person in: they have one, and their tenant doesn't require single sign-on."""
+    return account.password_hash is not None and session.first == Factor.PASSWORD

@@ -18,7 +18,7 @@ from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
 from gateway.model.token import key_of, new_token
 from gateway.sso.arrival import Arrivals, is_from
-from gateway.sso.consoles import Place, find_place
+from gateway.sso.consoles import Part, find_place
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.record import Refused
 from gateway.sso.oidc.request import read_answer
@@ -93,7 +93,7 @@ class SSOPages(StepPages):
             case Mailed(identifier):
                 return self._renderer.page("sso/mailed.html", None, email=identifier)
             case Tried():
-                place = find_place(Place.CLAIMS, outcome.kind)
+                place = find_place(Part.CLAIMS, outcome.kind)
                 return self._renderer.page("sso/tried.html", visit, tried=outcome, place=place)
             case TriedInVain():
                 return self._in_vain(visit, outcome)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.model.sentence import Sentence
-from gateway.sso.consoles import Place
+from gateway.sso.consoles import Part
 from gateway.sso.oidc.record import Refusal
 
 
@@ -19,7 +19,7 @@ class Reason:
 
     wrong: Sentence
     mend: Sentence
-    place: Place | None = None
+    place: Part | None = None
 
 
 CHECK_ISSUER = Sentence("Check the issuer on this page: it must be exactly as your provider shows it.")
@@ -69,7 +69,7 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.ISSUER_PATTERN: Reason(
         Sentence("The issuer is the one for all companies, not your own."),
         Sentence("Enter the issuer with your directory (tenant) ID in it."),
-        Place.APPLICATION,
+        Part.APPLICATION,
     ),
     Refusal.ISSUER_DIFFERS: Reason(
         Sentence("Your provider calls itself by another issuer than the one on this page."),
@@ -78,13 +78,13 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.PERSONAL_ACCOUNTS: Reason(
         Sentence("The issuer is the one for personal Microsoft accounts, which anyone can open."),
         Sentence("Enter the issuer with your directory (tenant) ID in it."),
-        Place.APPLICATION,
+        Part.APPLICATION,
     ),
     Refusal.ENDPOINT: Reason(
         Sentence("Your provider doesn’t publish an address that’s needed, or not a secure one."), ASK_PROVIDER
     ),
     Refusal.ALGORITHMS: Reason(
-        Sentence("Your provider doesn’t sign in a way that’s accepted here."), ALGORITHM, Place.APPLICATION
+        Sentence("Your provider doesn’t sign in a way that’s accepted here."), ALGORITHM, Part.APPLICATION
     ),
     Refusal.NO_CODE_FLOW: Reason(
         Sentence("Your provider doesn’t offer the authorization code flow."), ASK_PROVIDER
@@ -92,7 +92,7 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.CLIENT_METHODS: Reason(
         Sentence("Your provider doesn’t let this site authenticate in the way chosen on this page."),
         Sentence("Choose the other way there, or allow this one at your provider."),
-        Place.APPLICATION,
+        Part.APPLICATION,
     ),
     # Its keys.
     Refusal.NO_KEYS: Reason(Sentence("Your provider publishes no signing key that can be used."), ALGORITHM),
@@ -111,30 +111,30 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.CLIENT: Reason(
         Sentence("The client ID or the client secret is wrong."),
         Sentence("Make a new client secret and enter it on this page: its value, not its ID."),
-        Place.SECRET,
+        Part.SECRET,
     ),
     Refusal.CLIENT_EXPIRED: Reason(
-        Sentence("The client secret has expired."), Sentence("Make a new one, and enter it on this page."), Place.SECRET
+        Sentence("The client secret has expired."), Sentence("Make a new one, and enter it on this page."), Part.SECRET
     ),
     Refusal.CLIENT_UNKNOWN: Reason(
         Sentence("Your provider has no application with this client ID, or it’s switched off there."),
         Sentence("Copy the client ID, and check that the issuer is of the same directory."),
-        Place.APPLICATION,
+        Part.APPLICATION,
     ),
     Refusal.CLIENT_PUBLIC: Reason(
         Sentence("The application is registered as a mobile, desktop or single-page app, which has no secret."),
         Sentence("Register the redirect URI under the platform “Web”, and remove it from the others."),
-        Place.REDIRECT,
+        Part.REDIRECT,
     ),
     Refusal.CLIENT_KEY: Reason(
         Sentence("Your provider didn’t accept this site’s signature."),
         Sentence("Give your provider the key or certificate that this page shows. Check the clocks of both servers."),
-        Place.KEY,
+        Part.KEY,
     ),
     Refusal.REDIRECT_URI: Reason(
         Sentence("The redirect URI isn’t registered at your provider exactly as this page shows it."),
         Sentence("Copy it from this page."),
-        Place.REDIRECT,
+        Part.REDIRECT,
     ),
     Refusal.CODE: Reason(
         Sentence("The code of this sign-in has expired or been used, or was for another redirect URI."), TRY_AGAIN
@@ -142,71 +142,71 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.REQUEST: Reason(
         Sentence("Your provider didn’t accept the request."),
         Sentence("Check there that the application may use the authorization code flow."),
-        Place.APPLICATION,
+        Part.APPLICATION,
     ),
     Refusal.SCOPE: Reason(
         Sentence("Your provider doesn’t give the application all of the scopes openid, email and profile."),
         Sentence("Allow them there."),
-        Place.CONSENT,
+        Part.CONSENT,
     ),
     Refusal.ISSUER_UNKNOWN: Reason(
-        Sentence("The issuer names a directory that your provider doesn’t know."), CHECK_ISSUER, Place.APPLICATION
+        Sentence("The issuer names a directory that your provider doesn’t know."), CHECK_ISSUER, Part.APPLICATION
     ),
     Refusal.CLASS_UNMET: Reason(
         Sentence("Your provider can’t give a sign-in of the class that’s asked for."),
         Sentence("Check on this page what to ask it for, or set that class up there."),
-        Place.POLICY,
+        Part.POLICY,
     ),
     Refusal.NOT_ASSIGNED: Reason(
         Sentence("This person isn’t assigned to the application."),
         Sentence("Assign the people or groups who may use this site, or don’t require assignment."),
-        Place.PEOPLE,
+        Part.PEOPLE,
     ),
     Refusal.CONSENT: Reason(
         Sentence("The application lacks an administrator’s consent."),
         Sentence("Grant it for your whole company."),
-        Place.CONSENT,
+        Part.CONSENT,
     ),
     Refusal.DECLINED: Reason(
         Sentence("The sign-in was cancelled or refused at your provider."),
         Sentence("If you didn’t cancel it, check there whether this person may use the application."),
-        Place.PEOPLE,
+        Part.PEOPLE,
     ),
     Refusal.PERSON: Reason(
         Sentence("This person has no account in your directory, or it’s disabled or locked there."),
         Sentence("Sign in as someone of your company."),
-        Place.PEOPLE,
+        Part.PEOPLE,
     ),
     Refusal.CONDITIONAL_ACCESS: Reason(
         Sentence("A policy of your provider doesn’t let this person in, for example from this device."),
         Sentence("Look at the policies that apply to the application."),
-        Place.POLICY,
+        Part.POLICY,
     ),
     Refusal.INTERACTION: Reason(
         Sentence("Your provider wants more from this person than it could ask for, such as a second factor."),
         Sentence("Let them set that up at your provider first."),
-        Place.POLICY,
+        Part.POLICY,
     ),
     Refusal.UNAVAILABLE: Reason(Sentence("Your provider is in trouble at the moment."), TRY_LATER),
     Refusal.NO_ID_TOKEN: Reason(
         Sentence("Your provider sent no ID token."),
         Sentence("Register the application for OpenID Connect, with the scope openid."),
-        Place.APPLICATION,
+        Part.APPLICATION,
     ),
     # An ID token: how it is written and signed.
     Refusal.LONG: Reason(
         Sentence("The ID token is too long."),
         Sentence("Have your provider send fewer claims, above all fewer groups."),
-        Place.CLAIMS,
+        Part.CLAIMS,
     ),
     Refusal.MALFORMED: WRONG_TOKEN,
     Refusal.ENCRYPTED: Reason(
-        Sentence("The ID token is encrypted."), Sentence("Switch that off at your provider."), Place.APPLICATION
+        Sentence("The ID token is encrypted."), Sentence("Switch that off at your provider."), Part.APPLICATION
     ),
     Refusal.HEADER: FORGED,
     Refusal.TYPE: WRONG_TOKEN,
     Refusal.ALGORITHM: Reason(
-        Sentence("The ID token isn’t signed in a way that’s accepted here."), ALGORITHM, Place.APPLICATION
+        Sentence("The ID token isn’t signed in a way that’s accepted here."), ALGORITHM, Part.APPLICATION
     ),
     Refusal.KEY_UNKNOWN: Reason(
         Sentence("The ID token is signed with a key that your provider doesn’t publish."),
@@ -237,7 +237,7 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.NO_AUTH_TIME: Reason(
         Sentence("Your provider doesn’t say when the person signed in (auth_time)."),
         Sentence("Add that claim to the ID token, or let people confirm with another way."),
-        Place.CLAIMS,
+        Part.CLAIMS,
     ),
     Refusal.AUTHENTICATED_IN_FUTURE: Reason(
         Sentence("The person signed in in the future: the clocks differ."), CHECK_CLOCK
@@ -246,12 +246,12 @@ REASONS: Mapping[Refusal, Reason] = {
         Sentence("Your provider didn’t ask the person to sign in again, or the clocks differ."), CHECK_CLOCK
     ),
     Refusal.TENANT: Reason(
-        Sentence("The ID token is of another Microsoft directory than the issuer."), CHECK_ISSUER, Place.APPLICATION
+        Sentence("The ID token is of another Microsoft directory than the issuer."), CHECK_ISSUER, Part.APPLICATION
     ),
     Refusal.OBJECT_ID: Reason(
         Sentence("The ID token lacks the person’s object ID (oid)."),
         Sentence("Allow the scope profile, and choose Microsoft Entra ID as the provider only if it is one."),
-        Place.CONSENT,
+        Part.CONSENT,
     ),
     Refusal.HOSTED_DOMAIN: Reason(
         Sentence("This is a personal Google account, not one of your company."),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model.secret import Secret
-from gateway.sso.consoles import PLACES, Place
+from gateway.sso.consoles import PLACES, Part
 from gateway.sso.oidc.encoding import MAX_SHOWN
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.record import Kind, Refusal, Refused
@@ -82,8 +82,8 @@ def test_every_refusal_is_told_in_plain_words() -> None:
 
 
 def test_every_place_is_used_and_known_at_entra_id() -> None:
-    assert {reason.place for reason in REASONS.values()} - {None} == set(Place)
-    assert {place for place, kind in PLACES if kind is Kind.ENTRA} == set(Place)
+    assert {reason.place for reason in REASONS.values()} - {None} == set(Part)
+    assert {place for place, kind in PLACES if kind is Kind.ENTRA} == set(Part)
 
 
 def test_the_person_is_told_only_what_to_do() -> None:

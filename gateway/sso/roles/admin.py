@@ -74,7 +74,7 @@ class RoleService:
         account = await account_rows.find(tx, author.account, lock=True)
         if account is None or not wanted.roles_follow or author.is_owner or account.enrolled.is_exempt:
             return None
-        if not await rows.is_linked(tx, provider, account.id):
+        if not await rows.has_link(tx, provider, account.id):
             return None
         before = await rows.find_map(tx, provider)
         asserted = await rows.find_asserted(tx, provider, account.id) if wanted.claim == before.claim else None

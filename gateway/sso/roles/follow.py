@@ -18,7 +18,7 @@ from gateway.model.account import Account, Module, Role, Unacceptable, check_nam
 from gateway.model.event import Event
 from gateway.sso.oidc.record import Claims
 from gateway.sso.roles import rows
-from gateway.sso.roles.mapping import Asserted, Foreseen, Grant, read_asserted
+from gateway.sso.roles.mapping import Asserted, Foreseen, Rights, read_asserted
 from gateway.sso.rows import Registered
 from gateway.store import Transaction
 
@@ -39,7 +39,7 @@ class Follower:
 
     # New accounts.
 
-    async def grant(self, tx: Transaction, registered: Registered, asserted: Asserted) -> Grant:
+    async def grant(self, tx: Transaction, registered: Registered, asserted: Asserted) -> Rights:
         """Return role and modules of a new account."""
         return (await rows.find_map(tx, registered.provider.id)).grant(asserted)
 

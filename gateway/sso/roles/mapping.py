@@ -59,8 +59,8 @@ class Asserted:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """A role and modules, and the rules that gave them."""
+class Rights:
+    """A role and modules, and the rules that give them."""
 
     role: Role
     modules: frozenset[Module]
@@ -71,7 +71,7 @@ class Grant:
 class Foreseen:
     """What a sign-in would give somebody. `follows` is False for an account that keeps what it has."""
 
-    grant: Grant
+    rights: Rights
     follows: bool
 
 
@@ -89,21 +89,21 @@ class RoleMap:
     names_follow: bool = False
     roles_follow: bool = False
 
-    def grant(self, asserted: Asserted) -> Grant:
+    def grant(self, asserted: Asserted) -> Rights:
         """Return what a new account gets."""
         matching = tuple(rule for rule in self.rules if rule.value in asserted.values(rule.source))
         roles = [rule.gives for rule in matching if isinstance(rule.gives, Role)]
         modules = frozenset(rule.gives for rule in matching if isinstance(rule.gives, Module))
-        return Grant(highest(roles) if roles else self.default, modules, matching)
+        return Rights(highest(roles) if roles else self.default, modules, matching)
 
-    def follow(self, asserted: Asserted, role: Role, modules: frozenset[Module]) -> Grant:
+    def follow(self, asserted: Asserted, role: Role, modules: frozenset[Module]) -> Rights:
         """Return what an existing account has after a sign-in, if roles follow."""
         given = self.grant(asserted)
         after = given.role if self.gives_roles else role
         spoken_of = frozenset(rule.gives for rule in self.rules if isinstance(rule.gives, Module))
         if asserted.has_more_groups:
-            return Grant(highest((after, role)), modules | given.modules, given.rules)
-        return Grant(after, (modules - spoken_of) | given.modules, given.rules)
+            return Rights(highest((after, role)), modules | given.modules, given.rules)
+        return Rights(after, (modules - spoken_of) | given.modules, given.rules)
 
     @property
     def gives_roles(self) -> bool:

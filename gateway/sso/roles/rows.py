@@ -69,7 +69,7 @@ async def note_asserted(tx: Transaction, provider: str, account: str, asserted: 
     await tx.execute(statement.values(asserted=asserted.text if asserted else None))
 
 
-async def is_linked(tx: Transaction, provider: str, account: str) -> bool:
+async def has_link(tx: Transaction, provider: str, account: str) -> bool:
     query = select(sso_links.c.id).where(sso_links.c.provider == provider, sso_links.c.account == account)
     return (await tx.execute(query)).one_or_none() is not None
 
