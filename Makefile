@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # The identity provider of the tests runs on Node.js.
 PROVIDER := tests/support/oidc
 PROVIDER_READY := $(PROVIDER)/node_modules/.ready
-SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver wrk faketime systemd prometheus nodejs npm
+SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver vdirsyncer git wrk faketime systemd prometheus nodejs npm
 
 .PHONY: run test lint bench bench-peers bench-fair bench-nodes messages system
 

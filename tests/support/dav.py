@@ -1,6 +1,6 @@
-"""Real WebDAV and CalDAV servers as one application: WsgiDAV below /dav, Radicale for everything else.
+"""Real WebDAV, Git and CalDAV servers as one application: WsgiDAV below /dav, Git below /git, Radicale otherwise.
 
-Run by gunicorn. DAV_FOLDER is where both keep what they are given.
+Run by gunicorn. DAV_FOLDER is where they keep what they are given.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 import radicale
 from radicale import config
 from wsgidav.wsgidav_app import WsgiDAVApp
+
+from tests.support.git_http import git_in
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -40,8 +42,11 @@ def radicale_in(folder: Path) -> Application:
 def create_app() -> Application:
     folder = Path(os.environ["DAV_FOLDER"])
     files, calendars = wsgidav_in(folder / "files"), radicale_in(folder / "calendars")
+    repositories = git_in(folder / "repositories", "/git")
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/git/"):
+            return repositories(environ, start_response)
         if not environ["PATH_INFO"].startswith("/dav"):
             return calendars(environ, start_response)
         answer = files(environ, start_response)
