@@ -141,7 +141,7 @@ def test_an_exempt_administrator_who_is_none_any_more_needs_the_provider(
     assert "done=" in (adam.send("/admin/accounts/member", fields).get("location") or "")
     assert not mara.is_signed_in
     mara.cookies.clear()
-    assert "requires you to sign in with its own sign-in" in mara.give_password().body.decode()
+    assert "requires you to use its own sign-in page" in mara.give_password().body.decode()
     assert own.write("SELECT enrolled FROM accounts WHERE identifier = 'mara@acme.example'") == [("totp",)]
 
 
@@ -152,7 +152,7 @@ def test_an_exemption_counts_for_administrators_alone(
     """However the role was lost: by a statement in the store, say."""
     own.write("UPDATE accounts SET role = 'employee', enrolled = '=exempt' WHERE identifier = 'mara@acme.example'")
     mara = Employee(own, identity_provider, "mara@acme.example")
-    assert "requires you to sign in with its own sign-in" in mara.give_password().body.decode()
+    assert "requires you to use its own sign-in page" in mara.give_password().body.decode()
     assert not mara.is_signed_in
 
 

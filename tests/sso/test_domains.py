@@ -185,7 +185,7 @@ def test_removing_a_domain_asks_first_and_says_what_it_means(
     assert check(adam, domain).status == 303
     asked = adam.send(PAGE, {"do": "removed", "domain": domain})
     assert f"Remove {domain}?" in text_of(asked)
-    assert "won’t lead to your identity provider" in text_of(asked)
+    assert "no longer lead to your identity provider" in text_of(asked)
     query = "SELECT count(*) FROM domain_claims WHERE domain = :domain"
     assert own.write(query, domain=domain) == [(1,)]
     done = adam.send(PAGE, {"do": "removed", "domain": domain, "confirmed": "yes"})

@@ -306,7 +306,7 @@ def test_where_it_is_required_a_password_leads_to_the_provider_and_an_exempt_adm
     person = visit("crowd9@acme.example")
     person.open("/whoami")
     person.give_password()
-    expect(person.page.get_by_role("main")).to_contain_text("requires you to sign in with its own sign-in")
+    expect(person.page.get_by_role("main")).to_contain_text("requires you to use its own sign-in page")
     person.press("Continue")
     person.choose()
     person.arrive(mailbox)

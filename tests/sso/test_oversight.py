@@ -83,7 +83,7 @@ def test_turning_one_off_asks_first_ends_a_demand_and_is_mailed(own: Gateway, ow
     assert owner.send(PAGE, form).get("location") == f"{PAGE}?done=off"
     assert [bool(on) for (on,) in own.write(state)] == [False, True]
     assert own.write("SELECT factor_policy FROM tenants WHERE slug = 'acme'") == [("",)]
-    mail = mailbox.wait_for("adam@acme.example", "Sign-in rules")
+    mail = mailbox.wait_for("adam@acme.example", "sign-in rules have changed")
     assert "Single sign-on was turned off" in str(mail.get_body(("plain",)))
     query = "SELECT event, identifier FROM audit WHERE event LIKE 'sso_%' AND tenant = 'acme' ORDER BY id"
     assert own.write(query) == [("sso_optional", "otto@otium.example"), ("sso_disabled", "otto@otium.example")]

@@ -76,7 +76,7 @@ def test_a_password_leads_to_the_provider_and_not_in(crowd: Iterator[Employee], 
     person = linked(next(crowd), mailbox)
     person.cookies.clear()
     page = person.give_password("/probe?week=47")
-    assert "requires you to sign in with its own sign-in" in page.body.decode()
+    assert "requires you to use its own sign-in page" in page.body.decode()
     assert not person.is_signed_in
     way = way_on(person.send("/login/sso", {"next": "/probe?week=47"}))
     assert person.come_back(way, person.email.partition("@")[0]).get("location") == "/probe?week=47"
@@ -116,7 +116,7 @@ def test_a_reset_link_from_before_signs_nobody_in(
 def test_a_session_from_before_is_nobody_until_the_provider_has_spoken(company: Company, mailbox: Mailbox) -> None:
     person = company.early
     assert not person.is_signed_in
-    assert "requires you to sign in with its own sign-in" in person.open("/probe").body.decode()
+    assert "requires you to use its own sign-in page" in person.open("/probe").body.decode()
     way = way_on(person.submit("/login/sso"))
     assert "Check your email" in person.come_back(way, "crowd19").body.decode()
     assert not person.is_signed_in
@@ -219,4 +219,4 @@ def test_it_ends_when_an_administrator_says_so(company: Company, crowd: Iterator
     person = next(crowd)
     person.give_password()
     assert person.is_signed_in
-    assert "with a password again" in text_of(mailbox.wait_for(company.mara.email, "Sign-in rules", count=4))
+    assert "with a password again" in text_of(mailbox.wait_for(company.mara.email, "sign-in rules have changed", count=4))
