@@ -7,7 +7,6 @@ encrypts; all of them verify, so a new one can be put in front without signing p
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -42,19 +42,14 @@ def public_key_set(secrets: Sequence[Secret[bytes]]) -> dict[str, list[dict[str,
 def key_id(key: ec.EllipticCurvePublicKey) -> str:
     """Return the thumbprint of a key (RFC 7638 §3): the hash of its JWK with the names in order, without spaces."""
     text = json.dumps(jwk(key), separators=(",", ":"), sort_keys=True)
-    return base64url(sha256(text.encode("ascii")).digest()).decode("ascii")
+    return encode_base64url(sha256(text.encode("ascii")).digest())
 
 
 def jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
     """Return the JWK of a P-256 key, with its required members only (RFC 7518 §6.2.1)."""
     point = key.public_numbers()
-    x, y = (base64url(number.to_bytes(32, "big")).decode("ascii") for number in (point.x, point.y))
+    x, y = (encode_base64url(number.to_bytes(32, "big")) for number in (point.x, point.y))
     return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-
-
-def base64url(content: bytes) -> bytes:
-    """Encode without padding (RFC 7515 §2)."""
-    return urlsafe_b64encode(content).rstrip(b"=")
 
 
 def checkpoint_key(secret: Secret[bytes]) -> Ed25519PrivateKey:

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePri
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gateway.crypto.keys import base64url, key_id
+from gateway.crypto.keys import key_id
+from gateway.model.base64url import encode_base64url
 from gateway.model.session import Session
 
 VALID_SECONDS = 60
@@ -43,11 +44,11 @@ class Assertions:
             "iat": now,
             "exp": now + VALID_SECONDS,
         }
-        signed = self._header + b"." + encode(claims)
-        r, s = decode_dss_signature(self._key.sign(signed, ES256))
+        signed = f"{self._header}.{encode(claims)}"
+        r, s = decode_dss_signature(self._key.sign(signed.encode("ascii"), ES256))
         signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")  # RFC 7518 §3.4, not DER
-        return (signed + b"." + base64url(signature)).decode("ascii")
+        return f"{signed}.{encode_base64url(signature)}"
 
 
-def encode(content: object) -> bytes:
-    return base64url(write(content).encode("ascii"))
+def encode(content: object) -> str:
+    return encode_base64url(write(content).encode("ascii"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from gateway.crypto.sealing import Place, Sealer, Unopenable
-from gateway.sso.oidc.encoding import decode_base64url, encode_base64url
+from gateway.model.base64url import decode_base64url, encode_base64url
 from gateway.sso.oidc.record import Kind, Metadata, Provider
 from gateway.sso.oidc.request import with_query
 from gateway.sso.origins import Origin

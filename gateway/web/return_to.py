@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from gateway.edge.origin import is_from_elsewhere
+from gateway.model.base64url import encode_base64url
 from gateway.model.inbound import Inbound
 from gateway.wire.target import is_safe_query, read_path
 
@@ -66,7 +66,7 @@ def sent_value(target: str) -> str:
     It tells the sign-in page whether a person who is already signed in (in another tab) can be redirected on at once.
     If the application redirected them, from a sign-in page of its own, that would be a loop.
     """
-    return urlsafe_b64encode(sha256(target.partition("#")[0].encode("ascii")).digest()).decode("ascii").rstrip("=")
+    return encode_base64url(sha256(target.partition("#")[0].encode("ascii")).digest())
 
 
 def way_query(inbound: Inbound, origins: Collection[str]) -> str:

@@ -22,8 +22,9 @@ from gateway.factors.passkey.ceremony import (
     read_assertion,
     read_registration,
 )
-from gateway.factors.passkey.encoding import decode_base64url, decode_cbor, encode_base64url
+from gateway.factors.passkey.encoding import decode_cbor, read_bytes
 from gateway.factors.passkey.record import Rejected
+from gateway.model.base64url import encode_base64url
 from tests.passkeys.test_assertion import HANDLE, KEY, PASSKEY
 from tests.passkeys.test_registration import CHALLENGE, SAID, SITE
 from tests.support.authenticator import Authenticator, base64url, changed, with_part
@@ -169,7 +170,7 @@ def with_extensions(value: bytes, extensions: bytes) -> bytes:
 
 @pytest.mark.parametrize("statement", [[], 7, None, "text", b"bytes"])
 def test_an_attestation_object_of_other_kinds_is_malformed(statement: object) -> None:
-    data = cbor2.loads(decode_base64url(json.loads(REGISTRATION)["response"]["attestationObject"]))
+    data = cbor2.loads(read_bytes(json.loads(REGISTRATION)["response"]["attestationObject"]))
     for name in ("fmt", "attStmt", "authData"):
         altered = {**data, name: statement}
         if isinstance(data[name], type(statement)):
@@ -265,13 +266,13 @@ def test_cbor_is_read_as_it_was_written(value: object) -> None:
 
 @given(st.binary())
 def test_base64url_is_read_as_it_was_written(value: bytes) -> None:
-    assert decode_base64url(encode_base64url(value)) == value
+    assert read_bytes(encode_base64url(value)) == value
 
 
 @pytest.mark.parametrize("text", ["A", "AB", "AA==", "AA=", "A A", "AA\n", "A+", "A/", "AAAAA", "é", "\ud800", None, 7])
 def test_another_spelling_of_base64url_is_malformed(text: object) -> None:
     with pytest.raises(Rejected):
-        decode_base64url(text)
+        read_bytes(text)
 
 
 # Time, by counting.

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sso.oidc.encoding import MAX_ITEMS, decode_base64url, encode_base64url, read_object, shown
+from gateway.model.base64url import decode_base64url, encode_base64url
+from gateway.sso.oidc.encoding import MAX_ITEMS, read_object, shown
 from gateway.sso.oidc.record import Refusal, Rejected
 
 JSON = st.recursive(

@@ -219,4 +219,6 @@ def test_it_ends_when_an_administrator_says_so(company: Company, crowd: Iterator
     person = next(crowd)
     person.give_password()
     assert person.is_signed_in
-    assert "with a password again" in text_of(mailbox.wait_for(company.mara.email, "sign-in rules have changed", count=4))
+    assert "with a password again" in text_of(
+        mailbox.wait_for(company.mara.email, "sign-in rules have changed", count=4)
+    )

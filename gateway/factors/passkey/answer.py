@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from gateway.factors.passkey.encoding import (
     CBORReader,
-    decode_base64url,
     decode_cbor,
     decode_json,
     decode_text,
-    encode_base64url,
     malformed,
+    read_bytes,
 )
 from gateway.factors.passkey.options import EDDSA, ES256, RS256
 from gateway.factors.passkey.record import Refusal, Rejected, Site
+from gateway.model.base64url import encode_base64url
 
 MAX_BYTES = 65_536  # of an answer; one with certificates has about 10,000
 CREDENTIAL_ID_BYTES = range(16, 1_024)  # WebAuthn L3 §4, "credential ID"
@@ -53,7 +53,7 @@ class Answer:
 
     def read(self, name: str) -> bytes:
         """Return bytes of the response, which must be there."""
-        return decode_base64url(self.response.get(name))
+        return read_bytes(self.response.get(name))
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def read_answer(text: str) -> Answer:
     answer = decode_json(text)
     if answer.get("type") != "public-key":
         raise Rejected(Refusal.TYPE)
-    credential = decode_base64url(answer.get("rawId"))
+    credential = read_bytes(answer.get("rawId"))
     if answer.get("id") != answer["rawId"] or len(credential) not in CREDENTIAL_ID_BYTES:
         raise malformed()
     response = answer.get("response")

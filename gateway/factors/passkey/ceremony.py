@@ -24,7 +24,7 @@ from gateway.factors.passkey.answer import (
     read_authenticator_data,
 )
 from gateway.factors.passkey.attestation import check_format, check_model, read_attestation
-from gateway.factors.passkey.encoding import decode_base64url, malformed
+from gateway.factors.passkey.encoding import malformed, read_bytes
 from gateway.factors.passkey.options import ALGORITHMS, creation_options, request_options
 from gateway.factors.passkey.record import (
     Asserted,
@@ -199,7 +199,7 @@ def _check_handle(given: object, handle: bytes, needs_handle: bool) -> None:
     if given is None or given == "":
         if needs_handle:
             raise Rejected(Refusal.HANDLE)
-    elif decode_base64url(given) != handle:
+    elif read_bytes(given) != handle:
         raise Rejected(Refusal.HANDLE)
 
 

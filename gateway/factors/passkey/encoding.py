@@ -8,10 +8,10 @@ expressions or shared references, and say nothing of what follows the value.
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NoReturn
 
 from gateway.factors.passkey.record import Refusal, Rejected
+from gateway.model.base64url import decode_base64url
 
 MAX_ITEMS = 256  # values in one text; honest answers have fewer than 60
 MAX_DEPTH = 4  # FIDO CTAP 2.2 §8
@@ -24,20 +24,10 @@ def malformed() -> Rejected:
     return Rejected(Refusal.MALFORMED)
 
 
-def encode_base64url(value: bytes) -> str:
-    """Return base64url without padding (RFC 4648 §5), as WebAuthn writes bytes in JSON."""
-    return urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
-
-
-def decode_base64url(text: object) -> bytes:
-    """Decode what encode_base64url returns, and no other spelling of the same bytes."""
-    if not isinstance(text, str):
-        raise malformed()
-    try:
-        value = urlsafe_b64decode(text + "==")  # too much padding is ignored
-    except ValueError:
-        raise malformed() from None
-    if encode_base64url(value) != text:
+def read_bytes(text: object) -> bytes:
+    """Return the bytes that WebAuthn writes into JSON as base64url."""
+    value = decode_base64url(text) if isinstance(text, str) else None
+    if value is None:
         raise malformed()
     return value
 

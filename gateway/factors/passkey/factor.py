@@ -12,10 +12,10 @@ from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason,
 from gateway.factors.passkey import ceremony, rows
 from gateway.factors.passkey.ceremony import Asserted, Descriptor, Refused, Site
 from gateway.factors.passkey.challenges import Asking, Challenges
-from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.names import name_of, new_name
 from gateway.factors.passkey.rows import MAX_KEYS, Passkey
 from gateway.model.account import Account
+from gateway.model.base64url import encode_base64url
 from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret

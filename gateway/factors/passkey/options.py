@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.record import Descriptor, Site
+from gateway.model.base64url import encode_base64url
 
 TIMEOUT = 300_000  # milliseconds
 ES256, EDDSA, RS256 = -7, -8, -257  # of COSE, as IANA registers them

@@ -17,7 +17,6 @@ from gateway.actions.action import Actions
 from gateway.factors.contract import Reason, Wrong
 from gateway.factors.passkey import ceremony
 from gateway.factors.passkey.addresses import related_hosts
-from gateway.factors.passkey.encoding import encode_base64url
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.first import NotThisOne, PasskeySignIn, holder_of
 from gateway.factors.passkey.names import name_of as name_of_model
@@ -28,6 +27,7 @@ from gateway.login.code_page import CodePage, Problem, helper_of, judge, name_of
 from gateway.login.evidence import Evidence
 from gateway.login.outcome import GoOn, LockedOut, Refused, SignedIn
 from gateway.login.security import Changed, SecurityService
+from gateway.model.base64url import encode_base64url
 from gateway.model.factor import Factor
 from gateway.model.factor_policy import Second
 from gateway.model.secret import Secret

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from gateway.model.base64url import decode_base64url
 from gateway.sso.oidc import entra
-from gateway.sso.oidc.encoding import decode_base64url, read_object
+from gateway.sso.oidc.encoding import read_object
 from gateway.sso.oidc.keys import Key
 from gateway.sso.oidc.record import ALGORITHMS, Refusal, Refused, Rejected
 

@@ -1,14 +1,14 @@
-"""Strict readers of base64url and JSON from providers.
+"""The strict reader of JSON from providers.
 
-Each accepts one way to write a value, and takes time proportional to its length.
+It accepts one way to write a value, and takes time proportional to its length.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NoReturn
 
+from gateway.model.base64url import encode_base64url as encode_base64url
 from gateway.sso.oidc.record import Refusal, Rejected
 
 MAX_ITEMS = 5_000  # values in one text; large honest metadata has about 300
@@ -18,20 +18,6 @@ MAX_DIGITS = 18  # converting long numbers takes quadratic time
 
 class _NotJSON(ValueError):
     """The text is no JSON that we accept."""
-
-
-def encode_base64url(value: bytes) -> str:
-    """Return base64url without padding (RFC 7515 §2)."""
-    return urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
-
-
-def decode_base64url(text: str) -> bytes | None:
-    """Decode what encode_base64url returns, and no other spelling of the same bytes."""
-    try:
-        value = urlsafe_b64decode(text + "==")  # too much padding is ignored
-    except ValueError:
-        return None
-    return value if encode_base64url(value) == text else None
 
 
 def read_object(text: bytes, otherwise: Refusal) -> dict[str, object]:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
 from gateway.model.token import is_same
 from gateway.sso.oidc import entra
 from gateway.sso.oidc.claims import read_claims
 from gateway.sso.oidc.compact import Compact, read_compact, verify
-from gateway.sso.oidc.encoding import encode_base64url, read_object
+from gateway.sso.oidc.encoding import read_object
 from gateway.sso.oidc.keys import Key
 from gateway.sso.oidc.record import Claims, Kind, Metadata, Provider, Refusal, Refused, Rejected
 

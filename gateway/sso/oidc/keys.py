@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.model.base64url import decode_base64url
 from gateway.model.clock import Clock
-from gateway.sso.oidc.encoding import decode_base64url, shown
+from gateway.sso.oidc.encoding import shown
 from gateway.sso.oidc.fetching import Fetched
 from gateway.sso.oidc.record import Refusal, Refused
 

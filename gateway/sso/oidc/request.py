@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
-from gateway.sso.oidc.encoding import encode_base64url, shown
+from gateway.sso.oidc.encoding import shown
 from gateway.sso.oidc.errors import ERROR
 from gateway.sso.oidc.record import Kind, Metadata, Provider, Refusal, Refused
 
