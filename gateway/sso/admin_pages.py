@@ -12,7 +12,8 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.settings.record import Settings
 from gateway.sso.admin import Done, Overview, ProviderService
-from gateway.sso.oidc.discovery import check_issuer
+from gateway.sso.oidc import entra
+from gateway.sso.oidc.discovery import WELL_KNOWN, check_issuer
 from gateway.sso.oidc.record import Kind, Provider
 from gateway.sso.pages import Needs as SignOnNeeds
 from gateway.sso.pages import SSOPages
@@ -126,7 +127,7 @@ def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_
 
     The secret may be left out, to keep the stored one, but only for whom it was made: another issuer would be sent it.
     """
-    issuer = form.text("issuer").strip()
+    issuer = read_issuer(form)
     if len(issuer) > MAX_ISSUER or check_issuer(issuer, allows_http=allows_http) is not None:
         raise Unfit("issuer")
     client_id = form.text("client_id").strip()
@@ -149,6 +150,13 @@ def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_
         counts_for_two=bool(form.text("counts_for_two")),
         acr_values=read_classes(form, kind),
     )
+
+
+def read_issuer(form: Form) -> str:
+    """Return the issuer. Consoles show other things: Entra ID its tenant ID, and many only the address of discovery."""
+    text = form.text("issuer").strip().removesuffix(WELL_KNOWN)
+    is_tenant = form.text("kind") == Kind.ENTRA and entra.GUID.fullmatch(text.lower())
+    return entra.issuer_of(text.lower()) if is_tenant else text
 
 
 def is_same_client(provider: Provider, issuer: str, client_id: str) -> bool:

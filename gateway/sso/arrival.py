@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.accounts import claims as domains
 from gateway.accounts import links
 from gateway.accounts import rows as account_rows
@@ -20,6 +22,15 @@ from gateway.sso.roles.follow import Follower
 from gateway.sso.roles.mapping import Asserted
 from gateway.sso.rows import Registered
 from gateway.store import Store, Transaction
+from gateway.web.return_to import HOME
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A first sign-in that its mailed link has confirmed. `target` is the page that it began at."""
+
+    tenant: str
+    target: str
 
 
 class Arrivals:
@@ -81,8 +92,8 @@ class Arrivals:
         async with self._store.reading() as tx:
             return await links.find(tx, self._sealer, Purpose.SSO_LINK, token)
 
-    async def confirm(self, token: str, inbound: Inbound, now: int) -> str | None:
-        """Consume a mailed link: link the account, or create it. Returns the tenant, or None if it is no longer good.
+    async def confirm(self, token: str, inbound: Inbound, now: int) -> Confirmed | None:
+        """Consume a mailed link: link the account, or create it. Returns None if it is no longer good.
 
         Only in the browser that came from the provider. Otherwise a colleague could sign in there as themselves with
         another person's email, and that person would link the colleague to their own account by one click.
@@ -98,7 +109,7 @@ class Arrivals:
             if account is None or not await links.consume(action.tx, mailed, now):
                 return None
             is_linked = await self.connect(action, registered, mailed.content["subject"], account)
-            return registered.provider.tenant if is_linked else None
+            return Confirmed(registered.provider.tenant, mailed.content.get("target", HOME)) if is_linked else None
 
     async def _find_mailed(self, action: Action, registered: Registered, mailed: MailedLink) -> Account | None:
         """Return the account of a mailed link, locked, or the one that it creates."""
@@ -119,8 +130,11 @@ class Arrivals:
         claims: Claims,
         identifier: str,
         account: Account | None,
+        *,
         browser: bytes,
+        target: str,
     ) -> None:
+        """Mail a link that works in that browser (SHA-256 of its cookie), and then leads to the target."""
         content = {
             "provider": registered.provider.id,
             "subject": claims.key,
@@ -128,6 +142,7 @@ class Arrivals:
             "client": registered.provider.client_id,
             "name": claims.name,
             "browser": browser.hex(),
+            "target": target,
         }
         if account is None:
             content["asserted"] = await self._follower.pack(action.tx, registered, claims)

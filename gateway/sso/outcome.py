@@ -41,6 +41,11 @@ class Tried:
     has_two_factors: bool
     can_confirm: bool
     roles: Foreseen | None
+    is_enabled: bool
+
+    @property
+    def would_enter(self) -> bool:
+        return self.would in ("sign-in", "link", "create")
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,10 +111,13 @@ class SSOPages(StepPages):
         """POST /login/sso/link/{token}"""
         await read_form(request)
         visit = visit_of(request)
-        tenant = await self._arrivals.confirm(request.match_info["token"], visit.inbound, visit.now)
-        if tenant is None:
+        confirmed = await self._arrivals.confirm(request.match_info["token"], visit.inbound, visit.now)
+        if confirmed is None:
             return self._renderer.page("sso/confirm.html", None, status=410, state="gone", email="")
-        return self._renderer.page("sso/linked.html", None, way=self._url("sso_tenant", tenant=tenant))
+        wish = Wish(self._answers.only([confirmed.target]))
+        return self._renderer.page(
+            "sso/linked.html", None, way=f"{self._url('sso_tenant', tenant=confirmed.tenant)}?{wish.query}"
+        )
 
     async def lead(self, visit: Visit, wish: Wish, found: Registered, *, is_trial: bool = False) -> web.Response:
         """Lead to the provider, and give the browser the cookie that its answer has to come with."""

@@ -237,7 +237,9 @@ class SignOn:
             await count_mail(action.tx, tenant, identifier, action.now)
         except TooManyMails:
             return NotSignedIn("mails")
-        await self._arrivals.mail(action, registered, claims, identifier, account, visit.inbound.sso_key or b"")
+        await self._arrivals.mail(
+            action, registered, claims, identifier, account, browser=visit.inbound.sso_key or b"", target=wait.target
+        )
         return Mailed(identifier)
 
     async def _enter(
@@ -260,7 +262,10 @@ class SignOn:
         await action.record_own(Event.SSO_TRIED, session)
         can_confirm = claims.auth_time is not None and is_since(claims.auth_time, wait.began_at)
         would, roles = await self._foresee(action.tx, registered, claims)
-        return Tried(registered.provider.kind, claims, would, registered.has_two_factors(claims), can_confirm, roles)
+        return Tried(
+            registered.provider.kind, claims, would, registered.has_two_factors(claims), can_confirm, roles,
+            is_enabled=registered.provider.is_enabled,
+        )  # fmt: skip
 
     async def _foresee(self, tx: Transaction, registered: Registered, claims: Claims) -> tuple[str, Foreseen | None]:
         """Return what a sign-in would do, and the role that it would give."""

@@ -170,8 +170,26 @@ def test_the_first_sign_in_is_confirmed_by_mail_and_later_ones_lead_to_the_page(
     person.ask_for_company("/whoami?week=47")
     person.choose()
     person.arrive(mailbox)
+    person.page.get_by_role("link", name="Continue").click()
+    person.is_at("/whoami?week=47")  # where the mailed confirmation began
+    person.context.clear_cookies(domain="localhost")
     person.ask_for_company("/whoami?week=47")
     person.is_at("/whoami?week=47")  # the provider still knows this browser
+
+
+def test_an_administrator_sees_the_steps_of_the_chosen_product_only(realm: Realm, visit: Visit) -> None:
+    adam = visit(ADMIN)
+    adam.open("/admin/sso")
+    adam.page.get_by_label("Email").fill(ADMIN)
+    adam.page.get_by_label("Password").fill(PASSWORD)
+    adam.press("Sign in")
+    for kind, other in (("entra", "okta"), ("okta", "entra")):
+        adam.page.get_by_label("Provider", exact=True).select_option(kind)
+        expect(adam.page.locator(f"details[data-kind={kind}]")).to_be_visible()
+        expect(adam.page.locator(f"details[data-kind={other}]")).to_be_hidden()
+    expect(adam.page.locator("dd [data-copy=callback]")).to_be_visible()
+    adam.open("/admin/sso/provisioning")
+    expect(adam.page.locator("[data-copy=base]")).to_be_visible()
 
 
 def test_somebody_without_an_account_gets_one(realm: Realm, visit: Visit) -> None:

@@ -50,12 +50,12 @@ def realm(own: Gateway, identity_provider: IdentityProvider, browser: Browser) -
     page.get_by_role("button", name="Sign in", exact=True).click()
     shown = {
         name: page.locator(f"dt:has-text('{name}') + dd code").first.inner_text()
-        for name in ("Redirect URI", "logout URL", "after signing out")
+        for name in ("Redirect URI", "Logout URL", "after signing out")
     }
     client = Client(
         "gateway",
         redirect_uris=(shown["Redirect URI"],),
-        frontchannel_logout_uri=shown["logout URL"],
+        frontchannel_logout_uri=shown["Logout URL"],
         post_logout_redirect_uris=(shown["after signing out"],),
     )
     realm = identity_provider.entra(users=PEOPLE, clients=[client], optional_claims=["sid", "login_hint", "email"])

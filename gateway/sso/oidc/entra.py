@@ -23,6 +23,11 @@ def tenant_of(issuer: str) -> str:
     return next((part for part in issuer.split("/") if GUID.fullmatch(part)), "")
 
 
+def issuer_of(tenant: str) -> str:
+    """Return the issuer of a tenant's id, in Microsoft's public cloud."""
+    return f"https://{HOSTS[0]}/{tenant}/v2.0"
+
+
 def is_pattern(issuer: str) -> bool:
     """Whether an issuer stands for those of all tenants, or is where their common endpoints are."""
     if "{" in issuer:
