@@ -45,6 +45,7 @@ from gateway.sso.arrival import Arrivals
 from gateway.sso.connection import ConnectionService
 from gateway.sso.domains.lookup import Lookup
 from gateway.sso.domains.service import DomainService
+from gateway.sso.keys.service import KeyService
 from gateway.sso.leaving import Leaving
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
@@ -234,6 +235,10 @@ class Services(Foundation):
         return APITokens(self.store, self.actions)
 
     @cached_property
+    def client_keys(self) -> KeyService:
+        return KeyService(self.store, self.actions, self.sealer)
+
+    @cached_property
     def requirement(self) -> Requirement:
         return Requirement(self.store, self.actions, self.sealer, self.settings.factor_policy)
 
@@ -300,8 +305,7 @@ class Services(Foundation):
 
     @cached_property
     def importer(self) -> Importer:
-        limits = self.settings.limits
-        quota = Quota(limits.uploads_per_day, limits.upload_bytes_per_day)
+        quota = Quota(self.settings.limits.uploads_per_day, self.settings.limits.upload_bytes_per_day)
         return Importer(self.store, self.actions, self.invitations, self.settings.access.owners, quota)
 
     @cached_property

@@ -45,6 +45,8 @@ UNFIT = {
     "acr_values": "--acr-values: give words with spaces between them; for Entra ID, like c1",
 }
 HINDRANCES = {
+    "key_not_tried": "{tenant}'s provider has to know the key first: an administrator of {tenant} tries it out at "
+    "/admin/sso/key",
     "not_there": "{tenant} has no identity provider; add one with `otium-gateway sso set`",
     "not_tried": "{tenant}'s provider has to be tried out first: an administrator of {tenant} does that at /admin/sso",
     "no_domain": "{tenant} has no email domain yet; add one with `otium-gateway sso domain add`",
@@ -126,6 +128,7 @@ def set_provider(
         from gateway.app.services import Services
         from gateway.model.event import Event
         from gateway.sso.admin import Done, keep
+        from gateway.sso.keys.service import prepare
         from gateway.sso.oversight import note
 
         sealer = Services(settings, store).sealer
@@ -133,7 +136,8 @@ def set_provider(
             await check_tenant(action.tx, tenant)
             before = await rows.find_of_tenant(action.tx, sealer, tenant)
             wanted = read_wanted(settings, tenant, before, given)
-            result = await keep(action, sealer, wanted)
+            made = await prepare(wanted.provider, action.now) if wanted.signs else None
+            result = await keep(action, sealer, wanted, made)
             if isinstance(result, Done):
                 fail_for(result.value, tenant)
             about: dict[str, str | bool] = {

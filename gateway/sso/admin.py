@@ -12,6 +12,10 @@ from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sso import rows
+from gateway.sso.keys import rows as keys
+from gateway.sso.keys.rows import KeyState
+from gateway.sso.keys.service import ensure, prepare
+from gateway.sso.oidc.assertion import NewKey
 from gateway.sso.required import is_required
 from gateway.sso.rows import Registered
 from gateway.store import Store, Transaction
@@ -23,6 +27,7 @@ class Done(Enum):
     NOT_TRIED = "not_tried"  # switching it on needs a trial that went well since the last change
     NO_DOMAIN = "no_domain"  # and a domain
     REQUIRED = "required"  # all people have to sign in with it
+    KEY_NOT_TRIED = "key_not_tried"  # it is on, and would not know the key that signs from now on
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,9 @@ class ProviderService:
 
     async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> Done:
         """Store the provider, as `keep` does."""
+        made = await prepare(wanted.provider, now) if wanted.signs else None
         async with self._actions.begin(requester(inbound, author.id), now) as action:
-            result = await keep(action, self._sealer, wanted)
+            result = await keep(action, self._sealer, wanted, made)
             if isinstance(result, Done):
                 return result
             details: Details = {
@@ -88,15 +94,18 @@ class ProviderService:
             return Done.DONE
 
 
-async def keep(action: Action, sealer: Sealer, wanted: Registered) -> Done | int:
+async def keep(action: Action, sealer: Sealer, wanted: Registered, made: NewKey | None = None) -> Done | int:
     """Store a provider. Returns how many sessions that ended, or what hinders it.
 
     Another issuer, client or product has to be tried again, and is off until then. A new secret of the same client
-    changes nothing else: the old one may be about to expire.
+    changes nothing else: the old one may be about to expire. If it `signs`, and has no key that fits, the one that was
+    `made` is used.
     """
     tenant = wanted.provider.tenant
     before = await rows.find_of_tenant(action.tx, sealer, tenant)
     is_new = before is None or is_another(before, wanted)
+    if wanted.signs and before is not None and not before.signs and before.provider.is_enabled and not is_new:
+        return Done.KEY_NOT_TRIED
     if is_new and await is_required(action.tx, tenant):
         return Done.REQUIRED
     if before is None or is_new:
@@ -104,7 +113,14 @@ async def keep(action: Action, sealer: Sealer, wanted: Registered) -> Done | int
     else:
         provider = replace(wanted.provider, is_enabled=before.provider.is_enabled)
         wanted = replace(wanted, provider=provider, tried_at=before.tried_at)
-    return await rows.put_provider(action.tx, sealer, wanted, action.now, action.actor.session)
+    ended = await rows.put_provider(action.tx, sealer, wanted, action.now, action.actor.session)
+    if before is not None and is_of_other(before, wanted):
+        await keys.forget(action.tx, wanted.provider.id)  # no key is shown to two providers
+    if wanted.signs:
+        await ensure(action.tx, sealer, wanted.provider, made, action.now)
+    elif before is not None and before.signs:
+        await keys.move(action.tx, wanted.provider.id, KeyState.CURRENT, KeyState.FORMER)
+    return ended
 
 
 async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> Done | None:
@@ -115,7 +131,15 @@ async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> 
     return None if has_domain else Done.NO_DOMAIN
 
 
+def is_of_other(before: Registered, wanted: Registered) -> bool:
+    """Whether it is another client, or that of another issuer."""
+    old, new = before.provider, wanted.provider
+    return (old.issuer, old.client_id) != (new.issuer, new.client_id)
+
+
 def is_another(before: Registered, wanted: Registered) -> bool:
     """Whether it has to be tried again."""
     old, new = before.provider, wanted.provider
+    if wanted.signs and not before.signs and not old.is_enabled:
+        return True  # it gets a new key
     return (old.kind, old.issuer, old.client_id, old.scopes) != (new.kind, new.issuer, new.client_id, new.scopes)

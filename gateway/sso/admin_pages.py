@@ -35,7 +35,7 @@ EXAMPLES = {
     Kind.OKTA: "https://acme.okta.com",
     Kind.KEYCLOAK: "https://id.acme.example/realms/staff",
 }
-FIELDS = ("issuer", "client_id", "creates_accounts", "counts_for_two", "acr_values")
+FIELDS = ("issuer", "client_id", "creates_accounts", "counts_for_two", "acr_values", "signs")
 SCOPES = ("openid", "email", "profile")
 MAX_ISSUER, MAX_CLIENT, MAX_SECRET, MAX_CLASSES = 500, 200, 1_000, 200
 CLASS = re.compile(r"[!#-\[\]-~]+")  # no quotes or backslashes: some providers read them in their own way
@@ -136,7 +136,8 @@ def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_
     secret = Secret(form.text("client_secret").strip())
     if not secret.reveal() and before is not None and is_same_client(before.provider, issuer, client_id):
         secret = before.provider.client_secret
-    if not 0 < len(secret.reveal()) <= MAX_SECRET or not secret.reveal().isprintable():
+    signs, length = bool(form.text("signs")), len(secret.reveal())
+    if not (0 if signs else 1) <= length <= MAX_SECRET or not secret.reveal().isprintable():
         raise Unfit("client_secret")
     try:
         kind = Kind(form.text("kind"))
@@ -149,6 +150,7 @@ def read_provider(form: Form, tenant: str, before: Registered | None, *, allows_
         creates_accounts=bool(form.text("creates_accounts")),
         counts_for_two=bool(form.text("counts_for_two")),
         acr_values=read_classes(form, kind),
+        signs=signs,
     )
 
 
@@ -181,6 +183,7 @@ def shown_of(form: Form) -> dict[str, object]:
         "creates_accounts": bool(form.text("creates_accounts")),
         "counts_for_two": bool(form.text("counts_for_two")),
         "acr_values": form.text("acr_values")[:MAX_CLASSES],
+        "signs": bool(form.text("signs")),
     }
 
 
@@ -196,4 +199,5 @@ def shown_of_stored(registered: Registered | None) -> dict[str, object]:
         "creates_accounts": registered.creates_accounts,
         "counts_for_two": registered.counts_for_two,
         "acr_values": " ".join(registered.acr_values),
+        "signs": registered.signs,
     }

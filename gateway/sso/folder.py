@@ -11,6 +11,7 @@ from gateway.sso import origins, waits
 from gateway.sso.checking import inspect
 from gateway.sso.domains import rows as domain_rows
 from gateway.sso.factor import ProviderFactor
+from gateway.sso.keys import rows as key_rows
 from gateway.sso.roles import rows as role_rows
 from gateway.sso.routes import PAGES
 from gateway.sso.rows import STORED
@@ -30,5 +31,12 @@ def build(needs: Needs) -> ProviderFactor:
     return ProviderFactor(needs.sealer, needs.url("sso_left", token=""), is_on=needs.settings.sso.on)
 
 
-TABLES = (*STORED, *waits.STORED, *origins.STORED, *domain_rows.STORED, *role_rows.STORED)
+TABLES = (
+    *STORED,
+    *waits.STORED,
+    *origins.STORED,
+    *domain_rows.STORED,
+    *role_rows.STORED,
+    *key_rows.STORED,
+)
 FACTOR = Folder(ProviderFactor, build, PAGES, TABLES, inspect=inspect)

@@ -128,7 +128,7 @@ REASONS: Mapping[Refusal, Reason] = {
     ),
     Refusal.CLIENT_KEY: Reason(
         Sentence("Your provider didn’t accept this site’s signature."),
-        Sentence("Give your provider the key or certificate that this page shows. Check the clocks of both servers."),
+        Sentence("Give it the certificate or key on the page “Signing key”. If it’s new, try again in a few minutes."),
         Part.KEY,
     ),
     Refusal.REDIRECT_URI: Reason(

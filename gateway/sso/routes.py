@@ -9,6 +9,8 @@ from gateway.sso.admin_pages import ProviderPages
 from gateway.sso.connection import ConnectionPages
 from gateway.sso.connection import Needs as ConnectionNeeds
 from gateway.sso.domains.pages import DomainPages
+from gateway.sso.keys.pages import Needs as KeyNeeds
+from gateway.sso.keys.pages import PublicKeyPages, SigningKeyPages
 from gateway.sso.leaving_pages import LeavingPages
 from gateway.sso.leaving_pages import Needs as LeavingNeeds
 from gateway.sso.ops_pages import OversightPages
@@ -96,4 +98,22 @@ ROLES = Pages[RoleNeeds, RolePages](
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, ROLES, REQUIRED, CONNECTION, OVERSIGHT)
+KEYS = Pages[KeyNeeds, SigningKeyPages](
+    SigningKeyPages,
+    Route(
+        "admin_sso_key", "/admin/sso/key", Need.ADMIN, get=SigningKeyPages.show, post=SigningKeyPages.change,
+        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+    ),
+    Route(
+        "admin_sso_certificate", "/admin/sso/certificate/{key}", Need.ADMIN, get=SigningKeyPages.certificate,
+        is_served=is_on,
+    ),
+)  # fmt: skip
+PUBLIC_KEYS = Pages[KeyNeeds, PublicKeyPages](
+    PublicKeyPages,
+    Route(
+        "sso_jwks", "/login/sso/jwks/{tenant}", Need.NOBODY, get=PublicKeyPages.show,
+        is_dead_end=True, is_served=is_on,
+    ),
+)  # fmt: skip
+PAGES = (SIGN_ON, LEAVING, ADMIN, DOMAINS, ROLES, REQUIRED, CONNECTION, OVERSIGHT, KEYS, PUBLIC_KEYS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     insert,
     select,
@@ -27,6 +28,8 @@ from gateway.crypto.sealing import Place, Sealer
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.sso import origins, waits
+from gateway.sso.keys import rows as keys
+from gateway.sso.keys.rows import KeyState
 from gateway.sso.oidc.record import Claims, Kind, Provider
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
@@ -46,6 +49,7 @@ identity_providers = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("creates_accounts", Boolean, nullable=False),
     Column("counts_for_two", Boolean, nullable=False),  # if it says that it asked for two factors
+    Column("signs", Boolean, nullable=False, server_default=false()),  # with a key, in place of the secret
     Column("acr_values", String(200), nullable=False, server_default=""),  # what it is asked for then
     Column("created_at", BigInteger, nullable=False),
     Column("tried_at", BigInteger),  # the last successful dry run
@@ -70,7 +74,8 @@ sso_links = Table(
 class Registered:
     """A provider and what its tenant lets it do. Times are UTC seconds.
 
-    `acr_values` are the classes of sign-in that have two factors there; at Entra ID, authentication contexts.
+    `acr_values` are the classes of sign-in that have two factors there; at Entra ID, authentication contexts. `signs`:
+    we prove ourselves to it with a key, which it then has, and not with the secret.
     """
 
     provider: Provider
@@ -78,6 +83,7 @@ class Registered:
     counts_for_two: bool = False
     tried_at: int | None = None
     acr_values: tuple[str, ...] = ()
+    signs: bool = False
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -144,6 +150,7 @@ async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now:
         "creates_accounts": wanted.creates_accounts,
         "counts_for_two": wanted.counts_for_two,
         "acr_values": " ".join(wanted.acr_values),
+        "signs": wanted.signs,
         "tried_at": wanted.tried_at,
     }
     if before is None:
@@ -173,13 +180,27 @@ async def forget_people(tx: Transaction, provider: str, now: int, but: str | Non
 async def find_of_tenant(tx: Transaction, sealer: Sealer, tenant: str) -> Registered | None:
     query = select(identity_providers).where(identity_providers.c.tenant == tenant)
     row = (await tx.execute(query)).one_or_none()
-    return None if row is None else read_provider(sealer, row)
+    return await _read(tx, sealer, row)
 
 
 async def find_provider(tx: Transaction, sealer: Sealer, provider: str) -> Registered | None:
     query = select(identity_providers).where(identity_providers.c.id == provider)
     row = (await tx.execute(query)).one_or_none()
-    return None if row is None else read_provider(sealer, row)
+    return await _read(tx, sealer, row)
+
+
+async def _read(tx: Transaction, sealer: Sealer, row: Row[Any] | None) -> Registered | None:
+    if row is None:
+        return None
+    found = read_provider(sealer, row)
+    key = await keys.open_key(tx, sealer, row.id, KeyState.CURRENT) if found.signs else None
+    return replace(found, provider=replace(found.provider, client_key=key))
+
+
+async def sign(tx: Transaction, provider: str, tried_at: int) -> None:
+    """Prove ourselves to a provider with the key from now on; a trial went well with it."""
+    statement = update(identity_providers).where(identity_providers.c.id == provider)
+    await tx.execute(statement.values(signs=True, tried_at=tried_at))
 
 
 async def note_trial(tx: Transaction, provider: str, now: int) -> None:
@@ -192,6 +213,7 @@ async def remove_provider(tx: Transaction, provider: str, now: int, but: str | N
     Returns how many sessions that ended, or None if there is no such provider.
     """
     ended = await forget_people(tx, provider, now, but)
+    await keys.forget(tx, provider)
     removed = await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))
     return ended if removed.rowcount == 1 else None
 
@@ -263,6 +285,7 @@ def read_provider(sealer: Sealer, row: Row[Any]) -> Registered:
         counts_for_two=row.counts_for_two,
         tried_at=row.tried_at,
         acr_values=tuple(row.acr_values.split()),
+        signs=row.signs,
     )
 
 

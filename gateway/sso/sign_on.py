@@ -10,7 +10,7 @@ the token shows it.
 
 from __future__ import annotations
 
-import hmac
+from dataclasses import replace
 
 from gateway.accounts import claims as domains
 from gateway.accounts import rows as account_rows
@@ -29,7 +29,7 @@ from gateway.observe.logs import get_logger
 from gateway.sso import origins, rows, waits
 from gateway.sso.arrival import Arrivals
 from gateway.sso.factor import SSO
-from gateway.sso.oidc.encoding import encode_base64url
+from gateway.sso.keys import rows as keys
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.id_token import is_since
@@ -41,7 +41,7 @@ from gateway.sso.reasons import told
 from gateway.sso.roles.follow import Follower
 from gateway.sso.roles.mapping import Foreseen
 from gateway.sso.rows import Registered
-from gateway.sso.waits import Wait
+from gateway.sso.waits import Wait, derive
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Locked
@@ -122,7 +122,9 @@ class SignOn:
         if isinstance(metadata, Refused):
             return await self._fail(registered, metadata, inbound, now, is_trial=is_trial)
         state = new_token()
-        wait = Wait(registered.provider.id, target, session.id if session else "", is_trial, now)
+        key = registered.provider.client_key if is_trial else None
+        who = session.id if session else ""
+        wait = Wait(registered.provider.id, target, who, is_trial, now, key.id if key else "")
         async with self._store.transaction() as tx:
             reserved = await self._limit.reserve(tx, inbound.address, now)
             if isinstance(reserved, Locked):
@@ -152,7 +154,7 @@ class SignOn:
         key = key_of_text(answer.state.reveal()) or b""
         async with self._store.transaction() as tx:
             wait = await waits.end(tx, key, visit.inbound.sso_key, now)
-            registered = await rows.find_provider(tx, self._sealer, wait.provider) if wait else None
+            registered = await self._find_waiting(tx, wait) if wait else None
             if wait is not None:
                 await self._limit.give_back(tx, visit.inbound.address, now)
         if wait is None or registered is None or not (registered.provider.is_enabled or wait.is_trial):
@@ -183,6 +185,14 @@ class SignOn:
         found = await rows.find_provider(tx, self._sealer, wait.provider)
         is_open = found is not None and (found.provider.is_enabled or wait.is_trial)
         return found if found is not None and is_open and rows.knows_the_same(asked, found.provider) else None
+
+    async def _find_waiting(self, tx: Transaction, wait: Wait) -> Registered | None:
+        """Return the provider of a wait, and the key that a trial began with, which may be the next one."""
+        found = await rows.find_provider(tx, self._sealer, wait.provider)
+        if found is None or not wait.client_key:
+            return found
+        key = await keys.open_key(tx, self._sealer, wait.provider, wait.client_key)
+        return replace(found, provider=replace(found.provider, client_key=key)) if key else None
 
     async def _redeem(self, registered: Registered, wait: Wait, answer: Answer) -> Claims | Refused:
         metadata = await self._exchange.metadata(registered.provider)
@@ -258,7 +268,10 @@ class SignOn:
         session = visit.signed_in
         if session is None or not is_of_trial(visit, wait) or session.tenant != registered.provider.tenant:
             return await self._refuse(action, None, "other", registered.provider.tenant)
-        await rows.note_trial(action.tx, registered.provider.id, action.now)
+        await keys.note_trial(action.tx, wait.client_key, action.now)
+        now_used = await rows.find_provider(action.tx, self._sealer, wait.provider)
+        if now_used is not None and now_used.provider.client_key == registered.provider.client_key:
+            await rows.note_trial(action.tx, wait.provider, action.now)
         await action.record_own(Event.SSO_TRIED, session)
         can_confirm = claims.auth_time is not None and is_since(claims.auth_time, wait.began_at)
         would, roles = await self._foresee(action.tx, registered, claims)
@@ -321,9 +334,3 @@ class SignOn:
 def is_of_trial(visit: Visit, wait: Wait) -> bool:
     """Whether the administrator who began a trial is the one who comes back."""
     return visit.signed_in is not None and visit.signed_in.id == wait.session
-
-
-def derive(key: Secret[bytes], purpose: str, state: Secret[str]) -> Secret[str]:
-    """Return a secret of the sign-in with that state: nobody else can, so the store need not keep it."""
-    content = f"{purpose} {state.reveal()}".encode()
-    return Secret(encode_base64url(hmac.digest(key.reveal(), content, "sha256")))

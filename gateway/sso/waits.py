@@ -6,10 +6,13 @@ once, within ten minutes.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, String, Table, Text, delete, insert, select, update
 
+from gateway.model.secret import Secret
+from gateway.sso.oidc.encoding import encode_base64url
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import Stored
@@ -27,22 +30,30 @@ sso_waits = Table(
     Column("is_trial", Boolean, nullable=False),
     Column("began_at", BigInteger, nullable=False, index=True),
     Column("ended_at", BigInteger),
+    Column("client_key", String(40), nullable=False, server_default=""),  # that a trial is made with
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """`session` is the id of one that needs a fresh proof, or ""."""
+    """`session` is the id of one that needs a fresh proof, or ""; `client_key` that of our key, in a trial with one."""
 
     provider: str
     target: str
     session: str
     is_trial: bool
     began_at: int
+    client_key: str = ""
 
     @property
     def is_step_up(self) -> bool:
         return bool(self.session) and not self.is_trial
+
+
+def derive(key: Secret[bytes], purpose: str, state: Secret[str]) -> Secret[str]:
+    """Return a secret of the sign-in with that state: nobody else can, so the store need not keep it."""
+    content = f"{purpose} {state.reveal()}".encode()
+    return Secret(encode_base64url(hmac.digest(key.reveal(), content, "sha256")))
 
 
 async def begin(tx: Transaction, key: bytes, browser: bytes, wait: Wait) -> None:
@@ -56,6 +67,7 @@ async def begin(tx: Transaction, key: bytes, browser: bytes, wait: Wait) -> None
             session=wait.session,
             is_trial=wait.is_trial,
             began_at=wait.began_at,
+            client_key=wait.client_key,
         )
     )
 
@@ -71,7 +83,7 @@ async def end(tx: Transaction, key: bytes, browser: bytes | None, now: int) -> W
     if (await tx.execute(statement.values(ended_at=now))).rowcount != 1:
         return None
     held = sso_waits.c
-    columns = (held.provider, held.target, held.session, held.is_trial, held.began_at)
+    columns = (held.provider, held.target, held.session, held.is_trial, held.began_at, held.client_key)
     return Wait(*(await tx.execute(select(*columns).where(held.key == key))).one())
 
 

@@ -24,7 +24,7 @@ LOCK_SECONDS = 1.0
 ENDINGS = ("-wal", "-shm", "-journal", ".generation")
 # Tables that refer to others, and that a dump of an older version doesn't know. It can't drop what they refer to.
 DROP_NEWER = (
-    "DROP TABLE IF EXISTS passkeys, sso_sessions, sso_role_maps, sso_links, sso_waits, identity_providers,"
+    "DROP TABLE IF EXISTS passkeys, sso_sessions, sso_role_maps, sso_links, sso_waits, sso_keys, identity_providers,"
     " domain_challenges, scim_members, scim_groups, scim_users, scim_tokens,"
     " api_token_networks, api_tokens"
 )

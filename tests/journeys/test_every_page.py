@@ -94,6 +94,8 @@ PAGES = {
     "passkey, add": Look("member", "/me/security/passkeys"),
     "passkey, required": Look("member", "/me/security/passkeys?next=/whoami"),
     "single sign-on, settings": Look("admin", "/admin/sso"),
+    "single sign-on, signing key": Look("admin", "/admin/sso/key"),
+    "single sign-on, signing key, made": Look("admin", "/admin/sso/key", press="Make a new key"),
     "domains": Look("admin", "/admin/sso/domains"),
     "domains, refused": Look("admin", "/admin/sso/domains", {"Add a domain": "gmail.com"}, "Add domain"),
     "domains, remove?": Look("admin", "/admin/sso/domains", press="Remove proved.example"),

@@ -22,7 +22,8 @@ class Employee(Person):
     """Somebody with a browser that goes to both, the gateway and the provider."""
 
     def __init__(self, own: Gateway, provider: IdentityProvider, email: str) -> None:
-        super().__init__(own, email, source=f"127.0.3.{next(addresses)}")
+        third, last = divmod(next(addresses), 250)
+        super().__init__(own, email, source=f"127.3.{third}.{last + 1}")
         self.elsewhere = PlainBrowser(provider)
 
     def leave(self, target: str = "/probe") -> str:

@@ -45,14 +45,18 @@ def test_what_a_provider_may_offer_is_read() -> None:
             "pushed_authorization_request_endpoint": f"{ISSUER}/par",
             "end_session_endpoint": f"{ISSUER}/logout",
             "authorization_response_iss_parameter_supported": True,
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "tls_client_auth"],
+            "token_endpoint_auth_signing_alg_values_supported": ["ES256", "HS256"],
+            "require_pushed_authorization_requests": True,
         }
     )
     assert isinstance(found, Metadata)
     assert found.pushed_authorization_request_endpoint == f"{ISSUER}/par"
     assert found.end_session_endpoint == f"{ISSUER}/logout"
     assert found.says_issuer
-    assert found.client_methods == {"client_secret_post"}
+    assert found.client_methods == {"client_secret_post", "private_key_jwt"}
+    assert found.client_algorithms == {"ES256", "HS256"}
+    assert found.requires_pushed
 
 
 def test_the_gateway_asks_only_where_the_metadata_says() -> None:
@@ -96,6 +100,11 @@ def test_the_gateway_asks_only_where_the_metadata_says() -> None:
             {"pushed_authorization_request_endpoint": ""},
             Refused(Refusal.ENDPOINT, "pushed_authorization_request_endpoint"),
         ),
+        (
+            {"require_pushed_authorization_requests": True},
+            Refused(Refusal.ENDPOINT, "pushed_authorization_request_endpoint"),
+        ),
+        ({"token_endpoint_auth_signing_alg_values_supported": "RS256"}, Refused(Refusal.CLIENT_METHODS)),
         ({"end_session_endpoint": "https://user@x"}, Refused(Refusal.ENDPOINT, "end_session_endpoint")),
     ],
 )

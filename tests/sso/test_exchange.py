@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.model.secret import Secret
 from gateway.model.token import new_token
+from gateway.sso.oidc.assertion import NewKey, make_key
+from gateway.sso.oidc.encoding import encode_base64url
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.gate import MOST_AT_ONCE
@@ -324,3 +328,71 @@ async def test_a_token_endpoint_that_never_answers_uses_few_connections(gateway:
     assert len(troubled.realm.requests("token")) <= MOST_AT_ONCE
     troubled.realm.heal()
     troubled.fetcher.close()
+
+
+def keyed(gateway: Gateway, kind: Kind = Kind.GENERIC) -> NewKey:
+    """Have the gateway sign with a new key, of which the provider does not know yet."""
+    made = make_key("key_1", kind, "Acme", gateway.clock())
+    gateway.provider = replace(gateway.provider, client_secret=Secret(""), client_key=made.key)
+    return made
+
+
+def knowing(made: NewKey, **more: str) -> Client:
+    """Return the client as the provider has it, with the public part of the key."""
+    return replace(CLIENT, method="private_key_jwt", jwks={"keys": [json.loads(made.public)]}, **more)
+
+
+async def test_a_signature_takes_the_secrets_place_at_every_endpoint(gateway: Gateway) -> None:
+    gateway.realm.set(clients=[knowing(keyed(gateway))])
+    assert isinstance(await gateway.sign_in(), Claims)
+    (pushed,) = gateway.realm.requests("pushed_authorization_request")
+    (redeemed,) = gateway.realm.requests("token")
+    for request in (pushed, redeemed):
+        assert "client_secret" not in request["form"]
+        assert request["authorization"] == ""
+    assert pushed["form"]["client_assertion"] != redeemed["form"]["client_assertion"]
+
+
+@pytest.mark.parametrize("is_pushed", [True, False])
+async def test_a_key_that_the_provider_does_not_know_is_told_apart(gateway: Gateway, is_pushed: bool) -> None:
+    gateway.realm.set(par="offered" if is_pushed else "off")
+    keyed(gateway)
+    gateway.realm.set(clients=[knowing(make_key("key_1", Kind.GENERIC, "Acme", gateway.clock()))])
+    refused = await gateway.sign_in()
+    assert isinstance(refused, Refused)
+    assert refused.reason == Refusal.CLIENT_KEY
+    assert bool(gateway.realm.requests("authorization")) is not is_pushed
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"token_endpoint_auth_methods_supported": ["client_secret_basic"]}, "client_secret_basic"),
+        ({"token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256"]}, "PS256 RS256"),
+    ],
+)
+async def test_a_provider_that_takes_no_such_signature_is_told_apart(
+    gateway: Gateway, changes: Json, detail: str
+) -> None:
+    document = json.dumps({**gateway.realm.metadata(), **changes})
+    gateway.realm.fail("discovery", status=200, body=document, headers={"content-type": "application/json"})
+    keyed(gateway)
+    assert await gateway.sign_in() == Refused(Refusal.CLIENT_METHODS, detail)
+
+
+async def test_a_provider_that_wants_a_signature_gets_no_secret(gateway: Gateway) -> None:
+    document = json.dumps({**gateway.realm.metadata(), "token_endpoint_auth_methods_supported": ["private_key_jwt"]})
+    gateway.realm.fail("discovery", status=200, body=document, headers={"content-type": "application/json"})
+    assert await gateway.sign_in() == Refused(Refusal.CLIENT_METHODS, "private_key_jwt")
+    assert gateway.realm.requests("pushed_authorization_request") == []
+
+
+async def test_entra_id_knows_the_key_by_its_certificate(entra: Gateway) -> None:
+    made = keyed(entra, Kind.ENTRA)
+    thumbprint = encode_base64url(sha256(made.key.certificate).digest())
+    entra.realm.set(clients=[knowing(made, certificate_thumbprint=thumbprint)])
+    assert isinstance(await entra.sign_in(LENA), Claims)
+    entra.realm.set(clients=[knowing(made, certificate_thumbprint="another")])
+    refused = await entra.sign_in(LENA)
+    assert isinstance(refused, Refused)
+    assert refused.reason == Refusal.CLIENT_KEY

@@ -38,6 +38,7 @@ NOT_SEALED = {
     "sso_logouts.key": "the SHA-256 of a name that is no secret",
     "passkeys.credential": "what a browser tells every site that asks",
     "passkeys.public_key": "a public key",
+    "sso_keys.certificate": "a certificate, which is public",
     "imported.hash_digest": "the SHA-256 of a password hash",
     **dict.fromkeys(
         (

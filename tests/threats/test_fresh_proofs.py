@@ -43,6 +43,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("email", "GET"): ("/login", "/me/email?done=proved"),
     ("email", "POST"): ("/login", "/me/email?done=proved"),
     ("admin_sso", "POST"): ("/login", "/admin/sso?done=proved"),
+    ("admin_sso_key", "POST"): ("/login", "/admin/sso/key?done=proved"),
     ("admin_sso_domains", "POST"): ("/login", "/admin/sso/domains?done=proved"),
     ("admin_sso_provisioning", "POST"): ("/login", "/admin/sso/provisioning?done=proved"),
     ("admin_sso_required", "POST"): ("/login", "/admin/sso/required?done=proved"),

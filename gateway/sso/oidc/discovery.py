@@ -8,7 +8,7 @@ from gateway.sso.oidc.encoding import read_object, shown
 from gateway.sso.oidc.record import ALGORITHMS, Metadata, Refusal, Refused, Rejected
 
 WELL_KNOWN = "/.well-known/openid-configuration"
-CLIENT_METHODS = frozenset(("client_secret_basic", "client_secret_post"))
+CLIENT_METHODS = frozenset(("client_secret_basic", "client_secret_post", "private_key_jwt"))
 
 
 def metadata_url(issuer: str) -> str:
@@ -47,6 +47,9 @@ def _read(given: dict[str, object], issuer: str, allows_http: bool) -> Metadata:
         methods = _read_list(given, "token_endpoint_auth_methods_supported", Refusal.CLIENT_METHODS)
     if CLIENT_METHODS.isdisjoint(methods):
         raise Rejected(Refusal.CLIENT_METHODS, shown(" ".join(sorted(methods))))
+    algorithms: frozenset[str] = frozenset()
+    if "token_endpoint_auth_signing_alg_values_supported" in given:
+        algorithms = _read_list(given, "token_endpoint_auth_signing_alg_values_supported", Refusal.CLIENT_METHODS)
     requires_pushed = given.get("require_pushed_authorization_requests") is True
     return Metadata(
         issuer=issuer,
@@ -61,6 +64,7 @@ def _read(given: dict[str, object], issuer: str, allows_http: bool) -> Metadata:
         requires_pushed=requires_pushed,
         algorithms=ALGORITHMS & offered,
         client_methods=CLIENT_METHODS & methods,
+        client_algorithms=algorithms,
     )
 
 

@@ -24,7 +24,7 @@ MAX_ISSUERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownIssuer:
     """What was read of an issuer."""
 
     metadata: Metadata
@@ -40,11 +40,11 @@ class Issuer:
         self._clock = clock
         self._allows_private = allows_private
         self._gate = Gate(clock)
-        self._found: Known | Refused | None = None
+        self._found: KnownIssuer | Refused | None = None
         self._good_until = 0
-        self._reading: asyncio.Task[Known | Refused] | None = None
+        self._reading: asyncio.Task[KnownIssuer | Refused] | None = None
 
-    async def find(self) -> Known | Refused:
+    async def find(self) -> KnownIssuer | Refused:
         """Return the metadata and the keys. A reading goes on if a caller is cancelled."""
         if self._found is not None and self._clock() < self._good_until:
             return self._found
@@ -61,16 +61,16 @@ class Issuer:
         origins = known.metadata.origins
         return await self._gate.fetch(lambda: self._fetcher.post(url, origins, form, headers))
 
-    def _end(self, task: asyncio.Task[Known | Refused]) -> None:
+    def _end(self, task: asyncio.Task[KnownIssuer | Refused]) -> None:
         self._reading = None
 
-    async def _read(self) -> Known | Refused:
+    async def _read(self) -> KnownIssuer | Refused:
         self._found = await self._fetch()
         kept = PAUSE_SECONDS if isinstance(self._found, Refused) else KEPT_SECONDS
         self._good_until = self._clock() + kept
         return self._found
 
-    async def _fetch(self) -> Known | Refused:
+    async def _fetch(self) -> KnownIssuer | Refused:
         url = metadata_url(self._issuer)
         answer = await self._gate.fetch(lambda: self._fetcher.get(url, frozenset((origin_of(url),))))
         if isinstance(answer, Refused):
@@ -80,7 +80,7 @@ class Issuer:
             return metadata
         fetch = self._fetcher.get
         keys = KeyRing(lambda: self._gate.fetch(lambda: fetch(metadata.jwks_uri, metadata.origins)), self._clock)
-        return Known(metadata, keys)
+        return KnownIssuer(metadata, keys)
 
 
 class Issuers:

@@ -24,8 +24,24 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A key of ours, with which we prove to a provider that we are its client. `id` is its public name.
+
+    `private` is PKCS #8 in PEM; `certificate` is DER, or empty.
+    """
+
+    id: str
+    algorithm: str
+    private: Secret[bytes]
+    certificate: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
-    """A tenant's provider, as its administrators set it up. `tenant` is the tenant's slug."""
+    """A tenant's provider, as its administrators set it up. `tenant` is the tenant's slug.
+
+    With a `client_key`, that is used in place of the secret.
+    """
 
     id: str
     tenant: str
@@ -35,6 +51,7 @@ class Provider:
     kind: Kind
     scopes: tuple[str, ...]
     is_enabled: bool
+    client_key: ClientKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +59,8 @@ class Metadata:
     """What is used of a provider's metadata (OpenID Connect Discovery 1.0 §3). What it does not offer is "".
 
     `says_issuer`: its answers name it (RFC 9207). `requires_pushed`: questions go there directly (RFC 9126).
-    `algorithms` are those of ID tokens, as far as we accept them; `client_methods` how clients may authenticate at the
-    token endpoint.
+    `algorithms` are those of ID tokens, as far as we accept them; `client_methods` and `client_algorithms` how clients
+    may authenticate at the token endpoint; of no algorithms, all may be tried.
     """
 
     issuer: str
@@ -56,6 +73,7 @@ class Metadata:
     says_issuer: bool = False
     requires_pushed: bool = False
     client_methods: frozenset[str] = frozenset(("client_secret_basic",))
+    client_algorithms: frozenset[str] = frozenset()
 
     @property
     def origins(self) -> frozenset[str]:
