@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.accounts import rows as account_rows
+from gateway.accounts.admin_mails import tell_admins
 from gateway.actions.action import Action
 from gateway.model.account import Account
 from gateway.model.event import Event
@@ -17,5 +18,4 @@ async def report_use(action: Action, account: Account, proofs: tuple[Proof, ...]
     if demanded is None or demanded.first == Factor.PASSWORD or demanded.first in shown_by(proofs):
         return
     await action.record(Event.BREAK_GLASS_USED, account, {}, session)
-    for admin in await account_rows.list_admins(action.tx, account.tenant):
-        await action.notify("break_glass_used", admin, who=account.name, email=account.identifier)
+    await tell_admins(action, account.tenant, "break_glass_used", who=account.name, email=account.identifier)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import claims
 from gateway.accounts import rows as account_rows
+from gateway.accounts.admin_mails import tell_admins
 from gateway.accounts.claims import Claim
 from gateway.accounts.directory import Tenant, list_tenants
 from gateway.actions.action import Action, Actions, requester
@@ -73,7 +74,7 @@ async def turn_off(action: Action, tenant: str, owner: Session | None = None) ->
     if was_on:
         await note(action, Event.SSO_DISABLED, tenant, owner)
     if was_required or was_on:
-        await tell(action, tenant, "off")
+        await tell_admins(action, tenant, "sso_rules", by=action.actor.name, what="off", names="")
     return was_required or was_on
 
 
@@ -83,7 +84,7 @@ async def make_optional(action: Action, tenant: str) -> bool:
     if not await set_first(action, tenant, Factor.PASSWORD):
         return False
     await note(action, Event.SSO_OPTIONAL, tenant, None)
-    await tell(action, tenant, "optional")
+    await tell_admins(action, tenant, "sso_rules", by=action.actor.name, what="optional", names="")
     return True
 
 
@@ -106,8 +107,3 @@ async def note(
         await action.record_about(event, tenant, details or {})
     else:
         await action.record_own(event, owner, {"tenant": tenant, **(details or {})}, tenant)
-
-
-async def tell(action: Action, tenant: str, what: str) -> None:
-    for admin in await account_rows.list_admins(action.tx, tenant):
-        await action.notify("sso_rules", admin, by=action.actor.name, what=what, names="")

@@ -63,10 +63,9 @@ def test_the_browser_is_sent_with_pkce_state_and_nonce_and_without_the_verifier(
 
 
 def test_a_fresh_sign_in_is_asked_for() -> None:
-    question = replace(QUESTION, prompt="login", max_age=0, acr_values=("a", "b"), login_hint="erin@acme.example")
+    question = replace(QUESTION, prompt="login", max_age=0, acr_values=("a", "b"))
     found = parameters(authorization_url(METADATA, PROVIDER, question))
     assert (found["prompt"], found["max_age"], found["acr_values"]) == ("login", "0", "a b")
-    assert found["login_hint"] == "erin@acme.example"
 
 
 @pytest.mark.parametrize(("values", "wanted"), [(("c1",), {"value": "c1"}), (("c1", "c2"), {"values": ["c1", "c2"]})])

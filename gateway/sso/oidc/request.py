@@ -41,7 +41,6 @@ class Question:
     prompt: str = ""
     max_age: int | None = None
     acr_values: tuple[str, ...] = ()
-    login_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,6 @@ def parameters_of(provider: Provider, question: Question) -> dict[str, str]:
         parameters["prompt"] = question.prompt
     if question.max_age is not None:
         parameters["max_age"] = str(question.max_age)
-    if question.login_hint:
-        parameters["login_hint"] = question.login_hint
     if question.acr_values:
         parameters |= classes_of(provider, question.acr_values)
     return parameters

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
+from gateway.accounts.admin_mails import tell_admins
 from gateway.actions.action import Action
 from gateway.factors.contract import Factors
 from gateway.model.account import Account, Module, Role, Unacceptable, check_name
@@ -117,8 +118,7 @@ class Follower:
         """Record it, and mail all administrators, the first time since the mapping was saved."""
         await action.record_or_count(Event.SSO_ROLE_KEPT, account, {"from": account.role.value, "to": role.value})
         if await rows.note_told(action.tx, registered.provider.id, action.now):
-            for admin in await account_rows.list_admins(action.tx, account.tenant):
-                await action.notify("sso_role_kept", admin, who=account.name, email=account.identifier)
+            await tell_admins(action, account.tenant, "sso_role_kept", who=account.name, email=account.identifier)
 
 
 async def rename(action: Action, account: Account, name: str) -> Account:
