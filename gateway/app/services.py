@@ -54,6 +54,7 @@ from gateway.sso.required import Requirement
 from gateway.sso.roles.admin import RoleService
 from gateway.sso.roles.follow import Follower
 from gateway.sso.sign_on import SignOn
+from gateway.sso.waits import BEGINNINGS
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
 from gateway.throttle.address_limit import AddressLimit
@@ -191,7 +192,8 @@ class Services(Foundation):
             exchange=self.exchange,
             arrivals=self.arrivals,
             follower=self.follower,
-            limit=AddressLimit("sso", self.code_limit),
+            limit=AddressLimit("sso", BEGINNINGS),
+            unasked=AddressLimit("sso-unasked", self.code_limit),
             callback=self.url.address("sso_callback"),
         )
 

@@ -74,13 +74,17 @@ class SSOPages(StepPages):
         found = await self._service.find_by_tenant(request.match_info["tenant"])
         if found is None:
             return self._form(visit, wish, "", problem="none", status=404)
-        return await self.lead(visit, wish, found)
+        return await self.lead(visit, wish, found) if is_seen(visit) else self._form(visit, wish, "")
 
     async def callback(self, request: web.Request) -> web.StreamResponse:
         """GET /login/sso/callback: what the provider answers."""
         visit, answer = visit_of(request), read_answer(request.rel_url.raw_query_string)
+        if not is_seen(visit):
+            return self._refused(visit, Wish(HOME), "late", 400)
         if isinstance(answer, Refused):
             refused = await self._service.refuse(answer, visit, visit.now)
+            if isinstance(refused, LockedOut):
+                return self._locked_out(visit, Wish(HOME), refused.until)
             return self._refused(visit, Wish(HOME), refused.why, 400)
         outcome, wish = await self._service.complete(visit, answer, visit.now)
         wish = replace(wish, target=self._answers.only([wish.target]))
@@ -88,6 +92,8 @@ class SSOPages(StepPages):
             case SignedIn() | GoOn():
                 self._counts.note(self.factor, outcome)
                 return await self.proceed(visit, Wish(wish.target), outcome, visit.now)
+            case LockedOut(until):
+                return self._locked_out(visit, wish, until)
             case NotSignedIn(why):
                 return self._refused(visit, wish, why)
             case Mailed(identifier):
@@ -134,10 +140,7 @@ class SSOPages(StepPages):
             case NotSignedIn(why):
                 return self._refused(visit, wish, why, 502 if why == "provider" else 422)
             case LockedOut(until):
-                wait = seconds_until(until, visit.now)
-                return self._renderer.page(
-                    "sso/refused.html", None, status=429, wait=wait, why="busy", minutes=minutes_of(wait), wish=wish
-                )
+                return self._locked_out(visit, wish, until)
             case address:
                 page = self._renderer.page("sso/lead.html", None, address=address)
                 if visit.inbound.sso_key is None:
@@ -149,6 +152,12 @@ class SSOPages(StepPages):
         place = find_place(reason.place, outcome.kind)
         said = outcome.refused.detail
         return self._renderer.page("sso/failed.html", visit, status=422, reason=reason, place=place, said=said)
+
+    def _locked_out(self, visit: Visit, wish: Wish, until: int) -> web.Response:
+        wait = seconds_until(until, visit.now)
+        return self._renderer.page(
+            "sso/refused.html", None, status=429, wait=wait, why="busy", minutes=minutes_of(wait), wish=wish
+        )
 
     def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422) -> web.Response:
         return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish)
@@ -173,3 +182,13 @@ class SSOPages(StepPages):
 def is_stale(visit: Visit) -> bool:
     """Whether the browser has a session that came from a provider, and lacks something now: a fresh proof, maybe."""
     return visit.session is not None and visit.signed_in is None and SSO in visit.session.factors
+
+
+def is_seen(visit: Visit) -> bool:
+    """Whether somebody sees the answer. Another site can make its visitors' browsers load much else from here.
+
+    By pictures and frames, it could begin sign-ins until the address of a whole office is locked. A browser that looks
+    ahead, and whoever checks a link, must not use an answer up.
+    """
+    inbound = visit.inbound
+    return inbound.method != "HEAD" and inbound.is_page and inbound.value(b"sec-purpose") is None

@@ -53,7 +53,10 @@ log = get_logger("sso")
 
 
 class SignOn:
-    """`callback` is the absolute URL that the provider sends people back to; of `key`, secrets are derived."""
+    """`callback` is the absolute URL that the provider sends people back to; of `key`, secrets are derived.
+
+    `limit` is of sign-ins that are begun, `unasked` of answers to none.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class SignOn:
         arrivals: Arrivals,
         follower: Follower,
         limit: AddressLimit,
+        unasked: AddressLimit,
         callback: str,
     ) -> None:
         self._store = store
@@ -78,6 +82,7 @@ class SignOn:
         self._arrivals = arrivals
         self._follower = follower
         self._limit = limit
+        self._unasked = unasked
         self._callback = callback
 
     # Beginning.
@@ -152,6 +157,10 @@ class SignOn:
     async def complete(self, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, Wish]:
         """Return the outcome of a provider's answer, and the wish that the sign-in began with."""
         key = key_of_text(answer.state.reveal()) or b""
+        async with self._store.reading() as tx:
+            is_awaited = await waits.is_awaited(tx, key, visit.inbound.sso_key, now)
+        if not is_awaited:
+            return await self.refuse(Refused(Refusal.STATE), visit, now), Wish(HOME)
         async with self._store.transaction() as tx:
             wait = await waits.end(tx, key, visit.inbound.sso_key, now)
             registered = await self._find_waiting(tx, wait) if wait else None
@@ -246,7 +255,7 @@ class SignOn:
         try:
             await count_mail(action.tx, tenant, identifier, action.now)
         except TooManyMails:
-            return NotSignedIn("mails")
+            return await self._refuse(action, account, "mails", tenant)
         await self._arrivals.mail(
             action, registered, claims, identifier, account, browser=visit.inbound.sso_key or b"", target=wait.target
         )
@@ -300,10 +309,16 @@ class SignOn:
 
     # Refusing. The reason goes to the audit log and the log, and in a trial to the administrator.
 
-    async def refuse(self, refused: Refused, visit: Visit, now: int) -> NotSignedIn:
-        """Refuse an answer that belongs to no sign-in of this browser."""
+    async def refuse(self, refused: Refused, visit: Visit, now: int) -> NotSignedIn | LockedOut:
+        """Refuse an answer that belongs to no sign-in of this browser. Many of them are not even recorded."""
+        address = visit.inbound.address
+        if (lock := self._unasked.find_lock(address, now)) is not None:
+            return LockedOut(lock.until)
         async with self._actions.begin(requester(visit.inbound), now) as action:
-            return await self._note(action, None, refused)
+            reserved = await self._unasked.reserve(action.tx, address, now)
+            return (
+                LockedOut(reserved.until) if isinstance(reserved, Locked) else await self._note(action, None, refused)
+            )
 
     async def _fail(
         self, registered: Registered, refused: Refused, inbound: Inbound, now: int, *, is_trial: bool

@@ -9,15 +9,32 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, String, Table, Text, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from gateway.model.secret import Secret
 from gateway.sso.oidc.encoding import encode_base64url
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import Stored
+from gateway.throttle.limits import Limit
 
 WAIT_SECONDS = 600
+BEGINNINGS = Limit(failures=60, window_seconds=WAIT_SECONDS, lock_seconds=60)  # and of an address, ten times as many
+"""How many sign-ins may wait at once. Nothing can be guessed by beginning one, and everybody in an office begins theirs
+at nine: this only bounds what is kept."""
 
 sso_waits = Table(
     "sso_waits",
@@ -72,19 +89,28 @@ async def begin(tx: Transaction, key: bytes, browser: bytes, wait: Wait) -> None
     )
 
 
+async def is_awaited(tx: Transaction, key: bytes, browser: bytes | None, now: int) -> bool:
+    """Whether this browser waits for the answer with that state, without consuming it."""
+    return (await tx.execute(select(sso_waits.c.key).where(*of_browser(key, browser, now)))).first() is not None
+
+
 async def end(tx: Transaction, key: bytes, browser: bytes | None, now: int) -> Wait | None:
     """Consume a waiting sign-in of this browser. Of concurrent requests, exactly one gets it."""
-    statement = update(sso_waits).where(
-        sso_waits.c.key == key,
-        sso_waits.c.browser == (browser or b""),
-        sso_waits.c.ended_at.is_(None),
-        sso_waits.c.began_at > now - WAIT_SECONDS,
-    )
+    statement = update(sso_waits).where(*of_browser(key, browser, now))
     if (await tx.execute(statement.values(ended_at=now))).rowcount != 1:
         return None
     held = sso_waits.c
     columns = (held.provider, held.target, held.session, held.is_trial, held.began_at, held.client_key)
     return Wait(*(await tx.execute(select(*columns).where(held.key == key))).one())
+
+
+def of_browser(key: bytes, browser: bytes | None, now: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        sso_waits.c.key == key,
+        sso_waits.c.browser == (browser or b""),
+        sso_waits.c.ended_at.is_(None),
+        sso_waits.c.began_at > now - WAIT_SECONDS,
+    )
 
 
 async def forget(tx: Transaction, provider: str) -> None:

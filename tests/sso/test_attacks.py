@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User, forgery
 from tests.support.mail import Mailbox
+from tests.support.person import NAVIGATION
+from tests.support.raw import get
 
 PEOPLE = [
     User("erin", "erin@acme.example", "Erin"),
@@ -173,3 +176,66 @@ def test_the_client_secret_is_sent_to_no_other_issuer(
     assert own.write("SELECT issuer, client_id, is_enabled FROM identity_providers") == [
         (realm.issuer, GATEWAY.client_id, 1)
     ]
+
+
+# Other sites, whose visitors' browsers load what they say, and programs.
+
+PICTURE = ("Accept: image/avif,image/webp,*/*", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image")
+FRAME = ("Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe")
+AHEAD = (*NAVIGATION, "Sec-Purpose: prefetch;prerender")
+SCRIPT = ("Accept: */*", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty")
+
+
+def waiting(own: Gateway) -> int:
+    return int(own.write("SELECT count(*) FROM sso_waits")[0][0])
+
+
+@pytest.mark.parametrize("lines", [PICTURE, FRAME, AHEAD, SCRIPT], ids=["picture", "frame", "ahead", "script"])
+def test_what_nobody_sees_begins_no_sign_in_and_uses_no_answer_up(
+    own: Gateway, person: Employee, lines: tuple[str, ...]
+) -> None:
+    query = person.elsewhere.sign_in(person.leave(), subject_of(person)).query
+    before = waiting(own)
+    for path in ("/login/sso/acme", f"/login/sso/callback?{urlencode(query)}"):
+        answer = own.exchange(get(path, person.cookie_line, person.browser, *lines), source=person.source)
+        assert not any("session" in line for line in answer.all("set-cookie"))
+    assert waiting(own) == before
+    assert person.bring(query).get("location") == "/probe"
+
+
+def test_a_head_request_begins_no_sign_in_and_uses_no_answer_up(own: Gateway, person: Employee) -> None:
+    query = person.elsewhere.sign_in(person.leave(), subject_of(person)).query
+    before = waiting(own)
+    for path in ("/login/sso/acme", f"/login/sso/callback?{urlencode(query)}"):
+        request = get(path, person.cookie_line, person.browser, *NAVIGATION).replace(b"GET ", b"HEAD ", 1)
+        with own.connect(source=person.source) as connection:
+            connection.send(request)
+            answer = connection.response("HEAD")
+        assert answer is not None
+        assert not any("session" in line for line in answer.all("set-cookie"))
+    assert waiting(own) == before
+    assert person.bring(query).get("location") == "/probe"
+
+
+def test_a_whole_office_begins_at_nine_and_nobody_is_locked_out(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    office = [Employee(own, identity_provider, f"crowd{n}@acme.example") for n in range(80)]
+    for each in office:
+        each.source = office[0].source
+        each.leave()
+    assert len(office) == 80
+
+
+def test_answers_to_nothing_are_counted_and_keep_nobody_else_out(
+    own: Gateway, person: Employee, identity_provider: IdentityProvider
+) -> None:
+    query = person.elsewhere.sign_in(person.leave(), subject_of(person)).query
+    before = own.write("SELECT count(*) FROM audit")[0][0]
+    stranger = Employee(own, identity_provider, "x")
+    stranger.source = person.source
+    statuses = [stranger.bring({"state": f"{n:043}", "code": "x"}).status for n in range(80)]
+    assert (statuses[0], statuses[-1]) == (422, 429)
+    assert own.write("SELECT count(*) FROM audit")[0][0] - before < 55
+    assert person.bring(query).get("location") == "/probe"
+    assert person.is_signed_in

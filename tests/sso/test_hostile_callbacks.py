@@ -18,6 +18,7 @@ from tests.sso.tokens import with_hmac
 from tests.support.gateway import COOKIE, Gateway
 from tests.support.identity_provider import IdentityProvider, Json, Realm, User, forgery
 from tests.support.mail import Mailbox
+from tests.support.person import NAVIGATION
 from tests.support.raw import Response, get
 
 PEOPLE = [
@@ -111,10 +112,10 @@ class Scene:
         }  # fmt: skip
         return self.realm.sign(claims), claims
 
-    def bring(self, query: str, *lines: str, method: str = "GET") -> Response:
+    def bring(self, query: str, *lines: str) -> Response:
         target = f"/login/sso/callback?{query}"
-        request = get(target, self.erin.cookie_line, self.erin.browser, *lines)
-        return self.own.exchange(request.replace(b"GET ", f"{method} ".encode(), 1), source=self.erin.source)
+        request = get(target, self.erin.cookie_line, self.erin.browser, *(lines or NAVIGATION))
+        return self.own.exchange(request, source=self.erin.source)
 
     def answer(self) -> dict[str, str]:
         return self.erin.elsewhere.sign_in(self.way, "erin").query
