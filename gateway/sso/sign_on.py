@@ -32,15 +32,14 @@ from gateway.sso.factor import SSO
 from gateway.sso.keys import rows as keys
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.exchange import Exchange
-from gateway.sso.oidc.id_token import is_since
 from gateway.sso.oidc.record import Claims, Provider, Refusal, Refused
 from gateway.sso.oidc.request import Answer, Question, can_ask_anew, check_answer
-from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, Tried, TriedInVain
+from gateway.sso.outcome import Mailed, NotSignedIn, Outcome, TriedInVain
 from gateway.sso.proof import proof_of
 from gateway.sso.reasons import told
 from gateway.sso.roles.follow import Follower
-from gateway.sso.roles.mapping import Foreseen
 from gateway.sso.rows import Registered
+from gateway.sso.trial import Trials, is_of_trial
 from gateway.sso.waits import Wait, derive
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit
@@ -81,6 +80,7 @@ class SignOn:
         self._exchange = exchange
         self._arrivals = arrivals
         self._follower = follower
+        self._trials = Trials(sealer, arrivals, follower)
         self._limit = limit
         self._unasked = unasked
         self._callback = callback
@@ -181,7 +181,8 @@ class SignOn:
             if await origins.has_left(action.tx, wait.provider, claims, since=now):
                 return await self._refuse(action, None, "late", registered.provider.tenant), wish
             if wait.is_trial:
-                return await self._judge_trial(action, registered, claims, wait, visit), wish
+                tried = await self._trials.judge(action, registered, claims, wait, visit)
+                return tried or await self._refuse(action, None, "other", registered.provider.tenant), wish
             return await self._admit(action, current, claims, wait, visit), wish
 
     async def _find_unchanged(self, tx: Transaction, asked: Provider, wait: Wait) -> Registered | None:
@@ -271,36 +272,6 @@ class SignOn:
         await origins.note(action.tx, outcome.holder, account.id, registered.provider.id, claims, action.now)
         return outcome
 
-    async def _judge_trial(
-        self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
-    ) -> Tried | NotSignedIn:
-        session = visit.signed_in
-        if session is None or not is_of_trial(visit, wait) or session.tenant != registered.provider.tenant:
-            return await self._refuse(action, None, "other", registered.provider.tenant)
-        await keys.note_trial(action.tx, wait.client_key, action.now)
-        now_used = await rows.find_provider(action.tx, self._sealer, wait.provider)
-        if now_used is not None and now_used.provider.client_key == registered.provider.client_key:
-            await rows.note_trial(action.tx, wait.provider, action.now)
-        await action.record_own(Event.SSO_TRIED, session)
-        can_confirm = claims.auth_time is not None and is_since(claims.auth_time, wait.began_at)
-        would, roles = await self._foresee(action.tx, registered, claims)
-        return Tried(
-            registered.provider.kind, claims, would, registered.has_two_factors(claims), can_confirm, roles,
-            is_enabled=registered.provider.is_enabled,
-        )  # fmt: skip
-
-    async def _foresee(self, tx: Transaction, registered: Registered, claims: Claims) -> tuple[str, Foreseen | None]:
-        """Return what a sign-in would do, and the role that it would give."""
-        link = await rows.find_link(tx, registered.provider.id, claims.key)
-        if link is not None and not claims.is_guest:
-            account = await account_rows.find(tx, link.account, lock=True)
-            return "sign-in", await self._follower.foresee(tx, registered, claims, account)
-        found = await self._arrivals.match(tx, registered, claims)
-        if isinstance(found, str):
-            return found, None
-        would = "create" if found[1] is None else "link"
-        return would, await self._follower.foresee(tx, registered, claims, found[1])
-
     async def _find_in_use(self, tx: Transaction, tenant: str) -> Registered | None:
         """Return the enabled provider of an active tenant."""
         found = await rows.find_of_tenant(tx, self._sealer, tenant)
@@ -344,8 +315,3 @@ class SignOn:
         identifier, details = account.identifier if account else "", {"factor": SSO, "reason": why}
         await action.record_attempt(Event.LOGIN_FAILED, identifier, account, details, tenant=tenant)
         return NotSignedIn(why)
-
-
-def is_of_trial(visit: Visit, wait: Wait) -> bool:
-    """Whether the administrator who began a trial is the one who comes back."""
-    return visit.signed_in is not None and visit.signed_in.id == wait.session

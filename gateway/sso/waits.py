@@ -24,8 +24,8 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
-from gateway.sso.oidc.encoding import encode_base64url
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import Stored

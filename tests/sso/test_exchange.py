@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
 from gateway.model.token import new_token
 from gateway.sso.oidc.assertion import NewKey, make_key
-from gateway.sso.oidc.encoding import encode_base64url
 from gateway.sso.oidc.exchange import Exchange
 from gateway.sso.oidc.fetching import Fetcher
 from gateway.sso.oidc.gate import MOST_AT_ONCE

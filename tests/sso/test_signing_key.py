@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from joserfc.jwk import RSAKey
 
-from gateway.sso.oidc.encoding import encode_base64url
+from gateway.model.base64url import encode_base64url
 from tests.sso.journey import GATEWAY, Employee, connect, linked, save, try_out, way_on
 from tests.support.gateway import ORIGIN, Gateway
 from tests.support.identity_provider import IdentityProvider, Json, PlainBrowser, Realm, User

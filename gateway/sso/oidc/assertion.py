@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
 from gateway.model.token import new_token
-from gateway.sso.oidc.encoding import encode_base64url
 from gateway.sso.oidc.record import ClientKey, Kind, Metadata
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from gateway.model.base64url import encode_base64url as encode_base64url
 from gateway.sso.oidc.record import Refusal, Rejected
 
 MAX_ITEMS = 5_000  # values in one text; large honest metadata has about 300
