@@ -16,7 +16,7 @@ from gateway.model.account import Account, Status, Unacceptable, check_name, nor
 from gateway.model.event import Event
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
-from gateway.sso import rows
+from gateway.sso import origins, rows
 from gateway.sso.oidc.record import Claims
 from gateway.sso.roles.follow import Follower
 from gateway.sso.roles.mapping import Asserted
@@ -101,6 +101,8 @@ class Arrivals:
         async with self._actions.begin(requester(inbound), now) as action:
             mailed = await links.find(action.tx, self._sealer, Purpose.SSO_LINK, token)
             if mailed is None or mailed.state(now) is not LinkState.GOOD or not is_from(mailed, inbound):
+                return None
+            if not await origins.hold(action.tx, mailed.content["provider"]):
                 return None
             registered = await rows.find_provider(action.tx, self._sealer, mailed.content["provider"])
             if registered is None or not registered.provider.is_enabled or not is_of(mailed, registered):

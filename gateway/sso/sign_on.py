@@ -165,7 +165,7 @@ class SignOn:
             wait = await waits.end(tx, key, visit.inbound.sso_key, now)
             registered = await self._find_waiting(tx, wait) if wait else None
             if wait is not None:
-                await self._limit.give_back(tx, visit.inbound.address, now)
+                await self._limit.give_back(tx, visit.inbound.address, wait.began_at)
         if wait is None or registered is None or not (registered.provider.is_enabled or wait.is_trial):
             return await self.refuse(Refused(Refusal.STATE), visit, now), Wish(HOME)
         wish = Wish(wait.target, again=wait.is_step_up)

@@ -239,3 +239,15 @@ def test_answers_to_nothing_are_counted_and_keep_nobody_else_out(
     assert own.write("SELECT count(*) FROM audit")[0][0] - before < 55
     assert person.bring(query).get("location") == "/probe"
     assert person.is_signed_in
+
+
+def test_who_comes_back_from_the_provider_counts_no_more(own: Gateway, person: Employee) -> None:
+    """Else as many as the limit allows could sign in from an office, and nobody after them."""
+    query = person.elsewhere.sign_in(person.leave(), subject_of(person)).query
+    key = f"sso:|{person.source}"
+    [(began,)] = own.write("SELECT failures FROM limits WHERE key = :key", key=key)
+    assert began
+    own.write("UPDATE limits SET failures = :at WHERE key = :key", at=str(int(began) - 5), key=key)
+    own.write("UPDATE sso_waits SET began_at = began_at - 5 WHERE ended_at IS NULL")
+    assert person.bring(query).get("location") == "/probe"
+    assert own.write("SELECT failures FROM limits WHERE key = :key", key=key) == [("",)]
