@@ -12,9 +12,11 @@ from gateway.wire.http1 import ALLOW
 NO_STORE = b"Cache-Control: no-store"
 JSON = b"Content-Type: application/json"
 CHALLENGE = b'WWW-Authenticate: Session realm="sign-in"'
+# Basic first: nginx before 1.23 passes on only the first that forward-auth answers, and programs that need to be told
+# know nothing else.
 TOKEN_CHALLENGES = (
-    b'WWW-Authenticate: Bearer realm="API token"',
     b'WWW-Authenticate: Basic realm="Email and API token", charset="UTF-8"',
+    b'WWW-Authenticate: Bearer realm="API token"',
 )
 OPTIONS = (
     "options_not_listed",

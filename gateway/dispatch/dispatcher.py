@@ -111,7 +111,9 @@ class Dispatcher:
         self._challenges = challenges
         self._dead_ends = dead_ends
         self._forward_auth_path = forward_auth_path
-        self._forward_auth = ForwardAuth(reader, rules, clock, identities, steps, public_origin, origins, challenges)
+        self._forward_auth = ForwardAuth(
+            reader, rules, clock, identities, steps, public_origin, origins, challenges, note_token
+        )
         self._late = late
         self._framed_page = framed_page
         self._asking: set[asyncio.Task[None]] = set()
@@ -177,7 +179,7 @@ class Dispatcher:
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
-            if session.grant is not None:
+            if session.grant is not None and inbound.path != self._forward_auth_path:
                 self._note_token(session, inbound, self._clock.utc)
         match decide(inbound, session, self._rules, self._clock.utc):
             case Forward() as admitted:  # faster than Forward(session): unpacking costs more than the decision

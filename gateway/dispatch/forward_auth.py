@@ -7,13 +7,16 @@ There are two dialects (docs/forward-auth.md describes what each proxy sends):
 - Traefik and Caddy describe it in `X-Forwarded-*`, and pass our response to their client.
 
 The proxy forwards the client's fields itself. A request with fields that the gateway would have removed is refused.
+Cookie and Authorization it replaces with those of our answer, which have neither session nor token. A proxy that was
+set up before there were API tokens would forward them; one that replaces Authorization says so in its address (see
+REPLACES).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from gateway.dispatch.challenges import JSON, NO_STORE, Challenges, refuse_token
 from gateway.edge.client_request import ClientRequest
@@ -37,11 +40,14 @@ log = get_logger("front")
 
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
 COOKIE = b"Cookie: "  # as the reader writes it
+AUTHORIZATION = b"authorization"
+REPLACES = b"replaces=authorization"
 HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-version"))  # RFC 6455 §4.1
-TOLD = DESCRIBING | HANDSHAKE
+TOLD = DESCRIBING | HANDSHAKE | {AUTHORIZATION}
 KNOWN_LINES = 2_000
 URL = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 SIGN_IN = "sign_in_required", "Sign in to continue."
+NOT_REPLACED = f"it carries an API token, and the proxy's address for questions doesn't end in ?{REPLACES.decode()}"
 PROOF = "proof_required", "Confirm that it is you to continue."
 
 
@@ -58,6 +64,7 @@ class ForwardAuth:
         public_origin: str,
         origins: Collection[str],
         challenges: Challenges,
+        note_token: Callable[[Session, Inbound, int], None],
     ) -> None:
         self._reader = reader
         self._rules = rules
@@ -67,6 +74,7 @@ class ForwardAuth:
         self._public_origin = public_origin
         self._origins = origins
         self._challenges = challenges
+        self._note_token = note_token
         self._names = Memo[bytes, bytes](KNOWN_LINES)
         # What the proxy replaces in the client's request, by itself or with our answer.
         self._replaced = SAID_BY_PROXIES.union(name.lower().encode("ascii") for name in identities.names)
@@ -79,16 +87,22 @@ class ForwardAuth:
         if not inbound.is_trusted:
             client.refuse(Failure.FORBIDDEN)
             return
+        if inbound.has_token and inbound.target.partition(b"?")[2] != REPLACES:
+            log.warning("forward_auth_refused", reason=NOT_REPLACED, request_id=inbound.request_id)
+            refuse_token(client, inbound)
+            return
         cookie, told = self._pick(inbound.lines)
         original = self._original(inbound, told)
         if isinstance(original, Failure):
             refuse(client, inbound, original)
             return
+        if session is not None and session.grant is not None:
+            self._note_token(session, original, self._clock.utc)
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)
             case Forward(known):
-                self._admit(client, cookie, known)
+                self._admit(client, cookie, authorization_of(told), known)
             case SignIn() if inbound.has_token:
                 refuse_token(client, inbound)
             case SignIn() if original.method == "OPTIONS":
@@ -100,10 +114,12 @@ class ForwardAuth:
             case _:
                 refuse(client, inbound, Failure.FORBIDDEN)
 
-    def _admit(self, client: ClientRequest, cookie: bytes, session: Session | None) -> None:
-        """Respond with the identity, and with the cookies to forward: all except the gateway's own."""
+    def _admit(self, client: ClientRequest, cookie: bytes, authorization: bytes, session: Session | None) -> None:
+        """Respond with the identity, and with the cookies and the Authorization to forward: all except the gateway's
+        own.
+        """
         identity = self._identities.answer_lines(session, self._clock.utc)
-        client.answer(204, (NO_STORE, identity + cookie), b"")
+        client.answer(204, (NO_STORE, identity + cookie, authorization), b"")
 
     def _require_sign_in(
         self, client: ClientRequest, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
@@ -163,7 +179,7 @@ class ForwardAuth:
             names = ", ".join(name.decode("ascii") for name in claims)
             log.warning("forward_auth_refused", reason=f"it carries {names}", request_id=inbound.request_id)
             return Failure.BAD_REQUEST
-        if described is None:
+        if described is None or sum(name == AUTHORIZATION for name, _ in told) > 1:
             return Failure.BAD_REQUEST
         method, target, host = described
         lines = [line for name, line in told if name in DESCRIBING]
@@ -184,6 +200,11 @@ class ForwardAuth:
             and (inbound.is_websocket or any(name in HANDSHAKE for name, _ in told)),
             reach=original.reach,
         )
+
+
+def authorization_of(told: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the field line with the client's Authorization, without a value if it has none, or a token."""
+    return next((line for name, line in told if name == AUTHORIZATION), b"Authorization:")
 
 
 def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from gateway.edge import reach
-from gateway.model.api_token import read_authorization
+from gateway.model.api_token import NOISE, read_authorization
 from gateway.model.inbound import CHUNKED, NOTHING
 from gateway.wire.authority import read_authority
 from gateway.wire.cookies import Cookies, split_cookies
@@ -86,7 +86,8 @@ NO_EXTRAS: Extras = NO_HINTS, (), ()
 class FieldRules:
     """`hosts` are the names of the site (canonical_hosts), `identity_names` those of the identity headers.
 
-    An identity name that ends in `*` is a prefix. If it `reads_tokens`, they are API tokens of ours.
+    An identity name that ends in `*` is a prefix. Unless it `reads_tokens`, every API token is noise: one that was
+    valid before they were switched off is not for the upstream either.
     """
 
     def __init__(
@@ -135,8 +136,8 @@ class FieldRules:
             case b"x-request-id":
                 return ID, value.decode("ascii") if REQUEST_ID.fullmatch(value) else ""
             case b"authorization":
-                credential = read_authorization(value) if self._reads_tokens else None
-                return KEPT if credential is None else (TOKEN, credential)
+                credential = read_authorization(value)
+                return KEPT if credential is None else (TOKEN, credential if self._reads_tokens else NOISE)
             case _ if name in HOP_BY_HOP:
                 return FRAMING, (HOP, None)
             case _ if name in reach.NAMES:

@@ -6,7 +6,7 @@ alone, and llhttp accepts lines that don't frame the message on their own or not
 A client can send lines that nobody else sends, until those of others are forgotten; that costs the others some
 microseconds. A Cookie line, which costs most to read, is remembered only if its session is in the worker's memory, so
 strangers can't do this to signed-in people. A person's first request is read before its session is found; its line
-waits.
+waits. So it is with the line of an API token.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, ID, KEEP, REQUEST_ID, FieldRules, Line
+from gateway.edge.field_lines import CONNECTION, COOKIE, FRAMING, ID, KEEP, REQUEST_ID, TOKEN, FieldRules, Line
 from gateway.model.memo import Memo
 from gateway.wire.http1 import following
 from gateway.wire.llhttp import accepts_request
@@ -35,7 +35,8 @@ New = list[tuple[bytes, Line]]
 
 
 class KnownLines:
-    """`passing` are the lines of KEEP, `framing` those of FRAMING, `cookies` those of COOKIE, and `others` the rest.
+    """`passing` are the lines of KEEP, `framing` those of FRAMING, `cookies` those of COOKIE and TOKEN, and `others`
+    the rest.
 
     `is_in_memory` says whether the session of a cookie (by its SHA-256) is in memory, which is for `cached_sessions`.
     """
@@ -78,27 +79,34 @@ class KnownLines:
         return True
 
     def _remember(self, line: bytes, judgement: Line) -> None:
-        kind, meaning = judgement
+        kind, _ = judgement
         if kind is KEEP:
             self.passing.put(line, judgement)
         elif kind is FRAMING:
             self.framing.put(line, judgement)
-        elif kind is not COOKIE:
+        elif kind is not COOKIE and kind is not TOKEN:
             self.others.put(line, judgement)
-        elif not self._remember_cookie(line, judgement) and meaning.session_key is not None:
+        elif not self._remember_person(line, judgement) and key_of(judgement):
             if len(self._waiting) >= MAX_WAITING:
                 for earlier in self._waiting:
-                    self._remember_cookie(*earlier)
+                    self._remember_person(*earlier)
                 self._waiting = []
             self._waiting.append((line, judgement))
 
-    def _remember_cookie(self, line: bytes, judgement: Line) -> bool:
-        """Remember a Cookie line whose session is in memory; return whether it is."""
-        key = judgement[1].session_key
+    def _remember_person(self, line: bytes, judgement: Line) -> bool:
+        """Remember a line whose session is in memory; return whether it is."""
+        key = key_of(judgement)
         is_worth_it = key is not None and self._is_in_memory(key)
         if is_worth_it:
             self.cookies.put(line, judgement)
         return is_worth_it
+
+
+def key_of(judgement: Line) -> bytes | None:
+    """Return the key of the session that a line of COOKIE or TOKEN leads to."""
+    kind, meaning = judgement
+    key: bytes | None = meaning if kind is TOKEN else meaning.session_key
+    return key
 
 
 def weigh(line: bytes, judgement: Line) -> int:

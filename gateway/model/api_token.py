@@ -6,6 +6,9 @@ like a token is refused by the checksum, before any look-up, and scanners for se
 A request carries it as `Authorization: Bearer TOKEN`, or as the password of Basic, for clients that know nothing else
 (WebDAV, CalDAV, git). What is found of it in the head is its credential: the SHA-256 of the token, followed by the user
 name of Basic, if there was one. A credential is never 32 bytes long, and so never the key of a session's cookie.
+
+Wherever else a token is in an Authorization, however it is wrapped, the field is noise: servers differ in what they
+accept (padding, commas, white space), and none of them is to find a token there.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ RANDOM_LENGTH, CHECKSUM_LENGTH = 32, 6
 PATTERN = r"otw_(?:pat|svc)_[0-9A-Za-z]{38}"
 WRITTEN = re.compile(PATTERN.encode())
 LIKELY = re.compile(rb"otw_(?:pat|svc)_", re.IGNORECASE)
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 NOISE = b""
 """The credential of what looks like a token and isn't one: it belongs to nobody."""
 PERSON = Factor("person")
@@ -76,24 +81,36 @@ def read_authorization(value: bytes) -> bytes | None:
     A token in the place of the user name is noise: clients show and log user names.
     """
     scheme, _, given = value.partition(b" ")
-    given = given.strip(b" \t")
-    match scheme.lower():
-        case b"bearer":
-            return credential_of(given, b"") if LIKELY.match(given) else None
-        case b"basic":
-            try:
-                user, _, password = base64.b64decode(given, validate=True).partition(b":")
-            except binascii.Error:
-                return None
-            if LIKELY.match(user):
-                return NOISE
-            return credential_of(password, user) if LIKELY.match(password) else None
-        case _:
-            return NOISE if LIKELY.search(value) else None
+    user, password = b"", given.strip(b" \t")
+    if scheme.lower() == b"basic":
+        try:
+            user, _, password = base64.b64decode(password, validate=True).partition(b":")
+        except binascii.Error:
+            password = b""
+    if scheme.lower() in (b"basic", b"bearer") and is_token(password) and not LIKELY.search(user):
+        return MARK + digest_of(password) + user.strip().lower()
+    return NOISE if LIKELY.search(value) or LIKELY.search(user + password) or is_hidden(value) else None
 
 
-def credential_of(token: bytes, user: bytes) -> bytes:
-    return MARK + digest_of(token) + user if is_token(token) else NOISE
+def encodings(text: bytes) -> list[bytes]:
+    """Return what base64 makes of a text, wherever in a longer one it stands."""
+    whole = [(shift, base64.b64encode(bytes(shift) + text + bytes(3))) for shift in range(3)]
+    return [written[-(-shift * 8 // 6) : (shift + len(text)) * 8 // 6] for shift, written in whole]
+
+
+HIDDEN = re.compile(b"|".join(re.escape(part) for kind in Kind for part in encodings(f"otw_{kind}_".encode())))
+
+
+def is_hidden(value: bytes) -> bool:
+    """Whether a token is in base64 in it, of any alphabet, with whatever a lenient decoder leaves out."""
+    return HIDDEN.search(NOT_BASE64.sub(b"", value.translate(URL_SAFE))) is not None
+
+
+def is_kept(key: bytes, identifier: str) -> bool:
+    """Whether the session found by a key is kept in memory: not by a token with one of the countless further spellings
+    of its account's email, with which one program could fill the memory.
+    """
+    return not is_credential(key) or key[DIGEST_END:] in (b"", identifier.encode())
 
 
 def is_credential(key: bytes) -> bool:

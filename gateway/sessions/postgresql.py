@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from gateway.model.api_token import is_credential, read_credential
+from gateway.model.api_token import is_credential, is_kept, read_credential
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Session
 from gateway.sessions.by_token import BY_DIGEST, read_token
@@ -138,6 +138,7 @@ class LeasedLookup(StrictLookup):
     async def _select(self, key: bytes) -> Session | None:
         epoch = self._holder.epoch
         session = await super()._select(key)
-        if session is not None and epoch is not None and epoch is self._holder.epoch:
+        is_current = epoch is not None and epoch is self._holder.epoch
+        if session is not None and is_current and is_kept(key, session.identifier):
             self._memory.put(key, session)
         return session

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import text
 
+from gateway.model.api_token import is_credential
 from gateway.model.session import Lifetimes, Session, has_outlived
 from gateway.store import Store, Transaction
 
@@ -49,9 +50,11 @@ class Seen:
         return has_outlived(session.started_at, seen_at, self.lifetimes.of(is_owner=session.is_owner), now)
 
     async def flush(self, store: Store) -> None:
-        if not self._times:
-            return
         times, self._times = self._times, {}
+        # Uses of API tokens are written elsewhere (tokens.uses).
+        times = {key: at for key, at in times.items() if not is_credential(key)}
+        if not times:
+            return
         self._written = times
         try:
             async with store.transaction() as tx:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.model.api_token import is_credential, read_credential
+from gateway.model.api_token import is_credential, is_kept, read_credential
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.session import Session
 from gateway.sessions.by_token import BY_DIGEST, read_token
@@ -120,7 +120,7 @@ class SQLiteLookup:
 
     def _select(self, key: bytes) -> Session | None:
         session = self._select_token(key) if is_credential(key) else self._select_session(key)
-        if session is not None:
+        if session is not None and is_kept(key, session.identifier):
             self._memory.put(key, session)
         return session
 

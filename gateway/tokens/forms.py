@@ -31,7 +31,7 @@ def read_wanted(form: Form, own: Role) -> Wanted:
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise Unfit("name")
     days = form.text("days") or str(DEFAULT_DAYS)
-    if not days.isascii() or not days.isdigit() or not 0 < int(days[:4]) <= DAYS[-1]:
+    if not re.fullmatch("[0-9]{1,3}", days) or not 0 < int(days) <= DAYS[-1]:
         raise Unfit("days")
     try:
         role = Role(form.text("role") or own)

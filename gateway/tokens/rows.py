@@ -164,6 +164,12 @@ async def add_network(tx: Transaction, token: str, account: str, network: str, n
     return (await tx.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
 
+async def count_networks(tx: Transaction, token: str, since: int) -> int:
+    """Return how many networks a token has been used from for the first time since then."""
+    query = select(func.count()).where(api_token_networks.c.token == token, api_token_networks.c.first_at > since)
+    return int((await tx.execute(query)).scalar_one())
+
+
 def read(row: Row[Any]) -> TokenRow:
     return TokenRow(
         id=row.id,

@@ -112,8 +112,13 @@ class APITokens:
         written = text.strip().encode("ascii", "replace")
         if not is_token(written):
             return False
+        digest = digest_of(written)
+        # Anybody can make up a checksum. What was never issued takes no writer's turn.
+        async with self._store.reading() as tx:
+            if await rows.find_by_digest(tx, digest) is None:
+                return False
         async with self._actions.begin(requester(inbound), now) as action:
-            found = await rows.find_by_digest(action.tx, digest_of(written))
+            found = await rows.find_by_digest(action.tx, digest)
             account = await account_rows.find(action.tx, found.account) if found else None
             if found is None or account is None or not await end(action, account, found, "found"):
                 return False

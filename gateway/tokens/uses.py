@@ -1,11 +1,13 @@
 """When, from where and by which program API tokens are used, and what they were refused.
 
 Requests only note it in memory. Every few seconds it is written: the last use of each token once a minute, the first
-use from a network at once, with a mail.
+use from a network at once, with a mail. A program that comes from ever new networks (an IPv6 /48 has 65,536 of them)
+costs no more than a bounded number of writes and mails.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
@@ -13,12 +15,16 @@ from gateway.actions.action import Action, Actions, Actor
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
+from gateway.store import StoreUnavailable
 from gateway.throttle.limits import address_bucket
 from gateway.tokens import rows
 
 MINUTE = 60
 MAX_WAITING = 10_000
 MAX_AGENT = 512
+MAX_NETWORKS = 100  # of one token that a worker writes down
+DAY = 86_400
+MAX_MAILS = 5  # a day for one token
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +44,39 @@ class TokenUses:
         self._actions = actions
         self._waiting: dict[tuple[str, str, str], Use] = {}
         self._written: dict[str, int] = {}  # the minute of the last use that was written of each token
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: dict[str, set[str]] = {}  # the networks of each token
 
     def note(self, session: Session, inbound: Inbound, now: int) -> None:
         """Note a request with a token. `refusal`, of its grant, is audited."""
         assert session.grant is not None
         refusal = session.grant.refuse(inbound)
-        network = address_bucket(inbound.address)
-        is_news = refusal or (session.id, network) not in self._seen
-        if not is_news and self._written.get(session.id, 0) > now - MINUTE:
+        seen = self._seen.setdefault(session.id, set())
+        network = "" if refusal else address_bucket(inbound.address)
+        is_new = network not in seen and len(seen) < MAX_NETWORKS
+        if not (refusal or is_new) and self._written.get(session.id, 0) > now - MINUTE:
             return
-        if len(self._waiting) < MAX_WAITING:
-            agent = inbound.user_agent[:MAX_AGENT]
-            key = session.id, network, refusal
-            self._waiting[key] = Use(session.account, now, inbound.address, agent, inbound.request_id, refusal)
+        if len(self._waiting) >= MAX_WAITING:
+            return
+        if is_new and network:
+            seen.add(network)
+        key = session.id, network if network in seen else "", refusal
+        agent = inbound.user_agent[:MAX_AGENT]
+        self._waiting[key] = Use(session.account, now, inbound.address, agent, inbound.request_id, refusal)
 
     async def flush(self) -> None:
-        """Write what waits. Raises StoreUnavailable, and then it stays."""
+        """Write what waits. Raises StoreUnavailable, and then it stays. What can't be written at all is given up."""
         while self._waiting:
             key = token, network, _ = next(iter(self._waiting))
-            use = self._waiting[key]
-            async with self._actions.begin(actor_of(use), use.at) as action:
-                await self._write(action, token, network, use)
-            if self._waiting.get(key) is use:
-                del self._waiting[key]
+            use = self._waiting.pop(key)
+            try:
+                async with self._actions.begin(actor_of(use), use.at) as action:
+                    await self._write(action, token, network, use)
+            except (StoreUnavailable, asyncio.CancelledError):
+                self._waiting.setdefault(key, use)
+                raise
             if not use.refusal:
                 self._written[token] = use.at
-                self._seen.add((token, network))
-        if len(self._written) + len(self._seen) > MAX_WAITING:
+        if len(self._written) + sum(map(len, self._seen.values())) > MAX_WAITING:
             self._written.clear()
             self._seen.clear()
 
@@ -78,9 +89,10 @@ class TokenUses:
             await action.record_or_count(Event.TOKEN_REFUSED, account, {"token": found.name, "reason": use.refusal})
             return
         await rows.note_use(action.tx, token, use.at, use.address, use.agent)
-        if await rows.add_network(action.tx, token, account.id, network, use.at):
-            await action.record(Event.TOKEN_USED_ELSEWHERE, account, {"token": found.name})
-            await action.notify("token_used_elsewhere", account, token=found.name)
+        if network and await rows.add_network(action.tx, token, account.id, network, use.at):
+            await action.record_or_count(Event.TOKEN_USED_ELSEWHERE, account, {"token": found.name})
+            if await rows.count_networks(action.tx, token, use.at - DAY) <= MAX_MAILS:
+                await action.notify("token_used_elsewhere", account, token=found.name)
 
 
 def actor_of(use: Use) -> Actor:

@@ -18,6 +18,7 @@ from gateway.edge.field_lines import FieldRules
 from gateway.edge.known_lines import MAX_WAITING, KnownLines, New
 from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
+from gateway.model.api_token import Kind, make_token, read_authorization
 from gateway.model.inbound import Inbound
 from gateway.model.token import digest
 from gateway.wire.failures import Failure
@@ -256,6 +257,18 @@ def test_a_cookie_is_remembered_once_its_session_is_found() -> None:
             found.add(digest(line[-43:]) or b"")
     assert [line in known.cookies.young for line in lines] == [line[-1] % 2 == 1 for line in lines]
     assert len(known.cookies.young) == MAX_WAITING
+
+
+def test_made_up_tokens_are_not_remembered_and_make_no_other_line_forgotten() -> None:
+    own, *strangers = (b"Authorization: Bearer " + make_token(Kind.PERSONAL).reveal().encode() for _ in range(9_000))
+    key = read_authorization(own.partition(b": ")[2])
+    known = KnownLines(FieldRules({}, [], "__Host-own", "__Host-attempt"), {key}.__contains__, cached_sessions=1)
+    other = b"X-Forwarded-For: 192.0.2.1"
+    for line in (own, other, *strangers):
+        assert judged_anew(known, line)
+    assert not judged_anew(known, own)
+    assert other in known.others
+    assert not any(line in known.others for line in (own, *strangers))
 
 
 def judged_anew(known: KnownLines, line: bytes) -> bool:

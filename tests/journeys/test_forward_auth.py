@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from collections.abc import Iterator
@@ -247,6 +248,38 @@ def test_the_client_can_not_ask_in_the_proxys_name(front: Front, upstream: Recor
         404,
     )
     assert upstream.requests == []
+
+
+def test_an_api_token_reaches_no_application_and_another_authorization_does(
+    front: Front, upstream: RecordingUpstream
+) -> None:
+    """That of nobody: what the shipped files do with the answer is the same for every token."""
+    token = "otw_pat_" + "0" * 32 + "2HiVXZ"
+    for value in (f"Bearer {token}", "Basic " + base64.b64encode(f"erin@acme.example:{token}".encode()).decode()):
+        refused = front.ask("/x", f"Authorization: {value}", "Accept: text/html")
+        assert refused.status == 401
+        assert "Basic" in ",".join(refused.all("www-authenticate"))
+        assert upstream.requests == []
+        assert front.ask("/public", f"Authorization: {value}").status == 200
+        assert [given for given in upstream.requests.pop().all("authorization") if given] == []
+    for value in ("Bearer eyJ.x.y", "Basic YTpi"):
+        assert front.ask("/x", sign_in(front), f"Authorization: {value}").status == 200
+        assert upstream.requests.pop().all("authorization") == [value]
+    assert front.ask("/x", sign_in(front)).status == 200
+    assert [given for given in upstream.requests.pop().all("authorization") if given] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["nginx-auth-request.conf", "Caddyfile.forward-auth", "traefik-forward-auth.yml", "ingress-nginx.yaml"]
+)
+def test_each_shipped_file_says_that_it_replaces_authorization_and_does(name: str) -> None:
+    written = (Path("config") / name).read_text()
+    assert "/_gateway/auth?replaces=authorization" in written
+    assert re.search(
+        r"proxy_set_header Authorization \$otium_authorization;|copy_headers Cookie Authorization |- Authorization\n"
+        r"|response-headers: Cookie,Authorization,",
+        written,
+    )
 
 
 def test_a_body_reaches_the_application(front: Front, upstream: RecordingUpstream) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import re
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import ACCESS, COOKIE, HOST, ORIGIN, PASSWORD, Gateway, form
+from tests.proxy.test_tunnel import accept, open_socket
+from tests.support.gateway import ACCESS, COOKIE, HOST, ORIGIN, PASSWORD, PROXY, Gateway, form
 from tests.support.mail import Mailbox, text_of
 from tests.support.person import Person
 from tests.support.raw import Response, get
@@ -20,6 +24,7 @@ from tests.support.upstream import RecordingUpstream
 RULES = ACCESS.replace(
     "rules = [", 'rules = [\n  { path = "/pay", fresh = 600 },\n  { path = "/vault", require = "totp" },'
 )
+REPLACES = "?replaces=authorization"
 ERIN, ADAM = "erin@acme.example", "adam@acme.example"
 
 
@@ -107,7 +112,7 @@ def test_noise_and_wrong_names_are_refused_without_a_redirect(own: Gateway, line
     assert (refused.status, refused.get("location")) == (401, None)
     assert json.loads(refused.body)["error"] == "token_refused"
     schemes = [challenge.partition(" ")[0] for challenge in refused.all("www-authenticate")]
-    assert schemes == ["Bearer", "Basic"]
+    assert schemes == ["Basic", "Bearer"]
 
 
 def test_in_a_query_a_cookie_or_another_field_it_is_nothing(own: Gateway, recorder: RecordingUpstream) -> None:
@@ -312,6 +317,114 @@ def test_programs_are_told_how_to_sign_in_and_browsers_dont_ask_for_a_password(o
     program, browser = ask(own), ask(own, "Sec-Fetch-Mode: cors", "User-Agent: Mozilla/5.0")
     assert any(challenge.startswith("Basic ") for challenge in program.all("www-authenticate"))
     assert not any(challenge.startswith("Basic ") for challenge in browser.all("www-authenticate"))
+
+
+def question(own: Gateway, *lines: str, path: str = "/probe", method: str = "GET", says: str = REPLACES) -> Response:
+    """Ask as nginx does about a request."""
+    asked = (f"X-Original-Method: {method}", f"X-Original-URI: {path}", "X-Forwarded-For: 198.51.100.7")
+    return own.exchange(get(f"/_gateway/auth{says}", *asked, *lines), source=PROXY)
+
+
+def test_a_proxy_that_asks_is_told_to_take_the_token_away(own: Gateway) -> None:
+    token = new_token(own)
+    for line in (bearer(token), basic(ERIN, token)):
+        admitted = question(own, line)
+        assert (admitted.status, admitted.all("remote-email")) == (204, [ERIN])
+        assert admitted.all("authorization") == [""]
+    public = question(own, bearer(token[:-1] + "~"), path="/public")
+    assert (public.status, public.all("authorization")) == (204, [""])
+
+
+def test_a_proxy_that_would_forward_the_token_is_refused(own: Gateway) -> None:
+    token = new_token(own)
+    for says in ("", "?", "?replaces=cookie", "?replaces=authorization&x"):
+        for path in ("/probe", "/public"):
+            assert question(own, bearer(token), path=path, says=says).status == 401
+    assert question(own, own.sign_in(), says="").status == 204
+
+
+def test_a_proxy_that_asks_gets_another_authorization_back(own: Gateway) -> None:
+    cookie = own.sign_in()
+    for value in ("Bearer eyJ.x.y", "Basic YTpi"):
+        assert question(own, cookie, f"authorization: {value}").all("authorization") == [value]
+    assert question(own, cookie).all("authorization") == [""]
+    assert question(own, cookie, "Authorization: Basic YTpi", "Authorization: Basic YTpj").status == 403
+
+
+def test_behind_a_proxy_its_limits_are_about_the_request_and_not_the_question(own: Gateway) -> None:
+    token = new_token(own, paths="/calendar", access="read", name="Behind")
+    assert question(own, bearer(token), path="/calendar", method="GET").status == 204
+    assert [question(own, bearer(token), path=path, method=method).status for path, method in (
+        ("/calendar/a", "GET"), ("/probe", "GET"), ("/calendar/a", "DELETE"),
+    )] == [204, 403, 403]  # fmt: skip
+    until, rows = time.monotonic() + 30, []
+    while len(rows) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+        rows = own.write("SELECT details FROM audit WHERE event = 'token_refused' AND address = '198.51.100.7'")
+    assert sorted(json.loads(row[0])["reason"] for row in rows) == [
+        "the token allows GET, HEAD, OPTIONS, PROPFIND, REPORT, SEARCH only",
+        "the token allows paths below /calendar only",
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda token: f'Authorization: Bearer "{token}"',
+        lambda token: f"Authorization: Bearer\t{token}",
+        lambda token: f"Authorization: Bearer eyJ.x.y, Bearer {token}",
+        lambda token: basic("erin", token).rstrip("="),
+        lambda token: basic("erin", " " + token),
+        lambda token: basic("erin", f"x:{token}").replace("Basic ", "Basic\t"),
+    ],
+)
+def test_however_it_is_wrapped_it_reaches_no_application(
+    own: Gateway, recorder: RecordingUpstream, wrap: Callable[[str], str]
+) -> None:
+    line = wrap(new_token(own))
+    assert ask(own, line).status == 401
+    assert ask(own, line, own.sign_in()).status == 400
+    assert ask(own, line, path="/public").status == 200
+    assert [request.all("authorization") for request in recorder.requests] == [[]]
+
+
+@pytest.mark.parametrize("change", ["api_tokens SET revoked_at = 1", "accounts SET status = 'disabled'"])
+def test_its_websockets_are_closed_when_it_ends(own: Gateway, recorder: RecordingUpstream, change: str) -> None:
+    token = new_token(own)
+    recorder.scripts["/ws"] = accept
+    with open_socket(own, bearer(token)) as socket:
+        opened = socket.response()
+        assert opened is not None
+        assert opened.status == 101
+        assert socket.read_exactly(5) == b"hello"
+        own.write(f"UPDATE {change}")
+        began = time.monotonic()
+        assert socket.read_to_end().endswith(b"\x03\xf0")  # 1008
+        assert time.monotonic() - began < 5
+    own.write("UPDATE accounts SET status = 'active'")
+
+
+def test_a_made_up_token_takes_no_writers_turn(own: Gateway) -> None:
+    """The answer comes while somebody else has the only turn."""
+    token = "otw_pat_" + "0" * 32 + "2HiVXZ"
+    with contextlib.closing(sqlite3.connect(own.folder / "store" / "gateway.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert own.exchange(form("/_gateway/tokens/revoke", {"token": token})).status == 204
+        assert time.monotonic() - began < 2
+        other.execute("ROLLBACK")
+
+
+def test_when_they_are_switched_off_those_that_exist_still_reach_no_application(
+    own: Gateway, recorder: RecordingUpstream, tmp_path: Path
+) -> None:
+    token = new_token(own)
+    off = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", access=RULES).seed().start()
+    recorder.reset()
+    assert ask(off, bearer(token)).status == 401
+    assert ask(off, bearer(token), path="/public").status == 200
+    assert [request.all("authorization") for request in recorder.requests] == [[]]
+    assert off.stop() == 0
 
 
 def test_the_log_holds_no_token(own: Gateway) -> None:

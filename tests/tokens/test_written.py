@@ -80,6 +80,24 @@ def test_a_token_is_found(value: bytes, user: str | None) -> None:
         basic(b"erin@acme.example", TOKEN + b"\n"),
         b"Token " + TOKEN,
         b"Digest username=" + TOKEN,
+        # What some server finds a token in.
+        b'Bearer "' + TOKEN + b'"',
+        b"Bearer\t" + TOKEN,
+        b"Bearer token=" + TOKEN,
+        b"Bearer eyJ.x.y, Bearer " + TOKEN,
+        b"Negotiate YII=, " + basic(b"", TOKEN),
+        basic(b"erin@acme.example", TOKEN).replace(b" ", b"\t"),
+        basic(b"erin@acme.example", b" " + TOKEN),
+        basic(b"erin", b"more:" + TOKEN),
+        basic(b"x" + TOKEN, b""),
+        *(basic(b"a" * length, TOKEN).rstrip(b"=") for length in range(1, 4) if (length + len(TOKEN) + 1) % 3),
+        *(basic(b"\xff" * length, TOKEN).translate(bytes.maketrans(b"+/", b"-_")) for length in (3, 4, 5)),
+        basic(b"erin@acme.example", TOKEN).replace(b"Basic ", b"Basic  \t")[:30]
+        + b" "
+        + basic(b"erin@acme.example", TOKEN)[28:],
+        b"Basic =" + basic(b"a", TOKEN)[6:],
+        b"Token " + basic(b"a", TOKEN)[6:],
+        b"Basic " + base64.b64encode(TOKEN),
     ],
 )
 def test_what_only_looks_like_a_token_is_noise(value: bytes) -> None:

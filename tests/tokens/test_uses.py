@@ -1,0 +1,94 @@
+"""When and from where tokens are used: what is written, and how much of it one program can cause."""
+
+from __future__ import annotations
+
+import contextlib
+from ipaddress import IPv6Address
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from gateway.model.session import Session
+from gateway.store import Store, StoreUnavailable
+from gateway.tokens.uses import MAX_MAILS, MAX_NETWORKS, TokenUses
+from tests.edge.test_request import a_reader
+from tests.store.people import NOW, Watched, look, worker
+from tests.support.actions import actions_of
+from tests.tokens.held import add_token
+
+
+def request_from(address: str) -> Any:
+    return a_reader().read(b"GET / HTTP/1.1\r\nHost: app.example.com\r\nUser-Agent: rclone", address)
+
+
+async def session_of(store: Store, store_url: str) -> Session:
+    _, key, _ = await add_token(store)
+    async with worker(store_url) as lookup:
+        session = await look(lookup, key)
+    assert session is not None
+    return session
+
+
+async def count(store: Store, statement: str) -> int:
+    async with store.reading() as tx:
+        return int((await tx.execute(text(statement))).scalar_one())
+
+
+async def test_a_program_from_ever_new_networks_causes_few_writes_and_fewer_mails(store_url: str) -> None:
+    store = Watched.open(store_url)
+    session = await session_of(store, store_url)
+    uses = TokenUses(actions_of(store))
+    for number in range(3 * MAX_NETWORKS):
+        uses.note(session, request_from(str(IPv6Address((0x20010DB8 << 96) + (number << 64) + 1))), NOW)
+    begun = store.begun
+    await uses.flush()
+    assert store.begun - begun <= MAX_NETWORKS + 1
+    assert await count(store, "SELECT count(*) FROM outbox") == MAX_MAILS
+    assert await count(store, "SELECT count(*) FROM api_token_networks") == MAX_NETWORKS
+    await store.close()
+
+
+async def test_the_first_use_from_a_network_is_mailed_once_and_the_last_is_shown(store: Store, store_url: str) -> None:
+    session = await session_of(store, store_url)
+    for uses in (TokenUses(actions_of(store)), TokenUses(actions_of(store))):  # two workers
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+            uses.note(session, request_from(address), NOW)
+        await uses.flush()
+    assert await count(store, "SELECT count(*) FROM outbox") == 2
+    assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_at IS NOT NULL") == 1
+
+
+class Away(Store):
+    is_away = True
+
+    def transaction(self) -> Any:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return super().transaction()
+
+
+async def test_what_the_store_did_not_take_waits_for_it(store: Store, store_url: str) -> None:
+    session = await session_of(store, store_url)
+    away = Away.open(store_url)
+    assert isinstance(away, Away)
+    uses = TokenUses(actions_of(away))
+    uses.note(session, request_from("192.0.2.1"), NOW)
+    with pytest.raises(StoreUnavailable):
+        await uses.flush()
+    away.is_away = False
+    await uses.flush()
+    assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_from = '192.0.2.1'") == 1
+    await away.close()
+
+
+async def test_one_use_that_cant_be_written_holds_up_no_other(store: Store, store_url: str) -> None:
+    session = await session_of(store, store_url)
+    uses = TokenUses(actions_of(store))
+    uses.note(session, request_from("192.0.2.1")._replace(address="x" * 100), NOW)  # PostgreSQL takes 45
+    uses.note(session, request_from("192.0.2.2"), NOW + 1)
+    for _ in range(2):
+        with contextlib.suppress(StoreUnavailable, DBAPIError):
+            await uses.flush()
+    assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_from = '192.0.2.2'") == 1
