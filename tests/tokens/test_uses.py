@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -92,3 +93,15 @@ async def test_one_use_that_cant_be_written_holds_up_no_other(store: Store, stor
         with contextlib.suppress(StoreUnavailable, DBAPIError):
             await uses.flush()
     assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_from = '192.0.2.2'") == 1
+
+
+async def test_a_program_that_goes_on_being_refused_is_one_row_a_minute(store: Store, store_url: str) -> None:
+    session = await session_of(store, store_url)
+    assert session.grant is not None
+    limited = replace(session, grant=replace(session.grant, methods=frozenset(("POST",))))
+    uses = TokenUses(actions_of(store))
+    for second in range(0, 60, 5):
+        uses.note(limited, request_from("192.0.2.1"), NOW + second)
+        await uses.flush()
+    assert await count(store, "SELECT count(*) FROM audit WHERE event = 'token_refused'") == 1
+    assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_at IS NOT NULL") == 0
