@@ -54,10 +54,8 @@ from gateway.sso.required import Requirement
 from gateway.sso.roles.admin import RoleService
 from gateway.sso.roles.follow import Follower
 from gateway.sso.sign_on import SignOn
-from gateway.sso.waits import BEGINNINGS
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
-from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Limit
 from gateway.tokens.service import APITokens
 from gateway.web.guards import Guards
@@ -192,8 +190,7 @@ class Services(Foundation):
             exchange=self.exchange,
             arrivals=self.arrivals,
             follower=self.follower,
-            limit=AddressLimit("sso", BEGINNINGS),
-            unasked=AddressLimit("sso-unasked", self.code_limit),
+            limit=self.code_limit,
             callback=self.url.address("sso_callback"),
         )
 

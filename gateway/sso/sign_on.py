@@ -40,10 +40,10 @@ from gateway.sso.reasons import told
 from gateway.sso.roles.follow import Follower
 from gateway.sso.rows import Registered
 from gateway.sso.trial import Trials, is_of_trial
-from gateway.sso.waits import Wait, derive
+from gateway.sso.waits import BEGINNINGS, Wait, derive
 from gateway.store import Store, Transaction
 from gateway.throttle.address_limit import AddressLimit
-from gateway.throttle.limits import Locked
+from gateway.throttle.limits import Limit, Locked
 from gateway.web.redirects import Wish
 from gateway.web.return_to import HOME
 from gateway.web.visit import Visit
@@ -54,7 +54,7 @@ log = get_logger("sso")
 class SignOn:
     """`callback` is the absolute URL that the provider sends people back to; of `key`, secrets are derived.
 
-    `limit` is of sign-ins that are begun, `unasked` of answers to none.
+    `limit` is of answers that belong to no sign-in; those that are begun have a limit of their own (BEGINNINGS).
     """
 
     def __init__(
@@ -68,8 +68,7 @@ class SignOn:
         exchange: Exchange,
         arrivals: Arrivals,
         follower: Follower,
-        limit: AddressLimit,
-        unasked: AddressLimit,
+        limit: Limit,
         callback: str,
     ) -> None:
         self._store = store
@@ -81,8 +80,8 @@ class SignOn:
         self._arrivals = arrivals
         self._follower = follower
         self._trials = Trials(sealer, arrivals, follower)
-        self._limit = limit
-        self._unasked = unasked
+        self._limit = AddressLimit("sso", BEGINNINGS)
+        self._unasked = AddressLimit("sso-unasked", limit)
         self._callback = callback
 
     # Beginning.
