@@ -127,7 +127,7 @@ def set_provider(
     async def change(store: Store) -> bool:
         from gateway.app.services import Services
         from gateway.model.event import Event
-        from gateway.sso.admin import Done, keep
+        from gateway.sso.admin import ProviderResult, keep
         from gateway.sso.keys.service import prepare
         from gateway.sso.oversight import note
 
@@ -138,7 +138,7 @@ def set_provider(
             wanted = read_wanted(settings, tenant, before, given)
             made = await prepare(wanted.provider, action.now) if wanted.signs else None
             result = await keep(action, sealer, wanted, made)
-            if isinstance(result, Done):
+            if isinstance(result, ProviderResult):
                 fail_for(result.value, tenant)
             about: dict[str, str | bool] = {
                 "issuer": wanted.provider.issuer,
@@ -157,12 +157,12 @@ def set_provider(
 def turn_on(tenant: Slug, config: Config = None) -> None:
     """Turn a tenant's single sign-on on. It has to be tried out, and to have a domain."""
     from gateway.sso import oversight
-    from gateway.sso.admin import Done
+    from gateway.sso.admin import ProviderResult
 
     settings = settings_of(config)
 
     result = act(settings, oversight.turn_on, tenant)
-    if result is not Done.DONE:
+    if result is not ProviderResult.DONE:
         fail_for(result.value, tenant)
     more = "" if settings.sso.on else "; nobody sees it as long as sso.on is false in gateway.toml"
     typer.echo(f"single sign-on of {tenant} is on{more}")

@@ -21,7 +21,7 @@ from gateway.sso.rows import Registered
 from gateway.store import Store, Transaction
 
 
-class Done(Enum):
+class ProviderResult(Enum):
     DONE = "done"
     NOT_THERE = "not_there"
     NOT_TRIED = "not_tried"  # switching it on needs a trial that went well since the last change
@@ -52,12 +52,12 @@ class ProviderService:
             own = tuple(claim.domain for claim in await claims.list_all(tx) if claim.tenant == tenant)
         return Overview(found, linked, own)
 
-    async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> Done:
+    async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> ProviderResult:
         """Store the provider, as `keep` does."""
         made = await prepare(wanted.provider, now) if wanted.signs else None
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             result = await keep(action, self._sealer, wanted, made)
-            if isinstance(result, Done):
+            if isinstance(result, ProviderResult):
                 return result
             details: Details = {
                 "issuer": wanted.provider.issuer,
@@ -65,36 +65,36 @@ class ProviderService:
                 **({"sessions_ended": result} if result else {}),
             }
             await action.record_own(Event.SSO_CHANGED, author, details)
-            return Done.DONE
+            return ProviderResult.DONE
 
-    async def switch(self, author: Session, is_on: bool, inbound: Inbound, now: int) -> Done:
+    async def switch(self, author: Session, is_on: bool, inbound: Inbound, now: int) -> ProviderResult:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
             if found is None:
-                return Done.NOT_THERE
+                return ProviderResult.NOT_THERE
             if not is_on and await is_required(action.tx, author.tenant):
-                return Done.REQUIRED
+                return ProviderResult.REQUIRED
             if is_on and (hindrance := await find_hindrance(action.tx, author.tenant, found.tried_at)) is not None:
                 return hindrance
             switched = replace(found, provider=replace(found.provider, is_enabled=is_on))
             await rows.put_provider(action.tx, self._sealer, switched, now)
             await action.record_own(Event.SSO_ENABLED if is_on else Event.SSO_DISABLED, author)
-            return Done.DONE
+            return ProviderResult.DONE
 
-    async def remove(self, author: Session, inbound: Inbound, now: int) -> Done:
+    async def remove(self, author: Session, inbound: Inbound, now: int) -> ProviderResult:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
             if found is not None and await is_required(action.tx, author.tenant):
-                return Done.REQUIRED
+                return ProviderResult.REQUIRED
             ended = await rows.remove_provider(action.tx, found.provider.id, now, author.id) if found else None
             if found is None or ended is None:
-                return Done.NOT_THERE
+                return ProviderResult.NOT_THERE
             details: Details = {"issuer": found.provider.issuer, "sessions_ended": ended}
             await action.record_own(Event.SSO_REMOVED, author, details)
-            return Done.DONE
+            return ProviderResult.DONE
 
 
-async def keep(action: Action, sealer: Sealer, wanted: Registered, made: NewKey | None = None) -> Done | int:
+async def keep(action: Action, sealer: Sealer, wanted: Registered, made: NewKey | None = None) -> ProviderResult | int:
     """Store a provider. Returns how many sessions that ended, or what hinders it.
 
     Another issuer, client or product has to be tried again, and is off until then. A new secret of the same client
@@ -105,9 +105,9 @@ async def keep(action: Action, sealer: Sealer, wanted: Registered, made: NewKey 
     before = await rows.find_of_tenant(action.tx, sealer, tenant)
     is_new = before is None or is_another(before, wanted)
     if wanted.signs and before is not None and not before.signs and before.provider.is_enabled and not is_new:
-        return Done.KEY_NOT_TRIED
+        return ProviderResult.KEY_NOT_TRIED
     if is_new and await is_required(action.tx, tenant):
-        return Done.REQUIRED
+        return ProviderResult.REQUIRED
     if before is None or is_new:
         wanted = replace(wanted, provider=replace(wanted.provider, is_enabled=False), tried_at=None)
     else:
@@ -123,12 +123,12 @@ async def keep(action: Action, sealer: Sealer, wanted: Registered, made: NewKey 
     return ended
 
 
-async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> Done | None:
+async def find_hindrance(tx: Transaction, tenant: str, tried_at: int | None) -> ProviderResult | None:
     """Return why a provider can't be turned on, or None."""
     if tried_at is None:
-        return Done.NOT_TRIED
+        return ProviderResult.NOT_TRIED
     has_domain = any(claim.tenant == tenant for claim in await claims.list_all(tx))
-    return None if has_domain else Done.NO_DOMAIN
+    return None if has_domain else ProviderResult.NO_DOMAIN
 
 
 def is_of_other(before: Registered, wanted: Registered) -> bool:

@@ -11,7 +11,7 @@ from gateway.login.answers import Answers
 from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.settings.record import Settings
-from gateway.sso.admin import Done, Overview, ProviderService
+from gateway.sso.admin import Overview, ProviderResult, ProviderService
 from gateway.sso.oidc import entra
 from gateway.sso.oidc.discovery import WELL_KNOWN, check_issuer
 from gateway.sso.oidc.record import Kind, Provider
@@ -79,7 +79,7 @@ class ProviderPages:
             except Unfit as error:
                 return await self._page(request, problem=str(error), form=form)
             result = await self._service.save(author, wanted, visit.inbound, visit.now)
-            return self._done(what) if result is Done.DONE else await self._page(request, result.value, form)
+            return self._done(what) if result is ProviderResult.DONE else await self._page(request, result.value, form)
         if overview.registered is None:
             raise web.HTTPBadRequest
         if what == "trial":
@@ -92,7 +92,7 @@ class ProviderPages:
             result = await self._service.switch(author, what == "on", visit.inbound, visit.now)
         else:
             raise web.HTTPBadRequest
-        return self._done(what) if result is Done.DONE else await self._page(request, problem=result.value)
+        return self._done(what) if result is ProviderResult.DONE else await self._page(request, problem=result.value)
 
     def _ask(self, request: web.Request, what: str, overview: Overview) -> web.Response:
         return self._renderer.page("sso/admin-confirm.html", visit_of(request), what=what, linked=overview.linked)

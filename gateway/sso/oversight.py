@@ -19,7 +19,7 @@ from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sso import origins, overview, rows
-from gateway.sso.admin import Done, find_hindrance
+from gateway.sso.admin import ProviderResult, find_hindrance
 from gateway.sso.overview import Connected
 from gateway.sso.required import set_first
 from gateway.store import Store
@@ -50,16 +50,16 @@ class Oversight:
             return await turn_off(action, tenant, owner)
 
 
-async def turn_on(action: Action, tenant: str) -> Done:
+async def turn_on(action: Action, tenant: str) -> ProviderResult:
     """Turn a provider on, by the same rules as its administrators."""
     found = await overview.find_connected(action.tx, tenant)
     if found is None:
-        return Done.NOT_THERE
+        return ProviderResult.NOT_THERE
     if (hindrance := await find_hindrance(action.tx, tenant, found.tried_at)) is not None:
         return hindrance
     if await overview.switch(action.tx, tenant, is_on=True):
         await note(action, Event.SSO_ENABLED, tenant, None)
-    return Done.DONE
+    return ProviderResult.DONE
 
 
 async def turn_off(action: Action, tenant: str, owner: Session | None = None) -> bool:
