@@ -27,7 +27,7 @@ MAX_SHOWN = 500  # of a tenant
 RANKS = tuple(Role)
 
 
-class Refused(Enum):
+class NotCreated(Enum):
     TOO_MANY = "too_many"
     OWNER = "owner"  # an owner proves three factors, and a token none of them
     ROLE = "role"  # above one's own
@@ -75,16 +75,16 @@ class APITokens:
         async with self._store.reading() as tx:
             return [Held(*found) for found in await rows.list_of_tenant(tx, tenant, now, MAX_SHOWN)]
 
-    async def create(self, session: Session, wanted: Wanted, inbound: Inbound, now: int) -> Created | Refused:
+    async def create(self, session: Session, wanted: Wanted, inbound: Inbound, now: int) -> Created | NotCreated:
         """Make a token of the signed-in person, and mail that there is one."""
         if session.is_owner:
-            return Refused.OWNER
+            return NotCreated.OWNER
         if RANKS.index(wanted.role) > RANKS.index(session.role):
-            return Refused.ROLE
+            return NotCreated.ROLE
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await account_rows.find(action.tx, session.account, lock=True)
             if account is None or await rows.count_live(action.tx, session.account, now) >= MAX_LIVE:
-                return Refused.TOO_MANY
+                return NotCreated.TOO_MANY
             return await issue(action, account, Kind.PERSONAL, wanted)
 
     async def revoke(self, session: Session, token: str, inbound: Inbound, now: int) -> bool:

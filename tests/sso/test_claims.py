@@ -138,10 +138,6 @@ def test_entra_says_if_there_are_too_many_groups(claims: dict[str, object], has_
     assert not read(Kind.KEYCLOAK, **claims).has_more_groups
 
 
-def test_google_says_whose_account_it_is() -> None:
-    assert read(Kind.GOOGLE, hd="acme.example").hosted_domain == "acme.example"
-
-
 @pytest.mark.parametrize(
     ("value", "texts"),
     [

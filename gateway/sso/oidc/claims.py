@@ -33,7 +33,6 @@ def read_claims(given: Mapping[str, object], kind: Kind, *, auth_time: int | Non
         groups=read_texts(given, "groups"),
         has_more_groups=is_entra and entra.has_more_groups(given),
         is_guest=is_entra and entra.is_guest(given),
-        hosted_domain=read_text(given, "hd") if kind is Kind.GOOGLE else "",
         session_id=read_text(given, "sid"),
         login_hint=read_text(given, "login_hint") if is_entra else "",
         lists=read_lists(given),

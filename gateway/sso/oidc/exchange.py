@@ -10,7 +10,6 @@ from urllib.parse import quote_plus
 from gateway.model.clock import Clock
 from gateway.model.secret import Secret
 from gateway.sso.oidc.assertion import KIND_OF_ASSERTION, audience_of, sign_assertion
-from gateway.sso.oidc.compact import key_id_of
 from gateway.sso.oidc.encoding import shown
 from gateway.sso.oidc.errors import judge_error
 from gateway.sso.oidc.fetching import Fetched, Fetcher
@@ -87,8 +86,7 @@ class Exchange:
         token, access = answer.content.get("id_token"), answer.content.get("access_token")
         if not isinstance(token, str):
             return Refused(Refusal.NO_ID_TOKEN)
-        identity = key_id_of(token)
-        keys = identity if isinstance(identity, Refused) else await known.keys.find(identity)
+        keys = await known.find_keys(token)
         if isinstance(keys, Refused):
             return keys
         expected = expect(
@@ -106,8 +104,7 @@ class Exchange:
         known = await self._issuers.find(provider.issuer).find()
         if isinstance(known, Refused):
             return known
-        identity = key_id_of(token)
-        keys = identity if isinstance(identity, Refused) else await known.keys.find(identity)
+        keys = await known.find_keys(token)
         if isinstance(keys, Refused):
             return keys
         return check_logout_token(token, provider, known.metadata, keys, self._clock())

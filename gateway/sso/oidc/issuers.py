@@ -7,16 +7,17 @@ seconds. Tenants with the same issuer share all of it: nothing here is a tenant'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.model.clock import Clock
 from gateway.model.memo import Memo
 from gateway.sso.oidc.addresses import origin_of
+from gateway.sso.oidc.compact import key_id_of
 from gateway.sso.oidc.discovery import metadata_url, read_metadata
 from gateway.sso.oidc.fetching import Fetched, Fetcher
 from gateway.sso.oidc.gate import PAUSE_SECONDS, Gate
-from gateway.sso.oidc.keys import KeyRing
+from gateway.sso.oidc.keys import Key, KeyRing
 from gateway.sso.oidc.record import Metadata, Refused
 
 KEPT_SECONDS = 3_600
@@ -29,6 +30,11 @@ class KnownIssuer:
 
     metadata: Metadata
     keys: KeyRing
+
+    async def find_keys(self, token: str) -> Sequence[Key] | Refused:
+        """Return the keys that a token can be signed with, by the key id that it names."""
+        key_id = key_id_of(token)
+        return key_id if isinstance(key_id, Refused) else await self.keys.find(key_id)
 
 
 class Issuer:

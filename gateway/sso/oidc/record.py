@@ -87,10 +87,9 @@ class Claims:
     """What a checked ID token asserts of a person. Absent texts are "", absent lists empty.
 
     `email` only names an account, and never proves that it is theirs. `auth_time` is in UTC seconds. `tenant_id`,
-    `object_id`, `acrs` and `is_guest` are Entra ID's, `hosted_domain` is Google's. `has_more_groups`: there are too
-    many for a token. `session_id` is by what the provider refers to this sign-in when it signs the person out.
-    `login_hint` is by what Entra ID wants to be told who signs out there, if its administrators add that claim. `lists`
-    are all claims that are lists of texts, such as `roles`.
+    `object_id`, `acrs`, `is_guest` and `login_hint` are Entra ID's. `has_more_groups`: there are too many for a token.
+    `session_id` names this sign-in at the provider, in logout tokens. `login_hint` is what Entra ID wants to be told at
+    sign-out. `lists` are all claims that are lists of texts, such as `roles`.
     """
 
     issuer: str
@@ -107,7 +106,6 @@ class Claims:
     groups: tuple[str, ...] = ()
     has_more_groups: bool = False
     is_guest: bool = False
-    hosted_domain: str = ""
     session_id: str = ""
     login_hint: str = ""
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
