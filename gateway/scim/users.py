@@ -153,8 +153,11 @@ class UserService:
         tx, account = action.tx, managed.account
         if reason := find_protection(account, self._owners):
             raise protected(reason)
-        identifier = await self._identify(tx, account.tenant, content)
-        if identifier != account.identifier:
+        identifier = account.identifier
+        if not is_spelling_of(content["userName"], identifier):
+            # Only a new one has to be in a domain of the tenant: people whose email isn't, any more, must be able to
+            # lose their access, too.
+            identifier = await self._identify(tx, account.tenant, content)
             await self._set_email(action, account, identifier)
             account = replace(account, identifier=identifier)
         await self._set_active(action, account, is_active=content.get("active", is_active(account)))

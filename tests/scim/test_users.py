@@ -118,6 +118,28 @@ def test_whom_the_provider_disables_is_out_at_once(own: Gateway, acme: Provider,
     assert own.write("SELECT count(*) FROM sessions WHERE account = :i AND ended_at IS NULL", i=user) == [(0,)]
 
 
+@pytest.mark.parametrize("way", ["lost domain", "moved away"])
+def test_an_email_outside_the_companys_domains_keeps_nobody_in(own: Gateway, acme: Provider, way: str) -> None:
+    """People can change their own email, to one that the company has nothing to do with."""
+    number = {"lost domain": 20, "moved away": 21}[way]
+    email = f"crowd{number}@acme.example"
+    user = acme.add_user(email).id
+    person = Person(own, email, source=f"127.0.4.{number}")
+    person.give_password()
+    if way == "lost domain":
+        own.write("UPDATE domain_claims SET domain = 'lost.example' WHERE domain = 'acme.example'")
+    else:
+        own.write("UPDATE accounts SET identifier = 'c@private.example' WHERE identifier = :email", email=email)
+    try:
+        assert acme.set_active(user, False).body["active"] is False
+        assert not person.is_signed_in
+        assert acme.set_active(user, True).body["active"] is True
+        renamed = acme.patch(f"/Users/{user}", {"op": "replace", "path": "userName", "value": "d@private.example"})
+        assert renamed.status == 400
+    finally:
+        own.write("UPDATE domain_claims SET domain = 'acme.example' WHERE domain = 'lost.example'")
+
+
 def test_whom_it_has_disabled_the_provider_can_enable(own: Gateway, acme: Provider) -> None:
     user = acme.add_user("crowd7@acme.example").id
     acme.set_active(user, False)
