@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import Folder
+from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
 from gateway.sso import origins, waits
 from gateway.sso.checking import inspect
@@ -31,6 +33,13 @@ def build(needs: Needs) -> ProviderFactor:
     return ProviderFactor(needs.sealer, needs.url("sso_left", token=""), is_on=needs.settings.sso.on)
 
 
+def advise(settings: Settings) -> Iterator[Said]:
+    """Yield warnings about the settings: each key, and what is likely wrong with it."""
+    if settings.sso.on and settings.sso.private_networks:
+        reason = "tenants' administrators can have the gateway ask addresses in your network"
+        yield "sso.private_networks", f"{reason}; turn it off unless a provider is there"
+
+
 TABLES = (
     *STORED,
     *waits.STORED,
@@ -39,4 +48,4 @@ TABLES = (
     *role_rows.STORED,
     *key_rows.STORED,
 )
-FACTOR = Folder(ProviderFactor, build, PAGES, TABLES, inspect=inspect)
+FACTOR = Folder(ProviderFactor, build, PAGES, TABLES, inspect=inspect, advise=advise)

@@ -14,6 +14,7 @@ from gateway.app.nouns import ROUTES
 from gateway.process.preflight import RELEASED_AT, advice_on, check_newest, problems_of
 from gateway.process.worker import load_checked
 from gateway.settings import BadSettings, Settings
+from gateway.settings.proofs import SSOSettings
 from gateway.settings.record import Access, Admin, AuditSettings, Limits, Listen, Mail, Pages, StoreSettings
 from tests.settings.test_load import SECRET, problems
 from tests.support.gateway import Gateway
@@ -138,6 +139,9 @@ ADVICE = [
     (Settings(listen=Listen(addresses=("127.0.0.1:8001",), trusted_proxies=("127.0.0.1",))), None),
     (Settings(limits=Limits(hashing_iterations=599_999)), "limits.hashing_iterations"),
     (Settings(limits=Limits(hashing_iterations=600_000)), None),
+    (Settings(sso=SSOSettings(on=True)), None),
+    (Settings(sso=SSOSettings(on=True, private_networks=True)), "sso.private_networks"),
+    (Settings(sso=SSOSettings(private_networks=True)), None),
     (Settings(store=StoreSettings(sessions="strict")), "store.sessions"),
     (on_postgresql("sslmode=require"), "store.url"),
     (on_postgresql("", "[2001:db8::1]:5432,localhost"), "store.url"),
