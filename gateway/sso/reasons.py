@@ -25,12 +25,12 @@ class Reason:
 CHECK_ISSUER = Sentence("Check the issuer on this page: it must be exactly as your provider shows it.")
 ASK_PROVIDER = Sentence("If it happens again, show this page to whoever runs your provider.")
 TRY_LATER = Sentence("Try again in a few minutes. If it stays like that, look at your provider’s status page.")
-CHECK_CLOCK = Sentence("Let both servers set their clocks by the network (NTP), this one and your provider’s.")
+CHECK_CLOCK = Sentence("Set the clocks of both servers by the network (NTP): this site’s and your provider’s.")
 ALGORITHM = Sentence("Have your provider sign ID tokens with RS256, PS256, ES256 or EdDSA (Ed25519).")
 IN_THE_WAY = Sentence("Something between your provider and this site may change its answers. Don’t turn it on.")
 TRY_AGAIN = Sentence("Try it out once more, from the beginning and in one go.")
 
-UNREADABLE = Reason(Sentence("Your provider’s answer isn’t what OpenID Connect prescribes."), CHECK_ISSUER)
+UNREADABLE = Reason(Sentence("Your provider’s answer doesn’t follow OpenID Connect."), CHECK_ISSUER)
 WRONG_TOKEN = Reason(Sentence("The ID token isn’t of a kind that’s accepted here."), ASK_PROVIDER)
 FORGED = Reason(Sentence("The ID token wasn’t made by your provider for this site."), IN_THE_WAY)
 BAD_ANSWER = Reason(Sentence("The answer that your browser brought back is malformed."), TRY_AGAIN)
@@ -43,8 +43,8 @@ REASONS: Mapping[Refusal, Reason] = {
         Sentence("There’s no server with the name in the issuer."), CHECK_ISSUER
     ),
     Refusal.PRIVATE_ADDRESS: Reason(
-        Sentence("Your provider is in a private network, where this site mustn’t ask."),
-        Sentence("Ask the operator of this site to permit it (sso.private_networks), or make your provider public."),
+        Sentence("Your provider is in a private network, which this site may not contact."),
+        Sentence("Ask the operator of this site to allow it (sso.private_networks), or make your provider public."),
     ),
     Refusal.UNREACHABLE: Reason(Sentence("Your provider’s server refuses connections."), TRY_LATER),
     Refusal.CERTIFICATE: Reason(
@@ -53,14 +53,14 @@ REASONS: Mapping[Refusal, Reason] = {
     ),
     Refusal.TIMED_OUT: Reason(Sentence("Your provider didn’t answer within a few seconds."), TRY_LATER),
     Refusal.BUSY: Reason(Sentence("Your provider is too slow for so many sign-ins at once."), TRY_LATER),
-    Refusal.NOT_HTTP: Reason(Sentence("Your provider broke the connection off."), TRY_LATER),
+    Refusal.NOT_HTTP: Reason(Sentence("Your provider closed the connection too early."), TRY_LATER),
     Refusal.REDIRECT: Reason(Sentence("Your provider’s server leads to another address."), CHECK_ISSUER),
     Refusal.STATUS: Reason(
         Sentence("Your provider’s server answered with an error, or doesn’t know the address."), CHECK_ISSUER,
     ),
     Refusal.TOO_LARGE: Reason(Sentence("Your provider’s answer is too large."), CHECK_ISSUER),
     Refusal.CONTENT_TYPE: Reason(
-        Sentence("There’s a page at that address, but not what a provider publishes."), CHECK_ISSUER
+        Sentence("There’s a page at that address, but not a provider’s configuration."), CHECK_ISSUER
     ),
     Refusal.NOT_JSON: UNREADABLE,
     Refusal.DUPLICATE: UNREADABLE,
@@ -72,7 +72,7 @@ REASONS: Mapping[Refusal, Reason] = {
         Part.APPLICATION,
     ),
     Refusal.ISSUER_DIFFERS: Reason(
-        Sentence("Your provider calls itself by another issuer than the one on this page."),
+        Sentence("Your provider’s issuer differs from the one on this page."),
         Sentence("Copy the issuer from your provider exactly, with or without the slash at its end."),
     ),
     Refusal.PERSONAL_ACCOUNTS: Reason(
@@ -81,7 +81,7 @@ REASONS: Mapping[Refusal, Reason] = {
         Part.APPLICATION,
     ),
     Refusal.ENDPOINT: Reason(
-        Sentence("Your provider doesn’t publish an address that’s needed, or not a secure one."), ASK_PROVIDER
+        Sentence("One of your provider’s addresses is missing, or isn’t secure (https)."), ASK_PROVIDER
     ),
     Refusal.ALGORITHMS: Reason(
         Sentence("Your provider doesn’t sign in a way that’s accepted here."), ALGORITHM, Part.APPLICATION
@@ -97,7 +97,8 @@ REASONS: Mapping[Refusal, Reason] = {
     # Its keys.
     Refusal.NO_KEYS: Reason(Sentence("Your provider publishes no signing key that can be used."), ALGORITHM),
     Refusal.TOO_MANY_KEYS: Reason(
-        Sentence("Your provider publishes too many signing keys."), Sentence("Remove there the ones no longer used.")
+        Sentence("Your provider publishes too many signing keys."),
+        Sentence("Remove the ones that are no longer used there."),
     ),
     # Its answer to the browser, or to the gateway.
     Refusal.STATE: Reason(
@@ -105,7 +106,7 @@ REASONS: Mapping[Refusal, Reason] = {
     ),
     Refusal.CHANGED: Reason(Sentence("The provider was changed while this trial waited for its answer."), TRY_AGAIN),
     Refusal.ANSWER: BAD_ANSWER,
-    Refusal.ANSWER_ISSUER: Reason(Sentence("The answer comes from another provider than yours."), IN_THE_WAY),
+    Refusal.ANSWER_ISSUER: Reason(Sentence("The answer comes from a provider other than yours."), IN_THE_WAY),
     Refusal.PROVIDER_ERROR: Reason(Sentence("Your provider reported an error."), ASK_PROVIDER),
     Refusal.PUSHED: UNREADABLE,
     Refusal.CLIENT: Reason(
@@ -153,8 +154,8 @@ REASONS: Mapping[Refusal, Reason] = {
         Sentence("The issuer names a directory that your provider doesn’t know."), CHECK_ISSUER, Part.APPLICATION
     ),
     Refusal.CLASS_UNMET: Reason(
-        Sentence("Your provider can’t give a sign-in of the class that’s asked for."),
-        Sentence("Check on this page what to ask it for, or set that class up there."),
+        Sentence("Your provider can’t offer the kind of sign-in that this page asks it for."),
+        Sentence("Check on this page what to ask it for, or set that up at your provider."),
         Part.POLICY,
     ),
     Refusal.NOT_ASSIGNED: Reason(
@@ -174,7 +175,7 @@ REASONS: Mapping[Refusal, Reason] = {
     ),
     Refusal.PERSON: Reason(
         Sentence("This person has no account in your directory, or it’s disabled or locked there."),
-        Sentence("Sign in as someone of your company."),
+        Sentence("Sign in as someone from your company."),
         Part.PEOPLE,
     ),
     Refusal.CONDITIONAL_ACCESS: Reason(
@@ -183,11 +184,11 @@ REASONS: Mapping[Refusal, Reason] = {
         Part.POLICY,
     ),
     Refusal.INTERACTION: Reason(
-        Sentence("Your provider wants more from this person than it could ask for, such as a second factor."),
-        Sentence("Let them set that up at your provider first."),
+        Sentence("Your provider needs something more from this person, such as a second factor."),
+        Sentence("Have them set that up at your provider first."),
         Part.POLICY,
     ),
-    Refusal.UNAVAILABLE: Reason(Sentence("Your provider is in trouble at the moment."), TRY_LATER),
+    Refusal.UNAVAILABLE: Reason(Sentence("Your provider is having problems at the moment."), TRY_LATER),
     Refusal.NO_ID_TOKEN: Reason(
         Sentence("Your provider sent no ID token."),
         Sentence("Register the application for OpenID Connect, with the scope openid."),
@@ -201,7 +202,7 @@ REASONS: Mapping[Refusal, Reason] = {
     ),
     Refusal.MALFORMED: WRONG_TOKEN,
     Refusal.ENCRYPTED: Reason(
-        Sentence("The ID token is encrypted."), Sentence("Switch that off at your provider."), Part.APPLICATION
+        Sentence("The ID token is encrypted."), Sentence("Turn encryption off at your provider."), Part.APPLICATION
     ),
     Refusal.HEADER: FORGED,
     Refusal.TYPE: WRONG_TOKEN,
@@ -222,13 +223,13 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.LOGOUT_TOKEN: WRONG_TOKEN,
     Refusal.ACCESS_TOKEN: WRONG_TOKEN,
     Refusal.ISSUER: Reason(
-        Sentence("The ID token is from another issuer than the one on this page."), CHECK_ISSUER
+        Sentence("The ID token is from an issuer other than the one on this page."), CHECK_ISSUER
     ),
     Refusal.AUDIENCE: FORGED,
     Refusal.AUTHORISED_PARTY: FORGED,
     Refusal.SUBJECT: Reason(Sentence("The ID token doesn’t say who signed in (sub)."), ASK_PROVIDER),
     Refusal.TIMES: WRONG_TOKEN,
-    Refusal.EXPIRED: Reason(Sentence("The ID token had expired when it came."), CHECK_CLOCK),
+    Refusal.EXPIRED: Reason(Sentence("The ID token had expired when it arrived."), CHECK_CLOCK),
     Refusal.NOT_YET_VALID: Reason(Sentence("The ID token isn’t valid yet: the clocks differ."), CHECK_CLOCK),
     Refusal.ISSUED_IN_FUTURE: Reason(Sentence("The ID token is from the future: the clocks differ."), CHECK_CLOCK),
     Refusal.ISSUED_LONG_AGO: Reason(Sentence("The ID token is old: the clocks differ."), CHECK_CLOCK),
@@ -236,17 +237,18 @@ REASONS: Mapping[Refusal, Reason] = {
     Refusal.ACCESS_TOKEN_HASH: FORGED,
     Refusal.NO_AUTH_TIME: Reason(
         Sentence("Your provider doesn’t say when the person signed in (auth_time)."),
-        Sentence("Add that claim to the ID token, or let people confirm with another way."),
+        Sentence("Add that claim to the ID token, or let people confirm in another way."),
         Part.CLAIMS,
     ),
     Refusal.AUTHENTICATED_IN_FUTURE: Reason(
-        Sentence("The person signed in in the future: the clocks differ."), CHECK_CLOCK
+        Sentence("The time of the sign-in is in the future: the clocks differ."), CHECK_CLOCK
     ),
     Refusal.AUTHENTICATED_LONG_AGO: Reason(
         Sentence("Your provider didn’t ask the person to sign in again, or the clocks differ."), CHECK_CLOCK
     ),
     Refusal.TENANT: Reason(
-        Sentence("The ID token is of another Microsoft directory than the issuer."), CHECK_ISSUER, Part.APPLICATION
+        Sentence("The ID token is from a different Microsoft directory than the issuer."), CHECK_ISSUER,
+        Part.APPLICATION,
     ),
     Refusal.OBJECT_ID: Reason(
         Sentence("The ID token lacks the person’s object ID (oid)."),

@@ -62,10 +62,10 @@ def refusal(error: str, description: str) -> Json:
     [
         ({"clock": 3_700}, "is from the future: the clocks differ", "issued_in_future"),
         ({"id_token": forgery({"aud": "another"})}, "wasn’t made by your provider for this site", "audience"),
-        ({"id_token": forgery({"iss": "https://evil.example"})}, "from another issuer", "issuer"),
+        ({"id_token": forgery({"iss": "https://evil.example"})}, "an issuer other than", "issuer"),
         ({"callback": refusal("invalid_scope", "groups?")}, "all of the scopes", "scope"),
-        ({"callback": refusal("server_error", "oh <b>no</b>")}, "in trouble at the moment", "unavailable"),
-        ({"callback": {"iss": "https://evil.example"}}, "comes from another provider", "answer_issuer"),
+        ({"callback": refusal("server_error", "oh <b>no</b>")}, "having problems at the moment", "unavailable"),
+        ({"callback": {"iss": "https://evil.example"}}, "from a provider other than yours", "answer_issuer"),
     ],
 )
 def test_a_trial_says_what_is_wrong(
@@ -92,7 +92,7 @@ def test_a_trial_says_where_to_mend_a_wrong_secret(own: Gateway, adam: Employee,
 
 
 @pytest.mark.parametrize(
-    ("ending", "words"), [("/", "calls itself by another issuer"), ("/x", "doesn’t know the address")]
+    ("ending", "words"), [("/", "issuer differs from the one"), ("/x", "doesn’t know the address")]
 )
 def test_a_wrong_issuer_is_told_before_anybody_leaves(adam: Employee, realm: Realm, ending: str, words: str) -> None:
     save(adam, realm, issuer=realm.issuer + ending)
