@@ -43,6 +43,7 @@ DONE = (
     "disabled",
     "enabled",
     "removed",
+    "secured",
     "proved",
 )
 
@@ -233,6 +234,7 @@ class AccountsPages:
             "tenant": signed_in_of(request).tenant,
             "done": done if done in DONE else "",
             "people_url": self._at,
+            "people_name": self._people.name,
             "is_owners": self._people.is_owners,
         }
         return await self._renderer.long_page(template, visit_of(request), status=status, **context)

@@ -112,7 +112,7 @@ class PeopleService:
         """Mail an invitation to a person who has no password yet: again, or to somebody whom a provider signs in."""
         try:
             async with self._begin(admin) as action:
-                account = await self._find_changeable(action.tx, admin, account_id)
+                account = await self.find_changeable(action.tx, admin, account_id)
                 if account is None or account.password_hash is not None or account.status is not Status.ACTIVE:
                     return Result.NOT_THERE
                 await self._invitations.send_again(action, account)
@@ -125,7 +125,7 @@ class PeopleService:
     async def rename(self, admin: Administrator, account_id: str, name: str) -> Result:
         """`name` is validated. Administrators may rename themselves."""
         async with self._begin(admin) as action:
-            account = await self._find_changeable(action.tx, admin, account_id, allows_self=True)
+            account = await self.find_changeable(action.tx, admin, account_id, allows_self=True)
             if account is None:
                 return Result.NOT_THERE
             await change.rename(action, account, name)
@@ -133,7 +133,7 @@ class PeopleService:
 
     async def set_role(self, admin: Administrator, account_id: str, role: Role, modules: frozenset[Module]) -> Result:
         async with self._begin(admin) as action:
-            account = await self._find_changeable(action.tx, admin, account_id)
+            account = await self.find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             if role is not Role.ADMIN and await change.is_last_admin(action.tx, self._factors, account):
@@ -143,7 +143,7 @@ class PeopleService:
 
     async def set_status(self, admin: Administrator, account_id: str, status: Status) -> Result:
         async with self._begin(admin) as action:
-            account = await self._find_changeable(action.tx, admin, account_id)
+            account = await self.find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             if status is Status.DISABLED and await change.is_last_admin(action.tx, self._factors, account):
@@ -153,7 +153,7 @@ class PeopleService:
 
     async def reset_two_factor(self, admin: Administrator, account_id: str) -> Result:
         async with self._begin(admin) as action:
-            account = await self._find_changeable(action.tx, admin, account_id)
+            account = await self.find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             await change.reset_factors(action, self._factors, account, is_owner=False)
@@ -161,7 +161,7 @@ class PeopleService:
 
     async def sign_out(self, admin: Administrator, account_id: str) -> Result:
         async with self._begin(admin) as action:
-            account = await self._find_changeable(action.tx, admin, account_id)
+            account = await self.find_changeable(action.tx, admin, account_id)
             if account is None:
                 return Result.NOT_THERE
             await change.sign_out(action, account)
@@ -175,7 +175,7 @@ class PeopleService:
         try:
             async with self._begin(admin) as action:
                 tx, now = action.tx, action.now
-                account = await self._find_changeable(tx, admin, account_id)
+                account = await self.find_changeable(tx, admin, account_id)
                 if account is None:
                     return Result.NOT_THERE
                 if not await self._factors.signs_in(tx, account.id):
@@ -190,16 +190,21 @@ class PeopleService:
     async def remove(self, admin: Administrator, account_id: str) -> Result:
         """Remove an account that was never used, which frees its email."""
         async with self._begin(admin) as action:
-            account = await self._find_changeable(action.tx, admin, account_id)
+            account = await self.find_changeable(action.tx, admin, account_id)
             is_removed = account is not None and await remove_unused(action, account)
         return Result.DONE if is_removed else Result.NOT_THERE
 
     def _begin(self, admin: Administrator) -> AbstractAsyncContextManager[Action]:
         return self._actions.begin(admin.actor, admin.now)
 
-    async def _find_changeable(
+    async def is_used(self, tx: Transaction, account: Account) -> bool:
+        """Whether the account has a way to sign in; one that is only invited has none yet."""
+        return await self._factors.signs_in(tx, account.id)
+
+    async def find_changeable(
         self, tx: Transaction, admin: Administrator, account_id: str, *, allows_self: bool = False
     ) -> Account | None:
+        """Return the account, locked, if the administrator may change more than its name."""
         if admin.tenant is None:
             account = await rows.find(tx, account_id, lock=True)
         else:

@@ -196,7 +196,8 @@ class Foundation:
 
     @cached_property
     def notices(self) -> Notices:
-        return Notices(self.outbox, self.url.address("security"))
+        compromised = "compromised" if self.url.serves("compromised") else "security"
+        return Notices(self.outbox, self.url.address("security"), self.url.address(compromised))
 
     @cached_property
     def actions(self) -> Actions:

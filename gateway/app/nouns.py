@@ -17,6 +17,7 @@ from gateway.audit import counting, marks
 from gateway.audit import routes as audit
 from gateway.audit import rows as audit_rows
 from gateway.browsers import rows as browser_rows
+from gateway.compromised import routes as compromised
 from gateway.devices import routes as devices
 from gateway.dispatch import routes as dispatch
 from gateway.dispatch.forms import rows as form_rows
@@ -47,6 +48,7 @@ PAGES = (
     *signup.PAGES,
     *accounts.PAGES,
     *devices.PAGES,
+    *compromised.PAGES,
     *ops.PAGES,
     *audit.PAGES,
     *tenants.PAGES,

@@ -1,7 +1,7 @@
 """Makes every object once, from the settings.
 
 Workers, commands and `explain` get their objects from `Services`. Each is made when it is first used. A noun's routes
-declare what its pages need (see app/nouns.py).
+declare what its pages need (see app/nouns.py). Long because it is a list of them all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from gateway.app.factors import FACTORS
 from gateway.app.foundation import Foundation
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Signer
+from gateway.compromised.ends import Replacement
+from gateway.compromised.service import SecuringService
 from gateway.crypto import keys
 from gateway.devices.new_device import NewDevices
 from gateway.devices.revoke_link import RevokeLinks
@@ -62,7 +64,10 @@ from gateway.web.guards import Guards
 
 
 class Services(Foundation):
-    """The nouns' services. The caller closes those with threads: hasher, checker and side."""
+    """The nouns' services. The caller closes those with threads: hasher, checker and side.
+
+    Long because it is a list of them all.
+    """
 
     # Signing in.
 
@@ -169,6 +174,21 @@ class Services(Foundation):
     @cached_property
     def devices(self) -> DeviceService:
         return DeviceService(self.store, self.actions, self.lifetimes)
+
+    @cached_property
+    def replacement(self) -> Replacement:
+        reset_address = self.url.address("reset", token="")
+        return Replacement(self.factors, self.settings.factor_policy, self.sealer, reset_address)
+
+    @cached_property
+    def securing(self) -> SecuringService:
+        return SecuringService(
+            store=self.store,
+            actions=self.actions,
+            hasher=self.hasher,
+            people=self.people,
+            replacement=self.replacement,
+        )
 
     @cached_property
     def tenants(self) -> TenantService:

@@ -48,6 +48,7 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.ADDRESS_BLOCKED: _("IP address blocked"),
         Event.ADDRESS_UNBLOCKED: _("IP address unblocked"),
         Event.ACCOUNT_UNLOCKED: _("Account unlocked"),
+        Event.ACCOUNT_SECURED: _("Everything ended after unauthorised use"),
         Event.SESSION_REVOKED: _("Device signed out"),
         Event.SESSION_REVOKED_ALL: _("All devices signed out"),
         Event.PASSWORD_RESET_ASKED: _("Password reset requested"),

@@ -282,6 +282,21 @@ def set_account_password(
     typer.echo(f"password set; signed out of {counted(with_store(settings, change), 'session')}")
 
 
+@program.command("secure")
+def secure_account(email: Email, confirm: Confirm = False, config: Config = None) -> None:
+    """End everything of an account that someone else is using; its password stops working, and a link is emailed."""
+    from gateway.cli.recovery import describe_securing, secure
+
+    settings = settings_of(config)
+    if not confirm:
+        account = with_store(settings, lambda store: find_account(store, email))
+        first, *more = describe_securing(account, settings)
+        ask_first(first, confirm, *more)
+        return
+    for line in with_store(settings, lambda store: secure(store, settings, email)):
+        typer.echo(line)
+
+
 @program.command("unlock")
 def unlock_account(
     email: Annotated[str, typer.Option(help="The account's email.")],

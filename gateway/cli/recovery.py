@@ -61,6 +61,39 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
     return told
 
 
+def describe_securing(account: Account, settings: Settings) -> Iterator[str]:
+    yield f"sign {account.identifier} out everywhere, revoke all API tokens, cancel emailed links and email changes"
+    if account.password_hash is not None and settings.mail.is_on:
+        yield f"replace the password, and email a link to choose a new one to {account.identifier}"
+    elif account.password_hash is not None:
+        yield "replace the password; without a mail server, set one with `account set-password`"
+
+
+async def secure(store: Store, settings: Settings, email: str) -> list[str]:
+    """End everything of an account, and return the lines to print."""
+    from gateway.accounts import rows
+    from gateway.app.services import Services
+    from gateway.model.secret import Secret
+
+    found = await find_account(store, email)
+    services = Services(settings, store)
+    try:
+        unknown = Secret(services.hasher.hash_now(new_password()))
+    finally:
+        services.hasher.close()
+    async with acting(settings, store) as action:
+        account = await rows.find(action.tx, found.id, lock=True)
+        if account is None:
+            fail(f"{found.identifier} was removed at this moment")
+        ended, has_link = await services.replacement.secure(action, account, unknown)
+    told = [f"ended {counted(ended.sessions_ended, 'session')} and {counted(ended.tokens_ended, 'API token')}"]
+    if account.password_hash is None:
+        return [*told, "no password here: have the access stopped at the identity provider too"]
+    if not settings.mail.is_on:
+        return [*told, f"password replaced; set a new one: otium-gateway account set-password {account.identifier}"]
+    return [*told, "password replaced" + ("; a link to choose a new one was emailed" if has_link else "")]
+
+
 async def make_link(action: Action, services: Services, account: Account) -> str:
     """Return a sign-in link for the account's attempt with the most proofs."""
     from gateway.factors.contract import Asked

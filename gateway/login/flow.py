@@ -290,7 +290,8 @@ class Flow:
             user_agent=inbound.user_agent,
             now=now,
         )
-        await action.record(Event.LOGIN, account, {"method": method_of(proofs), **details}, session)
+        remarks = details if is_known else {**details, "new_device": True}
+        await action.record(Event.LOGIN, account, {"method": method_of(proofs), **remarks}, session)
         if not is_known:
             await self._new_devices.report(action, account, session)
         for factor in self._factors.of(proofs if attempt else ()):

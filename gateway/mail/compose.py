@@ -92,7 +92,11 @@ FACTS = {
     "address": "203.0.113.7",
     "at": "14 March 2026, 09:26 UTC",
 }
-ABOUT = {**FACTS, "security_link": "https://app.example.com/security"}
+ABOUT = {
+    **FACTS,
+    "security_link": "https://app.example.com/security",
+    "compromised_link": "https://app.example.com/security/compromised",
+}
 
 # Sample values for each mail, for previews and tests.
 SAMPLES: Mapping[str, Mapping[str, str | int]] = {
@@ -122,6 +126,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "token_created": {**ABOUT, "token": "Calendar on my phone", "until": "12 June 2026"},
     "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
     "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},
+    "account_secured": {**ABOUT, "by": "", "link": ""},
     "session_revoked": ABOUT,
     "sessions_revoked": {**ABOUT, "count": 3},
     "password_reset": {"name": "Erin Zoë", "link": "https://app.example.com/reset-password/Zm9yIHByZXZpZXdz"},

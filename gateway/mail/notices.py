@@ -10,11 +10,16 @@ from gateway.store import Transaction
 
 
 class Notices:
-    """Sends security notices. `security_link` is the absolute URL of the page on which people manage their factors."""
+    """Sends security notices, with two absolute URLs.
 
-    def __init__(self, outbox: Outbox, security_link: str) -> None:
+    `security_link` is the page on which people manage their factors, `compromised_link` that of "Someone else is using
+    my account".
+    """
+
+    def __init__(self, outbox: Outbox, security_link: str, compromised_link: str) -> None:
         self._outbox = outbox
         self._security_link = security_link
+        self._compromised_link = compromised_link
 
     async def send(
         self,
@@ -39,6 +44,7 @@ class Notices:
             address=address or "unknown",
             at=write_moment(now),
             security_link=self._security_link,
+            compromised_link=self._compromised_link,
             **more,
         )
 

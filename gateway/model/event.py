@@ -100,6 +100,7 @@ class Event(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
     TOKEN_REFUSED = "token_refused"  # noqa: S105
     TOKEN_USED_ELSEWHERE = "token_used_elsewhere"  # noqa: S105
+    ACCOUNT_SECURED = "account_secured"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

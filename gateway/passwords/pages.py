@@ -123,10 +123,11 @@ class PasswordPages:
     # At /me/password.
 
     async def show_change(self, request: web.Request) -> web.StreamResponse:
-        """GET /me/password"""
+        """GET /me/password: `secured` after everything else of the account was ended."""
         has_password = await self._service.has_password(signed_in_of(request))
         template = "passwords/password.html" if has_password else "passwords/no-password.html"
-        return self._page(template, request, problem="", refusal=None, minutes=0)
+        is_secured = "secured" in request.query
+        return self._page(template, request, problem="", refusal=None, minutes=0, is_secured=is_secured)
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /me/password: `current`, `password`."""

@@ -23,7 +23,7 @@ PASSWORDS = Pages(
     ),
     Route(
         "password", "/me/password", Need.SESSION, get=PasswordPages.show_change, post=PasswordPages.change,
-        fresh=Fresh(factors=(Factor.TOTP,)),  # the form itself asks for the password
+        fresh=Fresh(factors=(Factor.TOTP,), carry=("secured",)),  # the form itself asks for the password
     ),
     Route("password_hint", "/_gateway/password-hint", Need.NOBODY, post=PasswordPages.hint, is_dead_end=True),
     Route("change_password", "/.well-known/change-password", Need.NOBODY, get=PasswordPages.well_known),

@@ -23,7 +23,7 @@ from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
 
-DONE = ("added", "renamed", "suspended", "resumed", "claimed", "released", "proved")
+DONE = ("added", "renamed", "suspended", "resumed", "claimed", "released", "secured", "proved")
 
 
 class TenantResult(Enum):

@@ -135,6 +135,16 @@ async def count_live(tx: Transaction, account: str, now: int) -> int:
     return int((await tx.execute(query)).scalar_one())
 
 
+async def count_live_in_tenant(tx: Transaction, tenant: str, now: int) -> int:
+    query = (
+        select(func.count())
+        .select_from(api_tokens)
+        .join(accounts, accounts.c.id == api_tokens.c.account)
+        .where(accounts.c.tenant == tenant, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
 async def revoke(tx: Transaction, token: str, now: int) -> bool:
     """End a token; return whether it was live. It is dead on its next request, on every node."""
     statement = update(api_tokens).where(

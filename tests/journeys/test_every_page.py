@@ -169,6 +169,15 @@ PAGES = {
     "invitation": Look("nobody", "{invitation}"),
     "invitation, weak": Look("nobody", "{invitation}", {"New password": "passwordpassword"}, "Set password"),
     "password": Look("member", "/me/password"),
+    "password, everything ended": Look("member", "/me/password?secured=1"),
+    "someone else": Look("phone", "/me/security/compromised"),
+    "someone else, proved": Look("member", "/me/security/compromised?done=proved"),
+    "someone else, without a password": Look("companys", "/me/security/compromised?done=secured"),
+    "someone else, of a person?": Look("admin", "{secure}"),
+    "someone else, of a person without a password?": Look("admin", "{secure companys}"),
+    "someone else, of a person, done": Look("admin", "{person}&done=secured"),
+    "someone else, of a tenant?": Look("owner", "/ops/tenants/secure?tenant=beta"),
+    "someone else, of a tenant, done": Look("owner", "/ops/tenants?done=secured"),
     "password, wrong": Look(
         "member",
         "/me/password",
@@ -323,6 +332,8 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["protected"] = f"/admin/accounts/member?account={account_id(site, OWNERS[0])}"
     links["myself"] = f"/admin/accounts/member?account={account_id(site, admin.email)}"
     links["reset"] = f"/admin/accounts/reset-2fa?account={someone}"
+    links["secure"] = f"/admin/accounts/secure?account={someone}"
+    links["secure companys"] = links["companys"].replace("/member", "/secure")
     links["sign out"] = f"/admin/accounts/sign-out?account={someone}"
     admin.send("/admin/accounts/invite", {"name": "Ivo Sand", "email": "ivo@acme.example", "role": "employee"})
     links["invitation"] = links_in(mailbox.wait_for("ivo@acme.example", "invited you"))[0]

@@ -171,7 +171,14 @@ async def running(url: str, factors: Factors | None = None, policy: FactorPolicy
     totp, codes, links = TOTPFactor(sealer), BackupCodeFactor(sealer), MagicLinkFactor(Secret(b"k" * 32), (), no_mail)
     factors = factors or Factors((PasswordFactor(), totp, codes, links))
     store = Store.open(url)
-    actions = Actions(store, Notices(Outbox(make_composer(), sealer), "https://app.example.com/me/security"))
+    actions = Actions(
+        store,
+        Notices(
+            Outbox(make_composer(), sealer),
+            "https://app.example.com/me/security",
+            "https://app.example.com/me/security/compromised",
+        ),
+    )
     revoke_links = RevokeLinks([Secret(b"s" * 48)], "https://app.example.com/devices/revoke/")
     flow = Flow(
         store=store,

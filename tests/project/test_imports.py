@@ -34,6 +34,7 @@ PACKAGES = [
     "factors",
     "accounts",
     "devices",
+    "tokens",
     "ops",
     "login",
     "factors.*",

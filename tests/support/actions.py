@@ -19,7 +19,11 @@ SEALER = Sealer((Secret(bytes(range(48))),))
 
 @cache
 def notices() -> Notices:
-    return Notices(Outbox(make_composer(), SEALER), "https://app.example.com/me/security")
+    return Notices(
+        Outbox(make_composer(), SEALER),
+        "https://app.example.com/me/security",
+        "https://app.example.com/me/security/compromised",
+    )
 
 
 def actions_of(store: Store) -> Actions:

@@ -50,6 +50,9 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("admin_sso_roles", "POST"): ("/login", "/admin/sso/roles?done=proved"),
     ("security_sso", "GET"): ("/login", "/me/security/sso"),
     ("security_sso", "POST"): ("/login", "/me/security/sso"),
+    ("compromised", "POST"): ("/login", "/me/security/compromised?done=proved"),
+    ("ops_tenants_secure", "GET"): ("/login", "/ops/tenants/secure"),
+    ("ops_tenants_secure", "POST"): ("/login", "/ops/tenants/secure?tenant=acme"),
     ("tokens", "POST"): ("/login", "/me/tokens?done=proved"),
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_sso", "POST"): ("/login", "/ops/sso?done=proved"),
@@ -59,6 +62,8 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
         for name, path in (("accounts", "/admin/accounts"), ("ops_accounts", "/ops/accounts"))
         for page, method, back in (
             ("member", "POST", "member?account=acc_1&done=proved"),
+            ("secure", "GET", "secure?account=acc_1"),
+            ("secure", "POST", "secure?account=acc_1"),
             ("reset", "GET", "reset-2fa?account=acc_1"),
             ("reset", "POST", "reset-2fa?account=acc_1"),
             ("invite", "POST", "invite"),
