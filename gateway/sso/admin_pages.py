@@ -34,6 +34,7 @@ EXAMPLES = {
     Kind.GOOGLE: "https://accounts.google.com",
     Kind.OKTA: "https://acme.okta.com",
     Kind.KEYCLOAK: "https://id.acme.example/realms/staff",
+    Kind.GENERIC: "https://id.acme.example",
 }
 FIELDS = ("issuer", "client_id", "creates_accounts", "counts_for_two", "acr_values", "signs")
 SCOPES = ("openid", "email", "profile")
