@@ -41,6 +41,7 @@ log = get_logger("front")
 NGINX = frozenset((b"x-original-method", b"x-original-uri", b"x-original-url"))
 COOKIE = b"Cookie: "  # as the reader writes it
 AUTHORIZATION = b"authorization"
+NO_AUTHORIZATION = b"Authorization:"
 REPLACES = b"replaces=authorization"
 HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-version"))  # RFC 6455 §4.1
 TOLD = DESCRIBING | HANDSHAKE | {AUTHORIZATION}
@@ -87,7 +88,8 @@ class ForwardAuth:
         if not inbound.is_trusted:
             client.refuse(Failure.FORBIDDEN)
             return
-        if inbound.has_token and inbound.target.partition(b"?")[2] != REPLACES:
+        is_person = session is not None and session.grant is None
+        if not is_person and inbound.has_token and inbound.target.partition(b"?")[2] != REPLACES:
             log.warning("forward_auth_refused", reason=NOT_REPLACED, request_id=inbound.request_id)
             refuse_token(client, inbound)
             return
@@ -96,13 +98,13 @@ class ForwardAuth:
         if isinstance(original, Failure):
             refuse(client, inbound, original)
             return
-        if session is not None and session.grant is not None:
+        if session is not None and not is_person:
             self._note_token(session, original, self._clock.utc)
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)
             case Forward(known):
-                self._admit(client, cookie, authorization_of(told), known)
+                self._admit(client, cookie, authorization_of(told) if told else NO_AUTHORIZATION, known)
             case SignIn() if inbound.has_token:
                 refuse_token(client, inbound)
             case SignIn() if original.method == "OPTIONS":
@@ -119,7 +121,7 @@ class ForwardAuth:
         own.
         """
         identity = self._identities.answer_lines(session, self._clock.utc)
-        client.answer(204, (NO_STORE, identity + cookie, authorization), b"")
+        client.answer(204, (NO_STORE, b"%b%b\r\n%b" % (identity, cookie, authorization)), b"")
 
     def _require_sign_in(
         self, client: ClientRequest, original: Inbound, factor: Factor, more: str, told: tuple[str, str]
@@ -179,7 +181,7 @@ class ForwardAuth:
             names = ", ".join(name.decode("ascii") for name in claims)
             log.warning("forward_auth_refused", reason=f"it carries {names}", request_id=inbound.request_id)
             return Failure.BAD_REQUEST
-        if described is None or sum(name == AUTHORIZATION for name, _ in told) > 1:
+        if described is None or (len(told) > 1 and [name for name, _ in told].count(AUTHORIZATION) > 1):
             return Failure.BAD_REQUEST
         method, target, host = described
         lines = [line for name, line in told if name in DESCRIBING]
@@ -204,7 +206,7 @@ class ForwardAuth:
 
 def authorization_of(told: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the field line with the client's Authorization, without a value if it has none, or a token."""
-    return next((line for name, line in told if name == AUTHORIZATION), b"Authorization:")
+    return next((line for name, line in told if name == AUTHORIZATION), NO_AUTHORIZATION)
 
 
 def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:
