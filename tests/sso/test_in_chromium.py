@@ -189,7 +189,7 @@ def test_an_administrator_sees_the_steps_of_the_chosen_product_only(realm: Realm
         expect(adam.page.locator(f"details[data-kind={other}]")).to_be_hidden()
     expect(adam.page.locator("dd [data-copy=callback]")).to_be_visible()
     adam.open("/admin/sso/provisioning")
-    expect(adam.page.locator("[data-copy=base]")).to_be_visible()
+    expect(adam.page.locator("dd [data-copy=base]")).to_be_visible()
 
 
 def test_somebody_without_an_account_gets_one(realm: Realm, visit: Visit) -> None:
