@@ -42,6 +42,7 @@ from gateway.sso.rows import Registered
 from gateway.sso.trial import Trials, is_of_trial
 from gateway.sso.waits import BEGINNINGS, Wait, derive
 from gateway.store import Store, Transaction
+from gateway.throttle import limits
 from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Limit, Locked
 from gateway.web.redirects import Wish
@@ -49,6 +50,9 @@ from gateway.web.return_to import HOME
 from gateway.web.visit import Visit
 
 log = get_logger("sso")
+
+TRIALS = Limit(failures=12, window_seconds=60, lock_seconds=60)
+"""By tenant: each may be of another provider, with a name that keeps one of our few threads for half a minute."""
 
 
 class SignOn:
@@ -120,6 +124,8 @@ class SignOn:
         """
         if (lock := self._limit.find_lock(inbound.address, now)) is not None:
             return LockedOut(lock.until)
+        if is_trial and (locked := await self._count_trial(registered.provider.tenant, now)) is not None:
+            return LockedOut(locked.until)
         if session is not None and not is_trial and not can_ask_anew(registered.provider):
             return await self._fail(registered, Refused(Refusal.NO_AUTH_TIME), inbound, now, is_trial=False)
         metadata = await self._exchange.metadata(registered.provider)
@@ -150,6 +156,11 @@ class SignOn:
                 await self._limit.give_back(tx, inbound.address, now)
             return await self._fail(registered, asked, inbound, now, is_trial=is_trial)
         return asked
+
+    async def _count_trial(self, tenant: str, now: int) -> Locked | None:
+        async with self._store.transaction() as tx:
+            reserved = await limits.reserve(tx, f"sso-trials:{tenant}", TRIALS, now)
+        return reserved if isinstance(reserved, Locked) else None
 
     # Completing.
 

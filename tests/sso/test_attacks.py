@@ -251,3 +251,16 @@ def test_who_comes_back_from_the_provider_counts_no_more(own: Gateway, person: E
     own.write("UPDATE sso_waits SET began_at = began_at - 5 WHERE ended_at IS NULL")
     assert person.bring(query).get("location") == "/probe"
     assert own.write("SELECT failures FROM limits WHERE key = :key", key=key) == [("",)]
+
+
+def test_a_company_tries_out_so_many_providers_a_minute(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    """Each may have another name, and while one is looked up, a thread waits that other companies need as well."""
+    adam = Employee(own, identity_provider, "adam@acme.example")
+    adam.give_password("/admin/sso")
+    own.write("DELETE FROM limits WHERE key = 'sso-trials:acme'")
+    statuses = [adam.send("/admin/sso", {"do": "trial"}).status for _ in range(20)]
+    assert statuses == [200] * 12 + [429] * 8
+    adam.leave()  # signing in goes on
+    own.write("DELETE FROM limits WHERE key = 'sso-trials:acme'")
