@@ -33,7 +33,7 @@ BELOW = find_dead_ends(ROUTES, Settings(pages=Pages(prefix="/_gateway")))
 DEAD = (
     "login", "totp", "passkey", "passkey_options", "passkey_first", "passkey_first_options", "backup", "link",
     "link_opened", "clear", "logout", "static", "auth", "password_hint", "sso", "sso_callback", "sso_link", "sso_tenant",
-    "sso_logout", "sso_left", "token_found",
+    "sso_logout", "sso_left", "sso_jwks", "token_found",
 )  # fmt: skip
 
 

@@ -328,7 +328,7 @@ def test_no_route_of_an_admin_reaches_another_tenant(own: Gateway, admin: Person
 def test_the_owners_pages_are_for_the_owner(calm: Gateway, who: str) -> None:
     person = Person(calm, who)
     person.sign_in()
-    for route in ROUTES:
+    for route in serve(ROUTES, Settings()).values():
         if route.need is Need.OWNER or (route.need is Need.ADMIN and who != "admin"):
             assert person.open(route.path).status == 403, route.path
             assert person.send(route.path, {}).status in (403, 405), route.path

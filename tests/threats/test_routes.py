@@ -89,7 +89,8 @@ def test_no_page_takes_a_form_of_another_site(gateway: Gateway, cookies: dict[st
     for who, cookie in cookies.items():
         for lines in FOREIGN:
             answer = ask(gateway, "POST", path_of(route), cookie, FORM, *lines, body=b"email=a@b.example&password=x")
-            assert answer.status in (401, 403, 405), (who, lines, answer.status)
+            refusals = (400, 401, 403) if route.takes_foreign else (401, 403, 405)  # programs say who they are
+            assert answer.status in refusals, (who, lines, answer.status)
             assert answer.all("set-cookie") == []
 
 
@@ -101,7 +102,8 @@ def test_a_made_up_token_opens_nothing(gateway: Gateway, upstream: RecordingUpst
             answer = ask(
                 gateway, method, path_of(route, token), *lines, body=b"password=x" if method == "POST" else b""
             )
-            assert answer.status in (400, 401, 404, 410), (token, method, answer.status)
+            leads_home = answer.get("location") == "/login?signed-out=1"  # whose way out is over
+            assert leads_home or answer.status in (400, 401, 404, 410), (token, method, answer.status)
     assert upstream.requests == []
 
 
