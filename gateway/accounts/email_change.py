@@ -7,8 +7,9 @@ a stranger's mailbox to an account that is open elsewhere.
 
 If an administrator requested the change, the old address must agree too, or has 72 hours to stop it. A completed
 change ends all other sessions and is mailed to both addresses. For seven days the old address can undo it: it is
-restored, later changes are void, and a new password must be chosen, because the attacker knew the old one. Two-step
-verification is never reset, so that a mailbox can't bypass it.
+restored, later changes are void, and a new password must be chosen, because the attacker knew the old one. What the
+other mailbox confirmed meanwhile, as a company's provider asks it to, is void too. Two-step verification is never
+reset, so that a mailbox can't bypass it.
 
 No account becomes a platform owner's by a new email, and owners' emails can be changed in the shell only.
 
@@ -29,6 +30,7 @@ from gateway.actions.action import Action, Actions, Actor, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
+from gateway.factors.contract import Factors
 from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
@@ -67,6 +69,7 @@ class EmailChanges:
     owners: frozenset[str]
     limit: Limit
     addresses: Addresses
+    factors: Factors
 
     # Requesting.
 
@@ -237,6 +240,8 @@ class EmailChanges:
             await email_changes.undo(tx, changed, now)
             await rows.clear_password(tx, account.id)
             await links.void_all(tx, account.id, now)
+            for factor in self.factors:
+                await factor.suspect(tx, account.id, changed.done_at or 0)
             ended = await account_change.end_everything(action, account)
             details: Details = {"from": account.identifier, "to": changed.old, "sessions_ended": ended}
             await action.record(Event.EMAIL_CHANGE_UNDONE, account, details)

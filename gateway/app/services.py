@@ -320,6 +320,7 @@ class Services(Foundation):
             owners=self.settings.access.owners,
             limit=self.password_limit,
             addresses=Addresses(*(address(name, token="") for name in ("email_confirm", "email_old", "email_undo"))),
+            factors=self.factors,
         )
 
     @cached_property

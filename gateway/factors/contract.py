@@ -182,6 +182,13 @@ class FactorContract(Protocol):
         """Rely on it less, because the password was changed: whoever knew the old one may have set this factor up."""
         return
 
+    async def suspect(self, tx: Transaction, account: str, since: int) -> None:
+        """Forget what was set up for the account since then: its email was another person's, who undid that now.
+
+        Not second steps: else whoever has the mailbox could remove them.
+        """
+        return
+
     async def take_along(self, tx: Transaction, attempt: str, session: str) -> None:
         """Let what it has noted of an attempt, whose proof it gave, be that of the session that this has become."""
         return

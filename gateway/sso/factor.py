@@ -46,6 +46,9 @@ class ProviderFactor(FactorContract):
         connection = await rows.find_connection(tx, account)
         return connection.issuer if connection else ""
 
+    async def suspect(self, tx: Transaction, account: str, since: int) -> None:
+        await rows.remove_links_of(tx, account, since)
+
     async def take_along(self, tx: Transaction, attempt: str, session: str) -> None:
         await origins.move(tx, attempt, session)
 

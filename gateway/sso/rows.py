@@ -247,9 +247,10 @@ async def find_connection(tx: Transaction, account: str) -> Connection | None:
     return None if row is None else Connection(*row)
 
 
-async def remove_links_of(tx: Transaction, account: str) -> bool:
-    """Remove the links of an account. Returns whether it had any."""
-    return (await tx.execute(delete(sso_links).where(sso_links.c.account == account))).rowcount > 0
+async def remove_links_of(tx: Transaction, account: str, since: int = 0) -> bool:
+    """Remove the links of an account, made since then. Returns whether it had any."""
+    statement = delete(sso_links).where(sso_links.c.account == account, sso_links.c.created_at >= since)
+    return (await tx.execute(statement)).rowcount > 0
 
 
 async def add_link(tx: Transaction, provider: str, subject: str, account: str, now: int) -> bool:

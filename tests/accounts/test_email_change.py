@@ -149,6 +149,7 @@ async def desk(store: Store, hasher: Hasher) -> Desk:
         owners=frozenset({OWNER}),
         limit=Limit(5, 900, 900),
         addresses=Addresses(*(f"https://app.example.com/{name}/" for name in ("new", "old", "undo"))),
+        factors=Factors(()),
     )
     return Desk(store, changes, await add_person(store, person(OLD, password_hash=HASH)))
 

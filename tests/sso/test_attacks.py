@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User, forgery
-from tests.support.mail import Mailbox
+from tests.support.mail import Mailbox, links_in
 from tests.support.person import NAVIGATION
 from tests.support.raw import get
 
@@ -264,3 +264,47 @@ def test_a_company_tries_out_so_many_providers_a_minute(
     assert statuses == [200] * 12 + [429] * 8
     adam.leave()  # signing in goes on
     own.write("DELETE FROM limits WHERE key = 'sso-trials:acme'")
+
+
+# A thief of an account, who has an identity at the same company.
+
+
+def test_undoing_an_email_change_disconnects_whom_the_thiefs_mailbox_had_connected(
+    own: Gateway, realm: Realm, mailbox: Mailbox, identity_provider: IdentityProvider
+) -> None:
+    """Else the thief came back by the provider, after the victim had the account again."""
+    victim = Employee(own, identity_provider, f"crowd{next(numbers)}@acme.example")
+    realm.set(users=[*PEOPLE, User("thief", "thief@acme.example", "Thief")])
+    thief = Employee(own, identity_provider, victim.email)
+    thief.give_password()
+    thief.send("/me/email", {"email": "thief@acme.example"})
+    path = urlsplit(links_in(mailbox.wait_for("thief@acme.example", "Confirm"))[0]).path
+    thief.open(path)
+    thief.send(path, {}, follow=True)
+    undo = urlsplit(links_in(mailbox.wait_for(victim.email, "was changed"))[0]).path
+    thief.email = "thief@acme.example"
+    thief.cookies.clear()
+    linked(thief, mailbox)
+    thief.come_back(thief.leave(), "thief")
+    assert thief.is_signed_in
+    victim.open(undo)
+    victim.send(undo, {})
+    assert own.write("SELECT count(*) FROM accounts WHERE identifier = :email", email=victim.email) == [(1,)]
+    assert not thief.is_signed_in
+    assert thief.come_back(thief.leave(), "thief").status == 422
+    assert not thief.is_signed_in
+    realm.set(users=PEOPLE)
+
+
+def test_a_connection_from_before_survives_an_email_change_that_is_undone(
+    own: Gateway, person: Employee, mailbox: Mailbox
+) -> None:
+    own.write("UPDATE sso_links SET created_at = created_at - 60")
+    new = f"new-{person.email}"
+    person.send("/me/email", {"email": new})
+    path = urlsplit(links_in(mailbox.wait_for(new, "Confirm"))[0]).path
+    person.send(path, {}, follow=True)
+    undo = urlsplit(links_in(mailbox.wait_for(person.email, "was changed"))[0]).path
+    person.send(undo, {})
+    assert not person.is_signed_in
+    assert person.come_back(person.leave(), subject_of(person)).get("location") == "/probe"
