@@ -139,6 +139,7 @@ async def put_provider(tx: Transaction, sealer: Sealer, wanted: Registered, now:
     sign-ins that wait for it, and sessions, except the one with the id `but`.
     """
     provider = wanted.provider
+    await origins.hold(tx, provider.id, alone=True)  # before sessions are locked, as whoever opens one does
     before = await find_of_tenant(tx, sealer, provider.tenant)
     values = {
         "kind": provider.kind.value,
@@ -212,6 +213,7 @@ async def remove_provider(tx: Transaction, provider: str, now: int, but: str | N
 
     Returns how many sessions that ended, or None if there is no such provider.
     """
+    await origins.hold(tx, provider, alone=True)
     ended = await forget_people(tx, provider, now, but)
     await keys.forget(tx, provider)
     removed = await tx.execute(delete(identity_providers).where(identity_providers.c.id == provider))

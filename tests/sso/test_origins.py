@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from gateway.crypto.sealing import Sealer
 from gateway.model.secret import Secret
@@ -123,3 +124,34 @@ async def test_a_sign_out_that_comes_while_a_session_is_opened_ends_it(store: St
 async def test_a_provider_that_was_removed_opens_nothing(store: Store) -> None:
     async with store.transaction() as tx:
         assert [await origins.hold(tx, "idp_9"), await origins.hold(tx, "idp_9", alone=True)] == [False, False]
+
+
+async def test_a_session_that_is_replaced_and_a_provider_that_is_exchanged_wait_for_each_other_in_one_order(
+    store: Store,
+) -> None:
+    """Else each would hold what the other one waits for."""
+    provider = Provider("idp_1", "acme", "https://id.example", "c", Secret("s"), Kind.GENERIC, ("openid",), True)
+    account = (await add_person(store)).id
+
+    async def replace_session(session: str) -> None:
+        async with store.transaction() as tx:
+            assert await origins.hold(tx, "idp_1")
+            for _ in range(20):  # meanwhile the other one begins
+                await origins.find(tx, session)
+            await session_rows.end(tx, session, NOW)
+
+    async def exchange(number: int) -> None:
+        async with store.transaction() as tx:
+            other = replace(provider, issuer=f"https://id{number}.example")
+            await rows.put_provider(tx, SEALER, Registered(other), NOW)
+
+    for number in range(5):
+        async with store.transaction() as tx:
+            await rows.put_provider(tx, SEALER, Registered(provider), NOW)
+            session = await session_rows.add(
+                tx, token_key=key_of(new_token()), account_id=account, proofs=(), address="", user_agent="", now=NOW
+            )
+            await note(tx, session, account)
+        await asyncio.gather(replace_session(session), exchange(number))
+        async with store.reading() as tx:
+            assert await session_rows.list_open(tx, account) == []
