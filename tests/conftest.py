@@ -137,6 +137,18 @@ def store_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
+@pytest.fixture(scope="module")
+def store_of_module(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return where the store is: "" is a SQLite file; with --on=postgresql, a database."""
+    if request.config.getoption("--on") == "sqlite":
+        yield ""
+        return
+    server, copies = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_copies")
+    name = copies.take()
+    yield server.url_of(name)
+    copies.give_back(name)
+
+
 @pytest.fixture(params=ENGINES)
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Yield the URL of a store in which nobody has made anything."""

@@ -22,18 +22,6 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="module")
-def store_of_module(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return where the store is: "" is a SQLite file; with --on=postgresql, a database."""
-    if request.config.getoption("--on") == "sqlite":
-        yield ""
-        return
-    server, copies = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_copies")
-    name = copies.take()
-    yield server.url_of(name)
-    copies.give_back(name)
-
-
-@pytest.fixture(scope="module")
 def own(
     recorder: RecordingUpstream, mailbox: Mailbox, store_of_module: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:

@@ -19,10 +19,14 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="module")
-def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def own(
+    recorder: RecordingUpstream, mailbox: Mailbox, store_of_module: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     changes = {"SSO__ON": "true", "SSO__PRIVATE_NETWORKS": "true"}
     folder = tmp_path_factory.mktemp("sso")
-    running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes, mail_port=mailbox.port).seed().start()
+    running = Gateway(
+        folder, f"127.0.0.1:{recorder.port}", store_url=store_of_module, changes=changes, mail_port=mailbox.port
+    ).seed().start()  # fmt: skip
     for tenant in ("acme", "beta"):
         running.write(
             "INSERT INTO domain_claims (domain, tenant, claimed_at, claimed_by) VALUES (:d, :t, 1, 'owner')",
