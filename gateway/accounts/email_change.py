@@ -240,8 +240,7 @@ class EmailChanges:
             await email_changes.undo(tx, changed, now)
             await rows.clear_password(tx, account.id)
             await links.void_all(tx, account.id, now)
-            for factor in self.factors:
-                await factor.suspect(tx, account.id, changed.done_at or 0)
+            await self.factors.suspect(tx, account.id, changed.done_at or 0)
             ended = await account_change.end_everything(action, account)
             details: Details = {"from": account.identifier, "to": changed.old, "sessions_ended": ended}
             await action.record(Event.EMAIL_CHANGE_UNDONE, account, details)

@@ -211,7 +211,7 @@ class Services(Foundation):
             arrivals=self.arrivals,
             follower=self.follower,
             limit=self.code_limit,
-            callback=self.url.address("sso_callback"),
+            callback=lambda tenant: self.url.address("sso_callback", tenant=tenant),
         )
 
     @cached_property

@@ -272,6 +272,11 @@ class Factors:
                 found.append(Way(factor.name, await factor.describe_way(tx, account)))
         return found
 
+    async def suspect(self, tx: Transaction, account: str, since: int) -> None:
+        """Have every factor forget what a stranger may have set up (see FactorContract.suspect)."""
+        for factor in self:
+            await factor.suspect(tx, account, since)
+
     async def signs_in(self, tx: Transaction, account: str) -> bool:
         """Whether the account with that id signs in with any factor."""
         return await matches(tx, account, self.has_way_in)

@@ -116,7 +116,7 @@ class ProviderPages:
             kinds=list(Kind),
             products=PRODUCTS,
             examples=EXAMPLES,
-            callback=self._url.address("sso_callback"),
+            callback=self._url.address("sso_callback", tenant=signed_in_of(request).tenant),
             sign_out=self._url.address("sso_logout", tenant=signed_in_of(request).tenant),
             after=self._url.address("login"),
             direct=self._url.address("sso_tenant", tenant=signed_in_of(request).tenant),

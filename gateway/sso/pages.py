@@ -77,7 +77,7 @@ class SSOPages(StepPages):
         return await self.lead(visit, wish, found) if is_seen(visit) else self._form(visit, wish, "")
 
     async def callback(self, request: web.Request) -> web.StreamResponse:
-        """GET /login/sso/callback: what the provider answers."""
+        """GET /login/sso/callback/{tenant}: what the tenant's provider answers."""
         visit, answer = visit_of(request), read_answer(request.rel_url.raw_query_string)
         if not is_seen(visit):
             return self._refused(visit, Wish(HOME), "late", 400)
@@ -86,7 +86,7 @@ class SSOPages(StepPages):
             if isinstance(refused, LockedOut):
                 return self._locked_out(visit, Wish(HOME), refused.until)
             return self._refused(visit, Wish(HOME), refused.why, 400)
-        outcome, wish = await self._service.complete(visit, answer, visit.now)
+        outcome, wish = await self._service.complete(request.match_info["tenant"], visit, answer, visit.now)
         wish = replace(wish, target=self._answers.only([wish.target]))
         match outcome:
             case SignedIn() | GoOn():

@@ -33,7 +33,7 @@ SIGN_ON = Pages[Needs, SSOPages](
         refuses_blocked=True, is_dead_end=True, is_served=is_on,
     ),
     Route(
-        "sso_callback", "/login/sso/callback", Need.NOBODY, get=SSOPages.callback,
+        "sso_callback", "/login/sso/callback/{tenant}", Need.NOBODY, get=SSOPages.callback,
         refuses_blocked=True, is_dead_end=True, is_served=is_on,
     ),
     Route(

@@ -10,6 +10,7 @@ the token shows it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.accounts import claims as domains
@@ -56,7 +57,7 @@ TRIALS = Limit(failures=12, window_seconds=60, lock_seconds=60)
 
 
 class SignOn:
-    """`callback` is the absolute URL that the provider sends people back to; of `key`, secrets are derived.
+    """`callback` returns the absolute URL that a tenant's provider sends people back to; of `key`, secrets are derived.
 
     `limit` is of answers that belong to no sign-in; those that are begun have a limit of their own (BEGINNINGS).
     """
@@ -73,7 +74,7 @@ class SignOn:
         arrivals: Arrivals,
         follower: Follower,
         limit: Limit,
-        callback: str,
+        callback: Callable[[str], str],
     ) -> None:
         self._store = store
         self._actions = actions
@@ -142,7 +143,7 @@ class SignOn:
             await waits.begin(tx, key_of(state), browser, wait)
         is_anew = (session is not None or is_stale) and can_ask_anew(registered.provider)
         question = Question(
-            redirect_uri=self._callback,
+            redirect_uri=self._callback(registered.provider.tenant),
             state=state,
             nonce=derive(self._key, "nonce", state),
             verifier=derive(self._key, "verifier", state),
@@ -164,8 +165,13 @@ class SignOn:
 
     # Completing.
 
-    async def complete(self, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, Wish]:
-        """Return the outcome of a provider's answer, and the wish that the sign-in began with."""
+    async def complete(self, tenant: str, visit: Visit, answer: Answer, now: int) -> tuple[Outcome, Wish]:
+        """Return the outcome of a provider's answer, and the wish that the sign-in began with.
+
+        The answer has to come to the URL of the `tenant` whose provider was asked (RFC 9700 §4.4.2). Otherwise that
+        could have people sign in at another company's provider, and would be sent the code. Most providers do not name
+        themselves in their answers (RFC 9207).
+        """
         key = key_of_text(answer.state.reveal()) or b""
         async with self._store.reading() as tx:
             is_awaited = await waits.is_awaited(tx, key, visit.inbound.sso_key, now)
@@ -179,7 +185,8 @@ class SignOn:
         if wait is None or registered is None or not (registered.provider.is_enabled or wait.is_trial):
             return await self.refuse(Refused(Refusal.STATE), visit, now), Wish(HOME)
         wish = Wish(wait.target, again=wait.is_step_up)
-        claims = await self._redeem(registered, wait, answer)
+        is_ours = registered.provider.tenant == tenant
+        claims = await self._redeem(registered, wait, answer) if is_ours else Refused(Refusal.ANSWER_ISSUER)
         async with self._actions.begin(requester(visit.inbound, wait.session or None), now) as action:
             if isinstance(claims, Refused):
                 refused = await self._note(action, registered, claims)
@@ -223,7 +230,7 @@ class SignOn:
         if answer.error:
             return judge_error(answer.error, answer.error_description)
         return await self._exchange.redeem(
-            registered.provider, answer.code, callback=self._callback,
+            registered.provider, answer.code, callback=self._callback(registered.provider.tenant),
             verifier=derive(self._key, "verifier", answer.state), nonce=derive(self._key, "nonce", answer.state),
             asked_at=wait.began_at if wait.is_step_up else None,
         )  # fmt: skip

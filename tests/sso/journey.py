@@ -13,8 +13,8 @@ from tests.support.mail import Mailbox, links_in
 from tests.support.person import Person
 from tests.support.raw import Response
 
-CALLBACK = f"{ORIGIN}/login/sso/callback"
-GATEWAY = Client("gateway", redirect_uris=(CALLBACK,))
+CALLBACK = f"{ORIGIN}/login/sso/callback/"  # and the tenant
+GATEWAY = Client("gateway", redirect_uris=(f"{CALLBACK}acme", f"{CALLBACK}beta"))
 addresses = itertools.count(1)
 
 
@@ -31,13 +31,18 @@ class Employee(Person):
         page = self.send("/login/sso", {"email": self.email, "next": target})
         return way_on(page)
 
+    def leave_by(self, tenant: str) -> str:
+        """Open a tenant's direct link, and return the URL of the provider that it leads to."""
+        return way_on(self.open(f"/login/sso/{tenant}"))
+
     def come_back(self, url: str, subject: str, **how: bool) -> Response:
         """Sign in at the provider as somebody, and bring its answer."""
         answer = self.elsewhere.sign_in(url, subject, **how)
-        return self.bring(answer.query)
+        assert answer.url.startswith(CALLBACK), answer
+        return self.open(answer.url.removeprefix(ORIGIN), follow=False)
 
-    def bring(self, query: dict[str, str]) -> Response:
-        return self.open(f"/login/sso/callback?{urlencode(query)}", follow=False)
+    def bring(self, query: dict[str, str], tenant: str = "acme") -> Response:
+        return self.open(f"/login/sso/callback/{tenant}?{urlencode(query)}", follow=False)
 
     def confirm(self, mailbox: Mailbox) -> Response:
         """Open the mailed link, and press the button."""

@@ -196,7 +196,7 @@ def test_what_nobody_sees_begins_no_sign_in_and_uses_no_answer_up(
 ) -> None:
     query = person.elsewhere.sign_in(person.leave(), subject_of(person)).query
     before = waiting(own)
-    for path in ("/login/sso/acme", f"/login/sso/callback?{urlencode(query)}"):
+    for path in ("/login/sso/acme", f"/login/sso/callback/acme?{urlencode(query)}"):
         answer = own.exchange(get(path, person.cookie_line, person.browser, *lines), source=person.source)
         assert not any("session" in line for line in answer.all("set-cookie"))
     assert waiting(own) == before
@@ -206,7 +206,7 @@ def test_what_nobody_sees_begins_no_sign_in_and_uses_no_answer_up(
 def test_a_head_request_begins_no_sign_in_and_uses_no_answer_up(own: Gateway, person: Employee) -> None:
     query = person.elsewhere.sign_in(person.leave(), subject_of(person)).query
     before = waiting(own)
-    for path in ("/login/sso/acme", f"/login/sso/callback?{urlencode(query)}"):
+    for path in ("/login/sso/acme", f"/login/sso/callback/acme?{urlencode(query)}"):
         request = get(path, person.cookie_line, person.browser, *NAVIGATION).replace(b"GET ", b"HEAD ", 1)
         with own.connect(source=person.source) as connection:
             connection.send(request)

@@ -112,9 +112,9 @@ class Scene:
         }  # fmt: skip
         return self.realm.sign(claims), claims
 
-    def bring(self, query: str, *lines: str) -> Response:
-        target = f"/login/sso/callback?{query}"
-        request = get(target, self.erin.cookie_line, self.erin.browser, *(lines or NAVIGATION))
+    def bring(self, query: str, tenant: str = "acme") -> Response:
+        target = f"/login/sso/callback/{tenant}?{query}"
+        request = get(target, self.erin.cookie_line, self.erin.browser, *NAVIGATION)
         return self.own.exchange(request, source=self.erin.source)
 
     def answer(self) -> dict[str, str]:
@@ -296,6 +296,8 @@ QUESTION = {
         (lambda scene: changed(scene, code=None, error="temporarily_unavailable"), ["unavailable"]),
         (lambda scene: changed(scene, **{f"x{n}": "y" for n in range(40)}), ["answer"]),
         (lambda scene: scene.bring("%ff%fe=%00&state=a&code=b"), ["answer"]),
+        (lambda scene: scene.bring(urlencode(scene.answer()), "beta"), ["answer_issuer"]),
+        (lambda scene: scene.bring(urlencode(scene.answer()), "nobody"), ["answer_issuer"]),
         (in_another_browser, ["state"]),
         (without_cookies, ["state"]),
         (after_ten_minutes, ["state"]),
@@ -321,7 +323,12 @@ def test_an_answer_by_post_is_refused_and_the_sign_in_can_go_on(
     scene = Scene(own, realm, erin, erin.leave())
     query = scene.answer()
     answer = own.post(
-        "/login/sso/callback", query, erin.cookie_line, f"Sec-Fetch-Site: {site}", source=erin.source, origin=origin
+        "/login/sso/callback/acme",
+        query,
+        erin.cookie_line,
+        f"Sec-Fetch-Site: {site}",
+        source=erin.source,
+        origin=origin,
     )
     assert answer.status == 405
     assert answer.all("set-cookie") == []

@@ -133,7 +133,7 @@ def age_proofs(person: Visitor) -> None:
 @pytest.fixture(scope="module")
 def realm(own: Gateway, identity_provider: IdentityProvider, browser: Browser) -> Realm:
     """A provider that an administrator has connected on the page."""
-    client = Client("gateway", redirect_uris=(f"{own.public_url}/login/sso/callback",))
+    client = Client("gateway", redirect_uris=(f"{own.public_url}/login/sso/callback/acme",))
     realm = identity_provider.realm(users=PEOPLE, clients=[client])
     context = browser.new_context()
     adam = Visitor(own, context.new_page(), ADMIN)

@@ -167,7 +167,7 @@ def test_an_answer_to_nothing_is_refused_and_recorded(
     own: Gateway, identity_provider: IdentityProvider, query: str, status: int, reason: str
 ) -> None:
     stranger = Employee(own, identity_provider, "x")
-    answer = stranger.open(f"/login/sso/callback?{query}", follow=False)
+    answer = stranger.open(f"/login/sso/callback/acme?{query}", follow=False)
     assert answer.status == status
     assert last(own)[0]["reason"] == reason
 

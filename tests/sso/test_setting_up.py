@@ -40,7 +40,7 @@ def test_each_product_has_its_steps_with_our_values_to_copy(own: Gateway, identi
     adam.give_password("/admin/sso")
     page = adam.open("/admin/sso").body.decode()
     values = dict(re.findall(r'<span id="([\w-]+)"><code>([^<]+)</code>', page))
-    assert values["callback"] == f"{ORIGIN}/login/sso/callback"
+    assert values["callback"] == f"{ORIGIN}/login/sso/callback/acme"
     assert values["sign-out"] == f"{ORIGIN}/login/sso/logout/acme"
     steps = dict(re.findall(r'<details class="setup" data-kind="(\w+)"[^>]*>(.*?)</details>', page, re.DOTALL))
     assert steps.keys() == set(Kind)
