@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -57,10 +58,10 @@ class SSOPages(StepPages):
         return self._form(visit, wish, asked_of(request, "email"), tenant=await self._tenant_of(visit, wish))
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST /login/sso: `email`, `next`."""
+        """POST /login/sso: `email` or `tenant`, and `next`."""
         form = await read_form(request)
         visit, wish, email = visit_of(request), self._answers.wish_of_form(form), form.text("email")
-        tenant = await self._tenant_of(visit, wish) if not email else ""
+        tenant = form.text("tenant") or (await self._tenant_of(visit, wish) if not email else "")
         found = await (self._service.find_by_tenant(tenant) if tenant else self._service.find_by_email(email))
         if found is None and not tenant and not email.strip():
             return self._form(visit, wish, "")
@@ -69,12 +70,17 @@ class SSOPages(StepPages):
         return await self.lead(visit, wish, found)
 
     async def direct(self, request: web.Request) -> web.StreamResponse:
-        """GET /login/sso/{tenant}: straight to the tenant's provider."""
-        visit, wish = visit_of(request), self._answers.wish_of_query(request)
-        found = await self._service.find_by_tenant(request.match_info["tenant"])
+        """GET /login/sso/{tenant}: straight to the tenant's provider, or first a question (see is_lured)."""
+        visit, wish, tenant = visit_of(request), self._answers.wish_of_query(request), request.match_info["tenant"]
+        found = await self._service.find_by_tenant(tenant)
         if found is None:
             return self._form(visit, wish, "", problem="none", status=404)
-        return await self.lead(visit, wish, found) if is_seen(visit) else self._form(visit, wish, "")
+        if is_seen(visit) and not is_lured(visit, tenant):
+            return await self.lead(visit, wish, found)
+        company, host = await self._service.find_name(tenant), urlsplit(found.provider.issuer).hostname
+        return self._renderer.page(
+            "sso/direct.html", None, wish=wish, tenant=tenant, company=company, host=host, signed_in=visit.signed_in
+        )
 
     async def callback(self, request: web.Request) -> web.StreamResponse:
         """GET /login/sso/callback/{tenant}: what the tenant's provider answers."""
@@ -182,6 +188,16 @@ class SSOPages(StepPages):
 def is_stale(visit: Visit) -> bool:
     """Whether the browser has a session that came from a provider, and lacks something now: a fresh proof, maybe."""
     return visit.session is not None and visit.signed_in is None and SSO in visit.session.factors
+
+
+def is_lured(visit: Visit, tenant: str) -> bool:
+    """Whether somebody may not know whose sign-in this is: another site sends them, or they are another tenant's.
+
+    A tenant's provider may answer at once with whom it likes. Without a question, a link would sign its readers in as
+    somebody else, who then finds what they enter (login CSRF), and end their own session.
+    """
+    is_from_elsewhere = visit.inbound.value(b"sec-fetch-site") in (b"cross-site", b"same-site")
+    return is_from_elsewhere or (visit.signed_in is not None and visit.signed_in.tenant != tenant)
 
 
 def is_seen(visit: Visit) -> bool:

@@ -105,6 +105,10 @@ class SignOn:
         async with self._store.reading() as tx:
             return await self._find_in_use(tx, tenant)
 
+    async def find_name(self, tenant: str) -> str:
+        async with self._store.reading() as tx:
+            return await account_rows.find_tenant_name(tx, tenant)
+
     async def begin(
         self,
         registered: Registered,

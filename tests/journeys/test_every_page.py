@@ -121,6 +121,7 @@ PAGES = {
     "provisioning, token": Look("admin", "/admin/sso/provisioning", press="Create token"),
     "single sign-on": Look("nobody", "/login/sso?next=/x"),
     "single sign-on, of no company": Look("nobody", "/login/sso", {"Work email": "x@nowhere.example"}, "Continue"),
+    "single sign-on, with this company?": Look("member", "/login/sso/beta"),
     "single sign-on, late": Look("nobody", "/login/sso/callback/acme?state=x&code=y"),
     "single sign-on, link gone": Look("nobody", "/login/sso/link/x"),
     "sign-in requirements": Look("admin", "/admin/security"),

@@ -14,7 +14,7 @@ from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User, forgery
 from tests.support.mail import Mailbox, links_in
 from tests.support.person import NAVIGATION
-from tests.support.raw import get
+from tests.support.raw import Response, get
 
 PEOPLE = [
     User("erin", "erin@acme.example", "Erin"),
@@ -308,3 +308,42 @@ def test_a_connection_from_before_survives_an_email_change_that_is_undone(
     person.send(undo, {})
     assert not person.is_signed_in
     assert person.come_back(person.leave(), subject_of(person)).get("location") == "/probe"
+
+
+# Login CSRF: a link signs its reader in as somebody else.
+
+
+def follow_link(person: Employee, site: str, tenant: str = "acme") -> Response:
+    lines = ("Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", f"Sec-Fetch-Site: {site}")
+    request = get(f"/login/sso/{tenant}?next=/probe", person.cookie_line, person.browser, *lines)
+    return person._arrive(person.gateway.exchange(request, source=person.source), follow=False)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_on_another_site_asks_before_it_leads_to_a_companys_provider(
+    own: Gateway, realm: Realm, person: Employee, site: str
+) -> None:
+    person.cookies.clear()
+    before = waiting(own)
+    page = follow_link(person, site)
+    assert "Sign in with acme?" in page.body.decode()
+    assert "You’ll sign in at 127.0.0.1" in page.body.decode()
+    assert page.all("set-cookie") == []
+    assert waiting(own) == before
+    assert person.come_back(way_on(person.submit("/login/sso")), subject_of(person)).get("location") == "/probe"
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_a_bookmark_leads_straight_there(realm: Realm, person: Employee, site: str) -> None:
+    assert way_on(follow_link(person, site)).startswith(realm.provider.origin)
+
+
+def test_whom_another_company_signs_in_is_asked_before_that_ends(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider
+) -> None:
+    olga = Employee(own, identity_provider, "olga@beta.example")
+    olga.give_password()
+    page = follow_link(olga, "same-origin").body.decode()
+    assert "Sign in with acme?" in page
+    assert "You’re signed in as Olga (olga@beta.example)" in page
+    assert olga.is_signed_in
