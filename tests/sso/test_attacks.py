@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
+from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, try_out, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, PlainBrowser, Realm, User, forgery
 from tests.support.mail import Mailbox, links_in
@@ -347,3 +347,41 @@ def test_whom_another_company_signs_in_is_asked_before_that_ends(
     assert "Sign in with acme?" in page
     assert "You’re signed in as Olga (olga@beta.example)" in page
     assert olga.is_signed_in
+
+
+# What a provider or a link says is shown, followed and stored as text.
+
+ELSEWHERE = (
+    "/\\evil.example", "//evil.example", "/%09/evil.example", "/%0a/evil.example", "/%2f%2fevil.example",
+    "\\/evil.example", "https:evil.example", "https://app.example.com@evil.example", "https://app.example.com.evil.example",
+    "javascript:alert(1)", "/login/sso/callback/acme?state=x&code=y", "/login/sso/acme",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_nobody_is_led_elsewhere_after_signing_in(realm: Realm, person: Employee, target: str) -> None:
+    for way in (person.leave(target), way_on(person.open(f"/login/sso/acme?{urlencode({'next': target})}"))):
+        assert person.come_back(way, subject_of(person)).get("location") == "/"
+
+
+def test_a_target_that_is_given_twice_is_none(realm: Realm, person: Employee) -> None:
+    way = way_on(person.open("/login/sso/acme?next=/probe&next=//evil.example"))
+    assert person.come_back(way, subject_of(person)).get("location") == "/"
+
+
+def test_what_a_provider_says_of_somebody_is_no_markup(
+    own: Gateway, realm: Realm, identity_provider: IdentityProvider, mailbox: Mailbox
+) -> None:
+    evil = "<svg onload=alert(1)>"
+    claims = {"name": evil, "email": "crowd39@acme.example", "roles": [evil], "acr": evil, "amr": [evil]}
+    realm.set(id_token=forgery(claims))
+    adam = Employee(own, identity_provider, "adam@acme.example")
+    adam.give_password("/admin/sso")
+    tried = try_out(adam, "crowd39")
+    assert "&lt;svg onload" in tried
+    assert "<svg onload" not in tried
+    stranger = Employee(own, identity_provider, "crowd39@acme.example")
+    assert "<svg onload" not in stranger.come_back(stranger.leave(), "crowd39").body.decode()
+    mail = mailbox.wait_for("crowd39@acme.example", "Confirm your sign-in")
+    assert b"<svg onload" not in mail.as_bytes()
+    realm.set(id_token=None)
