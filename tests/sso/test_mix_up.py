@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from tests.sso.journey import GATEWAY, Employee, connect, save
-from tests.support.gateway import Gateway
+from tests.support.gateway import COOKIE, Gateway
 from tests.support.identity_provider import IdentityProvider, Realm, User
 from tests.support.mail import Mailbox
 
@@ -54,6 +54,7 @@ def test_no_code_of_one_companys_provider_is_sent_to_anothers(
     assert victim.come_back(victim.leave(), GUID).get("location") == "/probe"  # Acme's provider knows them from now on
     attacker = Employee(own, identity_provider, "erin@acme.example")
     question = dict(parse_qsl(urlsplit(attacker.leave()).query))
+    victim.cookies.pop(COOKIE)  # or the page would ask first: another company has signed them in
     theirs = dict(parse_qsl(urlsplit(victim.leave_by("beta")).query))
     lured = f"{honest.metadata()['authorization_endpoint']}?{urlencode({**question, 'state': theirs['state']})}"
     landed = victim.elsewhere.open(lured)
