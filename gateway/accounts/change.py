@@ -34,14 +34,19 @@ async def rename(action: Action, account: Account, name: str) -> None:
         await action.record(Event.ACCOUNT_RENAMED, account, {"from": account.name, "to": name})
 
 
-async def set_status(action: Action, account: Account, status: Status, by: str = "") -> bool:
-    """Enable, or disable and end all sessions. Returns whether the status changed. For `by`, see rows.set_status."""
+async def set_status(
+    action: Action, account: Account, status: Status, by: str = "", details: Details = NOTHING
+) -> bool:
+    """Enable, or disable and end all sessions. Returns whether the status changed. For `by`, see rows.set_status.
+
+    `details` are added to the audit row.
+    """
     if not await rows.set_status(action.tx, account.id, status, by):
         return False
     is_disabled = status is Status.DISABLED
     ended = await end_everything(action, account) if is_disabled else 0
     event = Event.ACCOUNT_DISABLED if is_disabled else Event.ACCOUNT_ENABLED
-    await action.record(event, account, {"sessions_ended": ended})
+    await action.record(event, account, {"sessions_ended": ended, **details})
     return True
 
 

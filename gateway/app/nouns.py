@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.access_review import routes as access_review
 from gateway.accounts import claims, email_changes, links
 from gateway.accounts import routes as accounts
 from gateway.accounts import rows as account_rows
@@ -49,6 +50,7 @@ PAGES = (
     *accounts.PAGES,
     *devices.PAGES,
     *compromised.PAGES,
+    *access_review.PAGES,
     *ops.PAGES,
     *audit.PAGES,
     *tenants.PAGES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property, partial
 
+from gateway.access_review.service import AccessReviews
 from gateway.accounts.csv_import.importer import Importer, Quota
 from gateway.accounts.email_change import Addresses, EmailChanges
 from gateway.accounts.invitations import Invitations
@@ -188,6 +189,16 @@ class Services(Foundation):
             hasher=self.hasher,
             people=self.people,
             replacement=self.replacement,
+        )
+
+    @cached_property
+    def access_reviews(self) -> AccessReviews:
+        return AccessReviews(
+            store=self.store,
+            actions=self.actions,
+            people=self.people,
+            factors=self.factors,
+            owners=self.settings.access.owners,
         )
 
     @cached_property

@@ -49,6 +49,8 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.ADDRESS_UNBLOCKED: _("IP address unblocked"),
         Event.ACCOUNT_UNLOCKED: _("Account unlocked"),
         Event.ACCOUNT_SECURED: _("Everything ended after unauthorised use"),
+        Event.ACCESS_EXPORTED: _("List of who has access downloaded"),
+        Event.ACCESS_REVIEWED: _("Access of all people reviewed"),
         Event.SESSION_REVOKED: _("Device signed out"),
         Event.SESSION_REVOKED_ALL: _("All devices signed out"),
         Event.PASSWORD_RESET_ASKED: _("Password reset requested"),

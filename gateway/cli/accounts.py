@@ -30,6 +30,7 @@ from gateway.cli.common import (
 )
 from gateway.cli.emails import remove_account, set_email
 from gateway.cli.passwords import accept, read_password
+from gateway.cli.review import review_access
 from gateway.model.clock import utc
 from gateway.model.counted import counted
 
@@ -83,6 +84,7 @@ def add_account(
 
 program.command("set-email")(set_email)
 program.command("remove")(remove_account)
+program.command("review")(review_access)
 
 
 @program.command("list")

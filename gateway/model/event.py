@@ -101,6 +101,8 @@ class Event(StrEnum):
     TOKEN_REFUSED = "token_refused"  # noqa: S105
     TOKEN_USED_ELSEWHERE = "token_used_elsewhere"  # noqa: S105
     ACCOUNT_SECURED = "account_secured"
+    ACCESS_EXPORTED = "access_exported"
+    ACCESS_REVIEWED = "access_reviewed"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
 

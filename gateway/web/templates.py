@@ -52,6 +52,7 @@ def page_environment(language: str) -> jinja2.Environment:
     environment = _environment(language, loader, autoescape=True, trim_blocks=True)
     translations = translations_for(language)
     environment.filters.update(
+        day=write_day,
         moment=write_moment,
         stamp=write_stamp,
         stamp_text=stamp_text,
@@ -95,6 +96,12 @@ def write_moment(at: int | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
     )
+
+
+def write_day(at: int) -> Markup:
+    """Return a `<time>` element of a day, in UTC."""
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%d"), written.strftime("%d %b %Y"))
 
 
 def write_stamp(at: int) -> Markup:

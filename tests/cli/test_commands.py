@@ -159,6 +159,26 @@ def test_accounts_are_listed_for_people_and_for_scripts(shell: Gateway) -> None:
     assert [account["email"] for account in accounts] == ["olga@beta.example"]
 
 
+def test_an_access_review_is_shown_to_people_and_scripts_and_its_export_is_logged(shell: Gateway) -> None:
+    assert "erin@acme.example" in shell.cli("account", "review", "--tenant", "acme").stdout
+    (olga,) = json.loads(shell.cli("account", "review", "--tenant", "beta", "--json", "--unseen", "90").stdout)
+    assert (olga["email"], olga["second_step"], olga["last_seen"]) == ("olga@beta.example", "none", "")
+    assert "access_exported" not in shell.cli("audit", "list").stdout
+    lines = shell.cli("account", "review", "--tenant", "beta", "--csv").stdout.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["email", "olga@beta.example"]
+    assert "access_exported" in shell.cli("audit", "list", "--tenant", "beta").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--tenant", "none"), "no tenant none"), (("--tenant", "acme", "--csv", "--json"), "not both")],
+)
+def test_an_access_review_that_can_not_be_is_refused(shell: Gateway, options: tuple[str, ...], said: str) -> None:
+    result = shell.cli("account", "review", *options)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert said in result.stderr
+
+
 def test_a_tenant_of_whom_nothing_is_known_yet_is_an_empty_list(shell: Gateway) -> None:
     result = shell.cli("audit", "list", "--tenant", "beta", "--json")
     assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,15 @@ PAGES = {
     "tokens, wrong": Look("member", "/me/tokens", {"Name": " "}, "Create token"),
     "token, created": Look("member", "/me/tokens", {"Name": "My calendar"}, "Create token"),
     "tokens of all": Look("admin", "/admin/tokens"),
+    "access review": Look("admin", "/admin/access"),
+    "access review, recorded": Look("admin", "/admin/access", press="Record a review now"),
+    "access review, nobody": Look("admin", "/admin/access?role=manager&tokens=some"),
+    "access review, next": Look("admin", "/admin/access?sort=seen&after=1-x"),
+    "unused accounts": Look("admin", "/admin/access/unused"),
+    "unused accounts, none": Look("admin", "/admin/access/unused?days=365"),
+    "unused accounts, none selected": Look("admin", "/admin/access/unused", press="Disable selected"),
+    "unused accounts, disable?": Look("admin", "/admin/access/unused", press="Disable all 2 accounts"),
+    "unused accounts, disabled": Look("admin", "{unused left}"),
     "single sign-on, required": Look("admin", "/admin/sso/required"),
     "single sign-on, required, not on": Look("admin", "/admin/sso/required", press="Require single sign-on"),
     "single sign-on of all": Look("owner", "/ops/sso"),
@@ -339,6 +349,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     admin.send("/admin/accounts/invite", {"name": "Ivo Sand", "email": "ivo@acme.example", "role": "employee"})
     links["invitation"] = links_in(mailbox.wait_for("ivo@acme.example", "invited you"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
+    leave_unused(site, admin, links)
     change_emails(site, links)
     admin.send("/admin/sso/domains", {"do": "added", "domain": "waiting.acme.example"})
     for domain, is_proved in (("proved.example", True), ("granted.example", False)):
@@ -362,6 +373,17 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["preview"] = upload(admin, "/admin/accounts/import", ROWS)
     assert links["preview"].startswith("/admin/accounts/import?id=")
     return people, links
+
+
+def leave_unused(site: Site, admin: Person, links: dict[str, str]) -> None:
+    """Have three people not be seen for a hundred days, and one of them be a break-glass account."""
+    emails, now = [f"crowd{number}@acme.example" for number in (33, 34, 35)], int(time.time())
+    site.gateway.write("UPDATE accounts SET created_at = :now", now=now)
+    ago = "UPDATE accounts SET created_at = :ago, enrolled = :enrolled WHERE identifier = :email"
+    for email, enrolled in zip(emails, ("", "", "=exempt"), strict=True):
+        site.gateway.write(ago, email=email, ago=now - 100 * 86_400, enrolled=enrolled)
+    left = ".".join([account_id(site, emails[2]), account_id(site, admin.email)])
+    links["unused left"] = f"/admin/access/unused?done=disabled&count=2&more=1&left={left}"
 
 
 def tab_of(browser: Browser, site: Site, person: Person) -> Page:

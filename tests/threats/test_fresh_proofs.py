@@ -54,6 +54,8 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("ops_tenants_secure", "GET"): ("/login", "/ops/tenants/secure"),
     ("ops_tenants_secure", "POST"): ("/login", "/ops/tenants/secure?tenant=acme"),
     ("tokens", "POST"): ("/login", "/me/tokens?done=proved"),
+    ("access_reviewed", "POST"): ("/login", "/admin/access?done=proved"),
+    ("access_unused", "POST"): ("/login", "/admin/access/unused?done=proved"),
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_sso", "POST"): ("/login", "/ops/sso?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),
