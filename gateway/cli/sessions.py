@@ -43,13 +43,23 @@ def list_sessions(
     as_json: AsJSON = False,
 ) -> None:
     """List active sessions."""
+    from gateway.app.services import Services
+    from gateway.model.session import has_outlived
     from gateway.sessions import rows
     from gateway.web.user_agents import label
+
+    settings = settings_of(config)
 
     async def read(store: Store) -> list[rows.SessionRow]:
         account = await find_account(store, email) if email else None
         async with store.reading() as tx:
-            return await rows.list_open(tx, account.id if account else None)
+            found = await rows.list_open(tx, account.id if account else None)
+        lifetimes, now, owners = Services(settings, store).lifetimes, utc(), settings.access.owners
+        return [
+            row
+            for row in found
+            if not has_outlived(row.started_at, row.seen_at, lifetimes.of(is_owner=row.identifier in owners), now)
+        ]
 
     table = [
         {
@@ -60,7 +70,7 @@ def list_sessions(
             "last_seen": moment(row.seen_at),
             "browser": row.user_agent if as_json else label(row.user_agent),
         }
-        for row in with_store(settings_of(config), read)
+        for row in with_store(settings, read)
     ]
     show(table, as_json)
 

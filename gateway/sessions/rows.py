@@ -339,9 +339,18 @@ def read_proof(name: str, at: int, *counts_as: str) -> Proof:
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
-    """Ended sessions are kept for KNOWN_SECONDS: they show which devices are known."""
+    """Ended sessions are kept for KNOWN_SECONDS: they show which devices are known.
+
+    The last one of each account stays: it shows when a person was last seen, if that was years ago.
+    """
     is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest.session - DAY)
-    return and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over)
+    other = sessions.alias()
+    is_later = or_(
+        other.c.seen_at > sessions.c.seen_at,
+        and_(other.c.seen_at == sessions.c.seen_at, other.c.id > sessions.c.id),
+    )
+    has_later = select(other.c.id).where(other.c.account == sessions.c.account, is_later).exists()
+    return and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over, has_later)
 
 
 STORED = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import subprocess
 import sys
 from contextlib import closing
@@ -157,6 +158,17 @@ def test_accounts_are_listed_for_people_and_for_scripts(shell: Gateway) -> None:
     assert "erin@acme.example" in shell.cli("account", "list").stdout
     accounts = json.loads(shell.cli("account", "list", "--tenant", "beta", "--json").stdout)
     assert [account["email"] for account in accounts] == ["olga@beta.example"]
+
+
+def test_a_session_that_has_idled_out_is_listed_no_more(shell: Gateway) -> None:
+    insert = (
+        "INSERT INTO sessions (id, token_key, account, proofs, address, user_agent, started_at, seen_at)"
+        " SELECT '{0}', '{0}', id, '[]', '', '', {1}, {1} FROM accounts WHERE identifier = 'erin@acme.example'"
+    )
+    execute(shell, insert.format("ses_live", int(time.time())), insert.format("ses_idle", 1_700_000_000))
+    listed = json.loads(shell.cli("session", "list", "--json").stdout)
+    execute(shell, "DELETE FROM sessions WHERE id IN ('ses_live', 'ses_idle')")
+    assert [row["id"] for row in listed] == ["ses_live"]
 
 
 def test_an_access_review_is_shown_to_people_and_scripts_and_its_export_is_logged(shell: Gateway) -> None:
@@ -370,6 +382,7 @@ def test_an_imported_hash_signs_in_and_is_renewed(tmp_path: Path) -> None:
         gateway.stop()
         upstream.stop()
     import sqlite3
+import time
 
     with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
         stored = [

@@ -198,8 +198,23 @@ async def test_what_counts_no_more_is_forgotten_and_nothing_else(store: Store) -
     assert set((await Purge(store, Settings()).run(NOW)).values()) == {0}
 
 
+async def test_the_last_session_of_each_account_stays_to_show_when_it_was_used(store: Store) -> None:
+    async with store.transaction() as tx:
+        other = select(accounts).where(accounts.c.id == "acc_1")
+        values = dict((await tx.execute(other)).one()._mapping)
+        await tx.execute(insert(accounts).values({**values, "id": "acc_2", "identifier": "b@x.example"}))
+    same = [session(name, LONG_AGO, LONG_AGO) for name in ("s1", "s2")]
+    older = [session("s0", LONG_AGO - 5, LONG_AGO), {**session("s3", LONG_AGO - 9, None), "account": "acc_2"}]
+    await fill(store, {sessions: [*same, *older]})
+    assert (await Purge(store, Settings()).run(NOW))["sessions"] == 2
+    async with store.reading() as tx:
+        left = await tx.execute(select(sessions.c.id).order_by(sessions.c.id))
+        assert list(left.scalars()) == ["s2", "s3"]
+
+
 async def test_workers_that_clean_up_at_once_share_the_work(store: Store) -> None:
     await fill(store, STALE)
+    await fill(store, {sessions: FRESH[sessions]})
     done = await asyncio.gather(*(Purge(store, Settings()).run(NOW) for _ in range(4)))
     removed = {name: sum(each[name] for each in done) for name in done[0]}
     removed["changes"] -= 1  # the one that a new store begins with
@@ -211,7 +226,7 @@ async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeyp
     monkeypatch.setattr(purge, "BATCH", 200)
     async with store.transaction() as tx:
         stale = [session(f"ses_{n}", LONG_AGO, LONG_AGO) for n in range(5_000)]
-        await tx.execute(insert(sessions), stale)
+        await tx.execute(insert(sessions), [*stale, session("last", NOW, None)])
     left = []
     purging = asyncio.ensure_future(Purge(store, Settings()).run(NOW))
     while not purging.done():
@@ -220,4 +235,4 @@ async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeyp
             left.append((await tx.execute(select(func.count()).select_from(sessions))).scalar_one())
         await asyncio.sleep(0.01)
     assert (await purging)["sessions"] == 5_000
-    assert len({number for number in left if 0 < number < 5_000}) > 10
+    assert len({number for number in left if 1 < number < 5_001}) > 10
