@@ -14,7 +14,6 @@ from gateway.observe.logs import get_logger
 from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import StoreUnavailable
-from gateway.tokens.uses import TokenUses
 from gateway.wire.deadlines import Deadlines
 
 log = get_logger("app")
@@ -24,7 +23,7 @@ PURGE_SECONDS = 3_600
 HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0
-TOKEN_SECONDS = 5.0
+NOTES_SECONDS = 5.0
 IMPORT_SECONDS = 2.0
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
@@ -40,7 +39,6 @@ class Chores:
         clock: Deadlines,
         lookup: Lookup,
         learner: CookieLearner,
-        token_uses: TokenUses,
         end_stale: Callable[[], Awaitable[None]],
     ) -> None:
         self._services = services
@@ -48,7 +46,6 @@ class Chores:
         self._clock = clock
         self._lookup = lookup
         self._learner = learner
-        self._token_uses = token_uses
         self._end_stale = end_stale
         self._email_changes = services.email_changes
         self._purge = Purge(services.store, settings)
@@ -59,7 +56,8 @@ class Chores:
         self._begin(SWEEP_SECONDS, self._end_stale)
         self._begin(flush_seconds_of(self._settings), lambda: self._lookup.flush(store))
         self._begin(FLUSH_SECONDS, self._learner.flush)
-        self._begin(TOKEN_SECONDS, self._token_uses.flush)
+        self._begin(NOTES_SECONDS, self._services.token_uses.flush)
+        self._begin(NOTES_SECONDS, self._services.network_refusals.flush)
         self._begin(IMPORT_SECONDS, lambda: importer.run_once(lambda: clock.utc))
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock.utc))
@@ -87,7 +85,8 @@ class Chores:
             await self._lookup.flush(self._services.store)
             await self._services.keeper.settle(self._clock.utc, at_once=True)
             await self._learner.flush()
-            await self._token_uses.flush()
+            await self._services.token_uses.flush()
+            await self._services.network_refusals.flush()
         except StoreUnavailable:
             return
 

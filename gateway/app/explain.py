@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from gateway.app.services import Services
@@ -12,9 +13,10 @@ from gateway.model.account import Account, Status
 from gateway.model.factor import SECOND, Factor, Proof
 from gateway.model.factor_policy import NO_POLICY, TenantPolicy
 from gateway.model.inbound import Inbound, Resource
+from gateway.model.network_rule import NetworkRule
 from gateway.model.secret import Secret
 from gateway.model.session import Session
-from gateway.policy.decision import Decision, Forward, Page, Refuse, SignIn, StepUp, decide
+from gateway.policy.decision import Decision, Forward, Outside, Page, Refuse, SignIn, StepUp, decide
 from gateway.settings import Settings
 from gateway.wire.failures import Failure
 
@@ -31,11 +33,15 @@ def explain(
     now: int,
     fields: Iterable[str] = (),
     demanded: TenantPolicy = NO_POLICY,
+    *,
+    networks: NetworkRule | None = None,
+    address: str = "",
 ) -> dict[str, str]:
     """Return the decision, its reason, and the identity that would be sent, as label and text.
 
     The session is assumed to have just begun. `demanded` is what the account's tenant demands, `fields` are further
-    lines of the head, such as `Depth: 0`. Raises Unclear for an invalid `method` or `url`.
+    lines of the head, such as `Depth: 0`. `networks` is the account's rule, which applies if there is an `address`.
+    Raises Unclear for an invalid `method` or `url`.
     """
     method = read_method(method)
     host, target = read_url(url, settings.public_url)
@@ -48,12 +54,16 @@ def explain(
     if account is not None and account.status is not Status.ACTIVE:
         account = None
     session = session_of(settings, account, demanded, now) if account else None
+    if session is not None and address:
+        session, inbound = replace(session, networks=networks), inbound._replace(address=address)
     decision = decide(inbound, session, services.rules, now)
     explanation = {
         "decision": describe(decision, inbound),
         "because": str(decision.by),
         "path": " and ".join(inbound.readings),
     }
+    if networks is not None and not address:
+        explanation["networks"] = "this account may be used from some networks only; say from which with --address"
     if inbound.reach:
         explanation["reaches"] = "; ".join(describe_resource(resource) for resource in inbound.reach)
     if isinstance(decision, Forward) and decision.session:
@@ -130,5 +140,5 @@ def describe(decision: Decision, inbound: Inbound) -> str:
             return "asked to sign in"
         case StepUp():
             return f"asked to prove {decision.factor}"
-        case Refuse():
+        case Refuse() | Outside():
             return "refused with 403"

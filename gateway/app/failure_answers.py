@@ -27,8 +27,10 @@ class FailureAnswers:
         if is_unserved:
             lines.append(ALLOW)
         if inbound.wants_html if inbound else not is_unserved:
-            page = self._renderer.failure_page(failure, request_id, session)
+            page = self._renderer.failure_page(failure, request_id, session, inbound.address if inbound else "")
             return [b"Content-Type: text/html; charset=utf-8", *lines], page
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}
+        if inbound is not None and failure is Failure.OTHER_NETWORK:
+            answer["address"] = inbound.address
         return [b"Content-Type: application/json", *lines], json.dumps(answer).encode()

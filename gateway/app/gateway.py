@@ -18,6 +18,7 @@ from gateway.app.nouns import FACTOR_PAGES, PAGES
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.dispatch.challenges import Challenges
+from gateway.dispatch.contracts import Notes
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.forms.late import LateForms
 from gateway.dispatch.reauthorisation import Reauthorisation
@@ -51,7 +52,6 @@ from gateway.sessions import attempt
 from gateway.sessions.live import open_lookup
 from gateway.settings.record import Settings
 from gateway.store.confirm import Confirmed
-from gateway.tokens.uses import TokenUses
 from gateway.web.application import Desk, pages_application
 from gateway.web.routes import Pages as NounPages
 from gateway.web.routes import machine_answers, secret_parents
@@ -93,7 +93,6 @@ class Gateway:
         self._desk = Desk()
         self._renderer = services.renderer
         self._cookie_learner = CookieLearner(self._store, settings.sessions.cached)
-        self._token_uses = TokenUses(services.actions)
         self._pages = self._build_pages()
         reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note, self._lookup.has_in_memory)
         own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
@@ -121,7 +120,6 @@ class Gateway:
             self._clock,
             self._lookup,
             self._cookie_learner,
-            self._token_uses,
             lambda: self._reauthorisation.end_stale(self.edge.connections),
         )
         self._page_server: web.Server | None = None
@@ -225,7 +223,7 @@ class Gateway:
             origins=services.origins,
             steps=services.steps,
             is_hashing_full=services.hasher.is_full_for,
-            note_token=self._token_uses.note,
+            notes=Notes(services.token_uses.note, services.network_refusals.note),
             challenges=Challenges(takes_tokens=self._settings.tokens.on),
             dead_ends=services.dead_ends,
             forward_auth_path=services.url("auth") if services.url.serves("auth") else "",

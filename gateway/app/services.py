@@ -31,6 +31,8 @@ from gateway.login.guard import Guard
 from gateway.login.security import SecurityService
 from gateway.login.service import SignInService
 from gateway.model.secret import Secret
+from gateway.networks.refusals import NetworkRefusals
+from gateway.networks.service import NetworkService
 from gateway.observe.refusals import Scarce
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
@@ -61,6 +63,7 @@ from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
 from gateway.throttle.limits import Limit
 from gateway.tokens.service import APITokens
+from gateway.tokens.uses import TokenUses
 from gateway.web.guards import Guards
 
 
@@ -263,6 +266,18 @@ class Services(Foundation):
     @cached_property
     def tokens(self) -> APITokens:
         return APITokens(self.store, self.actions)
+
+    @cached_property
+    def token_uses(self) -> TokenUses:
+        return TokenUses(self.actions)
+
+    @cached_property
+    def network_refusals(self) -> NetworkRefusals:
+        return NetworkRefusals(self.actions)
+
+    @cached_property
+    def networks(self) -> NetworkService:
+        return NetworkService(self.store, self.actions, self.settings.access.owners)
 
     @cached_property
     def client_keys(self) -> KeyService:

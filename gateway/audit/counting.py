@@ -82,7 +82,7 @@ def listed_in_a_minute(entry: Entry) -> int | None:
     """Return how many rows a key may have in a minute, or None for events that a rate limit bounds."""
     if entry.event is Event.LOGIN_STEP:
         return STEPS_LISTED
-    is_endless = entry.details.get("reason") in ENDLESS or entry.event is Event.TOKEN_REFUSED
+    is_endless = entry.details.get("reason") in ENDLESS or entry.event in (Event.TOKEN_REFUSED, Event.NETWORK_REFUSED)
     return 1 if is_endless else None
 
 

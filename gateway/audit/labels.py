@@ -86,6 +86,8 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.SSO_LINKED: _("Account connected to single sign-on"),
         Event.TOKEN_CREATED: _("API token created"),
         Event.TOKEN_REVOKED: _("API token revoked"),
+        Event.NETWORK_REFUSED: _("Refused because of the network it came from"),
+        Event.NETWORKS_CHANGED: _("Allowed networks changed"),
         Event.TOKEN_REFUSED: _("Request with an API token refused"),
         Event.TOKEN_USED_ELSEWHERE: _("API token used from a new network"),
         Event.SSO_REQUIRED: _("Single sign-on required"),

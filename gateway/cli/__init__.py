@@ -18,6 +18,7 @@ from gateway.cli import (
     blocks,
     keys,
     mail,
+    networks,
     proxies,
     running,
     sessions,
@@ -55,6 +56,7 @@ program.add_typer(sessions.program, name="session")
 program.add_typer(tokens.program, name="token")
 program.add_typer(audit.program, name="audit")
 program.add_typer(blocks.program, name="block")
+program.add_typer(networks.program, name="networks")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
 program.add_typer(store.program, name="store")

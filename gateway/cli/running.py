@@ -15,8 +15,11 @@ from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, 
 from gateway.model.clock import utc
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gateway.model.account import Account
     from gateway.model.factor_policy import TenantPolicy
+    from gateway.model.network_rule import NetworkRule
     from gateway.store import Store
 
 
@@ -109,6 +112,7 @@ def explain(
     ] = None,
     destination: Annotated[str | None, typer.Option(help="Where a COPY or MOVE goes: a path or an address.")] = None,
     depth: Annotated[str | None, typer.Option(help="How much a WebDAV request covers: 0, 1 or infinity.")] = None,
+    address: Annotated[str, typer.Option(help="The client's IP address, for network rules.")] = "",
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -116,26 +120,38 @@ def explain(
     from gateway.app.explain import Unclear
     from gateway.app.explain import explain as explain_request
     from gateway.model.factor_policy import NO_POLICY
+    from gateway.model.networks import read_address
 
     settings = settings_of(config)
-    account, demanded = with_store(settings, partial(find_person, email=email)) if email else (None, NO_POLICY)
+    account, demanded, networks = None, NO_POLICY, None
+    if email:
+        find = partial(find_person, email=email, owners=settings.access.owners)
+        account, demanded, networks = with_store(settings, find)
+    if address and read_address(address) is None:
+        fail(f"{address!r} is no IP address")
     given = (("Destination", destination), ("Depth", depth))
     fields = [f"{name}: {value}" for name, value in given if value is not None]
     try:
-        explanation = explain_request(settings, method, url, account, utc(), fields, demanded)
+        explanation = explain_request(
+            settings, method, url, account, utc(), fields, demanded, networks=networks, address=address
+        )
     except Unclear as error:
         fail(str(error))
     typer.echo(json.dumps(explanation) if as_json else "\n".join(f"{key}: {text}" for key, text in explanation.items()))
 
 
-async def find_person(store: Store, email: str) -> tuple[Account, TenantPolicy]:
-    """Return an account, and what its tenant demands."""
+async def find_person(
+    store: Store, email: str, owners: Collection[str]
+) -> tuple[Account, TenantPolicy, NetworkRule | None]:
+    """Return an account, what its tenant demands of it, and its network rule."""
     from gateway.accounts import rows
     from gateway.model.factor_policy import NO_POLICY
+    from gateway.networks.rows import find_rule
 
     account = await find_account(store, email)
     async with store.reading() as tx:
-        return account, await rows.find_factor_policy(tx, account.tenant) or NO_POLICY
+        demanded = await rows.find_factor_policy(tx, account.tenant) or NO_POLICY
+        return account, demanded, await find_rule(tx, account, owners)
 
 
 def migrate(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Protocol
 from urllib.parse import urlencode
 
 from gateway.crypto.sealing import Unopenable
 from gateway.dispatch.challenges import CHALLENGE, JSON, NO_STORE, Challenges, refuse_token
+from gateway.dispatch.contracts import FramedPage, Notes
 from gateway.dispatch.forms.late import Foreign, LateForms, RepeatThere, Send, Show
 from gateway.dispatch.forward_auth import ForwardAuth
 from gateway.edge.client_request import ClientRequest
@@ -26,6 +26,7 @@ from gateway.observe.logs import get_logger
 from gateway.policy.decision import (
     Decision,
     Forward,
+    Outside,
     Page,
     Refuse,
     Rules,
@@ -57,19 +58,12 @@ KEEP_PATH = b"/_gateway/keep"
 KEEP_FOREIGN_PATH = b"/_gateway/keep-foreign"
 
 
-class FramedPage(Protocol):
-    """Makes a page with a link to `address`, to be shown in a frame (see Renderer.framed_page)."""
-
-    def __call__(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]: ...
-
-
 class Dispatcher:
     """`admit_page` returns the field line of a one-time ticket for the pages (see web.application.Desk).
 
     `public_origin` is the base of absolute links. Forms and WebSockets may come from any of `origins`. `steps` are the
     paths of the pages that verify each factor; `dead_ends` are not returned to after signing in. `is_hashing_full` says
     whether a client's password would be refused at once; the page that says so costs ten times as much.
-    `note_token` is told of each request with an API token.
     """
 
     def __init__(
@@ -88,7 +82,7 @@ class Dispatcher:
         origins: Collection[str],
         steps: Mapping[Factor, str],
         is_hashing_full: Callable[[str], bool],
-        note_token: Callable[[Session, Inbound, int], None],
+        notes: Notes,
         challenges: Challenges,
         dead_ends: DeadEnds,
         forward_auth_path: str,
@@ -107,12 +101,12 @@ class Dispatcher:
         self._origins = origins
         self._steps = steps
         self._is_hashing_full = is_hashing_full
-        self._note_token = note_token
+        self._notes = notes
         self._challenges = challenges
         self._dead_ends = dead_ends
         self._forward_auth_path = forward_auth_path
         self._forward_auth = ForwardAuth(
-            reader, rules, clock, identities, steps, public_origin, origins, challenges, note_token
+            reader, rules, clock, identities, steps, public_origin, origins, challenges, notes
         )
         self._late = late
         self._framed_page = framed_page
@@ -180,7 +174,7 @@ class Dispatcher:
         if session is not None:
             client.account = session.account
             if session.grant is not None and inbound.path != self._forward_auth_path:
-                self._note_token(session, inbound, self._clock.utc)
+                self._notes.token(session, inbound, self._clock.utc)
         match decide(inbound, session, self._rules, self._clock.utc):
             case Forward() as admitted:  # faster than Forward(session): unpacking costs more than the decision
                 self._forward(client, inbound, admitted.session)
@@ -198,6 +192,9 @@ class Dispatcher:
                     self._ask_for_proof(client, inbound, asked)
             case Refuse(known):
                 client.refuse(Failure.FORBIDDEN, known)
+            case Outside(known):
+                self._notes.outside(known, inbound, self._clock.utc)
+                client.refuse(Failure.OTHER_NETWORK, known)
 
     def _forward(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if inbound.length and not client.has_enough():

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gateway.dispatch.challenges import JSON, NO_STORE, Challenges, refuse_token
+from gateway.dispatch.contracts import Notes
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket
 from gateway.edge.reach import DESCRIBING, NAMING
@@ -28,7 +29,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.memo import Memo
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
-from gateway.policy.decision import Forward, Rules, SignIn, StepUp, decide
+from gateway.policy.decision import Forward, Outside, Rules, SignIn, StepUp, decide
 from gateway.proxy.identity import Identities
 from gateway.web.return_to import way_query
 from gateway.wire.deadlines import Deadlines
@@ -65,7 +66,7 @@ class ForwardAuth:
         public_origin: str,
         origins: Collection[str],
         challenges: Challenges,
-        note_token: Callable[[Session, Inbound, int], None],
+        notes: Notes,
     ) -> None:
         self._reader = reader
         self._rules = rules
@@ -75,7 +76,7 @@ class ForwardAuth:
         self._public_origin = public_origin
         self._origins = origins
         self._challenges = challenges
-        self._note_token = note_token
+        self._notes = notes
         self._names = Memo[bytes, bytes](KNOWN_LINES)
         # What the proxy replaces in the client's request, by itself or with our answer.
         self._replaced = SAID_BY_PROXIES.union(name.lower().encode("ascii") for name in identities.names)
@@ -99,7 +100,7 @@ class ForwardAuth:
             refuse(client, inbound, original)
             return
         if session is not None and not is_person:
-            self._note_token(session, original, self._clock.utc)
+            self._notes.token(session, original, self._clock.utc)
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)
@@ -113,6 +114,9 @@ class ForwardAuth:
                 self._require_sign_in(client, original, Factor.PASSWORD, "", SIGN_IN)
             case StepUp(_, factor):
                 self._require_sign_in(client, original, factor, "&again=1", PROOF)
+            case Outside(known):
+                self._notes.outside(known, original, self._clock.utc)
+                refuse(client, inbound, Failure.OTHER_NETWORK)
             case _:
                 refuse(client, inbound, Failure.FORBIDDEN)
 
@@ -212,7 +216,7 @@ def authorization_of(told: Iterable[tuple[bytes, bytes]]) -> bytes:
 def refuse(client: ClientRequest, inbound: Inbound, failure: Failure) -> None:
     """Refuse the described request, in the proxy's dialect."""
     if is_from_nginx(inbound):
-        status = b"403" if failure is Failure.FORBIDDEN else b"400"
+        status = b"403" if failure.value.status == 403 else b"400"
         client.answer(403, (NO_STORE, b"X-Otium-Status: " + status), b"")
     else:
         client.refuse(failure)

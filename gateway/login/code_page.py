@@ -13,7 +13,7 @@ from gateway.login import step_pages
 from gateway.login.commands import unlock_command
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Outcome
-from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, OtherNetwork, Refused, SignedIn
 from gateway.login.step_pages import StepPages
 from gateway.model.account import Role
 from gateway.model.factor import Factor
@@ -83,7 +83,7 @@ class CodePage(StepPages):
     ) -> web.StreamResponse:
         """Respond to an outcome. `offered` is the enrolment that the code was to complete, if any."""
         self._counts.note(self.factor, outcome)
-        if isinstance(outcome, SignedIn | GoOn):
+        if isinstance(outcome, SignedIn | GoOn | OtherNetwork):
             return await self.proceed(visit, wish, outcome, now)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None or isinstance(outcome, Gone):

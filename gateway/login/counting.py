@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.login.outcome import Blocked, Busy, Gone, GoOn, LockedOut, Refused, SignedIn, WrongPassword
+from gateway.login.outcome import Blocked, Busy, Gone, GoOn, LockedOut, OtherNetwork, Refused, SignedIn, WrongPassword
 from gateway.model.factor import Factor
 from gateway.observe.families import Result
 
-Outcome = SignedIn | GoOn | Refused | WrongPassword | LockedOut | Blocked | Busy | Gone
+Outcome = SignedIn | GoOn | Refused | WrongPassword | LockedOut | Blocked | Busy | Gone | OtherNetwork
 Count = Callable[[Factor, Result], None]
 
 
@@ -30,7 +30,7 @@ def result_of(outcome: Outcome) -> Result:
             return Result.WRONG
         case LockedOut():
             return Result.LOCKED
-        case Blocked():
+        case Blocked() | OtherNetwork():
             return Result.BLOCKED
         case Busy():
             return Result.BUSY

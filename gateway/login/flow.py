@@ -22,7 +22,7 @@ from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong
 from gateway.login import break_glass
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
-from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, OtherNetwork, Refused, SignedIn
 from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof, method_of, with_proof
@@ -31,13 +31,15 @@ from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import key_of, new_token
+from gateway.networks import rows as network_rows
+from gateway.networks.refusals import record
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
 from gateway.store import Store, StoreUnavailable, Transaction
 from gateway.throttle import streaks
 from gateway.web.visit import Visit
 
-Outcome = SignedIn | GoOn | Refused | LockedOut | Blocked | Gone
+Outcome = SignedIn | GoOn | Refused | LockedOut | Blocked | Gone | OtherNetwork
 Verify = Callable[[Transaction], Awaitable[Right | Wrong]]
 
 
@@ -70,13 +72,17 @@ class Flow:
 
     async def begin(
         self, action: Action, account: Account, proof: Proof, visit: Visit, details: Told = NOTHING
-    ) -> SignedIn | GoOn:
+    ) -> SignedIn | GoOn | OtherNetwork:
         """Begin with a first proof: open a session if it is sufficient, otherwise an attempt.
+
+        A network rule is applied after the proof, so that it can't be asked without one.
 
         If this browser has a session of the same account, the proof is added to it (step-up). `details` go to the audit
         row of the proof.
         """
         inbound, session = visit.inbound, visit.session
+        if await self._is_outside(action, account, inbound):
+            return OtherNetwork()
         await attempts.end_key(action.tx, inbound.attempt_key, action.now)
         if session is not None and session.account == account.id:
             outcome = await self._step_up(action, account, session, proof, inbound, details)
@@ -106,6 +112,8 @@ class Flow:
                 return Gone()
             if not evidence.admits(factor):
                 return Refused(Wrong())
+            if await self._is_outside(action, account, visit.inbound):
+                return OtherNetwork()
             if not factor.is_guessable:
                 verdict = await factor.verify(action.tx, evidence.asked, given, now)
                 return await self._conclude(action, evidence, factor, verdict, visit.inbound)
@@ -131,6 +139,8 @@ class Flow:
             if evidence is None:
                 return Gone()
             action = begun.within(evidence.session_id)
+            if await self._is_outside(action, evidence.account, visit.inbound):
+                return OtherNetwork()
             return await self._conclude(action, evidence, self._factors[name], await verify(action.tx), visit.inbound)
 
     async def holds(self, tx: Transaction, visit: Visit, holder: str, now: int) -> bool:
@@ -146,6 +156,8 @@ class Flow:
             if evidence is None or not evidence.may_enrol(self._factors[name]):
                 return Gone()
             action = begun.within(evidence.session_id)
+            if await self._is_outside(action, evidence.account, visit.inbound):
+                return OtherNetwork()
             codes = await self.set_up(action, name, evidence.account, offered, given)
             if isinstance(codes, Wrong):
                 return Refused(codes)
@@ -214,6 +226,14 @@ class Flow:
         """Assign the browser, whose cookies are cleared, to the account of `session`."""
         async with self._store.transaction() as tx:
             return await browser_rows.arrive(tx, visit.inbound.browser_key, session.account, None, now)
+
+    async def _is_outside(self, action: Action, account: Account, inbound: Inbound) -> bool:
+        """Whether a network rule refuses the address, which is then recorded."""
+        rule = await network_rows.find_rule(action.tx, account, self._owners)
+        refusal = rule.refuse(inbound.address, action.now) if rule else ""
+        if refusal:
+            await record(action, account, "sign-in", refusal)
+        return bool(refusal)
 
     async def _conclude(
         self, action: Action, evidence: Evidence, factor: FactorContract, verdict: Right | Wrong, inbound: Inbound

@@ -37,6 +37,11 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherNetwork:
+    """What was proved is right, but comes from outside the networks of the account or its tenant."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The code or link was wrong or is no longer valid."""
 

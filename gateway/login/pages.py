@@ -10,7 +10,7 @@ from gateway.browsers.record import expiries, fitting
 from gateway.factors.contract import Factors
 from gateway.login import step_pages
 from gateway.login.answers import CLEARING_ROUNDS, expire_upstream_cookies
-from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
+from gateway.login.outcome import Busy, GoOn, LockedOut, OtherNetwork, SignedIn, WrongPassword
 from gateway.login.service import SignInService
 from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
@@ -78,7 +78,7 @@ class LoginPages(StepPages):
         outcome = await self._service.sign_in(email, Secret(form.text("password")), visit, now)
         self._counts.note(self.factor, outcome)
         match outcome:
-            case SignedIn() | GoOn():
+            case SignedIn() | GoOn() | OtherNetwork():
                 return await self.proceed(visit, wish, outcome, now)
             case WrongPassword():
                 return await self._form(visit, wish, email=email, problem="wrong", status=422)

@@ -15,7 +15,7 @@ LOGIN = Pages(
     ),
     Route("clear", "/login/clear", Need.SESSION, get=LoginPages.clear, is_dead_end=True),
     Route(
-        "logout", "/logout", Need.NOBODY, get=LoginPages.confirm_sign_out, post=LoginPages.sign_out,
+        "logout", "/logout", Need.LEAVING, get=LoginPages.confirm_sign_out, post=LoginPages.sign_out,
         is_dead_end=True, is_needed=True,
     ),
 )  # fmt: skip

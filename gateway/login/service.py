@@ -18,7 +18,7 @@ from gateway.actions.action import Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.factors import tries
 from gateway.login.flow import Flow
-from gateway.login.outcome import Busy, GoOn, LockedOut, SignedIn, WrongPassword
+from gateway.login.outcome import Busy, GoOn, LockedOut, OtherNetwork, SignedIn, WrongPassword
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
@@ -34,7 +34,7 @@ from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked
 from gateway.web.visit import Visit
 
-Result = SignedIn | GoOn | WrongPassword | LockedOut | Busy
+Result = SignedIn | GoOn | OtherNetwork | WrongPassword | LockedOut | Busy
 
 
 @dataclass(slots=True)

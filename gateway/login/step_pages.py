@@ -9,11 +9,12 @@ from aiohttp import web
 from gateway.login.answers import Answers
 from gateway.login.counting import SignInCounts
 from gateway.login.flow import Flow
-from gateway.login.outcome import GoOn, SignedIn
+from gateway.login.outcome import GoOn, OtherNetwork, SignedIn
 from gateway.model.factor import Factor
 from gateway.web.platform import Platform
 from gateway.web.redirects import Wish
 from gateway.web.visit import Visit
+from gateway.wire.failures import Failure
 
 
 class Needs(Platform, Protocol):
@@ -37,8 +38,13 @@ class StepPages:
         self._renderer = needs.renderer
         self._url = needs.url
 
-    async def proceed(self, visit: Visit, wish: Wish, outcome: SignedIn | GoOn, now: int) -> web.Response:
-        """Redirect after a right proof, to the target or the next factor."""
+    async def proceed(
+        self, visit: Visit, wish: Wish, outcome: SignedIn | GoOn | OtherNetwork, now: int
+    ) -> web.Response:
+        """Redirect after a right proof, to the target or the next factor, or refuse the network."""
+        if isinstance(outcome, OtherNetwork):
+            inbound = visit.inbound
+            return self._renderer.failure(Failure.OTHER_NETWORK, inbound.request_id, address=inbound.address)
         if isinstance(outcome, SignedIn):
             return self._answers.welcome(visit, outcome, wish.target)
         return await self._answers.go_on(visit, outcome, wish, now)

@@ -142,6 +142,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "sso_role_kept": {**ABOUT, "who": "Mara Okoye", "email": "mara@example.com"},
     "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
+    "networks_changed": ABOUT,
     "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": "14 March 2027, 09:26 UTC"},
     "scim_token_revoked": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y"},
     "invitation": {

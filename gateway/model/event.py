@@ -100,6 +100,8 @@ class Event(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
     TOKEN_REFUSED = "token_refused"  # noqa: S105
     TOKEN_USED_ELSEWHERE = "token_used_elsewhere"  # noqa: S105
+    NETWORK_REFUSED = "network_refused"
+    NETWORKS_CHANGED = "networks_changed"
     ACCOUNT_SECURED = "account_secured"
     ACCESS_EXPORTED = "access_exported"
     ACCESS_REVIEWED = "access_reviewed"
@@ -118,6 +120,7 @@ FAILURES = frozenset(
         Event.LOGIN_SPRAY_SEEN,
         Event.SSO_LOGOUT_REFUSED,
         Event.SCIM_REFUSED,
+        Event.NETWORK_REFUSED,
     )
 )
 

@@ -8,6 +8,7 @@ from gateway.model.account import Module, Role
 from gateway.model.api_token import Grant
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof, amr_of
 from gateway.model.factor_policy import Second
+from gateway.model.network_rule import NetworkRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Session:
     """A factor that the account now requires and this session lacks. Until it is proved, the session is anonymous."""
     grant: Grant | None = None
     """What the API token may do that was sent in the place of a cookie. `id` is the token's then."""
+    networks: NetworkRule | None = None
+    """From which addresses the account may be used, if there is a rule."""
     alive_until: int = 0
     """UTC seconds; the session does not expire before, even if it is not used again."""
 

@@ -13,11 +13,11 @@ from enum import Enum
 from typing import NamedTuple
 
 from gateway.model.account import Role
-from gateway.model.factor import Factor, ask_for, first_missing
-from gateway.model.factor_policy import stands_for
+from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.memo import Memo
 from gateway.model.session import Session
+from gateway.policy.entries import OpenPath, Rule
 from gateway.policy.paths import walk_up
 
 OPTIONS_BY = "no entry of public or machine lists OPTIONS among its methods for this path, and no rule admits it"
@@ -30,69 +30,11 @@ class Need(Enum):
     """Who may open one of the gateway's own pages."""
 
     NOBODY = "open to everyone"
+    LEAVING = "open to everyone, from every network"
     SESSION = "signed in"
     ADMIN = "a tenant's admin"
     OWNER = "the platform owner"
     PROXY = "a proxy that asks by forward-auth"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenPath:
-    """An entry of `public` or `machine`: `path`, and with `is_prefix` everything below it (whole segments).
-
-    Without methods it allows every method except OPTIONS, which must be listed.
-    """
-
-    path: str
-    is_prefix: bool
-    methods: frozenset[str] = frozenset()
-
-    def __str__(self) -> str:
-        return f"the entry {self.path or '/'}"
-
-    def admits(self, method: str) -> bool:
-        if not self.methods:
-            return method != "OPTIONS"
-        return method in self.methods or (method == "HEAD" and "GET" in self.methods)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Conditions for `path` and everything below it (whole segments). All that are given must hold.
-
-    `require`: a factor that must have been proved. `fresh`: that factor, or else the password, must have been proved
-    within the last `fresh` seconds. `cross_site_post`: a form sent by another site is saved until its recipient has
-    signed in and seen it.
-    """
-
-    path: str
-    roles: frozenset[Role] = frozenset()
-    tenants: frozenset[str] = frozenset()
-    owner: bool = False
-    require: Factor | None = None
-    fresh: int | None = None
-    cross_site_post: bool = False
-
-    def __str__(self) -> str:
-        return f"the rule {self.path or '/'}"
-
-    def refusal(self, session: Session) -> str | None:
-        """Return why the session is refused, or None."""
-        if self.owner and not session.is_owner:
-            return f"{self} admits the platform owner only"
-        if self.roles and session.role not in self.roles:
-            return f"{self} admits {', '.join(sorted(self.roles))}, and this is {session.role}"
-        if self.tenants and session.tenant not in self.tenants:
-            return f"{self} admits other tenants than {session.tenant}"
-        return None
-
-    def missing(self, session: Session, now: int) -> Factor | None:
-        """Return the factor that the session must prove first, or None."""
-        if self.require is None and self.fresh is None:
-            return None
-        since = 0 if self.fresh is None else now - self.fresh
-        wanted = stands_for(self.require or Factor.PASSWORD, session.first, session.second, session.enrolled)
-        return ask_for(first_missing((wanted,), session.proofs, since=since), session.enrolled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +112,37 @@ class Refuse:
     by: str
 
 
-Decision = Forward | Page | SignIn | StepUp | Refuse
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Refuse a session or token, because the request comes from outside the networks of its account or tenant."""
+
+    session: Session
+    by: str
+
+
+Decision = Forward | Page | SignIn | StepUp | Refuse | Outside
 
 
 def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
-    """Return the decision. `now` is in UTC seconds, for rules with `fresh`."""
+    """Return the decision. `now` is in UTC seconds, for rules with `fresh` and networks that expire."""
+    if session is not None and session.networks is not None:
+        outside = session.networks.refuse(inbound.address, now)
+        if outside:
+            return decide_outside(inbound, session, rules, now, outside)
     decision = decide_target(inbound, session, rules, now)
     if inbound.reach and isinstance(decision, Forward):
         return decide_reach(inbound, session, rules, now) or decision
     return decision
+
+
+def decide_outside(inbound: Inbound, session: Session, rules: Rules, now: int, by: str) -> Decision:
+    """Decide about a request from outside the session's networks: what is open to strangers stays open, without the
+    identity. Signing out is possible from everywhere, and a proxy's question is about another request.
+    """
+    decision = decide(inbound, None, rules, now)
+    if isinstance(decision, Page) and find_page(inbound, rules) in (Need.LEAVING, Need.PROXY):
+        return Page(session, decision.by)
+    return Outside(session, by) if isinstance(decision, SignIn) else decision
 
 
 def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: int) -> Decision:
@@ -294,7 +258,7 @@ def decide_page(need: Need, path: str, session: Session | None) -> Decision:
     if session is not None and session.grant is not None and need is not Need.PROXY:
         return Refuse(session, f"{by}, and no token opens a page")
     match need:
-        case Need.NOBODY | Need.PROXY:
+        case Need.NOBODY | Need.LEAVING | Need.PROXY:
             return Page(session, by)
         case _ if session is None:
             return SignIn(by)

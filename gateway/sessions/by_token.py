@@ -13,12 +13,13 @@ from gateway.model.account import Role, Unacceptable, normalise_identifier, read
 from gateway.model.api_token import PERSON, Grant, read_networks
 from gateway.model.factor import API_TOKEN, Proof
 from gateway.model.factor_policy import FactorPolicy
+from gateway.model.network_rule import rule_of
 from gateway.model.session import Session
 
 # The braces take the placeholder of each engine.
 BY_DIGEST = """
 SELECT k.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, k.role, k.methods, k.paths, k.networks,
-       k.created_at, k.expires_at
+       k.created_at, k.expires_at, t.networks, a.networks
   FROM api_tokens k JOIN accounts a ON a.id = k.account JOIN tenants t ON t.slug = a.tenant
  WHERE k.digest = {} AND k.revoked_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
@@ -29,7 +30,8 @@ def read_token(row: Iterable[Any], user: str | None, policy: FactorPolicy) -> Se
     """Return the session of a token. None if it came with another user name than its account's email, or if that has
     become an owner's.
     """
-    token, account, identifier, name, tenant, held, modules, role, methods, paths, networks, created_at, until = row
+    token, account, identifier, name, tenant, held, modules, role, methods, paths, networks, *more = row
+    created_at, until, of_tenant, of_account = more
     if identifier in policy.owners or (user is not None and not is_name_of(user, identifier)):
         return None
     return Session(
@@ -46,6 +48,7 @@ def read_token(row: Iterable[Any], user: str | None, policy: FactorPolicy) -> Se
         seen_at=created_at,
         missing=PERSON,
         grant=Grant(token, until, frozenset(methods.split()), tuple(paths.split()), read_networks(networks)),
+        networks=rule_of(of_tenant, of_account, Role(held), is_owner=False),
         alive_until=until,
     )
 

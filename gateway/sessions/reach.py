@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from gateway.model.account import Status
+from gateway.model.account import Role, Status
+from gateway.model.network_rule import EXEMPT, read_stored, rule_of
 from gateway.model.networks import Network, is_within
 from gateway.model.session import Lifetimes
 from gateway.sessions.rows import still_within
 from gateway.store import Store, Transaction
 from gateway.store.schema import accounts, sessions
+from gateway.throttle.slices import Slices
 
 ADDRESSES_AT_ONCE = 500  # compared before yielding to the event loop
 
@@ -67,6 +69,30 @@ class Reaches:
             if at % ADDRESSES_AT_ONCE == 0:
                 await asyncio.sleep(0)
             if is_within(address, network):
+                people.add(account)
+                count += of_them
+        return Reach(len(people), count)
+
+    async def outside_of(self, tenant: str, text: str, now: int) -> Reach:
+        """Count the people whom a tenant's network rule would refuse where they signed in, and their sessions there.
+
+        `text` is the rule (model.network_rule).
+        """
+        query = (
+            select(accounts.c.id, accounts.c.identifier, accounts.c.role, accounts.c.networks, sessions.c.address)
+            .add_columns(func.count())
+            .join(accounts, accounts.c.id == sessions.c.account)
+            .where(accounts.c.tenant == tenant, sessions.c.ended_at.is_(None), self._is_live(now))
+            .group_by(accounts.c.id, sessions.c.address)
+        )
+        async with self.store.reading() as tx:
+            found = (await tx.execute(query)).all()
+        people, count, slices = set(), 0, Slices()
+        for account, identifier, role, own, address, of_them in found:
+            await slices.pause()
+            applied = "" if EXEMPT in read_stored(own) else text
+            rule = rule_of(applied, "", Role(role), is_owner=identifier in self.owners)
+            if rule is not None and rule.refuse(address, now):
                 people.add(account)
                 count += of_them
         return Reach(len(people), count)

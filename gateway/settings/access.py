@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from gateway.model.account import Role, Unacceptable, check_tenant, normalise_identifier
 from gateway.model.factor import Factor
-from gateway.policy.decision import OpenPath, Rule, Rules
+from gateway.policy.decision import Rules
+from gateway.policy.entries import OpenPath, Rule
 from gateway.settings.mistakes import Said, explain, key_of
 from gateway.settings.record import Access
 from gateway.wire.http1 import METHODS

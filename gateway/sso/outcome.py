@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.login.outcome import GoOn, LockedOut, SignedIn
+from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, SignedIn
 from gateway.sso.oidc.record import Claims, Kind, Refused
 from gateway.sso.roles.mapping import Foreseen
 
@@ -56,4 +56,4 @@ class TriedInVain:
     refused: Refused
 
 
-Outcome = SignedIn | GoOn | LockedOut | NotSignedIn | Mailed | Tried | TriedInVain
+Outcome = SignedIn | GoOn | OtherNetwork | LockedOut | NotSignedIn | Mailed | Tried | TriedInVain

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.accounts.links import LinkState
 from gateway.login import step_pages
-from gateway.login.outcome import GoOn, LockedOut, SignedIn
+from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, SignedIn
 from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
 from gateway.model.token import key_of, new_token
@@ -95,7 +95,7 @@ class SSOPages(StepPages):
         outcome, wish = await self._service.complete(request.match_info["tenant"], visit, answer, visit.now)
         wish = replace(wish, target=self._answers.only([wish.target]))
         match outcome:
-            case SignedIn() | GoOn():
+            case SignedIn() | GoOn() | OtherNetwork():
                 self._counts.note(self.factor, outcome)
                 return await self.proceed(visit, Wish(wish.target), outcome, visit.now)
             case LockedOut(until):

@@ -19,7 +19,7 @@ from gateway.accounts.invitations import TooManyMails, count_mail
 from gateway.actions.action import Action, Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.login.flow import Flow
-from gateway.login.outcome import GoOn, LockedOut, SignedIn
+from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, SignedIn
 from gateway.model.account import Account, Unacceptable, normalise_identifier
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
@@ -241,7 +241,7 @@ class SignOn:
 
     async def _admit(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
-    ) -> SignedIn | GoOn | NotSignedIn | Mailed:
+    ) -> SignedIn | GoOn | OtherNetwork | NotSignedIn | Mailed:
         provider = registered.provider
         if claims.is_guest:
             return await self._refuse(action, None, "guest", provider.tenant)
@@ -259,7 +259,7 @@ class SignOn:
 
     async def _arrive(
         self, action: Action, registered: Registered, claims: Claims, wait: Wait, visit: Visit
-    ) -> SignedIn | GoOn | NotSignedIn | Mailed:
+    ) -> SignedIn | GoOn | OtherNetwork | NotSignedIn | Mailed:
         """Receive somebody whom the provider sends for the first time. A session of another person gains nothing."""
         found = await self._arrivals.match(action.tx, registered, claims)
         if isinstance(found, str):
@@ -285,11 +285,13 @@ class SignOn:
 
     async def _enter(
         self, action: Action, registered: Registered, claims: Claims, account: Account, wait: Wait, visit: Visit
-    ) -> SignedIn | GoOn:
+    ) -> SignedIn | GoOn | OtherNetwork:
         """Open a session or an attempt, and note its origin, by which the provider can end it."""
         held = visit.signed_in if visit.signed_in is not None and visit.signed_in.account == account.id else None
         proof = proof_of(registered, claims, action.now, is_fresh=wait.is_step_up, session=held)
         outcome = await self._flow.begin(action, account, proof, visit)
+        if isinstance(outcome, OtherNetwork):
+            return outcome
         await origins.note(action.tx, outcome.holder, account.id, registered.provider.id, claims, action.now)
         return outcome
 

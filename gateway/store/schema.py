@@ -47,6 +47,7 @@ tenants = Table(
     Column("status", String(16), nullable=False),
     Column("factor_policy", String(200), nullable=False, server_default=""),  # see model.factor_policy.TenantPolicy
     Column("passkey_models", Text, nullable=False, server_default=""),  # AAGUIDs of the only ones to be added
+    Column("networks", Text, nullable=False, server_default=""),  # see model.network_rule
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
 
@@ -64,6 +65,7 @@ accounts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("enrolled", String(200), nullable=False, server_default=""),  # the factors set up (model.factor.Enrolled)
     Column("disabled_by", String(16), nullable=False, server_default=""),  # see accounts.rows.set_status
+    Column("networks", Text, nullable=False, server_default=""),  # see model.network_rule
     one_of("role", Role),
     one_of("status", Status),
 )

@@ -47,9 +47,11 @@ class TokenUses:
         self._seen: dict[str, set[str]] = {}  # the networks of each token
 
     def note(self, session: Session, inbound: Inbound, now: int) -> None:
-        """Note a request with a token. `refusal`, of its grant, is audited."""
+        """Note a request with a token. `refusal`, of its grant or of its account's network rule, is audited."""
         assert session.grant is not None
         refusal = session.grant.refuse(inbound)
+        if session.networks is not None:
+            refusal = session.networks.refuse(inbound.address, now) or refusal
         seen = self._seen.setdefault(session.id, set())
         network = "" if refusal else address_bucket(inbound.address)
         is_new = network not in seen and len(seen) < MAX_NETWORKS

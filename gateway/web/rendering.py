@@ -155,10 +155,16 @@ class Renderer:
         return web.Response(text="".join(pieces), status=status, content_type="text/html")
 
     def failure(
-        self, failure: Failure, request_id: str, session: Session | None = None, *, allow: str = ""
+        self,
+        failure: Failure,
+        request_id: str,
+        session: Session | None = None,
+        *,
+        allow: str = "",
+        address: str = "",
     ) -> web.Response:
         """Render a failure page. `allow` is the Allow header of a 405 (RFC 9110 §15.5.6)."""
-        body = self.failure_page(failure, request_id, session)
+        body = self.failure_page(failure, request_id, session, address)
         headers = {"X-Request-Id": request_id} | ({"Allow": allow} if allow else {})
         if seconds := self.retry_after(failure):
             headers["Retry-After"] = str(seconds)
@@ -169,14 +175,17 @@ class Renderer:
         """Return the seconds after which to try again, 0 if that does not help."""
         return self._busy_seconds() if failure is Failure.SIGN_IN_BUSY else failure.value.retry_after
 
-    def failure_page(self, failure: Failure, request_id: str, session: Session | None = None) -> bytes:
-        """Render the failure in one sentence, with the request id.
+    def failure_page(
+        self, failure: Failure, request_id: str, session: Session | None = None, address: str = ""
+    ) -> bytes:
+        """Render the failure in one sentence, with the request id, and for OTHER_NETWORK the client's address.
 
         The top bar shows the person of `session`, unless it lacks a factor.
         """
         known = session if session and session.missing is None else None
         template = self._environment.get_template("web/failure.html")
-        return template.render(session=known, here="", told=failure.value, request_id=request_id).encode()
+        told = {"told": failure.value, "request_id": request_id, "address": address}
+        return template.render(session=known, here="", **told).encode()
 
     def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
         """Return header lines and body of a page that leads to `address`. Pages of this site may frame it."""

@@ -99,7 +99,7 @@ class Route(Generic[P]):
     def __post_init__(self) -> None:
         if self.by_dispatcher is bool(self.get or self.post or self.machine):
             raise ValueError(f"the route {self.name} needs a handler, or the dispatcher to answer it, and not both")
-        if self.fresh is not None and self.need is Need.NOBODY:
+        if self.fresh is not None and self.need in (Need.NOBODY, Need.LEAVING):
             raise ValueError(f"the route {self.name} is open to people who have proved nothing")
         if self.machine is not None and (self.get or self.post or self.need is not Need.NOBODY):
             raise ValueError(f"the route {self.name} is for browsers and programs at once")

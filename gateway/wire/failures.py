@@ -42,6 +42,7 @@ class Failure(Enum):
         "address_blocked",
         Sentence("Sign-in from your network is temporarily blocked because of too many failed attempts."),
     )
+    OTHER_NETWORK = Reply(403, "other_network", Sentence("This account can’t be used from your network."))
     NOT_FOUND = Reply(404, "not_found", Sentence("Page not found."))
     METHOD_NOT_ALLOWED = Reply(
         405, "method_not_allowed", Sentence("This page doesn’t support that kind of request."), True

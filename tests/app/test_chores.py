@@ -15,7 +15,6 @@ from gateway.model.secret import Secret
 from gateway.settings.record import Settings
 from gateway.store import Store
 from gateway.store.schema import sessions
-from gateway.tokens.uses import TokenUses
 from gateway.wire.deadlines import Deadlines
 from tests.store.people import NOW, Watched, add_person, add_session, look, worker
 
@@ -34,7 +33,7 @@ async def test_a_use_that_was_being_written_when_the_worker_stopped_is_written(
     settings, clock = Settings(secrets=(Secret(b"s" * 48),)), Deadlines(asyncio.get_running_loop(), lambda: NOW)
     async with worker(store_url) as lookup:
         services = Services(settings, store)
-        jobs = Chores(services, settings, clock, lookup, CookieLearner(store, 10), TokenUses(services.actions), nothing)
+        jobs = Chores(services, settings, clock, lookup, CookieLearner(store, 10), nothing)
         await look(lookup, key, NOW + 60)
         async with other.transaction() as tx:
             await tx.execute(text("UPDATE sessions SET seen_at = seen_at"))  # who writes the use waits

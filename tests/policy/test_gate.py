@@ -21,15 +21,14 @@ from gateway.policy.decision import (
     Decision,
     Forward,
     Need,
-    OpenPath,
     Page,
     Refuse,
-    Rule,
     Rules,
     SignIn,
     StepUp,
     decide,
 )
+from gateway.policy.entries import OpenPath, Rule
 from tests.login.people import inbound_of
 
 NOW = 1_800_000_000

@@ -35,6 +35,7 @@ PACKAGES = [
     "accounts",
     "devices",
     "tokens",
+    "networks",
     "ops",
     "login",
     "factors.*",

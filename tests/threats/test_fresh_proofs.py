@@ -77,7 +77,7 @@ PAGES = {
     (route.name, method): route
     for route in ROUTES
     for method, _ in route.handlers()
-    if method != "HEAD" and route.need is not Need.NOBODY and "{" not in route.path
+    if method != "HEAD" and route.need not in (Need.NOBODY, Need.LEAVING) and "{" not in route.path
 }
 
 

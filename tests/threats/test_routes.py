@@ -31,9 +31,9 @@ FOREIGN = [
     [f"Referer: {ORIGIN}/login"], ["X-Forwarded-Host: app.example.com", "X-Forwarded-Proto: https"],
 ]  # fmt: skip
 NEEDS = {
-    "nobody": {Need.NOBODY},
-    "employee": {Need.NOBODY, Need.SESSION},
-    "admin": {Need.NOBODY, Need.SESSION, Need.ADMIN},
+    "nobody": {Need.NOBODY, Need.LEAVING},
+    "employee": {Need.NOBODY, Need.LEAVING, Need.SESSION},
+    "admin": {Need.NOBODY, Need.LEAVING, Need.SESSION, Need.ADMIN},
 }
 
 

@@ -15,7 +15,7 @@ from gateway.factors.magic_link.service import Links, Opened
 from gateway.login import step_pages
 from gateway.login.commands import unlock_command
 from gateway.login.evidence import Evidence
-from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, Refused, SignedIn
+from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, OtherNetwork, Refused, SignedIn
 from gateway.login.step_pages import StepPages
 from gateway.mail.outbox import MailState
 from gateway.model.factor import Factor
@@ -71,7 +71,7 @@ class LinkPages(StepPages):
             return await self._resend(visit, wish, now)
         outcome = await self._flow.prove(visit, self.factor, Secret(form.text("code")), again=wish.again, now=now)
         self._counts.note(self.factor, outcome)
-        if isinstance(outcome, SignedIn | GoOn):
+        if isinstance(outcome, SignedIn | GoOn | OtherNetwork):
             return await self.proceed(visit, wish, outcome, now)
         evidence = await self._flow.find(visit, again=wish.again, now=now)
         if evidence is None or isinstance(outcome, Gone) or not self._may_mail(evidence, wish):
@@ -97,7 +97,7 @@ class LinkPages(StepPages):
         outcome = await self._links.open(visit, token, now)
         self._counts.note(self.factor, outcome)
         match outcome:
-            case SignedIn() | GoOn():
+            case SignedIn() | GoOn() | OtherNetwork():
                 return await self.proceed(visit, Wish(link.target), outcome, now)
             case Refused(Wrong(reason)):
                 return self._opened(visit, opened, STATES[reason])

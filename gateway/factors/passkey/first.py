@@ -17,7 +17,7 @@ from gateway.factors.passkey.challenges import Asking, Challenges
 from gateway.factors.passkey.factor import describe, details_of, handle_of, news_of
 from gateway.factors.passkey.rows import Passkey
 from gateway.login.flow import Flow
-from gateway.login.outcome import GoOn, LockedOut, SignedIn
+from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, SignedIn
 from gateway.model.account import Account, Status
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
@@ -84,7 +84,7 @@ class PasskeySignIn:
 
     async def sign_in(
         self, holder: str, session: Session | None, given: Secret[str], visit: Visit, now: int
-    ) -> SignedIn | GoOn | NotThisOne | LockedOut:
+    ) -> SignedIn | GoOn | OtherNetwork | NotThisOne | LockedOut:
         """Verify the browser's answer, and take the next step. `session` is the one to confirm, if any."""
         sealed, _, answer = given.reveal().partition(" ")
         address = visit.inbound.address
@@ -100,7 +100,7 @@ class PasskeySignIn:
                 await self._refuse(action, None, "locked")
                 return LockedOut(reserved.until)
             if credential is None:
-                outcome: SignedIn | GoOn | NotThisOne = await self._refuse(action, None, "malformed")
+                outcome: SignedIn | GoOn | OtherNetwork | NotThisOne = await self._refuse(action, None, "malformed")
             elif (challenge := await self._challenges.take(action.tx, SIGN_IN, holder, sealed, now)) is None:
                 outcome = await self._refuse(action, None, "late")
             else:
@@ -113,7 +113,7 @@ class PasskeySignIn:
 
     async def _check(
         self, action: Action, session: Session | None, credential: bytes, challenge: bytes, answer: str, visit: Visit
-    ) -> SignedIn | GoOn | NotThisOne:
+    ) -> SignedIn | GoOn | OtherNetwork | NotThisOne:
         known = await rows.find_by_credential(action.tx, credential)
         account = await account_rows.find(action.tx, known.account, lock=True) if known is not None else None
         # Read again under the lock: it may have been removed while we waited.
@@ -139,7 +139,7 @@ class PasskeySignIn:
 
     async def _admit(
         self, action: Action, account: Account, passkey: Passkey, verdict: Asserted, visit: Visit
-    ) -> SignedIn | GoOn:
+    ) -> SignedIn | GoOn | OtherNetwork:
         await rows.note_use(action.tx, passkey.id, verdict, action.now)
         news = news_of(passkey, verdict)
         if news is not None:

@@ -25,7 +25,7 @@ from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem, helper_of, judge, name_of
 from gateway.login.evidence import Evidence
-from gateway.login.outcome import GoOn, LockedOut, Refused, SignedIn
+from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, Refused, SignedIn
 from gateway.login.security import Changed, SecurityService
 from gateway.model.base64url import encode_base64url
 from gateway.model.factor import Factor
@@ -204,7 +204,7 @@ class PasskeyPages(CodePage):
         self._counts.note(self.factor, Refused(Wrong()) if isinstance(outcome, NotThisOne) else outcome)
         known = visit if confirmed else None
         match outcome:
-            case SignedIn() | GoOn():
+            case SignedIn() | GoOn() | OtherNetwork():
                 return await self.proceed(visit, wish, outcome, visit.now)
             case NotThisOne(why, credential):
                 site = self._passkey.site

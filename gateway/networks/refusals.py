@@ -1,0 +1,72 @@
+"""Audits what is refused because it comes from outside the networks of an account or tenant.
+
+Requests only note it in memory; every few seconds it is written. However many there are, an account has a row a minute
+for each client address, and in it or in the row that follows, that there were more (audit.counting).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Action, Actions, Actor
+from gateway.model.account import Account
+from gateway.model.event import Event
+from gateway.model.inbound import Inbound
+from gateway.model.session import Session
+from gateway.store import StoreUnavailable
+from gateway.throttle.limits import address_bucket
+
+MAX_WAITING = 10_000
+MAX_AGENT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The first request of an account from a client address since the last writing."""
+
+    session: str
+    at: int
+    address: str
+    agent: str
+    request: str
+    rule: str
+
+
+class NetworkRefusals:
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+        self._waiting: dict[tuple[str, str], Refused] = {}
+
+    def note(self, session: Session, inbound: Inbound, now: int) -> None:
+        """Note a refused request. Those of API tokens are noted with their uses (tokens.uses)."""
+        key = session.account, address_bucket(inbound.address)
+        if session.grant is not None or session.networks is None or key in self._waiting:
+            return
+        if len(self._waiting) < MAX_WAITING:
+            rule, agent = session.networks.refuse(inbound.address, now), inbound.user_agent[:MAX_AGENT]
+            self._waiting[key] = Refused(session.id, now, inbound.address, agent, inbound.request_id, rule)
+
+    async def flush(self) -> None:
+        """Write what waits. Raises StoreUnavailable, and then it stays."""
+        while self._waiting:
+            key = next(iter(self._waiting))
+            refused = self._waiting.pop(key)
+            try:
+                async with self._actions.begin(actor_of(refused), refused.at) as action:
+                    account = await account_rows.find(action.tx, key[0])
+                    if account is not None:
+                        await record(action, account, "request", refused.rule)
+            except (StoreUnavailable, asyncio.CancelledError):
+                self._waiting.setdefault(key, refused)
+                raise
+
+
+def actor_of(refused: Refused) -> Actor:
+    return Actor(session=refused.session, address=refused.address, user_agent=refused.agent, request_id=refused.request)
+
+
+async def record(action: Action, account: Account, where: str, rule: str) -> None:
+    """Audit a refusal. `where` is "request" or "sign-in"; `rule` says whose list it was."""
+    await action.record_or_count(Event.NETWORK_REFUSED, account, {"where": where, "rule": rule})

@@ -1,0 +1,140 @@
+"""Changing network rules: one's own, those of a person, and those of a tenant.
+
+No change that the author's own address doesn't survive is made unless the author insists (`despite`). That is judged in
+the transaction of the change, by the very rule that their next request will meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import Action, Actions, requester
+from gateway.model.account import Account
+from gateway.model.event import Event
+from gateway.model.inbound import Inbound
+from gateway.model.network_rule import ADMINISTRATOR, OWN, Ranges, Sections, read_stored, rule_of, write_sections
+from gateway.model.session import Session
+from gateway.networks import rows
+from gateway.store import Store
+
+MAX_TOLD = 2_000  # characters of a change in the audit log
+
+
+class Saved(Enum):
+    SAVED = "saved"
+    LEAVES_OUT = "leaves out the author's address"
+    GONE = "there is no such account in the tenant"
+
+
+class NetworkService:
+    """`owners` are normalised identifiers."""
+
+    def __init__(self, store: Store, actions: Actions, owners: Collection[str]) -> None:
+        self._store = store
+        self._actions = actions
+        self._owners = owners
+
+    async def of_tenant(self, tenant: str) -> Sections:
+        async with self._store.reading() as tx:
+            return read_stored(await rows.find_of_tenant(tx, tenant))
+
+    async def of_account(self, account: str) -> Sections:
+        async with self._store.reading() as tx:
+            return read_stored(await rows.find_of_account(tx, account))
+
+    async def of_member(self, author: Session, account: str) -> tuple[Account, Sections] | None:
+        """Return a person of the administrator's tenant, and their lists; no owner, whom they don't concern."""
+        async with self._store.reading() as tx:
+            found = await account_rows.find_in_tenant(tx, account, author.tenant)
+            if found is None or found.identifier in self._owners:
+                return None
+            return found, read_stored(await rows.find_of_account(tx, found.id))
+
+    async def change_tenant(
+        self, author: Session, wanted: Sections, inbound: Inbound, now: int, *, despite: bool
+    ) -> Saved:
+        """Set the lists of the author's tenant."""
+        async with self._actions.begin(requester(inbound, author.id), now) as action:
+            await account_rows.lock_tenant(action.tx, author.tenant)
+            of_account = await rows.find_of_account(action.tx, author.account)
+            text = write_sections(wanted)
+            if not despite and self._leaves_out(author, text, of_account, inbound, now):
+                return Saved.LEAVES_OUT
+            await set_of_tenant(action, author.tenant, text, author)
+            return Saved.SAVED
+
+    async def change_own(self, author: Session, ranges: Ranges, inbound: Inbound, now: int, *, despite: bool) -> Saved:
+        """Set the list that a person has for themselves."""
+        return await self._change_account(author, author.account, {OWN: ranges}, inbound, now, despite=despite)
+
+    async def change_member(
+        self, author: Session, account: str, ranges: Ranges, inbound: Inbound, now: int, *, lifts: bool, despite: bool
+    ) -> Saved:
+        """Set the administrator's list of somebody in the author's tenant. `lifts` ends the person's own list, too."""
+        wanted: Sections = {ADMINISTRATOR: ranges, **({OWN: ()} if lifts else {})}
+        return await self._change_account(author, account, wanted, inbound, now, despite=despite)
+
+    async def _change_account(
+        self, author: Session, account: str, wanted: Sections, inbound: Inbound, now: int, *, despite: bool
+    ) -> Saved:
+        is_other = account != author.account
+        named = {"by": author.identifier, "name": author.name} if is_other else {}
+        async with self._actions.begin(requester(inbound, author.id, **named), now) as action:
+            found = await account_rows.find(action.tx, account, lock=True)
+            if found is None or found.tenant != author.tenant or (is_other and found.identifier in self._owners):
+                return Saved.GONE
+            text = write_sections({**read_stored(await rows.find_of_account(action.tx, account)), **wanted})
+            of_tenant = "" if is_other else await rows.find_of_tenant(action.tx, author.tenant)
+            if not is_other and not despite and self._leaves_out(author, of_tenant, text, inbound, now):
+                return Saved.LEAVES_OUT
+            await set_of_account(action, found, text)
+            return Saved.SAVED
+
+    def _leaves_out(self, author: Session, of_tenant: str, of_account: str, inbound: Inbound, now: int) -> bool:
+        """Whether the author's next request would be refused."""
+        rule = rule_of(of_tenant, of_account, author.role, is_owner=author.is_owner)
+        return rule is not None and bool(rule.refuse(inbound.address, now))
+
+
+async def set_of_tenant(action: Action, tenant: str, text: str, author: Session | None = None) -> bool:
+    """Set a tenant's lists; without an author, it is the operator. Returns whether anything changed."""
+    before = await rows.find_of_tenant(action.tx, tenant)
+    if before == text:
+        return False
+    await rows.set_of_tenant(action.tx, tenant, text)
+    details = {"kind": "tenant", **difference(before, text)}
+    if author is None:
+        await action.record_about(Event.NETWORKS_CHANGED, tenant, details)
+    else:
+        await action.record_own(Event.NETWORKS_CHANGED, author, details)
+    return True
+
+
+async def set_of_account(action: Action, account: Account, text: str) -> bool:
+    """Set an account's lists, and mail the person. Returns whether anything changed."""
+    before = await rows.find_of_account(action.tx, account.id)
+    if before == text:
+        return False
+    await rows.set_of_account(action.tx, account.id, text)
+    await action.record(Event.NETWORKS_CHANGED, account, {"kind": "account", **difference(before, text)})
+    await action.notify("networks_changed", account)
+    return True
+
+
+def difference(before: str, after: str) -> dict[str, str]:
+    """Return the lines that were added and removed, each with its section, for the audit log."""
+    old, new = lines_of(before), lines_of(after)
+    added = "; ".join(line for line in new if line not in old)
+    removed = "; ".join(line for line in old if line not in new)
+    told = {"added": added[:MAX_TOLD], "removed": removed[:MAX_TOLD]}
+    return {name: text for name, text in told.items() if text}
+
+
+def lines_of(text: str) -> list[str]:
+    return [
+        " ".join(filter(None, (f"[{name}]" if name else "", str(entry))))
+        for name, ranges in read_stored(text).items()
+        for entry in ranges or ("",)
+    ]
