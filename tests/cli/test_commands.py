@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -382,7 +382,6 @@ def test_an_imported_hash_signs_in_and_is_renewed(tmp_path: Path) -> None:
         gateway.stop()
         upstream.stop()
     import sqlite3
-import time
 
     with sqlite3.connect(gateway.store_url.removeprefix("sqlite:///")) as connection:
         stored = [
