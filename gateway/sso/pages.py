@@ -35,6 +35,7 @@ from gateway.wire.cookies import SSO_COOKIE
 
 BROWSER_SECONDS = 43_200
 MAX_EMAIL = 320
+AGAIN = ("cancelled", "other")  # what a second attempt with the same provider may change
 
 
 class Needs(step_pages.Needs, Protocol):
@@ -101,7 +102,7 @@ class SSOPages(StepPages):
             case LockedOut(until):
                 return self._locked_out(visit, wish, until)
             case NotSignedIn(why):
-                return self._refused(visit, wish, why)
+                return self._refused(visit, wish, why, tenant=request.match_info["tenant"])
             case Mailed(identifier):
                 return self._renderer.page("sso/mailed.html", None, email=identifier)
             case Tried():
@@ -162,11 +163,13 @@ class SSOPages(StepPages):
     def _locked_out(self, visit: Visit, wish: Wish, until: int) -> web.Response:
         wait = seconds_until(until, visit.now)
         return self._renderer.page(
-            "sso/refused.html", None, status=429, wait=wait, why="busy", minutes=minutes_of(wait), wish=wish
+            "sso/refused.html", None, status=429, wait=wait, why="busy", minutes=minutes_of(wait), wish=wish, again=""
         )
 
-    def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422) -> web.Response:
-        return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish)
+    def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422, tenant: str = "") -> web.Response:
+        """`tenant` is the one whose provider answered what this browser asked; then the person can try again."""
+        again = f"{self._url('sso_tenant', tenant=tenant)}?{wish.query}" if tenant and why in AGAIN else ""
+        return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish, again=again)
 
     async def _tenant_of(self, visit: Visit, wish: Wish) -> str:
         """Return the tenant of the session or attempt that needs the provider's word; "" if there is none."""

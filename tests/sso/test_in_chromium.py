@@ -214,6 +214,8 @@ def test_cancelled_at_the_provider_there_is_a_way_on(realm: Realm, visit: Visit)
     person.ask_for_company("/whoami")
     person.press("Cancel")
     expect(person.page.get_by_role("main")).to_contain_text("You cancelled")
+    person.page.get_by_role("link", name="Try again").click()
+    person.press("Cancel")
     person.page.get_by_role("link", name="Back to sign-in").click()
     person.has_heading("Sign in")
 

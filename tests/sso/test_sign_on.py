@@ -156,8 +156,12 @@ def test_somebody_else_at_the_provider_confirms_nothing(crowd: Iterator[Employee
 
 def test_cancelled_at_the_provider(crowd: Iterator[Employee]) -> None:
     person = next(crowd)
-    answer = person.elsewhere.cancel(person.leave())
-    assert "You cancelled" in person.bring(answer.query).body.decode()
+    answer = person.elsewhere.cancel(person.leave("/reports"))
+    page = person.bring(answer.query).body.decode()
+    assert "You cancelled" in page
+    assert '<a class="button" href="/login/sso/acme?next=/reports">Try again</a>' in page
+    late = person.bring(answer.query).body.decode()
+    assert "Try again</a>" not in late
 
 
 def test_a_provider_that_is_down_is_said_and_the_password_still_works(
