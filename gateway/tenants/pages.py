@@ -44,6 +44,12 @@ class TenantService:
         async with self._store.reading() as tx:
             return await directory.list_tenants(tx), await claims.list_all(tx)
 
+    async def count_people(self, claim: Claim) -> int | None:
+        """Return how many people of a tenant have an email at a domain that it claims; None if it doesn't."""
+        async with self._store.reading() as tx:
+            is_held = claim in await claims.list_all(tx)
+            return await claims.count_people(tx, claim) if is_held else None
+
     async def add(self, owner: Session, slug: str, name: str, inbound: Inbound, now: int) -> TenantResult:
         async with self._begin(owner, inbound, now) as action:
             if not await rows.add_tenant(action.tx, slug, name):
@@ -122,12 +128,14 @@ class TenantPages:
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /ops/tenants: `do` (added, renamed, suspended, …, claimed, released), `tenant`, `name`, `domain`.
 
-        Suspending asks for confirmation.
+        Suspending, and releasing a domain, ask for confirmation.
         """
         form, owner = await read_form(request), signed_in_of(request)
         try:
             if form.text("do") == "suspended" and not form.is_confirmed:
                 return await self._ask(request, check_tenant(form.text("tenant")))
+            if form.text("do") == "released" and not form.is_confirmed:
+                return await self._ask_release(request, Claim(form.text("domain"), check_tenant(form.text("tenant"))))
             result = await self._change(owner, form, visit_of(request).inbound, visit_of(request).now)
         except Unacceptable as error:
             return await self._page(request, problem=error.sentence)
@@ -171,6 +179,13 @@ class TenantPages:
             fields={"do": "suspended", "tenant": slug},
             back=self._url("ops_tenants"),
         )
+
+    async def _ask_release(self, request: web.Request, claim: Claim) -> web.Response:
+        """Ask for confirmation before a tenant loses a domain, and say how many of its people are there."""
+        people = await self._service.count_people(claim)
+        if people is None:
+            return await self._page(request, problem=TenantResult.NOT_THERE.value)
+        return self._renderer.page("tenants/release.html", visit_of(request), claim=claim, people=people)
 
     async def _page(self, request: web.Request, problem: str = "") -> web.Response:
         tenants, claimed = await self._service.look()

@@ -218,6 +218,7 @@ PAGES = {
     "person of all": Look("owner", "{person of the owner}"),
     "invite for all": Look("owner", "/ops/accounts/invite"),
     "tenants": Look("owner", "/ops/tenants"),
+    "tenants, release?": Look("owner", "/ops/tenants", press="Release proved.example"),
     "tenants, own": Look("owner", "/ops/tenants?done=added"),
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),

@@ -292,7 +292,13 @@ def test_a_claimed_domain_has_one_answer_for_everybody_else(own: Gateway, owner:
     invite = {"email": "new@beta.example", "name": "N", "role": "employee", "tenant": "beta"}
     assert owner.send("/ops/accounts/invite", invite).status == 303
     release = {"do": "released", "tenant": "beta", "domain": "beta.example"}
-    assert owner.send("/ops/tenants", release).get("location") == "/ops/tenants?done=released"
+    asked = owner.send("/ops/tenants", release).body.decode()
+    assert "Release beta.example from beta?" in asked
+    assert re.findall(r"<dd>(\d+)</dd>", asked) == ["2"]
+    with database(own) as connection:
+        assert connection.execute("SELECT tenant FROM domain_claims").fetchall() == [("beta",)]
+    assert owner.submit("/ops/tenants", follow=False).get("location") == "/ops/tenants?done=released"
+    assert owner.send("/ops/tenants", release).status == 422
     assert admin.send("/admin/accounts/invite", {**invite, "email": "free@beta.example"}).status == 303
     with database(own) as connection:
         query = "SELECT event, details, personal FROM audit WHERE event LIKE 'domain_%' ORDER BY id"
