@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gateway.cli import tenants
+from gateway.cli import provisioning, tenants
 from gateway.cli.common import (
     AsJSON,
     Config,
@@ -40,7 +40,8 @@ MAX_SECRET_BYTES = 4_096
 UNFIT = {
     "issuer": "--issuer: give the issuer as the provider shows it, an https address without a question mark",
     "client_id": "--client-id: give the client ID that the provider shows",
-    "client_secret": "give the client secret that the provider shows, with --secret-stdin or --secret-file",
+    "client_secret": "give the client secret that the provider shows, with --secret-stdin or --secret-file; or use "
+    "--signature",
     "kind": "--kind: use entra, google, okta, keycloak or generic",
     "acr_values": "--acr-values: give words with spaces between them; for Entra ID, like c1",
 }
@@ -57,6 +58,7 @@ HINDRANCES = {
 program = typer.Typer(help="Identity providers of tenants, for single sign-on.", no_args_is_help=True)
 domains = typer.Typer(help="Email domains that lead to a tenant's provider.", no_args_is_help=True)
 program.add_typer(domains, name="domain")
+program.add_typer(provisioning.program, name="provisioning")
 domains.command("add")(tenants.claim_domain)
 domains.command("remove")(tenants.release_domain)
 
@@ -85,6 +87,7 @@ def show_provider(tenant: Slug, config: Config = None, as_json: AsJSON = False) 
         "client_id": found.client_id,
         "creates_accounts": "yes" if found.creates_accounts else "no",
         "counts_for_two": "yes" if found.counts_for_two else "no",
+        "client_proof": "signature" if found.signs else "secret",
     }
     if as_json:
         typer.echo(json.dumps(details))
@@ -108,6 +111,10 @@ def set_provider(
         bool | None, typer.Option("--counts-for-two/--no-counts-for-two", help="Trust its second factor.")
     ] = None,
     acr_values: Annotated[str | None, typer.Option(help="What it is asked for, to have two factors.")] = None,
+    signs: Annotated[
+        bool | None,
+        typer.Option("--signature/--no-signature", help="Prove ourselves with a signature, not a secret."),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Connect a tenant's identity provider, or change what is given. Another issuer or client ID turns it off."""
@@ -122,6 +129,7 @@ def set_provider(
         "creates_accounts": creates_accounts,
         "counts_for_two": counts_for_two,
         "acr_values": acr_values,
+        "signs": signs,
     }
 
     async def change(store: Store) -> bool:

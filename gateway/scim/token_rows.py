@@ -100,6 +100,11 @@ async def list_of(tx: Transaction, tenant: str) -> list[ProvisioningToken]:
     ]
 
 
+async def find(tx: Transaction, token_id: str) -> ProvisioningToken | None:
+    row = (await tx.execute(select(*COLUMNS).where(scim_tokens.c.id == token_id))).one_or_none()
+    return None if row is None else ProvisioningToken(*row)
+
+
 async def remove(tx: Transaction, token_id: str, tenant: str) -> bool:
     """Revoke a token. Returns whether the tenant had it."""
     statement = delete(scim_tokens).where(scim_tokens.c.id == token_id, scim_tokens.c.tenant == tenant)

@@ -63,21 +63,32 @@ class TokenService:
             until = now + days * DAY
             token = await token_rows.add(tx, author.tenant, made, author.identifier, now, until)
             await action.record_own(Event.SCIM_TOKEN_CREATED, author, {"hint": token.hint, "days": days})
-            await self._tell(action, author, "scim_token_created", hint=token.hint, until=write_moment(until))
+            more = {"hint": token.hint, "until": write_moment(until)}
+            await tell(action, author.tenant, "scim_token_created", author.name, **more)
             return made
 
     async def revoke(self, author: Session, token_id: str, inbound: Inbound, now: int) -> TokenProblem | None:
         """Revoke a token: requests with it are refused from now on."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
-            tokens = await token_rows.list_of(action.tx, author.tenant)
-            hint = next((token.hint for token in tokens if token.id == token_id), "")
-            if not await token_rows.remove(action.tx, token_id, author.tenant):
+            token = await token_rows.find(action.tx, token_id)
+            if token is None or not await token_rows.remove(action.tx, token_id, author.tenant):
                 return TokenProblem.NOT_THERE
-            await action.record_own(Event.SCIM_TOKEN_REVOKED, author, {"hint": hint})
-            await self._tell(action, author, "scim_token_revoked", hint=hint)
+            await action.record_own(Event.SCIM_TOKEN_REVOKED, author, {"hint": token.hint})
+            await tell(action, author.tenant, "scim_token_revoked", author.name, hint=token.hint)
             return None
 
-    async def _tell(self, action: Action, author: Session, template: str, **more: str) -> None:
-        """Mail all administrators, as the token can disable everybody."""
-        for admin in (await account_rows.list_admins(action.tx, author.tenant))[:MAX_TOLD]:
-            await action.notify(template, admin, by=author.name, **more)
+
+async def revoke(action: Action, token_id: str) -> ProvisioningToken | None:
+    """Revoke a token of any tenant, as the operator. Returns the token, or None if there is none."""
+    token = await token_rows.find(action.tx, token_id)
+    if token is None or not await token_rows.remove(action.tx, token_id, token.tenant):
+        return None
+    await action.record_about(Event.SCIM_TOKEN_REVOKED, token.tenant, {"hint": token.hint})
+    await tell(action, token.tenant, "scim_token_revoked", action.actor.name, hint=token.hint)
+    return token
+
+
+async def tell(action: Action, tenant: str, template: str, by: str, **more: str) -> None:
+    """Mail all administrators, as the token can disable everybody."""
+    for admin in (await account_rows.list_admins(action.tx, tenant))[:MAX_TOLD]:
+        await action.notify(template, admin, by=by, **more)

@@ -30,6 +30,7 @@ class Connected:
     is_required: bool
     creates_accounts: bool
     counts_for_two: bool
+    signs: bool
     tried_at: int | None
     people: int
     domains: tuple[str, ...]
@@ -41,7 +42,7 @@ async def list_connected(tx: Transaction, tenant: str | None = None) -> list[Con
     people = select(func.count()).where(sso_links.c.provider == provider.id).scalar_subquery()
     query = select(
         provider.id, provider.tenant, provider.kind, provider.issuer, provider.client_id, provider.is_enabled,
-        provider.creates_accounts, provider.counts_for_two, provider.tried_at, people.label("people"),
+        provider.creates_accounts, provider.counts_for_two, provider.signs, provider.tried_at, people.label("people"),
     ).order_by(provider.tenant)  # fmt: skip
     found = (await tx.execute(query if tenant is None else query.where(provider.tenant == tenant))).all()
     demanding, held = frozenset(await list_demanding(tx)), await claims.list_all(tx)

@@ -70,6 +70,7 @@ def test_a_provider_is_connected_tried_turned_on_and_off_and_removed(shell: Gate
     assert shown(shell) == {
         "tenant": "acme", "state": "off", "kind": "keycloak", "issuer": ISSUER, "people": 0, "tried": "never",
         "domains": "", "client_id": "gateway", "creates_accounts": "no", "counts_for_two": "no",
+        "client_proof": "secret",
     }  # fmt: skip
     assert "tried out first" in failed(shell, "sso", "on", "acme")
     shell.write(TRIED)
@@ -112,6 +113,36 @@ def test_what_is_not_given_stays_as_it_is(connected: Gateway, tmp_path: Path) ->
     assert "before it is turned on" in said
     found = shown(connected)
     assert (found["state"], found["tried"], found["creates_accounts"]) == ("off", "never", "yes")
+
+
+def test_a_provider_is_connected_with_a_signature_and_goes_back_to_a_secret(shell: Gateway) -> None:
+    done(shell, *(each for each in NEW if each != "--secret-stdin"), "--signature")
+    assert shown(shell)["client_proof"] == "signature"
+    assert shell.write("SELECT state, algorithm FROM sso_keys") == [("current", "ES256")]
+    assert "--secret-stdin" in failed(shell, "sso", "set", "acme", "--no-signature")
+    done(shell, "sso", "set", "acme", "--no-signature", "--secret-stdin", stdin=f"{SECRET}\n")
+    assert shown(shell)["client_proof"] == "secret"
+
+
+def test_a_provider_that_is_on_has_to_know_the_key_before_it_is_used(connected: Gateway) -> None:
+    connected.write("UPDATE identity_providers SET is_enabled = :yes, tried_at = 1800000000", yes=True)
+    assert "/admin/sso/key" in failed(connected, "sso", "set", "acme", "--signature")
+    assert shown(connected)["client_proof"] == "secret"
+
+
+def test_provisioning_tokens_are_listed_and_revoked(shell: Gateway) -> None:
+    shell.write(
+        "INSERT INTO scim_tokens (id, tenant, key, hint, created_at, created_by, expires_at)"
+        " VALUES ('sct_1', 'acme', :key, 'otw_scim_abcd', 1, 'adam@acme.example', 4000000000)",
+        key=b"k" * 32,
+    )
+    assert done(shell, "sso", "provisioning", "list", "beta", "--json") == "[]\n"
+    (row,) = json.loads(done(shell, "sso", "provisioning", "list", "acme", "--json"))
+    assert (row["id"], row["begins"], row["state"], row["last_used"]) == ("sct_1", "otw_scim_abcd", "valid", "never")
+    assert done(shell, "sso", "provisioning", "revoke", "sct_1") == "sct_1 of acme is revoked\n"
+    assert "there is no provisioning token sct_1" in failed(shell, "sso", "provisioning", "revoke", "sct_1")
+    assert shell.write("SELECT event, tenant FROM audit WHERE event LIKE 'scim_%'") == [("scim_token_revoked", "acme")]
+    assert mails(shell) == ["adam@acme.example"]
 
 
 def test_off_ends_a_demand_as_well_and_optional_ends_it_alone(connected: Gateway) -> None:
