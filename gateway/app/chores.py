@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -14,7 +15,6 @@ from gateway.observe.logs import get_logger
 from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import StoreUnavailable
-from gateway.wire.deadlines import Deadlines
 
 log = get_logger("app")
 
@@ -22,11 +22,14 @@ FLUSH_SECONDS = 60
 PURGE_SECONDS = 3_600
 HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
-MAIL_SECONDS = 2.0
+MAIL_SECONDS = 2.0  # for mails that another process posted
 NOTES_SECONDS = 5.0
-IMPORT_SECONDS = 2.0
+IMPORT_SECONDS = 2.0  # for imports whose worker ended
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
+# Between what wakes a job and its start: a response must not take longer because a mail is sent, which would tell whose
+# email has an account.
+SOON_SECONDS = 0.1
 
 
 class Chores:
@@ -36,14 +39,13 @@ class Chores:
         self,
         services: Services,
         settings: Settings,
-        clock: Deadlines,
         lookup: Lookup,
         learner: CookieLearner,
         end_stale: Callable[[], Awaitable[None]],
     ) -> None:
         self._services = services
         self._settings = settings
-        self._clock = clock
+        self._clock = services.clock
         self._lookup = lookup
         self._learner = learner
         self._end_stale = end_stale
@@ -58,13 +60,14 @@ class Chores:
         self._begin(FLUSH_SECONDS, self._learner.flush)
         self._begin(NOTES_SECONDS, self._services.token_uses.flush)
         self._begin(NOTES_SECONDS, self._services.network_refusals.flush)
-        self._begin(IMPORT_SECONDS, lambda: importer.run_once(lambda: clock.utc))
+        self._begin(IMPORT_SECONDS, lambda: importer.run_once(clock), woken_by=importer.started)
         self._begin(WATCH_SECONDS, self._watch)
-        self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock.utc))
+        self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock()))
         self._begin(PURGE_SECONDS, self._clean_up)
         self._begin(HASHES_SECONDS, self._update_hash_cost, at_once=True)
         if self._settings.mail.is_on:
-            self._begin(MAIL_SECONDS, lambda: self._services.sender.run_once(clock.utc))
+            posted = self._services.outbox.posted
+            self._begin(MAIL_SECONDS, lambda: self._services.sender.run_once(clock()), woken_by=posted)
 
     def adopt(self, access: Access) -> None:
         self._services.importer.adopt(access.owners)
@@ -83,7 +86,7 @@ class Chores:
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         try:
             await self._lookup.flush(self._services.store)
-            await self._services.keeper.settle(self._clock.utc, at_once=True)
+            await self._services.keeper.settle(self._clock(), at_once=True)
             await self._learner.flush()
             await self._services.token_uses.flush()
             await self._services.network_refusals.flush()
@@ -92,17 +95,17 @@ class Chores:
 
     async def _watch(self) -> None:
         """Write aggregated audit events, alert owners to attacks, sign checkpoints."""
-        await self._services.keeper.settle(self._clock.utc)
-        await self._services.attacks.watch(self._clock.utc)
+        await self._services.keeper.settle(self._clock())
+        await self._services.attacks.watch(self._clock())
         try:
-            await self._services.keeper.checkpoint(self._clock.utc)
+            await self._services.keeper.checkpoint(self._clock())
         except OSError as error:
             log.error("checkpoint_not_in_its_file", reason=error.strerror)
 
     async def _clean_up(self) -> None:
         """Delete expired rows, and audit rows past their retention."""
-        await self._purge.run(self._clock.utc)
-        await self._services.keeper.trim(self._clock.utc)
+        await self._purge.run(self._clock())
+        await self._services.keeper.trim(self._clock())
 
     async def _update_hash_cost(self) -> None:
         """Make every password comparison as expensive as that of the most expensive stored hash."""
@@ -110,13 +113,25 @@ class Chores:
             methods = await account_rows.list_hash_methods(tx)
         await self._services.hasher.expect(methods)
 
-    def _begin(self, seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool = False) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(every(seconds, chore, at_once=at_once)))
+    def _begin(
+        self,
+        seconds: float,
+        chore: Callable[[], Awaitable[object]],
+        *,
+        at_once: bool = False,
+        woken_by: asyncio.Event | None = None,
+    ) -> None:
+        self._tasks.append(
+            asyncio.get_running_loop().create_task(every(seconds, chore, at_once=at_once, woken_by=woken_by))
+        )
 
 
-async def every(seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool) -> None:
+async def every(
+    seconds: float, chore: Callable[[], Awaitable[object]], *, at_once: bool, woken_by: asyncio.Event | None = None
+) -> None:
+    """Run `chore` every so many `seconds`, and soon after `woken_by` is set."""
     while True:
-        await asyncio.sleep(0 if at_once else seconds)
+        await wait(0 if at_once else seconds, woken_by)
         at_once = False
         try:
             await chore()
@@ -124,6 +139,17 @@ async def every(seconds: float, chore: Callable[[], Awaitable[object]], *, at_on
             log.warning("store_unavailable", reason=str(error))
         except Exception:
             log.exception("chore_failed")
+
+
+async def wait(seconds: float, woken_by: asyncio.Event | None) -> None:
+    if woken_by is None:
+        await asyncio.sleep(seconds)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken_by.wait()
+            await asyncio.sleep(SOON_SECONDS)
+    woken_by.clear()
 
 
 def flush_seconds_of(settings: Settings) -> float:

@@ -117,7 +117,6 @@ class Gateway:
         self._chores = Chores(
             services,
             settings,
-            self._clock,
             self._lookup,
             self._cookie_learner,
             lambda: self._reauthorisation.end_stale(self.edge.connections),

@@ -17,6 +17,7 @@ valid for less than a day (PATIENCE) is tried more often, and abandoned once the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.policy import EmailPolicy
@@ -91,12 +92,16 @@ class Status:
 
 
 class Outbox:
-    """Stores mails to be sent. With `is_on` False there is no mail server, so nothing is stored."""
+    """Stores mails to be sent. With `is_on` False there is no mail server, so nothing is stored.
+
+    `posted` is set when a mail that is due has been committed, so that this process sends it without delay.
+    """
 
     def __init__(self, composer: Composer, sealer: Sealer, *, is_on: bool = True) -> None:
         self._composer = composer
         self._sealer = sealer
         self.is_on = is_on
+        self.posted = asyncio.Event()
 
     async def post(
         self,
@@ -169,6 +174,8 @@ class Outbox:
                 trouble="",
             )
         )
+        if not lease:
+            tx.do_afterwards(self.posted.set)
         return mail
 
 

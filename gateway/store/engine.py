@@ -49,6 +49,7 @@ class Transaction(AsyncConnection):
     def __init__(self, engine: AsyncEngine) -> None:
         super().__init__(engine)
         self._last: dict[Callable[[Transaction, list[Any]], Awaitable[None]], list[Any]] = {}
+        self._afterwards: list[Callable[[], None]] = []
 
     def do_last(self, work: Callable[[Transaction, list[Item]], Awaitable[None]], item: Item) -> None:
         """Have `work` run once, right before the commit, with every item given to it until then, in order.
@@ -57,6 +58,10 @@ class Transaction(AsyncConnection):
         transactions can't deadlock, and only for the time of a commit. `work` must not call `do_last` itself.
         """
         self._last.setdefault(work, []).append(item)
+
+    def do_afterwards(self, work: Callable[[], None]) -> None:
+        """Have `work` called once the transaction is committed. It may be left out if this process dies just then."""
+        self._afterwards.append(work)
 
     async def is_pooled(self) -> bool:
         """Whether a pooler is between this connection and PostgreSQL."""
@@ -71,6 +76,10 @@ class Transaction(AsyncConnection):
     async def finish(self) -> None:
         for work, items in self._last.items():
             await work(self, items)
+
+    def finish_afterwards(self) -> None:
+        for work in self._afterwards:
+            work()
 
 
 def ignore(confirmed: Confirmed) -> None:
@@ -118,6 +127,7 @@ class Store:
                 await tx.finish()
                 note_commit()
                 await uninterrupted(self._commit(tx))
+            tx.finish_afterwards()
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -8,14 +8,13 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.app import chores
-from gateway.app.chores import Chores
+from gateway.app.chores import Chores, every
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.model.secret import Secret
 from gateway.settings.record import Settings
 from gateway.store import Store
 from gateway.store.schema import sessions
-from gateway.wire.deadlines import Deadlines
 from tests.store.people import NOW, Watched, add_person, add_session, look, worker
 
 
@@ -30,10 +29,10 @@ async def test_a_use_that_was_being_written_when_the_worker_stopped_is_written(
     monkeypatch.setattr(chores, "FLUSH_SECONDS", 0.0)
     store, other = Watched.open(store_url), Store.open(store_url)
     _, key = await add_session(store, await add_person(store))
-    settings, clock = Settings(secrets=(Secret(b"s" * 48),)), Deadlines(asyncio.get_running_loop(), lambda: NOW)
+    settings = Settings(secrets=(Secret(b"s" * 48),))
     async with worker(store_url) as lookup:
-        services = Services(settings, store)
-        jobs = Chores(services, settings, clock, lookup, CookieLearner(store, 10), nothing)
+        services = Services(settings, store, clock=lambda: NOW)
+        jobs = Chores(services, settings, lookup, CookieLearner(store, 10), nothing)
         await look(lookup, key, NOW + 60)
         async with other.transaction() as tx:
             await tx.execute(text("UPDATE sessions SET seen_at = seen_at"))  # who writes the use waits
@@ -45,6 +44,15 @@ async def test_a_use_that_was_being_written_when_the_worker_stopped_is_written(
         await stopping
         async with store.reading() as tx:
             assert (await tx.execute(select(sessions.c.seen_at))).scalar_one() == NOW + 60
-    clock.stop()
     for each in (store, other):
         await each.close()
+
+
+async def test_a_job_that_is_woken_does_not_wait_for_its_time() -> None:
+    woken, ran = asyncio.Event(), asyncio.Queue[int]()
+    job = asyncio.create_task(every(3_600, lambda: ran.put(1), at_once=False, woken_by=woken))
+    for _ in range(2):
+        woken.set()
+        await ran.get()
+    assert not woken.is_set()
+    job.cancel()

@@ -15,7 +15,7 @@ from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Claimed, Outbox, Status, place_of, wait_seconds
 from gateway.store import Store
 from gateway.store.schema import outbox as table
-from tests.store.people import NOW
+from tests.store.people import NOW, add_person
 
 LEASE = 100
 DAY = 86_400
@@ -53,6 +53,27 @@ async def test_a_posted_mail_is_due_at_once_and_whole(store: Store, outbox: Outb
     content = sealer.open(mail.content, place_of(mail_id))
     assert f"Message-ID: <{mail_id}@app.example.com>\n".encode() in content
     assert b"Your sign-in link for OtiumWork" in content
+
+
+async def test_the_sender_is_woken_once_a_mail_is_committed(store: Store, outbox: Outbox) -> None:
+    async with store.transaction() as tx:
+        await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW, **SAMPLES["test"])
+        assert not outbox.posted.is_set()
+    assert outbox.posted.is_set()
+
+
+async def test_the_sender_is_woken_neither_by_a_rollback_nor_by_a_mail_that_somebody_else_sends(
+    store: Store, outbox: Outbox
+) -> None:
+    with contextlib.suppress(LookupError):
+        async with store.transaction() as tx:
+            await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW, **SAMPLES["test"])
+            raise LookupError
+    account = (await add_person(store)).id
+    sample = SAMPLES["test"]
+    async with store.transaction() as tx:
+        await outbox.post_claimed(tx, "mail_1", "test", "a@b.example", account=account, now=NOW, lease=LEASE, **sample)
+    assert not outbox.posted.is_set()
 
 
 async def test_the_store_holds_no_mail_that_can_be_read(store: Store, outbox: Outbox) -> None:

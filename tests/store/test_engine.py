@@ -43,6 +43,18 @@ async def test_nothing_of_a_failed_transaction_stays(store: Store) -> None:
         assert await rows.list_all(tx) == []
 
 
+async def test_what_is_to_be_done_afterwards_follows_the_commit_and_no_rollback(store: Store) -> None:
+    done: list[str] = []
+    with pytest.raises(Broken):
+        async with store.transaction() as tx:
+            tx.do_afterwards(lambda: done.append("rolled back"))
+            raise Broken
+    async with store.transaction() as tx:
+        tx.do_afterwards(lambda: done.append("committed"))
+        assert done == []
+    assert done == ["committed"]
+
+
 async def test_a_cancelled_transaction_leaves_nothing_behind_and_holds_nobody_up(store: Store) -> None:
     inside = asyncio.Event()
 

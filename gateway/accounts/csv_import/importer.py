@@ -73,7 +73,7 @@ class OverQuota(Exception):
 
 
 class Importer:
-    """`owners` are normalised identifiers, which are never invited."""
+    """`owners` are normalised identifiers, which are never invited. `started` is set when there is an import to run."""
 
     def __init__(
         self, store: Store, actions: Actions, invitations: Invitations, owners: frozenset[str], quota: Quota
@@ -84,6 +84,7 @@ class Importer:
         self._owners = owners
         self._quota = quota
         self._turn = asyncio.Lock()
+        self.started = asyncio.Event()
 
     def adopt(self, owners: frozenset[str]) -> None:
         """Replace the list of owners, after a reload of the settings."""
@@ -119,10 +120,11 @@ class Importer:
             work = await imports.find(tx, import_id, admin.tenant)
             if work is None:
                 return False
+            tx.do_afterwards(self.started.set)
             return await imports.start(tx, work.id, asked, admin.now) or work.started_at is not None
 
     async def run_once(self, now: Callable[[], int]) -> None:
-        """Complete one queued import, if there is any. Every worker calls this about once a second."""
+        """Complete one queued import, if there is any. Every worker calls this every other second."""
         async with self._store.reading() as tx:
             if not await imports.is_any_due(tx, now()):
                 return
