@@ -12,6 +12,7 @@ from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.observe.logs import get_logger
+from gateway.page_views.collector import PageViews
 from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
 from gateway.store import StoreUnavailable
@@ -25,6 +26,7 @@ SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0  # for mails that another process posted
 NOTES_SECONDS = 5.0
 IMPORT_SECONDS = 2.0  # for imports whose worker ended
+PAGE_VIEWS_SECONDS = 0.5
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
 # Between what wakes a job and its start: a response must not take longer because a mail is sent, which would tell whose
@@ -41,6 +43,7 @@ class Chores:
         settings: Settings,
         lookup: Lookup,
         learner: CookieLearner,
+        page_views: PageViews,
         end_stale: Callable[[], Awaitable[None]],
     ) -> None:
         self._services = services
@@ -48,6 +51,7 @@ class Chores:
         self._clock = services.clock
         self._lookup = lookup
         self._learner = learner
+        self._page_views = page_views
         self._end_stale = end_stale
         self._email_changes = services.email_changes
         self._purge = Purge(services.store, settings)
@@ -60,6 +64,7 @@ class Chores:
         self._begin(FLUSH_SECONDS, self._learner.flush)
         self._begin(NOTES_SECONDS, self._services.token_uses.flush)
         self._begin(NOTES_SECONDS, self._services.network_refusals.flush)
+        self._begin(PAGE_VIEWS_SECONDS, self._page_views.flush)
         self._begin(IMPORT_SECONDS, lambda: importer.run_once(clock), woken_by=importer.started)
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock()))
@@ -90,6 +95,7 @@ class Chores:
             await self._learner.flush()
             await self._services.token_uses.flush()
             await self._services.network_refusals.flush()
+            await self._page_views.finish()
         except StoreUnavailable:
             return
 

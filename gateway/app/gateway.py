@@ -42,6 +42,7 @@ from gateway.observe.tally import Tally
 from gateway.observe.traffic import Traffic, UnreadableHops
 from gateway.ops.figures import StoreFigures
 from gateway.ops.health import HealthCheck
+from gateway.page_views.collector import PageViews
 from gateway.policy.decision import Page
 from gateway.proxy.connection import Learn, Patience
 from gateway.proxy.dial import Dial, dial_inside, dial_tcp, dial_unix
@@ -91,12 +92,11 @@ class Gateway:
         if settings.listen.access_log:
             self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(services.routes.values()))
         self._desk = Desk()
-        self._renderer = services.renderer
         self._cookie_learner = CookieLearner(self._store, settings.sessions.cached)
+        self._page_views = self._make_page_views()
         self._pages = self._build_pages()
         reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note, self._lookup.has_in_memory)
-        own_names = (settings.sessions.cookie.encode("ascii"), attempt.COOKIE.encode("ascii"))
-        own_cookies = frozenset((*own_names, *OTHER_COOKIES))
+        own_cookies = frozenset((settings.sessions.cookie.encode(), attempt.COOKIE.encode(), *OTHER_COOKIES))
         self._application = self._connect(
             settings.upstream.address,
             dial_to(settings.upstream.address),
@@ -119,6 +119,7 @@ class Gateway:
             settings,
             self._lookup,
             self._cookie_learner,
+            self._page_views,
             lambda: self._reauthorisation.end_stale(self.edge.connections),
         )
         self._page_server: web.Server | None = None
@@ -198,7 +199,7 @@ class Gateway:
         foreign |= {route.path for route in services.routes.values() if route.takes_foreign}
         machines = machine_answers(services.routes)
         application = pages_application(
-            self._renderer, self._desk, services.origins, self._reauthorise_page, foreign, machines
+            services.renderer, self._desk, services.origins, self._reauthorise_page, foreign, machines
         )
         for pages in nouns:
             for method, path, handler in pages.bind(services, services.routes, services.guards.guard):
@@ -222,13 +223,17 @@ class Gateway:
             origins=services.origins,
             steps=services.steps,
             is_hashing_full=services.hasher.is_full_for,
-            notes=Notes(services.token_uses.note, services.network_refusals.note),
+            notes=Notes(services.token_uses.note, services.network_refusals.note, self._page_views.open),
             challenges=Challenges(takes_tokens=self._settings.tokens.on),
             dead_ends=services.dead_ends,
             forward_auth_path=services.url("auth") if services.url.serves("auth") else "",
-            framed_page=self._renderer.framed_page,
+            framed_page=services.renderer.framed_page,
             late=LateForms(services.kept_forms, reader, services.url("form", token=""), services.origins),
         )
+
+    def _make_page_views(self) -> PageViews:
+        secret = secret_parents(self._services.routes.values())
+        return PageViews(self._store, self._clock, self._settings.page_views, secret, self._tally.count_lost_views)
 
     def _make_shared(self, reader: Reader) -> Shared:
         listen = self._settings.listen
@@ -243,7 +248,7 @@ class Gateway:
             max_bodies=listen.max_bodies,
             is_proxy=TrustedProxies(listen.trusted_proxies).trusts,
             refused=self._refusals.note,
-            tell=FailureAnswers(self._renderer).tell,
+            tell=FailureAnswers(self._services.renderer).tell,
             record=self._record if self._access_log else self._traffic.record,
         )
 

@@ -27,6 +27,8 @@ from gateway.mail import outbox
 from gateway.ops import blocks, failed_passwords
 from gateway.ops import routes as ops
 from gateway.ops import rows as attack_rows
+from gateway.page_views import routes as page_views
+from gateway.page_views import rows as page_view_rows
 from gateway.passwords import routes as passwords
 from gateway.scim import group_rows, token_rows, user_rows
 from gateway.scim import routes as scim
@@ -56,6 +58,7 @@ PAGES = (
     *tenants.PAGES,
     *scim.PAGES,
     *tokens.PAGES,
+    *page_views.PAGES,
     *static_files.PAGES,
 )
 ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)
@@ -63,6 +66,7 @@ ROUTES: tuple[Route[Any], ...] = tuple(route for pages in ALL for route in pages
 
 STORED = (
     *api_token_rows.STORED,
+    *page_view_rows.STORED,
     *account_rows.STORED,
     *claims.STORED,
     *app_sync_rows.STORED,

@@ -16,6 +16,7 @@ from gateway.store import Store, Transaction
 from gateway.store.pace import then_rest
 from gateway.store.stored import Kept, Longest
 
+DAY = 86_400
 BATCH = 500  # rows per transaction: a few milliseconds
 
 
@@ -30,6 +31,7 @@ def stale_rows(settings: Settings, now: int) -> Iterator[tuple[Table, ColumnElem
             limits.code_lock_seconds,
         ),
         session=max(lifespan.absolute_seconds for lifespan in lifespans),
+        page_views=settings.page_views.keep_days * DAY,
     )
     for stored in STORED:
         if not isinstance(stored.stale, Kept):

@@ -36,6 +36,7 @@ from gateway.networks.service import NetworkService
 from gateway.observe.refusals import Scarce
 from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
+from gateway.page_views.service import PageViewService
 from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.scim.admission import Admission
@@ -178,6 +179,10 @@ class Services(Foundation):
     @cached_property
     def devices(self) -> DeviceService:
         return DeviceService(self.store, self.actions, self.lifetimes)
+
+    @cached_property
+    def page_views(self) -> PageViewService:
+        return PageViewService(self.store, self.actions, self.settings.page_views.keep_days)
 
     @cached_property
     def replacement(self) -> Replacement:

@@ -114,6 +114,10 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.SSO_ROLE_KEPT: _("Last administrator kept the role"),
         Event.DOMAIN_CLAIMED: _("Email domain claimed"),
         Event.DOMAIN_RELEASED: _("Email domain released"),
+        Event.PAGE_VIEWS_ENABLED: _("Recording of page views switched on"),
+        Event.PAGE_VIEWS_DISABLED: _("Recording of page views switched off"),
+        Event.PAGE_VIEWS_READ: _("Page views of a person read"),
+        Event.PAGE_VIEWS_EXPORTED: _("Page views of a person exported"),
     }
     return dict(sorted(labels.items(), key=lambda item: item[1].casefold()))
 

@@ -19,6 +19,7 @@ from gateway.cli import (
     keys,
     mail,
     networks,
+    page_views,
     proxies,
     running,
     sessions,
@@ -55,6 +56,7 @@ program.add_typer(sso.program, name="sso")
 program.add_typer(sessions.program, name="session")
 program.add_typer(tokens.program, name="token")
 program.add_typer(audit.program, name="audit")
+program.add_typer(page_views.program, name="page-views")
 program.add_typer(blocks.program, name="block")
 program.add_typer(networks.program, name="networks")
 program.add_typer(keys.program, name="keys")

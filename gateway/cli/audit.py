@@ -204,7 +204,10 @@ def erase(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Erase a person's email, name, IP addresses and devices from the audit log. The chain stays verifiable."""
+    """Erase a person's email, name, IP addresses and devices from the audit log, and their page views.
+
+    The chain stays verifiable.
+    """
     from gateway.accounts import rows as account_rows
     from gateway.app.services import Services
     from gateway.audit import search
@@ -221,13 +224,17 @@ def erase(
             return account
 
     account = with_store(settings, find)
-    if not ask_first(f"permanently erase all personal data of {identifier} from the audit log", confirm):
+    if not ask_first(
+        f"permanently erase all personal data of {identifier} from the audit log, and page views", confirm
+    ):
         return
 
     async def change(store: Store) -> str:
-        keeper = Services(settings, store).keeper
-        done = await keeper.erase(identifier, account.id if account else None, operator(), utc())
+        services = Services(settings, store)
+        views = await services.page_views.erase(account.id) if account else 0
+        done = await services.keeper.erase(identifier, account.id if account else None, operator(), utc())
         about, by = counted(done.about, "row"), counted(done.by, "row")
-        return f"erased: {about} about the person, and the name in {by} about others"
+        more = f"; {counted(views, 'page view')} deleted" if views else ""
+        return f"erased: {about} about the person, and the name in {by} about others{more}"
 
     typer.echo(with_store(settings, change))

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway.devices.revoke_link import RevokeLinks
 from gateway.devices.service import DeviceService
+from gateway.page_views.service import PageViewService
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.user_agents import label
@@ -20,12 +21,15 @@ class Needs(Platform, Protocol):
     @property
     def devices(self) -> DeviceService: ...
     @property
+    def page_views(self) -> PageViewService: ...
+    @property
     def revoke_links(self) -> RevokeLinks: ...
 
 
 class DevicePages:
     def __init__(self, needs: Needs) -> None:
         self._service = needs.devices
+        self._page_views = needs.page_views
         self._links = needs.revoke_links
         self._renderer = needs.renderer
         self._url = needs.url
@@ -39,6 +43,8 @@ class DevicePages:
             "devices/sessions.html",
             visit_of(request),
             devices=devices,
+            standing=await self._page_views.stand(session),
+            keep_days=self._page_views.keep_days,
             done=done if done in DONE else "",
         )
 

@@ -173,6 +173,8 @@ class Dispatcher:
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
+            if session.records_views:
+                client.view = self._notes.open_view(session, inbound)
             if session.grant is not None and inbound.path != self._forward_auth_path:
                 self._notes.token(session, inbound, self._clock.utc)
         match decide(inbound, session, self._rules, self._clock.utc):

@@ -29,6 +29,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.memo import Memo
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
+from gateway.page_views.record import UNKNOWN
 from gateway.policy.decision import Forward, Outside, Rules, SignIn, StepUp, decide
 from gateway.proxy.identity import Identities
 from gateway.web.return_to import way_query
@@ -101,6 +102,8 @@ class ForwardAuth:
             return
         if session is not None and not is_person:
             self._notes.token(session, original, self._clock.utc)
+        if session is not None and session.records_views:
+            client.view = self._notes.open_view(session, original)
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)
@@ -124,6 +127,8 @@ class ForwardAuth:
         """Respond with the identity, and with the cookies and the Authorization to forward: all except the gateway's
         own.
         """
+        if client.view is not None:
+            client.view(UNKNOWN)
         identity = self._identities.answer_lines(session, self._clock.utc)
         client.answer(204, (NO_STORE, b"%b%b\r\n%b" % (identity, cookie, authorization)), b"")
 

@@ -27,7 +27,7 @@ again. (3) A draining worker ends it at once, as it ended the tunnels that were 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from time import perf_counter_ns
 
@@ -60,21 +60,13 @@ class ClientRequest:
     """`account` is the id of the account that sends the request, "" if anonymous.
 
     `started` is when the head was complete, in nanoseconds of the performance counter. `write` sends to the client.
+    `view` takes the status, once it is known, if the request is recorded as a page view.
     """
 
     __slots__ = (
-        "_body",
-        "_connection",
-        "_has_sent",
-        "_shared",
-        "_taken",
-        "account",
-        "exchange",
-        "inbound",
-        "started",
-        "state",
-        "write",
-    )
+        "_body", "_connection", "_has_sent", "_shared", "_taken", "account", "exchange", "inbound", "started", "state",
+        "view", "write",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection, shared: Shared, inbound: Inbound, started: int) -> None:
         self._connection = connection
@@ -87,6 +79,7 @@ class ClientRequest:
         self.state = ASKED
         self.exchange: Exchange | None = None
         self.account = ""
+        self.view: Callable[[int], None] | None = None
         self.write = connection.write
 
     @property
@@ -277,7 +270,7 @@ class ClientRequest:
         self._shared.record(self, status, sent)
         if self._body is not None and not self._body.is_whole:
             self._connection.close_after()  # the rest of the body would be taken for the next request
-        self._end()
+        self._end(status)
         self._connection.go_on()
 
     def cut(self, status: int, sent: int) -> None:
@@ -342,7 +335,9 @@ class ClientRequest:
             self.write(last)
             connection.shut_down()
 
-    def _end(self) -> None:
+    def _end(self, status: int = 499) -> None:
+        if self.view is not None:
+            self.view(status)  # though the client has left: the application may have done what was asked
         if self.state is GATHERING:
             self._stop_gathering()
         self.state = OVER

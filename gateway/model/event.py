@@ -107,6 +107,10 @@ class Event(StrEnum):
     ACCESS_REVIEWED = "access_reviewed"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_RELEASED = "domain_released"
+    PAGE_VIEWS_ENABLED = "page_views_enabled"
+    PAGE_VIEWS_DISABLED = "page_views_disabled"
+    PAGE_VIEWS_READ = "page_views_read"
+    PAGE_VIEWS_EXPORTED = "page_views_exported"
 
 
 FAILURES = frozenset(

@@ -43,6 +43,8 @@ class Session:
     """What the API token may do that was sent in the place of a cookie. `id` is the token's then."""
     networks: NetworkRule | None = None
     """From which addresses the account may be used, if there is a rule."""
+    records_views: bool = False
+    """Whether the tenant's page views are recorded."""
     alive_until: int = 0
     """UTC seconds; the session does not expire before, even if it is not used again."""
 

@@ -122,6 +122,7 @@ FAMILIES = (
         "forwarded_for_unreadable", "Requests for which a trusted proxy wrote no address into X-Forwarded-For.",
         Kind.COUNTER,
     ),
+    Family("page_views_lost", "Page views not recorded, because the store failed for too long.", Kind.COUNTER),
     Family("connections", "Open connections from clients.", Kind.SUM),
     Family(
         "upstream_connections", "Connections to the application: open, and of these unused.", Kind.SUM,

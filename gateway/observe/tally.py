@@ -31,6 +31,9 @@ class Tally:
     def count_refusal(self, scarce: Scarce, reason: Reason) -> None:
         self.numbers[PLACES["shares_refused", scarce.value, reason.value]] += 1
 
+    def count_lost_views(self, count: int) -> None:
+        self.numbers[PLACES[("page_views_lost",)]] += count
+
     def set(self, value: int, *series: str) -> None:
         self.numbers[PLACES[series]] = value
 

@@ -30,6 +30,7 @@ class Client(Protocol):
     """The interface of the client's connection, as used by an exchange."""
 
     write: Callable[[bytes], None]
+    view: Callable[[int], None] | None
 
     def pause(self) -> None:
         """Stop reading, because the upstream reads the body more slowly than it arrives."""
@@ -217,6 +218,8 @@ class Exchange:
         """Send the final response's head to the client, with the lines to forward and the first bytes of its body."""
         self._answer = answer
         self.answered_at = perf_counter_ns()
+        if self.client.view is not None:
+            self.client.view(answer.status)  # now, as a stream may go on for hours
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(REVALIDATE if self.upstream.reader.may_be_cached(answer, passing) else NO_STORE)
@@ -251,6 +254,8 @@ class Exchange:
         self._answer = answer
         self.answered_at = perf_counter_ns()
         self.is_tunnel = True
+        if self.client.view is not None:
+            self.client.view(answer.status)
         head = b"\r\n".join((answer.status_line, *passing, b"Connection: Upgrade", b"Upgrade: websocket"))
         self.client.write(b"%b\r\n\r\n%b" % (head, first))
         self.client.begin_tunnel()

@@ -19,7 +19,7 @@ from gateway.model.session import Session
 # The braces take the placeholder of each engine.
 BY_DIGEST = """
 SELECT k.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, k.role, k.methods, k.paths, k.networks,
-       k.created_at, k.expires_at, t.networks, a.networks
+       k.created_at, k.expires_at, t.networks, a.networks, t.page_views_since IS NOT NULL
   FROM api_tokens k JOIN accounts a ON a.id = k.account JOIN tenants t ON t.slug = a.tenant
  WHERE k.digest = {} AND k.revoked_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
@@ -31,7 +31,7 @@ def read_token(row: Iterable[Any], user: str | None, policy: FactorPolicy) -> Se
     become an owner's.
     """
     token, account, identifier, name, tenant, held, modules, role, methods, paths, networks, *more = row
-    created_at, until, of_tenant, of_account = more
+    created_at, until, of_tenant, of_account, records_views = more
     if identifier in policy.owners or (user is not None and not is_name_of(user, identifier)):
         return None
     return Session(
@@ -47,6 +47,7 @@ def read_token(row: Iterable[Any], user: str | None, policy: FactorPolicy) -> Se
         started_at=created_at,
         seen_at=created_at,
         missing=PERSON,
+        records_views=bool(records_views),
         grant=Grant(token, until, frozenset(methods.split()), tuple(paths.split()), read_networks(networks)),
         networks=rule_of(of_tenant, of_account, Role(held), is_owner=False),
         alive_until=until,

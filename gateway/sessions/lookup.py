@@ -18,7 +18,7 @@ from gateway.store import Store, StoreUnavailable
 # The braces take the placeholder of each engine.
 QUERY = """
 SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
-       a.enrolled, t.factor_policy, t.networks, a.networks
+       a.enrolled, t.factor_policy, t.networks, a.networks, t.page_views_since IS NOT NULL
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
 """
@@ -62,7 +62,7 @@ class Lookup(Protocol):
 
 def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
     session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, *more = row
-    given, demanded, of_tenant, of_account = more
+    given, demanded, of_tenant, of_account, records_views = more
     proofs, enrolled = read_proofs(written), read_enrolled(given)
     wanted = read_tenant_policy(demanded)
     standing = policy.stand(identifier, Role(role), wanted, enrolled, proofs)
@@ -87,5 +87,6 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         may_skip_password=policy.admits_passwordless(identifier, Role(role), wanted),
         missing=missing,
         networks=rule_of(of_tenant, of_account, Role(role), is_owner=standing.is_owner),
+        records_views=bool(records_views),
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=standing.is_owner)),
     )

@@ -31,6 +31,7 @@ from gateway.settings.values import (
     check_header,
     check_header_with_value,
     check_host,
+    check_left_out,
     check_network,
     check_optional_address,
     check_page,
@@ -215,6 +216,16 @@ class AuditSettings(Section):
     spray_accounts: int = Field(10, ge=3, le=40)
 
 
+class PageViewSettings(Section):
+    keep_days: int = Field(30, ge=1, le=366)
+    leave_out: Annotated[tuple[str, ...], AfterValidator(check_left_out)] = (
+        "/_gateway/static/",
+        "/static/",
+        *(f"*.{ending}" for ending in ("css", "js", "map", "woff", "woff2")),
+        *(f"*.{ending}" for ending in ("png", "jpg", "jpeg", "gif", "svg", "webp", "ico")),
+    )
+
+
 class Pages(Section):
     product: Annotated[str, Field(min_length=1, max_length=60), AfterValidator(check_product)] = "OtiumWork"
     logo: Annotated[
@@ -268,6 +279,7 @@ class Settings(Section):
     passwords: Passwords = Passwords()
     signup: Signup = Signup()
     audit: AuditSettings = AuditSettings()
+    page_views: PageViewSettings = PageViewSettings()
     pages: Pages = Pages()
     admin: Admin = Admin()
     access: Access = Access()

@@ -29,6 +29,7 @@ COOKIE_NAME = re.compile(r"__Host-[A-Za-z0-9_-]{1,40}")
 SENDER_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 SUPPORT = re.compile(rf"(?:{SENDER_ADDRESS.pattern}|https://\S+)?")
 LOGO = re.compile(r"(?:/(?![/\\])\S*|data:image/.+)?")  # browsers read //host and /\host as another site
+LEFT_OUT = re.compile(r"/(?:[^\s/?#*]+/)+|\*\.[A-Za-z0-9.]+")
 PAGE_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 PAGE_PATH = re.compile(rf"{PAGE_PREFIX.pattern}(?:/\{{[a-z]+\}})?")
 
@@ -275,6 +276,13 @@ def check_paths(paths: dict[str, str]) -> dict[str, str]:
     if len(set(used)) < len(used):
         raise ValueError("two pages have the same path")
     return paths
+
+
+def check_left_out(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not LEFT_OUT.fullmatch(pattern):
+            raise ValueError("write folders like /static/ and endings like *.css")
+    return patterns
 
 
 def matches(pattern: re.Pattern[str], advice: str) -> AfterValidator:

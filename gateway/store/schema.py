@@ -48,6 +48,8 @@ tenants = Table(
     Column("factor_policy", String(200), nullable=False, server_default=""),  # see model.factor_policy.TenantPolicy
     Column("passkey_models", Text, nullable=False, server_default=""),  # AAGUIDs of the only ones to be added
     Column("networks", Text, nullable=False, server_default=""),  # see model.network_rule
+    Column("page_views_since", BigInteger),  # when the owner had page views recorded; NULL if they are not
+    Column("page_views_reason", String(200), nullable=False, server_default=""),
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
 

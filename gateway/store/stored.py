@@ -21,10 +21,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """The longest times in the settings, in seconds: a limit's window or lockout, and a session."""
+    """The longest times in the settings, in seconds: a limit's window or lockout, a session, and page views."""
 
     limit: int
     session: int
+    page_views: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def page_environment(language: str) -> jinja2.Environment:
         moment=write_moment,
         stamp=write_stamp,
         stamp_text=stamp_text,
+        second=write_second,
         translated=jinja2.pass_context(lambda context, sentence: translate(sentence, translations)),
     )
     return environment
@@ -108,6 +109,14 @@ def write_stamp(at: int) -> Markup:
     """Return a `<time>` element to the second, in UTC."""
     written = datetime.fromtimestamp(at, UTC)
     return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
+
+
+def write_second(at: int) -> Markup:
+    """Return a `<time>` element that shows only the time of the day, in UTC."""
+    written = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%H:%M:%S")
+    )
 
 
 def stamp_text(at: int) -> str:

@@ -220,6 +220,16 @@ PAGES = {
     "tenants": Look("owner", "/ops/tenants"),
     "tenants, release?": Look("owner", "/ops/tenants", press="Release proved.example"),
     "tenants, own": Look("owner", "/ops/tenants?done=added"),
+    "devices, recorded": Look("viewed", "/me/sessions"),
+    "pages opened, own": Look("viewed", "/me/sessions/views"),
+    "pages opened, of a device": Look("viewed", "{views of a device}"),
+    "pages opened, older": Look("viewed", "{views of a device}&before=1800000050.5"),
+    "pages opened, nothing": Look("member", "/me/sessions/views"),
+    "pages opened, of a person": Look("manager of beta", "{views of a person}"),
+    "person, recorded": Look("manager of beta", "{person of beta}"),
+    "page views": Look("owner", "/ops/page-views"),
+    "page views, refused": Look("owner", "/ops/page-views", {"Reason": " "}, "Record page views"),
+    "page views, record?": Look("owner", "/ops/page-views", {"Reason": "An investigation"}, "Record page views"),
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
@@ -366,6 +376,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
         " :no, :no, 1, 1800000000)",
         secret=b"sealed", yes=True, no=False,
     )  # fmt: skip
+    record_views(site, enter("viewed"), enter("manager of beta"), links)
     visitor = enter("nobody")
     visitor.send(
         "/signup", {"name": "Nora Field", "email": "nora@acme.example", "password": "seven green kettles on a raft"}
@@ -374,6 +385,30 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["preview"] = upload(admin, "/admin/accounts/import", ROWS)
     assert links["preview"].startswith("/admin/accounts/import?id=")
     return people, links
+
+
+def record_views(site: Site, viewed: Person, boss: Person, links: dict[str, str]) -> None:
+    """Record page views of the tenant beta: of a browser with more than a page of them, a token, and one that is gone."""
+    site.gateway.cli("page-views", "on", "beta", "--reason", "Customer data was found elsewhere", "--confirm")
+    viewed.email, boss.email = PEOPLE["other"][0], "crowd36@acme.example"
+    site.gateway.write(
+        "UPDATE accounts SET tenant = 'beta', role = 'admin' WHERE identifier = :email", email=boss.email
+    )
+    for person in (viewed, boss):
+        person.give_password()
+    account = account_id(site, viewed.email)
+    ((session,),) = site.gateway.write("SELECT id FROM sessions WHERE account = :account", account=account)
+    paths = ("/reports/2026/sales figures", "/" + "very-long/" * 45, "/<b>&amp;\u202e", "/me/sessions", "/invite/…")
+    for number in range(130):
+        site.gateway.write(
+            "INSERT INTO page_views (account, session, at, number, tenant, method, path, http_status, address)"
+            " VALUES (:account, :session, :at, :number, 'beta', :method, :path, :status, '2001:db8::7')",
+            account=account, session=session if number % 10 else "ses_gone", at=1800000000 + number, number=number,
+            method="POST" if number % 3 else "GET", path=paths[number % 5], status=(200, 303, 403, 0)[number % 4],
+        )  # fmt: skip
+    links["views of a device"] = f"/me/sessions/views?session={session}"
+    links["views of a person"] = f"/admin/accounts/views?account={account}"
+    links["person of beta"] = f"/admin/accounts/member?account={account}"
 
 
 def leave_unused(site: Site, admin: Person, links: dict[str, str]) -> None:

@@ -99,7 +99,7 @@ async def test_a_restore_ends_every_token_and_retention_those_long_expired(store
     assert callable(stored.stale)
     assert callable(stored.restored)
     async with store.transaction() as tx:
-        stale = stored.stale(Longest(0, 0), NOW)
+        stale = stored.stale(Longest(0, 0, 0), NOW)
         assert (await tx.execute(stored.table.delete().where(stale))).rowcount == 1
         await tx.execute(stored.restored(NOW))
         assert await token_rows.list_of(tx, "acme") == []

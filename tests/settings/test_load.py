@@ -216,6 +216,11 @@ SETTINGS_MISTAKES = [
     ('secrets = ["x"]', "gateway.toml: secrets: secrets come from the environment"),
     ('[access]\nowners = ["a@x.example"]', "gateway.toml: access: the allowlists stand in access.toml"),
     ("[listen", "gateway.toml: this is not TOML"),
+    ("[page_views]\nkeep_days = 367", "gateway.toml: page_views.keep_days: should be less than or equal to 366"),
+    (
+        '[page_views]\nleave_out = ["static"]',
+        "gateway.toml: page_views.leave_out: write folders like /static/ and endings like *.css",
+    ),
     ("[audit]\nkeep_days = -1", "gateway.toml: audit.keep_days: should be greater than or equal to 0"),
     ('[audit]\ncheckpoint_mail = "a@b, c@d"', "gateway.toml: audit.checkpoint_mail: write one plain address"),
     ("[audit]\nspray_accounts = 50", "gateway.toml: audit.spray_accounts: should be less than or equal to 40"),

@@ -74,7 +74,7 @@ def test_a_clock_that_can_only_be_wrong_stops_the_start(tmp_path: Path) -> None:
 
 
 PROBLEMS = [
-    (Settings(pages=Pages(paths={"loginn": "/x"})), "pages.paths.loginn: there is no such page; there are accounts"),
+    (Settings(pages=Pages(paths={"loginn": "/x"})), "pages.paths.loginn: there is no such page; there are acc"),
     (Settings(pages=Pages(paths={"reset": "/x"})), "pages.paths.reset: the address of this page must end in /{token}"),
     (Settings(pages=Pages(paths={"invite": "/x/{key}"})), "pages.paths.invite: the address of this page must end in"),
     (Settings(pages=Pages(paths={"login": "/x/{key}"})), "pages.paths.login: the address of this page must have no"),

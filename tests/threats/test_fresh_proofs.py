@@ -59,6 +59,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_sso", "POST"): ("/login", "/ops/sso?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),
+    ("ops_page_views", "POST"): ("/login", "/ops/page-views?done=proved"),
     **{
         (f"{name}_{page}", method): ("/login", f"{path}/{back}")
         for name, path in (("accounts", "/admin/accounts"), ("ops_accounts", "/ops/accounts"))

@@ -1,0 +1,154 @@
+"""/me/sessions/views: what one's own devices opened; /admin/accounts/views: the same of a person of the tenant.
+
+Each look at another person's page views is in the audit log.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.accounts.people import Administrator
+from gateway.audit.export import Format
+from gateway.model.event import Event
+from gateway.observe.logs import get_logger
+from gateway.page_views.export import as_bytes
+from gateway.page_views.record import Viewed
+from gateway.page_views.service import PAGE_SIZE, PageViewService, Reader, by_day
+from gateway.store import Store, StoreUnavailable
+from gateway.web.platform import Platform
+from gateway.web.rendering import Renderer
+from gateway.web.user_agents import label, label_all
+from gateway.web.visit import asked_of, read_form, signed_in_of, visit_of
+
+log = get_logger("app")
+
+PLACE = re.compile(r"([0-9]{1,12})\.([0-9]{1,19})")  # the time and number of a view
+LARGEST = 2**63 - 1
+MAX_ID = 40
+
+
+class Needs(Platform, Protocol):
+    @property
+    def store(self) -> Store: ...
+    @property
+    def page_views(self) -> PageViewService: ...
+
+
+class OwnViews:
+    """Pages about one's own devices."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._store = needs.store
+        self._service = needs.page_views
+        self._renderer = needs.renderer
+        self._url = needs.url
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/sessions/views: `session`, and `before`, a place in its list; without them, all sessions."""
+        reader = Reader(signed_in_of(request).account, None)
+        context: dict[str, Any] = {"name": "", "back": self._url("sessions"), "fields": {}, "page": "sessions_views"}
+        return await show(self._service, self._renderer, request, reader, context)
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """POST /me/sessions/views/export"""
+        await read_form(request)
+        return await stream(self._store, request, Reader(signed_in_of(request).account, None))
+
+
+class PersonViews:
+    """Pages about a person, for an administrator of the same tenant."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._store = needs.store
+        self._service = needs.page_views
+        self._renderer = needs.renderer
+        self._url = needs.url
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """GET /admin/accounts/views: `account`, `session`, `before`."""
+        account_id, session = asked_of(request, "account")[:MAX_ID], asked_of(request, "session")[:MAX_ID]
+        admin = admin_of(request)
+        person = await self._service.admit(admin, account_id, Event.PAGE_VIEWS_READ, {"device": session or "all"})
+        if person is None:
+            raise web.HTTPNotFound
+        fields = {"account": account_id}
+        context: dict[str, Any] = {
+            "name": person.name,
+            "back": f"{self._url('accounts_member')}?{urlencode(fields)}",
+            "fields": fields,
+            "page": "accounts_views",
+        }
+        return await show(self._service, self._renderer, request, Reader(account_id, admin.tenant), context)
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/accounts/views/export: `account`."""
+        account_id, admin = (await read_form(request)).text("account")[:MAX_ID].replace("\0", ""), admin_of(request)
+        details = {"format": Format.CSV.value}
+        if await self._service.admit(admin, account_id, Event.PAGE_VIEWS_EXPORTED, details) is None:
+            raise web.HTTPNotFound
+        return await stream(self._store, request, Reader(account_id, admin.tenant))
+
+
+def admin_of(request: web.Request) -> Administrator:
+    session, visit = signed_in_of(request), visit_of(request)
+    return Administrator(session, session.tenant, visit.inbound, visit.now)
+
+
+async def show(
+    service: PageViewService, renderer: Renderer, request: web.Request, reader: Reader, context: dict[str, Any]
+) -> web.Response:
+    """Show the sessions, or the views of one. `context` says of whom, and where its links go."""
+    sessions = await service.list_sessions(reader)
+    await label_all(viewed.agent for viewed in sessions)
+    wanted = asked_of(request, "session")
+    context |= {"sessions": [(viewed, name_of(viewed)) for viewed in sessions], "keep_days": service.keep_days}
+    if not wanted:
+        return await renderer.long_page("page_views/sessions.html", visit_of(request), **context)
+    chosen = next((viewed for viewed in sessions if viewed.session == wanted), None)
+    before = read_place(asked_of(request, "before"))
+    views = await service.list_views(reader, wanted[:MAX_ID], before)
+    last = views[PAGE_SIZE - 1] if len(views) > PAGE_SIZE else None
+    return await renderer.long_page(
+        "page_views/views.html",
+        visit_of(request),
+        device=name_of(chosen) if chosen else "",
+        token=chosen.token if chosen else "",
+        query=urlencode({**context["fields"], "session": wanted}),
+        days=by_day(views[:PAGE_SIZE]),
+        is_first=before is None,
+        older=f"{last.at}.{last.number}" if last else "",
+        **context,
+    )
+
+
+def name_of(viewed: Viewed) -> str:
+    """Return the name of a token or browser, "" if it is no longer known."""
+    return viewed.token or (label(viewed.agent) if viewed.agent else "")
+
+
+def read_place(text: str) -> tuple[int, int] | None:
+    found = PLACE.fullmatch(text)
+    place = (int(found[1]), int(found[2])) if found else None
+    return place if place and place[1] <= LARGEST else None
+
+
+async def stream(store: Store, request: web.Request, reader: Reader) -> web.StreamResponse:
+    """Send all views as a CSV file."""
+    response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="page-views.csv"'})
+    response.content_type, response.charset = Format.CSV.content_type, "utf-8"
+    await response.prepare(request)
+    try:
+        async for piece in as_bytes(store, reader, Format.CSV):
+            await response.write(piece)
+    except StoreUnavailable as error:
+        # A part must not look like the whole: the connection breaks, and the browser says so.
+        log.error("export_broken_off", reason=str(error))
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        log.info("export_broken_off", reason="the client left")
+    return response

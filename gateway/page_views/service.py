@@ -1,0 +1,150 @@
+"""Switches the recording of page views on and off, and reads them, for the person themselves or an administrator."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.accounts import directory
+from gateway.accounts.directory import Tenant
+from gateway.accounts.people import Administrator
+from gateway.actions.action import Action, Actions, requester
+from gateway.model.account import Account, Unacceptable
+from gateway.model.event import Details, Event
+from gateway.model.inbound import Inbound
+from gateway.model.sentence import Sentence
+from gateway.model.session import Session
+from gateway.page_views import rows
+from gateway.page_views.record import Switch, View, Viewed
+from gateway.store import Store
+from gateway.store.pace import then_rest
+
+PAGE_SIZE = 100
+MAX_REASON = 200  # characters
+MAX_READ = 2_000
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a person is told: whether their page views are recorded now, and whether there are any."""
+
+    switch: Switch | None
+    has_views: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whose page views are read. `tenant` restricts them to those of that time in it; None for the person's own."""
+
+    account: str
+    tenant: str | None
+
+
+class PageViewService:
+    def __init__(self, store: Store, actions: Actions, keep_days: int) -> None:
+        self._store = store
+        self._actions = actions
+        self.keep_days = keep_days
+
+    # The switch.
+
+    async def look(self) -> tuple[list[Tenant], dict[str, Switch]]:
+        """Return all tenants, and those whose page views are recorded."""
+        async with self._store.reading() as tx:
+            return await directory.list_tenants(tx), await rows.list_switches(tx)
+
+    async def turn_on(self, owner: Session, tenant: str, reason: str, inbound: Inbound, now: int) -> bool:
+        """Record page views from the tenant's next request on. Returns whether they were not recorded."""
+        async with self._actions.begin(requester(inbound, owner.id, name=owner.name), now) as action:
+            return await turn_on(action, tenant, reason, owner)
+
+    async def turn_off(self, owner: Session, tenant: str, inbound: Inbound, now: int) -> bool:
+        """Record no more. What was recorded is kept for its time. Returns whether anything was recorded."""
+        async with self._actions.begin(requester(inbound, owner.id, name=owner.name), now) as action:
+            return await turn_off(action, tenant, owner)
+
+    # Reading.
+
+    async def stand(self, session: Session) -> Standing:
+        async with self._store.reading() as tx:
+            switch = await rows.find_switch(tx, session.tenant)
+            return Standing(switch, await rows.has_any(tx, session.account))
+
+    async def admit(self, admin: Administrator, account_id: str, event: Event, details: Details) -> Account | None:
+        """Record that an administrator reads a person's page views. Returns the person, or None if they are of another
+        tenant.
+        """
+        async with self._actions.begin(admin.actor, admin.now) as action:
+            member = await directory.find_member(action.tx, admin.tenant, account_id)
+            if member is None:
+                return None
+            if account_id != admin.session.account:
+                await action.record(event, member.account, details)
+            return member.account
+
+    async def list_sessions(self, reader: Reader) -> list[Viewed]:
+        async with self._store.reading() as tx:
+            return await rows.list_sessions(tx, reader.account, reader.tenant)
+
+    async def list_views(self, reader: Reader, session: str, before: tuple[int, int] | None) -> list[View]:
+        """Return up to PAGE_SIZE views of one session, newest first, and one more if there are more."""
+        async with self._store.reading() as tx:
+            return await rows.list_newest(tx, reader.account, session, reader.tenant, before, PAGE_SIZE + 1)
+
+    async def erase(self, account: str) -> int:
+        """Delete all page views of an account. Returns how many there were."""
+        count = 0
+        while True:
+            deleted = await then_rest(self._erase_some(account))
+            count += deleted
+            if deleted < BATCH:
+                return count
+
+    async def _erase_some(self, account: str) -> int:
+        async with self._store.transaction() as tx:
+            return await rows.delete_some(tx, account, BATCH)
+
+
+async def turn_on(action: Action, tenant: str, reason: str, owner: Session | None = None) -> bool:
+    """By the owner, or by the operator in the shell. Returns whether it was off."""
+    if not await rows.switch_on(action.tx, tenant, Switch(action.now, reason)):
+        return False
+    await note(action, Event.PAGE_VIEWS_ENABLED, tenant, owner, {"why": reason})
+    return True
+
+
+async def turn_off(action: Action, tenant: str, owner: Session | None = None) -> bool:
+    """Returns whether it was on."""
+    if not await rows.switch_off(action.tx, tenant):
+        return False
+    await note(action, Event.PAGE_VIEWS_DISABLED, tenant, owner, {})
+    return True
+
+
+async def note(action: Action, event: Event, tenant: str, owner: Session | None, details: Details) -> None:
+    if owner is None:
+        await action.record_about(event, tenant, details)
+    else:
+        await action.record_own(event, owner, {"tenant": tenant, **details}, tenant)
+
+
+def check_reason(text: str) -> str:
+    """Return a reason, trimmed and in NFC. Raises Unacceptable."""
+    reason = unicodedata.normalize("NFC", text[:MAX_READ]).strip()
+    if not reason or len(reason) > MAX_REASON:
+        raise Unacceptable(Sentence("Enter a reason (up to 200 characters)."))
+    if any(unicodedata.category(c).startswith("C") for c in reason):
+        raise Unacceptable(Sentence("A reason can’t contain line breaks or invisible characters."))
+    return reason
+
+
+def by_day(views: Sequence[View]) -> list[list[View]]:
+    """Return views that are in order in groups of one day (UTC)."""
+    days: list[list[View]] = []
+    for view in views:
+        if not days or days[-1][0].at // 86_400 != view.at // 86_400:
+            days.append([])
+        days[-1].append(view)
+    return days
