@@ -326,6 +326,8 @@ class Dispatcher:
                 known = decision.session
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
                 head = self._writer.head(original, identity)
+                if client.view is not None:
+                    client.view = self._notes.open_view(session, original)  # and not the button
                 self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():
                 client.refuse(Failure.FORBIDDEN)
