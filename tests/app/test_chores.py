@@ -12,9 +12,11 @@ from gateway.app.chores import Chores, every
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.model.secret import Secret
+from gateway.page_views.collector import PageViews
 from gateway.settings.record import Settings
 from gateway.store import Store
 from gateway.store.schema import sessions
+from gateway.wire.deadlines import Deadlines
 from tests.store.people import NOW, Watched, add_person, add_session, look, worker
 
 
@@ -29,10 +31,11 @@ async def test_a_use_that_was_being_written_when_the_worker_stopped_is_written(
     monkeypatch.setattr(chores, "FLUSH_SECONDS", 0.0)
     store, other = Watched.open(store_url), Store.open(store_url)
     _, key = await add_session(store, await add_person(store))
-    settings = Settings(secrets=(Secret(b"s" * 48),))
+    settings, clock = Settings(secrets=(Secret(b"s" * 48),)), Deadlines(asyncio.get_running_loop())
     async with worker(store_url) as lookup:
         services = Services(settings, store, clock=lambda: NOW)
-        jobs = Chores(services, settings, lookup, CookieLearner(store, 10), nothing)
+        views = PageViews(store, clock, settings.page_views, (), lambda count: None)
+        jobs = Chores(services, settings, lookup, CookieLearner(store, 10), views, nothing)
         await look(lookup, key, NOW + 60)
         async with other.transaction() as tx:
             await tx.execute(text("UPDATE sessions SET seen_at = seen_at"))  # who writes the use waits
@@ -44,6 +47,7 @@ async def test_a_use_that_was_being_written_when_the_worker_stopped_is_written(
         await stopping
         async with store.reading() as tx:
             assert (await tx.execute(select(sessions.c.seen_at))).scalar_one() == NOW + 60
+    clock.stop()
     for each in (store, other):
         await each.close()
 
