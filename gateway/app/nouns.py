@@ -33,7 +33,7 @@ from gateway.passwords import routes as passwords
 from gateway.scim import group_rows, token_rows, user_rows
 from gateway.scim import routes as scim
 from gateway.sessions import attempt
-from gateway.sessions import rows as session_rows
+from gateway.sessions import keeping as session_keeping
 from gateway.signup import routes as signup
 from gateway.store import nodes, revision, version
 from gateway.tenants import routes as tenants
@@ -79,7 +79,7 @@ STORED = (
     *links.STORED,
     *email_changes.STORED,
     *form_rows.STORED,
-    *session_rows.STORED,
+    *session_keeping.STORED,
     *attempt.STORED,
     *browser_rows.STORED,
     *limits.STORED,

@@ -62,6 +62,7 @@ program.add_typer(provisioning.program, name="provisioning")
 domains.command("add")(tenants.claim_domain)
 domains.command("remove")(tenants.release_domain)
 
+Given = dict[str, str | bool | None]
 Slug = Annotated[str, typer.Argument(help="The tenant.")]
 
 
@@ -118,10 +119,8 @@ def set_provider(
     config: Config = None,
 ) -> None:
     """Connect a tenant's identity provider, or change what is given. Another issuer or client ID turns it off."""
-    from gateway.sso import rows
-
     settings = settings_of(config)
-    given: dict[str, str | bool | None] = {
+    given: Given = {
         "issuer": issuer,
         "client_id": client_id,
         "kind": kind,
@@ -132,33 +131,36 @@ def set_provider(
         "signs": signs,
     }
 
-    async def change(store: Store) -> bool:
-        from gateway.app.services import Services
-        from gateway.model.event import Event
-        from gateway.sso.admin import ProviderResult, keep
-        from gateway.sso.keys.service import prepare
-        from gateway.sso.oversight import note
-
-        sealer = Services(settings, store).sealer
-        async with acting(settings, store) as action:
-            await check_tenant(action.tx, tenant)
-            before = await rows.find_of_tenant(action.tx, sealer, tenant)
-            wanted = read_wanted(settings, tenant, before, given)
-            made = await prepare(wanted.provider, action.now) if wanted.signs else None
-            result = await keep(action, sealer, wanted, made)
-            if isinstance(result, ProviderResult):
-                fail_for(result.value, tenant)
-            about: dict[str, str | bool] = {
-                "issuer": wanted.provider.issuer,
-                "creates_accounts": wanted.creates_accounts,
-            }
-            await note(action, Event.SSO_CHANGED, tenant, None, about)
-            kept = await rows.find_of_tenant(action.tx, sealer, tenant)
-            return kept is not None and kept.tried_at is not None
-
-    is_tried = with_store(settings, change)
+    is_tried = with_store(settings, lambda store: save(settings, store, tenant, given))
     more = "" if is_tried else f"; an administrator of {tenant} tries it out at /admin/sso before it is turned on"
     typer.echo(f"{tenant}'s identity provider is saved{more}")
+
+
+async def save(settings: Settings, store: Store, tenant: str, given: Given) -> bool:
+    """Store a tenant's provider with what is given. Returns whether it was tried out. Raises Failed."""
+    from gateway.app.services import Services
+    from gateway.model.event import Event
+    from gateway.sso import rows
+    from gateway.sso.admin import ProviderResult, keep
+    from gateway.sso.keys.service import prepare
+    from gateway.sso.oversight import note
+
+    sealer = Services(settings, store).sealer
+    async with acting(settings, store) as action:
+        await check_tenant(action.tx, tenant)
+        before = await rows.find_of_tenant(action.tx, sealer, tenant)
+        wanted = read_wanted(settings, tenant, before, given)
+        made = await prepare(wanted.provider, action.now) if wanted.signs else None
+        result = await keep(action, sealer, wanted, made)
+        if isinstance(result, ProviderResult):
+            fail_for(result.value, tenant)
+        about: dict[str, str | bool] = {
+            "issuer": wanted.provider.issuer,
+            "creates_accounts": wanted.creates_accounts,
+        }
+        await note(action, Event.SSO_CHANGED, tenant, None, about)
+        kept = await rows.find_of_tenant(action.tx, sealer, tenant)
+        return kept is not None and kept.tried_at is not None
 
 
 @program.command("on")
@@ -272,9 +274,7 @@ async def find(store: Store, tenant: str) -> Connected:
         return await overview.find_connected(tx, tenant) or fail_for("not_there", tenant)
 
 
-def read_wanted(
-    settings: Settings, tenant: str, before: Registered | None, given: dict[str, str | bool | None]
-) -> Registered:
+def read_wanted(settings: Settings, tenant: str, before: Registered | None, given: Given) -> Registered:
     """Return the stored provider with what is given, checked as on the page. Raises Failed."""
     from gateway.sso.admin_pages import Unfit, read_provider, shown_of_stored
     from gateway.web.visit import Form

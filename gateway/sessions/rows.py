@@ -18,10 +18,8 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    and_,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -32,7 +30,6 @@ from gateway.model.session import Lifetime, Lifetimes
 from gateway.model.token import key_of, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata, sessions
-from gateway.store.stored import AS_IT_WAS, Kept, Longest, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 from gateway.web.user_agents import label, label_all
@@ -336,24 +333,3 @@ def read_proofs(text: str) -> tuple[Proof, ...]:
 def read_proof(name: str, at: int, *counts_as: str) -> Proof:
     factor = read_factor(name)
     return Proof(factor, at, tuple(map(Factor, counts_as)) or EXPECTED.get(factor, ()))
-
-
-def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
-    """Ended sessions are kept for KNOWN_SECONDS: they show which devices are known.
-
-    The last one of each account stays: it shows when a person was last seen, if that was years ago.
-    """
-    is_over = or_(sessions.c.ended_at < now - DAY, sessions.c.started_at < now - longest.session - DAY)
-    other = sessions.alias()
-    is_later = or_(
-        other.c.seen_at > sessions.c.seen_at,
-        and_(other.c.seen_at == sessions.c.seen_at, other.c.id > sessions.c.id),
-    )
-    has_later = select(other.c.id).where(other.c.account == sessions.c.account, is_later).exists()
-    return and_(sessions.c.started_at < now - KNOWN_SECONDS, is_over, has_later)
-
-
-STORED = (
-    Stored(sessions, is_stale, Kept("app/backup.py ends them, with a row of the audit log for each account")),
-    Stored(forgotten_devices, lambda longest, now: forgotten_devices.c.at < now - KNOWN_SECONDS, AS_IT_WAS),
-)
