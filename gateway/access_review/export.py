@@ -22,6 +22,7 @@ COLUMNS = (
     "break_glass",
     "last_seen",
     "added",
+    "kind",
 )
 
 
@@ -51,6 +52,7 @@ def values_of(line: Line) -> Iterator[str | int]:
     yield "yes" if account.enrolled.is_exempt else "no"
     yield day_of(line.seen_at)
     yield day_of(account.created_at)
+    yield "service account" if account.is_service else "person"
 
 
 def day_of(at: int | None) -> str:

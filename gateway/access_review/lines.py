@@ -3,7 +3,8 @@
 A page takes two statements: the first finds the ids, in order and no more than fit on a page, the second reads the rest
 for those alone. So tokens and links are counted for a page, and not for everyone.
 
-A person counts as idle since they were last seen, or since they were added if they never were.
+A person counts as idle since they were last seen, or since they were added if they never were. Service accounts are in
+the lists too, as they have access; whether they are unused, their tokens tell.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Line:
     def state(self) -> State:
         if self.account.status is Status.DISABLED:
             return State.DISABLED
-        return State.ACTIVE if self.has_way_in else State.INVITED
+        return State.ACTIVE if self.has_way_in or self.account.is_service else State.INVITED
 
     @property
     def second_steps(self) -> list[Factor]:
@@ -134,7 +135,7 @@ def conditions(
     if wanted.is_enabled:
         found.append(accounts.c.status == Status.ACTIVE.value)
     if wanted.lacks_second:
-        found.append(~_has_second)
+        found.append(and_(~_has_second, ~accounts.c.is_service))
     if wanted.has_tokens:
         is_live = and_(api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
         found.append(

@@ -52,7 +52,7 @@ async def set_status(
 
 async def is_last_admin(tx: Transaction, factors: Factors, account: Account) -> bool:
     """Whether the tenant has no other active admin. Locks the tenant, or two admins could remove each other."""
-    if account.role is not Role.ADMIN or account.status is not Status.ACTIVE:
+    if account.role is not Role.ADMIN or account.status is not Status.ACTIVE or account.is_service:
         return False
     await rows.lock_tenant(tx, account.tenant)
     return await rows.count_admins(tx, account.tenant, but=account.id, has_way_in=factors.has_way_in) == 0

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.model.account import Unacceptable, normalise_domain
+from gateway.model.account import Unacceptable, is_at_service_domain, normalise_domain
 from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 from gateway.store.schema import accounts, email_changes, metadata
@@ -57,12 +57,15 @@ COLUMNS = (domain_claims.c.domain, domain_claims.c.tenant, domain_claims.c.is_pr
 
 
 def check_claim(text: str) -> str:
-    """Return the normalised domain. Raises Unacceptable, also for a single label: it would cover a whole TLD."""
+    """Return the normalised domain. Raises Unacceptable, also for a single label: it would cover a whole TLD.
+
+    So it does for the domain of service accounts, which is every tenant's.
+    """
     try:
         domain = normalise_domain(text.strip().removeprefix("@"))
     except Unacceptable:
         domain = ""
-    if "." not in domain:
+    if "." not in domain or is_at_service_domain(domain):
         raise Unacceptable(Sentence("Write the domain as it stands after the @, like acme.example."))
     return domain
 
@@ -83,7 +86,12 @@ async def may_have(
 
 
 async def is_open_to(tx: Transaction, tenant: str, identifier: str) -> bool:
-    """Whether no other tenant claims the domain of an email. A preview may disclose this, and nothing else."""
+    """Whether no other tenant claims the domain of an email. A preview may disclose this, and nothing else.
+
+    The domain of service accounts is open to nobody: a person must not be taken for one, nor get its rights.
+    """
+    if is_at_service_domain(identifier):
+        return False
     claim = await find(tx, identifier.rpartition("@")[2])
     return claim is None or claim.tenant == tenant
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from gateway.accounts import rows
 from gateway.model.account import Account, Role, State, Status, Unacceptable, normalise_identifier
@@ -29,11 +29,15 @@ _seen_at = (
 # Enrolled factors come first in that text; required ones begin with the mark DEMAND (see model.factor.Enrolled).
 HAS_PASSWORD = accounts.c.password_hash.is_not(None)
 _has_two_step = and_(accounts.c.enrolled != "", ~accounts.c.enrolled.startswith(DEMAND))
+_is_person = ~accounts.c.is_service
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A search; None and "" mean any. `unseen_days`: not seen for that many days, or never."""
+    """A search; None and "" mean any. `unseen_days`: not seen for that many days, or never.
+
+    Service accounts are found by what they have (words, role, state), and not by how people sign in.
+    """
 
     words: str = ""
     role: Role | None = None
@@ -48,7 +52,8 @@ class Wanted:
 class Member:
     """One line of the list. `seen_at` is UTC seconds, None if the person never signed in.
 
-    `has_way_in`: the account signs in with a password or in another way. If not, it is only invited.
+    `has_way_in`: the account signs in with a password or in another way. If not, it is only invited, or a service
+    account.
     """
 
     account: Account
@@ -67,12 +72,12 @@ class Member:
     def state(self) -> State:
         if self.account.status is Status.DISABLED:
             return State.DISABLED
-        return State.ACTIVE if self.has_way_in else State.INVITED
+        return State.ACTIVE if self.has_way_in or self.account.is_service else State.INVITED
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A customer company; `count` is how many accounts it has."""
+    """A customer company; `count` is how many people it has."""
 
     slug: str
     name: str
@@ -116,7 +121,7 @@ async def find_taken(tx: Transaction, identifiers: list[str]) -> dict[str, str]:
 async def list_tenants(tx: Transaction) -> list[Tenant]:
     query = (
         select(tenants.c.slug, tenants.c.name, tenants.c.status, func.count(accounts.c.id).label("members"))
-        .join(accounts, accounts.c.tenant == tenants.c.slug, isouter=True)
+        .join(accounts, and_(accounts.c.tenant == tenants.c.slug, _is_person), isouter=True)
         .group_by(tenants.c.slug, tenants.c.name, tenants.c.status)
         .order_by(tenants.c.slug)
     )
@@ -145,9 +150,9 @@ def conditions(
     if wanted.state is not None:
         found.append(in_state(wanted.state, has_way_in))
     if wanted.has_two_step is not None:
-        found.append(_has_two_step if wanted.has_two_step else ~_has_two_step)
+        found.append(_has_two_step if wanted.has_two_step else and_(_is_person, ~_has_two_step))
     if wanted.unseen_days is not None:
-        found.append(func.coalesce(_seen_at, 0) < now - wanted.unseen_days * DAY)
+        found.append(and_(_is_person, func.coalesce(_seen_at, 0) < now - wanted.unseen_days * DAY))
     if wanted.after:
         found.append(accounts.c.identifier > wanted.after)
     return found
@@ -168,7 +173,8 @@ def in_tenant(tenant: str | None) -> list[ColumnElement[bool]]:
 def in_state(state: State, has_way_in: ColumnElement[bool]) -> ColumnElement[bool]:
     if state is State.DISABLED:
         return accounts.c.status == Status.DISABLED.value
-    return and_(accounts.c.status == Status.ACTIVE.value, has_way_in if state is State.ACTIVE else ~has_way_in)
+    is_used = or_(accounts.c.is_service, has_way_in)
+    return and_(accounts.c.status == Status.ACTIVE.value, is_used if state is State.ACTIVE else ~is_used)
 
 
 def read(row: Any) -> Member:

@@ -94,8 +94,12 @@ class PeopleService:
             return await self._factors.list_ways(tx, account_id)
 
     def may_change(self, admin: Administrator, account: Account) -> bool:
-        """Whether more than the name may be changed: the account is neither the administrator's own nor an owner's."""
-        return account.id != admin.session.account and account.identifier not in self._owners
+        """Whether more than the name may be changed: the account is neither the administrator's own nor an owner's.
+
+        Service accounts have pages of their own (see tokens.service_accounts).
+        """
+        is_own = account.id == admin.session.account
+        return not is_own and account.identifier not in self._owners and not account.is_service
 
     # Inviting.
 

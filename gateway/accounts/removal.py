@@ -1,4 +1,6 @@
-"""Removal of accounts that were never used, so that an invitation doesn't occupy an email forever."""
+"""Removal of accounts: those that were never used, so that an invitation doesn't occupy an email forever, and service
+accounts, which hold nobody's data.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,17 @@ async def remove_unused(action: Action, account: Account) -> bool:
     tx = action.tx
     if account.password_hash is not None or await is_used(tx, account.id):
         return False
+    await remove(action, account)
+    return True
+
+
+async def remove(action: Action, account: Account) -> None:
+    """Delete an account with all its rows."""
+    tx = action.tx
     for table, whose in tables_of_accounts(metadata):
         await tx.execute(delete(table).where(whose == account.id))
     await tx.execute(delete(accounts).where(accounts.c.id == account.id))
     await action.record(Event.ACCOUNT_REMOVED, account, {"role": account.role.value})
-    return True
 
 
 async def is_used(tx: Transaction, account_id: str) -> bool:

@@ -33,6 +33,7 @@ COLUMNS = (
     accounts.c.password_hash,
     accounts.c.created_at,
     accounts.c.enrolled,
+    accounts.c.is_service,
 )
 
 
@@ -74,9 +75,9 @@ async def add(tx: Transaction, account: Account) -> bool:
     """Add an account, and its tenant if that is new. Every new account is added by this function.
 
     Returns False if the tenant can't have the email: it is taken, its domain is claimed by another tenant, or it is
-    reserved for its former account (see accounts.claims).
+    reserved for its former account (see accounts.claims). A service account's identifier is no email.
     """
-    if not await claims.is_open_to(tx, account.tenant, account.identifier):
+    if not account.is_service and not await claims.is_open_to(tx, account.tenant, account.identifier):
         return False
     await add_tenant(tx, account.tenant, account.tenant)
     result = await tx.execute(
@@ -91,6 +92,7 @@ async def add(tx: Transaction, account: Account) -> bool:
             status=account.status.value,
             password_hash=account.password_hash.reveal() if account.password_hash else None,
             created_at=account.created_at,
+            is_service=account.is_service,
         )
         .on_conflict_do_nothing(index_elements=["identifier"])
     )
@@ -170,16 +172,22 @@ async def set_identifier(tx: Transaction, account_id: str, identifier: str) -> b
 
 
 async def list_admins(tx: Transaction, tenant: str, *, lock: bool = False) -> list[Account]:
-    """Return a tenant's active administrators by name."""
+    """Return a tenant's active administrators by name: people, no service accounts."""
     query = select(*COLUMNS).where(
-        accounts.c.tenant == tenant, accounts.c.role == Role.ADMIN.value, accounts.c.status == Status.ACTIVE.value
+        accounts.c.tenant == tenant,
+        accounts.c.role == Role.ADMIN.value,
+        accounts.c.status == Status.ACTIVE.value,
+        ~accounts.c.is_service,
     )
     ordered = query.order_by(accounts.c.name, accounts.c.id)
     return [read(row) for row in await tx.execute(ordered.with_for_update() if lock else ordered)]
 
 
 async def count_active(tx: Transaction, tenant: str) -> int:
-    query = select(func.count()).where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value)
+    """Count a tenant's active people."""
+    query = select(func.count()).where(
+        accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value, ~accounts.c.is_service
+    )
     return int((await tx.execute(query)).scalar_one())
 
 
@@ -189,6 +197,7 @@ async def count_admins(tx: Transaction, tenant: str, *, but: str, has_way_in: Co
         accounts.c.tenant == tenant,
         accounts.c.role == Role.ADMIN.value,
         accounts.c.status == Status.ACTIVE.value,
+        ~accounts.c.is_service,
         has_way_in,
         accounts.c.id != but,
     )
@@ -266,8 +275,8 @@ async def is_tenant_suspended(tx: Transaction, slug: str) -> bool:
 
 
 async def is_welcome(tx: Transaction, account: Account) -> bool:
-    """Whether the account and its tenant are both active."""
-    return account.status is Status.ACTIVE and await is_tenant_active(tx, account.tenant)
+    """Whether the account may sign in: it is a person's, and active like its tenant."""
+    return not account.is_service and account.status is Status.ACTIVE and await is_tenant_active(tx, account.tenant)
 
 
 async def find_one(tx: Transaction, query: Select[Any]) -> Account | None:
@@ -287,6 +296,7 @@ def read(row: Row[*tuple[Any, ...]]) -> Account:
         password_hash=Secret(row.password_hash) if row.password_hash else None,
         created_at=row.created_at,
         enrolled=read_enrolled(row.enrolled),
+        is_service=bool(row.is_service),
     )
 
 

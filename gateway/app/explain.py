@@ -10,7 +10,8 @@ from urllib.parse import quote, urlsplit
 from gateway.app.services import Services
 from gateway.edge.request_line import SERVER_ITSELF
 from gateway.model.account import Account, Status
-from gateway.model.factor import SECOND, Factor, Proof
+from gateway.model.api_token import PERSON, Grant
+from gateway.model.factor import API_TOKEN, SECOND, Factor, Proof
 from gateway.model.factor_policy import NO_POLICY, TenantPolicy
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.network_rule import NetworkRule
@@ -20,6 +21,7 @@ from gateway.policy.decision import Decision, Forward, Outside, Page, Refuse, Si
 from gateway.settings import Settings
 from gateway.wire.failures import Failure
 
+DAY = 86_400
 ADDRESS = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 METHOD = re.compile(r"[A-Z][A-Z-]*")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -98,10 +100,11 @@ def read_url(text: str, public_url: str) -> tuple[str, str]:
 
 
 def session_of(settings: Settings, account: Account, demanded: TenantPolicy, now: int) -> Session:
-    """Return the session that this account would have after signing in."""
+    """Return the session that this account would have after signing in; a service account's, that of a token."""
     policy, enrolled = settings.factor_policy, account.enrolled
     standing = policy.stand(account.identifier, account.role, demanded, enrolled)
     proved = ((factor, (factor, Factor.TOTP) if factor in SECOND else ()) for factor in standing.required)
+    proofs = tuple(Proof(factor, now, counts_as) for factor, counts_as in proved)
     return Session(
         id="ses_explained",
         account=account.id,
@@ -111,12 +114,14 @@ def session_of(settings: Settings, account: Account, demanded: TenantPolicy, now
         role=account.role,
         modules=account.modules,
         is_owner=standing.is_owner,
-        proofs=tuple(Proof(factor, now, counts_as) for factor, counts_as in proved),
+        proofs=(Proof(API_TOKEN, now),) if account.is_service else proofs,
         started_at=now,
         seen_at=now,
         enrolled=enrolled,
         first=standing.first,
         second=standing.second,
+        missing=PERSON if account.is_service else None,
+        grant=Grant("tok_explained", now + DAY) if account.is_service else None,
     )
 
 

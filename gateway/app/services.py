@@ -64,6 +64,7 @@ from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
 from gateway.throttle.limits import Limit
 from gateway.tokens.service import APITokens
+from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.tokens.uses import TokenUses
 from gateway.web.guards import Guards
 
@@ -283,6 +284,10 @@ class Services(Foundation):
     @cached_property
     def networks(self) -> NetworkService:
         return NetworkService(self.store, self.actions, self.settings.access.owners)
+
+    @cached_property
+    def service_accounts(self) -> ServiceAccounts:
+        return ServiceAccounts(self.store, self.actions)
 
     @cached_property
     def client_keys(self) -> KeyService:

@@ -20,6 +20,7 @@ from gateway.cli.common import (
     explain_unavailable,
     fail,
     find_account,
+    find_person,
     moment,
     print_respelling,
     printable,
@@ -115,6 +116,7 @@ def describe(account: Account, settings: Settings) -> dict[str, str]:
         "status": account.status.value,
         "password": "set" if account.password_hash else "none",
         "second_step": ",".join(sorted(account.enrolled.factors)) or "none",
+        "kind": "service account" if account.is_service else "person",
     }
 
 
@@ -273,7 +275,7 @@ def set_account_password(
     password = read_password(password_stdin)
 
     async def change(store: Store) -> int:
-        account = await find_account(store, email)
+        account = await find_person(store, email)
         person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
         accepted = await accept(settings, password, person)
         async with acting(settings, store) as action:

@@ -92,6 +92,14 @@ async def find_account(store: Store, email: str) -> Account:
         return await rows.find_by_identifier(tx, identifier) or fail(f"no account with the email {identifier}")
 
 
+async def find_person(store: Store, email: str) -> Account:
+    """Return the account of a person. Raises Failed for a service account too: it has nothing to sign in with."""
+    account = await find_account(store, email)
+    if account.is_service:
+        fail(f"{account.identifier} is a service account, which never signs in; it has API tokens only")
+    return account
+
+
 def print_respelling(email: str, identifier: str) -> None:
     """Print the normalised email to standard error, if more than the case differs."""
     from gateway.model.account import is_respelled

@@ -13,7 +13,7 @@ from gateway.cli.common import (
     acting,
     ask_first,
     fail,
-    find_account,
+    find_person,
     print_respelling,
     settings_of,
     with_store,
@@ -36,7 +36,7 @@ def set_email(
 
     settings = settings_of(config)
     identifier = normalise_identifier(new)
-    account = with_store(settings, lambda store: find_account(store, email))
+    account = with_store(settings, lambda store: find_person(store, email))
     if {account.identifier, identifier} & settings.access.owners:
         undo = "leave no way to undo it, for a platform owner; change `owners` in access.toml too"
     else:
@@ -66,7 +66,7 @@ def set_email(
 def remove_account(email: Email, confirm: Confirm = False, config: Config = None) -> None:
     """Remove an account that was never used, so that its email is free again."""
     settings = settings_of(config)
-    account = with_store(settings, lambda store: find_account(store, email))
+    account = with_store(settings, lambda store: find_person(store, email))
     if not ask_first(f"remove {account.identifier} of {account.tenant}, if it was never used", confirm):
         return
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.cli.common import acting, fail, find_account
+from gateway.cli.common import acting, fail, find_account, find_person
 from gateway.cli.passwords import accept, new_password
 from gateway.model.counted import counted
 
@@ -43,7 +43,7 @@ async def recover(store: Store, settings: Settings, email: str, wanted: Wanted) 
     from gateway.app.services import Services
     from gateway.passwords.policy import Person
 
-    account = await find_account(store, email)
+    account = await find_person(store, email)
     services = Services(settings, store)
     person = Person(account.identifier, account.name, account.tenant, settings.pages.product)
     accepted = await accept(settings, new_password(), person) if wanted.reset_password else None
@@ -87,6 +87,8 @@ async def secure(store: Store, settings: Settings, email: str) -> list[str]:
             fail(f"{found.identifier} was removed at this moment")
         ended, has_link = await services.replacement.secure(action, account, unknown)
     told = [f"ended {counted(ended.sessions_ended, 'session')} and {counted(ended.tokens_ended, 'API token')}"]
+    if account.is_service:
+        return told
     if account.password_hash is None:
         return [*told, "no password here: have the access stopped at the identity provider too"]
     if not settings.mail.is_on:

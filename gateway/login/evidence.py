@@ -183,7 +183,7 @@ class EvidenceReader:
     ) -> Evidence | None:
         """Return None if account or tenant are not active."""
         demanded = await account_rows.find_factor_policy(tx, account.tenant)
-        if account.status is not Status.ACTIVE or demanded is None:
+        if account.status is not Status.ACTIVE or account.is_service or demanded is None:
             return None
         found = self._policy.stand(account.identifier, account.role, demanded, account.enrolled, proofs)
         return Evidence(

@@ -97,6 +97,7 @@ ABOUT = {
     "security_link": "https://app.example.com/security",
     "compromised_link": "https://app.example.com/security/compromised",
 }
+OF_SERVICE = {**ABOUT, "service": "Payroll export", "token": "Night job"}
 
 # Sample values for each mail, for previews and tests.
 SAMPLES: Mapping[str, Mapping[str, str | int]] = {
@@ -126,6 +127,9 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "token_created": {**ABOUT, "token": "Calendar on my phone", "until": "12 June 2026"},
     "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
     "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},
+    "service_token_created": {**OF_SERVICE, "until": "12 June 2026"},
+    "service_token_revoked": OF_SERVICE,
+    "service_token_used_elsewhere": OF_SERVICE,
     "account_secured": {**ABOUT, "by": "", "link": ""},
     "session_revoked": ABOUT,
     "sessions_revoked": {**ABOUT, "count": 3},

@@ -32,7 +32,12 @@ class Notices:
         address: str,
         **more: str | int,
     ) -> None:
-        """Put the mail `template` into the outbox. `device` and `address` are where the change was made."""
+        """Put the mail `template` into the outbox. `device` and `address` are where the change was made.
+
+        Service accounts hold no mailbox, and get none.
+        """
+        if account.is_service:
+            return
         await self._outbox.post(
             tx,
             template,

@@ -22,6 +22,7 @@ DEFAULT_TENANT = "default"
 DOTS = ".\u3002\uff0e\uff61"  # separators of labels; UTS 46 §2.3
 BETWEEN_LABELS = re.compile(f"[{DOTS}]")
 FULLWIDTH_AT = "\uff20"
+SERVICE_DOMAIN = "service.invalid"  # never a real one, and without mail; RFC 6761 §6.4
 
 
 class Role(StrEnum):
@@ -56,7 +57,7 @@ class Account:
     """`id` is stable and opaque, `identifier` the normalised email, `tenant` the customer company's slug.
 
     `password_hash` is in Werkzeug's format or an argon2id PHC string; None if no password is set. Times are UTC
-    seconds.
+    seconds. `is_service`: it is no person's, never signs in, and acts by its API tokens only.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Account:
     password_hash: Secret[str] | None
     created_at: int
     enrolled: Enrolled = NOTHING_ENROLLED
+    is_service: bool = False
 
 
 class Unacceptable(ValueError):
@@ -134,6 +136,11 @@ def normalise_domain(text: str) -> str:
 def is_respelled(typed: str, identifier: str) -> bool:
     """Whether the identifier differs from the typed email in more than case, which people may not expect."""
     return typed.strip().lower() != identifier
+
+
+def is_at_service_domain(identifier: str) -> bool:
+    """Whether only a service account can have this identifier. It looks like an email, and is none."""
+    return f".{identifier.rpartition('@')[2]}".endswith(f".{SERVICE_DOMAIN}")
 
 
 def check_name(text: str) -> str:

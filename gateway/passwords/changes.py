@@ -122,7 +122,8 @@ class PasswordService:
             # Queried without an account too, so that the time doesn't disclose it.
             demanded = await account_rows.find_factor_policy(tx, account.tenant if account else "")
             signs_in = await self._factors.signs_in(tx, account.id if account else "")
-            whose = account if account and account.status is Status.ACTIVE and demanded else None
+            is_persons = account is not None and account.status is Status.ACTIVE and not account.is_service
+            whose = account if is_persons and demanded else None
             # Somebody whom a provider signs in could otherwise get a way in that their company doesn't know of. Where
             # the provider is required, a password would sign them in nowhere.
             is_elsewhere = whose is not None and (

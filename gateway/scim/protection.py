@@ -12,6 +12,8 @@ def find_protection(account: Account, owners: frozenset[str]) -> str:
     """
     if account.identifier in owners:
         return "owner"
+    if account.is_service:
+        return "service"
     if account.enrolled.is_exempt and account.role is Role.ADMIN:
         return "break_glass"
     return ""

@@ -36,6 +36,7 @@ from gateway.store.schema import accounts
 Content = Mapping[str, Any]
 PROTECTED = {
     "owner": "this account can’t be changed by provisioning",
+    "service": "this is a service account, which provisioning can’t change",
     "break_glass": "this account is kept for emergencies and can’t be changed by provisioning",
     "last_admin": "this is the company’s last administrator; make someone else an administrator first",
 }

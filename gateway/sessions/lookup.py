@@ -21,6 +21,7 @@ SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, 
        a.enrolled, t.factor_policy, t.networks, a.networks, t.page_views_since IS NOT NULL
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
+   AND NOT a.is_service
 """
 
 CanAsk = Callable[[Factor], bool]

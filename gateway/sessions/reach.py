@@ -50,7 +50,9 @@ class Reaches:
     async def of_tenant(self, tenant: str, now: int, *, but: str = "") -> Reach:
         """Count a tenant's active people, and their sessions except the one with the id `but`."""
         async with self.store.reading() as tx:
-            people = select(func.count()).where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value)
+            people = select(func.count()).where(
+                accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value, ~accounts.c.is_service
+            )
             count = (await tx.execute(people)).scalar_one()
             return Reach(count, await self._count(tx, now, accounts.c.tenant == tenant, sessions.c.id != but))
 

@@ -84,7 +84,12 @@ class Arrivals:
     async def may_enter(self, tx: Transaction, account: Account, tenant: str) -> bool:
         is_ours = account.tenant == tenant and account.identifier not in self._policy.owners
         is_active = account.status is Status.ACTIVE
-        return is_ours and is_active and await account_rows.find_factor_policy(tx, tenant) is not None
+        return (
+            is_ours
+            and is_active
+            and not account.is_service
+            and await account_rows.find_factor_policy(tx, tenant) is not None
+        )
 
     # Mailed confirmations.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from gateway.model.account import Role, Status
@@ -68,6 +70,13 @@ accounts = Table(
     Column("enrolled", String(200), nullable=False, server_default=""),  # the factors set up (model.factor.Enrolled)
     Column("disabled_by", String(16), nullable=False, server_default=""),  # see accounts.rows.set_status
     Column("networks", Text, nullable=False, server_default=""),  # see model.network_rule
+    Column(
+        "is_service",  # no person's: see tokens.service_accounts
+        Boolean,
+        CheckConstraint("NOT is_service OR (password_hash IS NULL AND enrolled = '')", name="service"),
+        nullable=False,
+        server_default=false(),
+    ),
     one_of("role", Role),
     one_of("status", Status),
 )

@@ -83,7 +83,7 @@ class SignInService:
         """Count the people whom the policy is about."""
         query = (
             select(accounts.c.role, accounts.c.enrolled, func.count())
-            .where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value)
+            .where(accounts.c.tenant == tenant, accounts.c.status == Status.ACTIVE.value, ~accounts.c.is_service)
             .group_by(accounts.c.role, accounts.c.enrolled)
         )
         counts: Counter[bool] = Counter()

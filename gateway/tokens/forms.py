@@ -1,8 +1,9 @@
-"""Reads what a person wants a token to do from the form of /me/tokens. Pure."""
+"""Reads what a token is wanted to do from a form, or from the command line. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_network
 
 from gateway.model.account import Role
@@ -26,24 +27,45 @@ class Unfit(ValueError):
 
 
 def read_wanted(form: Form, own: Role) -> Wanted:
-    """Raises Unfit. Lists are one entry a line."""
-    name = form.text("name").strip()
+    """Read the form of a page; lists are one entry a line. `own` is the account's role. Raises Unfit."""
+    return wanted_of(
+        name=form.text("name"),
+        days=form.text("days") or str(DEFAULT_DAYS),
+        role=form.text("role") or own,
+        only_reads=form.text("access") == "read",
+        paths=form.text("paths").splitlines(),
+        networks=form.text("networks").splitlines(),
+    )
+
+
+def wanted_of(
+    *, name: str, days: str, role: str, only_reads: bool, paths: Sequence[str], networks: Sequence[str]
+) -> Wanted:
+    """Raises Unfit."""
+    name = name.strip()
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise Unfit("name")
-    days = form.text("days") or str(DEFAULT_DAYS)
     if not re.fullmatch("[0-9]{1,3}", days) or not 0 < int(days) <= DAYS[-1]:
         raise Unfit("days")
+    return Wanted(
+        name,
+        int(days),
+        read_role(role),
+        READING if only_reads else frozenset(),
+        tuple(map(read_path, settle("paths", paths))),
+        tuple(map(read_network, settle("networks", networks))),
+    )
+
+
+def read_role(text: str) -> Role:
     try:
-        role = Role(form.text("role") or own)
+        return Role(text)
     except ValueError:
         raise Unfit("role") from None
-    methods = READING if form.text("access") == "read" else frozenset[str]()
-    paths, networks = lines_of(form, "paths"), lines_of(form, "networks")
-    return Wanted(name, int(days), role, methods, tuple(map(read_path, paths)), tuple(map(read_network, networks)))
 
 
-def lines_of(form: Form, field: str) -> list[str]:
-    lines = [line.strip() for line in form.text(field).splitlines() if line.strip()]
+def settle(field: str, given: Sequence[str]) -> list[str]:
+    lines = [line.strip() for line in given if line.strip()]
     if len(lines) > MAX_LIMITS:
         raise Unfit(field, lines[MAX_LIMITS])
     return lines

@@ -1,19 +1,23 @@
-"""/me/tokens, /admin/tokens, and the address at which a token that was found is revoked."""
+"""/me/tokens, the list of /admin/tokens, and the address at which a token that was found is revoked."""
 
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from gateway.model.account import Role
 from gateway.tokens.forms import DAYS, DEFAULT_DAYS, Unfit, read_wanted
-from gateway.tokens.service import RANKS, APITokens, Created
+from gateway.tokens.service import APITokens, Created, outranks
+from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
+from gateway.web.rendering import Renderer
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "proved")
+DONE_HERE = (*DONE, "removed")  # on /admin/tokens
 FIRST = {"days": str(DEFAULT_DAYS), "access": "read"}
 FIELDS = ("name", "days", "role", "access", "paths", "networks")
 
@@ -21,11 +25,14 @@ FIELDS = ("name", "days", "role", "access", "paths", "networks")
 class Needs(Platform, Protocol):
     @property
     def tokens(self) -> APITokens: ...
+    @property
+    def service_accounts(self) -> ServiceAccounts: ...
 
 
 class TokenPages:
     def __init__(self, needs: Needs) -> None:
         self._service = needs.tokens
+        self._services = needs.service_accounts
         self._renderer = needs.renderer
         self._url = needs.url
 
@@ -45,7 +52,8 @@ class TokenPages:
         outcome = await self._service.create(session, wanted, visit.inbound, visit.now)
         if not isinstance(outcome, Created):
             return await self._page(request, problem=outcome.value, form=form)
-        return self._renderer.page("tokens/created.html", visit, token=outcome.row, secret=outcome.secret.reveal())
+        secret = outcome.secret.reveal()
+        return self._renderer.page("tokens/created.html", visit, token=outcome.row, secret=secret, account=None)
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
         """POST /me/tokens/revoke: `token`."""
@@ -56,22 +64,24 @@ class TokenPages:
     # /admin/tokens.
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
-        """GET /admin/tokens: the live tokens of the tenant's people."""
-        visit, done = visit_of(request), request.query.get("done", "")
-        held = await self._service.list_of_tenant(signed_in_of(request).tenant, visit.now)
-        return self._renderer.page("tokens/all.html", visit, held=held, done=done if done in DONE else "")
+        """GET /admin/tokens: the tenant's service accounts, and the live tokens of its people."""
+        return await show_all(request, self._renderer, self._service, self._services)
 
     async def revoke_any(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/tokens: `token`."""
-        wanted, visit = (await read_form(request)).text("token"), visit_of(request)
-        is_ended = await self._service.revoke_in_tenant(signed_in_of(request), wanted, visit.inbound, visit.now)
-        return see_other(f"{self._url('admin_tokens')}?done=revoked" if is_ended else self._url("admin_tokens"))
+        """POST /admin/tokens: `token`, and `account` if it was on a service account's page."""
+        form, visit = await read_form(request), visit_of(request)
+        is_ended = await self._service.revoke_in_tenant(
+            signed_in_of(request), form.text("token"), visit.inbound, visit.now
+        )
+        account, done = form.text("account"), {"done": "revoked"} if is_ended else {}
+        page = self._url("admin_service" if account else "admin_tokens")
+        query = urlencode({"account": account, **done} if account else done)
+        return see_other(f"{page}?{query}" if query else page)
 
     async def _page(
         self, request: web.Request, problem: str = "", line: str = "", form: Form | None = None
     ) -> web.Response:
         session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
-        given = {field: form.text(field) if form else FIRST.get(field, "") for field in FIELDS}
         return self._renderer.page(
             "tokens/tokens.html",
             visit,
@@ -80,11 +90,44 @@ class TokenPages:
             line=line,
             done=done if done in DONE else "",
             tokens=await self._service.list_own(session, visit.now),
-            given=given,
+            given=given_in(form),
             days=DAYS,
-            roles=[role for role in Role if RANKS.index(role) <= RANKS.index(session.role)],
+            roles=up_to(session.role),
             now=visit.now,
+            account=None,
         )
+
+
+async def show_all(
+    request: web.Request,
+    renderer: Renderer,
+    tokens: APITokens,
+    services: ServiceAccounts,
+    problem: str = "",
+    form: Form | None = None,
+) -> web.Response:
+    """Show /admin/tokens, with what was wrong in the form for a new service account."""
+    session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
+    return renderer.page(
+        "tokens/all.html",
+        visit,
+        status=422 if problem else 200,
+        problem=problem,
+        done=done if done in DONE_HERE else "",
+        held=await tokens.list_of_people(session.tenant, visit.now),
+        services=await services.list_all(session.tenant, visit.now),
+        given={"name": form.text("name") if form else "", "role": form.text("role") if form else ""},
+        roles=up_to(session.role),
+    )
+
+
+def up_to(role: Role) -> list[Role]:
+    return [each for each in Role if not outranks(each, role)]
+
+
+def given_in(form: Form | None) -> dict[str, str]:
+    """Return the fields of the form for a new token, as they were sent, or as they are at first."""
+    return {field: form.text(field) if form else FIRST.get(field, "") for field in FIELDS}
 
 
 class FoundTokens:

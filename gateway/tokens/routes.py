@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.policy.decision import Need
 from gateway.settings.record import Settings
 from gateway.tokens.pages import FoundTokens, TokenPages
+from gateway.tokens.service_pages import ServicePages, gives_rights
 from gateway.web.routes import Fresh, Pages, Route
 
 
@@ -24,6 +25,13 @@ TOKENS = Pages(
         is_served=is_on,
     ),
 )  # fmt: skip
+SERVICES = Pages(
+    ServicePages,
+    Route(
+        "admin_service", "/admin/tokens/service", Need.ADMIN, get=ServicePages.show, post=ServicePages.change,
+        fresh=Fresh(only_post=True, when=gives_rights, carry=("account",), is_announced=True), is_served=is_on,
+    ),
+)  # fmt: skip
 FOUND = Pages(
     FoundTokens,
     Route(
@@ -31,4 +39,4 @@ FOUND = Pages(
         takes_foreign=True, refuses_blocked=True, is_dead_end=True, is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (TOKENS, FOUND)
+PAGES = (TOKENS, SERVICES, FOUND)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     LargeBinary,
@@ -15,13 +16,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     func,
     insert,
     select,
     update,
 )
 
-from gateway.model.account import Role
+from gateway.accounts import rows as account_rows
+from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind, read_networks
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
@@ -116,22 +119,33 @@ async def list_of(tx: Transaction, account: str, now: int) -> list[TokenRow]:
     return [read(row) for row in await tx.execute(query.order_by(api_tokens.c.created_at.desc(), api_tokens.c.id))]
 
 
-async def list_of_tenant(tx: Transaction, tenant: str, now: int, most: int) -> list[tuple[TokenRow, str, str]]:
-    """Return the live tokens of a tenant's accounts, at most `most`, each with name and email of its account."""
+async def list_of_people(tx: Transaction, tenant: str, now: int, most: int) -> list[tuple[TokenRow, str, str]]:
+    """Return the live tokens of a tenant's people, at most `most`, each with name and email of its account."""
     query = (
         select(api_tokens, accounts.c.name.label("owner"), accounts.c.identifier)
         .join(accounts, accounts.c.id == api_tokens.c.account)
-        .where(accounts.c.tenant == tenant, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
+        .where(accounts.c.tenant == tenant, ~accounts.c.is_service, is_live(now))
         .order_by(accounts.c.name, api_tokens.c.created_at.desc(), api_tokens.c.id)
         .limit(most)
     )
     return [(read(row), row.owner, row.identifier) for row in await tx.execute(query)]
 
 
+async def list_services(tx: Transaction, tenant: str, now: int) -> list[tuple[Account, int]]:
+    """Return a tenant's service accounts by name, each with the number of its live tokens."""
+    live = select(func.count()).where(api_tokens.c.account == accounts.c.id, is_live(now)).scalar_subquery()
+    query = select(*account_rows.COLUMNS, live.label("live")).where(accounts.c.tenant == tenant, accounts.c.is_service)
+    found = await tx.execute(query.order_by(accounts.c.name, accounts.c.id))
+    return [(account_rows.read(row), row.live) for row in found]
+
+
+async def count_services(tx: Transaction, tenant: str) -> int:
+    query = select(func.count()).where(accounts.c.tenant == tenant, accounts.c.is_service)
+    return int((await tx.execute(query)).scalar_one())
+
+
 async def count_live(tx: Transaction, account: str, now: int) -> int:
-    query = select(func.count()).where(
-        api_tokens.c.account == account, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now
-    )
+    query = select(func.count()).where(api_tokens.c.account == account, is_live(now))
     return int((await tx.execute(query)).scalar_one())
 
 
@@ -140,24 +154,20 @@ async def count_live_in_tenant(tx: Transaction, tenant: str, now: int) -> int:
         select(func.count())
         .select_from(api_tokens)
         .join(accounts, accounts.c.id == api_tokens.c.account)
-        .where(accounts.c.tenant == tenant, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
+        .where(accounts.c.tenant == tenant, is_live(now))
     )
     return int((await tx.execute(query)).scalar_one())
 
 
 async def revoke(tx: Transaction, token: str, now: int) -> bool:
     """End a token; return whether it was live. It is dead on its next request, on every node."""
-    statement = update(api_tokens).where(
-        api_tokens.c.id == token, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now
-    )
+    statement = update(api_tokens).where(api_tokens.c.id == token, is_live(now))
     return (await tx.execute(statement.values(revoked_at=now))).rowcount == 1
 
 
 async def revoke_all(tx: Transaction, account: str, now: int) -> int:
     """End every token of an account; return how many were live."""
-    statement = update(api_tokens).where(
-        api_tokens.c.account == account, api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now
-    )
+    statement = update(api_tokens).where(api_tokens.c.account == account, is_live(now))
     return (await tx.execute(statement.values(revoked_at=now))).rowcount
 
 
@@ -178,6 +188,10 @@ async def count_networks(tx: Transaction, token: str, since: int) -> int:
     """Return how many networks a token has been used from for the first time since then."""
     query = select(func.count()).where(api_token_networks.c.token == token, api_token_networks.c.first_at > since)
     return int((await tx.execute(query)).scalar_one())
+
+
+def is_live(now: int) -> ColumnElement[bool]:
+    return and_(api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
 
 
 def read(row: Row[Any]) -> TokenRow:

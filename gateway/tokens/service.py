@@ -19,6 +19,7 @@ from gateway.model.token import new_id
 from gateway.store import Store
 from gateway.throttle.limits import address_bucket
 from gateway.tokens import rows
+from gateway.tokens.mails import tell
 from gateway.tokens.rows import TokenRow
 
 DAY = 86_400
@@ -71,15 +72,15 @@ class APITokens:
         async with self._store.reading() as tx:
             return await rows.list_of(tx, session.account, now)
 
-    async def list_of_tenant(self, tenant: str, now: int) -> list[Held]:
+    async def list_of_people(self, tenant: str, now: int) -> list[Held]:
         async with self._store.reading() as tx:
-            return [Held(*found) for found in await rows.list_of_tenant(tx, tenant, now, MAX_SHOWN)]
+            return [Held(*found) for found in await rows.list_of_people(tx, tenant, now, MAX_SHOWN)]
 
     async def create(self, session: Session, wanted: Wanted, inbound: Inbound, now: int) -> Created | NotCreated:
         """Make a token of the signed-in person, and mail that there is one."""
         if session.is_owner:
             return NotCreated.OWNER
-        if RANKS.index(wanted.role) > RANKS.index(session.role):
+        if outranks(wanted.role, session.role):
             return NotCreated.ROLE
         async with self._actions.begin(requester(inbound, session.id), now) as action:
             account = await account_rows.find(action.tx, session.account, lock=True)
@@ -104,7 +105,7 @@ class APITokens:
             account = await account_rows.find_in_tenant(action.tx, found.account, author.tenant) if found else None
             if found is None or account is None or not await end(action, account, found):
                 return False
-            await action.notify("token_revoked", account, token=found.name)
+            await tell(action, account, "token_revoked", token=found.name)
             return True
 
     async def revoke_found(self, text: str, inbound: Inbound, now: int) -> bool:
@@ -122,24 +123,28 @@ class APITokens:
             account = await account_rows.find(action.tx, found.account) if found else None
             if found is None or account is None or not await end(action, account, found, "found"):
                 return False
-            await action.notify("token_revoked", account, token=found.name)
+            await tell(action, account, "token_revoked", token=found.name)
             return True
 
 
 async def issue(action: Action, account: Account, kind: Kind, wanted: Wanted) -> Created:
-    """Add a token to an account."""
+    """Add a token to an account. Where a person makes one, it was used before; where a program runs is not known."""
     secret, token = make_token(kind), new_id("tok")
     grant = Grant(token, action.now + wanted.days * DAY, wanted.methods, wanted.paths, wanted.networks)
     row = TokenRow(token, account.id, kind, wanted.name, wanted.role, grant, action.now, None, None, "", "")
     await rows.add(action.tx, row, digest_of(secret.reveal().encode()))
     here = address_bucket(action.actor.address)
-    if here:
+    if here and not account.is_service:
         await rows.add_network(action.tx, token, account.id, here, action.now)
     details = {"token": wanted.name, "role": wanted.role.value, "days": wanted.days}
     await action.record(Event.TOKEN_CREATED, account, details)
     until = time.strftime("%d %B %Y", time.gmtime(grant.expires_at))
-    await action.notify("token_created", account, token=wanted.name, until=until)
+    await tell(action, account, "token_created", token=wanted.name, until=until)
     return Created(row, secret)
+
+
+def outranks(role: Role, other: Role) -> bool:
+    return RANKS.index(role) > RANKS.index(other)
 
 
 async def end(action: Action, account: Account, row: TokenRow, how: str = "") -> bool:

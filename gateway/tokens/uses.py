@@ -18,6 +18,7 @@ from gateway.model.session import Session
 from gateway.store import StoreUnavailable
 from gateway.throttle.limits import address_bucket
 from gateway.tokens import rows
+from gateway.tokens.mails import tell
 
 MINUTE = 60
 MAX_WAITING = 10_000
@@ -94,7 +95,7 @@ class TokenUses:
         if network and await rows.add_network(action.tx, token, account.id, network, use.at):
             await action.record_or_count(Event.TOKEN_USED_ELSEWHERE, account, {"token": found.name})
             if await rows.count_networks(action.tx, token, use.at - DAY) <= MAX_MAILS:
-                await action.notify("token_used_elsewhere", account, token=found.name)
+                await tell(action, account, "token_used_elsewhere", token=found.name)
 
 
 def actor_of(use: Use) -> Actor:

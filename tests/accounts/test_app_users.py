@@ -15,6 +15,7 @@ from gateway.accounts.app_sync.plan import (
     MOVED,
     OTHER_USER,
     PASSWORD_STAYS,
+    SERVICE,
     Disable,
     Follow,
     Keep,
@@ -327,3 +328,12 @@ def test_whatever_the_rows_say_no_tenant_loses_its_last_admin_and_owners_stay(
     assert [one for one in accounts if one.identifier == f"{owner}@acme.example"] == [
         one for one in after.values() if one.identifier == f"{owner}@acme.example"
     ]
+
+
+def test_a_service_account_is_nobodys_in_the_application_and_no_administrator() -> None:
+    service = account("x@service.invalid", role=Role.ADMIN, password_hash=None, is_service=True)
+    ann = account(role=Role.ADMIN)
+    verdicts = plan(rows({"email": "x@service.invalid", "password_hash": NEW.reveal()}), state(service), Wishes(True))
+    assert verdicts == [Skip(1, "x@service.invalid", SERVICE)]
+    (kept,) = plan(rows(), state(service, ann, known=(known(ann),)), Wishes(disable_missing=True))
+    assert isinstance(kept, Keep)  # the last one

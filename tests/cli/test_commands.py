@@ -321,7 +321,7 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     assert accounts["new@acme.example"]["modules"] == "hr"
     assert accounts["new@acme.example"]["password"] == "set"
     assert accounts["fin@acme.example"] == {
-        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "", "status": "active", "password": "none", "second_step": "none",
+        "email": "fin@acme.example", "name": "Fin", "tenant": "default", "role": "manager", "modules": "", "status": "active", "password": "none", "second_step": "none", "kind": "person",
     }  # fmt: skip
     assert "would create 0, would skip 3, refused 8" in shell.cli("account", "import", str(file)).stdout
 
@@ -392,3 +392,46 @@ def test_an_imported_hash_signs_in_and_is_renewed(tmp_path: Path) -> None:
         ]
     assert len(stored) == 4
     assert all(value.startswith("pbkdf2:sha256:1000$") for value in stored)
+
+
+def test_tokens_and_service_accounts_are_made_and_ended_in_the_shell(shell: Gateway) -> None:
+    added = shell.cli("token", "service", "add", "Payroll export", "--tenant", "acme", "--role", "manager")
+    name = added.stdout.strip()
+    assert name.endswith("@service.invalid")
+    made = shell.cli("token", "create", name, "--name", "Night", "--path", "/export", "--read-only", "--json")
+    token = json.loads(made.stdout)
+    assert (token["account"], token["token"][:8]) == (name, "otw_svc_")
+    assert shell.cli("token", "create", "erin@acme.example", "--name", "x").stdout.startswith("otw_pat_")
+    (listed,) = json.loads(shell.cli("token", "list", name, "--json").stdout)
+    assert (listed["id"], listed["paths"], listed["role"]) == (token["id"], "/export", "manager")
+    (service,) = json.loads(shell.cli("token", "service", "list", "--tenant", "acme", "--json").stdout)
+    assert (service["user_name"], service["tokens"]) == (name, 1)
+    kinds = {row["email"]: row["kind"] for row in json.loads(shell.cli("account", "list", "--json").stdout)}
+    assert (kinds[name], kinds["erin@acme.example"]) == ("service account", "person")
+    assert "it has API tokens only" in shell.cli("account", "set-password", name, "--password-stdin", stdin="x").stderr
+    secured = shell.cli("account", "secure", name, "--confirm")
+    assert secured.stdout == "ended 0 sessions and 1 API token\n"
+    assert "with 0 valid tokens" in shell.cli("token", "service", "remove", name).stdout
+    assert shell.cli("token", "service", "remove", name, "--confirm").stdout == f"removed {name}\n"
+    assert f"no account with the email {name}" in shell.cli("token", "list", name).stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--role", "admin"], "erin@acme.example is employee: a token can't have a higher role"),
+        (["--role", "boss"], "--role can't be used: see --help"),
+        (["--days", "367"], "--days can't be used: see --help"),
+        (["--path", "no"], "--path can't be used: no"),
+        (["--network", "192.0.2.0/99"], "--network can't be used: 192.0.2.0/99"),
+    ],
+)
+def test_a_token_that_cant_be_is_refused_in_one_line(shell: Gateway, more: list[str], said: str) -> None:
+    refused = shell.cli("token", "create", "erin@acme.example", "--name", "x", *more)
+    assert (refused.returncode, refused.stderr.strip(), refused.stdout) == (1, f"otium-gateway: {said}", "")
+
+
+def test_some_accounts_get_no_token_in_the_shell(shell: Gateway) -> None:
+    assert "platform owners can't" in shell.cli("token", "create", "otto@otium.example", "--name", "x").stderr
+    assert "is disabled" in shell.cli("token", "create", "dora@acme.example", "--name", "x").stderr
+    assert "is a person's account" in shell.cli("token", "service", "remove", "erin@acme.example").stderr

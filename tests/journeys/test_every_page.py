@@ -121,6 +121,12 @@ PAGES = {
     "unused accounts, none selected": Look("admin", "/admin/access/unused", press="Disable selected"),
     "unused accounts, disable?": Look("admin", "/admin/access/unused", press="Disable all 2 accounts"),
     "unused accounts, disabled": Look("admin", "{unused left}"),
+    "service account, wrong": Look("admin", "/admin/tokens", {"Name": " "}, "Create service account"),
+    "service account": Look("admin", "{service}"),
+    "service account, token": Look("admin", "{service}", {"Name": "Night job"}, "Create token"),
+    "service account, disable?": Look("admin", "{service}", press="Disable"),
+    "service account, remove?": Look("admin", "{service}", press="Remove"),
+    "service account among people": Look("admin", "{service of people}"),
     "single sign-on, required": Look("admin", "/admin/sso/required"),
     "single sign-on, required, not on": Look("admin", "/admin/sso/required", press="Require single sign-on"),
     "single sign-on of all": Look("owner", "/ops/sso"),
@@ -309,6 +315,9 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     gateway.write(f"UPDATE totp SET drift = -3 {own}", email=drifting.email)
     enter("drifting", drifting.email).give_password()
 
+    made = admin.send("/admin/tokens/service", {"do": "created", "name": "Payroll export", "role": "manager"})
+    links["service"] = str(made.get("location"))
+    links["service of people"] = links["service"].replace("/tokens/service", "/accounts/member")
     links["companys"] = connect_company(site, admin, enter("companys", "crowd31@acme.example"))
     enter("key", "crowd16@acme.example").give_password()
     add_passkey(site, "crowd16@acme.example", "psk_0")

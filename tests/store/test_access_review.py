@@ -263,7 +263,8 @@ async def test_the_export_has_everybody_of_the_tenant_and_no_formula(
     header, *rows = csv.reader(io.StringIO(b"".join(pieces).decode()))
     assert tuple(header) == COLUMNS
     assert [(row[0], row[1]) for row in rows] == [(ADMIN, "Ann Example"), ("ann@acme.example", "'=1+1")]
-    assert rows[1][2:] == ["manager", "hr,legal", "active", "none", "no", "0", "", "no", "2027-01-15", "2025-12-11"]
+    kept = ["manager", "hr,legal", "active", "none", "no", "0", "", "no", "2027-01-15", "2025-12-11", "person"]
+    assert rows[1][2:] == kept
 
 
 async def test_ten_thousand_people_are_exported_in_pieces(

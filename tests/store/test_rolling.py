@@ -80,6 +80,10 @@ async def step(url: str, revision: str) -> None:
         await connection.run_sync(upgrade, revision)
 
 
+# Constraints that the version before can't violate, and why.
+HARMLESS = {"ck_accounts_service": "every row that it adds has the default of is_service, whatever else is in it"}
+
+
 @pytest.mark.parametrize("revision", STEPS_SINCE)
 async def test_a_migration_takes_nothing_away_that_the_version_before_reads(empty_url: str, revision: str) -> None:
     await step(empty_url, f"{int(revision) - 1:04}")
@@ -87,7 +91,8 @@ async def test_a_migration_takes_nothing_away_that_the_version_before_reads(empt
         before, since = await connection.run_sync(look), await connection.run_sync(read_since)
     await step(empty_url, revision)
     async with writing(empty_url) as connection:
-        lost = taken_away(before, await connection.run_sync(look))
+        found = taken_away(before, await connection.run_sync(look))
+        lost = [what for what in found if not any(name in what for name in HARMLESS)]
         says = await connection.run_sync(read_since)
     assert says is not None
     assert says <= revision

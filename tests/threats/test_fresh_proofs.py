@@ -23,6 +23,7 @@ FORM = {
     "account": "acc_1", "do": "role", "role": "admin", "id": "imp_1", "next": "/probe", "tenant": "acme",
     "email": "new@acme.example", "name": "New Person", "password": "seven green kettles",
 }  # fmt: skip
+OTHER_FORMS = {"admin_service": {"account": "acc_1", "do": "token"}}
 QUERY = "account=acc_1&id=imp_1&next=/probe&do=role&role=admin"
 ASKED = {  # by route and method: the page of the proof, and where that leads back to
     ("security_totp", "GET"): ("/login", "/me/security/totp?next=/probe"),
@@ -56,6 +57,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("tokens", "POST"): ("/login", "/me/tokens?done=proved"),
     ("access_reviewed", "POST"): ("/login", "/admin/access?done=proved"),
     ("access_unused", "POST"): ("/login", "/admin/access/unused?done=proved"),
+    ("admin_service", "POST"): ("/login", "/admin/tokens/service?account=acc_1&done=proved"),
     ("admin_security", "POST"): ("/login", "/admin/security?done=proved"),
     ("ops_sso", "POST"): ("/login", "/ops/sso?done=proved"),
     ("ops_tenants", "POST"): ("/login", "/ops/tenants?done=proved"),
@@ -113,7 +115,9 @@ def answer_of(people: dict[Need, Person], name: str, method: str, form: dict[str
     route = PAGES[name, method]
     person = people.get(route.need, people[Need.ADMIN])
     target = f"{route.path}?{QUERY}"
-    answer = person.open(target, follow=False) if method == "GET" else person.send(route.path, form)
+    answer = (
+        person.open(target, follow=False) if method == "GET" else person.send(route.path, OTHER_FORMS.get(name, form))
+    )
     return answer.status, answer.get("location") or ""
 
 

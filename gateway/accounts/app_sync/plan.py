@@ -35,6 +35,7 @@ COLUMNS = (*bulk.REQUIRED, *bulk.OPTIONAL, "modules", "id")
 MAX_KEY = 320  # characters
 BY_ID, BY_SPELLING = "id:", "email:"
 BY_HAND = "a platform owner is only changed by hand"
+SERVICE = "a service account is nobody's in the application"
 LAST_ADMIN = "the last admin of {}, until there is another one"
 FOREIGN = "an account with this email already exists that this source didn't create; use --adopt to link it"
 OTHER_USER = Sentence(
@@ -233,6 +234,8 @@ class Planner:
         account, known = self._find(identifier)
         if identifier in self._state.owners or (account and account.identifier in self._state.owners):
             return Skip(line, identifier, BY_HAND)
+        if account is not None and account.is_service:
+            return Skip(line, identifier, SERVICE)
         moved = self._known_by_id.get(row.create.user_key)
         if moved is not None and (account is None or account.id != moved.account):
             return Skip(line, identifier, MOVED.format(moved.identifier))
@@ -312,4 +315,4 @@ class Planner:
 
 
 def is_admin(account: Account) -> bool:
-    return account.role is Role.ADMIN and account.status is Status.ACTIVE
+    return account.role is Role.ADMIN and account.status is Status.ACTIVE and not account.is_service

@@ -93,6 +93,7 @@ async def has_other_admin(tx: Transaction, account: Account) -> bool:
             accounts.c.role == Role.ADMIN.value,
             accounts.c.status == Status.ACTIVE.value,
             accounts.c.id != account.id,
+            ~accounts.c.is_service,
         )
         .limit(1)
     )
