@@ -24,6 +24,7 @@ from gateway.dispatch import routes as dispatch
 from gateway.dispatch.forms import rows as form_rows
 from gateway.login import routes as login
 from gateway.mail import outbox
+from gateway.networks import routes as networks
 from gateway.ops import blocks, failed_passwords
 from gateway.ops import routes as ops
 from gateway.ops import rows as attack_rows
@@ -59,6 +60,7 @@ PAGES = (
     *scim.PAGES,
     *tokens.PAGES,
     *page_views.PAGES,
+    *networks.PAGES,
     *static_files.PAGES,
 )
 ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)

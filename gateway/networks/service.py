@@ -52,6 +52,17 @@ class NetworkService:
                 return None
             return found, read_stored(await rows.find_of_account(tx, found.id))
 
+    async def leaves_out(self, author: Session, wanted: Sections, inbound: Inbound, now: int) -> bool:
+        """Whether these lists of the tenant would refuse the author's next request."""
+        async with self._store.reading() as tx:
+            of_account = await rows.find_of_account(tx, author.account)
+        return self.refuses(author, write_sections(wanted), of_account, inbound, now)
+
+    def refuses(self, author: Session, of_tenant: str, of_account: str, inbound: Inbound, now: int) -> bool:
+        """Whether lists, as texts, refuse the address of the author."""
+        rule = rule_of(of_tenant, of_account, author.role, is_owner=author.is_owner)
+        return rule is not None and bool(rule.refuse(inbound.address, now))
+
     async def change_tenant(
         self, author: Session, wanted: Sections, inbound: Inbound, now: int, *, despite: bool
     ) -> Saved:
@@ -60,7 +71,7 @@ class NetworkService:
             await account_rows.lock_tenant(action.tx, author.tenant)
             of_account = await rows.find_of_account(action.tx, author.account)
             text = write_sections(wanted)
-            if not despite and self._leaves_out(author, text, of_account, inbound, now):
+            if not despite and self.refuses(author, text, of_account, inbound, now):
                 return Saved.LEAVES_OUT
             await set_of_tenant(action, author.tenant, text, author)
             return Saved.SAVED
@@ -87,15 +98,10 @@ class NetworkService:
                 return Saved.GONE
             text = write_sections({**read_stored(await rows.find_of_account(action.tx, account)), **wanted})
             of_tenant = "" if is_other else await rows.find_of_tenant(action.tx, author.tenant)
-            if not is_other and not despite and self._leaves_out(author, of_tenant, text, inbound, now):
+            if not is_other and not despite and self.refuses(author, of_tenant, text, inbound, now):
                 return Saved.LEAVES_OUT
             await set_of_account(action, found, text)
             return Saved.SAVED
-
-    def _leaves_out(self, author: Session, of_tenant: str, of_account: str, inbound: Inbound, now: int) -> bool:
-        """Whether the author's next request would be refused."""
-        rule = rule_of(of_tenant, of_account, author.role, is_owner=author.is_owner)
-        return rule is not None and bool(rule.refuse(inbound.address, now))
 
 
 async def set_of_tenant(action: Action, tenant: str, text: str, author: Session | None = None) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from gateway.model.account import Role, Status
-from gateway.model.network_rule import EXEMPT, read_stored, rule_of
+from gateway.model.network_rule import EXEMPT, NetworkRule, read_stored, rule_of
 from gateway.model.networks import Network, is_within
 from gateway.model.session import Lifetimes
 from gateway.sessions.rows import still_within
@@ -17,6 +17,7 @@ from gateway.store import Store, Transaction
 from gateway.store.schema import accounts, sessions
 from gateway.throttle.slices import Slices
 
+RuleFor = Callable[[str, Role, str], NetworkRule | None]  # of an identifier, a role, and the account's lists
 ADDRESSES_AT_ONCE = 500  # compared before yielding to the event loop
 
 
@@ -80,20 +81,35 @@ class Reaches:
 
         `text` is the rule (model.network_rule).
         """
+
+        def rule_for(identifier: str, role: Role, of_account: str) -> NetworkRule | None:
+            applied = "" if EXEMPT in read_stored(of_account) else text
+            return rule_of(applied, "", role, is_owner=identifier in self.owners)
+
+        return await self._count_outside(accounts.c.tenant == tenant, rule_for, now)
+
+    async def outside_of_account(self, account: str, text: str, now: int) -> Reach:
+        """The same for an account's rule."""
+
+        def rule_for(identifier: str, role: Role, _: str) -> NetworkRule | None:
+            return rule_of("", text, role, is_owner=identifier in self.owners)
+
+        return await self._count_outside(accounts.c.id == account, rule_for, now)
+
+    async def _count_outside(self, wanted: ColumnElement[bool], rule_for: RuleFor, now: int) -> Reach:
         query = (
             select(accounts.c.id, accounts.c.identifier, accounts.c.role, accounts.c.networks, sessions.c.address)
             .add_columns(func.count())
             .join(accounts, accounts.c.id == sessions.c.account)
-            .where(accounts.c.tenant == tenant, sessions.c.ended_at.is_(None), self._is_live(now))
+            .where(wanted, sessions.c.ended_at.is_(None), self._is_live(now))
             .group_by(accounts.c.id, sessions.c.address)
         )
         async with self.store.reading() as tx:
             found = (await tx.execute(query)).all()
         people, count, slices = set(), 0, Slices()
-        for account, identifier, role, own, address, of_them in found:
+        for account, identifier, role, of_account, address, of_them in found:
             await slices.pause()
-            applied = "" if EXEMPT in read_stored(own) else text
-            rule = rule_of(applied, "", Role(role), is_owner=identifier in self.owners)
+            rule = rule_for(identifier, Role(role), of_account)
             if rule is not None and rule.refuse(address, now):
                 people.add(account)
                 count += of_them

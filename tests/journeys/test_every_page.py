@@ -140,6 +140,14 @@ PAGES = {
     "single sign-on, with this company?": Look("member", "/login/sso/beta"),
     "single sign-on, late": Look("nobody", "/login/sso/callback/acme?state=x&code=y"),
     "single sign-on, link gone": Look("nobody", "/login/sso/link/x"),
+    "another network": Look("away", "/x"),
+    "networks": Look("member", "/me/networks"),
+    "networks, wrong": Look("member", "/me/networks", {"Your list": "office"}, "Save"),
+    "networks, own address left out": Look("member", "/me/networks", {"Your list": "198.51.100.7 Hotel"}, "Save"),
+    "networks of all": Look("admin", "/admin/networks"),
+    "networks of all, asked": Look("admin", "/admin/networks", {"Everyone": "127.0.0.0/8 Office"}, "Continue"),
+    "networks of all, own address left out": Look("admin", "/admin/networks", {"Admin": "198.51.100.7"}, "Continue"),
+    "networks of a person": Look("admin", "{networks}"),
     "sign-in requirements": Look("admin", "/admin/security"),
     "sign-in requirements, asked": Look("admin", "/admin/security", press="Continue"),
     "passkeys only": Look("key", "/me/security/passkeys-only"),
@@ -330,6 +338,8 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     add_passkey(site, "crowd19@acme.example", "psk_2", "old.example.com")
     add_passkey(site, "crowd18@acme.example", "psk_3", "old.example.com")
     gateway.write("UPDATE accounts SET enrolled = 'passkey totp' WHERE identifier = 'crowd18@acme.example'")
+    enter("away", "crowd21@acme.example").give_password()
+    gateway.write("UPDATE accounts SET networks = '198.51.100.0/24' WHERE identifier = 'crowd21@acme.example'")
     enter("moved", "crowd18@acme.example").give_password()
 
     people["owner"], key, _ = enrol_owner(gateway, mailbox, OWNERS[6])
@@ -359,6 +369,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["device"] = next(link for link in links_in(told) if "/devices/revoke/" in link)
     someone = account_id(site, phone.email)
     links["person"] = f"/admin/accounts/member?account={someone}"
+    links["networks"] = f"/admin/networks/member?account={someone}"
     links["person of the owner"] = f"/ops/accounts/member?account={someone}"
     links["protected"] = f"/admin/accounts/member?account={account_id(site, OWNERS[0])}"
     links["myself"] = f"/admin/accounts/member?account={account_id(site, admin.email)}"
