@@ -51,6 +51,7 @@ from gateway.sso.arrival import Arrivals
 from gateway.sso.connection import ConnectionService
 from gateway.sso.domains.lookup import Lookup
 from gateway.sso.domains.service import DomainService
+from gateway.sso.keys.expiry import ExpiryWarnings
 from gateway.sso.keys.service import KeyService
 from gateway.sso.leaving import Leaving
 from gateway.sso.oidc.exchange import Exchange
@@ -292,6 +293,10 @@ class Services(Foundation):
     @cached_property
     def client_keys(self) -> KeyService:
         return KeyService(self.store, self.actions, self.sealer)
+
+    @cached_property
+    def expiry_warnings(self) -> ExpiryWarnings:
+        return ExpiryWarnings(self.store, self.actions, self.url.address("admin_sso_key"))
 
     @cached_property
     def requirement(self) -> Requirement:

@@ -143,6 +143,11 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     },
     "break_glass_used": {**ABOUT, "who": "Adam Okoye", "email": "adam@example.com"},
     "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
+    "sso_certificate": {
+        **FACTS,
+        "until": "14 March 2027, 09:26 UTC",
+        "link": "https://app.example.com/admin/sso/key",
+    },
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "sso_role_kept": {**ABOUT, "who": "Mara Okoye", "email": "mara@example.com"},
     "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},

@@ -13,7 +13,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sso import rows
 from gateway.sso.keys import rows as keys
-from gateway.sso.keys.rows import KeyState
+from gateway.sso.keys.rows import KeyState, StoredKey
 from gateway.sso.keys.service import ensure, prepare
 from gateway.sso.oidc.assertion import NewKey
 from gateway.sso.required import is_required
@@ -32,11 +32,12 @@ class ProviderResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`linked` people sign in with it; `domains` lead to it."""
+    """`linked` people sign in with it; `domains` lead to it. `key` is ours that it knows, if we sign."""
 
     registered: Registered | None
     linked: int
     domains: tuple[str, ...]
+    key: StoredKey | None = None
 
 
 class ProviderService:
@@ -50,7 +51,8 @@ class ProviderService:
             found = await rows.find_of_tenant(tx, self._sealer, tenant)
             linked = await rows.count_links(tx, found.provider.id) if found else 0
             own = tuple(claim.domain for claim in await claims.list_all(tx) if claim.tenant == tenant)
-        return Overview(found, linked, own)
+            key = await keys.find(tx, found.provider.id, KeyState.CURRENT) if found else None
+        return Overview(found, linked, own, key)
 
     async def save(self, author: Session, wanted: Registered, inbound: Inbound, now: int) -> ProviderResult:
         """Store the provider, as `keep` does."""

@@ -12,6 +12,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.settings.record import Settings
 from gateway.sso.admin import Overview, ProviderResult, ProviderService
+from gateway.sso.keys.expiry import expires_soon
 from gateway.sso.oidc import entra
 from gateway.sso.oidc.discovery import WELL_KNOWN, check_issuer
 from gateway.sso.oidc.record import Kind, Provider
@@ -112,6 +113,8 @@ class ProviderPages:
             problem=problem,
             done=done if done in DONE else "",
             overview=overview,
+            expires=expires_soon(overview.key, visit_of(request).now),
+            now=visit_of(request).now,
             given=given,
             kinds=list(Kind),
             products=PRODUCTS,

@@ -9,16 +9,15 @@ from typing import Protocol
 
 from aiohttp import web
 
+from gateway.sso.keys.expiry import expires_at, expires_soon
 from gateway.sso.keys.rows import KeyState, StoredKey
 from gateway.sso.keys.service import KeyResult, KeyService
-from gateway.sso.oidc.assertion import CERTIFICATE_DAYS
 from gateway.sso.pages import Needs as SignOnNeeds
 from gateway.sso.pages import SSOPages
 from gateway.web.redirects import Wish, see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 DONE = ("made", "used", "retired", "dropped", "proved")
-DAY = 86_400
 
 
 class Needs(SignOnNeeds, Protocol):
@@ -95,6 +94,8 @@ class SigningKeyPages:
             keys=[show(key) for key in found.all],
             upcoming=found.find("next"),
             former=found.find("former"),
+            expires=expires_soon(found.find("current"), visit_of(request).now),
+            now=visit_of(request).now,
             jwks=self._url.address("sso_jwks", tenant=tenant),
         )
 
@@ -110,5 +111,4 @@ class PublicKeyPages:
 
 
 def show(key: StoredKey) -> ShownKey:
-    until = key.made_at + CERTIFICATE_DAYS * DAY if key.certificate else None
-    return ShownKey(key, json.dumps(json.loads(key.public), indent=2), until)
+    return ShownKey(key, json.dumps(json.loads(key.public), indent=2), expires_at(key))

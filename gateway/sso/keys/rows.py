@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -52,6 +53,7 @@ sso_keys = Table(
     Column("public", Text, nullable=False),  # a JWK
     Column("made_at", BigInteger, nullable=False),
     Column("tried_at", BigInteger),  # the last successful trial with it
+    Column("warned_at", BigInteger),  # that its certificate expires soon (see keys.expiry)
     Index("uq_sso_keys_provider_state", "provider", "state", unique=True),
 )
 
@@ -129,6 +131,13 @@ async def remove(tx: Transaction, provider: str, state: KeyState) -> bool:
 
 async def note_trial(tx: Transaction, key: str, now: int) -> None:
     await tx.execute(update(sso_keys).where(sso_keys.c.id == key).values(tried_at=now))
+
+
+async def note_warning(tx: Transaction, key: str, since: int, now: int) -> bool:
+    """Note a warning that was due since then. Returns False if another worker has sent it."""
+    is_due = or_(sso_keys.c.warned_at.is_(None), sso_keys.c.warned_at < since)
+    statement = update(sso_keys).where(sso_keys.c.id == key, is_due)
+    return (await tx.execute(statement.values(warned_at=now))).rowcount == 1
 
 
 async def forget(tx: Transaction, provider: str) -> None:
