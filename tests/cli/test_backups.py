@@ -189,6 +189,35 @@ def test_links_and_mails_of_then_are_held_back(own: Gateway, tmp_path: Path) -> 
     assert len(former) == 1
 
 
+def test_no_token_of_a_backup_works_again_and_service_accounts_stay(
+    store_url: str, upstream: RecordingUpstream, tmp_path: Path
+) -> None:
+    """Whether a token was revoked or its account removed since the backup, nobody knows."""
+    changes = {"TOKENS__ON": "true"}
+    own = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", store_url=store_url, changes=changes).seed()
+    service = own.cli("token", "service", "add", "Payroll export", "--tenant", "acme").stdout.strip()
+    token, of_erin = (
+        own.cli("token", "create", account, "--name", "x").stdout.strip()
+        for account in (service, PEOPLE["employee"][0])
+    )
+    own.start()
+    for each in (token, of_erin):
+        assert own.exchange(get("/x", f"Authorization: Bearer {each}")).status == 200
+    folder = tmp_path / "backup"
+    assert own.cli("backup", str(folder)).returncode == 0
+    assert own.cli("token", "service", "remove", service, "--confirm").returncode == 0
+    own.stop()
+    assert own.cli("restore", str(folder), "--confirm").returncode == 0
+    own.start()
+    try:
+        for each in (token, of_erin):
+            assert own.exchange(get("/x", f"Authorization: Bearer {each}")).status == 401
+        anew = own.cli("token", "create", service, "--name", "x").stdout.strip()
+        assert own.exchange(get("/x", f"Authorization: Bearer {anew}")).status == 200
+    finally:
+        own.stop()
+
+
 def test_a_new_machine_begins_from_a_backup(own: Gateway, upstream: RecordingUpstream, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     assert own.cli("backup", str(folder)).returncode == 0

@@ -22,6 +22,7 @@ from gateway.store.schema import accounts, sessions
 from tests.support.gateway import ANEW, Gateway
 from tests.support.person import Person, code_of
 from tests.support.postgres import Server
+from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
 numbers = itertools.count(1)
@@ -49,12 +50,16 @@ def rows_of(url: str) -> dict[str, list[str]]:
 def test_the_gateway_moves_to_postgresql_and_back_and_everybody_stays_signed_in(
     nothing_yet: str, upstream: RecordingUpstream, tmp_path: Path
 ) -> None:
-    former, address = Gateway(tmp_path / "former", f"127.0.0.1:{upstream.port}").seed().start(), upstream.port
+    address, changes = upstream.port, {"TOKENS__ON": "true"}
+    former = Gateway(tmp_path / "former", f"127.0.0.1:{address}", changes=changes).seed().start()
     signed_in, enrolled, ended = Person(former), Person(former, "manager"), Person(former, "other")
     for person in (signed_in, enrolled, ended):
         person.sign_in()
     secret, codes = enrolled.enrol()
     assert former.cli("session", "revoke", "--email", ended.email).returncode == 0
+    service = former.cli("token", "service", "add", "Payroll export", "--tenant", "acme").stdout.strip()
+    live, gone = (json.loads(former.cli("token", "create", service, "--name", "x", "--json").stdout) for _ in range(2))
+    assert former.cli("token", "revoke", gone["id"]).returncode == 0
     assert former.stop() == 0
 
     moved = former.cli("store", "copy", former.store_url, nothing_yet)
@@ -64,7 +69,9 @@ def test_the_gateway_moves_to_postgresql_and_back_and_everybody_stays_signed_in(
     assert rows_of(nothing_yet) == before
     assert all(before[name] for name in ("accounts", "sessions", "totp", "backup_codes", "audit", "outbox", "browsers"))
 
-    there = Gateway(tmp_path / "there", f"127.0.0.1:{address}", store_url=nothing_yet).start()
+    there = Gateway(tmp_path / "there", f"127.0.0.1:{address}", store_url=nothing_yet, changes=changes).start()
+    for token, status in ((live, 200), (gone, 401)):
+        assert there.exchange(get("/x", f"Authorization: Bearer {token['token']}")).status == status
     for person in (signed_in, enrolled, ended):
         person.gateway = there
     assert signed_in.is_signed_in

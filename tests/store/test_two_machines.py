@@ -16,7 +16,7 @@ from tests.support import postgres
 from tests.support.gateway import PASSWORD, Gateway
 from tests.support.owner import path_of
 from tests.support.person import Person, code_of
-from tests.support.raw import Response
+from tests.support.raw import Response, get
 from tests.support.smtp import SMTPServer
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_people import upload, wait_for_import
@@ -51,7 +51,7 @@ def pair(
     one, two = (
         Gateway(
             folder, f"127.0.0.1:{recorder.port}", store_url=server.url_of("shared"), mail_port=mails.port,
-            changes={"AUDIT__CHECKPOINT_MAIL": AUDITOR},
+            changes={"AUDIT__CHECKPOINT_MAIL": AUDITOR, "TOKENS__ON": "true"},
         )
         for folder in (tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two"))
     )  # fmt: skip
@@ -150,6 +150,65 @@ def test_no_more_connections_are_opened_than_the_manual_says(
             opened.append(ask(server, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otium-gateway'"))
     assert {answer.result().status for answer in answers} <= {303, 503}  # 503: it waited for a connection for too long
     assert workers < max(opened) <= workers * int(stated[1])
+
+
+def ask_everywhere(pair: tuple[Gateway, Gateway], token: str, path: str = "/probe") -> set[int]:
+    """Return what a program is answered by the workers of both machines, in turns."""
+    line = f"Authorization: Bearer {token}"
+    return {pair[n % 2].exchange(get(path, line)).status for n in range(16)}
+
+
+def made_by(gateway: Gateway, account: str) -> str:
+    made = gateway.cli("token", "create", account, "--name", "A program")
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+TOKEN_ENDS = {
+    "revoked": lambda own, name: own.cli("token", "revoke", latest_token(own)),
+    "found": lambda own, name: own.post("/_gateway/tokens/revoke", {"token": name[1]}),
+    "disabled": lambda own, name: own.cli("account", "disable", name[0]),
+    "secured": lambda own, name: own.cli("account", "secure", name[0], "--confirm"),
+    "expired": lambda own, name: own.write("UPDATE api_tokens SET expires_at = 1"),
+    "suspended": lambda own, name: own.write("UPDATE tenants SET status = 'suspended' WHERE slug = 'acme'"),
+}
+
+
+def latest_token(own: Gateway) -> str:
+    ((token,),) = own.write("SELECT id FROM api_tokens ORDER BY created_at DESC, id DESC LIMIT 1")
+    return str(token)
+
+
+@pytest.mark.parametrize("kind", ["a person's", "a service account's"])
+@pytest.mark.parametrize("end", TOKEN_ENDS.values(), ids=TOKEN_ENDS)
+def test_a_token_that_ends_on_one_machine_is_refused_by_every_worker_of_both(
+    pair: tuple[Gateway, Gateway], end: Callable[[Gateway, tuple[str, str]], object], kind: str
+) -> None:
+    one, two = pair
+    one.write("DELETE FROM api_tokens")
+    account = "crowd45@acme.example"
+    if kind == "a service account's":
+        account = one.cli("token", "service", "add", "Export", "--tenant", "acme").stdout.strip()
+    token = made_by(one, account)
+    try:
+        assert ask_everywhere(pair, token) == {200}
+        end(two, (account, token))
+        assert ask_everywhere(pair, token) == {401}
+    finally:
+        two.write("UPDATE accounts SET status = 'active' WHERE identifier = 'crowd45@acme.example'")
+        two.write("UPDATE tenants SET status = 'active'")
+
+
+def test_a_demoted_owner_of_a_token_loses_the_right_on_both_machines_at_once(pair: tuple[Gateway, Gateway]) -> None:
+    one, two = pair
+    account = one.cli("token", "service", "add", "Reports", "--tenant", "acme", "--role", "manager").stdout.strip()
+    token = made_by(one, account)
+    assert ask_everywhere(pair, token, "/team") == {200}
+    assert two.cli("account", "set-role", account, "employee").returncode == 0
+    assert ask_everywhere(pair, token, "/team") == {403}
+    assert ask_everywhere(pair, token) == {200}
+    assert two.cli("token", "service", "remove", account, "--confirm").returncode == 0
+    assert ask_everywhere(pair, token) == {401}
 
 
 def test_each_mail_is_sent_once(pair: tuple[Gateway, Gateway], server: postgres.Server, mails: SMTPServer) -> None:

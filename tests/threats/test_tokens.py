@@ -20,6 +20,7 @@ from tests.support.mail import Mailbox, text_of
 from tests.support.person import Person
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
+from tests.threats import test_forward_auth as forward_auth
 
 RULES = ACCESS.replace(
     "rules = [", 'rules = [\n  { path = "/pay", fresh = 600 },\n  { path = "/vault", require = "totp" },'
@@ -365,6 +366,37 @@ def test_behind_a_proxy_its_limits_are_about_the_request_and_not_the_question(ow
         "the token allows GET, HEAD, OPTIONS, PROPFIND, REPORT, SEARCH only",
         "the token allows paths below /calendar only",
     ]
+
+
+def in_manner_of(own: Gateway, proxy: str, *lines: str, path: str, method: str = "GET") -> Response:
+    """Ask as that proxy does, which says that it replaces Authorization."""
+    host, described = forward_auth.question(proxy, method, path)
+    return own.exchange(get(f"/_gateway/auth{REPLACES}", *described, *lines, host=host), source=PROXY)
+
+
+@pytest.mark.parametrize("proxy", forward_auth.PROXIES)
+def test_every_proxys_question_admits_a_token_within_its_limits_only(own: Gateway, proxy: str) -> None:
+    token = new_token(own, paths="/calendar")
+    for line in (bearer(token), basic(ERIN, token)):
+        admitted = in_manner_of(own, proxy, line, path="/calendar/a?b=c")
+        assert (admitted.status, admitted.all("remote-email"), admitted.all("authorization")) == (204, [ERIN], [""])
+        assert admitted.all("x-otium-factors") == ["token"]
+    asked = [
+        ("GET", "/probe", ()),
+        ("GET", "/me/tokens", ()),
+        ("MOVE", "/calendar/a", (f"Destination: {ORIGIN}/probe",)),
+        ("COPY", "/calendar/a", ()),
+        ("SEARCH", "/calendar", ()),
+        ("BIND", "/calendar", ()),
+    ]
+    for method, path, lines in asked:
+        refused = in_manner_of(own, proxy, bearer(token), *lines, path=path, method=method)
+        assert refused.status == 403, (method, path)
+    own.write("UPDATE api_tokens SET revoked_at = 1")
+    dead = in_manner_of(own, proxy, bearer(token), path="/calendar")
+    assert (dead.status, dead.get("location")) == (401, None)
+    public = in_manner_of(own, proxy, bearer(token), path="/public")
+    assert (public.status, public.all("remote-email"), public.all("authorization")) == (204, [""], [""])
 
 
 @pytest.mark.parametrize(
