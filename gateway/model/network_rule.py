@@ -86,6 +86,7 @@ def read_ranges(text: str) -> Ranges:
     return tuple(dict.fromkeys(map(read_range, lines)))
 
 
+@lru_cache(maxsize=4_000)  # a form and what is made of it parse the same lines several times
 def read_range(line: str) -> Range:
     written, *words = line.split()
     until = None
@@ -225,12 +226,12 @@ def rule_of(tenant: str, account: str, role: Role, *, is_owner: bool) -> Network
 @lru_cache(maxsize=4_096)
 def combine(tenant: str, account: str, role: Role, is_owner: bool) -> NetworkRule | None:
     """The same, and the same object for the same texts: a tenant's sessions share what it remembers."""
-    of_tenant, of_account = read_stored(tenant), read_stored(account)
+    of_tenant, of_account = split(tenant), read_stored(account)
     lists: list[tuple[str, Ranges]] = []
     if not is_owner and EXEMPT not in of_account:
-        name = role.value if role.value in of_tenant else EVERYONE
-        if name in of_tenant:
-            lists.append((f"the tenant, for {name or 'everyone'}", of_tenant[name]))
+        name = role.value if of_tenant.get(role.value) else EVERYONE
+        if of_tenant[name]:
+            lists.append((f"the tenant, for {name or 'everyone'}", tuple(read_leniently(of_tenant[name]))))
     if ADMINISTRATOR in of_account and not is_owner:
         lists.append(("the account, set by an administrator", of_account[ADMINISTRATOR]))
     if OWN in of_account:

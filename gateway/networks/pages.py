@@ -57,7 +57,7 @@ class NetworkPages:
             template,
             visit,
             status=422 if problem else 200,
-            wait=0,
+            wait=0,  # named, so that the rest can only be for the template
             problem=problem,
             done=done if done in DONE else "",
             address=visit.inbound.address,

@@ -65,3 +65,14 @@ def test_a_passkey_confirms_who_it_is(person: MakePerson) -> None:
     expect(erin.page.get_by_role("heading", name="Confirm it’s you")).to_be_visible()
     erin.press("Use a passkey")
     expect(erin.page.get_by_role("heading", name="Add a passkey")).to_be_visible()
+
+
+def test_a_passkey_from_outside_the_networks_opens_nothing(own: Gateway, person: MakePerson) -> None:
+    erin, _ = with_passkey(person, "crowd39@acme.example")
+    erin.without_autofill()
+    own.write("UPDATE accounts SET networks = '198.51.100.0/24' WHERE identifier = :who", who=erin.email)
+    erin.open("/whoami")
+    erin.press("Use a passkey")
+    expect(erin.page.get_by_role("heading", level=1)).to_have_text("This account can’t be used from your network.")
+    found = own.write("SELECT outcome FROM audit WHERE event = 'network_refused' AND identifier = :who", who=erin.email)
+    assert found == [("failure",)]

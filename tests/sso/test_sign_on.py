@@ -191,3 +191,16 @@ def test_a_domain_without_a_provider_says_so_and_nothing_about_accounts(
         for email in ("erin@acme.example", "nobody@acme.example")
     )
     assert known == unknown == 200
+
+
+def test_a_sign_in_from_outside_the_networks_is_refused(
+    own: Gateway, crowd: Iterator[Employee], mailbox: Mailbox
+) -> None:
+    person = linked(next(crowd), mailbox)
+    own.write("UPDATE accounts SET networks = '198.51.100.0/24' WHERE identifier = :email", email=person.email)
+    back = person.come_back(person.leave(), person.email.partition("@")[0])
+    assert back.status == 403
+    assert person.source in back.body.decode()
+    assert not [line for line in back.all("set-cookie") if "session" in line]
+    assert not person.is_signed_in
+    own.write("UPDATE accounts SET networks = '' WHERE identifier = :email", email=person.email)

@@ -132,6 +132,12 @@ def hint(gateway: Gateway, password: str) -> None:
     assert gateway.post("/_gateway/password-hint", fields).status == 200
 
 
+def networks() -> str:
+    """Return a list as long as it may be, with lines that no other has."""
+    lines = (f"2001:db8:{n:x}:{next(numbers):x}::/64 {'産' * 5} until 2999-12-31" for n in range(99))
+    return "\n".join(("10.0.0.0/8", *lines))
+
+
 @dataclass
 class World:
     gateway: Gateway
@@ -174,6 +180,11 @@ def everything() -> dict[str, Callable[[World], object]]:
             "/admin/accounts/invite",
             {"name": "産" * 200, "email": f"i{next(numbers)}@{LONG_DOMAIN}", "role": "employee"},
         ),
+        "networks": lambda w: w.adam.send(
+            "/admin/networks", {name: networks() for name in ("everyone", "employee", "manager", "admin")}
+        ),
+        "networks: 60 kB": lambda w: w.erin.send("/me/networks", {"networks": "1\n" * 20_000}),
+        "networks: one line": lambda w: w.erin.send("/me/networks", {"networks": "1.1.1.1" + " x" * 20_000}),
         "many cookies": lambda w: w.gateway.exchange(
             get("/login", "Cookie: " + "; ".join(f"a{n}={n}" for n in range(2_000)))
         ),
