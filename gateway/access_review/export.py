@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import UTC, datetime
 
 from gateway.access_review.lines import Line
@@ -23,21 +23,22 @@ COLUMNS = (
     "last_seen",
     "added",
     "kind",
+    "networks",
 )
 
 
-async def as_csv(pages: AsyncIterator[list[Line]]) -> AsyncIterator[bytes]:
-    """Yield the whole list in pieces of some ten kilobytes."""
+async def as_csv(pages: AsyncIterator[list[Line]], owners: Collection[str]) -> AsyncIterator[bytes]:
+    """Yield the whole list in pieces of some ten kilobytes. `owners` are identifiers."""
     yield csv_lines([COLUMNS])
     async for found in pages:
         slices, rows = Slices(), list[tuple[str, ...]]()
         for line in found:
-            rows.append(tuple(cell(value) for value in values_of(line)))
+            rows.append(tuple(cell(value) for value in values_of(line, owners)))
             await slices.pause()
         yield csv_lines(rows)
 
 
-def values_of(line: Line) -> Iterator[str | int]:
+def values_of(line: Line, owners: Collection[str]) -> Iterator[str | int]:
     """Yield a person's values in the order of COLUMNS."""
     account = line.account
     yield account.identifier
@@ -53,6 +54,7 @@ def values_of(line: Line) -> Iterator[str | int]:
     yield day_of(line.seen_at)
     yield day_of(account.created_at)
     yield "service account" if account.is_service else "person"
+    yield "limited" if line.is_limited(owners) else "any"
 
 
 def day_of(at: int | None) -> str:

@@ -9,7 +9,7 @@ the lists too, as they have access; whether they are unused, their tokens tell.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,9 +20,10 @@ from gateway.accounts import rows
 from gateway.accounts.directory import in_state, in_tenant
 from gateway.model.account import Account, Role, State, Status
 from gateway.model.factor import SECOND, Factor
+from gateway.model.network_rule import rule_of
 from gateway.sso.rows import is_linked
 from gateway.store import Transaction
-from gateway.store.schema import accounts, sessions
+from gateway.store.schema import accounts, sessions, tenants
 from gateway.tokens.rows import api_tokens
 
 PAGE_SIZE = 50
@@ -66,13 +67,19 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One person. Times are UTC seconds; `tokens` are the live ones, `token_used_at` is of any."""
+    """One person. Times are UTC seconds.
+
+    `tokens` counts the live ones; `token_active_at` is when one of these was last used, or made. `token_used_at` is of
+    any. `networks` are the texts of the tenant's rule and of the account's own.
+    """
 
     account: Account
     has_way_in: bool
     is_linked: bool
     tokens: int
     token_used_at: int | None
+    token_active_at: int | None
+    networks: tuple[str, str]
     seen_at: int | None
 
     @property
@@ -84,6 +91,11 @@ class Line:
     @property
     def second_steps(self) -> list[Factor]:
         return sorted(self.account.enrolled.factors & SECOND)
+
+    def is_limited(self, owners: Collection[str]) -> bool:
+        """Whether the account can be used from some networks only. `owners` are identifiers."""
+        is_owner = self.account.identifier in owners
+        return rule_of(*self.networks, self.account.role, is_owner=is_owner) is not None
 
     @property
     def idle_since(self) -> int:
@@ -112,12 +124,19 @@ async def read_lines(
     """Return these people in this order, without those that aren't there or are another tenant's."""
     is_live = and_(api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
     tokens = select(func.count()).where(api_tokens.c.account == accounts.c.id, is_live)
+    active_at = select(func.max(func.coalesce(api_tokens.c.used_at, api_tokens.c.created_at))).where(
+        api_tokens.c.account == accounts.c.id, is_live
+    )
+    of_tenant = select(tenants.c.networks).where(tenants.c.slug == accounts.c.tenant)
     query = select(
         *rows.COLUMNS,
         has_way_in.label("has_way_in"),
         is_linked.label("is_linked"),
         tokens.correlate(accounts).scalar_subquery().label("tokens"),
         _token_used_at.label("token_used_at"),
+        active_at.correlate(accounts).scalar_subquery().label("token_active_at"),
+        of_tenant.correlate(accounts).scalar_subquery().label("networks_of_tenant"),
+        accounts.c.networks.label("own_networks"),
         _seen_at.label("seen_at"),
     ).where(accounts.c.id.in_(ids), *in_tenant(tenant))
     found = {row.id: read(row) for row in await tx.execute(query)}
@@ -168,5 +187,12 @@ def comes_after(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 def read(row: Any) -> Line:
     return Line(
-        rows.read(row), bool(row.has_way_in), bool(row.is_linked), row.tokens, row.token_used_at, row.seen_at
-    )  # fmt: skip
+        account=rows.read(row),
+        has_way_in=bool(row.has_way_in),
+        is_linked=bool(row.is_linked),
+        tokens=row.tokens,
+        token_used_at=row.token_used_at,
+        token_active_at=row.token_active_at,
+        networks=(row.networks_of_tenant or "", row.own_networks or ""),
+        seen_at=row.seen_at,
+    )

@@ -53,6 +53,7 @@ class AccessPages:
             "access_review/access.html",
             visit,
             lines=found,
+            limited={line.account.id for line in found if line.is_limited(self._service.owners)},
             wanted=wanted,
             roles=list(Role),
             states=list(State),
@@ -73,9 +74,10 @@ class AccessPages:
         name = f"access-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(admin.now))}.csv"
         response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
         response.content_type, response.charset = "text/csv", "utf-8"
+        pages = self._service.every_page(admin.session.tenant, Wanted(), admin.now)
         await response.prepare(request)
         try:
-            async for piece in as_csv(self._service.every_page(admin.session.tenant, Wanted(), admin.now)):
+            async for piece in as_csv(pages, self._service.owners):
                 await response.write(piece)
         except StoreUnavailable as error:
             # Half a list must not look like a whole one: the connection breaks, and the browser says so.

@@ -50,7 +50,7 @@ class AccessReviews:
         self._actions = actions
         self._people = people
         self._factors = factors
-        self._owners = owners
+        self.owners = owners
 
     # Reading.
 
@@ -91,7 +91,7 @@ class AccessReviews:
         return Review(found[0].at, found[0].identifier, int(details_of(found[0])["people"])) if found else None
 
     def _judge(self, admin: Administrator, found: list[Line], days: int) -> list[Judged]:
-        unused = Unused(days, admin.now, admin.session.account, self._owners)
+        unused = Unused(days, admin.now, admin.session.account, self.owners)
         return [Judged(line, unused.why_kept(line)) for line in found]
 
     # Changing.

@@ -43,4 +43,4 @@ class Unused:
             return Kept.DISABLED
         if line.idle_since >= since:
             return Kept.SEEN
-        return Kept.TOKEN if line.token_used_at is not None and line.token_used_at >= since else None
+        return Kept.TOKEN if line.token_active_at is not None and line.token_active_at >= since else None

@@ -45,7 +45,8 @@ async def read_table(settings: Settings, store: Store, tenant: str, wanted: Want
         await check_tenant(tx, tenant)
     services = Services(settings, store)
     pages = services.access_reviews.every_page(tenant, wanted, services.clock())
-    return [dict(zip(COLUMNS, values_of(line), strict=True)) async for page in pages for line in page]
+    owners = settings.access.owners
+    return [dict(zip(COLUMNS, values_of(line, owners), strict=True)) async for page in pages for line in page]
 
 
 async def write_csv(settings: Settings, store: Store, tenant: str, wanted: Wanted) -> None:
@@ -57,6 +58,7 @@ async def write_csv(settings: Settings, store: Store, tenant: str, wanted: Wante
         await check_tenant(tx, tenant)
     services = Services(settings, store)
     await services.access_reviews.note_export_by(operator_actor(operator()), tenant, services.clock())
-    async for piece in export.as_csv(services.access_reviews.every_page(tenant, wanted, services.clock())):
+    pages = services.access_reviews.every_page(tenant, wanted, services.clock())
+    async for piece in export.as_csv(pages, settings.access.owners):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()

@@ -432,12 +432,13 @@ def record_views(site: Site, viewed: Person, boss: Person, links: dict[str, str]
 
 
 def leave_unused(site: Site, admin: Person, links: dict[str, str]) -> None:
-    """Have three people not be seen for a hundred days, and one of them be a break-glass account."""
+    """Have three people not be seen for a hundred days; one is a break-glass account, one only from an office."""
     emails, now = [f"crowd{number}@acme.example" for number in (33, 34, 35)], int(time.time())
     site.gateway.write("UPDATE accounts SET created_at = :now", now=now)
     ago = "UPDATE accounts SET created_at = :ago, enrolled = :enrolled WHERE identifier = :email"
     for email, enrolled in zip(emails, ("", "", "=exempt"), strict=True):
         site.gateway.write(ago, email=email, ago=now - 100 * 86_400, enrolled=enrolled)
+    site.gateway.write("UPDATE accounts SET networks = '203.0.113.7' WHERE identifier = :email", email=emails[0])
     left = ".".join([account_id(site, emails[2]), account_id(site, admin.email)])
     links["unused left"] = f"/admin/access/unused?done=disabled&count=2&more=1&left={left}"
 

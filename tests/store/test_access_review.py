@@ -50,9 +50,9 @@ async def add(store: Store, email: str, seen_at: int | None = None, **changes: o
     return account
 
 
-async def add_token(store: Store, account: Account, used_at: int | None = None) -> None:
+async def add_token(store: Store, account: Account, used_at: int | None = None, made_at: int = NOW) -> None:
     grant = Grant(new_id("tok"), NOW + DAY, frozenset(), (), ())
-    row = TokenRow(grant.token, account.id, Kind.PERSONAL, "x", Role.EMPLOYEE, grant, NOW, None, used_at, "", "")
+    row = TokenRow(grant.token, account.id, Kind.PERSONAL, "x", Role.EMPLOYEE, grant, made_at, None, used_at, "", "")
     async with store.transaction() as tx:
         await token_rows.add(tx, row, new_id("dig").encode().ljust(32, b"0")[:32])
         if used_at is not None:
@@ -141,6 +141,20 @@ async def test_a_place_that_can_not_be_read_is_the_start(store: Store, after: st
     assert await found(store, Wanted(sort=Sort.SEEN, after=after)) == ["ann"]
 
 
+async def test_networks_that_limit_an_account_are_shown(store: Store) -> None:
+    for name in ("ann", "bob", "exempt"):
+        await add(store, f"{name}@acme.example", name=name, role=Role.ADMIN if name == "ann" else Role.EMPLOYEE)
+    await add(store, OWNER, name="owner", role=Role.ADMIN)
+    async with store.transaction() as tx:
+        await tx.execute(update(tenants).values(networks="[admin]\n203.0.113.0/24 Office"))
+        for name, rule in (("bob", "198.51.100.7"), ("exempt", "[exempt]")):
+            await tx.execute(update(accounts).where(accounts.c.name == name).values(networks=rule))
+    async with store.reading() as tx:
+        page, _ = await lines.find_page(tx, "acme", Wanted(), NOW, HAS_PASSWORD)
+    assert {line.account.name for line in page if line.is_limited({OWNER})} == {"ann", "bob"}
+    assert len(page) == 4
+
+
 # Unused accounts.
 
 
@@ -159,7 +173,12 @@ async def test_the_list_has_the_unused_and_says_which_of_them_stay(
     await add(store, "gone@acme.example", status=Status.DISABLED)
     await add(store, OWNER)
     glass, program = await add(store, "glass@acme.example"), await add(store, "program@acme.example")
+    fresh, former = await add(store, "fresh@acme.example"), await add(store, "former@acme.example")
     await add_token(store, program, NOW - DAY)
+    await add_token(store, fresh)  # made today, and not used yet
+    await add_token(store, former, NOW - DAY)
+    async with store.transaction() as tx:
+        await token_rows.revoke_all(tx, former.id, NOW)
     await add(store, "eve@beta.example", tenant="beta")
     async with store.transaction() as tx:
         await enrolment.exempt(tx, glass.id, True)
@@ -169,6 +188,8 @@ async def test_the_list_has_the_unused_and_says_which_of_them_stay(
         "olga": Kept.OWNER,
         "glass": Kept.BREAK_GLASS,
         "program": Kept.TOKEN,
+        "fresh": Kept.TOKEN,
+        "former": None,
     }
 
 
@@ -184,7 +205,7 @@ async def test_disabling_ends_sessions_and_tokens_and_is_recorded_for_each(
 ) -> None:
     ann = await add(store, "ann@acme.example", NOW - 100 * DAY)
     bob = await add(store, "bob@acme.example")
-    await add_token(store, ann)
+    await add_token(store, ann, made_at=NOW - 100 * DAY)
     assert await reviews.disable(admin, [ann.id, bob.id], 90) == (2, [])
     recorded = {entry.account: entry for entry in await events(store, Event.ACCOUNT_DISABLED)}
     assert set(recorded) == {ann.id, bob.id}
@@ -259,11 +280,11 @@ async def test_the_export_has_everybody_of_the_tenant_and_no_formula(
 ) -> None:
     await add(store, "ann@acme.example", NOW, name="=1+1")
     await add(store, "eve@beta.example", tenant="beta")
-    pieces = [piece async for piece in as_csv(reviews.every_page("acme", Wanted(), NOW))]
+    pieces = [piece async for piece in as_csv(reviews.every_page("acme", Wanted(), NOW), {OWNER})]
     header, *rows = csv.reader(io.StringIO(b"".join(pieces).decode()))
     assert tuple(header) == COLUMNS
     assert [(row[0], row[1]) for row in rows] == [(ADMIN, "Ann Example"), ("ann@acme.example", "'=1+1")]
-    kept = ["manager", "hr,legal", "active", "none", "no", "0", "", "no", "2027-01-15", "2025-12-11", "person"]
+    kept = ["manager", "hr,legal", "active", "none", "no", "0", "", "no", "2027-01-15", "2025-12-11", "person", "any"]
     assert rows[1][2:] == kept
 
 
@@ -282,7 +303,7 @@ async def test_ten_thousand_people_are_exported_in_pieces(
                 for n in range(10_000)
             ],
         )  # fmt: skip
-    pieces = [piece async for piece in as_csv(reviews.every_page("large", Wanted(), NOW))]
+    pieces = [piece async for piece in as_csv(reviews.every_page("large", Wanted(), NOW), ())]
     assert len(pieces) == 21
     assert b"".join(pieces).count(b"\r\n") == 10_001
     large = replace(admin, tenant="large")

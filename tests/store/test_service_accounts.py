@@ -308,13 +308,15 @@ async def test_a_review_shows_what_it_has_access_to(store: Store) -> None:
         (line,), _ = await lines.find_page(tx, "acme", lines.Wanted(has_tokens=True), NOW, HAS_PASSWORD)
         lacking, _ = await lines.find_page(tx, "acme", lines.Wanted(lacks_second=True), NOW, HAS_PASSWORD)
     assert (line.account, line.state, line.tokens, lacking) == (account, State.ACTIVE, 1, [])
-    assert list(export.values_of(line))[-1] == "service account"
+    assert dict(zip(export.COLUMNS, export.values_of(line, ()), strict=True))["kind"] == "service account"
 
 
 async def test_it_is_unused_when_its_tokens_are(store: Store) -> None:
     account = await add_service(store)
     created, _ = await add_token(store, account)
     later, unused = NOW + 100 * DAY, Unused(90, NOW + 100 * DAY, "", ())
+    async with store.transaction() as tx:
+        await tx.execute(update(token_rows.api_tokens).values(expires_at=later + DAY))
     for used_at, why in ((NOW, None), (later, Kept.TOKEN)):
         async with store.transaction() as tx:
             await token_rows.note_use(tx, created.row.id, used_at, "192.0.2.1", "")

@@ -80,6 +80,7 @@ def test_only_administrators_see_it_and_their_own_people_only(own: Gateway, admi
 
 def test_everyone_on_the_list_is_disabled_after_a_question_that_says_how_many(own: Gateway, admin: Person) -> None:
     token = new_token(own, CROWD[0])
+    own.write("UPDATE api_tokens SET created_at = 1")
     forget_sessions(own, CROWD[0])
     listed = re.search(r'name="people" value="([^"]+)"', admin.open(UNUSED).body.decode())
     asked = admin.send(UNUSED, {"do": "listed", "people": listed[1] if listed else ""})
