@@ -64,7 +64,7 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.EMAIL_CHANGE_UNDONE: _("Email change undone"),
         Event.ACCOUNT_EMAIL_CHANGE_ASKED: _("Email change requested (before this version)"),
         Event.ACCOUNT_EMAIL_CHANGED: _("Email changed (before this version)"),
-        Event.ACCOUNT_REMOVED: _("Unused account removed"),
+        Event.ACCOUNT_REMOVED: _("Account removed"),
         Event.ACCOUNT_RENAMED: _("Name changed"),
         Event.ACCOUNT_ADDED: _("Account added"),
         Event.ACCOUNT_ERASED: _("Personal data erased from the log"),

@@ -103,7 +103,8 @@ def revoke_session(
                 return await sign_out(action, account)
             if tenant is not None:
                 await check_tenant(action.tx, tenant)
-                return sum([await sign_out(action, member) for member in await rows.list_all(action.tx, tenant)])
+                people = [one for one in await rows.list_all(action.tx, tenant) if not one.is_service]
+                return sum([await sign_out(action, member) for member in people])
             return int(await end_session(action, session_id or ""))
 
     ended = with_store(settings, change)

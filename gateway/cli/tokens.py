@@ -161,19 +161,24 @@ def add_service(
     name: Annotated[str, typer.Argument(help="What the program does, like 'Payroll export'.")],
     tenant: Annotated[str, typer.Option(help="Tenant (company).")] = "default",
     role: RoleName = "employee",
+    module: Annotated[
+        list[str] | None, typer.Option(help="Additional access: finance, hr or legal; repeatable.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Create a service account, and print its user name. Create its tokens with `token create`."""
+    from gateway.accounts.app_sync.plan import read_modules
     from gateway.accounts.csv_import.reading import read_role
     from gateway.model.account import check_name
     from gateway.tokens.service_accounts import MAX_ACCOUNTS, add
 
     settings, wanted, shown = settings_of(config), read_role(role), check_name(name)
+    modules = read_modules(",".join(module or ()))
 
     async def change(store: Store) -> Account:
         async with acting(settings, store) as action:
             await check_tenant(action.tx, tenant)
-            added = await add(action, tenant, shown, wanted)
+            added = await add(action, tenant, shown, wanted, modules)
             return added or fail(f"{tenant} has {MAX_ACCOUNTS} service accounts; remove one first")
 
     typer.echo(with_store(settings, change).identifier)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.model.account import Role, Unacceptable, check_tenant, normalise_identifier
+from gateway.model.account import Role, Unacceptable, check_tenant, is_at_service_domain, normalise_identifier
 from gateway.model.factor import Factor
 from gateway.policy.decision import Rules
 from gateway.policy.entries import OpenPath, Rule
@@ -73,9 +73,12 @@ class RuleLine(Line):
 
 def check_owner(email: str) -> str:
     try:
-        return normalise_identifier(email)
+        identifier = normalise_identifier(email)
     except Unacceptable as error:
         raise ValueError(f"{email!r}: {error}") from None
+    if is_at_service_domain(identifier):
+        raise ValueError(f"{email!r} is a service account, and only people can be owners")
+    return identifier
 
 
 class AccessFile(Line):

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.model.account import Role
+from gateway.accounts.people_set import modules_of
+from gateway.model.account import Module, Role
 from gateway.tokens.forms import DAYS, DEFAULT_DAYS, Unfit, read_wanted
 from gateway.tokens.service import APITokens, Created, outranks
 from gateway.tokens.service_accounts import ServiceAccounts
@@ -118,6 +119,8 @@ async def show_all(
         services=await services.list_all(session.tenant, visit.now),
         given={"name": form.text("name") if form else "", "role": form.text("role") if form else ""},
         roles=up_to(session.role),
+        modules=list(Module),
+        chosen=modules_of(form) if form else (),
     )
 
 

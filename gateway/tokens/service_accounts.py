@@ -15,7 +15,7 @@ from gateway.accounts import change
 from gateway.accounts import rows as account_rows
 from gateway.accounts.removal import remove
 from gateway.actions.action import Action, Actions, Actor, requester
-from gateway.model.account import SERVICE_DOMAIN, Account, Role, Status
+from gateway.model.account import SERVICE_DOMAIN, Account, Module, Role, Status
 from gateway.model.api_token import Kind
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
@@ -55,12 +55,14 @@ class ServiceAccounts:
             account = await find(tx, account_id, author.tenant)
             return None if account is None else (account, await rows.list_of(tx, account.id, now))
 
-    async def create(self, author: Session, name: str, role: Role, inbound: Inbound, now: int) -> Account | NotCreated:
+    async def create(
+        self, author: Session, name: str, role: Role, modules: frozenset[Module], inbound: Inbound, now: int
+    ) -> Account | NotCreated:
         """`name` is validated (model.account.check_name)."""
         if outranks(role, author.role):
             return NotCreated.ROLE
         async with self._actions.begin(actor_of(author, inbound), now) as action:
-            return await add(action, author.tenant, name, role) or NotCreated.TOO_MANY
+            return await add(action, author.tenant, name, role, modules) or NotCreated.TOO_MANY
 
     async def create_token(
         self, author: Session, account_id: str, wanted: Wanted, inbound: Inbound, now: int
@@ -90,18 +92,22 @@ class ServiceAccounts:
             return account is not None
 
 
-async def add(action: Action, tenant: str, name: str, role: Role) -> Account | None:
+async def add(
+    action: Action, tenant: str, name: str, role: Role, modules: frozenset[Module] = frozenset()
+) -> Account | None:
     """Add a service account. None if the tenant, which exists, has as many as it can."""
     await account_rows.lock_tenant(action.tx, tenant)
     if await rows.count_services(action.tx, tenant) >= MAX_ACCOUNTS:
         return None
     account = Account(
-        account_rows.new_account_id(), make_identifier(name), name, tenant, role, frozenset(), Status.ACTIVE, None,
+        account_rows.new_account_id(), make_identifier(name), name, tenant, role, modules, Status.ACTIVE, None,
         action.now, is_service=True,
     )  # fmt: skip
     if not await account_rows.add(action.tx, account):
         return None
-    await action.record(Event.ACCOUNT_ADDED, account, {"role": role.value, "how": "service account"})
+    await action.record(
+        Event.ACCOUNT_ADDED, account, {"role": change.describe_rights(role, modules), "how": "service account"}
+    )
     return account
 
 

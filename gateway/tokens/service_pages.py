@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from gateway.accounts.people_set import modules_of
 from gateway.model.account import Account, Status, Unacceptable, check_name
 from gateway.tokens.forms import DAYS, Unfit, read_role, read_wanted
 from gateway.tokens.pages import Needs, given_in, show_all, up_to
@@ -37,8 +38,8 @@ class ServicePages:
         return await self._page(request, asked_of(request, "account"))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/tokens/service: `do`, with `name` and `role` (created), or with `account` and what it takes:
-        the fields of a token (token), or nothing (disabled, enabled, removed). Disabling and removing ask first.
+        """POST /admin/tokens/service: `do`, with `name`, `role` and `module-…` (created), or with `account` and what it
+        takes: the fields of a token (token), or nothing (disabled, enabled, removed). Disabling and removing ask first.
         """
         form = await read_form(request)
         what, account_id = form.text("do"), form.text("account")
@@ -60,7 +61,7 @@ class ServicePages:
         except (Unacceptable, Unfit) as error:
             problem = "name" if isinstance(error, Unacceptable) else "role"
             return await show_all(request, self._renderer, self._tokens, self._service, problem, form)
-        outcome = await self._service.create(session, name, role, visit.inbound, visit.now)
+        outcome = await self._service.create(session, name, role, modules_of(form), visit.inbound, visit.now)
         if isinstance(outcome, NotCreated):
             return await show_all(request, self._renderer, self._tokens, self._service, outcome.value, form)
         return self._back(outcome.id, "created")

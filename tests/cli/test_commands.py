@@ -395,7 +395,9 @@ def test_an_imported_hash_signs_in_and_is_renewed(tmp_path: Path) -> None:
 
 
 def test_tokens_and_service_accounts_are_made_and_ended_in_the_shell(shell: Gateway) -> None:
-    added = shell.cli("token", "service", "add", "Payroll export", "--tenant", "acme", "--role", "manager")
+    added = shell.cli(
+        "token", "service", "add", "Payroll export", "--tenant", "acme", "--role", "manager", "--module", "finance"
+    )
     name = added.stdout.strip()
     assert name.endswith("@service.invalid")
     made = shell.cli("token", "create", name, "--name", "Night", "--path", "/export", "--read-only", "--json")
@@ -406,6 +408,8 @@ def test_tokens_and_service_accounts_are_made_and_ended_in_the_shell(shell: Gate
     assert (listed["id"], listed["paths"], listed["role"]) == (token["id"], "/export", "manager")
     (service,) = json.loads(shell.cli("token", "service", "list", "--tenant", "acme", "--json").stdout)
     assert (service["user_name"], service["tokens"]) == (name, 1)
+    shown = json.loads(shell.cli("account", "show", name, "--json").stdout)
+    assert (shown["role"], shown["modules"], shown["password"]) == ("manager", "finance", "none")
     kinds = {row["email"]: row["kind"] for row in json.loads(shell.cli("account", "list", "--json").stdout)}
     assert (kinds[name], kinds["erin@acme.example"]) == ("service account", "person")
     assert "it has API tokens only" in shell.cli("account", "set-password", name, "--password-stdin", stdin="x").stderr

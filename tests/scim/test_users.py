@@ -55,6 +55,7 @@ def test_the_companys_account_with_that_email_is_taken_over_and_keeps_what_it_ha
     [
         ("otto@otium.example", 400, "invalidValue"),  # an owner, in nobody's domain
         ("someone@beta.example", 400, "invalidValue"),
+        ("payroll@service.invalid", 400, "invalidValue"),
         ("someone@elsewhere.example", 400, "invalidValue"),
         ("erin", 400, "invalidValue"),
         ("a@b@acme.example", 400, "invalidValue"),

@@ -265,6 +265,10 @@ ACCESS_MISTAKES = [
         "access.toml: owners (1st entry): 'a@evil@example.com': Enter a valid email address",
     ),
     (
+        'owners = ["export.1f@service.invalid"]',
+        "access.toml: owners (1st entry): 'export.1f@service.invalid' is a service account, and only people can be owners",
+    ),
+    (
         'rules = [{ path = "/", roles = ["emploee"] }]',
         "access.toml: rules (1st entry).roles (1st entry): should be 'employee', 'manager' or 'admin'",
     ),
