@@ -8,11 +8,13 @@ from pathlib import Path
 
 from gateway.accounts import spelling
 from gateway.app.gateway import Gateway
+from gateway.model.clock import utc
 from gateway.observe.board import Board
 from gateway.process.blame import blaming
 from gateway.process.worker import inspect_store
 from gateway.settings import Settings
 from gateway.settings.mistakes import Said
+from gateway.sso.keys import expiry
 from gateway.store.location import SQLite, locate
 from gateway.store.migrate import migrate
 from gateway.store.readiness import open_ready
@@ -32,9 +34,9 @@ async def build(settings: Settings) -> None:
     await Gateway(settings, board, board.lease()).drain()
 
 
-async def check_spelling(settings: Settings) -> list[Said]:
+async def check_rows(settings: Settings) -> list[Said]:
     async with open_ready(settings.store.url) as store, store.reading() as tx:
-        return [("", reason) for reason in await spelling.advise(tx)]
+        return [("", reason) for reason in (*await spelling.advise(tx), *await expiry.advise(tx, utc()))]
 
 
 def check_store(settings: Settings) -> tuple[str, list[Said]]:
@@ -42,7 +44,7 @@ def check_store(settings: Settings) -> tuple[str, list[Said]]:
     with blaming(settings):
         steps = migrate(settings.store.url, dry_run=True)
         if not steps:
-            return "the database is up to date", [*inspect_store(settings), *asyncio.run(check_spelling(settings))]
+            return "the database is up to date", [*inspect_store(settings), *asyncio.run(check_rows(settings))]
     if steps[0] != OLDEST:
         return f"the database needs migrations {', '.join(steps)}; `serve` will apply them", []
     location = locate(settings.store.url)

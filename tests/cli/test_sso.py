@@ -124,6 +124,17 @@ def test_a_provider_is_connected_with_a_signature_and_goes_back_to_a_secret(shel
     assert shown(shell)["client_proof"] == "secret"
 
 
+def test_a_certificate_that_expires_soon_is_advice(shell: Gateway) -> None:
+    entra = ("--issuer", "https://login.microsoftonline.com/3f2504e0-4f89-41d3-9a0c-0305e82c3301/v2.0")
+    done(shell, "sso", "set", "acme", *entra, "--kind", "entra", "--client-id", "gateway", "--signature")
+    shell.write("UPDATE identity_providers SET is_enabled = :yes", yes=True)
+    assert "the certificate" not in shell.cli("check-config").stdout
+    shell.write("UPDATE sso_keys SET made_at = made_at - 700 * 86400")
+    assert (
+        "advice: the certificate with which the gateway signs for acme's provider" in shell.cli("check-config").stdout
+    )
+
+
 def test_a_provider_that_is_on_has_to_know_the_key_before_it_is_used(connected: Gateway) -> None:
     connected.write("UPDATE identity_providers SET is_enabled = :yes, tried_at = 1800000000", yes=True)
     assert "/admin/sso/key" in failed(connected, "sso", "set", "acme", "--signature")

@@ -52,9 +52,8 @@ class ExpiryWarnings:
     async def run_due(self, now: int) -> None:
         """Send the warnings that are due, each once, whichever worker comes first."""
         async with self._store.reading() as tx:
-            found = await list_certified(tx, now - LIFE_SECONDS + max(WARNING_DAYS) * DAY)
-        for tenant, key, made_at in found:
-            until = made_at + LIFE_SECONDS
+            found = await list_expiring(tx, now)
+        for tenant, key, until in found:
             if (since := due_since(until, now)) is not None:
                 await self._warn(tenant, key, until, since, now)
 
@@ -66,17 +65,27 @@ class ExpiryWarnings:
         log.warning("certificate_expires_soon", tenant=tenant, key=key, days=(until - now) // DAY)
 
 
-async def list_certified(tx: Transaction, made_before: int) -> list[tuple[str, str, int]]:
-    """Return the keys in use that have a certificate, and are as old as that: tenant, id and when each was made."""
+async def advise(tx: Transaction, now: int) -> list[str]:
+    """Return a warning for the operator for each certificate that expires soon, or has expired."""
+    how = "one of its administrators makes a new key at /admin/sso/key"
+    return [
+        f"the certificate with which the gateway signs for {tenant}'s provider expires on {write_moment(until)}; {how}"
+        for tenant, _, until in await list_expiring(tx, now)
+    ]
+
+
+async def list_expiring(tx: Transaction, now: int) -> list[tuple[str, str, int]]:
+    """Return the keys in use whose certificate expires soon, or has expired: tenant, id and when."""
     keys, providers = rows.sso_keys.c, identity_providers.c
     query = (
         select(providers.tenant, keys.id, keys.made_at)
         .join(identity_providers, providers.id == keys.provider)
         .where(
             keys.state == KeyState.CURRENT.value,
-            keys.made_at <= made_before,
+            keys.made_at <= now - LIFE_SECONDS + max(WARNING_DAYS) * DAY,
             func.length(keys.certificate) > 0,
             providers.is_enabled,
         )
     )
-    return [(row.tenant, row.id, row.made_at) for row in await tx.execute(query.order_by(keys.made_at, keys.id))]
+    found = await tx.execute(query.order_by(keys.made_at, keys.id))
+    return [(row.tenant, row.id, row.made_at + LIFE_SECONDS) for row in found]
