@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -187,7 +188,8 @@ def chosen_in(form: Form) -> list[str]:
 
 def read_ids(texts: Sequence[str]) -> list[str]:
     """Return the texts that can be ids, each once, and no more than a list has."""
-    return [text for text in dict.fromkeys(texts) if text.isascii() and text.isprintable() and text][:AT_ONCE]
+    fit = (text for text in dict.fromkeys(texts) if text.isascii() and text.isprintable() and text)
+    return list(islice(fit, AT_ONCE))
 
 
 def number_of(query: Mapping[str, str], name: str) -> int:

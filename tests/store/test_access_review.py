@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from dataclasses import replace
@@ -34,7 +35,7 @@ from gateway.store.schema import accounts, tenants
 from gateway.tokens import rows as token_rows
 from gateway.tokens.rows import TokenRow
 from tests.login.people import inbound_of
-from tests.store.people import NOW, add_person, add_session, person
+from tests.store.people import NOW, add_person, add_session, person, sign_in
 from tests.store.test_compromised import events
 
 DAY = 86_400
@@ -230,6 +231,20 @@ async def test_a_person_who_signed_in_meanwhile_is_left_and_named(
     (judged,) = await reviews.judge(admin, [ann.id], 90)
     assert (judged.line.account.id, judged.kept) == (ann.id, Kept.SEEN)
     assert [entry.account for entry in await events(store, Event.ACCOUNT_DISABLED)] == [bob.id]
+
+
+async def test_a_sign_in_at_the_same_moment_comes_first_or_is_refused(
+    store: Store, reviews: AccessReviews, admin: Administrator
+) -> None:
+    """Disabling waits for the lock of a sign-in under way, and then sees its session."""
+    ann = await add(store, "ann@acme.example")
+    async with store.transaction() as tx:
+        await account_rows.find(tx, ann.id, lock=True)
+        disabling = asyncio.create_task(reviews.disable(admin, [ann.id], 90))
+        await sign_in(tx, ann, NOW + 1)
+        await asyncio.wait([disabling], timeout=0.1)
+        assert not disabling.done()
+    assert await disabling == (0, [ann.id])
 
 
 async def test_no_account_that_stays_can_be_disabled_by_its_id(
