@@ -413,6 +413,8 @@ def test_tokens_and_service_accounts_are_made_and_ended_in_the_shell(shell: Gate
     kinds = {row["email"]: row["kind"] for row in json.loads(shell.cli("account", "list", "--json").stdout)}
     assert (kinds[name], kinds["erin@acme.example"]) == ("service account", "person")
     assert "it has API tokens only" in shell.cli("account", "set-password", name, "--password-stdin", stdin="x").stderr
+    explained = [shell.cli("explain", "GET", path, "--as", name).stdout for path in ("/team", "/admin", "/me/security")]
+    assert ["refused with 403" in text for text in explained] == [False, True, True]
     secured = shell.cli("account", "secure", name, "--confirm")
     assert secured.stdout == "ended 0 sessions and 1 API token\n"
     assert "with 0 valid tokens" in shell.cli("token", "service", "remove", name).stdout

@@ -177,3 +177,30 @@ def test_curl_and_requests_send_it_as_bearer(site: Site, tmp_path: Path) -> None
         assert asked.text == "mine"
         assert requests.get(url, auth=(ERIN, site.token), timeout=30).text == "mine"
         assert requests.get(url, auth=(ERIN, "a password"), timeout=30).status_code == 401
+
+
+def test_a_service_accounts_program_works_as_the_manual_says_until_curl_revokes_its_token(
+    site: Site, tmp_path: Path
+) -> None:
+    service = site.gateway.cli("token", "service", "add", "Nightly copy", "--tenant", "acme").stdout.strip()
+    token = site.gateway.cli("token", "create", service, "--name", "Copy", "--read-only").stdout.strip()
+    (tmp_path / "header").write_text(f"Authorization: Bearer {token}\n")
+    address = f"{site.url}/dav/mine/a.txt"
+    ways = [("-H", f"@{tmp_path}/header"), ("-u", f"{service}:{token}"), ("-u", f":{token}")]
+    assert [run("curl", "-sk", *way, address, home=tmp_path).stdout for way in ways] == ["mine"] * 3
+    refused = run(
+        "curl", "-sk", *ways[0], "-X", "DELETE", "-o", "/dev/null", "-w", "%{http_code}", address, home=tmp_path
+    )
+    assert refused.stdout == "403"
+    revoke = run("curl", "-skf", "-d", f"token={token}", f"{site.url}/_gateway/tokens/revoke", home=tmp_path)
+    assert revoke.returncode == 0
+    assert "token_refused" in run("curl", "-sk", *ways[0], address, home=tmp_path).stdout
+
+
+def test_git_asks_its_helper_for_name_and_token(site: Site, tmp_path: Path) -> None:
+    helper = f"!f() {{ echo username={ERIN}; echo password={site.token}; }}; f"
+    done = run(
+        "git", "-c", f"credential.{site.url}.helper={helper}", "clone", "-q", f"{site.url}/git/work.git",
+        str(tmp_path / "new"), home=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, (tmp_path / "new/.git").is_dir()) == (0, True), done.stderr
