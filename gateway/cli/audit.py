@@ -234,7 +234,7 @@ def erase(
         views = await services.page_views.erase(account.id) if account else 0
         done = await services.keeper.erase(identifier, account.id if account else None, operator(), utc())
         about, by = counted(done.about, "row"), counted(done.by, "row")
-        more = f"; {counted(views, 'page view')} deleted" if views else ""
+        more = "; page views deleted" if views else ""
         return f"erased: {about} about the person, and the name in {by} about others{more}"
 
     typer.echo(with_store(settings, change))

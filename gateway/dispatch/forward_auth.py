@@ -129,6 +129,7 @@ class ForwardAuth:
         """
         if client.view is not None:
             client.view(UNKNOWN)
+            client.view = None
         identity = self._identities.answer_lines(session, self._clock.utc)
         client.answer(204, (NO_STORE, b"%b%b\r\n%b" % (identity, cookie, authorization)), b"")
 

@@ -60,7 +60,7 @@ class ClientRequest:
     """`account` is the id of the account that sends the request, "" if anonymous.
 
     `started` is when the head was complete, in nanoseconds of the performance counter. `write` sends to the client.
-    `view` takes the status, once it is known, if the request is recorded as a page view.
+    `view` takes the status, once, if the request is recorded as a page view.
     """
 
     __slots__ = (

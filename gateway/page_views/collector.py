@@ -3,7 +3,8 @@
 A request only appends to a list, and is never delayed. A crash loses what was not written yet: half a second, and the
 time that writing takes. While the store fails, views wait for it, up to MAX_WAITING; later ones are counted, and lost.
 
-With SQLite, all writers take turns, so a batch is small, and others get as much time after it as it took.
+The views of a session become one row each time, because a row costs ten times as much as a view. With SQLite, all
+writers take turns, so a batch is small, and others get as much time after it as it took.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from sqlalchemy.exc import IntegrityError
+
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.observe.access_log import hide
 from gateway.observe.logs import get_logger
 from gateway.page_views import rows
-from gateway.page_views.record import MAX_PATH, LeftOut, View
+from gateway.page_views.record import MAX_PATH, LeftOut, Run, run_of
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.store.pace import then_rest
@@ -24,12 +27,15 @@ from gateway.wire.deadlines import Deadlines
 
 log = get_logger("app")
 
-BATCH = 500  # views in a transaction: a few milliseconds
+BATCH = 500  # rows in a transaction: a few milliseconds
+AT_ONCE = 2_000  # views that are encoded without a pause: a millisecond or two
+MAX_RUN = 100  # views in a row
 MAX_WAITING = 10_000  # about 10 MB if all paths are long
 PAUSE_SECONDS = 5  # after a failure of the store
 QUIET_SECONDS = 60
+COMPLETE = 5  # fields of a view, with its status
 
-Noted = tuple[Session, int, str, str, int, str]  # session, UTC seconds, method, path, status, address
+Opened = tuple[Session, list[int | str]]  # the fields of a View; the status is appended when it is known
 
 
 class PageViews:
@@ -50,31 +56,40 @@ class PageViews:
         self._clock = clock
         self._left_out = LeftOut.of(settings.leave_out)
         self._secret_below = secret_below
+        self._special = (*secret_below, *self._left_out.folders)
         self._count_lost = count_lost
-        self._waiting: list[Noted] = []
-        self._written = random.getrandbits(62)  # the number of the first that waits; other workers have others
+        self._opened: list[Opened] = []
+        self._runs: list[Run] = []
+        self._encoded = 0  # the views in `_runs`
+        self._number = random.getrandbits(62)  # of the next row; other workers have others
         self._lost = 0  # since the last line in the log
         self._quiet_until = self._paused_until = 0
 
     def open(self, session: Session, inbound: Inbound) -> Callable[[int], None]:
-        """Begin to record a request, of a tenant that has this switched on."""
-        return Opened(self, session, inbound)
-
-    def note(self, session: Session, inbound: Inbound, status: int) -> None:
-        if self._left_out.has(inbound):
-            return
-        if len(self._waiting) >= MAX_WAITING:
+        """Begin to record a request, of a tenant that has this switched on. The result takes its status, once."""
+        path = inbound.readings[0]
+        if path.startswith(self._special) or path.endswith(self._left_out.endings):
+            if self._left_out.has(inbound):
+                return ignore
+            if path.startswith(self._secret_below):
+                path = hide(path, self._secret_below)
+        if len(self._opened) + self._encoded >= MAX_WAITING:
             self._lose(1)
-        else:
-            path = inbound.path[:MAX_PATH]
-            self._waiting.append((session, self._clock.utc, inbound.method, path, status, inbound.address))
+            return ignore
+        view: list[int | str] = [self._clock.utc, inbound.method, path[:MAX_PATH], inbound.address]
+        self._opened.append((session, view))
+        return view.append
 
     async def flush(self) -> None:
-        """Write what waits. Raises StoreUnavailable, and then it stays; what the store refuses for ever is lost."""
+        """Write what is complete. Raises StoreUnavailable, and then it stays; what the store refuses for ever is lost.
+
+        A batch that fails keeps its numbers: it is there once, even if the store committed it before it failed.
+        """
         if self._clock.utc < self._paused_until:
             return
-        while self._waiting:
-            batch = [self._view(number, noted) for number, noted in enumerate(self._waiting[:BATCH], self._written)]
+        while self._runs or self._encode():
+            batch = self._runs[:BATCH]
+            count = sum(run.size for run in batch)
             try:
                 await then_rest(self._write(batch))
             except StoreUnavailable:
@@ -82,24 +97,42 @@ class PageViews:
                 raise
             except Exception:
                 log.exception("page_views_refused")
-                self._lose(len(batch))
-            del self._waiting[: len(batch)]
-            self._written += len(batch)
+                self._lose(count)
+            del self._runs[: len(batch)]
+            self._encoded -= count
 
     async def finish(self) -> None:
         """Write what waits, though the store may have failed just now. Raises StoreUnavailable."""
         self._paused_until = 0
         await self.flush()
 
-    async def _write(self, batch: list[View]) -> None:
-        async with self._store.transaction() as tx:
-            await rows.add(tx, batch)
+    def _encode(self) -> bool:
+        """Make rows of the views that are complete, up to AT_ONCE. Returns whether there are any."""
+        rest: list[Opened] = []
+        sessions: dict[tuple[str, str], tuple[Session, list[list[int | str]]]] = {}
+        count = 0
+        for opened in self._opened:
+            session, view = opened
+            if len(view) < COMPLETE or count >= AT_ONCE:
+                rest.append(opened)
+                continue
+            count += 1
+            sessions.setdefault((session.id, session.tenant), (session, []))[1].append(view)
+        self._opened = rest
+        self._encoded += count
+        for session, views in sessions.values():
+            for at in range(0, len(views), MAX_RUN):
+                self._runs.append(run_of(session, self._number, views[at : at + MAX_RUN]))
+                self._number += 1
+        return count > 0
 
-    def _view(self, number: int, noted: Noted) -> View:
-        session, at, method, path, status, address = noted
-        if path.startswith(self._secret_below):
-            path = hide(path, self._secret_below)
-        return View(session.account, session.id, at, number, session.tenant, method, storable(path), status, address)
+    async def _write(self, batch: list[Run]) -> None:
+        try:
+            async with self._store.transaction() as tx:
+                await rows.add(tx, batch)
+        except IntegrityError:  # an account was deleted meanwhile
+            async with self._store.transaction() as tx:
+                await rows.add(tx, await rows.of_known(tx, batch))
 
     def _lose(self, count: int) -> None:
         self._count_lost(count)
@@ -109,22 +142,5 @@ class PageViews:
             self._lost, self._quiet_until = 0, self._clock.utc + QUIET_SECONDS
 
 
-class Opened:
-    """A request whose status is not known yet. The first that it is told counts."""
-
-    __slots__ = ("_inbound", "_session", "_views")
-
-    def __init__(self, views: PageViews, session: Session, inbound: Inbound) -> None:
-        self._views: PageViews | None = views
-        self._session = session
-        self._inbound = inbound
-
-    def __call__(self, status: int) -> None:
-        if self._views is not None:
-            self._views.note(self._session, self._inbound, status)
-            self._views = None
-
-
-def storable(path: str) -> str:
-    """Return a path as both databases can store it: without NUL and lone surrogates."""
-    return path.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+def ignore(status: int) -> None:
+    """Take the status of a request that is not recorded."""

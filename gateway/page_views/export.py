@@ -13,7 +13,7 @@ from gateway.store import Store
 from gateway.throttle.slices import Slices
 
 COLUMNS = ("at", "session", "method", "path", "status", "address")
-AT_ONCE = 1_000
+AT_ONCE = 50  # rows
 
 
 async def as_bytes(store: Store, reader: Reader, form: Format) -> AsyncIterator[bytes]:
@@ -25,9 +25,10 @@ async def as_bytes(store: Store, reader: Reader, form: Format) -> AsyncIterator[
         async with store.reading() as tx:
             found = await rows.list_after(tx, reader.account, reader.tenant, after, AT_ONCE)
         slices, lines = Slices(), list[bytes]()
-        for view in found:
-            lines.append(line_of(form, shown(view)))
-            await slices.pause()
+        for run in found:
+            for view in run.read():
+                lines.append(line_of(form, shown(run.session, view)))
+                await slices.pause()
         if found:
             yield b"".join(lines)
         if len(found) < AT_ONCE:
@@ -35,8 +36,8 @@ async def as_bytes(store: Store, reader: Reader, form: Format) -> AsyncIterator[
         after = found[-1].session, found[-1].at, found[-1].number
 
 
-def shown(view: View) -> dict[str, object]:
+def shown(session: str, view: View) -> dict[str, object]:
     """Return a view under the names of COLUMNS; `status` is None if another proxy answered."""
     at = datetime.fromtimestamp(view.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    values = (at, view.session, view.method, view.path, view.status or None, view.address)
+    values = (at, session, view.method, view.path, view.status or None, view.address)
     return dict(zip(COLUMNS, values, strict=True))

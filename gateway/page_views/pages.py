@@ -16,8 +16,8 @@ from gateway.audit.export import Format
 from gateway.model.event import Event
 from gateway.observe.logs import get_logger
 from gateway.page_views.export import as_bytes
-from gateway.page_views.record import Viewed
-from gateway.page_views.service import PAGE_SIZE, PageViewService, Reader, by_day
+from gateway.page_views.rows import MAX_SESSIONS
+from gateway.page_views.service import PageViewService, Reader, by_day
 from gateway.store import Store, StoreUnavailable
 from gateway.web.platform import Platform
 from gateway.web.rendering import Renderer
@@ -102,32 +102,26 @@ async def show(
     service: PageViewService, renderer: Renderer, request: web.Request, reader: Reader, context: dict[str, Any]
 ) -> web.Response:
     """Show the sessions, or the views of one. `context` says of whom, and where its links go."""
-    sessions = await service.list_sessions(reader)
-    await label_all(viewed.agent for viewed in sessions)
-    wanted = asked_of(request, "session")
-    context |= {"sessions": [(viewed, name_of(viewed)) for viewed in sessions], "keep_days": service.keep_days}
+    wanted = asked_of(request, "session")[:MAX_ID]
     if not wanted:
-        return await renderer.long_page("page_views/sessions.html", visit_of(request), **context)
-    chosen = next((viewed for viewed in sessions if viewed.session == wanted), None)
+        sessions = await service.list_sessions(reader)
+        await label_all(viewed.device.agent for viewed in sessions)
+        context |= {"sessions": sessions, "keep_days": service.keep_days, "is_all": len(sessions) < MAX_SESSIONS}
+        return await renderer.long_page("page_views/sessions.html", visit_of(request), label=label, **context)
     before = read_place(asked_of(request, "before"))
-    views = await service.list_views(reader, wanted[:MAX_ID], before)
-    last = views[PAGE_SIZE - 1] if len(views) > PAGE_SIZE else None
+    page = await service.look_at(reader, wanted, before)
+    await label_all([page.device.agent])
     return await renderer.long_page(
         "page_views/views.html",
         visit_of(request),
-        device=name_of(chosen) if chosen else "",
-        token=chosen.token if chosen else "",
+        label=label,
+        device=page.device,
         query=urlencode({**context["fields"], "session": wanted}),
-        days=by_day(views[:PAGE_SIZE]),
+        days=by_day(page.views),
         is_first=before is None,
-        older=f"{last.at}.{last.number}" if last else "",
+        older="{}.{}".format(*page.older) if page.older else "",
         **context,
     )
-
-
-def name_of(viewed: Viewed) -> str:
-    """Return the name of a token or browser, "" if it is no longer known."""
-    return viewed.token or (label(viewed.agent) if viewed.agent else "")
 
 
 def read_place(text: str) -> tuple[int, int] | None:

@@ -1,8 +1,9 @@
-"""A page view, and which requests are left out."""
+"""A page view, how several are stored in one row, and which requests are left out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,15 +14,29 @@ MAX_PATH = 500  # characters
 UNKNOWN = 0
 """The status of a request that another proxy answered (forward-auth)."""
 
-
-# Begins to record a request. The first status that the result is told is its page view's.
+# Begins to record a request; what it returns is told the status, once.
 OpenView = Callable[[Session, Inbound], Callable[[int], None]]
+
+# In ASCII, so that every path can be stored: also with NUL or a lone surrogate, which PostgreSQL rejects.
+encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class View(NamedTuple):
-    """One request of a session, or of an API token (`session` is the token's id then). `at` is UTC seconds.
+    """One request. `at` is UTC seconds; `path` has no query."""
 
-    `path` has no query, and `number` tells apart the views of one session and second, in their order.
+    at: int
+    method: str
+    path: str
+    address: str
+    status: int
+
+
+class Run(NamedTuple):
+    """A row: up to some dozens of views of one session, or of an API token (`session` is the token's id then).
+
+    `at` is the time of the last one, `number` tells rows of the same second apart, in their order. `tenant` is the
+    account's at that time. `views` is a JSON array of `size` arrays, in the order of
+    View.
     """
 
     account: str
@@ -29,10 +44,17 @@ class View(NamedTuple):
     at: int
     number: int
     tenant: str
-    method: str
-    path: str
-    status: int
-    address: str
+    first_at: int
+    size: int
+    views: str
+
+    def read(self) -> list[View]:
+        return [View(*view) for view in json.loads(self.views)]
+
+
+def run_of(session: Session, number: int, views: Sequence[Sequence[int | str]]) -> Run:
+    first, last = int(views[0][0]), int(views[-1][0])
+    return Run(session.account, session.id, last, number, session.tenant, first, len(views), encode(views))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +90,19 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Viewed:
-    """A session or API token with page views. `agent` is its user agent, `token` the name of the token.
+class Device:
+    """What a session was opened with: its user agent, or the name of its API token. "" if it is no longer stored."""
 
-    Both are "" if it is no longer in the store. Times are UTC seconds.
-    """
-
-    session: str
     agent: str
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """A session or API token with page views. Times are UTC seconds."""
+
+    session: str
+    device: Device
     first_at: int
     last_at: int
     count: int

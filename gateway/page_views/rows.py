@@ -1,4 +1,4 @@
-"""Statements on page views.
+"""Statements on page views. A row has those that one session made in half a second (see record.Run).
 
 The primary key is also the order in which they are read, and on SQLite the only index that a new row has to be put
 into, besides that of retention. Rows are chosen by their writer, not numbered by the store: writing a batch again,
@@ -7,7 +7,8 @@ because its commit was not confirmed, adds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     delete,
     func,
     select,
@@ -25,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.page_views.record import MAX_PATH, Switch, View, Viewed
+from gateway.page_views.record import Device, Run, Switch, Viewed
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata, sessions, tenants
 from gateway.store.stored import AS_IT_WAS, Stored
@@ -40,38 +42,38 @@ page_views = Table(
     Column("session", String(40), primary_key=True),  # or the API token; neither needs to exist any more
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("tenant", String(63), nullable=False),  # the account's at that time
-    Column("method", String(32), nullable=False),
-    Column("path", String(MAX_PATH), nullable=False),
-    Column("http_status", Integer, nullable=False),
-    Column("address", String(45), nullable=False),
+    Column("tenant", String(63), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("views", Text, nullable=False),
     Index("ix_page_views_at", "at"),
     sqlite_with_rowid=False,
 )
 COLUMNS = ", ".join(column.name for column in page_views.columns)
-ADD_ONE = f"INSERT INTO page_views ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+ADD_ONE = f"INSERT INTO page_views ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
 # PostgreSQL: one statement for all.
 ADD_ALL = f"""INSERT INTO page_views ({COLUMNS}) SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[])
+    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::integer[], $8::text[])
     ON CONFLICT DO NOTHING"""  # noqa: S608
+Place = tuple[int, int]  # of a row in its session: `at` and `number`
 
 
-async def add(tx: Transaction, views: Sequence[View]) -> None:
-    """Write views, without those of accounts that no longer exist."""
-    known = await lock_accounts(tx, {view.account for view in views})
-    kept = [tuple(view) for view in views if view.account in known]
-    if not kept:
+async def add(tx: Transaction, runs: Sequence[Run]) -> None:
+    """Write rows. Raises IntegrityError if one is of an account that no longer exists (see `of_known`)."""
+    if not runs:
         return
     if tx.dialect.name == "sqlite":
-        await tx.exec_driver_sql(ADD_ONE, kept)
+        await tx.exec_driver_sql(ADD_ONE, list(runs))
     else:
-        await tx.exec_driver_sql(ADD_ALL, tuple(map(list, zip(*kept, strict=True))))
+        await tx.exec_driver_sql(ADD_ALL, tuple(map(list, zip(*runs, strict=True))))
 
 
-async def lock_accounts(tx: Transaction, wanted: Iterable[str]) -> set[str]:
-    """Return those that exist; they can't be deleted until the transaction ends."""
-    query = select(accounts.c.id).where(accounts.c.id.in_(sorted(wanted))).order_by(accounts.c.id)
-    return set((await tx.execute(query.with_for_update(read=True, key_share=True))).scalars())
+async def of_known(tx: Transaction, runs: Sequence[Run]) -> list[Run]:
+    """Return the rows whose accounts exist; these can't be deleted until the transaction ends."""
+    wanted = sorted({run.account for run in runs})
+    query = select(accounts.c.id).where(accounts.c.id.in_(wanted)).order_by(accounts.c.id)
+    known = set((await tx.execute(query.with_for_update(read=True, key_share=True))).scalars())
+    return [run for run in runs if run.account in known]
 
 
 async def list_sessions(tx: Transaction, account: str, tenant: str | None) -> list[Viewed]:
@@ -79,9 +81,9 @@ async def list_sessions(tx: Transaction, account: str, tenant: str | None) -> li
     found = (
         select(
             page_views.c.session,
-            func.min(page_views.c.at).label("first_at"),
+            func.min(page_views.c.first_at).label("first_at"),
             func.max(page_views.c.at).label("last_at"),
-            func.count().label("requests"),
+            func.sum(page_views.c.size).label("requests"),
         )
         .where(page_views.c.account == account, *within(tenant))
         .group_by(page_views.c.session)
@@ -96,9 +98,15 @@ async def list_sessions(tx: Transaction, account: str, tenant: str | None) -> li
         .order_by(found.c.last_at.desc(), found.c.session)
     )
     return [
-        Viewed(row.session, row.user_agent or "", row.name or "", row.first_at, row.last_at, row.requests)
+        Viewed(row.session, Device(row.user_agent or "", row.name or ""), row.first_at, row.last_at, int(row.requests))
         for row in await tx.execute(query)
     ]
+
+
+async def find_device(tx: Transaction, account: str, session: str) -> Device:
+    agent = select(sessions.c.user_agent).where(sessions.c.id == session, sessions.c.account == account)
+    token = select(api_tokens.c.name).where(api_tokens.c.id == session, api_tokens.c.account == account)
+    return Device(*[(await tx.execute(query)).scalar_one_or_none() or "" for query in (agent, token)])
 
 
 async def has_any(tx: Transaction, account: str) -> bool:
@@ -107,28 +115,42 @@ async def has_any(tx: Transaction, account: str) -> bool:
 
 
 async def list_newest(
-    tx: Transaction, account: str, session: str, tenant: str | None, before: tuple[int, int] | None, most: int
-) -> list[View]:
-    """Return the views of one session, newest first; `before` is `at` and `number` of the last one that was read."""
-    query = select(page_views).where(page_views.c.account == account, page_views.c.session == session, *within(tenant))
+    tx: Transaction, account: str, session: str, tenant: str | None, before: Place | None, most: int
+) -> tuple[list[Run], bool]:
+    """Return rows of one session, newest first, until they have `most` views, and whether there are older ones.
+
+    `before` is the place of the last row that was read.
+    """
+    place = tuple_(page_views.c.at, page_views.c.number)
+    mine = (page_views.c.account == account, page_views.c.session == session, *within(tenant))
+    query = select(page_views.c.at, page_views.c.number, page_views.c.size).where(*mine)
     if before is not None:
-        query = query.where(tuple_(page_views.c.at, page_views.c.number) < before)
-    query = query.order_by(page_views.c.at.desc(), page_views.c.number.desc()).limit(most)
-    return [View(*row) for row in await tx.execute(query)]
+        query = query.where(place < before)
+    newest_first = page_views.c.at.desc(), page_views.c.number.desc()
+    found = (await tx.execute(query.order_by(*newest_first).limit(most + 1))).all()
+    so_far = list(accumulate(row[2] for row in found))
+    wanted = sum(before_it < most for before_it in (0, *so_far[:-1])) if found else 0
+    if not wanted:
+        return [], False
+    last = found[wanted - 1]
+    rows = select(page_views).where(*mine, place >= (last[0], last[1])).order_by(*newest_first)
+    if before is not None:
+        rows = rows.where(place < before)
+    return [Run(*row) for row in await tx.execute(rows.limit(wanted))], len(found) > wanted
 
 
 async def list_after(
     tx: Transaction, account: str, tenant: str | None, after: tuple[str, int, int], most: int
-) -> list[View]:
-    """Return the views of an account by session, each from the oldest on, after `after` (session, at, number)."""
+) -> list[Run]:
+    """Return rows of an account by session, each from the oldest on, after `after` (session, at, number)."""
     place = tuple_(page_views.c.session, page_views.c.at, page_views.c.number)
     query = select(page_views).where(page_views.c.account == account, place > after, *within(tenant))
     query = query.order_by(page_views.c.session, page_views.c.at, page_views.c.number).limit(most)
-    return [View(*row) for row in await tx.execute(query)]
+    return [Run(*row) for row in await tx.execute(query)]
 
 
 async def delete_some(tx: Transaction, account: str, most: int) -> int:
-    """Delete up to `most` views of an account. Returns how many."""
+    """Delete up to `most` rows of an account. Returns how many."""
     key = tuple(page_views.primary_key.columns)
     some = select(*key).where(page_views.c.account == account).limit(most)
     return (await tx.execute(delete(page_views).where(tuple_(*key).in_(some)))).rowcount

@@ -16,7 +16,8 @@ from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.page_views import rows
-from gateway.page_views.record import Switch, View, Viewed
+from gateway.page_views.record import Device, Switch, View, Viewed
+from gateway.page_views.rows import Place
 from gateway.store import Store
 from gateway.store.pace import then_rest
 
@@ -40,6 +41,15 @@ class Reader:
 
     account: str
     tenant: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Views of one session, newest first, and the place after which older ones follow, if there are any."""
+
+    device: Device
+    views: list[View]
+    older: Place | None
 
 
 class PageViewService:
@@ -88,13 +98,19 @@ class PageViewService:
         async with self._store.reading() as tx:
             return await rows.list_sessions(tx, reader.account, reader.tenant)
 
-    async def list_views(self, reader: Reader, session: str, before: tuple[int, int] | None) -> list[View]:
-        """Return up to PAGE_SIZE views of one session, newest first, and one more if there are more."""
+    async def look_at(self, reader: Reader, session: str, before: Place | None) -> Page:
+        """Return about PAGE_SIZE views of one session, newest first."""
         async with self._store.reading() as tx:
-            return await rows.list_newest(tx, reader.account, session, reader.tenant, before, PAGE_SIZE + 1)
+            device = await rows.find_device(tx, reader.account, session)
+            found, has_older = await rows.list_newest(
+                tx, reader.account, session, reader.tenant, before, PAGE_SIZE
+            )  # fmt: skip
+        views = [view for run in found for view in reversed(run.read())]
+        older = (found[-1].at, found[-1].number) if has_older else None
+        return Page(device, sorted(views, key=lambda view: -view.at), older)
 
     async def erase(self, account: str) -> int:
-        """Delete all page views of an account. Returns how many there were."""
+        """Delete all page views of an account. Returns how many rows there were."""
         count = 0
         while True:
             deleted = await then_rest(self._erase_some(account))

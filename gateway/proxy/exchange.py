@@ -220,6 +220,7 @@ class Exchange:
         self.answered_at = perf_counter_ns()
         if self.client.view is not None:
             self.client.view(answer.status)  # now, as a stream may go on for hours
+            self.client.view = None
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(REVALIDATE if self.upstream.reader.may_be_cached(answer, passing) else NO_STORE)
@@ -256,6 +257,7 @@ class Exchange:
         self.is_tunnel = True
         if self.client.view is not None:
             self.client.view(answer.status)
+            self.client.view = None
         head = b"\r\n".join((answer.status_line, *passing, b"Connection: Upgrade", b"Upgrade: websocket"))
         self.client.write(b"%b\r\n\r\n%b" % (head, first))
         self.client.begin_tunnel()

@@ -26,7 +26,7 @@ ENDINGS = ("-wal", "-shm", "-journal", ".generation")
 DROP_NEWER = (
     "DROP TABLE IF EXISTS passkeys, sso_sessions, sso_role_maps, sso_links, sso_waits, sso_keys, identity_providers,"
     " domain_challenges, scim_members, scim_groups, scim_users, scim_tokens,"
-    " api_token_networks, api_tokens"
+    " page_views, api_token_networks, api_tokens"
 )
 DROP_MARK = f"DROP TABLE IF EXISTS {UNSETTLED}"
 SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"

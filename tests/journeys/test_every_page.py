@@ -5,6 +5,7 @@ A page is one line in PAGES: what it is, who looks at it, where it is, and what 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -420,11 +421,18 @@ def record_views(site: Site, viewed: Person, boss: Person, links: dict[str, str]
     ((session,),) = site.gateway.write("SELECT id FROM sessions WHERE account = :account", account=account)
     paths = ("/reports/2026/sales figures", "/" + "very-long/" * 45, "/<b>&amp;\u202e", "/me/sessions", "/invite/…")
     for number in range(130):
+        view = (
+            1800000000 + number,
+            "POST" if number % 3 else "GET",
+            paths[number % 5],
+            "2001:db8::7",
+            (200, 0)[number % 2],
+        )
         site.gateway.write(
-            "INSERT INTO page_views (account, session, at, number, tenant, method, path, http_status, address)"
-            " VALUES (:account, :session, :at, :number, 'beta', :method, :path, :status, '2001:db8::7')",
-            account=account, session=session if number % 10 else "ses_gone", at=1800000000 + number, number=number,
-            method="POST" if number % 3 else "GET", path=paths[number % 5], status=(200, 303, 403, 0)[number % 4],
+            "INSERT INTO page_views (account, session, at, number, tenant, first_at, size, views)"
+            " VALUES (:account, :session, :at, :number, 'beta', :at, 1, :views)",
+            account=account, session=session if number % 10 else "ses_gone", at=view[0], number=number,
+            views=json.dumps([view]),
         )  # fmt: skip
     links["views of a device"] = f"/me/sessions/views?session={session}"
     links["views of a person"] = f"/admin/accounts/views?account={account}"

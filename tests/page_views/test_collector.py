@@ -12,8 +12,8 @@ from sqlalchemy import text
 from gateway.model.account import Role
 from gateway.model.session import Session
 from gateway.page_views import rows
-from gateway.page_views.collector import BATCH, MAX_WAITING, PAUSE_SECONDS, PageViews
-from gateway.page_views.record import View
+from gateway.page_views.collector import MAX_RUN, MAX_WAITING, PAUSE_SECONDS, PageViews
+from gateway.page_views.record import Run, View
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.wire.deadlines import Deadlines
@@ -41,42 +41,55 @@ def collector(store: Store, clock: Deadlines, lost: list[int] | None = None) -> 
     return PageViews(store, clock, PageViewSettings(), ("/invite/",), (lost if lost is not None else []).append)
 
 
-async def stored(store: Store, account: str, most: int = 20_000) -> list[View]:
+async def runs_of(store: Store, account: str) -> list[Run]:
     async with store.reading() as tx:
-        return await rows.list_after(tx, account, None, ("", 0, 0), most)
+        return await rows.list_after(tx, account, None, ("", 0, 0), 1_000)
 
 
-async def test_a_view_has_the_first_status_and_no_query_and_no_token(store: Store, clock: Deadlines) -> None:
+async def stored(store: Store, account: str) -> list[View]:
+    return [view for run in await runs_of(store, account) for view in run.read()]
+
+
+async def test_a_view_has_no_query_and_no_token_and_static_files_have_none(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
-    views, session = collector(store, clock), session_of(account)
-    opened = views.open(session, INBOUND)
-    opened(200)
-    opened(499)
-    for path in ("/invite/abc", "/a\0b", "/static/x.js", "/" + "y" * 600):
-        views.open(session, INBOUND._replace(readings=(path,)))(303)
+    views = collector(store, clock)
+    for path in ("/report", "/invite/abc", "/a\0b", "/\ud800", "/static/x.js", "/" + "y" * 600):
+        views.open(session_of(account), INBOUND._replace(readings=(path,)))(303)
     await views.flush()
-    found = await stored(store, account)
-    assert [(view.method, view.path, view.status, view.address, view.at, view.tenant) for view in found] == [
-        ("GET", "/report", 200, INBOUND.address, NOW, "acme"),
-        ("GET", "/invite/…", 303, INBOUND.address, NOW, "acme"),
-        ("GET", "/a\N{REPLACEMENT CHARACTER}b", 303, INBOUND.address, NOW, "acme"),
-        ("GET", "/" + "y" * 499, 303, INBOUND.address, NOW, "acme"),
+    assert await stored(store, account) == [
+        View(NOW, "GET", path, INBOUND.address, 303)
+        for path in ("/report", "/invite/…", "/a\0b", "/\ud800", "/" + "y" * 499)
     ]
 
 
-async def test_many_views_are_few_transactions_and_none_is_none(store_url: str, clock: Deadlines) -> None:
+async def test_a_request_without_a_status_waits_for_it(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    views, session = collector(store, clock), session_of(account)
+    slow = views.open(session, INBOUND)
+    clock.utc = NOW + 1
+    views.open(session, INBOUND)(201)
+    await views.flush()
+    assert [view.status for view in await stored(store, account)] == [201]
+    slow(200)
+    await views.flush()
+    assert sorted((view.at, view.status) for view in await stored(store, account)) == [(NOW, 200), (NOW + 1, 201)]
+
+
+async def test_many_views_are_few_rows_and_transactions_and_none_is_none(store_url: str, clock: Deadlines) -> None:
     store = Watched.open(store_url)
     assert isinstance(store, Watched)
     account = (await add_person(store)).id
-    views, begun = collector(store, clock), store.begun
+    views, begun, session = collector(store, clock), store.begun, session_of(account)
     await views.flush()
     assert store.begun == begun
-    for _ in range(2 * BATCH + 1):
-        views.open(session_of(account), INBOUND)(200)
+    other = replace(session, id="ses_2")
+    for number in range(3 * MAX_RUN):
+        views.open(other if number % 3 else session, INBOUND)(number)
     await views.flush()
-    assert store.begun == begun + 3
-    found = await stored(store, account)
-    assert len(found) == 2 * BATCH + 1
+    assert store.begun == begun + 1
+    runs = await runs_of(store, account)
+    assert sorted((run.session, run.size) for run in runs) == [("ses_1", 100), ("ses_2", 100), ("ses_2", 100)]
+    assert [view.status for view in runs[0].read()] == list(range(0, 3 * MAX_RUN, 3))
     await store.close()
 
 
@@ -136,6 +149,17 @@ async def test_views_wait_for_a_store_that_fails_and_the_store_gets_a_pause(stor
     assert len(await stored(store, account)) == 1
     assert lost == []
     await store.close()
+
+
+async def test_views_of_an_account_that_was_deleted_meanwhile_are_left_out(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    lost: list[int] = []
+    views = collector(store, clock, lost)
+    for of in (account, "acc_gone", account):
+        views.open(replace(session_of(of), id=f"ses_{of}"), INBOUND)(200)
+    await views.flush()
+    assert len(await stored(store, account)) == 2
+    assert lost == []
 
 
 async def test_what_the_store_refuses_for_ever_holds_up_nothing(store: Store, clock: Deadlines) -> None:

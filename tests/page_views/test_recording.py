@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import os
 import re
 import signal
@@ -30,7 +31,7 @@ SWITCHED_101 = (
 )
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 OPENING = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
-ALL = """SELECT v.method, v.path, v.http_status, v.address FROM page_views v JOIN accounts a ON a.id = v.account
+ALL = """SELECT v.views FROM page_views v JOIN accounts a ON a.id = v.account
           WHERE a.identifier = :email ORDER BY v.at, v.number"""
 View = tuple[str, str, int, str]
 
@@ -65,7 +66,8 @@ def on(own: Gateway) -> Gateway:
 
 
 def views_of(own: Gateway, email: str) -> list[View]:
-    return [tuple(row) for row in own.write(ALL, email=email)]  # type: ignore[misc]
+    read = [json.loads(row[0]) for row in own.write(ALL, email=email)]
+    return [(method, path, status, address) for run in read for _, method, path, address, status in run]
 
 
 def recorded(own: Gateway, person: Person, path: str, count: int = 1) -> list[View]:

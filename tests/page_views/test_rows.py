@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import rows as account_rows
 from gateway.accounts.removal import remove_unused
@@ -11,7 +12,7 @@ from gateway.app.retention import delete_batch
 from gateway.model.account import Account, Unacceptable
 from gateway.model.event import Event
 from gateway.page_views import rows
-from gateway.page_views.record import LeftOut, Switch, View
+from gateway.page_views.record import Device, LeftOut, Run, Switch, View, Viewed, encode
 from gateway.page_views.rows import STORED, page_views
 from gateway.page_views.service import PageViewService, Reader, by_day, check_reason, turn_off, turn_on
 from gateway.store import Store
@@ -24,14 +25,20 @@ from tests.tokens.held import add_token
 DAY = 86_400
 
 
-def view(account: str, session: str = "ses_1", number: int = 1, at: int = NOW, **changes: object) -> View:
-    values = View(account, session, at, number, "acme", "GET", f"/page/{number}", 200, "192.0.2.7")
-    return values._replace(**changes)  # type: ignore[arg-type]
+def view(at: int = NOW, path: str = "/page", status: int = 200) -> View:
+    return View(at, "GET", path, "192.0.2.7", status)
 
 
-async def add(store: Store, *views: View) -> None:
+def run(
+    account: str, session: str = "ses_1", number: int = 1, at: int = NOW, tenant: str = "acme", views: int = 1
+) -> Run:
+    read = [view(at, f"/page/{number}") for _ in range(views)]
+    return Run(account, session, at, number, tenant, at, views, encode(read))
+
+
+async def add(store: Store, *runs: Run) -> None:
     async with store.transaction() as tx:
-        await rows.add(tx, views)
+        await rows.add(tx, runs)
 
 
 async def count(store: Store) -> int:
@@ -45,38 +52,48 @@ async def member(store: Store, email: str = "ann@example.com", **changes: object
 
 async def test_views_are_read_back_newest_first_and_page_by_page(store: Store) -> None:
     ann = (await member(store)).id
-    views = [view(ann, number=number, at=NOW + number // 3) for number in range(9)]
-    other = view(ann, "ses_2", 99)
-    await add(store, *views, other)
+    runs = [run(ann, number=number, at=NOW + number // 3, views=1 + number % 3) for number in range(9)]
+    other = run(ann, "ses_2", 99)
+    await add(store, *runs, other)
+    newest = runs[::-1]
     async with store.reading() as tx:
-        first = await rows.list_newest(tx, ann, "ses_1", None, None, 4)
-        rest = await rows.list_newest(tx, ann, "ses_1", None, (first[-1].at, first[-1].number), 9)
-        assert first + rest == views[::-1]
-        assert await rows.list_after(tx, ann, None, ("ses_1", NOW + 2, 7), 9) == [views[8], other]
+        assert await rows.list_newest(tx, ann, "ses_1", None, None, 4) == (newest[:2], True)
+        assert await rows.list_newest(tx, ann, "ses_1", None, None, 18) == (newest, False)
+        assert await rows.list_newest(tx, ann, "ses_1", None, None, 17) == (newest[:8], True)
+        for place in range(8):
+            before = newest[place].at, newest[place].number
+            assert await rows.list_newest(tx, ann, "ses_1", None, before, 99) == (newest[place + 1 :], False)
+        assert await rows.list_newest(tx, ann, "ses_1", None, (NOW, 0), 9) == ([], False)
+        assert await rows.list_after(tx, ann, None, ("ses_1", NOW + 2, 7), 9) == [runs[8], other]
 
 
 async def test_a_batch_that_is_written_twice_is_there_once(store: Store) -> None:
     ann = (await member(store)).id
-    batch = [view(ann, number=number) for number in (1, 2)]
+    batch = [run(ann, number=number) for number in (1, 2)]
     await add(store, *batch)
-    await add(store, *batch, view(ann, number=3))
+    await add(store, *batch, run(ann, number=3))
     assert await count(store) == 3
 
 
-async def test_views_of_an_account_that_is_gone_are_left_out_and_hold_nothing_up(store: Store) -> None:
+async def test_views_of_an_account_that_is_gone_can_be_told_apart(store: Store) -> None:
     ann = (await member(store)).id
-    await add(store, view("acc_gone"), view(ann))
-    await add(store, view("acc_gone"))
-    assert await count(store) == 1
+    runs = [run("acc_gone"), run(ann)]
+    with pytest.raises(IntegrityError):
+        await add(store, *runs)
+    async with store.transaction() as tx:
+        assert await rows.of_known(tx, runs) == [run(ann)]
+        await rows.add(tx, [])
+    assert await count(store) == 0
 
 
-@pytest.mark.parametrize("path", ["/x" * 249 + "/…", "/\ud800".encode("utf-8", "replace").decode(), "/<b>&'\"\u202e"])
+@pytest.mark.parametrize("path", ["/x" * 249 + "/…", "/\ud800", "/a\0b", "/<b>&'\"\u202e\n"])
 async def test_a_path_is_kept_as_it_is(store: Store, path: str) -> None:
     ann = (await member(store)).id
-    await add(store, view(ann, path=path, status=0, address=""))
+    seen = view(NOW, path, 0)
+    await add(store, Run(ann, "ses_1", NOW, 1, "acme", NOW, 1, encode([seen])))
     async with store.reading() as tx:
-        (found,) = await rows.list_newest(tx, ann, "ses_1", None, None, 9)
-    assert (found.path, found.status, found.address) == (path, 0, "")
+        (found,), _ = await rows.list_newest(tx, ann, "ses_1", None, None, 9)
+    assert found.read() == [seen]
 
 
 async def test_sessions_have_their_device_or_token_also_after_their_end(store: Store) -> None:
@@ -85,24 +102,27 @@ async def test_sessions_have_their_device_or_token_also_after_their_end(store: S
     token, _, _ = await add_token(store, ann)
     await add(
         store,
-        *(view(ann.id, session, number, NOW + number) for number in range(3)),
-        view(ann.id, token, 7, NOW + 7),
-        view(ann.id, "ses_gone", 8, NOW + 8),
+        *(run(ann.id, session, number, NOW + number, views=2) for number in range(3)),
+        run(ann.id, token, 7, NOW + 7),
+        run(ann.id, "ses_gone", 8, NOW + 8),
     )
     async with store.reading() as tx:
         found = await rows.list_sessions(tx, ann.id, None)
-    assert [(one.session, one.agent, one.token, one.first_at, one.last_at, one.count) for one in found] == [
-        ("ses_gone", "", "", NOW + 8, NOW + 8, 1),
-        (token, "", "Sync", NOW + 7, NOW + 7, 1),
-        (session, "Browser/1.0", "", NOW, NOW + 2, 3),
+        devices = [await rows.find_device(tx, ann.id, one.session) for one in found]
+        assert await rows.find_device(tx, "acc_other", session) == Device("", "")
+    assert found == [
+        Viewed("ses_gone", Device("", ""), NOW + 8, NOW + 8, 1),
+        Viewed(token, Device("", "Sync"), NOW + 7, NOW + 7, 1),
+        Viewed(session, Device("Browser/1.0", ""), NOW, NOW + 2, 6),
     ]
+    assert devices == [one.device for one in found]
 
 
 async def test_a_tenant_reads_only_what_was_opened_while_the_person_was_in_it(store: Store) -> None:
     ann = (await member(store)).id
-    await add(store, view(ann, number=1, tenant="beta"), view(ann, number=2), view(ann, "ses_2", 3, tenant="beta"))
+    await add(store, run(ann, number=1, tenant="beta"), run(ann, number=2), run(ann, "ses_2", 3, tenant="beta"))
     async with store.reading() as tx:
-        assert [found.number for found in await rows.list_newest(tx, ann, "ses_1", "acme", None, 9)] == [2]
+        assert await rows.list_newest(tx, ann, "ses_1", "acme", None, 9) == ([run(ann, number=2)], False)
         assert [found.number for found in await rows.list_after(tx, ann, "acme", ("", 0, 0), 9)] == [2]
         assert [found.session for found in await rows.list_sessions(tx, ann, "acme")] == ["ses_1"]
         assert len(await rows.list_sessions(tx, ann, None)) == 2
@@ -110,7 +130,7 @@ async def test_a_tenant_reads_only_what_was_opened_while_the_person_was_in_it(st
 
 async def test_views_are_deleted_after_their_time_and_with_the_account(store: Store) -> None:
     ann, bob = await member(store, password_hash=None), await member(store, "bob@example.com")
-    await add(store, *(view(one.id, number=day, at=NOW - day * DAY) for one in (ann, bob) for day in range(4)))
+    await add(store, *(run(one.id, number=day, at=NOW - day * DAY) for one in (ann, bob) for day in range(4)))
     stale = STORED[0].stale
     assert callable(stale)
     async with store.transaction() as tx:
@@ -119,12 +139,13 @@ async def test_views_are_deleted_after_their_time_and_with_the_account(store: St
         assert await remove_unused(action_in(tx), ann)
     async with store.reading() as tx:
         assert not await rows.has_any(tx, ann.id)
-        assert [found.number for found in await rows.list_newest(tx, bob.id, "ses_1", None, None, 9)] == [0, 1, 2]
+        found, _ = await rows.list_newest(tx, bob.id, "ses_1", None, None, 9)
+    assert [one.number for one in found] == [0, 1, 2]
 
 
 async def test_a_person_is_erased_in_batches(store: Store) -> None:
     ann, bob = (await member(store)).id, (await member(store, "bob@example.com")).id
-    await add(store, *(view(ann, number=number) for number in range(501)), view(bob))
+    await add(store, *(run(ann, number=number) for number in range(501)), run(bob))
     assert await PageViewService(store, actions_of(store), 30).erase(ann) == 501
     assert await count(store) == 1
 
@@ -170,7 +191,7 @@ async def test_views_of_an_ended_session_stay_when_its_row_is_deleted(store: Sto
 
     ann = await member(store)
     session, _ = await add_session(store, ann)
-    await add(store, view(ann.id, session))
+    await add(store, run(ann.id, session))
     async with store.transaction() as tx:
         await tx.execute(delete(sessions).where(sessions.c.id == session))
     assert len(await PageViewService(store, actions_of(store), 30).list_sessions(Reader(ann.id, None))) == 1
@@ -198,7 +219,7 @@ def test_only_reading_static_files_is_left_out(method: str, readings: tuple[str,
 
 def test_views_are_grouped_by_day() -> None:
     midnight = NOW // DAY * DAY
-    views = [view("a", at=at) for at in (midnight + 1, midnight, midnight - 1, midnight - 3 * DAY)]
+    views = [view(at) for at in (midnight + 1, midnight, midnight - 1, midnight - 3 * DAY)]
     assert [len(day) for day in by_day(views)] == [2, 1, 1]
     assert by_day([]) == []
 

@@ -31,10 +31,9 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("tenant", sa.String(63), nullable=False),
-        sa.Column("method", sa.String(32), nullable=False),
-        sa.Column("path", sa.String(500), nullable=False),
-        sa.Column("http_status", sa.Integer, nullable=False),
-        sa.Column("address", sa.String(45), nullable=False),
+        sa.Column("first_at", sa.BigInteger, nullable=False),
+        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("views", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_page_views_at", "page_views", ["at"])
