@@ -24,6 +24,7 @@ from gateway.model.network_rule import rule_of
 from gateway.sso.rows import is_linked
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions, tenants
+from gateway.throttle.slices import Slices
 from gateway.tokens.rows import api_tokens
 
 PAGE_SIZE = 50
@@ -139,7 +140,10 @@ async def read_lines(
         accounts.c.networks.label("own_networks"),
         _seen_at.label("seen_at"),
     ).where(accounts.c.id.in_(ids), *in_tenant(tenant))
-    found = {row.id: read(row) for row in await tx.execute(query)}
+    slices, found = Slices(), dict[str, Line]()
+    for row in await tx.execute(query):
+        found[row.id] = read(row)
+        await slices.pause()
     return [found[each] for each in ids if each in found]
 
 

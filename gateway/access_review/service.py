@@ -20,7 +20,8 @@ from gateway.model.event import Event
 from gateway.store import Store
 from gateway.tokens import rows as token_rows
 
-AT_ONCE = 500  # accounts in one list, and in one piece of an export
+AT_ONCE = 500  # accounts in one list
+EXPORTED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class AccessReviews:
         """Yield all people who match, some at a time."""
         while True:
             async with self._store.reading() as tx:
-                found, after = await lines.find_page(tx, tenant, wanted, now, self._factors.has_way_in, AT_ONCE)
+                way_in = self._factors.has_way_in
+                found, after = await lines.find_page(tx, tenant, wanted, now, way_in, EXPORTED_AT_ONCE)
             yield found
             if not after:
                 return

@@ -175,6 +175,12 @@ def everything() -> dict[str, Callable[[World], object]]:
         "the export, CSV": lambda w: w.adam.send("/admin/audit/export", {"format": "csv"}),
         "the export, JSON": lambda w: w.adam.send("/admin/audit/export", {"format": "jsonl"}),
         "the people": lambda w: w.adam.open("/admin/accounts"),
+        "the access review": lambda w: w.adam.open("/admin/access?sort=seen"),
+        "the access review, CSV": lambda w: w.adam.send("/admin/access/export", {}),
+        "unused accounts": lambda w: w.adam.open("/admin/access/unused"),
+        "unused accounts, disabled": lambda w: w.adam.send(
+            "/admin/access/unused", {"do": "listed", "people": " ".join(map(str, range(11_000))), "confirmed": "yes"}
+        ),
         "the people, searched": lambda w: w.adam.open("/admin/accounts?words=" + "%E7%94%A3" * 200),
         "an invitation": lambda w: w.adam.send(
             "/admin/accounts/invite",
