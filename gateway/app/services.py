@@ -284,7 +284,7 @@ class Services(Foundation):
 
     @cached_property
     def networks(self) -> NetworkService:
-        return NetworkService(self.store, self.actions, self.settings.access.owners)
+        return NetworkService(self.store, self.actions, self.settings.factor_policy)
 
     @cached_property
     def service_accounts(self) -> ServiceAccounts:

@@ -15,10 +15,8 @@ from gateway.cli.common import AsJSON, Config, fail, find_account, find_config, 
 from gateway.model.clock import utc
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from gateway.model.account import Account
-    from gateway.model.factor_policy import TenantPolicy
+    from gateway.model.factor_policy import FactorPolicy, TenantPolicy
     from gateway.model.network_rule import NetworkRule
     from gateway.store import Store
 
@@ -125,7 +123,7 @@ def explain(
     settings = settings_of(config)
     account, demanded, networks = None, NO_POLICY, None
     if email:
-        find = partial(find_person, email=email, owners=settings.access.owners)
+        find = partial(find_person, email=email, policy=settings.factor_policy)
         account, demanded, networks = with_store(settings, find)
     if address and read_address(address) is None:
         fail(f"{address!r} is no IP address")
@@ -141,7 +139,7 @@ def explain(
 
 
 async def find_person(
-    store: Store, email: str, owners: Collection[str]
+    store: Store, email: str, policy: FactorPolicy
 ) -> tuple[Account, TenantPolicy, NetworkRule | None]:
     """Return an account, what its tenant demands of it, and its network rule."""
     from gateway.accounts import rows
@@ -151,7 +149,7 @@ async def find_person(
     account = await find_account(store, email)
     async with store.reading() as tx:
         demanded = await rows.find_factor_policy(tx, account.tenant) or NO_POLICY
-        return account, demanded, await find_rule(tx, account, owners)
+        return account, demanded, await find_rule(tx, account, policy)
 
 
 def migrate(

@@ -57,7 +57,7 @@ class Flow:
         self._store = store
         self._actions = actions
         self._guard = guard
-        self._owners = policy.owners
+        self._policy = policy
         self._new_devices = new_devices
         self._evidence = EvidenceReader(policy)
         self._factors = factors
@@ -229,7 +229,7 @@ class Flow:
 
     async def _is_outside(self, action: Action, account: Account, inbound: Inbound) -> bool:
         """Whether a network rule refuses the address, which is then recorded."""
-        rule = await network_rows.find_rule(action.tx, account, self._owners)
+        rule = await network_rows.find_rule(action.tx, account, self._policy)
         refusal = rule.refuse(inbound.address, action.now) if rule else ""
         if refusal:
             await record(action, account, "sign-in", refusal)
@@ -317,7 +317,7 @@ class Flow:
         for factor in self._factors.of(proofs if attempt else ()):
             await factor.take_along(tx, attempt, session)
         await break_glass.report_use(action, account, proofs, session)
-        return SignedIn(token, account.identifier in self._owners, arrival, holder=session)
+        return SignedIn(token, account.identifier in self._policy.owners, arrival, holder=session)
 
     async def _end_last(self, action: Action, account: Account, inbound: Inbound) -> str | None:
         """End this browser's former session. Returns the id of its account."""

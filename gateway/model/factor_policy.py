@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from gateway.model.account import Role
 from gateway.model.factor import SECOND, Enrolled, Factor, Proof, as_owner, first_missing
+from gateway.model.network_rule import NetworkRule, rule_of
 
 PASSWORDLESS = "passwordless"
 FIRST = "first"
@@ -104,12 +105,21 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class FactorPolicy:
-    """The part of the settings. `owners` are normalised identifiers. Owners need a second step in any case."""
+    """The part of the settings. `owners` are normalised identifiers. Owners need a second step in any case.
+
+    `owner_networks` is the list of networks from which they may come, "" for all (model.network_rule).
+    """
 
     owners: frozenset[str] = frozenset()
     second: Mapping[Role, Second] = field(default_factory=dict)
     second_of_owners: Second = Second.REQUIRED
     passwordless: frozenset[Role] = frozenset()
+    owner_networks: str = ""
+
+    def networks_of(self, identifier: str, role: Role, of_tenant: str, of_account: str) -> NetworkRule | None:
+        """Return the network rule of an account, from the lists of its tenant and its own, as stored."""
+        is_owner = identifier in self.owners
+        return rule_of(of_tenant, of_account, role, is_owner=is_owner, of_owners=self.owner_networks)
 
     def second_of(self, identifier: str, role: Role, tenant: TenantPolicy, enrolled: Enrolled) -> Second:
         """Return what the second step of an account must be: the strictest that anyone with a say demands."""

@@ -218,17 +218,27 @@ def allowed_until(ranges: Ranges, address: str, now: int) -> int:
     return max((end for end in ends if end > now), default=0)
 
 
-def rule_of(tenant: str, account: str, role: Role, *, is_owner: bool) -> NetworkRule | None:
-    """Return the rule of an account from the stored texts, None if there is none. To owners only their own applies."""
-    return combine(tenant, account, role, is_owner) if tenant or account else None
+def rule_of(tenant: str, account: str, role: Role, *, is_owner: bool, of_owners: str = "") -> NetworkRule | None:
+    """Return the rule of an account from the stored texts, None if there is none.
+
+    To owners only their own applies, and that of the settings, `of_owners`.
+    """
+    if not is_owner:
+        return combine(tenant, account, role, False) if tenant or account else None
+    return combine(of_owners, account, role, True) if of_owners or account else None
 
 
 @lru_cache(maxsize=4_096)
 def combine(tenant: str, account: str, role: Role, is_owner: bool) -> NetworkRule | None:
-    """The same, and the same object for the same texts: a tenant's sessions share what it remembers."""
+    """The same, and the same object for the same texts: a tenant's sessions share what it remembers.
+
+    For owners, the first text is that of the settings.
+    """
     of_tenant, of_account = split(tenant), read_stored(account)
     lists: list[tuple[str, Ranges]] = []
-    if not is_owner and EXEMPT not in of_account:
+    if is_owner and tenant:
+        lists.append(("the owners, in access.toml", tuple(read_leniently(of_tenant[EVERYONE]))))
+    elif not is_owner and EXEMPT not in of_account:
         name = role.value if of_tenant.get(role.value) else EVERYONE
         if of_tenant[name]:
             lists.append((f"the tenant, for {name or 'everyone'}", tuple(read_leniently(of_tenant[name]))))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from sqlalchemy import select, update
 
 from gateway.model.account import Account
-from gateway.model.network_rule import NetworkRule, rule_of
+from gateway.model.factor_policy import FactorPolicy
+from gateway.model.network_rule import NetworkRule
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
 
@@ -31,12 +30,12 @@ async def set_of_account(tx: Transaction, account: str, text: str) -> None:
     await tx.execute(update(accounts).where(accounts.c.id == account).values(networks=text))
 
 
-async def find_rule(tx: Transaction, account: Account, owners: Collection[str]) -> NetworkRule | None:
-    """Return the rule that applies to an account; None if there is none. `owners` are normalised identifiers."""
+async def find_rule(tx: Transaction, account: Account, policy: FactorPolicy) -> NetworkRule | None:
+    """Return the rule that applies to an account; None if there is none."""
     query = (
         select(tenants.c.networks, accounts.c.networks)
         .join(tenants, tenants.c.slug == accounts.c.tenant)
         .where(accounts.c.id == account.id)
     )
     row = (await tx.execute(query)).one_or_none()
-    return row and rule_of(row[0], row[1], account.role, is_owner=account.identifier in owners)
+    return row and policy.networks_of(account.identifier, account.role, *row)

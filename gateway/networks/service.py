@@ -6,15 +6,15 @@ the transaction of the change, by the very rule that their next request will mee
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from enum import Enum
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account
 from gateway.model.event import Event
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
-from gateway.model.network_rule import ADMINISTRATOR, OWN, Ranges, Sections, read_stored, rule_of, write_sections
+from gateway.model.network_rule import ADMINISTRATOR, OWN, Ranges, Sections, read_stored, write_sections
 from gateway.model.session import Session
 from gateway.networks import rows
 from gateway.store import Store
@@ -29,12 +29,10 @@ class Saved(Enum):
 
 
 class NetworkService:
-    """`owners` are normalised identifiers."""
-
-    def __init__(self, store: Store, actions: Actions, owners: Collection[str]) -> None:
+    def __init__(self, store: Store, actions: Actions, policy: FactorPolicy) -> None:
         self._store = store
         self._actions = actions
-        self._owners = owners
+        self._policy = policy
 
     async def of_tenant(self, tenant: str) -> Sections:
         async with self._store.reading() as tx:
@@ -48,7 +46,7 @@ class NetworkService:
         """Return a person of the administrator's tenant, and their lists; no owner, whom they don't concern."""
         async with self._store.reading() as tx:
             found = await account_rows.find_in_tenant(tx, account, author.tenant)
-            if found is None or found.identifier in self._owners:
+            if found is None or found.identifier in self._policy.owners:
                 return None
             return found, read_stored(await rows.find_of_account(tx, found.id))
 
@@ -60,7 +58,7 @@ class NetworkService:
 
     def refuses(self, author: Session, of_tenant: str, of_account: str, inbound: Inbound, now: int) -> bool:
         """Whether lists, as texts, refuse the address of the author."""
-        rule = rule_of(of_tenant, of_account, author.role, is_owner=author.is_owner)
+        rule = self._policy.networks_of(author.identifier, author.role, of_tenant, of_account)
         return rule is not None and bool(rule.refuse(inbound.address, now))
 
     async def change_tenant(
@@ -94,7 +92,7 @@ class NetworkService:
         named = {"by": author.identifier, "name": author.name} if is_other else {}
         async with self._actions.begin(requester(inbound, author.id, **named), now) as action:
             found = await account_rows.find(action.tx, account, lock=True)
-            if found is None or found.tenant != author.tenant or (is_other and found.identifier in self._owners):
+            if found is None or found.tenant != author.tenant or (is_other and found.identifier in self._policy.owners):
                 return Saved.GONE
             text = write_sections({**read_stored(await rows.find_of_account(action.tx, account)), **wanted})
             of_tenant = "" if is_other else await rows.find_of_tenant(action.tx, author.tenant)

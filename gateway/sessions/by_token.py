@@ -13,7 +13,6 @@ from gateway.model.account import Role, Unacceptable, normalise_identifier, read
 from gateway.model.api_token import PERSON, Grant, read_networks
 from gateway.model.factor import API_TOKEN, Proof
 from gateway.model.factor_policy import FactorPolicy
-from gateway.model.network_rule import rule_of
 from gateway.model.session import Session
 
 # The braces take the placeholder of each engine.
@@ -49,7 +48,7 @@ def read_token(row: Iterable[Any], user: str | None, policy: FactorPolicy) -> Se
         missing=PERSON,
         records_views=bool(records_views),
         grant=Grant(token, until, frozenset(methods.split()), tuple(paths.split()), read_networks(networks)),
-        networks=rule_of(of_tenant, of_account, Role(held), is_owner=False),
+        networks=policy.networks_of(identifier, Role(held), of_tenant, of_account),
         alive_until=until,
     )
 

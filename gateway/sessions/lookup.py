@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from gateway.model.account import Role, read_modules
 from gateway.model.factor import Factor, ask_for, read_enrolled
 from gateway.model.factor_policy import FactorPolicy, read_tenant_policy
-from gateway.model.network_rule import rule_of
 from gateway.model.session import Lifetimes, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
@@ -87,7 +86,7 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         second=standing.second,
         may_skip_password=policy.admits_passwordless(identifier, Role(role), wanted),
         missing=missing,
-        networks=rule_of(of_tenant, of_account, Role(role), is_owner=standing.is_owner),
+        networks=policy.networks_of(identifier, Role(role), of_tenant, of_account),
         records_views=bool(records_views),
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=standing.is_owner)),
     )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from gateway.model.account import Role, Unacceptable, check_tenant, is_at_service_domain, normalise_identifier
 from gateway.model.factor import Factor
+from gateway.model.network_rule import Mistake, check, read_range, read_ranges
 from gateway.policy.decision import Rules
 from gateway.policy.entries import OpenPath, Rule
 from gateway.settings.mistakes import Said, explain, key_of
@@ -81,8 +82,27 @@ def check_owner(email: str) -> str:
     return identifier
 
 
+def check_network(line: str) -> str:
+    try:
+        return str(read_range(line))
+    except Mistake as error:
+        raise ValueError(f"{error.why} {error.line}") from None
+
+
+def check_lasting(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise ValueError if all networks will have expired some day, as no owner could enter then."""
+    try:
+        check(read_ranges("\n".join(lines)), 0)
+    except Mistake as error:
+        raise ValueError(str(error.why)) from None
+    return lines
+
+
 class AccessFile(Line):
     owners: tuple[Annotated[str, AfterValidator(check_owner)], ...] = ()
+    owner_networks: Annotated[
+        tuple[Annotated[str, AfterValidator(check_network)], ...], AfterValidator(check_lasting)
+    ] = ()
     public: tuple[OpenLine, ...] = ()
     machine: tuple[OpenLine, ...] = ()
     rules: tuple[RuleLine, ...] = ()
@@ -90,6 +110,7 @@ class AccessFile(Line):
     def access(self, more_owners: frozenset[str]) -> Access:
         return Access(
             more_owners.union(self.owners),
+            "\n".join(self.owner_networks),
             Rules(
                 public={line.path: line.entry() for line in self.public},
                 machine={line.path: line.entry() for line in self.machine},

@@ -257,9 +257,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`owners` are identifiers; `rules` do not include the gateway's own pages yet."""
+    """`owners` are identifiers, `owner_networks` the list of their networks (model.network_rule).
+
+    `rules` do not include the gateway's own pages yet.
+    """
 
     owners: frozenset[str] = frozenset()
+    owner_networks: str = ""
     rules: Rules = field(default_factory=Rules)
 
 
@@ -301,7 +305,13 @@ class Settings(Section):
     def factor_policy(self) -> FactorPolicy:
         second = self.factors.second
         by_role = {Role.EMPLOYEE: second.employee, Role.MANAGER: second.manager, Role.ADMIN: second.admin}
-        return FactorPolicy(self.access.owners, by_role, second.owner, frozenset(self.factors.passwordless))
+        return FactorPolicy(
+            self.access.owners,
+            by_role,
+            second.owner,
+            frozenset(self.factors.passwordless),
+            self.access.owner_networks,
+        )
 
 
 # The fields that gateway.toml must not set, and why.

@@ -196,6 +196,27 @@ def test_all_lists_of_an_account_have_to_allow_the_address(
     assert refusal == "" or address in refusal
 
 
+OWNERS = "203.0.113.0/24 Office"
+OF_OWNERS = [
+    ("", "", True, "203.0.113.1", True),
+    ("", "", True, "192.0.2.1", False),
+    ("192.0.2.1", "", True, "192.0.2.1", False),
+    ("192.0.2.1", "", True, "203.0.113.1", True),
+    ("", "[exempt]", True, "192.0.2.1", False),
+    ("", "203.0.113.7", True, "203.0.113.1", False),
+    ("", "", False, "192.0.2.1", True),
+    ("192.0.2.1", "", False, "192.0.2.1", True),
+]
+
+
+@pytest.mark.parametrize(("tenant", "account", "is_owner", "address", "is_allowed"), OF_OWNERS)
+def test_the_list_of_the_settings_is_for_owners_alone(
+    tenant: str, account: str, is_owner: bool, address: str, is_allowed: bool
+) -> None:
+    rule = rule_of(tenant, account, Role.ADMIN, is_owner=is_owner, of_owners=OWNERS)
+    assert ((rule.refuse(address, NOW) if rule else "") == "") is is_allowed
+
+
 def test_without_lists_there_is_no_rule_and_the_same_texts_share_one() -> None:
     assert rule_of("", "", Role.ADMIN, is_owner=False) is None
     assert rule_of("[admin]\n10.0.0.1", "", Role.EMPLOYEE, is_owner=False) is None

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from gateway.model.account import Account, Role
+from gateway.model.factor_policy import FactorPolicy
 from gateway.model.network_rule import ADMINISTRATOR, EXEMPT, OWN, read_ranges, read_stored, write_sections
 from gateway.model.session import Session
 from gateway.networks import rows
@@ -39,7 +40,7 @@ async def adam(store: Store, store_url: str) -> Session:
 
 
 def service_of(store: Store) -> NetworkService:
-    return NetworkService(store, actions_of(store), {BOSS})
+    return NetworkService(store, actions_of(store), FactorPolicy(frozenset({BOSS})))
 
 
 async def texts(store: Store, account: str) -> tuple[str, str]:

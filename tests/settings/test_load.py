@@ -289,6 +289,18 @@ ACCESS_MISTAKES = [
         'rules = [{ path = "/", tenants = ["Acme Inc"] }]',
         "access.toml: rules (1st entry).tenants (1st entry): Use 1 to 63 lowercase letters",
     ),
+    (
+        'owner_networks = ["office"]',
+        "access.toml: owner_networks (1st entry): This isn’t an IP address or a network: office",
+    ),
+    (
+        'owner_networks = ["10.0.0.1 until 2027-02-30"]',
+        "access.toml: owner_networks (1st entry): After “until” comes a date",
+    ),
+    (
+        'owner_networks = ["10.0.0.1 until 2027-01-01"]',
+        "access.toml: owner_networks: At least one line must have no “until”",
+    ),
     ('public = "/a"', "access.toml: public: must be a list, even with one entry: [ … ]"),
     ('public = ["/a"]', "access.toml: public (1st entry): must be a table, like { name = … }"),
     ('rules = [{ roles = ["admin"] }]', "access.toml: rules (1st entry).path: is required"),
@@ -500,3 +512,10 @@ def test_a_mail_password_that_is_not_one_line_of_text_is_refused_and_never_repea
     (tmp_path / "gateway-mail-password").write_bytes(content)
     (found,) = problems(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path))
     assert found == "gateway-mail-password: GATEWAY_MAIL_PASSWORD: a password is one line of text in UTF-8"
+
+
+def test_the_owners_networks_are_read_as_lists_are(tmp_path: Path) -> None:
+    given = 'owner_networks = ["::ffff:203.0.113.0/120  Office", "198.51.100.7 Hotel until 2026-12-31"]'
+    policy = read(tmp_path, access=given).factor_policy
+    assert policy.owner_networks == "203.0.113.0/24 Office\n198.51.100.7 Hotel until 2026-12-31"
+    assert read(tmp_path).factor_policy.owner_networks == ""

@@ -12,6 +12,7 @@ import pytest
 from tests.proxy.test_tunnel import accept, open_socket
 from tests.support.gateway import ORIGIN, PASSWORD, PROXY, Gateway
 from tests.support.mail import Mailbox
+from tests.support.owner import enrol_owner
 from tests.support.person import Person, code_of
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
@@ -259,3 +260,17 @@ def test_a_forged_forwarded_for_opens_nothing(own: Gateway) -> None:
     for line in (f"X-Forwarded-For: {OFFICE}", f"X-Real-IP: {OFFICE}", f"Forwarded: for={OFFICE}"):
         answer: Response = own.exchange(get("/probe", person.cookie_line, line), source=ELSEWHERE)
         assert answer.status == 403, line
+
+
+def test_the_list_for_owners_applies_with_a_reload_and_only_to_them(own: Gateway, mailbox: Mailbox) -> None:
+    owner, _, _ = enrol_owner(own, mailbox, source=ELSEWHERE)
+    adam = signed_in(own, ADAM, source=ELSEWHERE)
+    own.reload("rules = [", f'owner_networks = ["{RULE}"]\nrules = [')
+    assert not owner.is_signed_in
+    assert adam.is_signed_in
+    refused = own.post("/login", {"email": owner.email, "password": PASSWORD}, source=ELSEWHERE)
+    assert refused.status == 403
+    assert moved(owner, OFFICE).is_signed_in
+    own.reload(f'owner_networks = ["{RULE}"]\nrules = [', "rules = [")
+    assert moved(owner).is_signed_in
+    assert own.post("/login", {"email": owner.email, "password": PASSWORD}, source=ELSEWHERE).status == 303
