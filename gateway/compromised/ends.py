@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from gateway.accounts import change, email_changes, links
 from gateway.accounts import rows as account_rows
+from gateway.accounts.admin_mails import tell_admins
 from gateway.accounts.links import Purpose
 from gateway.actions.action import Action
 from gateway.crypto.sealing import Sealer
@@ -55,8 +56,16 @@ async def secure(action: Action, account: Account, but: str | None = None, *, is
     ended = await end_all(action, account, but)
     if ended or not is_quiet:
         await action.record(Event.ACCOUNT_SECURED, account, asdict(ended))
-        await action.notify("account_secured", account, by=action.actor.name, link="")
+        await tell(action, account)
     return ended
+
+
+async def tell(action: Action, account: Account, link: str = "") -> None:
+    """Mail the person, or the administrators whose tenant's service account it is."""
+    if account.is_service:
+        await tell_admins(action, account.tenant, "service_secured", service=account.name)
+    else:
+        await action.notify("account_secured", account, by=action.actor.name, link=link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Replacement:
             await change.set_password(action, self.factors, account, unknown, {"how": "secured"})
         link = await self._make_link(action, account)
         await action.record(Event.ACCOUNT_SECURED, account, {**asdict(ended), "link_sent": bool(link)})
-        await action.notify("account_secured", account, by=action.actor.name, link=link)
+        await tell(action, account, link)
         return ended, bool(link)
 
     async def _make_link(self, action: Action, account: Account) -> str:

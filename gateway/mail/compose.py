@@ -130,6 +130,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "service_token_created": {**OF_SERVICE, "until": "12 June 2026"},
     "service_token_revoked": OF_SERVICE,
     "service_token_used_elsewhere": OF_SERVICE,
+    "service_secured": {**ABOUT, "service": "Payroll export"},
     "account_secured": {**ABOUT, "by": "", "link": ""},
     "session_revoked": ABOUT,
     "sessions_revoked": {**ABOUT, "count": 3},

@@ -296,6 +296,11 @@ async def test_mails_about_its_tokens_go_to_the_administrators_and_none_to_itsel
         await action_in(tx).notify("account_secured", account, by="x", link="")
     told = sorted(await mails(store))
     assert told == [(f"{name}@acme.example", "service_token_created") for name in ("ann", "bob")]
+    async with store.transaction() as tx:
+        await secure(action_in(tx), account, is_quiet=True)
+        await secure(action_in(tx), account, is_quiet=True)  # there is nothing left to end
+    told = sorted(set(await mails(store)) - set(told))
+    assert told == [(f"{name}@acme.example", "service_secured") for name in ("ann", "bob")]
 
 
 # Access reviews.
