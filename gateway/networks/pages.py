@@ -14,7 +14,6 @@ from aiohttp import web
 from gateway.model.account import Account, Role
 from gateway.model.network_rule import (
     ADMINISTRATOR,
-    EVERYONE,
     EXEMPT,
     OWN,
     Ranges,
@@ -116,13 +115,8 @@ class OwnNetworks(NetworkPages):
 
     async def _own(self, request: web.Request, text: str, problem: Problem | None = None) -> web.Response:
         person = signed_in_of(request)
-        sections = await self._service.of_account(person.account)
-        others = [] if person.is_owner else [sections.get(ADMINISTRATOR, ())]
-        if not person.is_owner and EXEMPT not in sections:
-            others.append(list_for(await self._service.of_tenant(person.tenant), person.role))
-        return self._page(
-            "networks/own.html", request, problem=problem, networks=text, others=[ranges for ranges in others if ranges]
-        )
+        others = await self._service.others_of(person)
+        return self._page("networks/own.html", request, problem=problem, networks=text, others=others)
 
 
 class TenantNetworks(NetworkPages):
@@ -233,8 +227,3 @@ class MemberNetworks(NetworkPages):
 def insists(form: Form) -> bool:
     """Whether both pages that ask were confirmed."""
     return form.is_confirmed and form.text("despite") == "yes"
-
-
-def list_for(sections: Sections, role: Role) -> Ranges:
-    """Return the list of a tenant that applies to a role."""
-    return sections.get(role.value) or sections.get(EVERYONE, ())

@@ -14,7 +14,16 @@ from gateway.model.account import Account
 from gateway.model.event import Event
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.inbound import Inbound
-from gateway.model.network_rule import ADMINISTRATOR, OWN, Ranges, Sections, read_stored, write_sections
+from gateway.model.network_rule import (
+    ADMINISTRATOR,
+    EVERYONE,
+    EXEMPT,
+    OWN,
+    Ranges,
+    Sections,
+    read_stored,
+    write_sections,
+)
 from gateway.model.session import Session
 from gateway.networks import rows
 from gateway.store import Store
@@ -41,6 +50,17 @@ class NetworkService:
     async def of_account(self, account: str) -> Sections:
         async with self._store.reading() as tx:
             return read_stored(await rows.find_of_account(tx, account))
+
+    async def others_of(self, person: Session) -> list[Ranges]:
+        """Return the lists that apply to a person besides their own."""
+        if person.is_owner:
+            found = [read_stored(self._policy.owner_networks).get(EVERYONE, ())]
+        else:
+            sections = await self.of_account(person.account)
+            of_tenant = {} if EXEMPT in sections else await self.of_tenant(person.tenant)
+            role = person.role.value
+            found = [sections.get(ADMINISTRATOR, ()), of_tenant.get(role) or of_tenant.get(EVERYONE, ())]
+        return [ranges for ranges in found if ranges]
 
     async def of_member(self, author: Session, account: str) -> tuple[Account, Sections] | None:
         """Return a person of the administrator's tenant, and their lists; no owner, whom they don't concern."""

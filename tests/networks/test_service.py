@@ -139,3 +139,15 @@ async def test_the_people_whom_a_list_would_refuse_are_counted(store: Store, sto
     async with store.transaction() as tx:
         await rows.set_of_account(tx, adam.account, "[exempt]")
     assert await reaches.outside_of("acme", "10.0.0.0/8", NOW) == Reach(1, 1)
+
+
+async def test_a_person_sees_what_others_have_set_for_them(store: Store, store_url: str, adam: Session) -> None:
+    service = NetworkService(store, actions_of(store), FactorPolicy(frozenset({BOSS}), owner_networks="10.0.0.0/8"))
+    boss = replace(await enter(store, store_url, person(BOSS)), is_owner=True)
+    await service.change_tenant(adam, {"": HERE, "employee": ELSEWHERE}, inbound_of(), NOW, despite=False)
+    assert await service.others_of(adam) == [HERE]
+    assert await service.others_of(replace(adam, role=Role.EMPLOYEE)) == [ELSEWHERE]
+    assert await service.others_of(boss) == [ELSEWHERE]
+    async with store.transaction() as tx:
+        await rows.set_of_account(tx, adam.account, "192.0.2.7\n[administrator]\n10.0.0.0/8\n[exempt]")
+    assert await service.others_of(adam) == [ELSEWHERE]
