@@ -16,6 +16,7 @@ from gateway.dispatch.forms.rows import kept_forms
 from gateway.factors.passkey.rows import answered_challenges
 from gateway.ops.blocks import blocks
 from gateway.ops.rows import alarms
+from gateway.page_views.rows import page_views
 from gateway.scim.token_rows import scim_tokens
 from gateway.sessions.attempt import attempts
 from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
@@ -102,6 +103,13 @@ def expired(key: bytes, at: int) -> dict[str, object]:
     return {**token, "created_at": 1, "expires_at": at}
 
 
+def views(at: int) -> dict[str, object]:
+    return {
+        "account": "acc_1", "session": "ses_1", "at": at, "number": 1, "tenant": "acme", "first_at": at, "size": 1,
+        "views": "",
+    }  # fmt: skip
+
+
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
     limits: [
@@ -132,6 +140,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     sso_logouts: [left(b"stale", NOW - 3_601)],
     scim_tokens: [expired(b"stale", NOW - 30 * DAY - 1)],
     api_tokens: [token("stale", NOW - 91 * DAY)],
+    page_views: [views(NOW - 31 * DAY)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -161,6 +170,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     sso_logouts: [left(b"fresh", NOW - 3_599)],
     scim_tokens: [expired(b"fresh", NOW - 30 * DAY + 1)],
     api_tokens: [token("fresh", NOW - 89 * DAY)],
+    page_views: [views(NOW - 29 * DAY)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},
