@@ -1,6 +1,6 @@
 """How many instructions a worker needs for a request: a measure that neighbours on the machine don't disturb.
 
-    python bench/instructions.py [--assertion] [--old COMMIT]     # two minutes, or four with an older commit
+    python bench/instructions.py [--assertion] [--old COMMIT] [--only WORDS]     # two minutes, or four with --old
 
 The gateway runs under valgrind's callgrind, which counts the instructions of the worker in user space (not the
 kernel's). Requests come one after the other over one connection, in batches; the figure is the median of the batches.
@@ -31,6 +31,9 @@ import servers
 from many_people import BY_BROWSER, BY_NGINX, address_of, session_of
 from many_sessions import fill
 from servers import LOAD_CORE, SERVER_CORE, Server, store_of
+
+from gateway.page_views import rows as page_views
+from gateway.store import Store
 
 PEOPLE = 20_000
 BATCHES = 9
@@ -68,9 +71,10 @@ def request(line: str, fields: dict[str, str], body: str = "", people: int = 1) 
     return make
 
 
+SIGNED_IN, RECORDED = "a signed-in person, 1 KB", "a signed-in person, page views recorded"
 TURNS = f"{PEOPLE:,} people in turns, 1 KB"
 KINDS = {
-    "a signed-in person, 1 KB": request("GET /1k", BY_NGINX),
+    SIGNED_IN: request("GET /1k", BY_NGINX),
     "the same without a proxy in front": request("GET /1k", BY_BROWSER),
     TURNS: request("GET /1k", BY_NGINX, people=PEOPLE),
     "anonymous, a public path": request("GET /public", ANONYMOUS),
@@ -84,6 +88,7 @@ KINDS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assertion", action="store_true", help="with the signed assertion")
+    parser.add_argument("--only", metavar="WORDS", default="", help="only the requests whose names have these words")
     parser.add_argument("--old", metavar="COMMIT", help="an older commit, to compare with")
     options = parser.parse_args()
     if not (shutil.which("valgrind") and shutil.which("vgdb")):
@@ -92,20 +97,20 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         to = stack.enter_context(upstream())
-        new = measure(folder / "new", to, servers.ROOT, options.assertion)
+        new = measure(folder / "new", to, servers.ROOT, options.assertion, options.only)
         old = {}
         if options.old:
             tree = stack.enter_context(servers.checked_out(options.old, folder / "tree"))
-            old = measure(folder / "old", to, tree, options.assertion)
+            old = measure(folder / "old", to, tree, options.assertion, options.only)
     print(f"instructions a request; the assertion is {'on' if options.assertion else 'off'}")
     for kind, count in new.items():
-        print(f"{kind:40} {count:10,.0f}" + (f" {old[kind]:10,.0f}  {count / old[kind]:.3f} ×" if old else ""))
+        print(f"{kind:40} {count:10,.0f}" + (f" {old[kind]:10,.0f}  {count / old[kind]:.3f} ×" if kind in old else ""))
     for kind in old:
         if new[kind] > GREW * old[kind]:
             print(f"more than 3 % over {options.old}: {kind}")
 
 
-def measure(folder: Path, to: int, tree: Path, assertion: bool) -> dict[str, float]:
+def measure(folder: Path, to: int, tree: Path, assertion: bool, only: str) -> dict[str, float]:
     folder.mkdir()
     counts = folder / "counts"
     under = (
@@ -116,7 +121,19 @@ def measure(folder: Path, to: int, tree: Path, assertion: bool) -> dict[str, flo
     environ = {"PYTHONPATH": str(folder)}
     with servers.deployed(folder, to, tree, assertion, core=BOTH_CORES, under=under, environ=environ) as gateway:
         asyncio.run(fill(store_of(folder), PEOPLE))
-        return {kind: count(gateway, counts, make) for kind, make in KINDS.items()}
+        found = {kind: count(gateway, counts, make) for kind, make in KINDS.items() if only in kind}
+        if tree == servers.ROOT and only in RECORDED:
+            asyncio.run(record_views(store_of(folder)))
+            found[RECORDED] = count(gateway, counts, KINDS[SIGNED_IN])
+        return found
+
+
+async def record_views(url: str) -> None:
+    """Switch page views on for everybody. The job that writes them is slowed down like all timers, and not counted."""
+    store = Store.open(url)
+    async with store.transaction() as tx:
+        assert await page_views.switch_on(tx, "turns", page_views.Switch(1, "a bench"))
+    await store.close()
 
 
 def count(gateway: Server, counts: Path, make: Make) -> float:

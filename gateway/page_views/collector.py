@@ -15,6 +15,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import IntegrityError
 
 from gateway.model.inbound import Inbound
+from gateway.model.memo import Memo
 from gateway.model.session import Session
 from gateway.observe.access_log import hide
 from gateway.observe.logs import get_logger
@@ -33,6 +34,8 @@ MAX_RUN = 100  # views in a row
 MAX_WAITING = 10_000  # about 10 MB if all paths are long
 PAUSE_SECONDS = 5  # after a failure of the store
 QUIET_SECONDS = 60
+KNOWN_PATHS = 2_000  # at most 4 MB
+STATIC = "static"  # no path: they begin with a slash
 COMPLETE = 5  # fields of a view, with its status
 
 Opened = tuple[Session, list[int | str]]  # the fields of a View; the status is appended when it is known
@@ -56,7 +59,7 @@ class PageViews:
         self._clock = clock
         self._left_out = LeftOut.of(settings.leave_out)
         self._secret_below = secret_below
-        self._special = (*secret_below, *self._left_out.folders)
+        self._paths = Memo[str, str](KNOWN_PATHS)
         self._count_lost = count_lost
         self._opened: list[Opened] = []
         self._runs: list[Run] = []
@@ -67,16 +70,16 @@ class PageViews:
 
     def open(self, session: Session, inbound: Inbound) -> Callable[[int], None]:
         """Begin to record a request, of a tenant that has this switched on. The result takes its status, once."""
-        path = inbound.readings[0]
-        if path.startswith(self._special) or path.endswith(self._left_out.endings):
+        given = inbound.readings[0]
+        path = self._paths.young.get(given) or self._paths.recall(given) or self._shorten(given)
+        if path is STATIC:
             if self._left_out.has(inbound):
                 return ignore
-            if path.startswith(self._secret_below):
-                path = hide(path, self._secret_below)
+            path = given[:MAX_PATH]
         if len(self._opened) + self._encoded >= MAX_WAITING:
             self._lose(1)
             return ignore
-        view: list[int | str] = [self._clock.utc, inbound.method, path[:MAX_PATH], inbound.address]
+        view: list[int | str] = [self._clock.utc, inbound.method, path, inbound.address]
         self._opened.append((session, view))
         return view.append
 
@@ -100,6 +103,18 @@ class PageViews:
                 self._lose(count)
             del self._runs[: len(batch)]
             self._encoded -= count
+
+    def _shorten(self, given: str) -> str:
+        """Return a path as it is recorded, without a token; STATIC if it may be left out. Remember that."""
+        if given.startswith(self._secret_below):
+            path = hide(given, self._secret_below)
+        elif given.startswith(self._left_out.folders) or given.endswith(self._left_out.endings):
+            path = STATIC
+        else:
+            path = given[:MAX_PATH]
+        if len(given) <= MAX_PATH:
+            self._paths.put(given, path)
+        return path
 
     async def finish(self) -> None:
         """Write what waits, though the store may have failed just now. Raises StoreUnavailable."""
