@@ -23,6 +23,7 @@ from gateway.model.factor import Factor
 from gateway.model.inbound import NOTHING, Inbound
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
+from gateway.page_views.record import DROPPED
 from gateway.policy.decision import (
     Decision,
     Forward,
@@ -50,7 +51,6 @@ from gateway.wire.deadlines import Deadlines
 from gateway.wire.failures import Failure
 
 log = get_logger("front")
-
 NO_IDENTITY = b""
 SENT_SECONDS = 3_600  # the sign-in page may stay open in another tab for this long
 # Internal paths of the pages' application. They have no route: only the dispatcher sends requests to them.
@@ -173,7 +173,7 @@ class Dispatcher:
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
-            if session.records_views:
+            if session.records_views and client.view is None and inbound.path != self._forward_auth_path:
                 client.view = self._notes.open_view(session, inbound)
             if session.grant is not None and inbound.path != self._forward_auth_path:
                 self._notes.token(session, inbound, self._clock.utc)
@@ -327,7 +327,8 @@ class Dispatcher:
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
                 head = self._writer.head(original, identity)
                 if client.view is not None:
-                    client.view = self._notes.open_view(session, original)  # and not the button
+                    client.view(DROPPED)  # the button
+                    client.view = self._notes.open_view(session, original)
                 self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():
                 client.refuse(Failure.FORBIDDEN)

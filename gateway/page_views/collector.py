@@ -20,7 +20,7 @@ from gateway.model.session import Session
 from gateway.observe.access_log import hide
 from gateway.observe.logs import get_logger
 from gateway.page_views import rows
-from gateway.page_views.record import MAX_PATH, LeftOut, Run, run_of
+from gateway.page_views.record import DROPPED, MAX_PATH, LeftOut, Run, run_of
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.store.pace import then_rest
@@ -130,6 +130,8 @@ class PageViews:
             session, view = opened
             if len(view) < COMPLETE or count >= AT_ONCE:
                 rest.append(opened)
+                continue
+            if view[-1] == DROPPED:
                 continue
             count += 1
             sessions.setdefault((session.id, session.tenant), (session, []))[1].append(view)

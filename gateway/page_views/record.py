@@ -13,8 +13,10 @@ from gateway.model.session import Session
 MAX_PATH = 500  # characters
 UNKNOWN = 0
 """The status of a request that another proxy answered (forward-auth)."""
+DROPPED = -1
+"""In the place of a status: the request is not recorded after all."""
 
-# Begins to record a request; what it returns is told the status, once.
+# Begins to record a request. What it returns must be told the status, once, or the request waits in memory for it.
 OpenView = Callable[[Session, Inbound], Callable[[int], None]]
 
 # In ASCII, so that every path can be stored: also with NUL or a lone surrogate, which PostgreSQL rejects.

@@ -13,7 +13,7 @@ from gateway.model.account import Role
 from gateway.model.session import Session
 from gateway.page_views import rows
 from gateway.page_views.collector import MAX_RUN, MAX_WAITING, PAUSE_SECONDS, PageViews
-from gateway.page_views.record import Run, View
+from gateway.page_views.record import DROPPED, Run, View
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.wire.deadlines import Deadlines
@@ -60,6 +60,19 @@ async def test_a_view_has_no_query_and_no_token_and_static_files_have_none(store
         View(NOW, "GET", path, INBOUND.address, 303)
         for path in ("/report", "/invite/…", "/a\0b", "/\ud800", "/" + "y" * 499)
     ]
+
+
+async def test_a_request_that_is_dropped_is_neither_recorded_nor_kept(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    lost: list[int] = []
+    views = collector(store, clock, lost)
+    for _ in range(MAX_WAITING):
+        views.open(session_of(account), INBOUND)(DROPPED)
+    await views.flush()
+    views.open(session_of(account), INBOUND)(200)
+    await views.flush()
+    assert [view.status for view in await stored(store, account)] == [200]
+    assert lost == []
 
 
 async def test_a_request_without_a_status_waits_for_it(store: Store, clock: Deadlines) -> None:

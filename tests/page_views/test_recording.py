@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import PROXY, Gateway, free_port
+from tests.support.gateway import PROXY, Gateway, form, free_port
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
 from tests.support.person import Person
@@ -164,6 +164,19 @@ def test_a_request_whose_client_leaves_before_the_answer_is_recorded(on: Gateway
             pass
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing is a reset
     assert recorded(on, person, "/slow") == [("GET", "/slow", 499, "127.0.5.5")]
+
+
+def test_a_form_whose_body_comes_later_is_one_view(on: Gateway) -> None:
+    person = signed_in(on, "crowd14@acme.example", "127.0.5.20")
+    head, _, body = form("/slow-form", {"a": "b"}, person.cookie_line, person.browser).partition(b"\r\n\r\n")
+    with on.connect(source=person.source) as connection:
+        connection.send(head + b"\r\n\r\n")
+        person.open("/meanwhile")
+        connection.send(body)
+        assert connection.response() is not None
+    person.open("/after")
+    recorded(on, person, "/after")
+    assert recorded(on, person, "/slow-form") == [("POST", "/slow-form", 200, "127.0.5.20")]
 
 
 def test_forward_auth_records_the_request_that_it_is_asked_about(on: Gateway) -> None:
