@@ -1,4 +1,4 @@
-"""/admin/access: who has which access at a company, and the accounts that nobody uses."""
+"""/admin/access: who has which access at a company, and unused accounts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ from gateway.access_review.lines import Sort, Wanted
 from gateway.access_review.service import AT_ONCE, AccessReviews, Judged
 from gateway.accounts.people_set import PeopleSet
 from gateway.model.account import Role, State
-from gateway.observe.logs import get_logger
 from gateway.sessions.reach import Reaches
-from gateway.store import StoreUnavailable
+from gateway.web.downloads import send_file
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
-
-log = get_logger("access_review")
 
 DAYS = (30, 90, 365)
 DEFAULT_DAYS = 90
@@ -73,21 +70,8 @@ class AccessPages:
         admin = PEOPLE.admin_of(request)
         await self._service.note_export(admin)
         name = f"access-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(admin.now))}.csv"
-        response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
-        response.content_type, response.charset = "text/csv", "utf-8"
         pages = self._service.every_page(admin.session.tenant, Wanted(), admin.now)
-        await response.prepare(request)
-        try:
-            async for piece in as_csv(pages, self._service.owners):
-                await response.write(piece)
-        except StoreUnavailable as error:
-            # Half a list must not look like a whole one: the connection breaks, and the browser says so.
-            log.error("export_broken_off", reason=str(error))
-            if request.transport is not None:
-                request.transport.abort()
-        except ConnectionError:
-            log.info("export_broken_off", reason="the client left")
-        return response
+        return await send_file(request, as_csv(pages, self._service.owners), name, "text/csv")
 
     async def note_review(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/access/reviewed"""

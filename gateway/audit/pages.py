@@ -17,13 +17,11 @@ from gateway.audit.export import Format, as_bytes, note_export
 from gateway.audit.labels import Labels, LabelsByFactor, label_events, label_failures, label_outcomes, label_row
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.session import Session
-from gateway.observe.logs import get_logger
-from gateway.store import Store, StoreUnavailable
+from gateway.store import Store
+from gateway.web.downloads import send_file
 from gateway.web.platform import Platform
 from gateway.web.user_agents import label, label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
-
-log = get_logger("audit")
 
 ROWS_A_PAGE = 50
 
@@ -86,29 +84,12 @@ class AuditPages:
         )
         seen = entry.seen_from(visit_of(request).inbound, session.id)
         await note_export(self._store, asked.wanted, kind, seen)
-        return await self._stream(request, asked, kind, now)
+        name = f"audit-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}.{kind.value}"
+        return await send_file(request, as_bytes(self._store, asked.wanted, kind), name, kind.content_type)
 
     def _asked(self, fields: Mapping[str, str], session: Session) -> Asked:
         asked = asking.read(fields)
         return asked if self._is_owners else asked.of_tenant(session.tenant)
-
-    async def _stream(self, request: web.Request, asked: Asked, kind: Format, now: int) -> web.StreamResponse:
-        name = f"audit-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}.{kind.value}"
-        disposition = f'attachment; filename="{name}"'
-        response = web.StreamResponse(headers={"Content-Disposition": disposition})
-        response.content_type, response.charset = kind.content_type, "utf-8"
-        await response.prepare(request)
-        try:
-            async for piece in as_bytes(self._store, asked.wanted, kind):
-                await response.write(piece)
-        except StoreUnavailable as error:
-            # Half a log must not look like a whole one: the connection breaks, and the browser says so.
-            log.error("export_broken_off", reason=str(error))
-            if request.transport is not None:
-                request.transport.abort()
-        except ConnectionError:
-            log.info("export_broken_off", reason="the client left")
-        return response
 
     async def _page(
         self,

@@ -1,4 +1,4 @@
-"""/me/sessions/views: what one's own devices opened; /admin/accounts/views: the same of a person of the tenant.
+"""/me/sessions/views: page views of one's own devices; /admin/accounts/views: of a person of the tenant.
 
 Each look at another person's page views is in the audit log.
 """
@@ -11,24 +11,23 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.accounts.people import Administrator
+from gateway.accounts.people_set import PeopleSet
 from gateway.audit.export import Format
 from gateway.model.event import Event
-from gateway.observe.logs import get_logger
 from gateway.page_views.export import as_bytes
 from gateway.page_views.rows import MAX_SESSIONS
 from gateway.page_views.service import PageViewService, Reader, by_day
-from gateway.store import Store, StoreUnavailable
+from gateway.store import Store
+from gateway.web.downloads import send_file
 from gateway.web.platform import Platform
 from gateway.web.rendering import Renderer
 from gateway.web.user_agents import label, label_all
 from gateway.web.visit import asked_of, read_form, signed_in_of, visit_of
 
-log = get_logger("app")
-
 PLACE = re.compile(r"([0-9]{1,12})\.([0-9]{1,19})")  # the time and number of a view
 LARGEST = 2**63 - 1
 MAX_ID = 40
+PEOPLE = PeopleSet("accounts", is_owners=False)
 
 
 class Needs(Platform, Protocol):
@@ -71,7 +70,7 @@ class PersonViews:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/views: `account`, `session`, `before`."""
         account_id, session = asked_of(request, "account")[:MAX_ID], asked_of(request, "session")[:MAX_ID]
-        admin = admin_of(request)
+        admin = PEOPLE.admin_of(request)
         person = await self._service.admit(admin, account_id, Event.PAGE_VIEWS_READ, {"device": session or "all"})
         if person is None:
             raise web.HTTPNotFound
@@ -86,16 +85,11 @@ class PersonViews:
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/views/export: `account`."""
-        account_id, admin = (await read_form(request)).text("account")[:MAX_ID].replace("\0", ""), admin_of(request)
+        account_id, admin = (await read_form(request)).text("account")[:MAX_ID], PEOPLE.admin_of(request)
         details = {"format": Format.CSV.value}
         if await self._service.admit(admin, account_id, Event.PAGE_VIEWS_EXPORTED, details) is None:
             raise web.HTTPNotFound
         return await stream(self._store, request, Reader(account_id, admin.tenant))
-
-
-def admin_of(request: web.Request) -> Administrator:
-    session, visit = signed_in_of(request), visit_of(request)
-    return Administrator(session, session.tenant, visit.inbound, visit.now)
 
 
 async def show(
@@ -132,17 +126,5 @@ def read_place(text: str) -> tuple[int, int] | None:
 
 async def stream(store: Store, request: web.Request, reader: Reader) -> web.StreamResponse:
     """Send all views as a CSV file."""
-    response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="page-views.csv"'})
-    response.content_type, response.charset = Format.CSV.content_type, "utf-8"
-    await response.prepare(request)
-    try:
-        async for piece in as_bytes(store, reader, Format.CSV):
-            await response.write(piece)
-    except StoreUnavailable as error:
-        # A part must not look like the whole: the connection breaks, and the browser says so.
-        log.error("export_broken_off", reason=str(error))
-        if request.transport is not None:
-            request.transport.abort()
-    except ConnectionError:
-        log.info("export_broken_off", reason="the client left")
-    return response
+    pieces = as_bytes(store, reader, Format.CSV)
+    return await send_file(request, pieces, "page-views.csv", Format.CSV.content_type)
