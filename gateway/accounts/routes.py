@@ -11,13 +11,15 @@ from gateway.accounts.email_pages import EmailPages
 from gateway.accounts.invite_pages import InvitePages, invites_admin
 from gateway.accounts.pages import AccountsPages, changes_rights
 from gateway.accounts.people_set import PeopleSet
+from gateway.model.sentence import Sentence
 from gateway.policy.decision import Need
 from gateway.web.routes import Fresh, Pages, Route
+from gateway.web.sections import Entry, Section
 
 EMAIL = Pages(
     EmailPages,
     Route(
-        "email", "/me/email", Need.SESSION, get=EmailPages.show_own, post=EmailPages.ask,
+        "email", "/me/email", Need.SESSION, get=EmailPages.show_own, post=EmailPages.ask, below="security",
         fresh=Fresh(is_announced=True), needs_mail="email",
     ),
     Route(
@@ -30,17 +32,17 @@ EMAIL = Pages(
 
 
 def people_pages(
-    name: str, path: str, need: Need
+    name: str, path: str, need: Need, entry: Entry
 ) -> tuple[
     Pages[pages.Needs, AccountsPages], Pages[invite_pages.Needs, InvitePages], Pages[import_pages.Needs, ImportPages]
 ]:
-    """Return one of the two sets of pages; `name` and `path` are those of the list."""
+    """Return one of the two sets of pages; `name`, `path` and `entry` are those of the list."""
     people = PeopleSet(name, is_owners=need is Need.OWNER)
     shows, invites, imports = AccountsPages, InvitePages, ImportPages
     return (
         Pages(
             partial(AccountsPages, people=people),
-            Route(name, path, need, get=shows.show),
+            Route(name, path, need, get=shows.show, entry=entry),
             Route(
                 f"{name}_member", f"{path}/member", need, get=shows.show_member, post=shows.change,
                 fresh=Fresh(only_post=True, when=changes_rights, carry=("account",), is_announced=True),
@@ -75,6 +77,6 @@ def people_pages(
 
 PAGES = (
     EMAIL,
-    *people_pages("accounts", "/admin/accounts", Need.ADMIN),
-    *people_pages("ops_accounts", "/ops/accounts", Need.OWNER),
+    *people_pages("accounts", "/admin/accounts", Need.ADMIN, Entry(Section.ADMINISTRATION, 1, Sentence("People"))),
+    *people_pages("ops_accounts", "/ops/accounts", Need.OWNER, Entry(Section.OPERATIONS, 2, Sentence("All people"))),
 )

@@ -33,6 +33,7 @@ from gateway.sessions import attempt
 from gateway.settings.record import ASSERTION_NAME, Lifespan, Settings
 from gateway.store import Store
 from gateway.throttle.side_work import SideWork
+from gateway.web.navigation import Navigation
 from gateway.web.rendering import Renderer
 from gateway.web.return_to import DeadEnds
 from gateway.web.routes import Route, Urls, add_pages, find_dead_ends, serve
@@ -227,11 +228,16 @@ class Foundation:
         return StaticFiles(self.settings.pages.accent)
 
     @cached_property
+    def navigation(self) -> Navigation:
+        return Navigation(ROUTES, self.settings)
+
+    @cached_property
     def renderer(self) -> Renderer:
         is_https = self.settings.public_url.startswith("https:")
         return Renderer(
             self.settings.pages,
             self.url,
+            self.navigation,
             is_https=is_https,
             version=self.static_files.version,
             name_factors=label_all,

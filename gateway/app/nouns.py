@@ -41,7 +41,7 @@ from gateway.tenants import routes as tenants
 from gateway.throttle import limits, streaks
 from gateway.tokens import routes as tokens
 from gateway.tokens import rows as api_token_rows
-from gateway.web import static_files
+from gateway.web import navigation, static_files
 from gateway.web.routes import Pages, Route
 
 FACTOR_PAGES: tuple[Pages[Any, Any], ...] = tuple(pages for part in FACTORS for pages in part.pages)
@@ -61,6 +61,7 @@ PAGES = (
     *tokens.PAGES,
     *page_views.PAGES,
     *networks.PAGES,
+    *navigation.PAGES,
     *static_files.PAGES,
 )
 ALL: tuple[Pages[Any, Any], ...] = (*FACTOR_PAGES, *PAGES)

@@ -62,23 +62,35 @@ def log_map(settings: Settings) -> str:
 
 def pages_location(settings: Settings) -> str:
     """Return the pattern of nginx's location for all pages and paths below them."""
-    return f'~ "^(?:{"|".join(map(escape, page_roots(settings)))})(?:/|$)"'
+    exact = "|".join(map(escape, exact_pages(settings)))
+    alone = f"|^(?:{exact})$" if exact else ""
+    return f'~ "^(?:{"|".join(map(escape, page_roots(settings)))})(?:/|$){alone}"'
 
 
 def pages_matcher(settings: Settings) -> str:
     """Return Caddy's matcher for all pages and paths below them."""
-    return "\n".join(("@pages {", *(f"\tpath {root} {root}/*" for root in page_roots(settings)), "}"))
+    roots = (f"\tpath {root} {root}/*" for root in page_roots(settings))
+    alone = (f"\tpath {path}" for path in exact_pages(settings))
+    return "\n".join(("@pages {", *roots, *alone, "}"))
 
 
 def page_roots(settings: Settings) -> list[str]:
-    """Return paths that cover every page, except the one that only a proxy may request.
+    """Return paths that cover every page, except the one that only a proxy may request, and the exact ones.
 
     Other paths below them are decided by the gateway like any request.
     """
     from gateway.app.services import Services
 
-    paths = {route.path.partition("/{")[0] for route in Services(settings).routes.values() if not route.by_dispatcher}
+    routes = [route for route in Services(settings).routes.values() if not (route.by_dispatcher or route.is_exact)]
+    paths = {route.path.partition("/{")[0] for route in routes}
     return sorted(path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
+
+
+def exact_pages(settings: Settings) -> list[str]:
+    """Return the paths of pages below which everything else is the application's."""
+    from gateway.app.services import Services
+
+    return sorted(route.path for route in Services(settings).routes.values() if route.is_exact)
 
 
 def escape(path: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from gateway.login.pages import LoginPages
 from gateway.login.security_pages import SecurityPages
+from gateway.model.sentence import Sentence
 from gateway.policy.decision import Need
 from gateway.web.routes import Pages, Route
+from gateway.web.sections import Entry, Section
 
 LOGIN = Pages(
     LoginPages,
@@ -21,6 +23,9 @@ LOGIN = Pages(
 )  # fmt: skip
 SECURITY = Pages(
     SecurityPages,
-    Route("security", "/me/security", Need.SESSION, get=SecurityPages.show),
-)
+    Route(
+        "security", "/me/security", Need.SESSION, get=SecurityPages.show,
+        entry=Entry(Section.ACCOUNT, 1, Sentence("Security")),
+    ),
+)  # fmt: skip
 PAGES = (LOGIN, SECURITY)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from gateway.model.sentence import Sentence
 from gateway.page_views.pages import OwnViews, PersonViews
 from gateway.page_views.switch_pages import SwitchPages
 from gateway.policy.decision import Need
 from gateway.web.routes import Fresh, Pages, Route
+from gateway.web.sections import Entry, Section
 
 OWN = Pages(
     OwnViews,
@@ -21,6 +23,7 @@ SWITCH = Pages(
     SwitchPages,
     Route(
         "ops_page_views", "/ops/page-views", Need.OWNER, get=SwitchPages.show, post=SwitchPages.change,
+        entry=Entry(Section.OPERATIONS, 5, Sentence("Page views")),
         fresh=Fresh(only_post=True, is_announced=True),
     ),
 )  # fmt: skip

@@ -23,6 +23,7 @@ PASSWORDS = Pages(
     ),
     Route(
         "password", "/me/password", Need.SESSION, get=PasswordPages.show_change, post=PasswordPages.change,
+        below="security",
         fresh=Fresh(factors=(Factor.TOTP,), carry=("secured",)),  # the form itself asks for the password
     ),
     Route("password_hint", "/_gateway/password-hint", Need.NOBODY, post=PasswordPages.hint, is_dead_end=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.model.sentence import Sentence
 from gateway.policy.decision import Need
 from gateway.settings.record import Settings
 from gateway.sso.admin_pages import Needs as AdminNeeds
@@ -20,6 +21,7 @@ from gateway.sso.required_pages import RequiredPages
 from gateway.sso.roles.pages import Needs as RoleNeeds
 from gateway.sso.roles.pages import RolePages
 from gateway.web.routes import Fresh, Pages, Route
+from gateway.web.sections import Entry, Section
 
 
 def is_on(settings: Settings) -> bool:
@@ -60,6 +62,7 @@ ADMIN = Pages[AdminNeeds, ProviderPages](
     ProviderPages,
     Route(
         "admin_sso", "/admin/sso", Need.ADMIN, get=ProviderPages.show, post=ProviderPages.change,
+        entry=Entry(Section.ADMINISTRATION, 6, Sentence("Single sign-on")),
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
@@ -88,6 +91,7 @@ OVERSIGHT = Pages(
     OversightPages,
     Route(
         "ops_sso", "/ops/sso", Need.OWNER, get=OversightPages.show, post=OversightPages.change,
+        entry=Entry(Section.OPERATIONS, 4, Sentence("Single sign-on")),
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.settings.record import Pages
 from gateway.throttle.slices import Slices
+from gateway.web.navigation import Navigation
 from gateway.web.routes import Urls
 from gateway.web.templates import page_environment, translate, translations_for
 from gateway.web.visit import Visit
@@ -83,6 +84,7 @@ class Renderer:
         self,
         settings: Pages,
         url: Urls,
+        navigation: Navigation,
         *,
         is_https: bool,
         version: str,
@@ -90,6 +92,7 @@ class Renderer:
         busy_seconds: Callable[[], int],
     ) -> None:
         self._busy_seconds = busy_seconds
+        self._navigation = navigation
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
         self._environment = page_environment(settings.language)
         self._translations = translations_for(settings.language)
@@ -135,8 +138,7 @@ class Renderer:
             return ""
 
         text = self._environment.get_template(template).render(
-            session=visit.signed_in if visit else None,
-            here=visit.inbound.path if visit else "",
+            self._frame(visit.signed_in if visit else None, visit.inbound.path if visit else ""),
             allow=allow,
             **context,
         )
@@ -148,7 +150,7 @@ class Renderer:
     async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:
         """Render in slices, for pages with an unlimited number of rows, so that the event loop isn't blocked."""
         pieces, slices = list[str](), Slices()
-        values = {"session": visit.signed_in, "here": visit.inbound.path, **context}
+        values = {**self._frame(visit.signed_in, visit.inbound.path), **context}
         for piece in self._environment.get_template(template).generate(values):
             pieces.append(piece)
             await slices.pause()
@@ -185,7 +187,11 @@ class Renderer:
         known = session if session and session.missing is None else None
         template = self._environment.get_template("web/failure.html")
         told = {"told": failure.value, "request_id": request_id, "address": address}
-        return template.render(session=known, here="", **told).encode()
+        return template.render(self._frame(known, ""), **told).encode()
+
+    def _frame(self, session: Session | None, path: str) -> dict[str, object]:
+        """Return what the frame of a page at `path` shows. It has one name, which no template's own may replace."""
+        return {"session": session, "here": path, "around": self._navigation.around(session, path)}
 
     def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
         """Return header lines and body of a page that leads to `address`. Pages of this site may frame it."""

@@ -20,6 +20,7 @@ from gateway.policy.decision import Need, Rules
 from gateway.policy.freshness import FRESH_SECONDS
 from gateway.settings.record import Settings
 from gateway.web.return_to import DeadEnds
+from gateway.web.sections import Entry
 from gateway.web.visit import Form
 from gateway.wire.failures import Failure
 
@@ -80,6 +81,10 @@ class Route(Generic[P]):
     post: PageHandler[P] | None = None
     machine: Machine[P] | None = None
     """How other programs are answered, instead of browsers."""
+    entry: Entry | None = None
+    """The page's link in the navigation (see web/navigation.py)."""
+    below: str = ""
+    """The route whose entry the page belongs to, if that isn't the nearest one above its path."""
     fresh: Fresh | None = None
     refuses_blocked: bool = False
     """Refuse requests from blocked addresses, unless they are signed in."""
@@ -93,6 +98,8 @@ class Route(Generic[P]):
     """Whether the settings enable it. If not, its path belongs to the application."""
     takes_foreign: bool = False
     """Accept POSTs that no page of ours sent: from other programs, which prove in another way who they are."""
+    is_exact: bool = False
+    """Paths below it are the application's, except those of other routes."""
     by_dispatcher: bool = False
     """The dispatcher responds, and there is no handler."""
 

@@ -51,7 +51,7 @@ def test_the_location_is_every_page_and_what_lies_below_one() -> None:
     assert len(routes) > 40
     for name, route in routes.items():
         assert bool(matches(re.sub(r"\{.*\}", "x", route.path))) == (name != "auth"), route.path
-    for other in ("/login", "/sign-into", "/welcomed", "/_gateway/auth", "/_gateway/me", "/x/sign-in", "/"):
+    for other in ("/login", "/sign-into", "/welcomed", "/_gateway/auth", "/_gateway/me/x", "/x/sign-in", "/"):
         assert not matches(other), other
 
 
@@ -76,7 +76,7 @@ def test_the_samples_lead_every_page_to_the_gateway_and_copy_every_header(name: 
     assert found is not None
     for route, page in serve(ROUTES, Settings()).items():
         assert bool(re.match(found[1], re.sub(r"\{.*\}", "x", page.path))) == (route != "auth"), page.path
-    for other in ("/", "/x", "/loginx", "/x/login", "/_gateway/auth", "/admin", "/opsx"):
+    for other in ("/", "/x", "/loginx", "/x/login", "/_gateway/auth", "/admin", "/opsx", "/me/x"):
         assert not re.match(found[1], other), other
     for header in ("Cookie", *Settings().identity.names.values()):
         assert re.search(rf"[ ,]{header}\b", text), header

@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from gateway.app.nouns import ROUTES
+from gateway.web.navigation import find_place, list_entries
 from tests.journeys.conftest import OWNERS, Site
 from tests.support.gateway import PEOPLE
 from tests.support.mail import links_in
@@ -588,6 +591,10 @@ HIDDEN = "[...document.querySelectorAll('.table')].filter(e => e.scrollWidth > e
 UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
 
 
+# The navigation's current entry, by the path of the page.
+LABELS = {route.name: [entry.label] for route, entry in list_entries(ROUTES)}
+CURRENT = {route.path: LABELS[find_place(route, ROUTES)] for route in ROUTES if find_place(route, ROUTES)}
+
 WIDE, NARROW = 1280, 320
 VIEWS: list[tuple[Literal["light", "dark"], int]] = [("light", WIDE), ("dark", NARROW)]
 IN_PICTURES: list[tuple[Literal["light", "dark"], int]] = [*VIEWS, ("light", NARROW), ("dark", WIDE)]
@@ -607,6 +614,7 @@ def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
         found += violations(page, scheme, EVERY_RULE if (scheme, width) == VIEWS[0] else COLOURS)
     assert found == []
     assert small == []
+    assert page.locator("nav.pages [aria-current]").all_inner_texts() == CURRENT.get(urlsplit(page.url).path, [])
 
 
 def show_as(page: Page, scheme: Literal["light", "dark"], width: int) -> None:

@@ -317,7 +317,7 @@ def test_who_becomes_an_owner_is_asked_for_just_what_is_missing(site: Site, prof
     person.is_in()
     person.open("/platform")
     person.has_heading("You don’t have access to this page.")
-    expect(person.page.get_by_role("link", name="Security")).to_be_visible()
+    expect(person.page.get_by_role("link", name="Your account")).to_be_visible()
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

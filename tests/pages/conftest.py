@@ -7,6 +7,7 @@ import pytest
 from gateway.app.factors import label_all
 from gateway.app.nouns import ROUTES
 from gateway.settings.record import Pages, Settings
+from gateway.web.navigation import Navigation
 from gateway.web.rendering import Renderer
 from gateway.web.routes import Urls
 
@@ -23,6 +24,7 @@ def make_renderer(brand: Pages, is_https: bool) -> Renderer:
     return Renderer(
         brand,
         Urls(ROUTES, Settings()),
+        Navigation(ROUTES, Settings()),
         is_https=is_https,
         version="1",
         name_factors=label_all,

@@ -32,7 +32,11 @@ def panel(page: Response, name: str) -> str:
 
 def has_topbar(page: Response) -> bool:
     nav = re.search(r"<nav.*?</nav>", page.body.decode(), re.DOTALL)
-    return nav is not None and bool(re.search(r"Security settings</a>\s*<a[^>]*>Sign out</a>", nav[0]))
+    return nav is not None and bool(
+        re.search(
+            r'(?s)class="who">.*href="(?:/me/security">Your account|/">Back to OtiumWork)</a>.*>Sign out<', nav[0]
+        )
+    )
 
 
 def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbox: Mailbox) -> None:
@@ -87,7 +91,7 @@ def test_a_clock_that_drifts_is_named_where_the_phone_is_in_the_hand(own: Gatewa
     assert f"Your phone’s clock is running {clock}" in panel(person.open("/me/security"), "totp")
 
 
-def test_every_page_of_who_is_signed_in_has_security_next_to_sign_out(own: Gateway) -> None:
+def test_every_page_of_a_signed_in_person_leads_to_their_account_or_back_and_to_signing_out(own: Gateway) -> None:
     person = Person(own)
     person.sign_in()
     pages = ["/me/security", "/me/security/totp", "/me/security/codes", "/me/security/off", "/me/sessions", "/logout"]
