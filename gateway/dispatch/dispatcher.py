@@ -327,7 +327,7 @@ class Dispatcher:
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
                 head = self._writer.head(original, identity)
                 if client.view is not None:
-                    client.view(DROPPED)  # the button
+                    client.end_view(DROPPED)  # the button
                     client.view = self._notes.open_view(session, original)
                 self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():

@@ -127,9 +127,7 @@ class ForwardAuth:
         """Respond with the identity, and with the cookies and the Authorization to forward: all except the gateway's
         own.
         """
-        if client.view is not None:
-            client.view(UNKNOWN)
-            client.view = None
+        client.end_view(UNKNOWN)
         identity = self._identities.answer_lines(session, self._clock.utc)
         client.answer(204, (NO_STORE, b"%b%b\r\n%b" % (identity, cookie, authorization)), b"")
 

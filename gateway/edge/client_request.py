@@ -57,10 +57,9 @@ FRAMING, ASKED, GATHERING, RELAYED, TUNNEL, OVER = RequestState
 
 
 class ClientRequest:
-    """`account` is the id of the account that sends the request, "" if anonymous.
+    """`account` is the id of the sender's account, "" if anonymous. `view` is set if a page view is recorded.
 
     `started` is when the head was complete, in nanoseconds of the performance counter. `write` sends to the client.
-    `view` takes the status, once, if the request is recorded as a page view.
     """
 
     __slots__ = (
@@ -278,6 +277,12 @@ class ClientRequest:
         self._end()
         self._connection.abort()
 
+    def end_view(self, status: int) -> None:
+        """Complete the page view, if one is recorded. Only the first call counts."""
+        view, self.view = self.view, None
+        if view is not None:
+            view(status)
+
     # Called by the connection.
 
     def slow_down(self) -> None:
@@ -337,7 +342,7 @@ class ClientRequest:
 
     def _end(self, status: int = 499) -> None:
         if self.view is not None:
-            self.view(status)  # though the client has left: the application may have done what was asked
+            self.end_view(status)  # though the client has left: the application may have done what was asked
         if self.state is GATHERING:
             self._stop_gathering()
         self.state = OVER

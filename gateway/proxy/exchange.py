@@ -31,6 +31,7 @@ class Client(Protocol):
 
     write: Callable[[bytes], None]
     view: Callable[[int], None] | None
+    """None if the request is not recorded as a page view: a request without one makes no call."""
 
     def pause(self) -> None:
         """Stop reading, because the upstream reads the body more slowly than it arrives."""
@@ -51,6 +52,9 @@ class Client(Protocol):
 
     def cut(self, status: int, sent: int) -> None:
         """Break the connection, so that the client recognises the response as truncated."""
+
+    def end_view(self, status: int) -> None:
+        """Complete the page view, if there is one."""
 
 
 class Carrier(Protocol):
@@ -219,8 +223,7 @@ class Exchange:
         self._answer = answer
         self.answered_at = perf_counter_ns()
         if self.client.view is not None:
-            self.client.view(answer.status)  # now, as a stream may go on for hours
-            self.client.view = None
+            self.client.end_view(answer.status)  # now, as a stream may go on for hours
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:
             lines.append(REVALIDATE if self.upstream.reader.may_be_cached(answer, passing) else NO_STORE)
@@ -256,8 +259,7 @@ class Exchange:
         self.answered_at = perf_counter_ns()
         self.is_tunnel = True
         if self.client.view is not None:
-            self.client.view(answer.status)
-            self.client.view = None
+            self.client.end_view(answer.status)
         head = b"\r\n".join((answer.status_line, *passing, b"Connection: Upgrade", b"Upgrade: websocket"))
         self.client.write(b"%b\r\n\r\n%b" % (head, first))
         self.client.begin_tunnel()
