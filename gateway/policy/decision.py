@@ -137,11 +137,15 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
 
 def decide_outside(inbound: Inbound, session: Session, rules: Rules, now: int, by: str) -> Decision:
     """Decide about a request from outside the session's networks: what is open to strangers stays open, without the
-    identity. Signing out is possible from everywhere, and a proxy's question is about another request.
+    identity. People can sign out from everywhere, and a proxy's question is about another request. A token opens no page
+    from here either.
     """
     decision = decide(inbound, None, rules, now)
-    if isinstance(decision, Page) and find_page(inbound, rules) in (Need.LEAVING, Need.PROXY):
-        return Page(session, decision.by)
+    if isinstance(decision, Page):
+        need = find_page(inbound, rules)
+        if session.grant is not None and need is not Need.PROXY:
+            return Outside(session, by)
+        return Page(session, decision.by) if need in (Need.LEAVING, Need.PROXY) else decision
     return Outside(session, by) if isinstance(decision, SignIn) else decision
 
 

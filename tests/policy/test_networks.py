@@ -10,7 +10,7 @@ from gateway.model.account import Role
 from gateway.model.api_token import Grant
 from gateway.model.network_rule import rule_of
 from gateway.model.session import Session
-from gateway.policy.decision import Decision, Forward, Need, Outside, Page, Rules, SignIn, decide
+from gateway.policy.decision import Decision, Forward, Need, Outside, Page, Refuse, Rules, SignIn, decide
 from gateway.policy.entries import OpenPath, Rule
 from tests.login.people import inbound_of
 from tests.policy.test_gate import NOW, person
@@ -50,8 +50,16 @@ def test_what_needs_a_session_is_refused(path: str, session: Session, method: st
     assert ELSEWHERE in decision.by
 
 
-@pytest.mark.parametrize("session", [PERSON, PROGRAM], ids=["person", "program"])
-@pytest.mark.parametrize("path", ["/open", "/hook", "/login"])
+@pytest.mark.parametrize("path", ["/me", "/login", "/logout"])
+def test_a_token_opens_no_page_from_elsewhere_either(path: str) -> None:
+    assert isinstance(ask(path, PROGRAM, ELSEWHERE), Outside)
+    assert isinstance(ask(path, PROGRAM, INSIDE), Refuse)
+
+
+@pytest.mark.parametrize(
+    ("path", "session"),
+    [("/open", PERSON), ("/open", PROGRAM), ("/hook", PERSON), ("/hook", PROGRAM), ("/login", PERSON)],
+)
 def test_what_is_open_to_strangers_is_opened_as_one(path: str, session: Session) -> None:
     decision = ask(path, session, ELSEWHERE)
     assert decision == ask(path, None, ELSEWHERE)

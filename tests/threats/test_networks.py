@@ -181,6 +181,15 @@ def test_a_token_from_elsewhere_is_refused_and_audited(own: Gateway) -> None:
     assert own.write("SELECT id FROM audit WHERE event = 'token_used_elsewhere' AND address = '127.0.23.1'") == []
 
 
+@pytest.mark.parametrize("path", ["/login", "/logout", "/me/sessions"])
+def test_a_token_from_elsewhere_opens_no_page(own: Gateway, path: str) -> None:
+    token = new_token(own)
+    rule_for_tenant(own)
+    refused = own.exchange(get(path, bearer(token)), source=ELSEWHERE)
+    assert (refused.status, json.loads(refused.body)["error"]) == (403, "other_network")
+    assert own.post("/logout", {}, bearer(token), source=ELSEWHERE).status == 403
+
+
 @pytest.mark.parametrize("spelled", SPELLED)
 def test_behind_a_proxy_every_spelling_of_the_clients_address_is_one(own: Gateway, spelled: str) -> None:
     person = signed_in(own)
