@@ -139,6 +139,14 @@ class Asked(Protocol):
     def address(self) -> str: ...
 
 
+class Limit(StrEnum):
+    """What a token can be limited in."""
+
+    METHODS = "methods"
+    PATHS = "paths"
+    NETWORKS = "networks"
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a token may do, besides what its account may. Empty means no limit. `expires_at` is UTC seconds.
@@ -154,13 +162,24 @@ class Grant:
 
     def refuse(self, asked: Asked) -> str:
         """Return why the token doesn't allow a request, or "" if it does."""
-        if self.methods and asked.method not in self.methods:
-            return f"the token allows {', '.join(sorted(self.methods))} only"
-        if self.paths and not all(any(is_below(path, prefix) for prefix in self.paths) for path in asked.readings):
-            return f"the token allows paths below {', '.join(self.paths)} only"
-        if self.networks and not is_within_any(asked.address, self.networks):
-            return "the token allows other networks only"
+        match self.find_limit(asked):
+            case Limit.METHODS:
+                return f"the token allows {', '.join(sorted(self.methods))} only"
+            case Limit.PATHS:
+                return f"the token allows paths below {', '.join(self.paths)} only"
+            case Limit.NETWORKS:
+                return "the token allows other networks only"
         return ""
+
+    def find_limit(self, asked: Asked) -> Limit | None:
+        """Return the limit that a request is beyond, None if the token allows it."""
+        if self.methods and asked.method not in self.methods:
+            return Limit.METHODS
+        if self.paths and not all(any(is_below(path, prefix) for prefix in self.paths) for path in asked.readings):
+            return Limit.PATHS
+        if self.networks and not is_within_any(asked.address, self.networks):
+            return Limit.NETWORKS
+        return None
 
 
 def read_networks(text: str) -> tuple[Network, ...]:

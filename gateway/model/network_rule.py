@@ -195,14 +195,16 @@ class NetworkRule:
         self._allowed_until: dict[str, int] = {}
 
     def refuse(self, address: str, now: int) -> str:
-        """Return why a client's address is refused at a time (UTC seconds), or "". What is no IP address is refused."""
+        """Return what a client's address is at a time (UTC seconds) that refuses it, or "". What is no IP address is
+        refused. The result doesn't name the address, so that those of a flood are one.
+        """
         if self._allowed_until.get(address, 0) > now:
             return ""
         until = FOREVER
         for owner, ranges in self.lists:
             until = min(until, allowed_until(ranges, address, now))
             if until <= now:
-                return f"{address or 'an unknown address'} is in none of the networks of {owner}"
+                return f"in none of the networks of {owner}"
         if len(self._allowed_until) >= REMEMBERED:
             self._allowed_until.clear()
         self._allowed_until[address] = until

@@ -128,7 +128,8 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
     if session is not None and session.networks is not None:
         outside = session.networks.refuse(inbound.address, now)
         if outside:
-            return decide_outside(inbound, session, rules, now, outside)
+            by = f"{inbound.address or 'an unknown address'} is {outside}"
+            return decide_outside(inbound, session, rules, now, by)
     decision = decide_target(inbound, session, rules, now)
     if inbound.reach and isinstance(decision, Forward):
         return decide_reach(inbound, session, rules, now) or decision
@@ -137,8 +138,7 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
 
 def decide_outside(inbound: Inbound, session: Session, rules: Rules, now: int, by: str) -> Decision:
     """Decide about a request from outside the session's networks: what is open to strangers stays open, without the
-    identity. People can sign out from everywhere, and a proxy's question is about another request. A token opens no page
-    from here either.
+    identity. People can sign out from everywhere. A proxy's question is about another request. A token opens no page.
     """
     decision = decide(inbound, None, rules, now)
     if isinstance(decision, Page):

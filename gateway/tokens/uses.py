@@ -26,11 +26,15 @@ MAX_AGENT = 512
 MAX_NETWORKS = 100  # of one token that a worker writes down
 DAY = 86_400
 MAX_MAILS = 5  # a day for one token
+NETWORK_RULE = "network rule"  # beside the limits of a grant (model.api_token.Limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The last use. Several of one token and network become one."""
+    """The last use. Several of one token and network become one, as do several that one limit refused.
+
+    `refusal` says what the limit is, in words that may be the person's own; "" if the use was allowed.
+    """
 
     account: str
     at: int
@@ -48,11 +52,11 @@ class TokenUses:
         self._seen: dict[str, set[str]] = {}  # the networks of each token
 
     def note(self, session: Session, inbound: Inbound, now: int) -> None:
-        """Note a request with a token. `refusal`, of its grant or of its account's network rule, is audited."""
+        """Note a request with a token. What its grant or its account's network rule refuses is audited."""
         assert session.grant is not None
-        refusal = session.grant.refuse(inbound)
-        if session.networks is not None:
-            refusal = session.networks.refuse(inbound.address, now) or refusal
+        limit, refusal = session.grant.find_limit(inbound) or "", session.grant.refuse(inbound)
+        if session.networks is not None and (rule := session.networks.refuse(inbound.address, now)):
+            limit, refusal = NETWORK_RULE, rule
         seen = self._seen.setdefault(session.id, set())
         network = "" if refusal else address_bucket(inbound.address)
         is_new = network not in seen and len(seen) < MAX_NETWORKS
@@ -62,34 +66,35 @@ class TokenUses:
             return
         if is_new and network:
             seen.add(network)
-        key = session.id, network if network in seen else "", refusal
+        key = session.id, network if network in seen else "", str(limit)
         agent = inbound.user_agent[:MAX_AGENT]
         self._waiting[key] = Use(session.account, now, inbound.address, agent, inbound.request_id, refusal)
 
     async def flush(self) -> None:
         """Write what waits. Raises StoreUnavailable, and then it stays. What can't be written at all is given up."""
         while self._waiting:
-            key = token, network, _ = next(iter(self._waiting))
+            key = token, network, limit = next(iter(self._waiting))
             use = self._waiting.pop(key)
             try:
                 async with self._actions.begin(actor_of(use), use.at) as action:
-                    await self._write(action, token, network, use)
+                    await self._write(action, token, network, limit, use)
             except (StoreUnavailable, asyncio.CancelledError):
                 self._waiting.setdefault(key, use)
                 raise
-            if not use.refusal:
+            if not limit:
                 self._written[token] = use.at
         if len(self._written) + sum(map(len, self._seen.values())) > MAX_WAITING:
             self._written.clear()
             self._seen.clear()
 
-    async def _write(self, action: Action, token: str, network: str, use: Use) -> None:
+    async def _write(self, action: Action, token: str, network: str, limit: str, use: Use) -> None:
         found = await rows.find(action.tx, token)
         account = await account_rows.find(action.tx, use.account)
         if found is None or account is None:
             return
-        if use.refusal:
-            await action.record_or_count(Event.TOKEN_REFUSED, account, {"token": found.name, "reason": use.refusal})
+        if limit:
+            told = {"token": found.name, "reason": limit, "rule": use.refusal}
+            await action.record_or_count(Event.TOKEN_REFUSED, account, told)
             return
         await rows.note_use(action.tx, token, use.at, use.address, use.agent)
         if network and await rows.add_network(action.tx, token, account.id, network, use.at):

@@ -54,7 +54,7 @@ async def test_a_row_says_which_list_refused_which_address(store: Store, store_u
     told = {**json.loads(row.details), **json.loads(row.personal or "{}")}
     assert (row.address, row.session, row.outcome) == ("192.0.2.1", session.id, "failure")
     assert told["where"] == "request"
-    assert told["rule"] == "192.0.2.1 is in none of the networks of the account, set by its owner"
+    assert told["rule"] == "in none of the networks of the account, set by its owner"
 
 
 async def test_those_of_tokens_are_written_with_their_uses(store: Store, store_url: str) -> None:

@@ -175,7 +175,7 @@ def test_a_token_from_elsewhere_is_refused_and_audited(own: Gateway) -> None:
     assert (refused.status, json.loads(refused.body)["error"]) == (403, "other_network")
     until, rows = time.monotonic() + 30, list[tuple[object, ...]]()
     while not rows and time.monotonic() < until:
-        rows = own.write("SELECT details FROM audit WHERE event = 'token_refused' AND address = '127.0.23.1'")
+        rows = own.write("SELECT personal FROM audit WHERE event = 'token_refused' AND address = '127.0.23.1'")
         time.sleep(0 if rows else 0.1)
     assert "in none of the networks" in str(rows)
     assert own.write("SELECT id FROM audit WHERE event = 'token_used_elsewhere' AND address = '127.0.23.1'") == []

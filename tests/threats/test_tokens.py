@@ -280,7 +280,7 @@ def test_a_refusal_is_audited_once_with_its_reason(own: Gateway) -> None:
     until, rows = time.monotonic() + 30, []
     while not rows and time.monotonic() < until:
         time.sleep(0.1)
-        rows = own.write("SELECT details FROM audit WHERE event = 'token_refused' AND details LIKE '%Reader%'")
+        rows = own.write("SELECT personal FROM audit WHERE event = 'token_refused' AND personal LIKE '%Reader%'")
     assert len(rows) == 1
     assert "allows paths below /reader only" in rows[0][0]
 
@@ -361,8 +361,8 @@ def test_behind_a_proxy_its_limits_are_about_the_request_and_not_the_question(ow
     until, rows = time.monotonic() + 30, []
     while len(rows) < 2 and time.monotonic() < until:
         time.sleep(0.1)
-        rows = own.write("SELECT details FROM audit WHERE event = 'token_refused' AND address = '198.51.100.7'")
-    assert sorted(json.loads(row[0])["reason"] for row in rows) == [
+        rows = own.write("SELECT personal FROM audit WHERE event = 'token_refused' AND address = '198.51.100.7'")
+    assert sorted(json.loads(row[0])["rule"] for row in rows) == [
         "the token allows GET, HEAD, OPTIONS, PROPFIND, REPORT, SEARCH only",
         "the token allows paths below /calendar only",
     ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import ip_network
 
 from gateway.actions.action import Action, requester
 from gateway.audit import rows as audit_rows
 from gateway.audit.verify import Whole
 from gateway.model.account import Account, Role
 from gateway.model.api_token import Kind, read_authorization
+from gateway.model.network_rule import rule_of
 from gateway.store import Store
 from gateway.tokens import rows
 from gateway.tokens.service import Wanted, end, issue
@@ -24,7 +26,7 @@ PERSONAL = ("diary", "rclone", "198.51.100.9", "203.0.113.5")
 
 
 async def use(store: Store, store_url: str, secret: str) -> None:
-    """Use a token once, and be refused once."""
+    """Use a token once, and be refused by each of its limits and by a network rule."""
     key = read_authorization(b"Bearer " + secret.encode())
     assert key
     async with worker(store_url) as lookup:
@@ -34,7 +36,14 @@ async def use(store: Store, store_url: str, secret: str) -> None:
     inbound = a_reader().read(b"GET / HTTP/1.1\r\nHost: app.example.com\r\nUser-Agent: Ann's rclone", "198.51.100.9")
     uses = TokenUses(actions_of(store))
     uses.note(session, inbound, NOW)  # type: ignore[arg-type]
-    uses.note(replace(session, grant=replace(session.grant, methods=frozenset(("POST",)))), inbound, NOW)  # type: ignore[arg-type]
+    for grant in (
+        replace(session.grant, methods=frozenset(("POST",))),
+        replace(session.grant, paths=("/diary",)),
+        replace(session.grant, networks=(ip_network("192.0.2.0/24"),)),
+    ):
+        uses.note(replace(session, grant=grant), inbound, NOW)  # type: ignore[arg-type]
+    rule = rule_of("", "192.0.2.0/24 diary", Role.EMPLOYEE, is_owner=False)
+    uses.note(replace(session, networks=rule), inbound, NOW)  # type: ignore[arg-type]
     await uses.flush()
 
 

@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from gateway.model.account import Role
+from gateway.model.network_rule import rule_of
 from gateway.model.session import Session
 from gateway.store import Store, StoreUnavailable
 from gateway.tokens.uses import MAX_MAILS, MAX_NETWORKS, TokenUses
@@ -105,3 +107,19 @@ async def test_a_program_that_goes_on_being_refused_is_one_row_a_minute(store: S
         await uses.flush()
     assert await count(store, "SELECT count(*) FROM audit WHERE event = 'token_refused'") == 1
     assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_at IS NOT NULL") == 0
+
+
+async def test_a_program_that_is_refused_at_ever_new_addresses_is_one_row_a_minute(store_url: str) -> None:
+    store = Watched.open(store_url)
+    session = await session_of(store, store_url)
+    limited = replace(session, networks=rule_of("", "10.0.0.0/8", Role.EMPLOYEE, is_owner=False))
+    uses, begun = TokenUses(actions_of(store)), store.begun
+    for second in (0, 5):
+        for number in range(300):
+            uses.note(
+                limited, request_from(str(IPv6Address((0x20010DB8 << 96) + second * 1_000 + number))), NOW + second
+            )
+        await uses.flush()
+    assert store.begun - begun == 2
+    assert await count(store, "SELECT count(*) FROM audit WHERE event = 'token_refused'") == 1
+    await store.close()
