@@ -1,4 +1,4 @@
-"""Commands on network rules, also for whom a rule has locked out."""
+"""Commands on network rules, also to let people in again after a rule has locked them out."""
 
 from __future__ import annotations
 
@@ -151,13 +151,13 @@ def change(
 ) -> None:
     """Change the lists of a tenant, which needs `confirm`, or of an account, whose person gets an email."""
     from gateway.model.network_rule import read_stored, write_sections
-    from gateway.networks.service import set_of_account, set_of_tenant
+    from gateway.networks.service import edit_of_account, edit_of_tenant
 
     settings = settings_of(config)
 
     async def work(store: Store) -> str:
-        text = write_sections(edit(read_stored(await find_text(store, tenant, account))))
         if tenant:
+            text = write_sections(edit(read_stored(await find_text(store, tenant, None))))
             hit = await reaches_of(settings, store).outside_of(tenant, text, utc())
             refused = f"{counted(hit.sessions, 'session')} of {counted(hit.people, 'person', 'people')}"
             if not ask_first(f"{what} of {tenant}, which refuses {refused} from now on", confirm):
@@ -165,9 +165,9 @@ def change(
         found = await find_account(store, account) if account else None
         async with acting(settings, store) as action:
             if found is not None:
-                is_new = await set_of_account(action, found, text)
+                is_new = await edit_of_account(action, found, edit)
             else:
-                is_new = await set_of_tenant(action, tenant or "", text)
+                is_new = await edit_of_tenant(action, tenant or "", edit)
         return f"the networks of {tenant or account} {'are changed' if is_new else 'were so already'}"
 
     said = with_store(settings, work)

@@ -1,11 +1,12 @@
-"""Changing network rules: one's own, those of a person, and those of a tenant.
+"""Changes network rules: one's own, those of a person, and those of a tenant.
 
-No change that the author's own address doesn't survive is made unless the author insists (`despite`). That is judged in
-the transaction of the change, by the very rule that their next request will meet.
+A change that would refuse its author's address is made only if the author insists (`despite`). The transaction of the
+change judges that, by the same rule as the author's next request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from gateway.accounts import rows as account_rows
@@ -28,6 +29,7 @@ from gateway.model.session import Session
 from gateway.networks import rows
 from gateway.store import Store
 
+Edit = Callable[[Sections], Sections]
 MAX_TOLD = 2_000  # characters of a change in the audit log
 
 
@@ -63,7 +65,7 @@ class NetworkService:
         return [ranges for ranges in found if ranges]
 
     async def of_member(self, author: Session, account: str) -> tuple[Account, Sections] | None:
-        """Return a person of the administrator's tenant, and their lists; no owner, whom they don't concern."""
+        """Return a person of the administrator's tenant, and their lists. To owners, these don't apply: None."""
         async with self._store.reading() as tx:
             found = await account_rows.find_in_tenant(tx, account, author.tenant)
             if found is None or found.identifier in self._policy.owners:
@@ -101,7 +103,7 @@ class NetworkService:
     async def change_member(
         self, author: Session, account: str, ranges: Ranges, inbound: Inbound, now: int, *, lifts: bool, despite: bool
     ) -> Saved:
-        """Set the administrator's list of somebody in the author's tenant. `lifts` ends the person's own list, too."""
+        """Set the administrator's list of a person in the author's tenant. `lifts` ends the person's own list, too."""
         wanted: Sections = {ADMINISTRATOR: ranges, **({OWN: ()} if lifts else {})}
         return await self._change_account(author, account, wanted, inbound, now, despite=despite)
 
@@ -120,6 +122,20 @@ class NetworkService:
                 return Saved.LEAVES_OUT
             await set_of_account(action, found, text)
             return Saved.SAVED
+
+
+async def edit_of_tenant(action: Action, tenant: str, edit: Edit) -> bool:
+    """Change a tenant's lists by the operator, from what is stored now. Returns whether anything changed."""
+    await account_rows.lock_tenant(action.tx, tenant)
+    sections = read_stored(await rows.find_of_tenant(action.tx, tenant))
+    return await set_of_tenant(action, tenant, write_sections(edit(sections)))
+
+
+async def edit_of_account(action: Action, account: Account, edit: Edit) -> bool:
+    """Change an account's lists by the operator, from what is stored now. Returns whether anything changed."""
+    await account_rows.find(action.tx, account.id, lock=True)
+    sections = read_stored(await rows.find_of_account(action.tx, account.id))
+    return await set_of_account(action, account, write_sections(edit(sections)))
 
 
 async def set_of_tenant(action: Action, tenant: str, text: str, author: Session | None = None) -> bool:

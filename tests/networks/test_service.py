@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import text, update
 
+from gateway.accounts import rows as account_rows
+from gateway.actions.action import operator
 from gateway.model.account import Account, Role
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.network_rule import ADMINISTRATOR, EXEMPT, OWN, read_ranges, read_stored, write_sections
 from gateway.model.session import Session
 from gateway.networks import rows
-from gateway.networks.service import NetworkService, Saved
+from gateway.networks.service import NetworkService, Saved, edit_of_account, set_of_account
 from gateway.sessions.reach import Reach, Reaches
 from gateway.store import Store
 from gateway.store.schema import sessions
@@ -106,6 +109,29 @@ async def test_no_administrator_limits_another_tenants_people_or_an_owner(
     assert (await texts(store, other.id))[1] == ""
     async with store.reading() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM audit"))).scalar_one() == 0
+
+
+async def test_the_operators_change_keeps_a_list_that_was_saved_meanwhile(
+    store: Store, store_url: str, adam: Session
+) -> None:
+    """`networks exempt` waits for the person's own change, and adds to it."""
+    other = Store.open(store_url)
+    async with store.reading() as tx:
+        account = await account_rows.find(tx, adam.account)
+    assert account is not None
+
+    async def exempt() -> bool:
+        async with actions_of(other).begin(operator("ops"), NOW) as action:
+            return await edit_of_account(action, account, lambda sections: {**sections, EXEMPT: ()})
+
+    async with actions_of(store).begin(operator("erin"), NOW) as action:
+        await account_rows.find(action.tx, account.id, lock=True)
+        change = asyncio.create_task(exempt())
+        await asyncio.wait([change], timeout=0.1)
+        await set_of_account(action, account, write_sections({OWN: HERE}))
+    assert await change
+    assert (await texts(store, account.id))[1] == write_sections({OWN: HERE, EXEMPT: ()})
+    await other.close()
 
 
 async def test_a_change_is_audited_with_its_lines_and_nothing_is_if_there_is_none(store: Store, adam: Session) -> None:
