@@ -1,4 +1,4 @@
-"""The people of a tenant as an access review looks at them, found page by page.
+"""Finds the people of a tenant, with their access, page by page.
 
 A page takes two statements: the first finds the ids, in order and no more than fit on a page, the second reads the rest
 for those alone. So tokens and links are counted for a page, and not for everyone.
@@ -25,7 +25,7 @@ from gateway.sso.rows import is_linked
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions, tenants
 from gateway.throttle.slices import Slices
-from gateway.tokens.rows import api_tokens
+from gateway.tokens.rows import api_tokens, is_live
 
 PAGE_SIZE = 50
 DAY = 86_400
@@ -123,11 +123,9 @@ async def read_lines(
     tx: Transaction, tenant: str | None, ids: Sequence[str], now: int, has_way_in: ColumnElement[bool]
 ) -> list[Line]:
     """Return these people in this order, without those that aren't there or are another tenant's."""
-    is_live = and_(api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
-    tokens = select(func.count()).where(api_tokens.c.account == accounts.c.id, is_live)
-    active_at = select(func.max(func.coalesce(api_tokens.c.used_at, api_tokens.c.created_at))).where(
-        api_tokens.c.account == accounts.c.id, is_live
-    )
+    live = (api_tokens.c.account == accounts.c.id, is_live(now))
+    tokens = select(func.count()).where(*live)
+    active_at = select(func.max(func.coalesce(api_tokens.c.used_at, api_tokens.c.created_at))).where(*live)
     of_tenant = select(tenants.c.networks).where(tenants.c.slug == accounts.c.tenant)
     query = select(
         *rows.COLUMNS,
@@ -160,10 +158,8 @@ def conditions(
     if wanted.lacks_second:
         found.append(and_(~_has_second, ~accounts.c.is_service))
     if wanted.has_tokens:
-        is_live = and_(api_tokens.c.revoked_at.is_(None), api_tokens.c.expires_at > now)
-        found.append(
-            select(api_tokens.c.id).where(api_tokens.c.account == accounts.c.id, is_live).correlate(accounts).exists()
-        )
+        live = select(api_tokens.c.id).where(api_tokens.c.account == accounts.c.id, is_live(now))
+        found.append(live.correlate(accounts).exists())
     if wanted.unseen_days is not None:
         found.append(_idle_since < now - wanted.unseen_days * DAY)
     return [*found, *comes_after(wanted)]

@@ -1,4 +1,4 @@
-"""Reads who has access in a tenant, disables unused accounts, and notes that somebody has reviewed it all."""
+"""Lists the people of a tenant with their access, disables unused accounts, and records reviews."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """That somebody reviewed the access of so many people. `by` is an email, "" once that person is erased."""
+    """A review of the access of so many people. `by` is the reviewer's email, "" once that person is erased."""
 
     at: int
     by: str
@@ -61,7 +61,7 @@ class AccessReviews:
             return await lines.find_page(tx, tenant, wanted, now, self._factors.has_way_in)
 
     async def every_page(self, tenant: str, wanted: Wanted, now: int) -> AsyncIterator[list[Line]]:
-        """Yield all people who match, some at a time."""
+        """Yield all people that match, some at a time."""
         while True:
             async with self._store.reading() as tx:
                 way_in = self._factors.has_way_in
@@ -72,7 +72,7 @@ class AccessReviews:
             wanted = replace(wanted, after=after)
 
     async def list_unused(self, admin: Administrator, days: int) -> tuple[list[Judged], bool]:
-        """Return the accounts that nobody has used for so long, the longest first, and whether there are more."""
+        """Return the accounts that were not used for so many days, longest first, and whether there are more."""
         wanted = Wanted(unseen_days=days, is_enabled=True, sort=Sort.SEEN)
         async with self._store.reading() as tx:
             way_in = self._factors.has_way_in

@@ -1,4 +1,4 @@
-"""Which accounts that nobody uses can be disabled together, and which stay. Pure."""
+"""Decides which unused accounts can be disabled together, and which stay. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Kept(StrEnum):
     OWNER = "owner"
     BREAK_GLASS = "break_glass"
     DISABLED = "disabled"
-    SEEN = "seen"  # since the list was shown, or a session was used that is older
+    SEEN = "seen"  # used since the list was shown
     TOKEN = "token"  # noqa: S105 - a program acts for them
 
 

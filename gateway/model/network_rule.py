@@ -36,7 +36,7 @@ UNTIL = "until"
 
 
 class Mistake(Exception):
-    """A text is no list of networks; `line` is the one that is wrong, `why` what to tell its author."""
+    """A text is no list of networks; `line` is the one that is wrong, `why` the sentence for its author."""
 
     def __init__(self, why: Sentence, line: str = "") -> None:
         super().__init__(str(why), line)
@@ -149,14 +149,11 @@ def write_sections(sections: Sections) -> str:
     return "\n".join(blocks)
 
 
-def read_sections(text: str) -> dict[str, Ranges]:
-    """Parse a text that `write_sections` has written, by their names; "" is that of the first. Raises Mistake."""
-    return {name: read_ranges("\n".join(lines)) for name, lines in split(text).items() if lines or name == EXEMPT}
-
-
 @lru_cache(maxsize=1_000)
 def read_stored(text: str) -> Sections:
-    """Parse a stored text. A line that only a newer version understands allows nothing, but its list exists."""
+    """Parse a text of `write_sections` into lists by their names. A line that can't be read, since a newer version has
+    written it, allows nothing, but its list exists.
+    """
     found = {name: tuple(read_leniently(lines)) for name, lines in split(text).items() if lines or name == EXEMPT}
     return MappingProxyType(found)
 
@@ -195,8 +192,9 @@ class NetworkRule:
         self._allowed_until: dict[str, int] = {}
 
     def refuse(self, address: str, now: int) -> str:
-        """Return what a client's address is at a time (UTC seconds) that refuses it, or "". What is no IP address is
-        refused. The result doesn't name the address, so that those of a flood are one.
+        """Return why a client's address is refused at a time (UTC seconds), or "". Other texts are refused, too.
+
+        The reason doesn't name the address, so that the refusals of a flood are counted as one.
         """
         if self._allowed_until.get(address, 0) > now:
             return ""

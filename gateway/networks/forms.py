@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.model.account import Role
 from gateway.model.inbound import Inbound
-from gateway.model.network_rule import EVERYONE, Mistake, Ranges, check, read_network, read_ranges, write_ranges
+from gateway.model.network_rule import EVERYONE, Mistake, Range, Ranges, check, read_network, read_ranges
 from gateway.throttle.limits import address_bucket
 from gateway.web.visit import Form
 
@@ -55,5 +55,5 @@ def with_address(text: str, inbound: Inbound) -> str:
     network = read_network(address_bucket(inbound.address))
     if network is None:
         return text
-    line = write_ranges(read_ranges(str(network)))
+    line = str(Range(network))
     return text if line in text.splitlines() else "\n".join(filter(None, (text.rstrip(), line)))
