@@ -15,11 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from ipaddress import IPv6Network, ip_network
 from types import MappingProxyType
 
 from gateway.model.account import Role
-from gateway.model.networks import Network, read_address
+from gateway.model.networks import Network, read_address, read_network
 from gateway.model.sentence import Sentence
 
 MAX_RANGES = 100
@@ -103,21 +102,6 @@ def read_range(line: str) -> Range:
     if len(name) > MAX_NAME or not name.isprintable():
         raise Mistake(NO_NAME, line)
     return Range(network, name, until)
-
-
-def read_network(text: str) -> Network | None:
-    """Parse an address or a network, in the one form in which clients' addresses are compared: IPv4-mapped IPv6
-    (RFC 4291 §2.5.5.2) is IPv4, and a zone id is left out. Returns None for anything else.
-    """
-    address, slash, length = text.partition("/")
-    try:
-        network = ip_network(f"{address.partition('%')[0]}{slash}{length}", strict=False)
-    except ValueError:
-        return None
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is None or network.prefixlen < 96:
-        return network
-    return ip_network(f"{mapped}/{network.prefixlen - 96}")
 
 
 def read_date(text: str) -> date | None:

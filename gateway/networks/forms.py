@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gateway.model.account import Role
 from gateway.model.inbound import Inbound
-from gateway.model.network_rule import EVERYONE, Mistake, Range, Ranges, check, read_network, read_ranges
+from gateway.model.network_rule import EVERYONE, Mistake, Range, Ranges, check, read_ranges
+from gateway.model.networks import read_network
 from gateway.throttle.limits import address_bucket
 from gateway.web.visit import Form
 

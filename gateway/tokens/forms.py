@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import ip_network
 
 from gateway.model.account import Role
-from gateway.model.networks import Network
+from gateway.model.networks import Network, read_network
 from gateway.tokens.service import Wanted
 from gateway.web.visit import Form
 
@@ -53,7 +52,7 @@ def wanted_of(
         read_role(role),
         READING if only_reads else frozenset(),
         tuple(map(read_path, settle("paths", paths))),
-        tuple(map(read_network, settle("networks", networks))),
+        tuple(map(check_network, settle("networks", networks))),
     )
 
 
@@ -78,8 +77,8 @@ def read_path(line: str) -> str:
     return path
 
 
-def read_network(line: str) -> Network:
-    try:
-        return ip_network(line, strict=False)
-    except ValueError:
-        raise Unfit("networks", line) from None
+def check_network(line: str) -> Network:
+    network = read_network(line)
+    if network is None:
+        raise Unfit("networks", line)
+    return network

@@ -26,7 +26,6 @@ from gateway.model.network_rule import (
     Range,
     check,
     combine,
-    read_network,
     read_range,
     read_ranges,
     read_stored,
@@ -34,6 +33,7 @@ from gateway.model.network_rule import (
     write_ranges,
     write_sections,
 )
+from gateway.model.networks import read_network
 
 NOW = 1_800_000_000  # 2027-01-15 08:00 UTC
 TODAY = date(2027, 1, 15)
