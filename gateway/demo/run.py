@@ -188,6 +188,9 @@ assertion = "X-Otium-Assertion"
 port = {places.smtp_port}
 security = "none"
 
+[tokens]
+on = true
+
 [signup]
 mode = "domains"
 domains = {{ "acme.example" = "acme" }}
@@ -250,6 +253,7 @@ def welcome(places: Places) -> str:
     {places.url}/whoami         what the app receives about you
     {places.url}/company        admins only
     {places.url}/me/security    passkeys, two-step verification, devices (People and Operations are in the top bar)
+    {places.url}/me/tokens      API tokens; try one: curl -H 'Authorization: Bearer TOKEN' {places.url}/whoami.json
     {places.url}/signup         sign up with any @acme.example address; the email appears in the demo inbox
     {places.url}/live           open this, then end the session from a shell and watch it stop:
       GATEWAY_SECRET=$(cat '{places.folder}/secret') \\

@@ -180,6 +180,7 @@ def test_one_command_makes_a_folder_and_shows_everything(tmp_path: Path) -> None
         cookie = cookie_of(response)
         told = dict(json.loads(demo.get("/whoami.json", f"Cookie: {cookie}").body))
         assert (told["Remote-Email"], told["X-Otium-Tenant"]) == ("erin@acme.example", "acme")
+        assert b"Create token" in demo.get("/me/tokens", f"Cookie: {cookie}").body
         assert (demo.folder / "secret").stat().st_mode & 0o777 == 0o600
         assert (demo.folder / "upstream.sock").stat().st_mode & 0o777 == 0o600
         assert (demo.folder / "admin.sock").stat().st_mode & 0o007 == 0
