@@ -192,8 +192,8 @@ class Dispatcher:
             case StepUp(known) as asked:
                 if not self._keep_form(client, inbound, known):
                     self._ask_for_proof(client, inbound, asked)
-            case Refuse(known):
-                client.refuse(Failure.FORBIDDEN, known)
+            case Refuse(known, _, is_limit):
+                client.refuse(Failure.TOKEN_LIMITED if is_limit else Failure.FORBIDDEN, known)
             case Outside(known):
                 self._notes.outside(known, inbound, self._clock.utc)
                 client.refuse(Failure.OTHER_NETWORK, known)

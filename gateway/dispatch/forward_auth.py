@@ -30,7 +30,7 @@ from gateway.model.memo import Memo
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.page_views.record import UNKNOWN
-from gateway.policy.decision import Forward, Outside, Rules, SignIn, StepUp, decide
+from gateway.policy.decision import Forward, Outside, Refuse, Rules, SignIn, StepUp, decide
 from gateway.proxy.identity import Identities
 from gateway.web.return_to import way_query
 from gateway.wire.deadlines import Deadlines
@@ -120,6 +120,8 @@ class ForwardAuth:
             case Outside(known):
                 self._notes.outside(known, original, self._clock.utc)
                 refuse(client, inbound, Failure.OTHER_NETWORK)
+            case Refuse(_, _, True):
+                refuse(client, inbound, Failure.TOKEN_LIMITED)
             case _:
                 refuse(client, inbound, Failure.FORBIDDEN)
 

@@ -108,8 +108,11 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
+    """`is_limit`: people in their browser may be admitted, and the API token is not."""
+
     session: Session
     by: str
+    is_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def decide_target(inbound: Inbound, session: Session | None, rules: Rules, now: 
         return SignIn("no entry of public or machine admits this path and method")
     if session.grant is not None:
         if refusal := session.grant.refuse(inbound):
-            return Refuse(session, refusal)
+            return Refuse(session, refusal, is_limit=True)
     elif session.missing is not None:
         return StepUp(session, session.missing, "the account needs more factors than this session has proved")
     return decide_rules(place.rules, session, now)
@@ -182,8 +185,8 @@ def decide_reach(inbound: Inbound, session: Session | None, rules: Rules, now: i
     for target, readings in resources_in(inbound.reach, rules):
         further = inbound._replace(target=target, readings=readings, reach=())
         match decide_target(further, session, rules, now):
-            case Refuse(known, by):
-                return Refuse(known, f"{by}; it reaches {readings[0]}")
+            case Refuse(known, by, is_limit):
+                return Refuse(known, f"{by}; it reaches {readings[0]}", is_limit)
             case SignIn(by):
                 return SignIn(f"{by}; it reaches {readings[0]}")
             case StepUp(known, factor, by, is_only):
@@ -260,7 +263,7 @@ def takes_foreign_form(inbound: Inbound, rules: Rules) -> bool:
 def decide_page(need: Need, path: str, session: Session | None) -> Decision:
     by = f"page {path}, {need.value}"
     if session is not None and session.grant is not None and need is not Need.PROXY:
-        return Refuse(session, f"{by}, and no token opens a page")
+        return Refuse(session, f"{by}, and no token opens a page", is_limit=True)
     match need:
         case Need.NOBODY | Need.LEAVING | Need.PROXY:
             return Page(session, by)
@@ -302,7 +305,7 @@ def decide_rules(rules: tuple[Rule, ...], session: Session, now: int) -> Decisio
             return Refuse(session, refusal)
         factor = rule.missing(session, now)
         if factor is not None and session.grant is not None:
-            return Refuse(session, f"{rule} asks for {factor}, which no token proves")
+            return Refuse(session, f"{rule} asks for {factor}, which no token proves", is_limit=True)
         if factor is not None:
             by = f"{rule} asks for {factor}{'' if rule.fresh is None else ', proved lately'}"
             step_up = StepUp(session, factor, by, rule.require == Factor.PASSKEY)

@@ -31,6 +31,11 @@ class Failure(Enum):
         400, "bad_path", Sentence("This web address is ambiguous, so we can’t open it. Check the link."), True
     )
     FORBIDDEN = Reply(403, "forbidden", Sentence("You don’t have access to this page."))
+    TOKEN_LIMITED = Reply(
+        403,
+        "token_limited",
+        Sentence("This API token doesn’t allow this request: it is limited, or only people who sign in may do this."),
+    )
     FOREIGN_FORM = Reply(
         403, "foreign_form", Sentence("We couldn’t verify where this form came from. Reload the page and try again.")
     )

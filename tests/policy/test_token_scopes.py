@@ -135,6 +135,26 @@ def test_what_reaches_beyond_the_tokens_paths_is_refused(path: str, method: str,
     assert isinstance(decide(inbound, PROGRAM, rules, NOW), Forward)
 
 
+@pytest.mark.parametrize(
+    ("scope", "path", "method", "lines", "is_limit"),
+    [
+        ("method", "/team", "POST", (), True),
+        ("path", "/", "GET", (), True),
+        ("path", "/team/x", "MOVE", ("Destination: /x",), True),
+        ("none", "/login", "GET", (), True),
+        ("none", "/pay", "GET", (), True),
+        ("none", "/admin/x", "GET", (), False),
+    ],
+)
+def test_a_program_can_tell_its_tokens_limits_from_its_accounts(
+    scope: str, path: str, method: str, lines: tuple[str, ...], is_limit: bool
+) -> None:
+    session = replace(PROGRAM, grant=Grant("t", NOW + 9, **SCOPES[scope]))  # type: ignore[arg-type]
+    decision = decide(request(path, method, HERE, *lines), session, RULES, NOW)
+    assert isinstance(decision, Refuse)
+    assert decision.is_limit is is_limit
+
+
 @pytest.mark.parametrize(("path", "method", "lines"), WITHIN)
 def test_what_stays_within_the_tokens_paths_is_forwarded(path: str, method: str, lines: tuple[str, ...]) -> None:
     limited = replace(PROGRAM, grant=Grant("t", NOW + 9, paths=("/calendar",)))

@@ -161,7 +161,8 @@ def test_a_form_with_a_dead_token_is_not_kept(own: Gateway) -> None:
 def test_what_asks_for_a_person_is_refused(own: Gateway, recorder: RecordingUpstream) -> None:
     token = new_token(own)
     for path in ("/pay", "/vault"):
-        assert ask(own, bearer(token), path=path).status == 403
+        refused = ask(own, bearer(token), path=path)
+        assert (refused.status, json.loads(refused.body)["error"]) == (403, "token_limited")
     assert recorder.requests == []
 
 
@@ -358,6 +359,9 @@ def test_behind_a_proxy_its_limits_are_about_the_request_and_not_the_question(ow
     assert [question(own, bearer(token), path=path, method=method).status for path, method in (
         ("/calendar/a", "GET"), ("/probe", "GET"), ("/calendar/a", "DELETE"),
     )] == [204, 403, 403]  # fmt: skip
+    asked = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /probe", "X-Forwarded-For: 198.51.100.7")
+    caddy = own.exchange(get(f"/_gateway/auth{REPLACES}", *asked, bearer(token)), source=PROXY)
+    assert json.loads(caddy.body)["error"] == "token_limited"
     until, rows = time.monotonic() + 30, []
     while len(rows) < 2 and time.monotonic() < until:
         time.sleep(0.1)
