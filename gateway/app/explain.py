@@ -61,7 +61,7 @@ def explain(
     decision = decide(inbound, session, services.rules, now)
     explanation = {
         "decision": describe(decision, inbound),
-        "because": str(decision.by),
+        "because": f"{address} is {decision.by}" if isinstance(decision, Outside) else str(decision.by),
         "path": " and ".join(inbound.readings),
     }
     if networks is not None and not address:

@@ -178,7 +178,7 @@ class NetworkRule:
     def refuse(self, address: str, now: int) -> str:
         """Return why a client's address is refused at a time (UTC seconds), or "". Other texts are refused, too.
 
-        The reason doesn't name the address, so that the refusals of a flood are counted as one.
+        The reason completes "ADDRESS is …", without the address, so that the refusals of a flood are counted as one.
         """
         if self._allowed_until.get(address, 0) > now:
             return ""
