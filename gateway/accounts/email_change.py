@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 from gateway.accounts import change as account_change
 from gateway.accounts import claims, email_changes, links, rows
+from gateway.accounts.authors import find_author
 from gateway.accounts.email_changes import Change
 from gateway.accounts.email_outcome import Agreed, Done, Gone, Open, Overloaded, Proof, Refused, Undone, Waiting
 from gateway.accounts.invitations import TooManyMails, count_mail
@@ -85,7 +86,7 @@ class EmailChanges:
         try:
             async with self.actions.begin(requester(inbound, session.id), now) as action:
                 tx = action.tx
-                account = await rows.find(tx, session.account, lock=True)
+                account = await find_author(tx, session)
                 if account is None or account.identifier in self.owners:
                     return True
                 if isinstance(await limits.reserve(tx, f"email-change:{account.id}", ASKED, now), Locked):

@@ -90,6 +90,10 @@ class NetworkPages:
             kind=at,
         )
 
+    def _back(self, page: str, saved: Saved) -> web.Response:
+        """Go back to the page. Authors who may no longer act are refused there."""
+        return see_other(f"{self._url(page)}?done=saved" if saved is Saved.SAVED else self._url(page))
+
 
 class OwnNetworks(NetworkPages):
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -111,7 +115,7 @@ class OwnNetworks(NetworkPages):
         if saved is Saved.LEAVES_OUT:
             fields = {"networks": write_ranges(ranges)}
             return self._ask(request, form, at="networks", back=self._url("networks"), fields=fields, is_outside=True)
-        return see_other(f"{self._url('networks')}?done=saved")
+        return self._back("networks", saved)
 
     async def _own(self, request: web.Request, text: str, problem: Problem | None = None) -> web.Response:
         person = signed_in_of(request)
@@ -142,7 +146,7 @@ class TenantNetworks(NetworkPages):
         saved = await self._service.change_tenant(author, wanted, visit.inbound, visit.now, despite=insists(form))
         if saved is Saved.LEAVES_OUT:
             return await self._ask_tenant(request, form, author, wanted, is_outside=True)
-        return see_other(f"{self._url('admin_networks')}?done=saved")
+        return self._back("admin_networks", saved)
 
     async def _ask_tenant(
         self, request: web.Request, form: Form, author: Session, wanted: Sections, *, is_outside: bool

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from gateway.accounts import rows as account_rows
+from gateway.accounts.authors import find_author, is_admin
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account
 from gateway.model.event import Event
@@ -36,7 +37,7 @@ MAX_TOLD = 2_000  # characters of a change in the audit log
 class Saved(Enum):
     SAVED = "saved"
     LEAVES_OUT = "leaves out the author's address"
-    GONE = "there is no such account in the tenant"
+    GONE = "there is no such account in the tenant, or the author may no longer act"
 
 
 class NetworkService:
@@ -88,6 +89,8 @@ class NetworkService:
     ) -> Saved:
         """Set the lists of the author's tenant."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
+            if not await is_admin(action.tx, author):
+                return Saved.GONE
             await account_rows.lock_tenant(action.tx, author.tenant)
             of_account = await rows.find_of_account(action.tx, author.account)
             text = write_sections(wanted)
@@ -113,7 +116,8 @@ class NetworkService:
         is_other = account != author.account
         named = {"by": author.identifier, "name": author.name} if is_other else {}
         async with self._actions.begin(requester(inbound, author.id, **named), now) as action:
-            found = await account_rows.find(action.tx, account, lock=True)
+            is_allowed = await is_admin(action.tx, author) if is_other else await find_author(action.tx, author)
+            found = await account_rows.find(action.tx, account, lock=True) if is_allowed else None
             if found is None or found.tenant != author.tenant or (is_other and found.identifier in self._policy.owners):
                 return Saved.GONE
             text = write_sections({**read_stored(await rows.find_of_account(action.tx, account)), **wanted})

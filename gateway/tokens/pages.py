@@ -51,6 +51,8 @@ class TokenPages:
         except Unfit as error:
             return await self._page(request, problem=str(error), line=error.line, form=form)
         outcome = await self._service.create(session, wanted, visit.inbound, visit.now)
+        if outcome is None:
+            return see_other(self._url("tokens"))
         if not isinstance(outcome, Created):
             return await self._page(request, problem=outcome.value, form=form)
         secret = outcome.secret.reveal()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.accounts import rows as account_rows
+from gateway.accounts.authors import find_author
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind, digest_of, is_token, make_token
@@ -76,15 +77,17 @@ class APITokens:
         async with self._store.reading() as tx:
             return [Held(*found) for found in await rows.list_of_people(tx, tenant, now, MAX_SHOWN)]
 
-    async def create(self, session: Session, wanted: Wanted, inbound: Inbound, now: int) -> Created | NotCreated:
-        """Make a token of the signed-in person, and mail that there is one."""
+    async def create(self, session: Session, wanted: Wanted, inbound: Inbound, now: int) -> Created | NotCreated | None:
+        """Make a token of the signed-in person, and mail that there is one. None if the session has ended."""
         if session.is_owner:
             return NotCreated.OWNER
-        if outranks(wanted.role, session.role):
-            return NotCreated.ROLE
         async with self._actions.begin(requester(inbound, session.id), now) as action:
-            account = await account_rows.find(action.tx, session.account, lock=True)
-            if account is None or await rows.count_live(action.tx, session.account, now) >= MAX_LIVE:
+            account = await find_author(action.tx, session)
+            if account is None:
+                return None
+            if outranks(wanted.role, account.role):
+                return NotCreated.ROLE
+            if await rows.count_live(action.tx, account.id, now) >= MAX_LIVE:
                 return NotCreated.TOO_MANY
             return await issue(action, account, Kind.PERSONAL, wanted)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import change
 from gateway.accounts import rows as account_rows
+from gateway.accounts.authors import is_admin
 from gateway.accounts.removal import remove
 from gateway.actions.action import Action, Actions, Actor, requester
 from gateway.model.account import SERVICE_DOMAIN, Account, Module, Role, Status
@@ -59,19 +60,21 @@ class ServiceAccounts:
         self, author: Session, name: str, role: Role, modules: frozenset[Module], inbound: Inbound, now: int
     ) -> Account | NotCreated:
         """`name` is validated (model.account.check_name)."""
-        if outranks(role, author.role):
-            return NotCreated.ROLE
         async with self._actions.begin(actor_of(author, inbound), now) as action:
+            if not await is_admin(action.tx, author):
+                return NotCreated.ROLE
             return await add(action, author.tenant, name, role, modules) or NotCreated.TOO_MANY
 
     async def create_token(
         self, author: Session, account_id: str, wanted: Wanted, inbound: Inbound, now: int
     ) -> Created | NotCreated | None:
         async with self._actions.begin(actor_of(author, inbound), now) as action:
+            if not await is_admin(action.tx, author):
+                return NotCreated.ROLE
             account = await find(action.tx, account_id, author.tenant, lock=True)
             if account is None or account.status is not Status.ACTIVE:
                 return None
-            if outranks(wanted.role, account.role) or outranks(wanted.role, author.role):
+            if outranks(wanted.role, account.role):
                 return NotCreated.ROLE
             if await rows.count_live(action.tx, account.id, now) >= MAX_LIVE:
                 return NotCreated.TOO_MANY

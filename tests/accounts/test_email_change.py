@@ -177,6 +177,14 @@ async def test_a_stranger_who_presses_the_link_gives_their_mailbox_to_nobody(des
     assert (await desk.events()).count("login_failed") == 4
 
 
+async def test_a_session_that_has_ended_meanwhile_asks_for_no_other_email(desk: Desk, store_url: str) -> None:
+    session = await session_of(store_url, desk)
+    async with desk.store.transaction() as tx:
+        await session_rows.end(tx, session.id, NOW)
+    assert await desk.changes.ask_own(session, NEW, HERE, NOW)
+    assert await desk.mails("email_confirm", NEW) == []
+
+
 async def test_the_page_is_told_whose_account_it_is(desk: Desk) -> None:
     await desk.ask()
     opened = await desk.changes.look(await desk.token("email_confirm", NEW), None, NOW)

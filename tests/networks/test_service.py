@@ -177,3 +177,20 @@ async def test_a_person_sees_what_others_have_set_for_them(store: Store, store_u
     async with store.transaction() as tx:
         await rows.set_of_account(tx, adam.account, "192.0.2.7\n[administrator]\n10.0.0.0/8\n[exempt]")
     assert await service.others_of(adam) == [ELSEWHERE]
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE sessions SET ended_at = 1", "UPDATE accounts SET role = 'employee', status = 'disabled'"]
+)
+async def test_an_author_whose_right_has_ended_meanwhile_changes_no_list(
+    store: Store, store_url: str, adam: Session, statement: str
+) -> None:
+    erin, service, here = await enter(store, store_url, person("erin@acme.example")), service_of(store), inbound_of()
+    async with store.transaction() as tx:
+        await tx.execute(text(statement))
+    assert await service.change_own(adam, ELSEWHERE, here, NOW, despite=True) is Saved.GONE
+    assert await service.change_tenant(adam, {"": HERE}, here, NOW, despite=True) is Saved.GONE
+    changed = await service.change_member(adam, erin.account, HERE, here, NOW, lifts=False, despite=True)
+    assert changed is Saved.GONE
+    assert await texts(store, adam.account) == ("", "")
+    assert (await texts(store, erin.account))[1] == ""
