@@ -27,6 +27,7 @@ bench: $(READY) system
 	$(PYTHON) bench/run.py $(ARGS)
 	$(PYTHON) bench/stores.py $(ARGS:--floor=)
 	$(PYTHON) bench/session_check.py
+	$(PYTHON) bench/features.py $(ARGS:--floor=)
 	$(PYTHON) bench/breach_list.py
 	$(PYTHON) bench/sign_ins.py
 	$(PYTHON) bench/rush.py $(ARGS:--floor=)

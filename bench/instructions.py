@@ -21,19 +21,17 @@ import statistics
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import servers
-from many_people import BY_BROWSER, BY_NGINX, address_of, session_of
+from features import FEATURES, SETTINGS, prepare
+from many_people import ANONYMOUS, BY_BROWSER, BY_NGINX, address_of, session_of
 from many_sessions import fill
 from servers import LOAD_CORE, SERVER_CORE, Server, store_of
-
-from gateway.page_views import rows as page_views
-from gateway.store import Store
 
 PEOPLE = 20_000
 BATCHES = 9
@@ -52,12 +50,11 @@ SMALL, LARGE = (f"{HEAD.format(size)}{'a' * size}".encode() for size in (1_024, 
 GREW = 1.03
 BOTH_CORES = f"{SERVER_CORE},{LOAD_CORE}"  # instructions are the same everywhere
 ASKED_BY_NGINX = {"X-Original-Method": "GET", "X-Original-URI": "/1k", "X-Forwarded-Host": servers.HOST, **BY_NGINX}
-ANONYMOUS = {name: value for name, value in BY_NGINX.items() if name != "Cookie"}
 
 Make = Callable[[int], bytes]  # a request from its number
 
 
-def request(line: str, fields: dict[str, str], body: str = "", people: int = 1) -> Make:
+def request(line: str, fields: Mapping[str, str], body: str = "", people: int = 1) -> Make:
     """Return what makes the next request: that of another person, and with another id."""
     framing = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(body))} if body else {}
     lines = (line + " HTTP/1.1", *(f"{name}: {value}" for name, value in {**fields, **framing}.items()), "", body)
@@ -71,10 +68,9 @@ def request(line: str, fields: dict[str, str], body: str = "", people: int = 1) 
     return make
 
 
-SIGNED_IN, RECORDED = "a signed-in person, 1 KB", "a signed-in person, page views recorded"
 TURNS = f"{PEOPLE:,} people in turns, 1 KB"
 KINDS = {
-    SIGNED_IN: request("GET /1k", BY_NGINX),
+    "a signed-in person, 1 KB": request("GET /1k", BY_NGINX),
     "the same without a proxy in front": request("GET /1k", BY_BROWSER),
     TURNS: request("GET /1k", BY_NGINX, people=PEOPLE),
     "anonymous, a public path": request("GET /public", ANONYMOUS),
@@ -118,22 +114,17 @@ def measure(folder: Path, to: int, tree: Path, assertion: bool, only: str) -> di
         f"--callgrind-out-file={counts}.%p",
     )  # fmt: skip
     (folder / "sitecustomize.py").write_text(SLOW_TIMERS)
-    environ = {"PYTHONPATH": str(folder)}
+    environ = {"PYTHONPATH": str(folder), **SETTINGS}
     with servers.deployed(folder, to, tree, assertion, core=BOTH_CORES, under=under, environ=environ) as gateway:
         asyncio.run(fill(store_of(folder), PEOPLE))
         found = {kind: count(gateway, counts, make) for kind, make in KINDS.items() if only in kind}
-        if tree == servers.ROOT and only in RECORDED:
-            asyncio.run(record_views(store_of(folder)))
-            found[RECORDED] = count(gateway, counts, KINDS[SIGNED_IN])
+        for feature in FEATURES if tree == servers.ROOT else ():
+            # The job that writes page views is slowed down like all timers, and not counted.
+            asyncio.run(prepare(store_of(folder), feature))
+            name = f"a signed-in person, {feature.name}"
+            if only in name:
+                found[name] = count(gateway, counts, request("GET /1k", feature.fields))
         return found
-
-
-async def record_views(url: str) -> None:
-    """Switch page views on for everybody. The job that writes them is slowed down like all timers, and not counted."""
-    store = Store.open(url)
-    async with store.transaction() as tx:
-        assert await page_views.switch_on(tx, "turns", page_views.Switch(1, "a bench"))
-    await store.close()
 
 
 def count(gateway: Server, counts: Path, make: Make) -> float:

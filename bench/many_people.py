@@ -46,6 +46,7 @@ HASHED_SECONDS = 8  # a worker without an idle moment hashes nothing for three s
 COOKIES = "theme=dark; <session>; session=eyJ2Ijoz.aZ1bXw.3dS1yQq0lV4qkq0nYcFhYJ0C2dk"
 BY_BROWSER = {"Host": HOST, **BROWSER, "Cookie": COOKIES}
 BY_NGINX = {"X-Forwarded-For": "<address>", "X-Forwarded-Proto": "https", "X-Request-Id": "<id>", **BY_BROWSER}
+ANONYMOUS = {name: value for name, value in BY_NGINX.items() if name != "Cookie"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from gateway.model.account import Role
+from gateway.model.memo import Memo
 from gateway.model.networks import Network, read_address, read_network
 from gateway.model.sentence import Sentence
 
 MAX_RANGES = 100
 MAX_NAME = 60
 FOREVER = 1 << 62
-REMEMBERED = 250  # addresses of one rule
+REMEMBERED = 1_000  # addresses of one rule
 EVERYONE, OWN = "", ""
 ADMINISTRATOR = "administrator"
 EXEMPT = "exempt"
@@ -173,23 +174,22 @@ class NetworkRule:
 
     def __init__(self, lists: tuple[tuple[str, Ranges], ...]) -> None:
         self.lists = lists
-        self._allowed_until: dict[str, int] = {}
+        self._allowed_until = Memo[str, int](REMEMBERED)
 
     def refuse(self, address: str, now: int) -> str:
         """Return why a client's address is refused at a time (UTC seconds), or "". Other texts are refused, too.
 
         The reason completes "ADDRESS is …", without the address, so that the refusals of a flood are counted as one.
         """
-        if self._allowed_until.get(address, 0) > now:
+        known = self._allowed_until
+        if (known.young.get(address) or known.recall(address) or 0) > now:
             return ""
         until = FOREVER
         for owner, ranges in self.lists:
             until = min(until, allowed_until(ranges, address, now))
             if until <= now:
                 return f"in none of the networks of {owner}"
-        if len(self._allowed_until) >= REMEMBERED:
-            self._allowed_until.clear()
-        self._allowed_until[address] = until
+        known.put(address, until)
         return ""
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from sqlalchemy import ColumnElement, and_, delete, not_, or_, update
@@ -83,6 +84,7 @@ def take_back(bucket: Bucket, at: int) -> Bucket:
     return Bucket(tuple(failures))
 
 
+@lru_cache(maxsize=4_096)
 def address_bucket(address: str) -> str:
     """Return the key for an address. An IPv6 address counts as its /64, because a client can change its address within
     that.

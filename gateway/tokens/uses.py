@@ -62,11 +62,12 @@ class TokenUses:
         is_new = network not in seen and len(seen) < MAX_NETWORKS
         if not (refusal or is_new) and self._written.get(session.id, 0) > now - MINUTE:
             return
-        if len(self._waiting) >= MAX_WAITING:
+        key = session.id, network if is_new or network in seen else "", str(limit)
+        waiting = self._waiting.get(key)
+        if (waiting is not None and waiting.at == now) or len(self._waiting) >= MAX_WAITING:
             return
         if is_new and network:
             seen.add(network)
-        key = session.id, network if network in seen else "", str(limit)
         agent = inbound.user_agent[:MAX_AGENT]
         self._waiting[key] = Use(session.account, now, inbound.address, agent, inbound.request_id, refusal)
 

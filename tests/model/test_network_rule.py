@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 from ipaddress import ip_address, ip_network
 
@@ -20,6 +19,7 @@ from gateway.model.network_rule import (
     NO_NAME,
     NO_NETWORK,
     PAST,
+    REMEMBERED,
     TOO_MANY,
     Mistake,
     NetworkRule,
@@ -239,21 +239,10 @@ def test_a_list_that_would_end_is_not_accepted() -> None:
     assert (caught.value.why, caught.value.line) == (PAST, "10.0.0.2 until 2027-01-14")
 
 
-def test_a_request_costs_less_than_a_third_of_a_microsecond() -> None:
-    ranges = read_ranges("\n".join(f"10.{number}.0.0/16 Office {number}" for number in range(MAX_RANGES)))
-    rule = NetworkRule((("everyone", ranges),))
-    address, spent = "10.99.1.2", []
-    for _ in range(7):
-        began = time.perf_counter()
-        for _ in range(10_000):
-            rule.refuse(address, NOW)
-        spent.append((time.perf_counter() - began) / 10_000)
-    assert min(spent) < 0.3e-6
-
-
 def test_what_is_remembered_is_bounded() -> None:
-    rule = NetworkRule((("everyone", read_ranges("2001:db8::/32")),))
-    for number in range(2_000):
+    rule, asked = NetworkRule((("everyone", read_ranges("2001:db8::/32")),)), range(3 * REMEMBERED)
+    for number in asked:
         assert rule.refuse(f"2001:db8::{number:x}", NOW) == ""
         rule.refuse(f"2001:db9::{number:x}", NOW)
-    assert len(rule._allowed_until) <= 250
+    kept = sum(f"2001:db8::{number:x}" in rule._allowed_until for number in asked)
+    assert REMEMBERED <= kept <= 2 * REMEMBERED
