@@ -186,11 +186,11 @@ def add_service(
 
 @services.command("list")
 def list_services(
-    tenant: Annotated[str, typer.Option(help="Tenant (company).")] = "default",
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant (company).")] = None,
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List a tenant's service accounts. Disable and enable them with `account disable` and `account enable`."""
+    """List service accounts. Disable and enable them with `account disable` and `account enable`."""
     from gateway.tokens import rows
 
     async def read(store: Store) -> list[Row]:
@@ -201,6 +201,7 @@ def list_services(
             {
                 "user_name": account.identifier,
                 "name": account.name,
+                "tenant": account.tenant,
                 "role": account.role.value,
                 "status": account.status.value,
                 "tokens": tokens,

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from gateway.accounts import rows as account_rows
+from gateway.accounts.directory import in_tenant
 from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind, read_networks
 from gateway.store import Transaction
@@ -131,10 +132,10 @@ async def list_of_people(tx: Transaction, tenant: str, now: int, most: int) -> l
     return [(read(row), row.owner, row.identifier) for row in await tx.execute(query)]
 
 
-async def list_services(tx: Transaction, tenant: str, now: int) -> list[tuple[Account, int]]:
-    """Return a tenant's service accounts by name, each with the number of its live tokens."""
+async def list_services(tx: Transaction, tenant: str | None, now: int) -> list[tuple[Account, int]]:
+    """Return a tenant's service accounts by name, each with the number of its live tokens. None means all tenants."""
     live = select(func.count()).where(api_tokens.c.account == accounts.c.id, is_live(now)).scalar_subquery()
-    query = select(*account_rows.COLUMNS, live.label("live")).where(accounts.c.tenant == tenant, accounts.c.is_service)
+    query = select(*account_rows.COLUMNS, live.label("live")).where(*in_tenant(tenant), accounts.c.is_service)
     found = await tx.execute(query.order_by(accounts.c.name, accounts.c.id))
     return [(account_rows.read(row), row.live) for row in found]
 

@@ -408,6 +408,7 @@ def test_tokens_and_service_accounts_are_made_and_ended_in_the_shell(shell: Gate
     assert (listed["id"], listed["paths"], listed["role"]) == (token["id"], "/export", "manager")
     (service,) = json.loads(shell.cli("token", "service", "list", "--tenant", "acme", "--json").stdout)
     assert (service["user_name"], service["tokens"]) == (name, 1)
+    assert json.loads(shell.cli("token", "service", "list", "--json").stdout) == [service]
     shown = json.loads(shell.cli("account", "show", name, "--json").stdout)
     assert (shown["role"], shown["modules"], shown["password"]) == ("manager", "finance", "none")
     kinds = {row["email"]: row["kind"] for row in json.loads(shell.cli("account", "list", "--json").stdout)}
