@@ -51,7 +51,7 @@ def values_of(line: Line, owners: Collection[str]) -> Iterator[str | int]:
     yield line.tokens
     yield day_of(line.token_used_at)
     yield "yes" if account.enrolled.is_exempt else "no"
-    yield day_of(line.seen_at)
+    yield day_of(line.active_at)
     yield day_of(account.created_at)
     yield "service account" if account.is_service else "person"
     yield "limited" if line.is_limited(owners) else "any"

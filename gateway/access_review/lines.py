@@ -99,6 +99,11 @@ class Line:
         return rule_of(*self.networks, self.account.role, is_owner=is_owner) is not None
 
     @property
+    def active_at(self) -> int | None:
+        """When the person was last seen; of a service account, when one of its tokens was last used."""
+        return self.token_used_at if self.account.is_service else self.seen_at
+
+    @property
     def idle_since(self) -> int:
         return self.account.created_at if self.seen_at is None else self.seen_at
 

@@ -116,6 +116,17 @@ async def test_what_is_shown_of_a_person(store: Store) -> None:
     assert line.second_steps == [Factor.PASSKEY, Factor.TOTP]
     assert (line.state, line.seen_at, line.tokens, line.token_used_at) == (State.ACTIVE, NOW - DAY, 1, NOW - 60)
     assert not line.is_linked
+    assert line.active_at == NOW - DAY
+
+
+async def test_a_service_account_is_shown_as_seen_when_its_token_is_used(store: Store) -> None:
+    service = await add(store, "export.1f0c9a7e@service.invalid", is_service=True, password_hash=None)
+    async with store.reading() as tx:
+        ((before,), _) = await lines.find_page(tx, "acme", Wanted(), NOW, HAS_PASSWORD)
+    await add_token(store, service, NOW - 60)
+    async with store.reading() as tx:
+        ((line,), _) = await lines.find_page(tx, "acme", Wanted(), NOW, HAS_PASSWORD)
+    assert (before.active_at, line.active_at) == (None, NOW - 60)
 
 
 @pytest.mark.parametrize("sort", Sort)
