@@ -1,1 +1,1 @@
-"""The access review: which account may do what, when its owner was last seen, and the end of unused accounts."""
+"""The access review: each account's rights and last use, and the disabling of unused accounts."""

@@ -1,4 +1,4 @@
-"""/admin/access: who has which access at a company, and unused accounts."""
+"""/admin/access: the access of each person of a tenant, and unused accounts."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class AccessReviews:
         return self._judge(admin, found, days), bool(after)
 
     async def judge(self, admin: Administrator, ids: Sequence[str], days: int) -> list[Judged]:
-        """Return what would become of these accounts now, without those of another tenant."""
+        """Judge these accounts as they are now, without those of another tenant."""
         async with self._store.reading() as tx:
             found = await lines.read_lines(tx, admin.tenant, ids, admin.now, self._factors.has_way_in)
         return self._judge(admin, found, days)

@@ -29,8 +29,8 @@ IMPORT_SECONDS = 2.0  # for imports whose worker ended
 PAGE_VIEWS_SECONDS = 0.5
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
-# Between what wakes a job and its start: a response must not take longer because a mail is sent, which would tell whose
-# email has an account.
+# A job starts so long after it was woken: if a mail were sent during the response, the response's time would reveal
+# whether an email has an account.
 SOON_SECONDS = 0.1
 
 

@@ -81,7 +81,7 @@ def turn_on(
 
 @program.command("off")
 def turn_off(tenant: Slug, config: Config = None) -> None:
-    """Record no more of a tenant's page views. What was recorded is kept for its time."""
+    """Stop recording a tenant's page views. Recorded ones are kept until they expire."""
     from gateway.page_views import service
 
     settings = settings_of(config)

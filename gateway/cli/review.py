@@ -1,4 +1,4 @@
-"""Shows who has which access in a tenant."""
+"""The access review in the shell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def review_access(
     config: Config = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Show who has which role, second step and API tokens, and was last seen when."""
+    """Show the role, second step and API tokens of each account, and when it was last used."""
     from gateway.access_review.lines import Sort, Wanted
 
     if as_csv and as_json:

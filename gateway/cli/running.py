@@ -141,7 +141,7 @@ def explain(
 async def find_person(
     store: Store, email: str, policy: FactorPolicy
 ) -> tuple[Account, TenantPolicy, NetworkRule | None]:
-    """Return an account, what its tenant demands of it, and its network rule."""
+    """Return an account, its tenant's demands, and its network rule."""
     from gateway.accounts import rows
     from gateway.model.factor_policy import NO_POLICY
     from gateway.networks.rows import find_rule

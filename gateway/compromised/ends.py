@@ -61,7 +61,7 @@ async def secure(action: Action, account: Account, but: str | None = None, *, is
 
 
 async def tell(action: Action, account: Account, link: str = "") -> None:
-    """Mail the person, or the administrators whose tenant's service account it is."""
+    """Mail the person, or for a service account the administrators of its tenant."""
     if account.is_service:
         await tell_admins(action, account.tenant, "service_secured", service=account.name)
     else:
@@ -78,7 +78,7 @@ class Replacement:
     reset_address: str
 
     async def secure(self, action: Action, account: Account, unknown: Secret[str]) -> tuple[Ended, bool]:
-        """End everything for another person; their password becomes `unknown`, the hash of one that nobody knows.
+        """End everything for another person; their password becomes `unknown`, a hash without a known password.
 
         Mails a link to choose a new one. Returns also whether it did: not to people who sign in with a provider.
         """

@@ -1,4 +1,4 @@
-"""What the dispatcher asks of the rest."""
+"""The interfaces that the dispatcher calls."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class GoOn:
 
 @dataclass(frozen=True, slots=True)
 class OtherNetwork:
-    """What was proved is right, but comes from outside the networks of the account or its tenant."""
+    """The proof is right, but comes from outside the networks of the account or its tenant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ def is_respelled(typed: str, identifier: str) -> bool:
 
 
 def is_at_service_domain(identifier: str) -> bool:
-    """Whether only a service account can have this identifier. It looks like an email, and is none."""
+    """Whether only a service account can have this identifier. It looks like an email address, but isn't one."""
     return f".{identifier.rpartition('@')[2]}".endswith(f".{SERVICE_DOMAIN}")
 
 

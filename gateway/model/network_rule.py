@@ -165,7 +165,7 @@ def split(text: str) -> dict[str, list[str]]:
 
 
 class NetworkRule:
-    """The lists that all have to allow an address, each with whose it is.
+    """Lists that must all allow an address, each with the words for its owner.
 
     Addresses that are allowed are remembered, with until when: a request costs one look into a dict.
     """
@@ -214,7 +214,7 @@ def rule_of(tenant: str, account: str, role: Role, *, is_owner: bool, of_owners:
 
 @lru_cache(maxsize=4_096)
 def combine(tenant: str, account: str, role: Role, is_owner: bool) -> NetworkRule | None:
-    """The same, and the same object for the same texts: a tenant's sessions share what it remembers.
+    """Return one object for the same texts, so that a tenant's sessions share the addresses that it remembers.
 
     For owners, the first text is that of the settings.
     """

@@ -40,7 +40,7 @@ class Needs(Platform, Protocol):
 
 
 class NetworkPages:
-    """What the three pages share."""
+    """Shared by the three pages."""
 
     def __init__(self, needs: Needs) -> None:
         self._service = needs.networks

@@ -1,4 +1,4 @@
-"""Audits what is refused because it comes from outside the networks of an account or tenant.
+"""Audits requests and sign-ins that come from outside the networks of an account or tenant.
 
 Requests only note it in memory; every few seconds it is written. However many there are, an account has a row a minute
 for each client address, and in it or in the row that follows, that there were more (audit.counting).
@@ -49,7 +49,7 @@ class NetworkRefusals:
             self._waiting[key] = Refused(session.id, now, inbound.address, agent, inbound.request_id, rule)
 
     async def flush(self) -> None:
-        """Write what waits. Raises StoreUnavailable, and then it stays."""
+        """Write the noted refusals. Raises StoreUnavailable; then they stay noted."""
         while self._waiting:
             key = next(iter(self._waiting))
             refused = self._waiting.pop(key)
@@ -68,5 +68,5 @@ def actor_of(refused: Refused) -> Actor:
 
 
 async def record(action: Action, account: Account, where: str, rule: str) -> None:
-    """Audit a refusal. `where` is "request" or "sign-in"; `rule` says whose list it was."""
+    """Audit a refusal. `where` is "request" or "sign-in"; `rule` names the list."""
     await action.record_or_count(Event.NETWORK_REFUSED, account, {"where": where, "rule": rule})

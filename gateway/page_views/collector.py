@@ -84,7 +84,7 @@ class PageViews:
         return view.append
 
     async def flush(self) -> None:
-        """Write what is complete. Raises StoreUnavailable, and then it stays; what the store refuses for ever is lost.
+        """Write complete views. Raises StoreUnavailable; then they stay. Views that the store rejects are lost.
 
         A batch that fails keeps its numbers: it is there once, even if the store committed it before it failed.
         """
@@ -117,7 +117,7 @@ class PageViews:
         return path
 
     async def finish(self) -> None:
-        """Write what waits, though the store may have failed just now. Raises StoreUnavailable."""
+        """Write the complete views, even if the store has just failed. Raises StoreUnavailable."""
         self._paused_until = 0
         await self.flush()
 

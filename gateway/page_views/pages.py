@@ -95,7 +95,7 @@ class PersonViews:
 async def show(
     service: PageViewService, renderer: Renderer, request: web.Request, reader: Reader, context: dict[str, Any]
 ) -> web.Response:
-    """Show the sessions, or the views of one. `context` says of whom, and where its links go."""
+    """Show the sessions, or the views of one. `context` has the person's name and the addresses of links."""
     wanted = asked_of(request, "session")[:MAX_ID]
     if not wanted:
         sessions = await service.list_sessions(reader)

@@ -16,7 +16,7 @@ UNKNOWN = 0
 DROPPED = -1
 """In the place of a status: the request is not recorded after all."""
 
-# Begins to record a request. What it returns must be told the status, once, or the request waits in memory for it.
+# Begins to record a request. The result must be called with the status, once, or the request waits in memory for it.
 OpenView = Callable[[Session, Inbound], Callable[[int], None]]
 
 # In ASCII, so that every path can be stored: also with NUL or a lone surrogate, which PostgreSQL rejects.
@@ -37,8 +37,7 @@ class Run(NamedTuple):
     """A row: up to some dozens of views of one session, or of an API token (`session` is the token's id then).
 
     `at` is the time of the last one, `number` tells rows of the same second apart, in their order. `tenant` is the
-    account's at that time. `views` is a JSON array of `size` arrays, in the order of
-    View.
+    account's at that time. `views` is a JSON array of `size` arrays, in the order of View.
     """
 
     account: str
@@ -93,7 +92,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a session was opened with: its user agent, or the name of its API token. "" if it is no longer stored."""
+    """The user agent of a session, or the name of an API token. "" if it is no longer stored."""
 
     agent: str
     token: str

@@ -29,7 +29,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a person is told: whether their page views are recorded now, and whether there are any."""
+    """The notice to a person: whether their page views are recorded now, and whether there are any."""
 
     switch: Switch | None
     has_views: bool
@@ -37,7 +37,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Whose page views are read. `tenant` restricts them to those of that time in it; None for the person's own."""
+    """The account whose page views are read. With a `tenant`, only those of the account's time in it."""
 
     account: str
     tenant: str | None
@@ -71,7 +71,7 @@ class PageViewService:
             return await turn_on(action, tenant, reason, owner)
 
     async def turn_off(self, owner: Session, tenant: str, inbound: Inbound, now: int) -> bool:
-        """Record no more. What was recorded is kept for its time. Returns whether anything was recorded."""
+        """Stop recording. Recorded views are kept until they expire. Returns whether recording was on."""
         async with self._actions.begin(requester(inbound, owner.id, name=owner.name), now) as action:
             return await turn_off(action, tenant, owner)
 

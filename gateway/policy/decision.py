@@ -140,7 +140,7 @@ def decide(inbound: Inbound, session: Session | None, rules: Rules, now: int) ->
 
 
 def decide_outside(inbound: Inbound, session: Session, rules: Rules, now: int, by: str) -> Decision:
-    """Decide about a request from outside the session's networks: what is open to strangers stays open, without the
+    """Decide about a request from outside the session's networks: paths open to strangers stay open, without the
     identity. People can sign out from everywhere. A proxy's question is about another request. A token opens no page.
     """
     decision = decide(inbound, None, rules, now)

@@ -77,7 +77,7 @@ class Reaches:
         return Reach(len(people), count)
 
     async def outside_of(self, tenant: str, text: str, now: int) -> Reach:
-        """Count the people whom a tenant's network rule would refuse where they signed in, and their sessions there.
+        """Count the sessions whose address a tenant's network rule would refuse, and their people.
 
         `text` is the rule (model.network_rule).
         """

@@ -167,7 +167,7 @@ class SSOPages(StepPages):
         )
 
     def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422, tenant: str = "") -> web.Response:
-        """`tenant` is the one whose provider answered what this browser asked; then the person can try again."""
+        """`tenant` is set if its provider has answered this browser's request: then the person can try again."""
         again = f"{self._url('sso_tenant', tenant=tenant)}?{wish.query}" if tenant and why in AGAIN else ""
         return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish, again=again)
 

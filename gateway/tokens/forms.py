@@ -1,4 +1,4 @@
-"""Reads what a token is wanted to do from a form, or from the command line. Pure."""
+"""Reads the limits of a new token from a form, or from the command line. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mails about API tokens: to the person who has one, or to the administrators whose tenant's service account does."""
+"""Mails about API tokens: to the person, or for a service account to the administrators of its tenant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.model.account import Account
 
 
 async def tell(action: Action, account: Account, template: str, **more: str) -> None:
-    """Queue a mail about a token of the account. What administrators get of it is the mail `service_…`."""
+    """Queue a mail about a token of the account. Administrators get the template `service_…`."""
     if account.is_service:
         await tell_admins(action, account.tenant, f"service_{template}", service=account.name, **more)
     else:

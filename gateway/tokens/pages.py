@@ -136,7 +136,7 @@ def given_in(form: Form | None) -> dict[str, str]:
 
 
 class FoundTokens:
-    """Whoever has found a token may revoke it: a colleague, or a scanner of repositories."""
+    """For the finder of a token, such as a colleague or a secret scanner."""
 
     def __init__(self, needs: Needs) -> None:
         self._service = needs.tokens

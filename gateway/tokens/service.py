@@ -1,4 +1,4 @@
-"""What people do with their API tokens, and administrators with those of their tenant: create, list, revoke."""
+"""Creates, lists and revokes API tokens: a person's own, and for administrators those of their tenant."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class APITokens:
             return await end(action, account, found)
 
     async def revoke_in_tenant(self, author: Session, token: str, inbound: Inbound, now: int) -> bool:
-        """End a token of somebody in the administrator's tenant, and mail them."""
+        """End a token of a person or service account in the administrator's tenant, and mail that."""
         actor = requester(inbound, author.id, by=author.identifier, name=author.name)
         async with self._actions.begin(actor, now) as action:
             found = await rows.find(action.tx, token)
@@ -112,12 +112,12 @@ class APITokens:
             return True
 
     async def revoke_found(self, text: str, inbound: Inbound, now: int) -> bool:
-        """End a token that somebody has found, and mail its owner. Whoever has it may end it."""
+        """End a token that was found somewhere, and mail its owner. Possession of the token is enough."""
         written = text.strip().encode("ascii", "replace")
         if not is_token(written):
             return False
         digest = digest_of(written)
-        # Anybody can make up a checksum. What was never issued takes no writer's turn.
+        # A checksum is easily made up. A token that was never issued takes no writer's turn.
         async with self._store.reading() as tx:
             if await rows.find_by_digest(tx, digest) is None:
                 return False

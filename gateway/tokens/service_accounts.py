@@ -41,7 +41,7 @@ class Service:
 
 
 class ServiceAccounts:
-    """What administrators do with those of their tenant. What is another tenant's is not there: None."""
+    """Administration of a tenant's service accounts. An account of another tenant is not found (None, False)."""
 
     def __init__(self, store: Store, actions: Actions) -> None:
         self._store = store
@@ -115,7 +115,7 @@ async def add(
 
 
 async def find(tx: Transaction, account_id: str, tenant: str, *, lock: bool = False) -> Account | None:
-    """Return a service account of the tenant. People are none."""
+    """Return a service account of the tenant, None for the account of a person."""
     account = await account_rows.find_in_tenant(tx, account_id, tenant, lock=lock)
     return account if account is not None and account.is_service else None
 

@@ -1,4 +1,4 @@
-"""/admin/tokens/service: one service account of the tenant, its tokens, and what is done with both."""
+"""/admin/tokens/service: one service account of the tenant, its tokens, and changes of both."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class ServicePages:
         return await self._page(request, asked_of(request, "account"))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/tokens/service: `do`, with `name`, `role` and `module-…` (created), or with `account` and what it
-        takes: the fields of a token (token), or nothing (disabled, enabled, removed). Disabling and removing ask first.
+        """POST /admin/tokens/service: `do`, with `name`, `role` and `module-…` (created), or with `account` and
+        the fields of a token (token) or nothing more (disabled, enabled, removed). Disabling and removing ask first.
         """
         form = await read_form(request)
         what, account_id = form.text("do"), form.text("account")
