@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from sqlalchemy import BigInteger, Column, String, Table, delete, select
 
 from gateway.model.networks import Network, is_within
+from gateway.model.networks import read_network as parse_network
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Stored
@@ -39,13 +40,10 @@ class Block:
 
 def read_network(text: str) -> Network | None:
     """Parse a network, or an address as its rate-limit bucket (IPv6: its /64). None if invalid or too wide."""
-    try:
-        network = ip_network(text.strip(), strict=False)
-        if network.num_addresses == 1:
-            network = ip_network(address_bucket(str(network.network_address)))
-    except ValueError:
+    network = parse_network(text.strip())
+    if network is None or network.prefixlen < WIDEST[network.version]:
         return None
-    return network if network.prefixlen >= WIDEST[network.version] else None
+    return network if network.num_addresses > 1 else ip_network(address_bucket(str(network.network_address)))
 
 
 def find_block(address: str, blocked: Iterable[Block]) -> Block | None:
