@@ -13,7 +13,7 @@ from gateway.web.visit import Form
 DAYS = (7, 30, 90, 180, 366)
 DEFAULT_DAYS = 90
 READING = frozenset(("GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"))
-MAX_NAME, MAX_LIMITS = 100, 20
+MAX_NAME, MAX_LIMITS, MAX_PATH = 100, 20, 200
 PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)+")  # RFC 3986's pchar, without `;` and escapes
 
 
@@ -72,7 +72,7 @@ def settle(field: str, given: Sequence[str]) -> list[str]:
 
 def read_path(line: str) -> str:
     path = line.rstrip("/")
-    if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+    if len(path) > MAX_PATH or not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise Unfit("paths", line)
     return path
 

@@ -85,7 +85,7 @@ class TokenPages:
         self, request: web.Request, problem: str = "", line: str = "", form: Form | None = None
     ) -> web.Response:
         session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
-        return self._renderer.page(
+        return await self._renderer.long_page(
             "tokens/tokens.html",
             visit,
             status=422 if problem else 200,
@@ -111,7 +111,7 @@ async def show_all(
 ) -> web.Response:
     """Show /admin/tokens, with what was wrong in the form for a new service account."""
     session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
-    return renderer.page(
+    return await renderer.long_page(
         "tokens/all.html",
         visit,
         status=422 if problem else 200,

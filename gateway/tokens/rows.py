@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     func,
     insert,
     select,
@@ -33,6 +34,7 @@ from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 
 SHOWN_SECONDS = 90 * 86_400  # how long a token that has ended stays in lists
+MAX_LISTED = 200  # of one account
 
 api_tokens = Table(
     "api_tokens",
@@ -115,9 +117,13 @@ async def find_by_digest(tx: Transaction, digest: bytes) -> TokenRow | None:
 
 
 async def list_of(tx: Transaction, account: str, now: int) -> list[TokenRow]:
-    """Return an account's tokens, newest first, without those that ended long ago."""
+    """Return an account's tokens, newest first, without those that ended long ago. At most MAX_LISTED, the live ones
+    before all others, so that no number of ended ones hides one that still works.
+    """
     query = select(api_tokens).where(api_tokens.c.account == account, api_tokens.c.expires_at > now - SHOWN_SECONDS)
-    return [read(row) for row in await tx.execute(query.order_by(api_tokens.c.created_at.desc(), api_tokens.c.id))]
+    newest = api_tokens.c.created_at.desc(), api_tokens.c.id
+    found = await tx.execute(query.order_by(case((is_live(now), 0), else_=1), *newest).limit(MAX_LISTED))
+    return sorted(map(read, found), key=lambda row: (-row.created_at, row.id))
 
 
 async def list_of_people(tx: Transaction, tenant: str, now: int, most: int) -> list[tuple[TokenRow, str, str]]:
@@ -157,6 +163,12 @@ async def count_live_in_tenant(tx: Transaction, tenant: str, now: int) -> int:
         .join(accounts, accounts.c.id == api_tokens.c.account)
         .where(accounts.c.tenant == tenant, is_live(now))
     )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def count_made(tx: Transaction, account: str, since: int) -> int:
+    """Return how many tokens were made for an account since then, live or not."""
+    query = select(func.count()).where(api_tokens.c.account == account, api_tokens.c.created_at > since)
     return int((await tx.execute(query)).scalar_one())
 
 

@@ -17,7 +17,7 @@ from gateway.model.networks import Network
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.model.token import new_id
-from gateway.store import Store
+from gateway.store import Store, Transaction
 from gateway.throttle.limits import address_bucket
 from gateway.tokens import rows
 from gateway.tokens.mails import tell
@@ -25,12 +25,14 @@ from gateway.tokens.rows import TokenRow
 
 DAY = 86_400
 MAX_LIVE = 50  # of one account
+MAX_A_DAY = 100  # made for one account, each with a mail
 MAX_SHOWN = 500  # of a tenant
 RANKS = tuple(Role)
 
 
 class NotCreated(Enum):
     TOO_MANY = "too_many"
+    TOO_MANY_TODAY = "too_many_today"
     OWNER = "owner"  # an owner proves three factors, and a token none of them
     ROLE = "role"  # above one's own
 
@@ -87,8 +89,8 @@ class APITokens:
                 return None
             if outranks(wanted.role, account.role):
                 return NotCreated.ROLE
-            if await rows.count_live(action.tx, account.id, now) >= MAX_LIVE:
-                return NotCreated.TOO_MANY
+            if refusal := await find_excess(action.tx, account, now):
+                return refusal
             return await issue(action, account, Kind.PERSONAL, wanted)
 
     async def revoke(self, session: Session, token: str, inbound: Inbound, now: int) -> bool:
@@ -128,6 +130,13 @@ class APITokens:
                 return False
             await tell(action, account, "token_revoked", token=found.name)
             return True
+
+
+async def find_excess(tx: Transaction, account: Account, now: int) -> NotCreated | None:
+    """Return why the account, which is locked, can't have one more token at this time; None if it can."""
+    if await rows.count_live(tx, account.id, now) >= MAX_LIVE:
+        return NotCreated.TOO_MANY
+    return NotCreated.TOO_MANY_TODAY if await rows.count_made(tx, account.id, now - DAY) >= MAX_A_DAY else None
 
 
 async def issue(action: Action, account: Account, kind: Kind, wanted: Wanted) -> Created:

@@ -25,7 +25,7 @@ from gateway.model.token import new_id
 from gateway.store import Store, Transaction
 from gateway.tokens import rows
 from gateway.tokens.rows import TokenRow
-from gateway.tokens.service import MAX_LIVE, Created, NotCreated, Wanted, issue, outranks
+from gateway.tokens.service import Created, NotCreated, Wanted, find_excess, issue, outranks
 
 MAX_ACCOUNTS = 100  # of one tenant
 MAX_WORDS = 40  # characters of the name in an identifier
@@ -76,8 +76,8 @@ class ServiceAccounts:
                 return None
             if outranks(wanted.role, account.role):
                 return NotCreated.ROLE
-            if await rows.count_live(action.tx, account.id, now) >= MAX_LIVE:
-                return NotCreated.TOO_MANY
+            if refusal := await find_excess(action.tx, account, now):
+                return refusal
             return await issue(action, account, Kind.SERVICE, wanted)
 
     async def set_status(self, author: Session, account_id: str, status: Status, inbound: Inbound, now: int) -> bool:

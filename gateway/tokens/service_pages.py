@@ -112,7 +112,7 @@ class ServicePages:
     ) -> web.Response:
         session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
         account, tokens = await self._find(request, account_id)
-        return self._renderer.page(
+        return await self._renderer.long_page(
             "tokens/service.html",
             visit,
             status=422 if problem else 200,

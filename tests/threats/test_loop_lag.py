@@ -18,12 +18,16 @@ from sqlalchemy import insert
 
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit_rows
+from gateway.model.account import Role
+from gateway.model.api_token import Grant, Kind, digest_of
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.factor import Factor, Proof
 from gateway.observe.pulse import BEAT_SECONDS
 from gateway.sessions import rows as session_rows
-from gateway.store import Store
+from gateway.store import Store, Transaction
 from gateway.store.schema import sessions
+from gateway.tokens import rows as token_rows
+from gateway.tokens.rows import TokenRow
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.person import NAVIGATION, Person
 from tests.support.raw import get
@@ -48,6 +52,7 @@ def loaded(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory
         "SIGNUP__MODE": "open",
         "SIGNUP__TENANT": "acme",
         "PAGES__PRODUCT": "産" * 60,
+        "TOKENS__ON": "true",
     }
     folder: Path = tmp_path_factory.mktemp("loaded")
     running = Gateway(folder, f"127.0.0.1:{recorder.port}", changes=changes).seed()
@@ -97,6 +102,7 @@ async def fill(store: Store) -> None:
         for n in range(MEMBERS):
             member = replace(erin, id=account_rows.new_account_id(), identifier=f"{n}@{LONG_DOMAIN}", name="産" * 200)
             assert await account_rows.add(tx, member)
+            await add_tokens(tx, member.id if n % 2 else erin.id, n, now)
         for n in range(MEMBERS):
             await tx.execute(
                 insert(sessions).values(
@@ -104,6 +110,13 @@ async def fill(store: Store) -> None:
                     user_agent=user_agent(n), started_at=now, seen_at=now,
                 )
             )  # fmt: skip
+
+
+async def add_tokens(tx: Transaction, account: str, number: int, now: int) -> None:
+    for n in range(3):
+        grant = Grant(f"tok_{number}_{n}", now + 900, paths=tuple(f"/{'a' * 197}{at}" for at in range(20)))
+        row = TokenRow(grant.token, account, Kind.PERSONAL, "産" * 100, Role.EMPLOYEE, grant, now, None, None, "", "")
+        await token_rows.add(tx, row, digest_of(grant.token.encode()))
 
 
 def words(alphabet: str, length: int) -> str:
@@ -186,6 +199,10 @@ def everything() -> dict[str, Callable[[World], object]]:
             "/admin/accounts/invite",
             {"name": "産" * 200, "email": f"i{next(numbers)}@{LONG_DOMAIN}", "role": "employee"},
         ),
+        "own tokens": lambda w: w.erin.open("/me/tokens"),
+        "a token": lambda w: w.erin.send("/me/tokens", {"name": "a", "days": "9", "paths": f"/{'a' * 1_000}\n" * 60}),
+        "a path": lambda w: w.erin.send("/me/tokens", {"name": "a", "days": "9", "paths": "/a" * 30_000}),
+        "the tokens": lambda w: w.adam.open("/admin/tokens"),
         "networks": lambda w: w.adam.send(
             "/admin/networks", {name: networks() for name in ("everyone", "employee", "manager", "admin")}
         ),

@@ -41,3 +41,9 @@ def test_what_is_no_network_is_named() -> None:
     with pytest.raises(Unfit, match="networks") as refused:
         read_wanted(Form({"name": "a", "networks": "192.0.2.0/24\noffice"}), Role.ADMIN)
     assert refused.value.line == "office"
+
+
+def test_a_path_is_no_longer_than_a_page_can_show() -> None:
+    with pytest.raises(Unfit, match="paths"):
+        read_wanted(Form({"name": "a", "paths": "/" + "a" * 200}), Role.ADMIN)
+    assert read_wanted(Form({"name": "a", "paths": "/" + "a" * 199}), Role.ADMIN).paths == ("/" + "a" * 199,)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from secrets import token_bytes
+
 import pytest
 from sqlalchemy import text
 
 from gateway.model.account import Account, Role
+from gateway.model.api_token import Grant, Kind
 from gateway.model.session import Session
+from gateway.model.token import new_id
 from gateway.store import Store
-from gateway.tokens.service import APITokens, Created, NotCreated, Wanted
+from gateway.tokens import rows
+from gateway.tokens.rows import MAX_LISTED, TokenRow
+from gateway.tokens.service import DAY, MAX_A_DAY, APITokens, Created, NotCreated, Wanted
 from gateway.tokens.service_accounts import ServiceAccounts
 from tests.login.people import inbound_of
 from tests.store.people import NOW, add_person, add_session, look, person, worker
@@ -68,3 +75,29 @@ async def test_an_administrator_whose_right_ended_meanwhile_makes_no_service_acc
     assert await services.create_token(adam, account.id, WANTED, inbound_of(), NOW) is NotCreated.ROLE
     assert await services.create(adam, "More", Role.EMPLOYEE, frozenset(), inbound_of(), NOW) is NotCreated.ROLE
     assert await count(store) == 1
+
+
+async def add_ended(store: Store, adam: Session, times: Iterable[int]) -> None:
+    async with store.transaction() as tx:
+        for at in times:
+            grant = Grant(new_id("tok"), at + 9 * DAY)
+            row = TokenRow(grant.token, adam.account, Kind.PERSONAL, "Sync", Role.ADMIN, grant, at, None, None, "", "")
+            await rows.add(tx, row, token_bytes())
+            assert await rows.revoke(tx, row.id, at)
+
+
+async def test_an_account_gets_a_bounded_number_of_tokens_a_day(store: Store, adam: Session) -> None:
+    tokens = APITokens(store, actions_of(store))
+    await add_ended(store, adam, range(NOW, NOW + MAX_A_DAY))
+    assert await tokens.create(adam, WANTED, inbound_of(), NOW + DAY - 1) is NotCreated.TOO_MANY_TODAY
+    assert isinstance(await tokens.create(adam, WANTED, inbound_of(), NOW + DAY), Created)
+
+
+async def test_no_number_of_ended_tokens_hides_one_that_works(store: Store, adam: Session) -> None:
+    tokens = APITokens(store, actions_of(store))
+    made = await tokens.create(adam, WANTED, inbound_of(), NOW - 1)
+    assert isinstance(made, Created)
+    await add_ended(store, adam, range(NOW, NOW + MAX_LISTED))
+    listed = await tokens.list_own(adam, NOW + DAY)
+    assert len(listed) == MAX_LISTED
+    assert listed[-1].id == made.row.id
