@@ -1,24 +1,19 @@
-"""/me/tokens, the list of /admin/tokens, and the address at which a token that was found is revoked."""
+"""/me/tokens, and the address at which a token that was found is revoked."""
 
 from __future__ import annotations
 
 from typing import Protocol
-from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.accounts.people_set import modules_of
-from gateway.model.account import Module, Role
+from gateway.model.account import Role
 from gateway.tokens.forms import DAYS, DEFAULT_DAYS, Unfit, read_wanted
 from gateway.tokens.service import APITokens, Created, outranks
-from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
-from gateway.web.rendering import Renderer
 from gateway.web.visit import Form, read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "proved")
-DONE_HERE = (*DONE, "removed")  # on /admin/tokens
 FIRST = {"days": str(DEFAULT_DAYS), "access": "read"}
 FIELDS = ("name", "days", "role", "access", "paths", "networks")
 
@@ -26,18 +21,13 @@ FIELDS = ("name", "days", "role", "access", "paths", "networks")
 class Needs(Platform, Protocol):
     @property
     def tokens(self) -> APITokens: ...
-    @property
-    def service_accounts(self) -> ServiceAccounts: ...
 
 
 class TokenPages:
     def __init__(self, needs: Needs) -> None:
         self._service = needs.tokens
-        self._services = needs.service_accounts
         self._renderer = needs.renderer
         self._url = needs.url
-
-    # /me/tokens.
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /me/tokens"""
@@ -64,23 +54,6 @@ class TokenPages:
         is_ended = await self._service.revoke(signed_in_of(request), wanted, visit.inbound, visit.now)
         return see_other(f"{self._url('tokens')}?done=revoked" if is_ended else self._url("tokens"))
 
-    # /admin/tokens.
-
-    async def show_all(self, request: web.Request) -> web.StreamResponse:
-        """GET /admin/tokens: the tenant's service accounts, and the live tokens of its people."""
-        return await show_all(request, self._renderer, self._service, self._services)
-
-    async def revoke_any(self, request: web.Request) -> web.StreamResponse:
-        """POST /admin/tokens: `token`, and `account` if it was on a service account's page."""
-        form, visit = await read_form(request), visit_of(request)
-        is_ended = await self._service.revoke_in_tenant(
-            signed_in_of(request), form.text("token"), visit.inbound, visit.now
-        )
-        account, done = form.text("account"), {"done": "revoked"} if is_ended else {}
-        page = self._url("admin_service" if account else "admin_tokens")
-        query = urlencode({"account": account, **done} if account else done)
-        return see_other(f"{page}?{query}" if query else page)
-
     async def _page(
         self, request: web.Request, problem: str = "", line: str = "", form: Form | None = None
     ) -> web.Response:
@@ -99,31 +72,6 @@ class TokenPages:
             now=visit.now,
             account=None,
         )
-
-
-async def show_all(
-    request: web.Request,
-    renderer: Renderer,
-    tokens: APITokens,
-    services: ServiceAccounts,
-    problem: str = "",
-    form: Form | None = None,
-) -> web.Response:
-    """Show /admin/tokens, with what was wrong in the form for a new service account."""
-    session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
-    return await renderer.long_page(
-        "tokens/all.html",
-        visit,
-        status=422 if problem else 200,
-        problem=problem,
-        done=done if done in DONE_HERE else "",
-        held=await tokens.list_of_people(session.tenant, visit.now),
-        services=await services.list_all(session.tenant, visit.now),
-        given={"name": form.text("name") if form else "", "role": form.text("role") if form else ""},
-        roles=up_to(session.role),
-        modules=list(Module),
-        chosen=modules_of(form) if form else (),
-    )
 
 
 def up_to(role: Role) -> list[Role]:

@@ -7,7 +7,7 @@ from gateway.model.session import Session
 from gateway.policy.decision import Need
 from gateway.settings.record import Settings
 from gateway.tokens.pages import FoundTokens, TokenPages
-from gateway.tokens.service_pages import ServicePages, gives_rights
+from gateway.tokens.service_pages import ServicePages, TenantTokens, gives_rights
 from gateway.web.routes import Fresh, Pages, Route
 from gateway.web.sections import Entry, Section
 
@@ -29,8 +29,11 @@ TOKENS = Pages(
         fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
     ),
     Route("tokens_revoke", "/me/tokens/revoke", Need.SESSION, post=TokenPages.revoke, is_served=is_on),
+)  # fmt: skip
+TENANT = Pages(
+    TenantTokens,
     Route(
-        "admin_tokens", "/admin/tokens", Need.ADMIN, get=TokenPages.show_all, post=TokenPages.revoke_any,
+        "admin_tokens", "/admin/tokens", Need.ADMIN, get=TenantTokens.show_all, post=TenantTokens.revoke,
         entry=Entry(Section.ADMINISTRATION, 3, Sentence("API tokens")), is_served=is_on,
     ),
 )  # fmt: skip
@@ -48,4 +51,4 @@ FOUND = Pages(
         takes_foreign=True, refuses_blocked=True, is_dead_end=True, is_served=is_on,
     ),
 )  # fmt: skip
-PAGES = (TOKENS, SERVICES, FOUND)
+PAGES = (TOKENS, TENANT, SERVICES, FOUND)

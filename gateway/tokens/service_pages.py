@@ -1,22 +1,31 @@
-"""/admin/tokens/service: one service account of the tenant, its tokens, and changes of both."""
+"""/admin/tokens: the tenant's service accounts and all tokens; /admin/tokens/service: one of these accounts."""
 
 from __future__ import annotations
 
+from typing import Protocol
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from gateway.accounts.people_set import modules_of
-from gateway.model.account import Account, Status, Unacceptable, check_name
+from gateway.model.account import Account, Module, Status, Unacceptable, check_name
+from gateway.tokens import pages
 from gateway.tokens.forms import DAYS, Unfit, read_role, read_wanted
-from gateway.tokens.pages import Needs, given_in, show_all, up_to
+from gateway.tokens.pages import given_in, up_to
 from gateway.tokens.rows import TokenRow
 from gateway.tokens.service import Created, NotCreated, outranks
+from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.web.redirects import see_other
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 DONE = ("created", "revoked", "disabled", "enabled", "proved")
+DONE_IN_LIST = ("revoked", "removed", "proved")
 RIGHTS = ("created", "token", "enabled")
+
+
+class Needs(pages.Needs, Protocol):
+    @property
+    def service_accounts(self) -> ServiceAccounts: ...
 
 
 def gives_rights(request: web.Request, form: Form) -> bool:
@@ -24,13 +33,47 @@ def gives_rights(request: web.Request, form: Form) -> bool:
     return form.text("do") in RIGHTS
 
 
-class ServicePages:
+class TenantTokens:
+    """The list of a tenant's service accounts and tokens."""
+
     def __init__(self, needs: Needs) -> None:
         self._tokens = needs.tokens
         self._service = needs.service_accounts
         self._renderer = needs.renderer
         self._url = needs.url
 
+    async def show_all(self, request: web.Request) -> web.StreamResponse:
+        """GET /admin/tokens: the tenant's service accounts, and the live tokens of its people."""
+        return await self._list(request)
+
+    async def revoke(self, request: web.Request) -> web.StreamResponse:
+        """POST /admin/tokens: `token`, and `account` if it was on a service account's page."""
+        form, session, visit = await read_form(request), signed_in_of(request), visit_of(request)
+        is_ended = await self._tokens.revoke_in_tenant(session, form.text("token"), visit.inbound, visit.now)
+        account, done = form.text("account"), {"done": "revoked"} if is_ended else {}
+        page = self._url("admin_service" if account else "admin_tokens")
+        query = urlencode({"account": account, **done} if account else done)
+        return see_other(f"{page}?{query}" if query else page)
+
+    async def _list(self, request: web.Request, problem: str = "", form: Form | None = None) -> web.Response:
+        """Show the list. `problem` is about the form for a new service account."""
+        session, visit, done = signed_in_of(request), visit_of(request), request.query.get("done", "")
+        return await self._renderer.long_page(
+            "tokens/all.html",
+            visit,
+            status=422 if problem else 200,
+            problem=problem,
+            done=done if done in DONE_IN_LIST else "",
+            held=await self._tokens.list_of_people(session.tenant, visit.now),
+            services=await self._service.list_all(session.tenant, visit.now),
+            given={"name": form.text("name") if form else "", "role": form.text("role") if form else ""},
+            roles=up_to(session.role),
+            modules=list(Module),
+            chosen=modules_of(form) if form else (),
+        )
+
+
+class ServicePages(TenantTokens):
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/tokens/service?account=ID; without, back to the list, to which a fresh proof may lead."""
         if not asked_of(request, "account"):
@@ -60,10 +103,10 @@ class ServicePages:
             name, role = check_name(form.text("name")), read_role(form.text("role"))
         except (Unacceptable, Unfit) as error:
             problem = "name" if isinstance(error, Unacceptable) else "role"
-            return await show_all(request, self._renderer, self._tokens, self._service, problem, form)
+            return await self._list(request, problem, form)
         outcome = await self._service.create(session, name, role, modules_of(form), visit.inbound, visit.now)
         if isinstance(outcome, NotCreated):
-            return await show_all(request, self._renderer, self._tokens, self._service, outcome.value, form)
+            return await self._list(request, outcome.value, form)
         return self._back(outcome.id, "created")
 
     async def _create_token(self, request: web.Request, form: Form, account_id: str) -> web.StreamResponse:
