@@ -31,7 +31,10 @@ hypothesis.settings.load_profile("untimed")
 ENGINES = ("sqlite", "postgresql")
 # Files and folders, those that take longest first.
 LONG = (
-    "threats/test_loop_lag.py",  # alone, so first of all: nobody waits for what others have begun
+    *(
+        "threats/test_loop_lag.py",
+        "scim/test_loop.py",
+    ),  # alone, so first of all: nobody waits for what others have begun
     *(
         "journeys/test_every_page.py",
         "journeys/test_factors.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.scim.conftest import CLAIM
 from tests.scim.provider import PATCH, Provider, make_token
 from tests.support.gateway import Gateway
 from tests.support.upstream import RecordingUpstream
-from tests.threats.test_loop_lag import TIMES, TRIALS, held
+from tests.threats.test_loop_lag import find_guilty
 
 CONTENT = {"emails": [{"value": f"{n}@x.example", "type": str(n)} for n in range(20)], "displayName": "産" * 200}
 
@@ -110,14 +111,13 @@ def someone(provider: Provider) -> str:
 
 
 @pytest.mark.alone
+@pytest.mark.timeout(400)  # on a machine so busy that everything is late
+def test_no_request_of_a_provider_holds_the_loop(loaded: Gateway, acme: Provider, everybody: str) -> None:
+    actions = {name: partial(ask, acme, everybody) for name, ask in ASKED.items()}
+    assert len(actions) > 15
+    assert find_guilty(loaded, actions) == []
+
+
 @pytest.mark.parametrize("name", ASKED)
-def test_no_request_of_a_provider_holds_the_loop(loaded: Gateway, acme: Provider, everybody: str, name: str) -> None:
-    counts = []
-    for _ in range(TRIALS):
-        before = held(loaded)
-        statuses = {ASKED[name](acme, everybody) for _ in range(TIMES)}
-        assert statuses <= {200, 204, 400}, statuses
-        counts.append(held(loaded) - before)
-        if not counts[-1]:
-            return
-    pytest.fail(f"the loop was held {counts} times")
+def test_it_is_answered(acme: Provider, everybody: str, name: str) -> None:
+    assert ASKED[name](acme, everybody) in (200, 204, 400)
