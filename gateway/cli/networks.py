@@ -45,6 +45,7 @@ def show_networks(tenant: Slug = None, account: Email = None, config: Config = N
         return read_stored(await find_text(store, tenant, account))
 
     name_of = of_tenant if tenant else of_account
+    sections = with_store(settings_of(config), read)
     table = [
         {
             "list": name_of(section),
@@ -52,10 +53,11 @@ def show_networks(tenant: Slug = None, account: Email = None, config: Config = N
             "name": entry.name,
             "until": str(entry.until or "always"),
         }
-        for section, ranges in with_store(settings_of(config), read).items()
-        if section != EXEMPT
+        for section, ranges in sections.items()
         for entry in ranges
     ]
+    if EXEMPT in sections:
+        table.append({"list": "exempt from the tenant's", "network": "any", "name": "", "until": "always"})
     show(table, as_json)
 
 

@@ -77,7 +77,7 @@ def test_an_accounts_lists_are_cleared_and_it_stays_exempt(shell: Gateway) -> No
     done(shell, "set", "192.0.2.0/24", "--account", ERIN)
     done(shell, "exempt", ERIN)
     assert [row["list"] for row in json.loads(done(shell, "show", "--account", ERIN, "--json"))] == [
-        "their own", "administrator",
+        "their own", "administrator", "exempt from the tenant's",
     ]  # fmt: skip
     done(shell, "clear", "--account", ERIN)
     assert shell.write("SELECT networks FROM accounts WHERE identifier = :who", who=ERIN) == [("[exempt]",)]
