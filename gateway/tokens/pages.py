@@ -11,11 +11,12 @@ from gateway.tokens.forms import DAYS, DEFAULT_DAYS, Unfit, read_wanted
 from gateway.tokens.service import APITokens, Created, outranks
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
-from gateway.web.visit import Form, read_form, signed_in_of, visit_of
+from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "proved")
 FIRST = {"days": str(DEFAULT_DAYS), "access": "read"}
 FIELDS = ("name", "days", "role", "access", "paths", "networks")
+"""The form for a new token. The pages also take it from the query, where a proof that was asked for leads back to."""
 
 
 class Needs(Platform, Protocol):
@@ -66,7 +67,7 @@ class TokenPages:
             line=line,
             done=done if done in DONE else "",
             tokens=await self._service.list_own(session, visit.now),
-            given=given_in(form),
+            given=given_in(request, form),
             days=DAYS,
             roles=up_to(session.role),
             now=visit.now,
@@ -78,9 +79,11 @@ def up_to(role: Role) -> list[Role]:
     return [each for each in Role if not outranks(each, role)]
 
 
-def given_in(form: Form | None) -> dict[str, str]:
+def given_in(request: web.Request, form: Form | None) -> dict[str, str]:
     """Return the fields of the form for a new token, as they were sent, or as they are at first."""
-    return {field: form.text(field) if form else FIRST.get(field, "") for field in FIELDS}
+    if form is not None:
+        return {field: form.text(field) for field in FIELDS}
+    return {field: asked_of(request, field) or FIRST.get(field, "") for field in FIELDS}
 
 
 class FoundTokens:

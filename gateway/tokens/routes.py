@@ -6,7 +6,7 @@ from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.policy.decision import Need
 from gateway.settings.record import Settings
-from gateway.tokens.pages import FoundTokens, TokenPages
+from gateway.tokens.pages import FIELDS, FoundTokens, TokenPages
 from gateway.tokens.service_pages import ServicePages, TenantTokens, gives_rights
 from gateway.web.routes import Fresh, Pages, Route
 from gateway.web.sections import Entry, Section
@@ -26,7 +26,7 @@ TOKENS = Pages(
     Route(
         "tokens", "/me/tokens", Need.SESSION, get=TokenPages.show, post=TokenPages.create,
         entry=Entry(Section.ACCOUNT, 3, Sentence("API tokens"), may_have_tokens),
-        fresh=Fresh(only_post=True, is_announced=True), is_served=is_on,
+        fresh=Fresh(only_post=True, carry=FIELDS, is_announced=True), is_served=is_on,
     ),
     Route("tokens_revoke", "/me/tokens/revoke", Need.SESSION, post=TokenPages.revoke, is_served=is_on),
 )  # fmt: skip
@@ -41,7 +41,7 @@ SERVICES = Pages(
     ServicePages,
     Route(
         "admin_service", "/admin/tokens/service", Need.ADMIN, get=ServicePages.show, post=ServicePages.change,
-        fresh=Fresh(only_post=True, when=gives_rights, carry=("account",), is_announced=True), is_served=is_on,
+        fresh=Fresh(only_post=True, when=gives_rights, carry=("account", *FIELDS), is_announced=True), is_served=is_on,
     ),
 )  # fmt: skip
 FOUND = Pages(

@@ -164,7 +164,7 @@ class ServicePages(TenantTokens):
             done=done if done in DONE else "",
             account=account,
             tokens=tokens,
-            given=given_in(form),
+            given=given_in(request, form),
             days=DAYS,
             roles=[role for role in up_to(session.role) if not outranks(role, account.role)],
             now=visit.now,

@@ -54,7 +54,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("compromised", "POST"): ("/login", "/me/security/compromised?done=proved"),
     ("ops_tenants_secure", "GET"): ("/login", "/ops/tenants/secure"),
     ("ops_tenants_secure", "POST"): ("/login", "/ops/tenants/secure?tenant=acme"),
-    ("tokens", "POST"): ("/login", "/me/tokens?done=proved"),
+    ("tokens", "POST"): ("/login", "/me/tokens?name=New%20Person&role=admin&done=proved"),
     ("access_reviewed", "POST"): ("/login", "/admin/access?done=proved"),
     ("access_unused", "POST"): ("/login", "/admin/access/unused?done=proved"),
     ("admin_service", "POST"): ("/login", "/admin/tokens/service?account=acc_1&done=proved"),

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -258,8 +259,20 @@ def test_creating_one_takes_a_fresh_proof_and_is_mailed(own: Gateway, mailbox: M
     person = Person(own, ERIN)
     person.give_password()
     own.write("UPDATE sessions SET proofs = '[[\"password\",1000]]'")
-    asked = person.send("/me/tokens", {"name": "x", "days": "90"})
-    assert (asked.get("location") or "").startswith("/login?")
+    asked = person.send("/me/tokens", {"name": "My <phone>", "days": "30", "access": "all", "paths": "/a\n/b"})
+    login = asked.get("location") or ""
+    (way,) = parse_qs(login.partition("/login?")[2])["next"]
+    person.open(login)
+    person.submit("/login", email=ERIN, password=PASSWORD)
+    page = person.open(way).body.decode()
+    for kept in (
+        'value="My &lt;phone&gt;"',
+        '"30" selected',
+        '"all" selected',
+        ">/a\n/b</textarea>",
+        "press “Create token”",
+    ):
+        assert kept in page, kept
 
 
 def test_its_use_is_shown_and_a_new_network_is_mailed(own: Gateway, mailbox: Mailbox) -> None:
