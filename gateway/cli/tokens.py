@@ -88,20 +88,20 @@ async def issue_checked(action: Action, settings: Settings, account_id: str, wan
     """Issue a token, under the same rules as the pages. Raises Failed."""
     from gateway.accounts import rows as account_rows
     from gateway.model.account import Status
-    from gateway.model.api_token import Kind
-    from gateway.tokens import rows
-    from gateway.tokens.service import MAX_LIVE, issue, outranks
+    from gateway.tokens.service import MAX_A_DAY, MAX_LIVE, Created, NotCreated, issue
 
     owner = await account_rows.find(action.tx, account_id, lock=True)
     if owner is None or owner.status is not Status.ACTIVE:
         fail("the account is disabled, or was removed at this moment")
     if owner.identifier in settings.access.owners:
         fail("platform owners can't have API tokens")
-    if outranks(wanted.role, owner.role):
-        fail(f"{owner.identifier} is {owner.role.value}: a token can't have a higher role")
-    if await rows.count_live(action.tx, owner.id, action.now) >= MAX_LIVE:
-        fail(f"{owner.identifier} has {MAX_LIVE} tokens; revoke one first")
-    return await issue(action, owner, Kind.SERVICE if owner.is_service else Kind.PERSONAL, wanted)
+    outcome = await issue(action, owner, wanted)
+    reasons = {
+        NotCreated.ROLE: f"{owner.identifier} is {owner.role.value}: a token can't have a higher role",
+        NotCreated.TOO_MANY: f"{owner.identifier} has {MAX_LIVE} tokens; revoke one first",
+        NotCreated.TOO_MANY_TODAY: f"{owner.identifier} got {MAX_A_DAY} tokens within a day; try again later",
+    }
+    return outcome if isinstance(outcome, Created) else fail(reasons[outcome])
 
 
 @program.command("list")

@@ -87,11 +87,7 @@ class APITokens:
             account = await find_author(action.tx, session)
             if account is None:
                 return None
-            if outranks(wanted.role, account.role):
-                return NotCreated.ROLE
-            if refusal := await find_excess(action.tx, account, now):
-                return refusal
-            return await issue(action, account, Kind.PERSONAL, wanted)
+            return await issue(action, account, wanted)
 
     async def revoke(self, session: Session, token: str, inbound: Inbound, now: int) -> bool:
         """End a token of the signed-in person."""
@@ -139,8 +135,16 @@ async def find_excess(tx: Transaction, account: Account, now: int) -> NotCreated
     return NotCreated.TOO_MANY_TODAY if await rows.count_made(tx, account.id, now - DAY) >= MAX_A_DAY else None
 
 
-async def issue(action: Action, account: Account, kind: Kind, wanted: Wanted) -> Created:
-    """Add a token to an account. Where a person makes one, it was used before; where a program runs is not known."""
+async def issue(action: Action, account: Account, wanted: Wanted) -> Created | NotCreated:
+    """Add a token to an account, which is active and locked, unless it would outrank the account or be one too many."""
+    if outranks(wanted.role, account.role):
+        return NotCreated.ROLE
+    return await find_excess(action.tx, account, action.now) or await add(action, account, wanted)
+
+
+async def add(action: Action, account: Account, wanted: Wanted) -> Created:
+    """Add a token. The network of a person counts as one where the token was used; that of a program isn't known."""
+    kind = Kind.SERVICE if account.is_service else Kind.PERSONAL
     secret, token = make_token(kind), new_id("tok")
     grant = Grant(token, action.now + wanted.days * DAY, wanted.methods, wanted.paths, wanted.networks)
     row = TokenRow(token, account.id, kind, wanted.name, wanted.role, grant, action.now, None, None, "", "")

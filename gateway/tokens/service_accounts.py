@@ -17,7 +17,6 @@ from gateway.accounts.authors import is_admin
 from gateway.accounts.removal import remove
 from gateway.actions.action import Action, Actions, Actor, requester
 from gateway.model.account import SERVICE_DOMAIN, Account, Module, Role, Status
-from gateway.model.api_token import Kind
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -25,7 +24,7 @@ from gateway.model.token import new_id
 from gateway.store import Store, Transaction
 from gateway.tokens import rows
 from gateway.tokens.rows import TokenRow
-from gateway.tokens.service import Created, NotCreated, Wanted, find_excess, issue, outranks
+from gateway.tokens.service import Created, NotCreated, Wanted, issue
 
 MAX_ACCOUNTS = 100  # of one tenant
 MAX_WORDS = 40  # characters of the name in an identifier
@@ -74,11 +73,7 @@ class ServiceAccounts:
             account = await find(action.tx, account_id, author.tenant, lock=True)
             if account is None or account.status is not Status.ACTIVE:
                 return None
-            if outranks(wanted.role, account.role):
-                return NotCreated.ROLE
-            if refusal := await find_excess(action.tx, account, now):
-                return refusal
-            return await issue(action, account, Kind.SERVICE, wanted)
+            return await issue(action, account, wanted)
 
     async def set_status(self, author: Session, account_id: str, status: Status, inbound: Inbound, now: int) -> bool:
         """Disable, which refuses its tokens from their next request on, or enable again."""

@@ -438,6 +438,19 @@ def test_a_token_that_cant_be_is_refused_in_one_line(shell: Gateway, more: list[
     assert (refused.returncode, refused.stderr.strip(), refused.stdout) == (1, f"otium-gateway: {said}", "")
 
 
+def test_the_shell_keeps_to_the_number_of_tokens_a_day(shell: Gateway) -> None:
+    shell.write(
+        """WITH RECURSIVE made (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM made WHERE number < 100)
+           INSERT INTO api_tokens (id, account, digest, kind, name, role, methods, paths, networks, created_at, expires_at,
+                                   revoked_at)
+           SELECT 'tok_made' || number, accounts.id, randomblob(32), 'personal', 'x', 'employee', '', '', '', :now, :now, :now
+             FROM made, accounts WHERE identifier = 'mara@acme.example'""",
+        now=int(time.time()),
+    )
+    refused = shell.cli("token", "create", "mara@acme.example", "--name", "x")
+    assert "mara@acme.example got 100 tokens within a day" in refused.stderr
+
+
 def test_some_accounts_get_no_token_in_the_shell(shell: Gateway) -> None:
     assert "platform owners can't" in shell.cli("token", "create", "otto@otium.example", "--name", "x").stderr
     assert "is disabled" in shell.cli("token", "create", "dora@acme.example", "--name", "x").stderr

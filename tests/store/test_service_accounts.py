@@ -21,7 +21,7 @@ from gateway.factors.contract import Factors
 from gateway.factors.password.factor import PasswordFactor
 from gateway.mail.outbox import outbox
 from gateway.model.account import SERVICE_DOMAIN, Account, Role, State, Status, Unacceptable
-from gateway.model.api_token import Kind, read_authorization
+from gateway.model.api_token import read_authorization
 from gateway.model.factor import Factor
 from gateway.model.factor_policy import FactorPolicy, Second, TenantPolicy
 from gateway.model.secret import Secret
@@ -54,7 +54,8 @@ async def add_service(store: Store, role: Role = Role.ADMIN, name: str = "Payrol
 async def add_token(store: Store, account: Account) -> tuple[Created, bytes]:
     """Return a new token, and the credential of a request with it."""
     async with store.transaction() as tx:
-        created = await issue(action_in(tx), account, Kind.SERVICE, WantedToken("Night job", 1, Role.ADMIN))
+        created = await issue(action_in(tx), account, WantedToken("Night job", 1, account.role))
+        assert isinstance(created, Created)
     credential = read_authorization(b"Bearer " + created.secret.reveal().encode())
     assert credential
     return created, credential
