@@ -1,7 +1,8 @@
 """Audits requests and sign-ins that come from outside the networks of an account or tenant.
 
 Requests only note it in memory; every few seconds it is written. However many there are, an account has a row a minute
-for each client address, and in it or in the row that follows, that there were more (audit.counting).
+for each client address, and in it or in the row that follows, that there were more (audit.counting). An IPv6 /48 has
+65,536 addresses in this sense: of one account, only some are written each time, and it takes the place of no other.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from gateway.model.session import Session
 from gateway.store import StoreUnavailable
 from gateway.throttle.limits import address_bucket
 
-MAX_WAITING = 10_000
+MAX_ACCOUNTS = 1_000
+MAX_ADDRESSES = 10  # of one account
 MAX_AGENT = 512
 
 
@@ -37,30 +39,37 @@ class Refused:
 class NetworkRefusals:
     def __init__(self, actions: Actions) -> None:
         self._actions = actions
-        self._waiting: dict[tuple[str, str], Refused] = {}
+        self._waiting: dict[str, dict[str, Refused]] = {}  # by account and client address
 
     def note(self, session: Session, inbound: Inbound, now: int) -> None:
         """Note a refused request. Those of API tokens are noted with their uses (tokens.uses)."""
-        key = session.account, address_bucket(inbound.address)
-        if session.grant is not None or session.networks is None or key in self._waiting:
+        if session.grant is not None or session.networks is None:
             return
-        if len(self._waiting) < MAX_WAITING:
+        if session.account not in self._waiting and len(self._waiting) >= MAX_ACCOUNTS:
+            return
+        of_account, address = self._waiting.setdefault(session.account, {}), address_bucket(inbound.address)
+        if address not in of_account and len(of_account) < MAX_ADDRESSES:
             rule, agent = session.networks.refuse(inbound.address, now), inbound.user_agent[:MAX_AGENT]
-            self._waiting[key] = Refused(session.id, now, inbound.address, agent, inbound.request_id, rule)
+            of_account[address] = Refused(session.id, now, inbound.address, agent, inbound.request_id, rule)
 
     async def flush(self) -> None:
         """Write the noted refusals. Raises StoreUnavailable; then they stay noted."""
         while self._waiting:
-            key = next(iter(self._waiting))
-            refused = self._waiting.pop(key)
+            account = next(iter(self._waiting))
+            of_account = self._waiting.pop(account)
             try:
-                async with self._actions.begin(actor_of(refused), refused.at) as action:
-                    account = await account_rows.find(action.tx, key[0])
-                    if account is not None:
-                        await record(action, account, "request", refused.rule)
+                while of_account:
+                    await self._write(account, next(iter(of_account.values())))
+                    del of_account[next(iter(of_account))]
             except (StoreUnavailable, asyncio.CancelledError):
-                self._waiting.setdefault(key, refused)
+                self._waiting[account] = of_account | self._waiting.get(account, {})
                 raise
+
+    async def _write(self, account_id: str, refused: Refused) -> None:
+        async with self._actions.begin(actor_of(refused), refused.at) as action:
+            account = await account_rows.find(action.tx, account_id)
+            if account is not None:
+                await record(action, account, "request", refused.rule)
 
 
 def actor_of(refused: Refused) -> Actor:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from ipaddress import IPv6Address
 
 import pytest
 from sqlalchemy import text
 
+from gateway.accounts import rows as account_rows
 from gateway.model.session import Session
 from gateway.networks import rows
-from gateway.networks.refusals import NetworkRefusals
+from gateway.networks.refusals import MAX_ADDRESSES, NetworkRefusals
 from gateway.store import Store, StoreUnavailable
-from tests.store.people import NOW, Watched, add_person, add_session, look, worker
+from tests.store.people import NOW, Watched, add_person, add_session, look, person, worker
 from tests.support.actions import actions_of
 from tests.tokens.held import add_token
 from tests.tokens.test_uses import Away, count, request_from
+
+INBOUND = request_from("192.0.2.1")
 
 
 async def session_of(store: Store, store_url: str, *, is_token: bool = False) -> Session:
@@ -77,3 +82,21 @@ async def test_what_the_store_did_not_take_waits_for_it(store: Store, store_url:
     await refusals.flush()
     assert await count(store, "SELECT count(*) FROM audit") == 1
     await away.close()
+
+
+async def test_a_flood_from_ever_new_networks_is_bounded_and_hides_no_other_account(store_url: str) -> None:
+    store = Watched.open(store_url)
+    session, refusals = await session_of(store, store_url), NetworkRefusals(actions_of(store))
+    for number in range(11_000):
+        address = str(IPv6Address((0x20010DB8 << 96) + (number << 64)))
+        refusals.note(session, INBOUND._replace(address=address), NOW)
+    async with store.transaction() as tx:
+        await account_rows.add(tx, person("olga@acme.example"))
+        olga = await account_rows.find_by_identifier(tx, "olga@acme.example")
+    assert olga is not None
+    refusals.note(replace(session, account=olga.id), INBOUND._replace(address="192.0.2.1"), NOW)
+    begun = store.begun
+    await refusals.flush()
+    assert store.begun - begun == MAX_ADDRESSES + 1
+    assert await count(store, "SELECT count(*) FROM audit WHERE identifier = 'olga@acme.example'") == 1
+    await store.close()
