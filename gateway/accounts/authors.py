@@ -14,21 +14,17 @@ from gateway.sessions import rows as session_rows
 from gateway.store import Transaction
 
 
-async def find_author(tx: Transaction, session: Session) -> Account | None:
-    """Return the account of a session, locked; None if either has ended. Whatever ends both waits for the lock."""
-    return await find(tx, session, lock=True)
+async def find_author(tx: Transaction, session: Session, *, lock: bool = True) -> Account | None:
+    """Return the account of a session; None if either has ended. Whatever ends both waits for the lock.
 
-
-async def is_admin(tx: Transaction, session: Session) -> bool:
-    """Whether the session is open, and its account still an administrator of its tenant.
-
-    It isn't locked: the caller locks another account, and two administrators could wait for one another.
+    Without `lock` if the caller locks another account, or two administrators could wait for one another.
     """
-    account = await find(tx, session, lock=False)
-    return account is not None and account.tenant == session.tenant and account.role is Role.ADMIN
-
-
-async def find(tx: Transaction, session: Session, *, lock: bool) -> Account | None:
     account = await rows.find(tx, session.account, lock=lock)
     is_allowed = account is not None and account.status is Status.ACTIVE and await session_rows.is_open(tx, session.id)
     return account if is_allowed else None
+
+
+async def is_admin(tx: Transaction, session: Session) -> bool:
+    """Whether the session is open, and its account still an administrator of its tenant."""
+    account = await find_author(tx, session, lock=False)
+    return account is not None and account.tenant == session.tenant and account.role is Role.ADMIN

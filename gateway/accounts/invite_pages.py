@@ -44,6 +44,8 @@ class InvitePages:
         result = await self._service.invite(admin, wanted)
         if result is Result.DONE:
             return see_other(f"{self._at()}?done=invited")
+        if result is Result.NOT_THERE:  # the administrator's own right has ended
+            raise web.HTTPNotFound
         return self._form(request, form, problem=result.value)
 
     def _form(self, request: web.Request, form: Form, problem: str = "") -> web.Response:

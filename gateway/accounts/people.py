@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.accounts import change, claims, directory, rows
+from gateway.accounts.authors import find_author, is_admin
 from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.directory import Member, Wanted
 from gateway.accounts.email_change import EmailChanges
@@ -107,6 +108,8 @@ class PeopleService:
         """Add an account whose owner sets a password by a mailed link. Every unavailable email gives TAKEN."""
         try:
             async with self._begin(admin) as action:
+                if not await self._still_may(action.tx, admin):
+                    return Result.NOT_THERE
                 is_free = await claims.may_have(action.tx, wanted.tenant, wanted.identifier, self._owners, admin.now)
                 return Result.DONE if is_free and await self._invitations.invite(action, wanted) else Result.TAKEN
         except TooManyMails:
@@ -208,7 +211,9 @@ class PeopleService:
     async def find_changeable(
         self, tx: Transaction, admin: Administrator, account_id: str, *, allows_self: bool = False
     ) -> Account | None:
-        """Return the account, locked, if the administrator may change more than its name."""
+        """Return the account, locked, if the administrator may change more than its name, and still is one."""
+        if not await self._still_may(tx, admin):
+            return None
         if admin.tenant is None:
             account = await rows.find(tx, account_id, lock=True)
         else:
@@ -216,3 +221,10 @@ class PeopleService:
         if account is None or self.may_change(admin, account):
             return account
         return account if allows_self and account.id == admin.session.account else None
+
+    async def _still_may(self, tx: Transaction, admin: Administrator) -> bool:
+        """Whether the administrator was neither demoted nor signed out while the request waited (see authors)."""
+        if admin.tenant is None:
+            author = await find_author(tx, admin.session, lock=False)
+            return author is not None and author.identifier in self._owners
+        return await is_admin(tx, admin.session)

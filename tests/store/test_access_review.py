@@ -62,9 +62,10 @@ async def add_token(store: Store, account: Account, used_at: int | None = None, 
 
 @pytest.fixture
 async def admin(store: Store) -> Administrator:
-    account = await add(store, ADMIN, NOW, role=Role.ADMIN)
+    account = await add(store, ADMIN, role=Role.ADMIN)
+    session_id, _ = await add_session(store, account, NOW)
     session = Session(
-        "ses_1", account.id, ADMIN, "Adam", "acme", Role.ADMIN, frozenset(), False, (), NOW, NOW,
+        session_id, account.id, ADMIN, "Adam", "acme", Role.ADMIN, frozenset(), False, (), NOW, NOW,
     )  # fmt: skip
     return Administrator(session, "acme", inbound_of(), NOW)
 
