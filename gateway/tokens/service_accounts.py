@@ -68,9 +68,7 @@ class ServiceAccounts:
         self, author: Session, account_id: str, wanted: Wanted, inbound: Inbound, now: int
     ) -> Created | NotCreated | None:
         async with self._actions.begin(actor_of(author, inbound), now) as action:
-            if not await is_admin(action.tx, author):
-                return NotCreated.ROLE
-            account = await find(action.tx, account_id, author.tenant, lock=True)
+            account = await find_changeable(action.tx, author, account_id)
             if account is None or account.status is not Status.ACTIVE:
                 return None
             return await issue(action, account, wanted)
@@ -78,13 +76,13 @@ class ServiceAccounts:
     async def set_status(self, author: Session, account_id: str, status: Status, inbound: Inbound, now: int) -> bool:
         """Disable, which refuses its tokens from their next request on, or enable again."""
         async with self._actions.begin(actor_of(author, inbound), now) as action:
-            account = await find(action.tx, account_id, author.tenant, lock=True)
+            account = await find_changeable(action.tx, author, account_id)
             return account is not None and await change.set_status(action, account, status)
 
     async def remove(self, author: Session, account_id: str, inbound: Inbound, now: int) -> bool:
         """Delete it with its tokens. The audit log keeps what it did."""
         async with self._actions.begin(actor_of(author, inbound), now) as action:
-            account = await find(action.tx, account_id, author.tenant, lock=True)
+            account = await find_changeable(action.tx, author, account_id)
             if account is not None:
                 await remove(action, account)
             return account is not None
@@ -113,6 +111,11 @@ async def find(tx: Transaction, account_id: str, tenant: str, *, lock: bool = Fa
     """Return a service account of the tenant, None for the account of a person."""
     account = await account_rows.find_in_tenant(tx, account_id, tenant, lock=lock)
     return account if account is not None and account.is_service else None
+
+
+async def find_changeable(tx: Transaction, author: Session, account_id: str) -> Account | None:
+    """Return a service account, locked, if the author is still an administrator of its tenant."""
+    return await find(tx, account_id, author.tenant, lock=True) if await is_admin(tx, author) else None
 
 
 def make_identifier(name: str) -> str:

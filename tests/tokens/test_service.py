@@ -8,7 +8,7 @@ from secrets import token_bytes
 import pytest
 from sqlalchemy import text
 
-from gateway.model.account import Account, Role
+from gateway.model.account import Account, Role, Status
 from gateway.model.api_token import Grant, Kind
 from gateway.model.session import Session
 from gateway.model.token import new_id
@@ -64,7 +64,7 @@ async def test_a_person_who_was_demoted_meanwhile_makes_none_above_their_role(st
 
 
 @pytest.mark.parametrize("statement", [*ENDS.values(), "UPDATE accounts SET role = 'employee' WHERE NOT is_service"])
-async def test_an_administrator_whose_right_ended_meanwhile_makes_no_service_account_and_no_token_of_one(
+async def test_an_administrator_whose_right_ended_meanwhile_changes_no_service_account(
     store: Store, adam: Session, statement: str
 ) -> None:
     services = ServiceAccounts(store, actions_of(store))
@@ -72,7 +72,9 @@ async def test_an_administrator_whose_right_ended_meanwhile_makes_no_service_acc
     assert isinstance(account, Account)
     assert isinstance(await services.create_token(adam, account.id, WANTED, inbound_of(), NOW), Created)
     await run(store, statement)
-    assert await services.create_token(adam, account.id, WANTED, inbound_of(), NOW) is NotCreated.ROLE
+    assert await services.create_token(adam, account.id, WANTED, inbound_of(), NOW) is None
+    assert not await services.set_status(adam, account.id, Status.DISABLED, inbound_of(), NOW)
+    assert not await services.remove(adam, account.id, inbound_of(), NOW)
     assert await services.create(adam, "More", Role.EMPLOYEE, frozenset(), inbound_of(), NOW) is NotCreated.ROLE
     assert await count(store) == 1
 
