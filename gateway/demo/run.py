@@ -252,7 +252,7 @@ def welcome(places: Places) -> str:
   Try
     {places.url}/whoami         what the app receives about you
     {places.url}/company        admins only
-    {places.url}/me/security    passkeys, two-step verification, devices (People and Operations are in the top bar)
+    {places.url}/me             passkeys, two-step verification, devices (People and Operations are beside them)
     {places.url}/me/tokens      API tokens; try one: curl -H 'Authorization: Bearer TOKEN' {places.url}/whoami.json
     {places.url}/signup         sign up with any @acme.example address; the email appears in the demo inbox
     {places.url}/live           open this, then end the session from a shell and watch it stop:

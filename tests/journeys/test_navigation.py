@@ -98,6 +98,9 @@ def test_on_paper_there_is_only_the_page(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(pages_in(page)).to_be_hidden()
     expect(page.get_by_role("link", name="Back to OtiumWork")).to_be_hidden()
+    box = page.get_by_role("main").bounding_box()
+    assert box is not None
+    assert box["width"] == WIDE["width"]
     page.emulate_media(media="screen")
 
 
