@@ -162,6 +162,7 @@ def change(
             text = write_sections(edit(read_stored(await find_text(store, tenant, None))))
             hit = await reaches_of(settings, store).outside_of(tenant, text, utc())
             refused = f"{counted(hit.sessions, 'session')} of {counted(hit.people, 'person', 'people')}"
+            refused += f" and {counted(hit.tokens, 'API token')}" if hit.tokens else ""
             if not ask_first(f"{what} of {tenant}, which refuses {refused} from now on", confirm):
                 return ""
         found = await find_account(store, account) if account else None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, column, func, or_, select, table
 
 from gateway.model.account import Role, Status
 from gateway.model.network_rule import EXEMPT, NetworkRule, read_stored, rule_of
@@ -18,15 +19,20 @@ from gateway.store.schema import accounts, sessions
 from gateway.throttle.slices import Slices
 
 RuleFor = Callable[[str, Role, str], NetworkRule | None]  # of an identifier, a role, and the account's lists
+TOKENS = table("api_tokens", *map(column, ("account", "revoked_at", "expires_at", "used_from")))  # see tokens.rows
 ADDRESSES_AT_ONCE = 500  # compared before yielding to the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`sessions` counts live ones, by the stored time of last use."""
+    """`sessions` counts live ones, by the stored time of last use; `tokens` valid ones, by where they were last used.
+
+    `tokens` is counted for network rules only.
+    """
 
     people: int
     sessions: int
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +103,35 @@ class Reaches:
         return await self._count_outside(accounts.c.id == account, rule_for, now)
 
     async def _count_outside(self, wanted: ColumnElement[bool], rule_for: RuleFor, now: int) -> Reach:
-        query = (
-            select(accounts.c.id, accounts.c.identifier, accounts.c.role, accounts.c.networks, sessions.c.address)
-            .add_columns(func.count())
+        of_account = accounts.c.id, accounts.c.identifier, accounts.c.role, accounts.c.networks
+        signed_in = (
+            select(*of_account, sessions.c.address, func.count())
             .join(accounts, accounts.c.id == sessions.c.account)
             .where(wanted, sessions.c.ended_at.is_(None), self._is_live(now))
             .group_by(accounts.c.id, sessions.c.address)
         )
+        used = (
+            select(*of_account, TOKENS.c.used_from, func.count())
+            .join(accounts, accounts.c.id == TOKENS.c.account)
+            .where(wanted, TOKENS.c.revoked_at.is_(None), TOKENS.c.expires_at > now, TOKENS.c.used_from != "")
+            .group_by(accounts.c.id, TOKENS.c.used_from)
+        )
+        people, count = await self._count_refused(signed_in, rule_for, now)
+        _, tokens = await self._count_refused(used, rule_for, now)
+        return Reach(people, count, tokens)
+
+    async def _count_refused(self, query: Select[Any], rule_for: RuleFor, now: int) -> tuple[int, int]:
+        """Return how many accounts are refused, and how many rows: the last column says how many are alike."""
         async with self.store.reading() as tx:
             found = (await tx.execute(query)).all()
-        people, count, slices = set(), 0, Slices()
+        refused, count, slices = set(), 0, Slices()
         for account, identifier, role, of_account, address, of_them in found:
             await slices.pause()
             rule = rule_for(identifier, Role(role), of_account)
             if rule is not None and rule.refuse(address, now):
-                people.add(account)
+                refused.add(account)
                 count += of_them
-        return Reach(len(people), count)
+        return len(refused), count
 
     async def _count(self, tx: Transaction, now: int, *wanted: ColumnElement[bool]) -> int:
         query = (

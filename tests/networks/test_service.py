@@ -12,6 +12,7 @@ from sqlalchemy import text, update
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import operator
 from gateway.model.account import Account, Role
+from gateway.model.api_token import Grant, Kind
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.network_rule import ADMINISTRATOR, EXEMPT, OWN, read_ranges, read_stored, write_sections
 from gateway.model.session import Session
@@ -20,6 +21,8 @@ from gateway.networks.service import NetworkService, Saved, edit_of_account, set
 from gateway.sessions.reach import Reach, Reaches
 from gateway.store import Store
 from gateway.store.schema import sessions
+from gateway.tokens import rows as token_rows
+from gateway.tokens.rows import TokenRow
 from tests.login.people import HOME, inbound_of
 from tests.store.people import LIFETIMES, NOW, add_person, add_session, look, person, worker
 from tests.support.actions import actions_of
@@ -165,6 +168,28 @@ async def test_the_people_whom_a_list_would_refuse_are_counted(store: Store, sto
     async with store.transaction() as tx:
         await rows.set_of_account(tx, adam.account, "[exempt]")
     assert await reaches.outside_of("acme", "10.0.0.0/8", NOW) == Reach(1, 1)
+
+
+async def test_the_tokens_that_a_list_would_refuse_are_counted_by_where_they_were_last_used(
+    store: Store, adam: Session
+) -> None:
+    reaches = Reaches(store, frozenset(), LIFETIMES)
+    uses = [("", NOW + 9, None), ("192.0.2.7", NOW + 9, None), ("192.0.2.8", NOW, None), ("192.0.2.8", NOW + 9, NOW)]
+    for place, (used_from, until, revoked_at) in enumerate((*uses, ("10.0.0.1", NOW + 9, None))):
+        grant = Grant(f"tok_{place}", until, frozenset(), (), ())
+        row = TokenRow(
+            grant.token, adam.account, Kind.PERSONAL, "x", Role.ADMIN, grant, NOW, revoked_at, NOW, used_from, ""
+        )
+        async with store.transaction() as tx:
+            await token_rows.add(tx, row, bytes([place]) * 32)
+            if used_from:
+                await token_rows.note_use(tx, row.id, NOW, used_from, "")
+            if revoked_at:
+                await token_rows.revoke(tx, row.id, NOW)
+    assert (await reaches.outside_of("acme", "10.0.0.0/8", NOW)).tokens == 1
+    assert (await reaches.outside_of("acme", "192.0.2.0/24", NOW)).tokens == 1
+    assert (await reaches.outside_of("beta", "10.0.0.0/8", NOW)).tokens == 0
+    assert (await reaches.outside_of_account(adam.account, "[administrator]\n192.0.2.7", NOW)).tokens == 1
 
 
 async def test_a_person_sees_what_others_have_set_for_them(store: Store, store_url: str, adam: Session) -> None:
