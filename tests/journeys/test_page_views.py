@@ -64,8 +64,8 @@ def test_from_the_switch_to_the_export(site: Site, owner: Person, contexts: list
     person.goto(f"{site.url}/me/sessions")
     expect(person.locator("#recorded")).to_contain_text(REASON)
     this = person.get_by_role("listitem").filter(has=person.locator(".tag"))
-    this.get_by_role("link", name="What this device opened").click()
-    expect(person.get_by_role("heading", level=1)).to_have_text("What this device opened")
+    this.get_by_role("link", name="Pages opened by this device").click()
+    expect(person.get_by_role("heading", level=1)).to_have_text("Pages opened by this device")
     expect_row(person, "GET /timesheets", "200")
     assert "week" not in person.get_by_role("main").inner_text()
 
@@ -76,7 +76,7 @@ def test_from_the_switch_to_the_export(site: Site, owner: Person, contexts: list
     with admin.expect_download() as download:
         admin.get_by_role("button", name="Export CSV").click()
     assert ",GET,/timesheets,200," in Path(download.value.path()).read_text()
-    admin.get_by_role("link", name="What this device opened").first.click()
+    admin.get_by_role("link", name="Pages opened by this device").first.click()
     expect_row(admin, "GET /timesheets", "200")
     admin.goto(f"{site.url}/admin/audit?event=page_views_read")
     expect(admin.get_by_role("row").filter(has_text="Page views of a person read").first).to_be_visible()
