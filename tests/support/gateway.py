@@ -260,6 +260,14 @@ class Gateway:
             thread.submit(self.announce).result()
         return rows
 
+    def wait_for_rows(self, query: str, count: int = 1, **values: str | int | bytes) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, when there are `count`: some are written by a job, every few seconds."""
+        until = time.monotonic() + 30
+        while len(rows := self.write(query, **values)) < count:
+            assert time.monotonic() < until, f"{rows} of {query}"
+            time.sleep(0.05)
+        return rows
+
     def announce(self) -> None:
         """Let every worker notice what was written into the store by hand."""
         location = locate(self.store_url)

@@ -64,14 +64,9 @@ def moved(person: Person, source: str = ELSEWHERE) -> Person:
 
 def audited(own: Gateway, where: str, address: str = ELSEWHERE, email: str = ERIN) -> int:
     """Wait for the rows about refusals, and return how many there are."""
-    query = """SELECT details FROM audit WHERE event = 'network_refused' AND outcome = 'failure'
-        AND address = :address AND identifier = :email"""
-    until, found = time.monotonic() + 30, list[dict[str, str]]()
-    while not found and time.monotonic() < until:
-        rows = own.write(query, address=address, email=email)
-        found = [told for told in map(json.loads, (row[0] for row in rows)) if told["where"] == where]
-        time.sleep(0 if found else 0.1)
-    return len(found)
+    query = """SELECT id FROM audit WHERE event = 'network_refused' AND outcome = 'failure'
+        AND address = :address AND identifier = :email AND details LIKE :where"""
+    return len(own.wait_for_rows(query, address=address, email=email, where=f'%"{where}"%'))
 
 
 @pytest.mark.parametrize("whose", [rule_for_tenant, rule_for_account])
@@ -173,10 +168,7 @@ def test_a_token_from_elsewhere_is_refused_and_audited(own: Gateway) -> None:
     assert own.exchange(get("/probe", bearer(token)), source=OFFICE).status == 200
     refused = own.exchange(get("/probe", bearer(token)), source="127.0.23.1")
     assert (refused.status, json.loads(refused.body)["error"]) == (403, "other_network")
-    until, rows = time.monotonic() + 30, list[tuple[object, ...]]()
-    while not rows and time.monotonic() < until:
-        rows = own.write("SELECT personal FROM audit WHERE event = 'token_refused' AND address = '127.0.23.1'")
-        time.sleep(0 if rows else 0.1)
+    rows = own.wait_for_rows("SELECT personal FROM audit WHERE event = 'token_refused' AND address = '127.0.23.1'")
     assert "in none of the networks" in str(rows)
     assert own.write("SELECT id FROM audit WHERE event = 'token_used_elsewhere' AND address = '127.0.23.1'") == []
 

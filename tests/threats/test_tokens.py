@@ -291,10 +291,7 @@ def test_a_refusal_is_audited_once_with_its_reason(own: Gateway) -> None:
     token = new_token(own, paths="/reader", name="Reader")
     for _ in range(5):
         ask(own, bearer(token), source="127.0.66.1")
-    until, rows = time.monotonic() + 30, []
-    while not rows and time.monotonic() < until:
-        time.sleep(0.1)
-        rows = own.write("SELECT personal FROM audit WHERE event = 'token_refused' AND personal LIKE '%Reader%'")
+    rows = own.wait_for_rows("SELECT personal FROM audit WHERE event = 'token_refused' AND personal LIKE '%Reader%'")
     assert len(rows) == 1
     assert "allows paths below /reader only" in rows[0][0]
 
@@ -375,10 +372,7 @@ def test_behind_a_proxy_its_limits_are_about_the_request_and_not_the_question(ow
     asked = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /probe", "X-Forwarded-For: 198.51.100.7")
     caddy = own.exchange(get(f"/_gateway/auth{REPLACES}", *asked, bearer(token)), source=PROXY)
     assert json.loads(caddy.body)["error"] == "token_limited"
-    until, rows = time.monotonic() + 30, []
-    while len(rows) < 2 and time.monotonic() < until:
-        time.sleep(0.1)
-        rows = own.write("SELECT personal FROM audit WHERE event = 'token_refused' AND address = '198.51.100.7'")
+    rows = own.wait_for_rows("SELECT personal FROM audit WHERE event = 'token_refused' AND address = '198.51.100.7'", 2)
     assert sorted(json.loads(row[0])["rule"] for row in rows) == [
         "the token allows GET, HEAD, OPTIONS, PROPFIND, REPORT, SEARCH only",
         "the token allows paths below /calendar only",
