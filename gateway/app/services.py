@@ -184,7 +184,8 @@ class Services(Foundation):
 
     @cached_property
     def page_views(self) -> PageViewService:
-        return PageViewService(self.store, self.actions, self.settings.page_views.keep_days)
+        settings = self.settings
+        return PageViewService(self.store, self.actions, settings.page_views.keep_days, settings.access.owners)
 
     @cached_property
     def replacement(self) -> Replacement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gateway.accounts import directory
@@ -53,9 +53,12 @@ class Page:
 
 
 class PageViewService:
-    def __init__(self, store: Store, actions: Actions, keep_days: int) -> None:
+    """`owners` are normalised identifiers."""
+
+    def __init__(self, store: Store, actions: Actions, keep_days: int, owners: Collection[str] = frozenset()) -> None:
         self._store = store
         self._actions = actions
+        self._owners = owners
         self.keep_days = keep_days
 
     # The switch.
@@ -84,11 +87,13 @@ class PageViewService:
 
     async def admit(self, admin: Administrator, account_id: str, event: Event, details: Details) -> Account | None:
         """Record that an administrator reads a person's page views. Returns the person, or None if they are of another
-        tenant.
+        tenant, or a platform owner: their views tell of other tenants, and only owners may read them.
         """
         async with self._actions.begin(admin.actor, admin.now) as action:
             member = await directory.find_member(action.tx, admin.tenant, account_id)
             if member is None:
+                return None
+            if member.account.identifier in self._owners and not admin.session.is_owner:
                 return None
             if account_id != admin.session.account:
                 await action.record(event, member.account, details)

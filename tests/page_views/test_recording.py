@@ -272,6 +272,21 @@ def test_no_other_tenant_and_no_ordinary_person_reads_them(on: Gateway, owner: P
     assert on.write("SELECT 1 FROM audit WHERE account = :id AND event LIKE 'page_views%'", id=account) == []
 
 
+def test_an_owners_views_are_read_by_owners_only_since_they_tell_of_other_tenants(on: Gateway, owner: Person) -> None:
+    on.write("UPDATE accounts SET tenant = 'otium', role = 'admin' WHERE identifier = 'crowd40@acme.example'")
+    on.write("UPDATE tenants SET page_views_since = 1, page_views_reason = 'x' WHERE slug = 'otium'")
+    colleague = signed_in(on, "crowd40@acme.example", "127.0.5.40")
+    owner.open("/beta/inside")
+    recorded(on, owner, "/beta/inside")
+    ((account,),) = on.write("SELECT id FROM accounts WHERE identifier = :email", email=owner.email)
+    link = f"/admin/accounts/views?account={account}"
+    assert link not in colleague.open(f"/admin/accounts/member?account={account}").body.decode()
+    assert colleague.open(link).status == 404
+    assert colleague.send("/admin/accounts/views/export", {"account": account}).status == 404
+    assert owner.open(link).status == 200
+    on.write("UPDATE tenants SET page_views_since = NULL, page_views_reason = '' WHERE slug = 'otium'")
+
+
 def test_the_owner_switches_it_on_with_a_reason_after_being_asked(own: Gateway, owner: Person) -> None:
     assert "/ops/page-views" in owner.open("/ops").body.decode()
     assert owner.send("/ops/page-views", {"do": "on", "tenant": "otium", "reason": " "}).status == 422
