@@ -81,6 +81,7 @@ def test_a_request_from_elsewhere_gets_a_page_with_its_address_and_the_session_s
     assert refused.status == 403
     assert "can’t be used from your network" in refused.body.decode()
     assert ELSEWHERE in refused.body.decode()
+    assert "send this address to your administrator" in refused.body.decode()
     assert refused.get("cache-control") == "no-store"
     assert refused.all("set-cookie") == []
     assert recorder.requests == []
@@ -244,6 +245,7 @@ def test_an_exempt_account_and_the_shell_are_the_ways_back_in(own: Gateway) -> N
     assert "nothing changed" in done.stdout
     assert own.cli("networks", "set", "198.51.100.0/24 Office", "--tenant", "acme", "--confirm").returncode == 0
     assert not adam.is_signed_in
+    assert "another administrator, or to the server’s operator" in adam.open("/probe").body.decode()
     assert own.cli("networks", "exempt", ADAM).returncode == 0
     assert adam.is_signed_in
     assert own.cli("networks", "exempt", ADAM, "--end").returncode == 0
