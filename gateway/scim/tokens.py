@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.accounts import rows as account_rows
+from gateway.accounts.authors import is_admin
 from gateway.actions.action import Action, Actions, requester
 from gateway.mail.notices import write_moment
 from gateway.model.event import Event
@@ -52,9 +53,14 @@ class TokenService:
             return Overview(good, await user_rows.count(tx, tenant), await group_rows.count(tx, tenant))
 
     async def make(self, author: Session, days: int, inbound: Inbound, now: int) -> Secret[str] | TokenProblem:
-        """Return a new token, which is shown once. It expires after `days`."""
+        """Return a new token, which is shown once. It expires after `days`.
+
+        NOT_THERE if the author is no administrator any more.
+        """
         async with self._actions.begin(requester(inbound, author.id), now) as action:
             tx = action.tx
+            if not await is_admin(tx, author):
+                return TokenProblem.NOT_THERE
             await account_rows.lock_tenant(tx, author.tenant)
             tokens = await token_rows.list_of(tx, author.tenant)
             if sum(token.is_good(now) for token in tokens) >= MAX_TOKENS:
