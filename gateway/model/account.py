@@ -144,17 +144,27 @@ def is_at_service_domain(identifier: str) -> bool:
 
 
 def check_name(text: str) -> str:
-    """Return a display name, trimmed and in NFC. Raises Unacceptable if it is empty, too long or has control
-    characters.
+    """Return a display name (see check_line)."""
+    return check_line(
+        text,
+        Sentence("Enter a name (up to 200 characters)."),
+        Sentence("A name can’t contain line breaks or invisible characters."),
+    )
+
+
+def check_line(text: str, wrong_length: Sentence, invisible: Sentence) -> str:
+    """Return a line of 1 to MAX_NAME characters, trimmed and in NFC.
+
+    Raises Unacceptable with `wrong_length`, or with `invisible` if it has control characters.
     """
     if len(text) > MAX_READ:
-        raise Unacceptable(Sentence("Enter a name (up to 200 characters)."))
-    name = unicodedata.normalize("NFC", text).strip()
-    if not name or len(name) > MAX_NAME:
-        raise Unacceptable(Sentence("Enter a name (up to 200 characters)."))
-    if any(unicodedata.category(c).startswith("C") for c in name):
-        raise Unacceptable(Sentence("A name can’t contain line breaks or invisible characters."))
-    return name
+        raise Unacceptable(wrong_length)
+    line = unicodedata.normalize("NFC", text).strip()
+    if not line or len(line) > MAX_NAME:
+        raise Unacceptable(wrong_length)
+    if any(unicodedata.category(c).startswith("C") for c in line):
+        raise Unacceptable(invisible)
+    return line
 
 
 def check_tenant(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from gateway.accounts import directory
 from gateway.accounts.directory import Tenant
 from gateway.accounts.people import Administrator
 from gateway.actions.action import Action, Actions, requester
-from gateway.model.account import Account, Unacceptable
+from gateway.model.account import Account, check_line
 from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
@@ -22,8 +21,6 @@ from gateway.store import Store
 from gateway.store.pace import then_rest
 
 PAGE_SIZE = 100
-MAX_REASON = 200  # characters
-MAX_READ = 2_000
 BATCH = 500
 
 
@@ -152,13 +149,12 @@ async def note(action: Action, event: Event, tenant: str, owner: Session | None,
 
 
 def check_reason(text: str) -> str:
-    """Return a reason, trimmed and in NFC. Raises Unacceptable."""
-    reason = unicodedata.normalize("NFC", text[:MAX_READ]).strip()
-    if not reason or len(reason) > MAX_REASON:
-        raise Unacceptable(Sentence("Enter a reason (up to 200 characters)."))
-    if any(unicodedata.category(c).startswith("C") for c in reason):
-        raise Unacceptable(Sentence("A reason can’t contain line breaks or invisible characters."))
-    return reason
+    """Return a reason (see check_line)."""
+    return check_line(
+        text,
+        Sentence("Enter a reason (up to 200 characters)."),
+        Sentence("A reason can’t contain line breaks or invisible characters."),
+    )
 
 
 def by_day(views: Sequence[View]) -> list[list[View]]:
