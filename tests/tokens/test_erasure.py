@@ -10,11 +10,11 @@ from gateway.actions.action import Action, requester
 from gateway.audit import rows as audit_rows
 from gateway.audit.verify import Whole
 from gateway.model.account import Account, Role
-from gateway.model.api_token import Kind, read_authorization
+from gateway.model.api_token import read_authorization
 from gateway.model.network_rule import rule_of
 from gateway.store import Store
 from gateway.tokens import rows
-from gateway.tokens.service import Wanted, end, issue
+from gateway.tokens.service import Created, Wanted, end, issue
 from gateway.tokens.service_accounts import add
 from gateway.tokens.uses import TokenUses
 from tests.audit.log import keeper, verify
@@ -57,8 +57,8 @@ async def make(store: Store, account: Account, by: Account | None = None) -> str
     if by is not None:
         actor = replace(actor, by=by.identifier, name=by.name)
     async with store.transaction() as tx:
-        kind = Kind.SERVICE if account.is_service else Kind.PERSONAL
-        created = await issue(Action(tx, actor, NOW, notices()), account, kind, Wanted("Ann's diary", 9, Role.EMPLOYEE))
+        created = await issue(Action(tx, actor, NOW, notices()), account, Wanted("Ann's diary", 9, Role.EMPLOYEE))
+    assert isinstance(created, Created)
     return created.secret.reveal()
 
 
