@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gateway.accounts import claims
+from gateway.accounts.authors import is_admin
 from gateway.actions.action import Action, Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.model.event import Details, Event
@@ -58,6 +59,8 @@ class ProviderService:
         """Store the provider, as `keep` does."""
         made = await prepare(wanted.provider, now) if wanted.signs else None
         async with self._actions.begin(requester(inbound, author.id), now) as action:
+            if not await is_admin(action.tx, author):  # any more, after the key was made
+                return ProviderResult.NOT_THERE
             result = await keep(action, self._sealer, wanted, made)
             if isinstance(result, ProviderResult):
                 return result
@@ -71,7 +74,7 @@ class ProviderService:
 
     async def switch(self, author: Session, is_on: bool, inbound: Inbound, now: int) -> ProviderResult:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
-            found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
+            found = await self._find(action, author)
             if found is None:
                 return ProviderResult.NOT_THERE
             if not is_on and await is_required(action.tx, author.tenant):
@@ -85,7 +88,7 @@ class ProviderService:
 
     async def remove(self, author: Session, inbound: Inbound, now: int) -> ProviderResult:
         async with self._actions.begin(requester(inbound, author.id), now) as action:
-            found = await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
+            found = await self._find(action, author)
             if found is not None and await is_required(action.tx, author.tenant):
                 return ProviderResult.REQUIRED
             ended = await rows.remove_provider(action.tx, found.provider.id, now, author.id) if found else None
@@ -94,6 +97,12 @@ class ProviderService:
             details: Details = {"issuer": found.provider.issuer, "sessions_ended": ended}
             await action.record_own(Event.SSO_REMOVED, author, details)
             return ProviderResult.DONE
+
+    async def _find(self, action: Action, author: Session) -> Registered | None:
+        """Return the provider of the author's tenant, if the author still administers it."""
+        if not await is_admin(action.tx, author):
+            return None
+        return await rows.find_of_tenant(action.tx, self._sealer, author.tenant)
 
 
 async def keep(action: Action, sealer: Sealer, wanted: Registered, made: NewKey | None = None) -> ProviderResult | int:

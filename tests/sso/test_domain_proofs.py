@@ -14,6 +14,7 @@ from gateway.accounts.claims import Claim
 from gateway.model.account import Role
 from gateway.model.factor import Factor, Proof
 from gateway.model.session import Session
+from gateway.sessions import rows as session_rows
 from gateway.settings.record import Signup
 from gateway.sso.domains.lookup import Lookup, record_name
 from gateway.sso.domains.service import CHECKS, MOST_DOMAINS, Checked, DomainService, Result
@@ -21,7 +22,7 @@ from gateway.sso.domains.shared import is_shared
 from gateway.store import Store
 from gateway.store.schema import audit
 from tests.login.people import inbound_of
-from tests.store.people import NOW, add_person, person
+from tests.store.people import NOW, add_person, add_session, person
 from tests.support.actions import actions_of
 from tests.support.name_server import NameServer, txt
 
@@ -65,8 +66,9 @@ async def admin_of(store: Store, tenant: str) -> Session:
     account = person(f"admin@{tenant}.example", tenant=tenant, role=Role.ADMIN)
     async with store.transaction() as tx:
         assert await account_rows.add(tx, account)
+    session, _ = await add_session(store, account)
     return Session(
-        "ses_1", account.id, account.identifier, account.name, tenant, account.role, account.modules, False,
+        session, account.id, account.identifier, account.name, tenant, account.role, account.modules, False,
         (Proof(Factor.PASSWORD, NOW),), NOW, NOW,
     )  # fmt: skip
 
@@ -95,6 +97,16 @@ async def test_a_published_value_makes_the_domain_the_tenants(
         assert await claims.find(tx, "team.acme.example") == Claim(DOMAIN, "acme")
         query = select(audit.c.event, audit.c.tenant).where(audit.c.event.like("domain_%"))
         assert [tuple(row) for row in await tx.execute(query)] == [("domain_claimed", "acme")]
+
+
+async def test_an_administrator_whose_right_ended_while_the_name_servers_answered_claims_nothing(
+    store: Store, service: DomainService, server: NameServer, adam: Session
+) -> None:
+    await publish(service, server, "acme")
+    async with store.transaction() as tx:
+        assert await session_rows.end(tx, adam.id, NOW)
+    assert await check(service, adam) is Result.NOT_THERE
+    assert (await service.look("acme")).claims == []
 
 
 async def test_a_value_proves_nothing_for_another_tenant_or_domain(
