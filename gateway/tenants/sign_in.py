@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from gateway.accounts import rows
+from gateway.accounts.authors import is_admin
 from gateway.actions.action import Actions, requester
 from gateway.model.account import Role, Status
 from gateway.model.event import Event
@@ -93,8 +94,10 @@ class SignInService:
         return Effect(counts.total(), counts[False])
 
     async def change(self, author: Session, wanted: SignIn, inbound: Inbound, now: int) -> None:
-        """Demand it from the next request on."""
+        """Demand it from the next request on, if the author is still an administrator."""
         async with self._actions.begin(requester(inbound, author.id), now) as action:
+            if not await is_admin(action.tx, author):
+                return
             await rows.lock_tenant(action.tx, author.tenant)
             before = await self._find(action.tx, author.tenant)
             wanted = replace(wanted, policy=replace(wanted.policy, first=before.policy.first))  # another page's matter

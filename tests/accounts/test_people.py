@@ -10,12 +10,15 @@ from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.people import Administrator, Result
 from gateway.app.services import Services
 from gateway.model.account import Role, Status
+from gateway.model.factor_policy import FactorPolicy, Second, TenantPolicy
 from gateway.model.secret import Secret
 from gateway.settings import Settings
 from gateway.settings.record import Access
 from gateway.store import Store
+from gateway.tenants.sign_in import SignIn, SignInService
 from tests.login.people import inbound_of
 from tests.store.people import NOW, add_person, add_session, look, person, worker
+from tests.support.actions import actions_of
 
 OWNER = "otto@acme.example"
 ENDS = {
@@ -56,3 +59,18 @@ async def test_an_administrator_whose_right_ended_meanwhile_changes_nobody_and_i
         assert await rows.find_by_identifier(tx, wanted.identifier) is None
     assert found is not None
     assert (found.role, found.status) == (Role.MANAGER, Status.ACTIVE)
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_an_administrator_whose_right_ended_meanwhile_demands_nothing_else_of_sign_ins(
+    store: Store, store_url: str, how: str
+) -> None:
+    service = SignInService(store, actions_of(store), FactorPolicy())
+    admin = await enter(store, store_url, "adam@acme.example")
+    strict, lax = (SignIn(TenantPolicy({Role.EMPLOYEE: level})) for level in (Second.REQUIRED, Second.OPTIONAL))
+    await service.change(admin.session, strict, inbound_of(), NOW)
+    async with store.transaction() as tx:
+        await tx.execute(text(ENDS[how]))
+    await service.change(admin.session, lax, inbound_of(), NOW)
+    async with store.reading() as tx:
+        assert await rows.find_factor_policy(tx, "acme") == strict.policy
