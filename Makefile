@@ -15,7 +15,7 @@ run: $(READY)
 
 # Each of the processes of xdist reads what another has compiled.
 test: $(READY) system $(PROVIDER_READY)
-	env -u PYTHONDONTWRITEBYTECODE $(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE TMPDIR=$$(bin/scratch) $(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check gateway tests bench
