@@ -256,7 +256,7 @@ class Supervisor:
             log.info("reloaded", workers=len(fleet.slots))
         else:
             self._fleet = former
-            self._end_failed([worker for worker in self._workers.values() if worker.slot in fleet.slots])
+            self._kill([worker for worker in self._workers.values() if worker.slot in fleet.slots])
             close_all(fleet.sockets, but=former.sockets)
             log.error("reload_refused", reason="the new workers could not start; the log above says why")
         self._former = None
@@ -271,7 +271,8 @@ class Supervisor:
             signal.sigtimedwait((signal.SIGCHLD,), 0.01)
             self._reap()
 
-    def _end_failed(self, workers: Sequence[Worker]) -> None:
+    def _kill(self, workers: Sequence[Worker]) -> None:
+        """Kill workers, and wait until they have released what they hold, such as locks on the database."""
         self._signal(workers, signal.SIGKILL)
         for worker in workers:
             os.waitpid(worker.pid, 0)
@@ -298,7 +299,7 @@ class Supervisor:
             signal.sigtimedwait(WATCHED, 0.2)
             self._reap()
             notify("WATCHDOG=1")
-        self._signal(list(self._workers.values()), signal.SIGKILL)
+        self._kill(list(self._workers.values()))
 
     def _leave(self, workers: Sequence[Worker], signum: int = signal.SIGTERM) -> None:
         for worker in workers:

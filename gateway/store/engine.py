@@ -238,7 +238,27 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
         if record.info["file"] != location.identity():
             raise DisconnectionError("the database file was replaced")
 
+    ending: set[asyncio.Task[None]] = set()  # the event loop keeps no reference to its tasks
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def end_transaction(connection: Any, record: Any, error: BaseException | None) -> None:
+        """Roll back before the connection is closed, because a statement was cancelled.
+
+        SQLite closes a connection, and releases its locks, only once no statement is left. One whose rows were not all
+        read lives as long as the traceback of the cancellation does, so as long as the task. Nothing could be written
+        until then.
+        """
+        task = asyncio.ensure_future(roll_back(connection.driver_connection))
+        ending.add(task)
+        task.add_done_callback(ending.discard)
+
     return engine
+
+
+async def roll_back(connection: Any) -> None:
+    """Roll back the transaction of a driver's connection, after the statement that it executes."""
+    with contextlib.suppress(sqlite3.Error, ValueError):  # ValueError: it is closed
+        await connection.rollback()
 
 
 def turn_to_wal(cursor: sqlite3.Cursor) -> None:

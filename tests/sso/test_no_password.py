@@ -10,7 +10,7 @@ import pytest
 from tests.sso.journey import GATEWAY, Employee, asked, connect, linked, way_on
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, Realm, User
-from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.mail import Mailbox, links_in
 from tests.support.person import Person
 
 PEOPLE = [
@@ -138,7 +138,7 @@ def test_somebody_with_a_password_disconnects_and_is_asked_anew(
     assert realm.issuer in security
     assert "Disconnect single sign-on?" in erin.open("/me/security/sso").body.decode()
     assert erin.submit("/me/security/sso", follow=False).get("location") == "/me/security?done=disconnected"
-    assert realm.issuer in text_of(mailbox.wait_for(erin.email, "no longer connected"))
+    mailbox.wait_for(erin.email, "no longer connected", said=realm.issuer)
     assert events_of(own, erin)[-1] == "sso_unlinked"
     assert realm.issuer not in erin.open("/me/security?done=disconnected").body.decode()
     assert "Check your email" in erin.come_back(erin.leave(), "erin").body.decode()

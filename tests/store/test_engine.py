@@ -8,10 +8,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import rows
@@ -72,6 +74,38 @@ async def test_a_cancelled_transaction_leaves_nothing_behind_and_holds_nobody_up
         with pytest.raises(asyncio.CancelledError):
             await task
     await add_person(store)
+
+
+async def test_a_statement_that_is_cancelled_with_rows_left_to_read_locks_nobody_out(sqlite_url: str) -> None:
+    """Its task is still there, as those of background jobs are: with it the traceback, the cursor and the statement."""
+    store, other = Store.open(sqlite_url), Store.open(sqlite_url)
+    is_running, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def pause() -> str:
+        loop.call_soon_threadsafe(is_running.set)
+        may_end.wait(10)
+        return "paused"
+
+    async def rename() -> None:
+        async with store.transaction() as tx:
+            driver: Any = (await tx.get_raw_connection()).driver_connection
+            await driver.create_function("pause", 0, pause)
+            await tx.execute(text("UPDATE tenants SET name = pause() RETURNING slug"))
+
+    async with store.transaction() as tx:
+        for slug in ("acme", "beta", "gamma"):
+            await tx.execute(insert(tenants).values(slug=slug, name=slug, status="active"))
+    task = asyncio.create_task(rename())
+    await is_running.wait()
+    task.cancel()
+    may_end.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    async with asyncio.timeout(5), other.transaction() as tx:
+        assert set((await tx.execute(select(tenants.c.name))).scalars()) == {"acme", "beta", "gamma"}
+    for each in (store, other):
+        await each.close()
 
 
 async def test_what_a_transaction_read_still_holds_when_it_writes(store: Store) -> None:

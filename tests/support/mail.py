@@ -39,18 +39,21 @@ class Mailbox:
             self._controller.stop()
             self._controller = None
 
-    def to(self, recipient: str, words: str = "") -> list[EmailMessage]:
+    def to(self, recipient: str, words: str = "", said: str = "") -> list[EmailMessage]:
+        """Return the mails to `recipient` with `words` in their subject and `said` in their text."""
         return [
-            mail for mail in list(self.mails) if mail["X-Envelope-To"] == recipient and words in str(mail["Subject"])
+            mail
+            for mail in list(self.mails)
+            if mail["X-Envelope-To"] == recipient and words in str(mail["Subject"]) and said in text_of(mail)
         ]
 
-    def wait_for(self, recipient: str, words: str = "", count: int = 1) -> EmailMessage:
-        """Return the latest mail to `recipient` with `words` in its subject, when there are `count` of them."""
+    def wait_for(self, recipient: str, words: str = "", count: int = 1, said: str = "") -> EmailMessage:
+        """Return the latest of these mails, when there are `count` of them. Those of another test may still arrive."""
         until = time.monotonic() + 20
-        while len(self.to(recipient, words)) < count:
+        while len(self.to(recipient, words, said)) < count:
             assert time.monotonic() < until, [str(mail["Subject"]) for mail in self.mails]
             time.sleep(0.05)
-        return self.to(recipient, words)[-1]
+        return self.to(recipient, words, said)[-1]
 
 
 def text_of(mail: EmailMessage) -> str:

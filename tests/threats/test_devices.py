@@ -71,7 +71,7 @@ def test_one_is_ended_and_no_other(own: Gateway, mailbox: Mailbox) -> None:
     assert (done.status, done.get("location")) == (303, "/me/sessions?done=revoked")
     assert not second.is_signed_in
     assert first.is_signed_in
-    assert "Firefox on Windows" in text_of(mailbox.wait_for(first.email, "signed out"))
+    mailbox.wait_for(first.email, "signed out", said="Firefox on Windows")
     assert "session_revoked" in own.cli("audit", "list").stdout
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import PASSWORD, Gateway
-from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.mail import Mailbox, links_in
 from tests.support.person import Person, code_of, key_on
 from tests.support.upstream import RecordingUpstream
 
@@ -137,7 +137,7 @@ def test_the_victim_who_presses_the_button_gives_the_address_to_nobody(
     theirs = new_address()
     assert member.send("/me/email", {"email": theirs}).get("location") == "/me/email?done=sent"
     link = path_in(mailbox, theirs, "Confirm")
-    assert member.email in text_of(mailbox.wait_for(theirs, "Confirm"))
+    mailbox.wait_for(theirs, "Confirm", said=member.email)
     victim = Person(own, theirs, source="127.0.0.8")
     other = Person(own, "manager", source="127.0.0.9")
     other.sign_in()
@@ -232,7 +232,7 @@ def test_an_administrator_with_every_power_does_not_become_the_member(
     assert mailbox.to(mine, "password") == []
     assert id_of(own, member.email) == account
     assert change(owner, "email", account, "/ops/accounts", email=mine) == 303
-    assert "stop" in text_of(mailbox.wait_for(member.email, "is to be changed", 2))
+    mailbox.wait_for(member.email, "is to be changed", 2, said="stop")
 
 
 def test_an_invited_account_that_nobody_used_is_removed_and_the_address_free(

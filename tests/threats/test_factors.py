@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway
-from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.mail import Mailbox, links_in
 from tests.support.owner import enrol_owner, owner_before_link, path_of
 from tests.support.person import Person, code_of, key_on
 from tests.support.raw import get
@@ -75,7 +75,7 @@ def test_each_backup_code_signs_in_once_and_a_mail_says_so(own: Gateway, mailbox
     other.open("/login/backup?next=/probe")
     other.submit("/login/backup", code=codes[0].lower().replace("-", " "))
     assert other.is_signed_in
-    assert "7" in text_of(mailbox.wait_for(person.email, "backup code"))
+    mailbox.wait_for(person.email, "backup code", said="7")
     third = Person(own, source="127.0.0.4")
     third.give_password()
     third.open("/login/backup?next=/probe")

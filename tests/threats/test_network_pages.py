@@ -11,7 +11,7 @@ import pytest
 
 from gateway.networks.pages import DONE
 from tests.support.gateway import Gateway
-from tests.support.mail import Mailbox, text_of
+from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
 from tests.support.person import Person
 from tests.support.raw import Response
@@ -58,7 +58,7 @@ def test_a_person_limits_their_own_account_and_gets_a_mail(own: Gateway, mailbox
     done = erin.send(OWN, {"networks": f"  {INSIDE}\r\n"})
     assert (done.status, done.get("location")) == (303, f"{OWN}?done={DONE[0]}")
     assert lists(own) == ({}, {ERIN: INSIDE})
-    assert "networks" in text_of(mailbox.wait_for(ERIN, "allowed networks were changed"))
+    mailbox.wait_for(ERIN, "allowed networks were changed", said="networks")
     erin.source = ELSEWHERE
     assert not erin.is_signed_in
     erin.source = OFFICE

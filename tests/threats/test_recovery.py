@@ -11,7 +11,7 @@ import sqlite3
 import pytest
 
 from tests.support.gateway import PEOPLE, SECRET, Gateway
-from tests.support.mail import Mailbox, links_in, text_of
+from tests.support.mail import Mailbox, links_in
 from tests.support.owner import enrol_owner, mailed_link
 from tests.support.person import Person, code_of, key_on
 
@@ -59,7 +59,7 @@ def test_an_admin_resets_a_member_who_then_enrols_again(own: Gateway, mailbox: M
     done = admin.submit("/admin/accounts/reset-2fa", follow=False)
     assert done.get("location") == f"/admin/accounts/member?account={wanted}&done=reset"
     assert not member.is_signed_in
-    assert "Adam" in text_of(mailbox.wait_for(member.email, "reset"))
+    mailbox.wait_for(member.email, "reset", said="Adam")
     page_again = member.give_password("/probe")
     key = key_on(page_again)
     assert not member.is_signed_in
@@ -106,7 +106,7 @@ def test_the_shell_takes_totp_away_and_sets_a_password(own: Gateway, mailbox: Ma
     done = own.cli("account", "unlock", "--email", person.email, "--reset-2fa", "--reset-password", "--confirm")
     assert done.returncode == 0, done.stderr
     assert not person.is_signed_in
-    assert "operator" in text_of(mailbox.wait_for(person.email, "reset"))
+    mailbox.wait_for(person.email, "reset", said="operator")
     password = done.stdout.partition("new password: ")[2].split()[0]
     page = person.give_password(password=password)
     assert key_on(page)

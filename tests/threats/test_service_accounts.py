@@ -11,7 +11,7 @@ import pytest
 
 from gateway.policy.freshness import FRESH_SECONDS
 from tests.support.gateway import ACCESS, PASSWORD, Gateway, form
-from tests.support.mail import Mailbox, text_of
+from tests.support.mail import Mailbox
 from tests.support.person import Person
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_tokens import ADAM, ask, basic, bearer
@@ -57,14 +57,6 @@ def new_token(adam: Person, account: str, **fields: str) -> str:
     found = re.search(r"otw_svc_[0-9A-Za-z]{38}", page)
     assert found, re.sub(r"<[^>]+>", "", page)
     return found[0]
-
-
-def wait_for_mail(mailbox: Mailbox, recipient: str, subject: str, said: str) -> None:
-    """Wait for a mail that says so, among those of other tests."""
-    found = mailbox.to(recipient, subject)
-    while not any(said in text_of(mail) for mail in found):
-        mailbox.wait_for(recipient, subject, len(found) + 1)
-        found = mailbox.to(recipient, subject)
 
 
 def test_a_program_acts_for_it_with_a_token(own: Gateway, adam: Person, recorder: RecordingUpstream) -> None:
@@ -147,13 +139,13 @@ def test_administrators_get_its_mails(own: Gateway, adam: Person, mailbox: Mailb
     other = "crowd1@acme.example"
     own.write("UPDATE accounts SET role = 'admin' WHERE identifier = :e", e=other)
     token = new_token(adam, account, name="Cron")
-    wait_for_mail(mailbox, other, "service account has a new API token", "Nightly invoices")
+    mailbox.wait_for(other, "service account has a new API token", said="Nightly invoices")
     ask(own, bearer(token))
-    wait_for_mail(mailbox, other, "token was used from a new network", "Cron")
+    mailbox.wait_for(other, "token was used from a new network", said="Cron")
     ((row,),) = own.write("SELECT id FROM api_tokens WHERE account = :a", a=account)
     revoked = adam.send(ALL, {"token": str(row), "account": account})
     assert revoked.get("location") == f"{PAGE}?account={account}&done=revoked"
-    wait_for_mail(mailbox, other, "token of a service account was revoked", "Cron")
+    mailbox.wait_for(other, "token of a service account was revoked", said="Cron")
     own.write("UPDATE accounts SET role = 'employee' WHERE identifier = :e", e=other)
     assert own.write("SELECT count(*) FROM outbox WHERE recipient = :e", e=identifier) == [(0,)]
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.proxy.test_tunnel import accept, open_socket
 from tests.support.gateway import ACCESS, COOKIE, HOST, ORIGIN, PASSWORD, PROXY, Gateway, form
-from tests.support.mail import Mailbox, text_of
+from tests.support.mail import Mailbox
 from tests.support.person import Person
 from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
@@ -249,13 +249,13 @@ def test_whoever_finds_one_may_revoke_it_and_learns_nothing(own: Gateway, mailbo
     answers = {own.exchange(form("/_gateway/tokens/revoke", {"token": text})).status for text in (unknown, "x", token)}
     assert answers == {204}
     assert ask(own, bearer(token)).status == 401
-    assert "A program" in text_of(mailbox.wait_for(ERIN, "API token was revoked"))
+    mailbox.wait_for(ERIN, "API token was revoked", said="A program")
 
 
 def test_creating_one_takes_a_fresh_proof_and_is_mailed(own: Gateway, mailbox: Mailbox) -> None:
     mailbox.mails.clear()
     new_token(own, name="My calendar")
-    assert "My calendar" in text_of(mailbox.wait_for(ERIN, "new API token"))
+    mailbox.wait_for(ERIN, "new API token", said="My calendar")
     person = Person(own, ERIN)
     person.give_password()
     own.write("UPDATE sessions SET proofs = '[[\"password\",1000]]'")
@@ -279,7 +279,7 @@ def test_its_use_is_shown_and_a_new_network_is_mailed(own: Gateway, mailbox: Mai
     mailbox.mails.clear()
     token = new_token(own, name="Sync")
     ask(own, bearer(token), "User-Agent: rclone/1.70", source="127.0.77.1")
-    assert "Sync" in text_of(mailbox.wait_for(ERIN, "used from a new network"))
+    mailbox.wait_for(ERIN, "used from a new network", said="Sync")
     person = Person(own, ERIN)
     person.give_password()
     page = html.unescape(person.open("/me/tokens").body.decode())
