@@ -88,7 +88,7 @@ async def may_have(
 async def is_open_to(tx: Transaction, tenant: str, identifier: str) -> bool:
     """Whether no other tenant claims the domain of an email. A preview may disclose this, and nothing else.
 
-    The domain of service accounts is open to nobody: a person must not be taken for one, nor get its rights.
+    The domain of service accounts is closed to people: a person must not pass for one, nor get its rights.
     """
     if is_at_service_domain(identifier):
         return False

@@ -1,5 +1,5 @@
 """Removal of accounts: those that were never used, so that an invitation doesn't occupy an email forever, and service
-accounts, which hold nobody's data.
+accounts, which hold no personal data.
 """
 
 from __future__ import annotations

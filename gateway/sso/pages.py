@@ -194,10 +194,10 @@ def is_stale(visit: Visit) -> bool:
 
 
 def is_lured(visit: Visit, tenant: str) -> bool:
-    """Whether somebody may not know whose sign-in this is: another site sends them, or they are another tenant's.
+    """Whether a person may not know whose sign-in this is: another site sends them, or they are another tenant's.
 
-    A tenant's provider may answer at once with whom it likes. Without a question, a link would sign its readers in as
-    somebody else, who then finds what they enter (login CSRF), and end their own session.
+    A tenant's provider may answer at once with whom it likes. Without a question, a link would sign its readers in to
+    another person's account, which then shows that person what they enter (login CSRF), and end their own session.
     """
     is_from_elsewhere = visit.inbound.value(b"sec-fetch-site") in (b"cross-site", b"same-site")
     return is_from_elsewhere or (visit.signed_in is not None and visit.signed_in.tenant != tenant)
