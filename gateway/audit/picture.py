@@ -17,6 +17,7 @@ from gateway.audit.search import Filter, is_of
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import audit
+from gateway.web.charts import Chart, list_slots, make_chart
 
 HOUR, DAY = 3_600, 86_400
 USUAL_SECONDS = 7 * DAY
@@ -32,27 +33,6 @@ SERIES: Mapping[str, tuple[Event, ...]] = {
 }
 FAILED = (Event.LOGIN_FAILED.value, Event.LOGIN_2FA_FAILED.value)
 SERIES_OF = {event.value: name for name, events in SERIES.items() for event in events}
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar: the count of the slot that begins at `at`, UTC seconds. `x` and `height` are hundredths of the chart."""
-
-    at: int
-    count: int
-    x: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One series; `most` is the count of its highest bar."""
-
-    name: str
-    bars: tuple[Bar, ...]
-    total: int
-    most: int
-    bar_width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +61,7 @@ class Picture:
     @property
     def table(self) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The slots that have any events, latest first, each with its counts."""
-        for bars in reversed(list(zip(*(chart.bars for chart in self.charts), strict=True))):
-            if any(bar.count for bar in bars):
-                yield bars[0].at, tuple(bar.count for bar in bars)
+        return list_slots(self.charts)
 
 
 async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
@@ -96,11 +74,12 @@ async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
     for row in more:
         counts[SERIES_OF[row.of], (row.at - since) // width] += row.times
     failures += [row for row in more if row.of in FAILED]
+    starts = range(since, until, width)
     return Picture(
         since,
         until,
         width,
-        tuple(chart(name, counts, since, until, width) for name in SERIES),
+        tuple(make_chart(name, starts, [counts[name, slot] for slot in range(len(starts))]) for name in SERIES),
         shares((row.tenant, row.times) for row in failures),
         shares((row.address, row.times) for row in failures),
         is_partly,
@@ -174,23 +153,6 @@ def within(
     if wanted.address:
         conditions.append(audit.c.address == wanted.address)
     return conditions
-
-
-def chart(name: str, counts: Mapping[tuple[str, int], int], since: int, until: int, width: int) -> Chart:
-    slots = range(len(range(since, until, width)))
-    found = [counts.get((name, slot), 0) for slot in slots]
-    most = max(found)
-    step = 100 / len(slots)
-    bars = tuple(
-        Bar(since + slot * width, times, round(slot * step, 3), round(height_of(times, most), 3))
-        for slot, times in zip(slots, found, strict=True)
-    )
-    return Chart(name, bars, sum(found), most, round(step * 0.8, 3))
-
-
-def height_of(times: int, most: int) -> float:
-    """Return the height of a bar; a count above 0 is always visible."""
-    return max(3.0, 100 * times / most) if times else 0.0
 
 
 def shares(failures: Iterable[tuple[str | None, int]]) -> tuple[Share, ...]:
