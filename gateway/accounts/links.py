@@ -33,6 +33,7 @@ from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import Longest, Sealed, Stored
+from gateway.web.return_to import HOME
 
 mailed_links = Table(
     "mailed_links",
@@ -49,6 +50,8 @@ mailed_links = Table(
 )
 
 HOUR, DAY = 3_600, 86_400
+TARGET = "next"
+MAX_TARGET = 1_000  # characters
 COLUMNS = (
     mailed_links.c.id,
     mailed_links.c.purpose,
@@ -104,12 +107,27 @@ class MailedLink:
     used_at: int | None
     superseded_at: int | None
 
+    @property
+    def target(self) -> str:
+        """The page to open afterwards, as kept_way stored it; "" for none."""
+        return self.content.get(TARGET, "")
+
+    @property
+    def ends_at(self) -> int:
+        """When the link expires, in UTC seconds."""
+        return self.created_at + LIFE_SECONDS[self.purpose]
+
     def state(self, now: int) -> LinkState:
         if self.used_at is not None:
             return LinkState.USED
         if self.superseded_at is not None:
             return LinkState.SUPERSEDED
-        return LinkState.GOOD if now < self.created_at + LIFE_SECONDS[self.purpose] else LinkState.EXPIRED
+        return LinkState.GOOD if now < self.ends_at else LinkState.EXPIRED
+
+
+def kept_way(target: str) -> dict[str, str]:
+    """Return the part of a link's content that keeps the page to open afterwards: none for "/" and a long one."""
+    return {TARGET: target} if target != HOME and len(target) <= MAX_TARGET else {}
 
 
 async def issue(

@@ -67,6 +67,7 @@ from gateway.throttle.limits import Limit
 from gateway.tokens.service import APITokens
 from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.tokens.uses import TokenUses
+from gateway.web.carried_email import CarriedEmail
 from gateway.web.guards import Guards
 
 
@@ -117,6 +118,7 @@ class Services(Foundation):
             lifetimes=self.lifetimes,
             clear_path=self.url("clear"),
             challenge=self.flow.challenge,
+            carried=CarriedEmail(self.settings.secrets),
         )
 
     @cached_property

@@ -17,9 +17,10 @@ from gateway.model.secret import Secret
 from gateway.model.session import Lifetimes
 from gateway.model.token import digest
 from gateway.sessions import attempt
+from gateway.web.carried_email import PARAMETER, CarriedEmail
 from gateway.web.redirects import Steps, Wish, expire, see_other, set_cookie
 from gateway.web.return_to import HOME, sent_value
-from gateway.web.visit import Visit
+from gateway.web.visit import Visit, asked_of, visit_of
 from gateway.wire.cookies import BROWSER_COOKIE, SENT_COOKIE
 
 CLEARING_ROUNDS = 12  # redirects; browsers follow twenty
@@ -29,13 +30,29 @@ CLEARING_ROUNDS = 12  # redirects; browsers follow twenty
 class Answers(Steps):
     """`cookie` is the session cookie's name. `challenge` prepares the next factor (see login.flow).
 
-    `clear_path` is the page that expires the cookies for which the sign-in response had no room.
+    `clear_path` is the page that expires the cookies for which the sign-in response had no room. `carried` seals the
+    email that goes along to another page.
     """
 
     cookie: str
     lifetimes: Lifetimes
     clear_path: str
     challenge: Callable[[GoOn, str, Inbound, int], Awaitable[str]]
+    carried: CarriedEmail
+
+    def carry(self, email: str, target: str, now: int, news: str = "") -> str:
+        """Return the query of a page that shows the message `news` and fills in the email, with the target."""
+        sealed = self.carried.seal(email, now)
+        parts = (f"{news}=1" if news else "", f"{PARAMETER}={sealed}" if sealed else "")
+        return "?" + "&".join(filter(None, (*parts, Wish(target).query if target != HOME else "")))
+
+    def sign_in_url(self, email: str, target: str, now: int, news: str = "") -> str:
+        """Return the URL of the sign-in page, which fills in the email; `target` is checked again."""
+        return self.steps[Factor.PASSWORD] + self.carry(email, self.only([target]), now, news).rstrip("?")
+
+    def carried_to(self, request: web.Request) -> str:
+        """Return the email that was carried to this page, or that an application put into the query."""
+        return self.carried.open(asked_of(request, PARAMETER), visit_of(request).now) or asked_of(request, "email")
 
     def restart(self, visit: Visit, wish: Wish) -> web.Response:
         """Redirect to the target if signed in, otherwise to the first step."""

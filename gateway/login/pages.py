@@ -20,7 +20,7 @@ from gateway.sessions import attempt
 from gateway.web.redirects import Wish, expire, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.return_to import FOREIGN_FORM, NOT_KEPT, sent_value
-from gateway.web.visit import Visit, asked_of, read_form, visit_of
+from gateway.web.visit import Visit, read_form, visit_of
 from gateway.wire.cookies import SENT_COOKIE
 
 NEWS = (
@@ -53,7 +53,7 @@ class LoginPages(StepPages):
         visit, wish = visit_of(request), self._answers.wish_of_query(request)
         if visit.signed_in is not None and not wish.again:
             return self._signed_in(visit, wish, message_in(request))
-        return await self._form(visit, wish, email=asked_of(request, "email"), news=message_in(request))
+        return await self._form(visit, wish, email=self._answers.carried_to(request), news=message_in(request))
 
     def _signed_in(self, visit: Visit, wish: Wish, news: str) -> web.Response:
         """Redirect to the target if the gateway sent the person here, before they signed in in another tab.

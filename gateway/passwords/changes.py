@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import change, links
 from gateway.accounts import rows as account_rows
-from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway.accounts.links import LinkState, MailedLink, Purpose, kept_way
 from gateway.actions.action import NOTHING, Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
@@ -32,6 +32,7 @@ from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked, Open, address_bucket, for_known
+from gateway.web.return_to import HOME, return_query
 
 ASKED = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
 ASKED_IN_A_DAY = Limit(failures=10, window_seconds=86_400, lock_seconds=86_400)
@@ -40,10 +41,14 @@ ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """The password is set. `token` is the new cookie if this browser's session stays open; `email` is the account's."""
+    """The password is set. `token` is the new cookie if this browser's session stays open; `email` is the account's.
+
+    `target` is the page that the person wanted to open when they asked for the link, "" if none.
+    """
 
     token: Secret[str] | None = None
     email: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,11 @@ class PasswordService:
 
     # Reset requests.
 
-    async def ask(self, email: str, inbound: Inbound, now: int) -> None:
-        """Mail a link to set a new password, if the account exists and is active. Doesn't disclose whether it does."""
+    async def ask(self, email: str, inbound: Inbound, now: int, target: str = HOME) -> None:
+        """Mail a link to set a new password, if the account exists and is active. Doesn't disclose whether it does.
+
+        `target`, the page to open afterwards, is kept with the link, which may be opened in another browser.
+        """
         identifier = identify(email)
         async with self._actions.begin(requester(inbound), now) as action:
             tx = action.tx
@@ -130,12 +138,14 @@ class PasswordService:
                 (whose.password_hash is None and signs_in) or demands_another(self._policy, whose, demanded)
             )
             owner = whose.id if whose and not is_elsewhere else None
-            token = await links.issue(tx, self._sealer, Purpose.RESET, account=owner, identifier=identifier, now=now)
+            token = await links.issue(
+                tx, self._sealer, Purpose.RESET, account=owner, identifier=identifier, now=now, content=kept_way(target)
+            )
             link = f"{self._reset_address}{token.reveal()}"
             if whose is None:
                 await self._outbox.pretend(tx, "password_reset", now=now, name="nobody", link=link)
             elif is_elsewhere:
-                mail, login = "password_elsewhere", self._login_address
+                mail, login = "password_elsewhere", self._login_address + return_query(target)
                 await self._outbox.post(tx, mail, identifier, account=whose.id, now=now, name=whose.name, link=login)
             else:
                 await self._outbox.post(
@@ -198,7 +208,7 @@ class PasswordService:
             await change.set_password(action, self._factors, account, hashed, details)
             if purpose is Purpose.RESET:
                 await action.notify("password_changed", account)
-        return Set(email=account.identifier)
+        return Set(email=account.identifier, target=found[0].target)
 
     # At /me/password.
 

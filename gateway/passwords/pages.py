@@ -16,7 +16,7 @@ from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.throttle.client import client_of
 from gateway.web.platform import Platform
-from gateway.web.redirects import see_other, sign_in_query
+from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
@@ -44,19 +44,27 @@ class PasswordPages:
     # /forgot-password.
 
     async def show_forgot(self, request: web.Request) -> web.StreamResponse:
-        """GET /forgot-password"""
-        return self._page("passwords/forgot.html", request, sent="sent" in request.query, email="")
+        """GET /forgot-password: the form, or after it what to do next."""
+        wish, email = self._answers.wish_of_query(request), self._answers.carried_to(request)
+        return self._forgot(request, wish, email, sent="sent" in request.query)
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """POST /forgot-password: `email`. The response doesn't disclose whether the account exists.
 
-        With `prefill`, only fill in the email that was typed on the sign-in page.
+        With `prefill`, only fill in the email that was typed on the sign-in page, whose form a button posts here.
         """
         form = await read_form(request)
+        wish, email = self._answers.wish_of_form(form), form.text("email")
         if form.text("prefill"):
-            return self._page("passwords/forgot.html", request, sent=False, email=form.text("email")[:MAX_IDENTIFIER])
-        await self._service.ask(form.text("email"), visit_of(request).inbound, visit_of(request).now)
-        return see_other(f"{self._url('forgot')}?sent=1")
+            return self._forgot(request, wish, email, sent=False)
+        visit = visit_of(request)
+        await self._service.ask(email, visit.inbound, visit.now, wish.target)
+        return see_other(self._url("forgot") + self._answers.carry(email, wish.target, visit.now, "sent"))
+
+    def _forgot(self, request: web.Request, wish: Wish, email: str, *, sent: bool) -> web.Response:
+        back = self._answers.sign_in_url(email, wish.target, visit_of(request).now)
+        email = email[:MAX_IDENTIFIER]
+        return self._page("passwords/forgot.html", request, sent=sent, email=email, wish=wish, back=back)
 
     # By a mailed link.
 
@@ -88,8 +96,10 @@ class PasswordPages:
         password = Secret((await read_form(request)).text("password"))
         token, now = request.match_info["token"], visit_of(request).now
         match await self._service.set_by_link(purpose, token, password, visit_of(request).inbound, now):
-            case Set(_, email):
-                return see_other(f"{self._url('login')}?{sign_in_query('password-set', email)}")
+            case Set(_, email, target):
+                # An invitation's link may have been given the page to open afterwards.
+                target = target or self._answers.wish_of_query(request).target
+                return see_other(self._answers.sign_in_url(email, target, now, "password-set"))
             case Unfit(why):
                 found = await self._service.look(purpose, token, now)
                 if isinstance(found, InvalidLink):

@@ -21,7 +21,7 @@ from gateway.signup.service import (
     WrongPassword,
 )
 from gateway.web.platform import Platform
-from gateway.web.redirects import Wish, see_other, sign_in_query
+from gateway.web.redirects import Wish, see_other
 from gateway.web.rendering import minutes_of, seconds_until
 from gateway.web.visit import read_form, visit_of
 
@@ -42,22 +42,26 @@ class SignupPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /signup"""
+        wish, email = self._answers.wish_of_query(request), self._answers.carried_to(request)
         if "sent" in request.query:
-            return self._page("signup/signup-sent.html", request)
-        return self._form(request, wish=self._answers.wish_of_query(request))
+            back = self._answers.sign_in_url(email, wish.target, visit_of(request).now)
+            return self._page("signup/signup-sent.html", request, back=back)
+        return self._form(request, email=email, wish=wish)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST /signup: `name`, `email`, `password`."""
+        """POST /signup: `name`, `email`, `password`; or `prefill`, with the email typed on the sign-in page."""
         form, now = await read_form(request), visit_of(request).now
         name, email = form.text("name"), form.text("email")
         inbound = visit_of(request).inbound
         wish = self._answers.wish_of_form(form)
+        if form.text("prefill"):
+            return self._form(request, email=email, wish=wish)
         shown = spelling_of(email)
         if shown:
             return self._form(request, name, shown, wish=wish, status=422, field="respelled")
         match await self._service.ask(name, email, Secret(form.text("password")), inbound, now, wish.target):
             case Asked():
-                return see_other(f"{self._url('signup')}?sent=1")
+                return see_other(self._url("signup") + self._answers.carry(email, wish.target, now, "sent"))
             case BadField(field, why):
                 return self._form(request, name, email, wish=wish, status=422, field=field, problem=why)
             case UnfitPassword(why):
@@ -81,9 +85,8 @@ class SignupPages:
         password = Secret((await read_form(request)).text("password"))
         inbound, token, now = visit_of(request).inbound, request.match_info["token"], visit_of(request).now
         match await self._service.confirm(token, password, inbound, now):
-            case Confirmed(email):
-                target = self._answers.wish_of_query(request).target
-                return see_other(f"{self._url('login')}?{sign_in_query('confirmed', email, target)}")
+            case Confirmed(email, target):
+                return see_other(self._answers.sign_in_url(email, target, now, "confirmed"))
             case WrongPassword(link, until):
                 status, problem = (422, "wrong") if until is None else (429, "locked")
                 wait, who = seconds_until(until or now, now), link.identifier

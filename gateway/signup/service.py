@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import claims, links
 from gateway.accounts import rows as account_rows
-from gateway.accounts.links import LinkState, MailedLink, Purpose
+from gateway.accounts.links import LinkState, MailedLink, Purpose, kept_way
 from gateway.actions.action import Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
@@ -29,10 +29,9 @@ from gateway.store import Store
 from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked, address_bucket
-from gateway.web.return_to import HOME, quote_way
+from gateway.web.return_to import HOME, return_query
 
 FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
-MAX_WAY = 1_000  # characters of the quoted target in a mailed link
 TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
 TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
@@ -81,9 +80,10 @@ class WrongPassword:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The account is created; `email` is its identifier."""
+    """The account is created; `email` is its identifier, `target` the page to open after sign-in, "" if none."""
 
     email: str
+    target: str
 
 
 class SignupService:
@@ -137,6 +137,7 @@ class SignupService:
     async def ask(
         self, name: str, email: str, password: Secret[str], inbound: Inbound, now: int, target: str = HOME
     ) -> Asked | BadField | UnfitPassword | TooManySignups | Overloaded:
+        """Mail a link to confirm the email. `target`, the page to open afterwards, is kept with the link."""
         try:
             identifier = normalise_identifier(email)
         except Unacceptable as error:
@@ -161,7 +162,7 @@ class SignupService:
             async with self._store.transaction() as tx:
                 await limits.give_back(tx, from_here, now)
             return Overloaded() if verdict.refusal is None else UnfitPassword(verdict.refusal)
-        waiting = {"name": name, "tenant": tenant, "password_hash": hashed.reveal()}
+        waiting = {"name": name, "tenant": tenant, "password_hash": hashed.reveal(), **kept_way(target)}
         if verdict.is_api_silent:
             waiting["breach_api"] = "did not answer"
         async with self._store.transaction() as tx:
@@ -175,10 +176,11 @@ class SignupService:
             token = await links.issue(
                 tx, self._sealer, Purpose.SIGNUP, account=None, identifier=identifier, now=now, content=waiting
             )
-            link = f"{self._confirm_address}{token.reveal()}{return_query(target)}"
+            link = f"{self._confirm_address}{token.reveal()}"
             if known is not None:
+                login = self._login_address + return_query(target)
                 await self._outbox.post(
-                    tx, "account_exists", identifier, account=None, now=now, name=known.name, link=self._login_address
+                    tx, "account_exists", identifier, account=None, now=now, name=known.name, link=login
                 )
             elif identifier in self._owners:  # owners are added in the shell; not disclosed
                 await self._outbox.pretend(tx, "signup_confirm", now=now, name=name, link=link)
@@ -227,7 +229,7 @@ class SignupService:
                 return LinkState.USED
             details = {"breach_api": waiting["breach_api"]} if "breach_api" in waiting else {}
             await action.record(Event.ACCOUNT_SIGNED_UP, account, details)
-        return Confirmed(found.identifier)
+        return Confirmed(found.identifier, found.target)
 
     async def _compare(
         self, link: MailedLink, password: Secret[str], client: str, now: int
@@ -245,9 +247,3 @@ class SignupService:
                 async with self._store.transaction() as tx:
                     await limits.give_back(tx, tries, now)
                 return Overloaded() if verdict is Verdict.BUSY else None
-
-
-def return_query(target: str) -> str:
-    """Return the query of a mailed link that leads back to `target`; "" if it would be too long."""
-    way = quote_way(target)
-    return f"?next={way}" if way != HOME and len(way) <= MAX_WAY else ""

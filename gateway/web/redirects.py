@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
-from gateway.web.return_to import HOME, DeadEnds, quote_way, safe_return
+from gateway.web.return_to import DeadEnds, quote_way, safe_return
 from gateway.web.visit import Form
 
 FLAGS = "Secure; HttpOnly; SameSite=Lax"
@@ -30,12 +29,6 @@ class Wish:
     @property
     def query(self) -> str:
         return f"next={quote_way(self.target)}{'&again=1' if self.again else ''}{'&only=1' if self.only else ''}"
-
-
-def sign_in_query(news: str, email: str, target: str = HOME) -> str:
-    """Return a query for the sign-in page: the message `news`, the email to fill in, and the target."""
-    told = urlencode({news: "1", "email": email})
-    return told if target == HOME else f"{told}&{Wish(target).query}"
 
 
 @dataclass(frozen=True, slots=True)

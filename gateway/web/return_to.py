@@ -19,6 +19,7 @@ OWN_FORM, FOREIGN_FORM = "1", "other-site"  # the site that the form came from
 MAX_LENGTH = 65_536  # characters; the settings' maximum of a request target
 MAX_QUOTED = 15_000  # characters of a target in a query; nginx.conf limits request lines to 16 kB
 LONG = 4_096
+MAX_MAILED = 1_000  # characters of a quoted target in a mailed link
 PARAMETERS = re.compile(r";[^/]*")
 FRAGMENT = re.compile(r"[\x21\x22\x24-\x5b\x5d-\x7e]*")
 
@@ -80,6 +81,12 @@ def quote_way(target: str) -> str:
     if len(quoted) > LONG:
         quoted = quote(target, safe="/?:@!$'()*,;=~")  # allowed in a query (RFC 3986 §3.4), except &
     return quoted if len(quoted) <= MAX_QUOTED else HOME
+
+
+def return_query(target: str) -> str:
+    """Return the query of a mailed link to the sign-in page that leads to `target`; "" if it would be too long."""
+    way = quote_way(target)
+    return f"?next={way}" if way != HOME and len(way) <= MAX_MAILED else ""
 
 
 def lost_query(inbound: Inbound, origins: Collection[str]) -> str:

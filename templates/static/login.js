@@ -40,26 +40,14 @@ for (const form of document.querySelectorAll("[data-once]")) {
   });
 }
 
-// What was typed goes along to the page that a link leads to: in the body of a form, as addresses are kept in histories.
-for (const link of document.querySelectorAll("[data-carry]")) {
-  const field = document.getElementById(link.dataset.carry);
-  link.addEventListener("click", (event) => {
-    if (!field?.value || event.ctrlKey || event.metaKey || event.shiftKey) {
-      return;
-    }
-    event.preventDefault();
-    const form = document.createElement("form");
-    form.method = "post";
-    form.action = link.href;
-    for (const [name, value] of [[field.name, field.value], ["prefill", "1"]]) {
-      const input = document.createElement("input");
-      input.type = "hidden";
-      input.name = name;
-      input.value = value;
-      form.append(input);
-    }
-    document.body.append(form);
-    form.submit();
+// A button that leads to another page with what was typed, except the field that it names: that one isn't sent.
+for (const button of document.querySelectorAll("[data-without]")) {
+  const field = document.getElementById(button.dataset.without);
+  button.addEventListener("click", () => {
+    field.disabled = true;
+  });
+  addEventListener("pageshow", () => {
+    field.disabled = false;
   });
 }
 

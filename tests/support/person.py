@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from gateway.factors.totp.codes import PERIOD
 from gateway.store import Store
 from gateway.store.schema import accounts, totp
+from tests.support.authenticator import unbase64url
 from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway
 from tests.support.raw import Response, get
 
@@ -117,6 +118,14 @@ def hidden_fields(page: str, action: str) -> dict[str, str]:
     parser = Forms()
     parser.feed(page)
     return next((fields for found, fields in parser.forms if found == action), {})
+
+
+def unsealed(response: Response, email: str) -> str:
+    """Return where a response leads, with how many bytes the sealed email has beside it in place of its value."""
+    location = str(response.get("location"))
+    found = re.search("for=([A-Za-z0-9_-]+)", location)
+    assert found, location
+    return location.replace(found[1], str(len(unbase64url(found[1])) - len(email)))
 
 
 def key_on(page: Response) -> str:

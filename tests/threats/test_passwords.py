@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
-from tests.support.person import NAVIGATION, Person
-from tests.support.raw import get
+from tests.support.person import NAVIGATION, Person, hidden_fields, unsealed
+from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
 
 NEW = "seven green kettles on a raft"
@@ -65,7 +67,8 @@ def test_a_forgotten_password_is_reset_by_mail_and_everything_else_ends(own: Gat
     link = path_in(mailbox, person.email, "password")
     assert "Set a new password" in person.open(link).body.decode()
     done = person.send(link, {"password": NEW})
-    assert (done.status, done.get("location")) == (303, "/login?password-set=1&email=erin%40acme.example")
+    assert str(done.get("location")).startswith("/login?password-set=1&for=")
+    assert has_no_email(done, person.email)
     assert 'name="email" type="email" value="erin@acme.example"' in person.open(str(done.get("location"))).body.decode()
     assert not elsewhere.is_signed_in
     mailbox.wait_for(person.email, "changed")
@@ -127,7 +130,7 @@ def test_a_reset_says_the_same_to_everybody_and_mails_only_who_is_there(own: Gat
         person = Person(own, who)
         person.open("/forgot-password")
         answer = person.submit("/forgot-password", follow=False, email=person.email)
-        answers.add((answer.status, answer.get("location"), answer.body))
+        answers.add((answer.status, unsealed(answer, person.email), answer.body))
     assert len(answers) == 1
     mailbox.wait_for(PEOPLE["employee"][0], "password")
     assert {str(mail["X-Envelope-To"]) for mail in mailbox.mails} == {PEOPLE["employee"][0]}
@@ -253,30 +256,93 @@ def sign_up(person: Person, **fields: str) -> int:
 
 
 def test_a_deep_link_and_the_email_are_carried_through_signing_up(own: Gateway, mailbox: Mailbox) -> None:
-    person = Person(own, "deep@acme.example")
-    person.open("/timesheets?week=47")
-    assert 'href="/signup?next=/timesheets%3Fweek%3D47"' in (person.page.body.decode() if person.page else "")
-    person.open("/signup?next=/timesheets%3Fweek%3D47")
+    person, elsewhere = Person(own, "deep@acme.example"), Person(own, "deep@acme.example", source="127.0.0.7")
+    page = person.open("/timesheets?week=47").body.decode()
+    hidden = hidden_fields(page, "/login")
+    assert '<button type="submit" form="sign-in" formaction="/signup" formnovalidate name="prefill"' in page
+    page = person.send("/signup", {**hidden, "email": person.email, "password": "typed", "prefill": "1"}).body.decode()
+    assert f'value="{person.email}"' in page
     fields = {"name": "Deep", "email": person.email, "password": NEW}
-    assert person.submit("/signup", follow=False, **fields).status == 303
+    sent = person.submit("/signup", follow=False, **fields)
+    assert has_no_email(sent, person.email)
+    assert is_on_the_way(person.open(back_on(person.open(str(sent.get("location"))))), person.email)
     link = path_in(mailbox, person.email, "")
-    assert link.endswith("?next=/timesheets%3Fweek%3D47")
-    person.open(link)
-    done = person.send(link, {"password": NEW})
-    page = person.open(str(done.get("location"))).body.decode()
-    assert 'name="next" value="/timesheets?week=47"' in page
-    assert 'value="deep@acme.example"' in page
+    assert "?" not in link
+    done = elsewhere.send(link, {"password": NEW})
+    assert has_no_email(done, person.email)
+    assert is_on_the_way(elsewhere.open(str(done.get("location"))), person.email)
 
 
-def test_the_email_typed_before_forgetting_the_password_is_seen_and_not_used_yet(
+def test_the_email_typed_before_forgetting_the_password_goes_along_and_is_not_used_yet(
     own: Gateway, mailbox: Mailbox
 ) -> None:
     person = Person(own)
     count = len(mailbox.mails)
-    page = person.send("/forgot-password", {"email": "erin@acme.example", "prefill": "1"})
-    assert page.status == 200
-    assert 'value="erin@acme.example"' in page.body.decode()
+    hidden = hidden_fields(person.open("/timesheets?week=47").body.decode(), "/login")
+    for email in ("erin@acme.example", "nobody@acme.example", "no email"):
+        page = person.send("/forgot-password", {**hidden, "email": email, "password": "typed", "prefill": "1"})
+        assert page.status == 200
+        assert f'value="{email}"' in page.body.decode()
+        assert "typed" not in page.body.decode()
+        assert is_on_the_way(person.open(back_on(page)), email)
     assert len(mailbox.mails) == count
+
+
+def test_a_deep_link_is_kept_through_a_reset_in_another_browser(own: Gateway, mailbox: Mailbox) -> None:
+    person, elsewhere = Person(own), Person(own, source="127.0.0.7")
+    sent = person.send("/forgot-password", {"email": person.email, "next": "/timesheets?week=47"})
+    assert has_no_email(sent, person.email)
+    assert is_on_the_way(person.open(back_on(person.open(str(sent.get("location"))))), person.email)
+    link = path_in(mailbox, person.email, "Reset your")
+    assert "?" not in link
+    done = elsewhere.send(link, {"password": NEW})
+    assert has_no_email(done, person.email)
+    assert is_on_the_way(elsewhere.open(str(done.get("location"))), person.email)
+
+
+def test_only_a_page_of_this_site_is_kept(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own)
+    targets = ("//evil.example/", "https://evil.example/", "/login", "/\\evil.example", "/a\r\nb")
+    for count, target in enumerate(targets, 1):
+        sent = person.send("/forgot-password", {"email": person.email, "next": target})
+        assert "next" not in str(sent.get("location"))
+        done = person.send(path_in(mailbox, person.email, "Reset your", count), {"password": f"{NEW} {count}"})
+        assert done.status == 303
+        assert "next" not in str(done.get("location"))
+    assert count == 5
+
+
+def test_an_email_that_is_carried_is_sealed_and_works_for_an_hour(own: Gateway) -> None:
+    person = Person(own)
+    answers = {
+        email: str(person.send("/forgot-password", {"email": email}).get("location"))
+        for email in ("erin@acme.example", "evan@acme.example")
+    }
+    assert len({len(location) for location in answers.values()}) == 1  # it tells nothing about who has an account
+    location = answers["erin@acme.example"]
+    assert "erin@acme.example" in person.open(back_on(person.open(location))).body.decode()
+    for changed in (location[:-2], location.replace("for=", "for=A"), "/forgot-password?sent=1&for=" + "A" * 5_000):
+        page = person.open(changed)
+        assert page.status == 200
+        assert back_on(page) == "/login"
+
+
+def back_on(page: Response) -> str:
+    """Return the address of "Back to sign-in"."""
+    found = re.search(r'href="(/login[^"]*)">Back to sign-in', page.body.decode())
+    assert found, page.body.decode()
+    return html.unescape(found[1])
+
+
+def has_no_email(response: Response, email: str) -> bool:
+    location = str(response.get("location"))
+    return response.status == 303 and "for=" in location and "@" not in location and quote(email) not in location
+
+
+def is_on_the_way(page: Response, email: str) -> bool:
+    """Whether a sign-in page has the email filled in, and leads to the deep link."""
+    text = page.body.decode()
+    return f'type="email" value="{email}"' in text and 'name="next" value="/timesheets?week=47"' in text
 
 
 def test_who_signs_up_confirms_the_email_before_anything_can_be_used(own: Gateway, mailbox: Mailbox) -> None:
@@ -286,7 +352,7 @@ def test_who_signs_up_confirms_the_email_before_anything_can_be_used(own: Gatewa
     link = path_in(mailbox, person.email, "")
     assert scanner.open(link).status == 200
     assert person.give_password(password=NEW).status == 422
-    assert person.send(link, {"password": NEW}).get("location") == "/login?confirmed=1&email=nora%40acme.example"
+    assert str(person.send(link, {"password": NEW}).get("location")).startswith("/login?confirmed=1&for=")
     assert person.give_password(password=NEW).status == 200
     assert person.is_signed_in
     assert scanner.send(link, {"password": NEW}).status == 410
@@ -351,7 +417,7 @@ def test_an_email_that_has_an_account_is_answered_by_mail_only(own: Gateway, mai
     for person in (known, unknown):
         person.open("/signup")
         answer = person.submit("/signup", follow=False, name="Nora", email=person.email, password=NEW)
-        answers.append((answer.status, answer.get("location"), answer.body))
+        answers.append((answer.status, unsealed(answer, person.email), answer.body))
     assert answers[0] == answers[1]
     assert "account" in str(mailbox.wait_for(known.email, "already")["Subject"])
     assert "/signup/" not in text_of(mailbox.wait_for(known.email, "already"))
@@ -366,7 +432,7 @@ def test_an_email_of_an_owner_is_answered_as_every_other(own: Gateway, mailbox: 
         person = Person(own, email)
         person.open("/signup")
         answer = person.submit("/signup", follow=False, name="Nora", email=email, password=NEW)
-        answers.append((answer.status, answer.get("location"), sorted(name for name, _ in answer.fields), answer.body))
+        answers.append((answer.status, unsealed(answer, email), sorted(name for name, _ in answer.fields), answer.body))
     assert answers[0] == answers[1] == answers[2]
     assert answers[0][0] == 303
     mailbox.wait_for("nora@acme.example")
