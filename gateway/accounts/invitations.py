@@ -8,9 +8,10 @@ from __future__ import annotations
 from gateway.accounts import links
 from gateway.accounts import rows as account_rows
 from gateway.accounts.csv_import.reading import Create
-from gateway.accounts.links import Purpose
+from gateway.accounts.links import INVITED_BY, LIFE_SECONDS, Purpose
 from gateway.actions.action import NOTHING, Action
 from gateway.crypto.sealing import Sealer
+from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
 from gateway.model.event import Details, Event
@@ -73,7 +74,13 @@ class Invitations:
     async def _mail(self, action: Action, account: Account) -> None:
         tx, now = action.tx, action.now
         token = await links.issue(
-            tx, self._sealer, Purpose.INVITATION, account=account.id, identifier=account.identifier, now=now
+            tx,
+            self._sealer,
+            Purpose.INVITATION,
+            account=account.id,
+            identifier=account.identifier,
+            now=now,
+            content={INVITED_BY: action.actor.name},
         )
         await self._outbox.post(
             tx,
@@ -84,5 +91,7 @@ class Invitations:
             name=account.name,
             invited_by=action.actor.name,
             tenant=await account_rows.find_tenant_name(tx, account.tenant),
+            role=account.role.value,
+            until=write_moment(now + LIFE_SECONDS[Purpose.INVITATION]),
             link=f"{self._address}{token.reveal()}",
         )

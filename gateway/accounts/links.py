@@ -50,7 +50,7 @@ mailed_links = Table(
 )
 
 HOUR, DAY = 3_600, 86_400
-TARGET = "next"
+TARGET, INVITED_BY = "next", "invited_by"  # in the content of a link
 MAX_TARGET = 1_000  # characters
 COLUMNS = (
     mailed_links.c.id,

@@ -159,6 +159,8 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "name": "Erin Zoë",
         "invited_by": "Adam Okoye",
         "tenant": "Acme",
+        "role": "manager",
+        "until": "21 March 2026, 09:26 UTC",
         "link": "https://app.example.com/invite/Zm9yIHByZXZpZXdz",
     },
     "signup_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/signup/Zm9yIHByZXZpZXdz"},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import change, links
 from gateway.accounts import rows as account_rows
-from gateway.accounts.links import LinkState, MailedLink, Purpose, kept_way
+from gateway.accounts.links import INVITED_BY, LinkState, MailedLink, Purpose, kept_way
 from gateway.actions.action import NOTHING, Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
@@ -56,6 +56,20 @@ class Unfit:
     """The policy rejects the password."""
 
     why: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A valid link, its account, and the name of the account's tenant."""
+
+    link: MailedLink
+    account: Account
+    company: str
+
+    @property
+    def invited_by(self) -> str:
+        """The name of the person who sent the invitation; "" in links of former versions, and for a reset."""
+        return self.link.content.get(INVITED_BY, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +193,8 @@ class PasswordService:
 
     # By a mailed link.
 
-    async def look(self, purpose: Purpose, token: str, now: int) -> tuple[MailedLink, Account] | InvalidLink:
-        """Return a valid link and its account. Read-only."""
+    async def look(self, purpose: Purpose, token: str, now: int) -> Opened | InvalidLink:
+        """Return what a link opens, if it is valid. Read-only."""
         async with self._store.reading() as tx:
             return await self._find(tx, purpose, token, now)
 
@@ -191,7 +205,7 @@ class PasswordService:
         found = await self.look(purpose, token, now)
         if isinstance(found, InvalidLink):
             return found
-        verdict = await self._checker.check(password, self._person(found[1]), client_of(inbound.address))
+        verdict = await self._checker.check(password, self._person(found.account), client_of(inbound.address))
         if verdict.refusal is not None:
             return Unfit(verdict.refusal)
         hashed = await self._hasher.hash(password, client_of(inbound.address))
@@ -199,16 +213,16 @@ class PasswordService:
             return Overloaded()
         async with self._actions.begin(requester(inbound), now) as action:
             tx = action.tx
-            account = await account_rows.find(tx, found[1].id, lock=True)
+            account = await account_rows.find(tx, found.account.id, lock=True)
             if account is None or not await account_rows.is_welcome(tx, account):
                 return InvalidLink(None)
-            if not await links.consume(tx, found[0], now):
+            if not await links.consume(tx, found.link, now):
                 return InvalidLink(LinkState.USED)
             details = {"how": purpose.value, **remarks_of(verdict)}
             await change.set_password(action, self._factors, account, hashed, details)
             if purpose is Purpose.RESET:
                 await action.notify("password_changed", account)
-        return Set(email=account.identifier, target=found[0].target)
+        return Set(email=account.identifier, target=found.link.target)
 
     # At /me/password.
 
@@ -271,9 +285,7 @@ class PasswordService:
 
     # Shared.
 
-    async def _find(
-        self, tx: Transaction, purpose: Purpose, token: str, now: int
-    ) -> tuple[MailedLink, Account] | InvalidLink:
+    async def _find(self, tx: Transaction, purpose: Purpose, token: str, now: int) -> Opened | InvalidLink:
         link = await links.find(tx, self._sealer, purpose, token)
         if link is None or link.account is None:
             return InvalidLink(None)
@@ -283,7 +295,7 @@ class PasswordService:
             return InvalidLink(state)
         if account is None or not await account_rows.is_welcome(tx, account):
             return InvalidLink(None)
-        return link, account
+        return Opened(link, account, await account_rows.find_tenant_name(tx, account.tenant))
 
     def _person(self, account: Account) -> Person:
         return Person(account.identifier, account.name, account.tenant, self._product)

@@ -11,7 +11,16 @@ from gateway.login.answers import Answers
 from gateway.login.outcome import SignedIn
 from gateway.model.account import MAX_IDENTIFIER, MAX_NAME
 from gateway.model.secret import Secret
-from gateway.passwords.changes import InvalidLink, Overloaded, PasswordService, Set, TooOften, Unfit, WrongCurrent
+from gateway.passwords.changes import (
+    InvalidLink,
+    Opened,
+    Overloaded,
+    PasswordService,
+    Set,
+    TooOften,
+    Unfit,
+    WrongCurrent,
+)
 from gateway.passwords.policy import Person, Refusal
 from gateway.passwords.service import PasswordChecker
 from gateway.throttle.client import client_of
@@ -88,9 +97,7 @@ class PasswordPages:
         found = await self._service.look(purpose, request.match_info["token"], visit_of(request).now)
         if isinstance(found, InvalidLink):
             return self._invalid_link(request, purpose, found.state)
-        return self._page(
-            "passwords/set-password.html", request, purpose=purpose.value, who=found[1].identifier, problem=""
-        )
+        return self._set_page(request, purpose, found)
 
     async def _set(self, request: web.Request, purpose: Purpose) -> web.StreamResponse:
         password = Secret((await read_form(request)).text("password"))
@@ -104,21 +111,27 @@ class PasswordPages:
                 found = await self._service.look(purpose, token, now)
                 if isinstance(found, InvalidLink):
                     return self._invalid_link(request, purpose, found.state)
-                who = found[1].identifier
-                return self._page(
-                    "passwords/set-password.html",
-                    request,
-                    status=422,
-                    purpose=purpose.value,
-                    who=who,
-                    problem=why.sentence,
-                )
+                return self._set_page(request, purpose, found, status=422, problem=why.sentence)
             case Overloaded():
-                return self._page(
-                    "passwords/set-password.html", request, status=503, purpose=purpose.value, who="", problem="busy"
-                )
+                return self._set_page(request, purpose, None, status=503, problem="busy")
             case InvalidLink(state):
                 return self._invalid_link(request, purpose, state)
+
+    def _set_page(
+        self, request: web.Request, purpose: Purpose, opened: Opened | None, *, status: int = 200, problem: str = ""
+    ) -> web.Response:
+        """Show the form; of an invitation, with the person, company and role that it is about."""
+        invitation = opened if purpose is Purpose.INVITATION else None
+        who = opened.account.identifier if opened else ""
+        return self._page(
+            "passwords/set-password.html",
+            request,
+            status=status,
+            purpose=purpose.value,
+            who=who,
+            invitation=invitation,
+            problem=problem,
+        )
 
     def _invalid_link(self, request: web.Request, purpose: Purpose, state: LinkState | None) -> web.Response:
         status = 404 if state is None else 410

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import calendar
 import json
 import os
 import re
@@ -12,12 +14,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.accounts import links
 from gateway.app.nouns import ROUTES
+from gateway.crypto.sealing import Sealer
+from gateway.model.secret import Secret
 from gateway.policy.decision import Need
 from gateway.settings import Settings
 from gateway.web.routes import serve
-from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, Gateway
-from tests.support.mail import Mailbox, links_in
+from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, SECRET, Gateway
+from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import Person, code_of, key_on
 from tests.support.upstream import RecordingUpstream
 
@@ -138,6 +143,38 @@ def test_an_invited_person_chooses_a_password_and_signs_in(own: Gateway, admin: 
     main = used.body.decode().partition("<main")[2]
     assert (used.status, "signed in as Nina" in main, "Sign in<" in main) == (410, True, False)
     assert "Sign in<" in late.open(link).body.decode().partition("<main")[2]
+
+
+def test_an_invitation_says_who_invites_to_what_in_which_role_and_until_when(
+    own: Gateway, admin: Person, mailbox: Mailbox
+) -> None:
+    admin.send("/admin/accounts/invite", {"email": "new@acme.example", "name": "Nina", "role": "manager"})
+    where = upload(admin, "/admin/accounts/import", b"email,name,department,role\nother@acme.example,Otto,Sales,employee\n")
+    admin.open(where)
+    admin.submit("/admin/accounts/import/start")
+    for email, role in (("new@acme.example", "Manager"), ("other@acme.example", "Employee")):
+        mail = text_of(mailbox.wait_for(email, "Adam invited you to OtiumWork"))
+        until = re.search(r"Valid until: (.+ UTC)", mail)
+        assert "Adam has invited you to join acme on OtiumWork." in mail
+        assert f"Company: acme\nYour role: {role}\nInvited by: Adam\n" in mail.replace("\r", "")
+        assert until
+        at = calendar.timegm(time.strptime(until[1], "%d %B %Y, %H:%M UTC"))
+        assert abs(at - time.time() - 7 * 86_400) < 120
+        page = Person(own, email).open(path_in(mailbox, email, "invited you")).body.decode()
+        assert "Adam has invited you to join acme." in page
+        assert f"<dd>{role}</dd>" in page
+        assert time.strftime("%Y-%m-%dT%H:%M", time.gmtime(at)) in page
+
+
+def test_an_invitation_of_a_former_version_has_no_name_and_works(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
+    admin.send("/admin/accounts/invite", {"email": "new@acme.example", "name": "Nina", "role": "manager"})
+    link, sealer = path_in(mailbox, "new@acme.example", "invited you"), Sealer([Secret(base64.b64decode(SECRET))])
+    with database(own) as connection:
+        ((link_id,),) = connection.execute("SELECT id FROM mailed_links WHERE purpose = 'invitation'")
+        connection.execute("UPDATE mailed_links SET content = ?", (sealer.seal(b"{}", links.place(link_id)),))
+    guest = Person(own, "new@acme.example")
+    assert "You’ve been invited to join acme." in guest.open(link).body.decode()
+    assert guest.send(link, {"password": NEW}).status == 303
 
 
 def test_a_fresh_invitation_kills_the_one_before(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
