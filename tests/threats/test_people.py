@@ -149,7 +149,8 @@ def test_an_invitation_says_who_invites_to_what_in_which_role_and_until_when(
     own: Gateway, admin: Person, mailbox: Mailbox
 ) -> None:
     admin.send("/admin/accounts/invite", {"email": "new@acme.example", "name": "Nina", "role": "manager"})
-    where = upload(admin, "/admin/accounts/import", b"email,name,department,role\nother@acme.example,Otto,Sales,employee\n")
+    file = b"email,name,department,role\nother@acme.example,Otto,Sales,employee\n"
+    where = upload(admin, "/admin/accounts/import", file)
     admin.open(where)
     admin.submit("/admin/accounts/import/start")
     for email, role in (("new@acme.example", "Manager"), ("other@acme.example", "Employee")):
