@@ -14,13 +14,13 @@ from gateway.accounts import change, claims, directory, rows
 from gateway.accounts.authors import find_author, is_admin
 from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.directory import Member, Wanted
+from gateway.accounts.edit import Edit, Part, Saved
 from gateway.accounts.email_change import EmailChanges
-from gateway.accounts.email_changes import Change
 from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.removal import remove_unused
 from gateway.actions.action import Action, Actions, Actor, requester
-from gateway.factors.contract import Factors, Summary, Way
-from gateway.model.account import Account, Module, Role, Status
+from gateway.factors.contract import Factors
+from gateway.model.account import Account, Role, Status
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.store import Store, Transaction
@@ -47,6 +47,7 @@ class Result(Enum):
     TAKEN = "taken"  # the tenant can't have the email (see accounts.claims)
     TOO_MANY = "too_many"  # the address was mailed too often today
     NOT_USED = "not_used"  # the account has no way to sign in yet
+    CHANGED = "changed"  # by another administrator, since the form was shown
 
 
 class PeopleService:
@@ -79,20 +80,6 @@ class PeopleService:
     async def find(self, admin: Administrator, account_id: str) -> Member | None:
         async with self._store.reading() as tx:
             return await directory.find_member(tx, admin.tenant, account_id, self._factors.has_way_in)
-
-    async def find_change(self, account_id: str) -> Change | None:
-        """Return the account's open email change. The caller has checked access to the account."""
-        return await self._email_changes.find_open(account_id)
-
-    async def summarise_factors(self, account_id: str) -> list[Summary]:
-        """Return what the account has set up for second steps. The caller has checked access to the account."""
-        async with self._store.reading() as tx:
-            return await self._factors.summarise(tx, account_id)
-
-    async def list_ways(self, account_id: str) -> list[Way]:
-        """Return what the account signs in with. The caller has checked access to the account."""
-        async with self._store.reading() as tx:
-            return await self._factors.list_ways(tx, account_id)
 
     def may_change(self, admin: Administrator, account: Account) -> bool:
         """Whether more than the name may be changed: the account is neither the administrator's own nor an owner's.
@@ -129,24 +116,49 @@ class PeopleService:
 
     # Changing.
 
-    async def rename(self, admin: Administrator, account_id: str, name: str) -> Result:
-        """`name` is validated. Administrators may rename themselves."""
-        async with self._begin(admin) as action:
-            account = await self.find_changeable(action.tx, admin, account_id, allows_self=True)
-            if account is None:
-                return Result.NOT_THERE
-            await change.rename(action, account, name)
-        return Result.DONE
+    async def save(self, admin: Administrator, account_id: str, edit: Edit) -> Saved | Result:
+        """Save a form in one transaction: all of it, or nothing. Administrators may change their own name only.
 
-    async def set_role(self, admin: Administrator, account_id: str, role: Role, modules: frozenset[Module]) -> Result:
-        async with self._begin(admin) as action:
-            account = await self.find_changeable(action.tx, admin, account_id)
-            if account is None:
-                return Result.NOT_THERE
-            if role is not Role.ADMIN and await change.is_last_admin(action.tx, self._factors, account):
-                return Result.LAST_ADMIN
-            await change.set_role(action, account, role, modules)
-        return Result.DONE
+        A new email is not set but asked for: links go to both addresses, which must agree (see accounts.email_change).
+        """
+        try:
+            async with self._begin(admin) as action:
+                account = await self.find_changeable(action.tx, admin, account_id, allows_self=True)
+                if account is None:
+                    return Result.NOT_THERE
+                return await self._refuse(action.tx, admin, account, edit) or await self._save(action, account, edit)
+        except TooManyMails:
+            return Result.TOO_MANY
+
+    async def _refuse(self, tx: Transaction, admin: Administrator, account: Account, edit: Edit) -> Result | None:
+        """Return why nothing of a form can be saved, or None."""
+        parts = edit.parts(account)
+        if not self.may_change(admin, account) and parts not in ((), (Part.NAME,)):
+            return Result.NOT_THERE
+        if edit.is_outdated(account):
+            return Result.CHANGED
+        is_demoted = edit.rights is not None and edit.rights[0] is not Role.ADMIN
+        if is_demoted and await change.is_last_admin(tx, self._factors, account):
+            return Result.LAST_ADMIN
+        if edit.identifier is None or Part.EMAIL not in parts:
+            return None
+        # A person who can't sign in yet can't agree: remove that account and invite the other email.
+        if not await self._factors.signs_in(tx, account.id):
+            return Result.NOT_USED
+        tenant, now = account.tenant, admin.now
+        may_have = await claims.may_have(tx, tenant, edit.identifier, self._owners, now, account=account.id)
+        return None if may_have else Result.TAKEN
+
+    async def _save(self, action: Action, account: Account, edit: Edit) -> Saved:
+        """Raises TooManyMails, which undoes all of it."""
+        parts = edit.parts(account)
+        if edit.name is not None:
+            await change.rename(action, account, edit.name)
+        if edit.rights is not None:
+            await change.set_role(action, account, *edit.rights)
+        if edit.identifier is not None and Part.EMAIL in parts:
+            await self._email_changes.ask(action, account, edit.identifier)
+        return Saved(parts)
 
     async def set_status(self, admin: Administrator, account_id: str, status: Status) -> Result:
         async with self._begin(admin) as action:
@@ -172,26 +184,6 @@ class PeopleService:
             if account is None:
                 return Result.NOT_THERE
             await change.sign_out(action, account)
-        return Result.DONE
-
-    async def ask_for_email(self, admin: Administrator, account_id: str, identifier: str) -> Result:
-        """Mail links to both addresses, which must agree (see accounts.email_change).
-
-        A person who can't sign in yet can't agree: remove that account and invite the other email.
-        """
-        try:
-            async with self._begin(admin) as action:
-                tx, now = action.tx, action.now
-                account = await self.find_changeable(tx, admin, account_id)
-                if account is None:
-                    return Result.NOT_THERE
-                if not await self._factors.signs_in(tx, account.id):
-                    return Result.NOT_USED
-                if not await claims.may_have(tx, account.tenant, identifier, self._owners, now, account=account.id):
-                    return Result.TAKEN
-                await self._email_changes.ask(action, account, identifier)
-        except TooManyMails:
-            return Result.TOO_MANY
         return Result.DONE
 
     async def remove(self, admin: Administrator, account_id: str) -> Result:

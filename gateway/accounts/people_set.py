@@ -32,6 +32,8 @@ class PeopleSet:
 def status_of(problem: str) -> int:
     if problem == Result.TOO_MANY.value:
         return 429
+    if problem == Result.CHANGED.value:
+        return 409
     return 422 if problem else 200
 
 

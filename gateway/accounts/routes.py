@@ -9,7 +9,7 @@ from gateway.accounts.csv_import import pages as import_pages
 from gateway.accounts.csv_import.pages import ImportPages
 from gateway.accounts.email_pages import EmailPages
 from gateway.accounts.invite_pages import InvitePages, invites_admin
-from gateway.accounts.pages import AccountsPages, changes_rights
+from gateway.accounts.pages import AccountsPages
 from gateway.accounts.people_set import PeopleSet
 from gateway.model.sentence import Sentence
 from gateway.policy.decision import Need
@@ -43,16 +43,6 @@ def people_pages(
         Pages(
             partial(AccountsPages, people=people),
             Route(name, path, need, get=shows.show, entry=entry),
-            Route(
-                f"{name}_member", f"{path}/member", need, get=shows.show_member, post=shows.change,
-                fresh=Fresh(only_post=True, when=changes_rights, carry=("account",), is_announced=True),
-            ),
-            Route(
-                f"{name}_reset", f"{path}/reset-2fa", need, get=shows.confirm_reset, post=shows.reset,
-                fresh=Fresh(carry=("account",)),
-            ),
-            # No fresh proof: signing out gives no rights.
-            Route(f"{name}_sign_out", f"{path}/sign-out", need, get=shows.confirm_sign_out, post=shows.sign_out),
         ),
         Pages(
             partial(InvitePages, people=people),

@@ -31,6 +31,7 @@ from gateway.ops import rows as attack_rows
 from gateway.page_views import routes as page_views
 from gateway.page_views import rows as page_view_rows
 from gateway.passwords import routes as passwords
+from gateway.person import routes as person
 from gateway.scim import group_rows, token_rows, user_rows
 from gateway.scim import routes as scim
 from gateway.sessions import attempt
@@ -51,6 +52,7 @@ PAGES = (
     *passwords.PAGES,
     *signup.PAGES,
     *accounts.PAGES,
+    *person.PAGES,
     *devices.PAGES,
     *compromised.PAGES,
     *access_review.PAGES,

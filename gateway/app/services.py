@@ -39,6 +39,7 @@ from gateway.ops.service import AttackService
 from gateway.page_views.service import PageViewService
 from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
+from gateway.person.service import PersonService
 from gateway.scim.admission import Admission
 from gateway.scim.group_rows import handles_of
 from gateway.scim.groups import GroupService
@@ -346,6 +347,17 @@ class Services(Foundation):
             email_changes=self.email_changes,
             owners=self.settings.access.owners,
             factors=self.factors,
+        )
+
+    @cached_property
+    def persons(self) -> PersonService:
+        return PersonService(
+            store=self.store,
+            actions=self.actions,
+            people=self.people,
+            factors=self.factors,
+            policy=self.settings.factor_policy,
+            lifetimes=self.lifetimes,
         )
 
     @cached_property

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from gateway.accounts import rows
 from gateway.accounts.csv_import.reading import Create
+from gateway.accounts.edit import Edit, Part, Saved
 from gateway.accounts.people import Administrator, Result
 from gateway.app.services import Services
 from gateway.model.account import Role, Status
@@ -47,10 +48,10 @@ async def test_an_administrator_whose_right_ended_meanwhile_changes_nobody_and_i
     people = Services(Settings(secrets=(Secret(b"s" * 48),), access=Access(owners=frozenset({OWNER}))), store).people
     admin = await enter(store, store_url, email)
     ann = await add_person(store, person("ann@acme.example"))
-    assert await people.set_role(admin, ann.id, Role.MANAGER, frozenset()) is Result.DONE
+    assert await people.save(admin, ann.id, Edit(rights=(Role.MANAGER, frozenset()))) == Saved((Part.RIGHTS,))
     async with store.transaction() as tx:
         await tx.execute(text(ENDS[how]))
-    assert await people.set_role(admin, ann.id, Role.ADMIN, frozenset()) is Result.NOT_THERE
+    assert await people.save(admin, ann.id, Edit(rights=(Role.ADMIN, frozenset()))) is Result.NOT_THERE
     assert await people.set_status(admin, ann.id, Status.DISABLED) is Result.NOT_THERE
     wanted = Create(1, "mallory@acme.example", "Mallory", "acme", Role.ADMIN, frozenset(), None)
     assert await people.invite(admin, wanted) is Result.NOT_THERE

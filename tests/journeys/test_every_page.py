@@ -224,7 +224,18 @@ PAGES = {
     "person, invited": Look("admin", "{invited}"),
     "person, owner": Look("admin", "{protected}"),
     "person, myself": Look("admin", "{myself}"),
-    "person, taken": Look("admin", "{person}", {"New email address": "mara@acme.example"}, "Send confirmation link"),
+    "person, taken": Look("admin", "{person}", {"Email": "mara@acme.example"}, "Save"),
+    "person, saved": Look("admin", "{person}&done=saved&changed=name,rights,email"),
+    "person, not saved yet": Look(
+        "admin", "{person}&name=Somebody+Else&role=manager&module-hr=1&email=else@acme.example&done=proved"
+    ),
+    "person, with a change of email": Look("admin", "{person with a change}"),
+    "person, locked out": Look("admin", "{locked}"),
+    "person, disabled": Look("admin", "{disabled}"),
+    "person, from some networks": Look("admin", "{away}"),
+    "person, with tokens": Look("admin", "{member}"),
+    "person, sign a device out?": Look("admin", "{member}", press="Sign out this device"),
+    "person, revoke all tokens?": Look("admin", "{member}", press="Revoke all tokens"),
     "invite": Look("admin", "/admin/accounts/invite"),
     "invite, taken": Look(
         "admin", "/admin/accounts/invite", {"Name": "E", "Email": "erin@acme.example"}, "Send invitation"
@@ -378,6 +389,13 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["protected"] = f"/admin/accounts/member?account={account_id(site, OWNERS[0])}"
     links["myself"] = f"/admin/accounts/member?account={account_id(site, admin.email)}"
     links["reset"] = f"/admin/accounts/reset-2fa?account={someone}"
+    for name, email in (
+        ("locked", "crowd14@acme.example"), ("away", "crowd21@acme.example"), ("disabled", "dora@acme.example"),
+        ("member", PEOPLE["employee"][0]),
+    ):  # fmt: skip
+        links[name] = f"/admin/accounts/member?account={account_id(site, email)}"
+    for name in ("Calendar", "Backups"):
+        people["member"].send("/me/tokens", {"name": name, "days": "30", "role": "employee", "access": "read"})
     links["secure"] = f"/admin/accounts/secure?account={someone}"
     links["secure companys"] = links["companys"].replace("/member", "/secure")
     links["sign out"] = f"/admin/accounts/sign-out?account={someone}"
@@ -519,7 +537,7 @@ def change_emails(site: Site, links: dict[str, str]) -> None:
     admin.sign_in()
     for who, email in (("", "crowd12@acme.example"), (" of phone", "crowd10@acme.example")):
         account = account_id(site, email)
-        admin.send("/admin/accounts/member", {"account": account, "do": "email", "email": f"new-{email}"})
+        admin.send("/admin/accounts/member", {"account": account, "do": "saved", "email": f"new-{email}"})
         links[f"new email{who}"] = links_in(site.mailbox.wait_for(f"new-{email}", "Confirm"))[0]
         links[f"old email{who}"] = links_in(site.mailbox.wait_for(email, "is to be changed"))[0]
     links["person with a change"] = f"/admin/accounts/member?account={account_id(site, 'crowd12@acme.example')}"

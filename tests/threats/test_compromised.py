@@ -155,7 +155,7 @@ def test_the_page_tells_what_happened_to_this_person_alone(own: Gateway, admin: 
 def test_what_an_administrator_did_names_them_and_not_where_they_sit(own: Gateway, admin: Person) -> None:
     person = Person(own)
     person.sign_in()
-    admin.send("/admin/accounts/member", {"account": id_of(own, ERIN), "do": "renamed", "name": "Erin Other"})
+    admin.send("/admin/accounts/member", {"account": id_of(own, ERIN), "do": "saved", "name": "Erin Other"})
     (row,) = [row for row in told(person.open(PAGE).body.decode()) if "Name changed" in row]
     assert row.endswith("by adam@acme.example – –")
 

@@ -28,7 +28,9 @@ STATE = (
     "SELECT domain, tenant FROM domain_claims",
     "SELECT account, secret FROM totp",
 )
-WHAT = ("", "disabled", "removed", "suspended", "resumed", "enabled", "role", "renamed", "released")
+WHAT = (
+    "", "disabled", "removed", "suspended", "resumed", "enabled", "saved", "released", "device-out", "tokens-revoked",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -162,7 +162,7 @@ def test_a_form_that_ends_late_is_decided_by_what_is_true_then(own: Gateway, how
             case _:
                 assert own.cli("account", "set-password", who, "--password-stdin", stdin=PASSWORD).returncode == 0
 
-    fields = {"account": account, "do": "renamed", "name": f"Late {how}"}
+    fields = {"account": account, "do": "saved", "name": f"Late {how}"}
     expected = 403 if how == "demoted" else 401  # still signed in, or not
     assert held(own, person, "/admin/accounts/member", fields, meanwhile) == expected
     assert account_of(own, "crowd1@acme.example") == (account, name)

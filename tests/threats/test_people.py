@@ -236,7 +236,7 @@ def test_a_role_holds_from_the_next_request_on(own: Gateway, admin: Person, reco
     member.sign_in()
     assert member.open("/team").status == 403
     account = id_of(own, member.email)
-    assert change(admin, "role", account, role="manager", **{"module-finance": "1"}) == 303
+    assert change(admin, "saved", account, role="manager", **{"module-finance": "1"}) == 303
     assert member.open("/team").status == 200
     assert recorder.requests[-1].all("remote-groups") == ["manager,finance"]
     assert audited(own, "account_role_changed") == [
@@ -257,15 +257,15 @@ def test_who_is_disabled_is_out_and_can_be_let_in_again(own: Gateway, admin: Per
 
 def test_a_name_is_changed_and_a_bad_one_refused(own: Gateway, admin: Person) -> None:
     account = id_of(own, "erin@acme.example")
-    assert change(admin, "renamed", account, name="Erin Nové") == 303
-    assert change(admin, "renamed", account, name="x\x00y") == 400
-    assert change(admin, "renamed", account, name="x\ry") == 422
+    assert change(admin, "saved", account, name="Erin Nové") == 303
+    assert change(admin, "saved", account, name="x\x00y") == 400
+    assert change(admin, "saved", account, name="x\ry") == 422
     assert "Erin Nové" in admin.open(f"/admin/accounts/member?account={account}").body.decode()
     own_account = id_of(own, admin.email)
-    assert change(admin, "renamed", own_account, name="Adam the First") == 303
+    assert change(admin, "saved", own_account, name="Adam the First") == 303
 
 
-@pytest.mark.parametrize("what", ["role", "email", "disabled", "resent", "removed"])
+@pytest.mark.parametrize("what", ["saved", "disabled", "resent", "removed", "unlocked", "device-out", "tokens-revoked"])
 def test_nobody_changes_their_own_standing(calm: Gateway, calm_admin: Person, what: str) -> None:
     fields = {"role": "employee", "email": "adam2@acme.example"}
     assert change(calm_admin, what, id_of(calm, calm_admin.email), **fields) == 404
@@ -273,7 +273,7 @@ def test_nobody_changes_their_own_standing(calm: Gateway, calm_admin: Person, wh
 
 @pytest.mark.parametrize("email", ["otto@otium.example", "olga@beta.example", "mara@acme.example", "@"])
 def test_an_email_of_somebody_else_or_of_an_owner_is_not_taken(calm: Gateway, calm_admin: Person, email: str) -> None:
-    assert change(calm_admin, "email", id_of(calm, "erin@acme.example"), email=email) == 422
+    assert change(calm_admin, "saved", id_of(calm, "erin@acme.example"), email=email) == 422
 
 
 def test_making_admins_by_invitation_asks_for_a_fresh_proof(own: Gateway, admin: Person) -> None:
@@ -312,22 +312,25 @@ def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) ->
     until = time.monotonic() + 30
     account = id_of(own, "erin@acme.example")
     while True:
-        answer = admin.send("/admin/accounts/member", {"account": account, "do": "role", "role": "employee"})
+        answer = admin.send("/admin/accounts/member", {"account": account, "do": "saved", "role": "employee"})
         if str(answer.get("location")).startswith("/login?next=/admin/accounts/member") or time.monotonic() > until:
             break
-    assert answer.get("location") == f"/login?next=/admin/accounts/member%3Faccount%3D{account}%26done%3Dproved&again=1"
+    assert (
+        answer.get("location")
+        == f"/login?next=/admin/accounts/member%3Faccount%3D{account}%26role%3Demployee%26done%3Dproved&again=1"
+    )
 
 
 def test_the_last_admin_stays(own: Gateway, owner: Person) -> None:
     account = id_of(own, "adam@acme.example")
-    for what in ("role", "disabled"):
+    for what in ("saved", "disabled"):
         answer = owner.send(
             "/ops/accounts/member", {"account": account, "do": what, "role": "employee", "confirmed": "yes"}
         )
         assert answer.status == 422
         assert "only admin" in answer.body.decode()
     mara = id_of(own, "mara@acme.example")
-    assert change(owner, "role", mara, "/ops/accounts", role="admin") == 303
+    assert change(owner, "saved", mara, "/ops/accounts", role="admin") == 303
     assert change(owner, "disabled", account, "/ops/accounts") == 303
 
 
@@ -346,7 +349,18 @@ def test_no_route_of_an_admin_reaches_another_tenant(own: Gateway, admin: Person
         for path in routes:
             page = admin.open(f"{path}?account={target}&id={target}&tenant=beta&q=olga")
             assert not any(word in page.body.decode().replace('value="olga"', "") for word in hidden), path
-            for what in ("", "role", "renamed", "email", "disabled", "enabled", "resent", "removed"):
+            for what in (
+                "",
+                "saved",
+                "disabled",
+                "enabled",
+                "resent",
+                "removed",
+                "unlocked",
+                "device-out",
+                "revoked",
+                "tokens-revoked",
+            ):
                 fields = {"account": target, "id": target, "do": what, "role": "admin", "name": "X", "tenant": "beta"}
                 answer = admin.send(path, {**fields, "email": "x@beta.example"})
                 if answer.status == 200:  # of one's own tenant, whatever was asked for
@@ -558,7 +572,7 @@ def test_tenants_are_made_and_renamed_and_the_own_one_stays(own: Gateway, owner:
 def test_the_owner_reaches_every_tenant_and_no_owner(own: Gateway, owner: Person) -> None:
     page = owner.open("/ops/accounts?tenant=beta").body.decode()
     assert "olga@beta.example" in page
-    assert change(owner, "renamed", id_of(own, "olga@beta.example"), "/ops/accounts", name="Olga B.") == 303
+    assert change(owner, "saved", id_of(own, "olga@beta.example"), "/ops/accounts", name="Olga B.") == 303
     fields = {"email": "new@beta.example", "name": "Nina", "role": "admin", "tenant": "beta"}
     assert owner.send("/ops/accounts/invite", fields).status == 303
     assert owner.open(f"/ops/accounts/reset-2fa?account={id_of(own, owner.email)}").status == 404

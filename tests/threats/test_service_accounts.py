@@ -189,7 +189,7 @@ def test_people_pages_show_it_and_change_nothing_of_it(own: Gateway, adam: Perso
     state = own.write("SELECT * FROM accounts WHERE id = :a", a=account)
     attempts = [
         ("/admin/accounts/member", {"do": what, "name": "x", "role": "admin", "email": "x@acme.example"})
-        for what in ("resent", "renamed", "role", "email", "disabled", "enabled", "removed")
+        for what in ("resent", "saved", "disabled", "enabled", "removed", "unlocked", "device-out", "tokens-revoked")
     ]
     attempts += [("/admin/accounts/reset-2fa", {}), ("/admin/accounts/sign-out", {}), ("/admin/accounts/secure", {})]
     for path, fields in attempts:

@@ -58,7 +58,7 @@ def test_nothing_is_kept_of_a_change_that_an_admin_asks_for(own: Gateway) -> Non
     with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
         query = "SELECT id FROM accounts WHERE identifier = ?"
         (account,) = connection.execute(query, (person.email,)).fetchone()
-        admin.send("/admin/accounts/member", {"account": account, "do": "email", "email": "other@acme.example"})
+        admin.send("/admin/accounts/member", {"account": account, "do": "saved", "email": "other@acme.example"})
         assert connection.execute("SELECT count(*) FROM email_changes").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
 
