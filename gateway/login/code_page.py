@@ -13,6 +13,7 @@ from gateway.login import step_pages
 from gateway.login.commands import unlock_command
 from gateway.login.evidence import Evidence
 from gateway.login.flow import Outcome
+from gateway.login.new_codes import show_codes
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, OtherNetwork, Refused, SignedIn
 from gateway.login.step_pages import StepPages
 from gateway.model.account import Role
@@ -75,7 +76,7 @@ class CodePage(StepPages):
             return await self.answer(visit, wish, outcome, now, offered)
         self._counts.note(self.factor, outcome)
         target = self._answers.next_url(visit, outcome, wish.target)
-        page = self._renderer.page("login/codes.html", None, codes=outcome.codes, target=target, count=None)
+        page = show_codes(self._renderer, self._url, visit, outcome.codes, account=outcome.account, target=target)
         return self._answers.with_session(page, visit, outcome, wish.target)
 
     async def answer(

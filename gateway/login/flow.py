@@ -162,7 +162,9 @@ class Flow:
             if isinstance(codes, Wrong):
                 return Refused(codes)
             outcome = await self._advance(action, evidence, self._factors[name], Right(), visit.inbound)
-            return replace(outcome, codes=codes) if isinstance(outcome, SignedIn) else outcome
+            if not isinstance(outcome, SignedIn):
+                return outcome
+            return replace(outcome, codes=codes, account=evidence.account.identifier)
 
     async def set_up(
         self, action: Action, name: Factor, account: Account, offered: str, given: Secret[str]

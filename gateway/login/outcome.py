@@ -16,13 +16,14 @@ class SignedIn:
     """`holder` is the id of the session, `token` its cookie. `arrival` tells who used this browser before; None after a
     step-up.
 
-    `codes` are new backup codes, to be shown once.
+    `codes` are new backup codes of `account` (an identifier), to be shown once.
     """
 
     token: Secret[str]
     is_owner: bool
     arrival: Arrival | None = None
     codes: tuple[Secret[str], ...] = ()
+    account: str = ""
     holder: str = ""
 
 

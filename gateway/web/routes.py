@@ -196,6 +196,11 @@ class Urls:
         """Return the absolute URL of a page, for mails."""
         return self._origin + self(name, **segment)
 
+    @property
+    def site(self) -> str:
+        """The public URL, without a final slash."""
+        return self._origin
+
     def serves(self, name: str) -> bool:
         return name in self._served
 

@@ -127,14 +127,19 @@ def test_backup_codes_can_be_copied_kept_as_a_file_and_printed(site: Site, profi
     assert person.page.evaluate("navigator.clipboard.readText()").split() == person.codes
     with person.page.expect_download() as waiting:
         person.page.get_by_role("link", name="Download").click()
-    assert waiting.value.suggested_filename == "backup-codes.txt"
-    assert Path(waiting.value.path()).read_text().split()[-8:] == person.codes
+    assert waiting.value.suggested_filename == "backup-codes-app.example.com-crowd3@acme.example.txt"
+    head, _, codes = Path(waiting.value.path()).read_bytes().decode().rpartition("\r\n\r\n")
+    assert codes.split("\r\n") == [*person.codes, ""]
+    for said in ("Site: https://app.example.com", f"Account: {person.email}", f"Created: {today()}", "works once"):
+        assert said in head
     person.press("Print")
     expect(person.page).to_have_title("printed")
     person.page.emulate_media(media="print")
     expect(person.page.locator("#codes")).to_be_visible()
     for hidden in ("nav", "footer", ".row"):
         expect(person.page.locator(hidden).first).to_be_hidden()
+    expect(person.page.locator("main")).to_contain_text(person.email)
+    assert len(re.findall(rb"/Type\s*/Page\b", person.page.pdf(format="A4"))) == 1
     person.page.emulate_media(media="screen")
 
     person.open("/me/security/codes")
@@ -148,6 +153,24 @@ def test_backup_codes_can_be_copied_kept_as_a_file_and_printed(site: Site, profi
     other.is_refused("Incorrect code.")
     other.give_backup_code(newer[0])
     other.is_in()
+
+
+def test_backup_codes_can_be_kept_as_a_file_without_scripts(site: Site, profile: MakeContext) -> None:
+    email = "o'neil&co@acme.example"
+    rename = "UPDATE accounts SET identifier = :email WHERE identifier = 'crowd30@acme.example'"
+    site.gateway.write(rename, email=email)
+    person = enrolled(site, profile(java_script_enabled=False), email)
+    expect(person.page.get_by_role("button", name="Copy")).to_be_hidden()
+    with person.page.expect_download() as waiting:
+        person.page.get_by_role("link", name="Download").click()
+    assert waiting.value.suggested_filename == "backup-codes-app.example.com-o-neil-co@acme.example.txt"
+    text = Path(waiting.value.path()).read_text()
+    assert f"Account: {email}\n" in text
+    assert text.split()[-8:] == person.codes
+
+
+def today() -> str:
+    return time.strftime("%d %b %Y", time.gmtime())
 
 
 def test_wrong_late_and_reused_codes_say_what_they_are(site: Site, profile: MakeContext) -> None:

@@ -11,6 +11,7 @@ from gateway.factors.contract import News
 from gateway.login import code_page
 from gateway.login.code_page import CodePage
 from gateway.login.evidence import Evidence
+from gateway.login.new_codes import show_codes
 from gateway.login.security import Changed, NotAllowed, SecurityService
 from gateway.model.event import Event
 from gateway.model.factor import Factor, ask_for
@@ -52,6 +53,6 @@ class BackupCodePages(CodePage):
         match await self._security.renew(session, self.factor, news, visit.inbound, visit.now):
             case Changed(_, codes):
                 target = f"{self._url('security')}?done=regenerated"
-                return self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
+                return show_codes(self._renderer, self._url, visit, codes, account=session.identifier, target=target)
             case NotAllowed():
                 return see_other(self._url("security"))

@@ -25,6 +25,7 @@ from gateway.factors.passkey.service import PasskeyService
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem, helper_of, judge, name_of
 from gateway.login.evidence import Evidence
+from gateway.login.new_codes import show_codes
 from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, Refused, SignedIn
 from gateway.login.security import Changed, SecurityService
 from gateway.model.base64url import encode_base64url
@@ -257,7 +258,9 @@ class PasskeyPages(CodePage):
                 target = f"{self._url('security')}?done=passkey-added&{wish.query}"
                 page = see_other(target)
                 if codes:
-                    page = self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
+                    page = show_codes(
+                        self._renderer, self._url, visit, codes, account=session.identifier, target=target
+                    )
                 return self._answers.with_session(page, visit, signed_in)
             case Wrong(reason):
                 return await self._add_page(request, wish, reason.value, 422)

@@ -15,6 +15,7 @@ from gateway.factors.totp.rows import find_enrolment
 from gateway.login import code_page
 from gateway.login.code_page import CodePage, Problem, judge, name_of
 from gateway.login.evidence import Evidence
+from gateway.login.new_codes import show_codes
 from gateway.login.security import Changed, SecurityService
 from gateway.model.event import Event
 from gateway.model.factor import Factor
@@ -109,7 +110,7 @@ class TOTPPages(CodePage):
             case Changed(signed_in, codes) if signed_in is not None:
                 # Via the overview, which offers to sign out all other devices.
                 target = f"{self._url('security')}?done=enabled&{wish.query}"
-                page = self._renderer.page("login/codes.html", visit, codes=codes, target=target, count=None)
+                page = show_codes(self._renderer, self._url, visit, codes, account=session.identifier, target=target)
                 return self._answers.with_session(page, visit, signed_in)
             case _:
                 return see_other(self._url("security"))
