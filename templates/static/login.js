@@ -1,5 +1,5 @@
 // The pages of signing in work without this. With it: the part of the address behind # survives signing in, the
-// password can be shown, forms are sent once, the page that waits for a mail goes on by itself, and codes can be
+// password can be shown, Caps Lock is noticed, forms are sent once, the page that waits for a mail goes on by itself, and codes can be
 // copied and printed.
 "use strict";
 
@@ -18,6 +18,23 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
     button.setAttribute("aria-pressed", String(shown));
     field.focus();
   });
+}
+
+// What is typed into a password field can't be seen, so the page says that Caps Lock is on.
+for (const field of document.querySelectorAll("[data-caps]")) {
+  const line = document.createElement("p");
+  line.className = "rule caps";
+  line.setAttribute("role", "status");
+  field.closest(".field").append(line);
+  const look = (event) => {
+    const said = event.getModifierState?.("CapsLock") ? field.dataset.caps : "";
+    if (line.textContent !== said) { // a screen reader says it once, not with every letter
+      line.textContent = said;
+    }
+  };
+  for (const event of ["keydown", "keyup", "blur"]) {
+    field.addEventListener(event, look);
+  }
 }
 
 for (const form of document.querySelectorAll("[data-once]")) {

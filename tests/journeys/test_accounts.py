@@ -232,6 +232,26 @@ def test_a_file_of_sixty_with_twenty_broken_rows(page: Page, site: Site, mailbox
     expect(page.get_by_role("region", name="Not invited").locator("tbody tr")).to_have_count(20)
 
 
+@pytest.mark.parametrize("path", ["/login", "/signup"])
+def test_caps_lock_is_said_at_a_password_field_by_a_script_alone(page: Page, site: Site, path: str) -> None:
+    page.goto(f"{site.url}{path}")
+    field, said = page.locator("[data-caps]"), page.locator(".caps[role=status]")
+    height = page.locator("form#sign-in, form").first.bounding_box()
+    has_script = said.count() == 1
+    assert has_script is bool(page.locator("[data-reveal]:not([hidden])").count())
+    if has_script:
+        field.dispatch_event("keydown", {"key": "A", "modifierCapsLock": True})
+        expect(said).to_have_text("Caps Lock is on.")
+        field.dispatch_event("keydown", {"key": "A", "modifierCapsLock": True})
+        expect(said).to_have_text("Caps Lock is on.")
+        field.dispatch_event("keyup", {"key": "CapsLock"})
+        expect(said).to_have_text("")
+        field.dispatch_event("keydown", {"key": "A", "modifierCapsLock": True})
+        field.dispatch_event("blur")
+        expect(said).to_have_text("")
+    assert page.locator("form#sign-in, form").first.bounding_box() == height  # it takes no room
+
+
 def test_the_hint_speaks_while_somebody_types(site: Site, browser: Browser) -> None:
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
