@@ -83,6 +83,12 @@ def test_a_member_sets_totp_up_by_the_picture_and_signs_in_with_phone_and_paper(
 
     paper = first.in_another(profile(java_script_enabled=scripts))
     paper.give_password()
+    paper.page.get_by_role("link", name="Lost your phone and your backup codes?").click()
+    expect(paper.page.get_by_role("heading", name="Lost your phone")).to_be_in_viewport()
+    steps = paper.page.locator("#lost-phone li")
+    expect(steps.nth(0)).to_contain_text("Look for your backup codes")
+    expect(steps.nth(2)).to_contain_text(f"They need only your email address, {first.email}.")
+    paper.page.go_back()
     paper.page.get_by_role("link", name="Can’t use your phone? Use a backup code").click()
     paper.give_backup_code(first.codes[3].lower())
     paper.is_in()

@@ -32,7 +32,11 @@ def test_the_page_says_who_helps_when_phone_and_codes_are_gone(own: Gateway, mai
     member.enrol()
     member = Person(own, source="127.0.0.7")
     member.give_password()
-    assert "your company’s administrator" in member.open("/login/backup?next=/").body.decode()
+    shown = html.unescape(member.open("/login/backup?next=/").body.decode())
+    order = ["Look for your backup codes", "Try your other devices", "your company’s administrator", "Ask in person"]
+    assert [shown.index(words) for words in order] == sorted(shown.index(words) for words in order)
+    assert f"They need only your email address, {member.email}." in shown
+    assert not any(name in shown for name in ("Adam", PEOPLE["admin"][0], "otium-gateway"))  # no names, no commands
     enrol_owner(own, mailbox)
     owner = Person(own, "owner", source="127.0.0.3")
     owner.give_password()
@@ -41,7 +45,9 @@ def test_the_page_says_who_helps_when_phone_and_codes_are_gone(own: Gateway, mai
     assert f"<code>{command}</code>" in page
     assert 'href="/login/backup?next=/#lost-phone"' in owner.open("/login/totp?next=/").body.decode()
     assert own.cli(*command.split()[1:]).returncode == 0
-    owner.give_password()
+    waiting = html.unescape(owner.give_password().body.decode())
+    assert "Can’t open the email?" in waiting
+    assert f"<code>otium-gateway account unlock --email {owner.email} --one-time-link --confirm</code>" in waiting
     link = mailed_link(mailbox, owner.email, 2)
     assert key_on(owner.send(link, {}, follow=True))
 

@@ -13,6 +13,7 @@ from gateway.factors.magic_link.mailing import note_of
 from gateway.factors.magic_link.rows import LIFE_SECONDS, Link, State
 from gateway.factors.magic_link.service import Links, Opened
 from gateway.login import step_pages
+from gateway.login.code_page import helper_of
 from gateway.login.commands import unlock_command
 from gateway.login.evidence import Evidence
 from gateway.login.outcome import Blocked, Gone, GoOn, LockedOut, OtherNetwork, Refused, SignedIn
@@ -153,6 +154,7 @@ class LinkPages(StepPages):
             mail=mail.value if mail else "",
             has_server=self._sender.has_server,
             minutes_left=-(-(link.created_at + LIFE_SECONDS - now) // 60) if link and is_good else 0,
+            helper=helper_of(evidence),
             command=unlock_command(evidence.account.identifier, "--one-time-link"),
             wait=wait,
             minutes=minutes_of(wait),
