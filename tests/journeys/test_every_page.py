@@ -262,6 +262,7 @@ PAGES = {
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
+    "operations, a week": Look("owner", "/ops?span=week"),
     "operations, sign out?": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "Sign out all devices"),
     "operations, sign out all?": Look("owner", "/ops", {"Tenant": "acme"}, "Sign out everyone"),
     "operations, block?": Look("owner", "/ops", {"IP address or network": "203.0.113.7"}, "Block"),
