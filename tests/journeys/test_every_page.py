@@ -31,6 +31,7 @@ from tests.threats.test_people import upload
 
 ROWS = (
     b"email,name,department,role\np1@acme.example,P,Sales,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
+    b"p2@acme.example,P,Human R,amdin\np3@acme.example,,H R,employee\n"
 )
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder for pictures of all pages, for somebody who looks at them
 
