@@ -62,7 +62,7 @@ async def test_a_member_without_totp_is_signed_in_by_the_password(world: World) 
 async def test_the_sign_in_of_a_member_without_totp_is_written_down_as_1fa(world: World) -> None:
     await world.begin(Browser(), await world.member())
     assert await world.events() == ["login"]
-    assert json.loads((await world.details("login"))[0]) == {"method": "1fa", "new_device": True}
+    assert json.loads((await world.details("login"))[0]) == {"method": "1fa", "proved": "password", "new_device": True}
 
 
 async def test_a_member_with_totp_is_asked_for_a_code_and_has_no_session_yet(world: World) -> None:
@@ -88,7 +88,11 @@ async def test_the_steps_of_a_member_with_totp_are_written_down(world: World) ->
     await world.prove(browser, "000000")
     await world.prove(browser, code())
     assert await world.events() == ["login_step", "login_2fa_failed", "login"]
-    assert json.loads((await world.details("login"))[0]) == {"method": "2fa", "new_device": True}
+    assert json.loads((await world.details("login"))[0]) == {
+        "method": "2fa",
+        "proved": "password totp",
+        "new_device": True,
+    }
 
 
 async def test_a_backup_code_signs_in_like_the_phone_and_its_owner_is_told(world: World) -> None:
@@ -184,7 +188,11 @@ async def test_an_owner_with_totp_proves_password_code_and_link(world: World) ->
     assert third.is_owner
     assert browser.session is not None
     assert browser.session.factors == {Factor.PASSWORD, Factor.TOTP, LINK}
-    assert json.loads((await world.details("login"))[0]) == {"method": "3fa", "new_device": True}
+    assert json.loads((await world.details("login"))[0]) == {
+        "method": "3fa",
+        "proved": "password totp magic_link",
+        "new_device": True,
+    }
 
 
 async def test_an_owner_without_totp_proves_the_link_and_sets_totp_up_last(world: World) -> None:
