@@ -87,7 +87,7 @@ class AccessReviews:
 
     async def find_review(self, tenant: str) -> Review | None:
         """Return the last review, as long as the audit log has it."""
-        wanted = search.Filter(tenant=tenant, event=Event.ACCESS_REVIEWED)
+        wanted = search.Filter(tenant=tenant, events=frozenset((Event.ACCESS_REVIEWED,)))
         async with self._store.reading() as tx:
             found = (await search.find(tx, wanted, None, 1)).rows
         return Review(found[0].at, found[0].identifier, int(details_of(found[0])["people"])) if found else None

@@ -53,8 +53,7 @@ async def note_export(store: Store, wanted: Filter, form: Format, entry: Entry) 
     The person who was searched for is not recorded: that would put one person's name into another person's row.
     """
     asked = {
-        "event": wanted.event,
-        "outcome": wanted.outcome,
+        "event": wanted.events,
         "person": wanted.person,
         "address": wanted.address,
         "since": wanted.since,
@@ -62,7 +61,7 @@ async def note_export(store: Store, wanted: Filter, form: Format, entry: Entry) 
         "words": wanted.words,
         "tenant": wanted.tenant,
     }
-    filters = " ".join(name for name, value in asked.items() if value not in (None, ""))
+    filters = " ".join(name for name, value in asked.items() if value not in (None, "", frozenset()))
     details = {"format": form.value, "filters": filters or "none"}
     async with store.transaction() as tx:
         await rows.record(tx, entry.with_details(details))

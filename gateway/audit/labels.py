@@ -1,10 +1,12 @@
-"""The sentence shown for each event and outcome, in the language of the page. Pure."""
+"""What events, groups of them, periods and search fields are called, in the language of the page. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gateway.model.event import Details, Event, Outcome
+from gateway.audit.period import Days
+from gateway.model.event import Details, Event
+from gateway.model.event_groups import Group
 from gateway.model.factor import Factor
 
 Labels = Mapping[str, str]
@@ -139,5 +141,39 @@ def label_row(event: str, details: Details, labels: Labels, by_factor: LabelsByF
     return label or labels.get(event, "")
 
 
-def label_outcomes(_: Callable[[str], str]) -> Labels:
-    return {Outcome.SUCCESS: _("Success"), Outcome.FAILURE: _("Failed")}
+def label_groups(_: Callable[[str], str]) -> Mapping[Group, str]:
+    return {
+        Group.FAILED_SIGN_INS: _("Failed sign-ins"),
+        Group.SIGN_INS: _("Sign-ins"),
+        Group.SIGN_OUTS: _("Sign-outs"),
+        Group.ACCOUNTS: _("Changes to accounts"),
+        Group.CREDENTIALS: _("Passwords and second steps"),
+        Group.ADMINISTRATION: _("Changes by administrators"),
+        Group.DOWNLOADS: _("Downloads and reviews"),
+        Group.WARNINGS: _("Warnings"),
+    }
+
+
+def label_days(_: Callable[[str], str]) -> Mapping[Days, str]:
+    return {
+        Days.TODAY: _("Today"),
+        Days.YESTERDAY: _("Yesterday"),
+        Days.LAST_7: _("Last 7 days"),
+        Days.LAST_30: _("Last 30 days"),
+        Days.ANY: _("Any time"),
+    }
+
+
+def label_fields(_: Callable[[str], str]) -> Labels:
+    """Return the names of the search fields, for the message that one can't be read."""
+    return {
+        "day": _("Period"),
+        "event": _("Event"),
+        "person": _("Email"),
+        "address": _("IP address"),
+        "tenant": _("Tenant"),
+        "since": _("From"),
+        "until": _("To"),
+        "words": _("Search all fields"),
+        "before": _("Page"),
+    }

@@ -6,16 +6,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from gateway.audit import asked as asking
-from gateway.audit import picture, rows, search
+from gateway.audit import picture, search
 from gateway.audit.asked import Asked
-from gateway.audit.chain import Row
 from gateway.audit.export import Format, as_bytes, note_export
-from gateway.audit.labels import Labels, LabelsByFactor, label_events, label_failures, label_outcomes, label_row
-from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.audit.labels import label_days, label_events, label_fields, label_groups
+from gateway.audit.people import People, find_people
+from gateway.audit.telling import Teller
+from gateway.model.event import Entry, Event, Outcome
 from gateway.model.session import Session
 from gateway.store import Store
 from gateway.web.downloads import send_file
@@ -23,17 +25,17 @@ from gateway.web.platform import Platform
 from gateway.web.user_agents import label, label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
-ROWS_A_PAGE = 50
+ROWS_A_PAGE = 25
+UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A row as shown. `label` is "" for an unknown event, `device` if the event did not come from a browser."""
+class View:
+    """What a search has found."""
 
-    row: Row
-    label: str
-    device: str
-    details: Mapping[str, str | int | bool]
+    found: search.Page
+    drawn: picture.Picture | None
+    people: People
 
 
 class Needs(Platform, Protocol):
@@ -44,35 +46,40 @@ class Needs(Platform, Protocol):
 class AuditPages:
     """The log's pages. With `is_owners` they show every tenant, else only the viewer's own.
 
-    `name` is the name of the log's route.
+    `name` is the name of the log's route, `member` that of the page of a person.
     """
 
-    def __init__(self, needs: Needs, *, name: str, is_owners: bool) -> None:
+    def __init__(self, needs: Needs, *, name: str, member: str, is_owners: bool) -> None:
         self._store = needs.store
         self._renderer = needs.renderer
+        self._url = needs.url
         self._name = name
+        self._member = member
         self._is_owners = is_owners
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET: `event`, `outcome`, `person`, `address`, `since`, `until`, `words`, `tenant`, and `before`, a place in
-        the log.
+        """GET: `day`, `event`, `person`, `address`, `since`, `until`, `words`, `tenant`, and `before`, a place in the
+        log.
         """
-        asked = self._asked(request.query, signed_in_of(request))
+        asked, now = self._asked(request, request.query), visit_of(request).now
         if asked.wrong:
-            return await self._page(request, asked, None, None, status=422)
+            return await self._page(request, asked, None, status=422)
         async with self._store.reading() as tx:
             found = await search.find(tx, asked.wanted, asked.before, ROWS_A_PAGE)
-            drawn = await picture.draw(tx, asked.wanted, visit_of(request).now)
+            drawn = await picture.draw(tx, asked.wanted, now, asked.zone)
+            others = [share.name for share in drawn.people] if drawn else []
+            tenant = None if self._is_owners else signed_in_of(request).tenant
+            people = await find_people(tx, found.rows, others, tenant)
         await label_all(row.user_agent for row in found.rows)
-        return await self._page(request, asked, found, drawn)
+        return await self._page(request, asked, View(found, drawn, people))
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """POST: the same fields and `format`. Streams every row that matches."""
         form = await read_form(request)
         session, now = signed_in_of(request), visit_of(request).now
-        asked = self._asked(form.fields, session)
+        asked = self._asked(request, form.fields)
         if asked.wrong:
-            return await self._page(request, asked, None, None, status=422)
+            return await self._page(request, asked, None, status=422)
         kind = Format.CSV if form.text("format") == Format.CSV.value else Format.JSON_LINES
         entry = Entry(
             Event.AUDIT_EXPORTED,
@@ -87,21 +94,14 @@ class AuditPages:
         name = f"audit-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}.{kind.value}"
         return await send_file(request, as_bytes(self._store, asked.wanted, kind), name, kind.content_type)
 
-    def _asked(self, fields: Mapping[str, str], session: Session) -> Asked:
-        asked = asking.read(fields)
+    def _asked(self, request: web.Request, fields: Mapping[str, str]) -> Asked:
+        session = signed_in_of(request)
+        asked = asking.read(fields, visit_of(request).now, zone_of(session))
         return asked if self._is_owners else asked.of_tenant(session.tenant)
 
-    async def _page(
-        self,
-        request: web.Request,
-        asked: Asked,
-        found: search.Page | None,
-        drawn: picture.Picture | None,
-        *,
-        status: int = 200,
-    ) -> web.Response:
-        events, by_factor = label_events(self._renderer.gettext), label_failures(self._renderer.gettext)
-        lines = [line_of(row, events, by_factor) for row in found.rows] if found else []
+    async def _page(self, request: web.Request, asked: Asked, view: View | None, *, status: int = 200) -> web.Response:
+        translate = self._renderer.gettext
+        teller = Teller(translate, view.people, self._url(self._member), label) if view else None
         return await self._renderer.long_page(
             "audit/audit.html",
             visit_of(request),
@@ -109,15 +109,17 @@ class AuditPages:
             name=self._name,
             is_owners=self._is_owners,
             asked=asked,
-            events=events,
-            outcomes=label_outcomes(self._renderer.gettext),
-            found=found,
-            lines=lines,
-            drawn=drawn,
+            days=label_days(translate),
+            groups=label_groups(translate),
+            events=label_events(translate),
+            fields=label_fields(translate),
+            found=view.found if view else None,
+            lines=[teller.tell(row) for row in view.found.rows] if view and teller else [],
+            drawn=view.drawn if view else None,
+            name_of=view.people.name_of if view else str,
         )
 
 
-def line_of(row: Row, events: Labels, by_factor: LabelsByFactor) -> Line:
-    details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
-    said = label_row(row.event, details, events, by_factor)
-    return Line(row, said, label(row.user_agent) if row.user_agent else "", details)
+def zone_of(session: Session) -> ZoneInfo:
+    """Return the time zone in which this person reads days and times."""
+    return UTC

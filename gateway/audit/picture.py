@@ -1,43 +1,38 @@
-"""The chart of sign-ins, failures and lockouts over time, and of failures by tenant and by address.
+"""The chart of the rows that match a search, and the people, addresses and tenants that have most of them.
 
-It counts the rows that match the filter's tenant, person, address and time, by default those of the last week. Counts
-over time are read from an index alone; counts by tenant and address come from the latest COUNTED failures.
+It counts what the table lists, so its total is the number of rows. The latest rows are read; if these are not all, they
+are counted from an index alone. Searches that no index can count, and periods over LONGEST, are counted from the latest
+LOOKED_AT rows only, and the chart begins there.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, column, func, select, values
+from sqlalchemy import BigInteger, Integer, column, func, select, values
 
-from gateway.audit.rows import Repeated, repeated
-from gateway.audit.search import Filter, is_of
+from gateway.audit import search
+from gateway.audit.period import Unit, end_of_day, slots, unit_for
+from gateway.audit.rows import repeated, times_of
+from gateway.audit.search import Filter
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import audit
-from gateway.web.charts import Chart, list_slots, make_chart
+from gateway.web.charts import Bar, Chart, make_chart
 
-HOUR, DAY = 3_600, 86_400
-USUAL_SECONDS = 7 * DAY
-LONGEST_SECONDS = 92 * DAY
-MOST_SLOTS = 31
-WIDTHS = (HOUR // 4, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY)
-COUNTED = 5_000  # rows
-SHOWN = 8  # tenants, addresses
-SERIES: Mapping[str, tuple[Event, ...]] = {
-    "sign_ins": (Event.LOGIN,),
-    "failures": (Event.LOGIN_FAILED, Event.LOGIN_2FA_FAILED),
-    "lockouts": (Event.LOGIN_LOCKOUT,),
-}
-FAILED = (Event.LOGIN_FAILED.value, Event.LOGIN_2FA_FAILED.value)
-SERIES_OF = {event.value: name for name, events in SERIES.items() for event in events}
+LONGEST = 400 * 86_400  # seconds
+READ = 1_000  # rows
+SHOWN = 8  # people, addresses, tenants
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The number of failures of one tenant or address; `part` is in hundredths of the largest."""
+    """The number of rows of one person, address or tenant; `part` is in hundredths of the largest."""
 
     name: str
     count: int
@@ -46,118 +41,145 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The whole chart: `since` to `until` in UTC seconds, in slots of `width` seconds. With `is_partly`, older failures
-    were not counted.
+    """The chart from `since` to `until`, in slots of one `unit`, each of which ends at the time in `ends`; UTC seconds.
+
+    With `is_partly`, older rows match as well and are not counted. Some rows stand for several events: there were at
+    least `more` events beyond the rows. The shares are those of the latest `read` rows.
     """
 
     since: int
     until: int
-    width: int
-    charts: tuple[Chart, ...]
-    tenants: tuple[Share, ...]
-    addresses: tuple[Share, ...]
+    unit: Unit
+    chart: Chart
+    ends: tuple[int, ...]
+    more: int
     is_partly: bool
+    read: int
+    people: tuple[Share, ...]
+    addresses: tuple[Share, ...]
+    tenants: tuple[Share, ...]
 
     @property
-    def table(self) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """The slots that have any events, latest first, each with its counts."""
-        return list_slots(self.charts)
+    def total(self) -> int:
+        return self.chart.total
+
+    @property
+    def slots(self) -> list[tuple[Bar, int]]:
+        """The bars that are not empty, each with the end of its slot."""
+        return [(bar, end) for bar, end in zip(self.chart.bars, self.ends, strict=True) if bar.count]
 
 
-async def draw(tx: Transaction, wanted: Filter, now: int) -> Picture:
-    since, until, width = span_of(wanted, now)
-    counts = await count(tx, wanted, since, until, width)
-    failures = await failed(tx, wanted, since, until)
-    is_partly = len(failures) == COUNTED
-    # Events that were counted by the minute instead of listed are added to every count.
-    more = [row for row in await repeated(tx, *within(wanted, since, until)) if row.of in SERIES_OF]
-    for row in more:
-        counts[SERIES_OF[row.of], (row.at - since) // width] += row.times
-    failures += [row for row in more if row.of in FAILED]
-    starts = range(since, until, width)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The latest matching rows, newest first. If they are not all, they go back to `since`."""
+
+    rows: Sequence[Any]
+    since: int | None
+
+
+async def draw(tx: Transaction, wanted: Filter, now: int, zone: ZoneInfo) -> Picture | None:
+    """Return the picture; None if nothing matches."""
+    if wanted.since is None:
+        wanted = replace(wanted, since=await oldest(tx, wanted.tenant))
+    can_count = is_countable(wanted)
+    sample = await read_latest(tx, wanted, READ if can_count else search.LOOKED_AT)
+    if not sample.rows and sample.since is None:
+        return None
+    is_partly = sample.since is not None and not can_count
+    since, until = bounds_of(wanted, sample, is_partly, now, zone)
+    unit = unit_for(since, until, zone)
+    spans = list(slots(since, until, unit, zone))
+    if sample.since is not None and can_count:
+        counts, more = await count(tx, wanted, spans), await count_more(tx, wanted, since, until)
+    else:
+        counts, more = spread((row.at for row in sample.rows), spans), sum(map(more_of, sample.rows))
     return Picture(
         since,
         until,
-        width,
-        tuple(make_chart(name, starts, [counts[name, slot] for slot in range(len(starts))]) for name in SERIES),
-        shares((row.tenant, row.times) for row in failures),
-        shares((row.address, row.times) for row in failures),
+        unit,
+        make_chart("entries", [start for start, _ in spans], [counts[slot] for slot in range(len(spans))]),
+        tuple(end for _, end in spans),
+        more,
         is_partly,
+        len(sample.rows),
+        shares(row.identifier for row in sample.rows),
+        shares(row.address for row in sample.rows),
+        shares(row.tenant for row in sample.rows),
     )
 
 
-def span_of(wanted: Filter, now: int) -> tuple[int, int, int]:
-    """Return the start and the end of the time to count, and the width of a slot in seconds."""
-    until = min(wanted.until or now + 1, now + 1)
-    since = min(wanted.since if wanted.since is not None else until - USUAL_SECONDS, until - 1)
-    since = max(since, until - LONGEST_SECONDS)
-    width = next(width for width in WIDTHS if (until - since) / width < MOST_SLOTS)
-    return since // width * width, until, width
+def is_countable(wanted: Filter) -> bool:
+    """Whether the rows can be counted from an index, in a bounded time."""
+    is_indexed = not (wanted.person or wanted.address or wanted.words)
+    return is_indexed and wanted.since is not None and (wanted.until or LONGEST) - wanted.since <= LONGEST
 
 
-async def count(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Counter[tuple[str, int]]:
-    """Return the number of events of each series in each slot."""
-    if wanted.person or wanted.address:
-        return await count_few(tx, wanted, since, until, width)
-    slots = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
-    starts = range(since, until, width)
-    counted = slots.data([(slot, at, min(at + width, until)) for slot, at in enumerate(starts)]).cte("slots")
-    # Each count is a range of one index, which holds all that is asked for: no row is read.
-    times = [
-        select(func.count())
-        .where(audit.c.event == event, *within(wanted, counted.c.since, counted.c.until))
-        .scalar_subquery()
-        .label(event)
-        for event in SERIES_OF
-    ]
-    counts: Counter[tuple[str, int]] = Counter()
-    for row in await tx.execute(select(counted.c.slot, *times)):
-        for event, found in zip(SERIES_OF, row[1:], strict=True):
-            counts[SERIES_OF[event], row.slot] += found
-    return counts
+async def oldest(tx: Transaction, tenant: str | None) -> int | None:
+    """Return the time of the first row in the log."""
+    query = select(func.min(audit.c.at))
+    if tenant is not None:
+        query = query.where(audit.c.tenant == tenant)
+    at: int | None = (await tx.execute(query)).scalar_one()
+    return at
 
 
-async def count_few(tx: Transaction, wanted: Filter, since: int, until: int, width: int) -> Counter[tuple[str, int]]:
-    """Count the same for one person or address, from the latest rows."""
-    query = select(audit.c.event, audit.c.at).where(*within(wanted, since, until))
-    counts: Counter[tuple[str, int]] = Counter()
-    for row in await tx.execute(query.order_by(audit.c.at.desc()).limit(COUNTED)):
-        if row.event in SERIES_OF:
-            counts[SERIES_OF[row.event], (row.at - since) // width] += 1
-    return counts
+async def read_latest(tx: Transaction, wanted: Filter, limit: int) -> Sample:
+    looked_at = search.candidates(wanted, limit=limit)
+    columns = (audit.c.at, audit.c.event, audit.c.tenant, audit.c.identifier, audit.c.address, audit.c.details)
+    rows = (await tx.execute(search.matching(looked_at, wanted).with_only_columns(*columns))).all()
+    end = await search.end_of(tx, looked_at, limit)
+    return Sample(rows, end.at if end else None)
 
 
-async def failed(tx: Transaction, wanted: Filter, since: int, until: int) -> list[Repeated]:
-    """Return the latest failures, each of them once."""
-    columns = (audit.c.event, audit.c.at, audit.c.tenant, audit.c.identifier, audit.c.address)
-    query = select(*columns).where(*within(wanted, since, until))
-    query = query.order_by(audit.c.at.desc()).limit(COUNTED)
-    if wanted.person or wanted.address:
-        rows = [row for row in await tx.execute(query) if row.event in FAILED]
-    else:  # each event is a range of one index
-        rows = [row for event in FAILED for row in await tx.execute(query.where(audit.c.event == event))]
-        rows = sorted(rows, key=lambda row: row.at, reverse=True)[:COUNTED]
-    return [Repeated(Event(row.event), 1, row.at, row.tenant, row.identifier, row.address) for row in rows]
+def bounds_of(wanted: Filter, sample: Sample, is_partly: bool, now: int, zone: ZoneInfo) -> tuple[int, int]:
+    """Return the start and the end of the chart. An open end is that of today."""
+    newest = sample.rows[0].at if sample.rows else now
+    until = end_of_day(max(now, newest), zone)
+    until = until if wanted.until is None else min(wanted.until, until)
+    since = wanted.since
+    if is_partly:
+        since = sample.since
+    elif since is None or until - since > LONGEST:
+        since = sample.rows[-1].at if sample.rows else until - 1
+    return min(since or 0, until - 1), until
 
 
-def within(
-    wanted: Filter, since: int | ColumnElement[int], until: int | ColumnElement[int]
-) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [audit.c.at >= since, audit.c.at < until]
-    if wanted.person or wanted.address:
-        conditions.append(is_of(wanted.tenant))
-    elif wanted.tenant is not None:
+async def count(tx: Transaction, wanted: Filter, spans: Sequence[tuple[int, int]]) -> Counter[int]:
+    """Return the number of rows in each slot."""
+    table = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
+    counted = table.data([(slot, since, until) for slot, (since, until) in enumerate(spans)]).cte("slots")
+    rows = select(func.count()).where(audit.c.at >= counted.c.since, audit.c.at < counted.c.until)
+    if wanted.tenant is not None:
+        rows = rows.where(audit.c.tenant == wanted.tenant)
+    if wanted.events:  # some ranges of one index, which holds all that is asked for: only repetitions are read
+        listed = rows.where(audit.c.event.in_(sorted(event.value for event in wanted.events)))
+        told = rows.where(search.is_repeated(wanted.events))
+        query = select(counted.c.slot, (listed.scalar_subquery() + told.scalar_subquery()).label("rows"))
+    else:
+        query = select(counted.c.slot, rows.scalar_subquery().label("rows"))
+    return Counter({row.slot: row.rows for row in await tx.execute(query)})
+
+
+async def count_more(tx: Transaction, wanted: Filter, since: int, until: int) -> int:
+    """Return the number of events that are counted instead of listed; in a long flood, of the latest rows only."""
+    conditions = [audit.c.at >= since, audit.c.at < until]
+    if wanted.tenant is not None:
         conditions.append(audit.c.tenant == wanted.tenant)
-    if wanted.person:
-        conditions.append(audit.c.identifier == wanted.person)
-    if wanted.address:
-        conditions.append(audit.c.address == wanted.address)
-    return conditions
+    found = await repeated(tx, *conditions)
+    return sum(row.times - 1 for row in found if not wanted.events or row.of in wanted.events)
 
 
-def shares(failures: Iterable[tuple[str | None, int]]) -> tuple[Share, ...]:
-    counts: Counter[str] = Counter()
-    for name, times in failures:
-        counts[name or "–"] += times
-    common: Sequence[tuple[str, int]] = counts.most_common(SHOWN)
+def spread(times: Iterable[int], spans: Sequence[tuple[int, int]]) -> Counter[int]:
+    """Count times by the slot that they are in."""
+    starts = [since for since, _ in spans]
+    return Counter(bisect_right(starts, at) - 1 for at in times)
+
+
+def more_of(row: Any) -> int:
+    return times_of(row.details) - 1 if row.event == Event.REPEATED.value else 0
+
+
+def shares(names: Iterable[str | None]) -> tuple[Share, ...]:
+    """Return the most common names."""
+    common = Counter(name for name in names if name).most_common(SHOWN)
     return tuple(Share(name, times, round(100 * times / common[0][1], 1)) for name, times in common)

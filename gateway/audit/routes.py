@@ -11,15 +11,23 @@ from gateway.web.routes import Pages, Route
 from gateway.web.sections import Entry, Section
 
 
-def audit_pages(name: str, path: str, need: Need, entry: Entry) -> Pages[Needs, AuditPages]:
+def audit_pages(name: str, path: str, need: Need, member: str, entry: Entry) -> Pages[Needs, AuditPages]:
     return Pages(
-        partial(AuditPages, name=name, is_owners=need is Need.OWNER),
+        partial(AuditPages, name=name, member=member, is_owners=need is Need.OWNER),
         Route(name, path, need, get=AuditPages.show, entry=entry),
         Route(f"{name}_export", f"{path}/export", need, post=AuditPages.export),
     )
 
 
 PAGES = (
-    audit_pages("audit", "/admin/audit", Need.ADMIN, Entry(Section.ADMINISTRATION, 7, Sentence("Audit log"))),
-    audit_pages("ops_audit", "/ops/audit", Need.OWNER, Entry(Section.OPERATIONS, 6, Sentence("All audit logs"))),
+    audit_pages(
+        "audit", "/admin/audit", Need.ADMIN, "accounts_member", Entry(Section.ADMINISTRATION, 7, Sentence("Audit log"))
+    ),
+    audit_pages(
+        "ops_audit",
+        "/ops/audit",
+        Need.OWNER,
+        "ops_accounts_member",
+        Entry(Section.OPERATIONS, 6, Sentence("All audit logs")),
+    ),
 )

@@ -123,6 +123,11 @@ async def repeated(tx: Transaction, *conditions: ColumnElement[bool]) -> list[Re
     ]
 
 
+def times_of(details: str) -> int:
+    """Return the number of events that a row of REPEATED counts, from its stored details."""
+    return int(json.loads(details)["times"])
+
+
 def entry_of_row(row: Row) -> Entry:
     return Entry(
         event=Event(row.event),

@@ -1,27 +1,30 @@
 """Searches the log: any filter, newest first, page by page, over millions of rows.
 
 Theory. Each page is read through one index, in the order of time: that of the most selective filter given (person,
-address, event, tenant). The other filters are applied row by row, to at most LOOKED_AT rows a page, so a page takes a
-bounded time for any search. If the page is not full by then, it says how far back it searched, and the next one
-continues from there. Pages begin at a row and not at an offset, so rows added meanwhile shift nothing.
+address, events, tenant). Several events are as many ranges of the index, merged. The other filters are applied row by
+row, first to a few rows, then to at most LOOKED_AT, so a page takes a bounded time for any search. If the page is not
+full by then, it says how far back it searched, and the next one continues from there. Pages begin at a row and not at
+an offset, so rows added meanwhile shift nothing.
 
 The tenant is part of the query itself: an admin's filter can only narrow it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union
+from sqlalchemy import ColumnElement, Select, SelectBase, and_, false, func, or_, select, true, union, union_all
 
 from gateway.audit.chain import Row
-from gateway.model.event import Event, Outcome
+from gateway.model.event import Event
 from gateway.store import Store, Transaction
 from gateway.store.schema import audit
 
 LOOKED_AT = 10_000  # rows for one page
+FEW = 4  # times the rows of a page, examined first: most searches are content with them
 EXPORTED_AT_ONCE = 1_000
 
 
@@ -46,14 +49,14 @@ def read_place(text: str) -> Place | None:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A search. None or "" means any. `since` and `until` are UTC seconds, `until` is not included.
+    """A search. None, "" or no events means any. `since` and `until` are UTC seconds, `until` is not included.
 
-    `person` is the email of a row's subject or actor. `words` may appear anywhere in a row's texts.
+    `person` is the email of a row's subject or actor. `words` may appear anywhere in a row's texts. With `events`, rows
+    that count repetitions of one of them match as well.
     """
 
     tenant: str | None = None
-    event: Event | None = None
-    outcome: Outcome | None = None
+    events: frozenset[Event] = frozenset()
     person: str = ""
     address: str = ""
     since: int | None = None
@@ -74,13 +77,15 @@ class Page:
 
 async def find(tx: Transaction, wanted: Filter, before: Place | None, limit: int) -> Page:
     """Return up to `limit` matching rows that come before the place `before`."""
-    looked_at = candidates(wanted, before)
-    query = matching(looked_at, wanted).limit(limit + 1)
-    found = [Row._make(row) for row in await tx.execute(query)]
-    if len(found) > limit:
-        last = found[limit - 1]
-        return Page(found[:limit], Place(last.at, last.id), is_full=True)
-    end = await end_of(tx, looked_at)
+    for examined in (min(FEW * limit, LOOKED_AT), LOOKED_AT):
+        looked_at = candidates(wanted, before, examined)
+        found = [Row._make(row) for row in await tx.execute(matching(looked_at, wanted).limit(limit + 1))]
+        if len(found) > limit:
+            last = found[limit - 1]
+            return Page(found[:limit], Place(last.at, last.id), is_full=True)
+        end = await end_of(tx, looked_at, examined)
+        if end is None:
+            break
     return Page(found, end, is_full=end is None)
 
 
@@ -97,22 +102,28 @@ async def find_all(store: Store, wanted: Filter) -> AsyncIterator[list[Row]]:
         before = page.older
 
 
-def candidates(wanted: Filter, before: Place | None) -> Select[Any]:
-    """Return the query for the candidate rows: those of one index, as many as a page may examine."""
+def candidates(wanted: Filter, before: Place | None = None, limit: int = LOOKED_AT) -> Select[Any]:
+    """Return the query for the candidate rows: those of one index, newest first, as many as may be examined."""
     if wanted.person:
         columns = (audit.c.identifier, audit.c.actor)
-        either = (
-            narrowed(and_(column == wanted.person, is_of(wanted.tenant)), wanted, before).subquery()
-            for column in columns
+        each = (
+            latest(and_(column == wanted.person, is_of(wanted.tenant)), wanted, before, limit) for column in columns
         )
-        both = union(*(select(each) for each in either)).subquery()
-        one_each = select(both.c.at, both.c.id).order_by(both.c.at.desc(), both.c.id.desc())
-        return one_each.limit(LOOKED_AT)
+        return newest(union(*(select(part.subquery()) for part in each)), limit)
     if wanted.address:
-        return narrowed(and_(audit.c.address == wanted.address, is_of(wanted.tenant)), wanted, before)
-    by_tenant = audit.c.tenant == wanted.tenant if wanted.tenant is not None else None
-    by_event = audit.c.event == wanted.event.value if wanted.event is not None else None
-    return narrowed(and_(true(), *(part for part in (by_tenant, by_event) if part is not None)), wanted, before)
+        return latest(and_(audit.c.address == wanted.address, is_of(wanted.tenant)), wanted, before, limit)
+    of_tenant = true() if wanted.tenant is None else audit.c.tenant == wanted.tenant
+    if not wanted.events:
+        return latest(of_tenant, wanted, before, limit)
+    events = sorted({event.value for event in (*wanted.events, Event.REPEATED)})
+    ranges = (latest(and_(of_tenant, audit.c.event == event), wanted, before, limit) for event in events)
+    return newest(union_all(*(select(each.subquery()) for each in ranges)), limit)
+
+
+def newest(found: SelectBase, limit: int) -> Select[Any]:
+    """Return the latest rows of `found`."""
+    inner = found.subquery()
+    return select(inner.c.at, inner.c.id).order_by(inner.c.at.desc(), inner.c.id.desc()).limit(limit)
 
 
 def is_of(tenant: str | None) -> ColumnElement[bool]:
@@ -120,7 +131,8 @@ def is_of(tenant: str | None) -> ColumnElement[bool]:
     return true() if tenant is None else func.coalesce(audit.c.tenant, "") == tenant
 
 
-def narrowed(condition: ColumnElement[bool], wanted: Filter, before: Place | None) -> Select[Any]:
+def latest(condition: ColumnElement[bool], wanted: Filter, before: Place | None, limit: int) -> Select[Any]:
+    """Return the latest rows within the filter's times that fulfil one condition, which has its index."""
     query = select(audit.c.at, audit.c.id).where(condition)
     if wanted.since is not None:
         query = query.where(audit.c.at >= wanted.since)
@@ -129,7 +141,7 @@ def narrowed(condition: ColumnElement[bool], wanted: Filter, before: Place | Non
     if before is not None:
         is_before = or_(audit.c.at < before.at, audit.c.id < before.number)
         query = query.where(audit.c.at <= before.at, is_before)
-    return query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(LOOKED_AT)
+    return query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
 
 
 def matching(looked_at: Select[Any], wanted: Filter) -> Select[Any]:
@@ -138,15 +150,24 @@ def matching(looked_at: Select[Any], wanted: Filter) -> Select[Any]:
     query = select(audit).join(inner, audit.c.id == inner.c.id).order_by(inner.c.at.desc(), inner.c.id.desc())
     if wanted.tenant is not None:
         query = query.where(audit.c.tenant == wanted.tenant)
-    if wanted.event is not None:
-        query = query.where(audit.c.event == wanted.event.value)
-    if wanted.outcome is not None:
-        query = query.where(audit.c.outcome == wanted.outcome.value)
+    if wanted.events:
+        query = query.where(is_one_of(wanted.events))
     if wanted.address:
         query = query.where(audit.c.address == wanted.address)
     if wanted.words:
         query = query.where(func.lower(words_of_row()).contains(wanted.words.lower(), autoescape=True))
     return query
+
+
+def is_one_of(events: frozenset[Event]) -> ColumnElement[bool]:
+    """Return the condition for rows of these events, and for those that count repetitions of them."""
+    return or_(audit.c.event.in_(sorted(event.value for event in events)), is_repeated(events))
+
+
+def is_repeated(events: frozenset[Event]) -> ColumnElement[bool]:
+    told = (json.dumps({"of": event.value})[1:-1] for event in sorted(events - {Event.REPEATED}))
+    of_these = or_(false(), *(audit.c.details.contains(text, autoescape=True) for text in told))
+    return and_(audit.c.event == Event.REPEATED.value, of_these)
 
 
 def words_of_row() -> ColumnElement[str]:
@@ -167,11 +188,11 @@ def words_of_row() -> ColumnElement[str]:
     return whole
 
 
-async def end_of(tx: Transaction, looked_at: Select[Any]) -> Place | None:
-    """Return the place of the last row examined, if there are more behind it."""
+async def end_of(tx: Transaction, looked_at: Select[Any], limit: int = LOOKED_AT) -> Place | None:
+    """Return the place of the last row examined, if `limit` were."""
     inner = looked_at.subquery("looked_at")
     count, at = (await tx.execute(select(func.count(), func.min(inner.c.at)).select_from(inner))).one()
-    if count < LOOKED_AT:
+    if count < limit:
         return None
     number = select(func.min(inner.c.id)).where(inner.c.at == at)
     return Place(at, (await tx.execute(number)).scalar_one())

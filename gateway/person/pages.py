@@ -13,8 +13,8 @@ from aiohttp import web
 from gateway.accounts.edit import Part, Saved
 from gateway.accounts.people import Administrator, PeopleService, Result
 from gateway.accounts.people_set import PeopleSet, status_of
-from gateway.audit.labels import label_events, label_failures
-from gateway.audit.pages import line_of
+from gateway.audit.people import just
+from gateway.audit.telling import Teller
 from gateway.model.account import Module, Role, State, Status, Unacceptable
 from gateway.person import forms
 from gateway.person.forms import FIELDS, Respelled
@@ -22,7 +22,7 @@ from gateway.person.service import Person, PersonService
 from gateway.sessions.reach import Reach, Reaches
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
-from gateway.web.user_agents import label_all
+from gateway.web.user_agents import label, label_all
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -122,7 +122,9 @@ class PersonPages:
     ) -> web.Response:
         person = await self._find(request, account_id)
         await label_all(row.user_agent for row in person.events)
-        events, by_factor = label_events(self._renderer.gettext), label_failures(self._renderer.gettext)
+        account = person.account
+        named = just(account.id, account.identifier, account.name)
+        teller = Teller(self._renderer.gettext, named, self._at("member"), label)
         done, changed = request.query.get("done", ""), request.query.get("changed", "").split(",")
         return await self._page(
             "person/person.html",
@@ -132,7 +134,7 @@ class PersonPages:
             member=person.member,
             typed=forms.show(person.account, given, keeps_seen=problem != Result.CHANGED.value),
             is_typed=bool(given) and person.sees_all,
-            lines=[line_of(row, events, by_factor) for row in person.events],
+            lines=[teller.tell(row) for row in person.events],
             devices_shown=DEVICES_SHOWN,
             roles=list(Role),
             modules=list(Module),

@@ -1,11 +1,11 @@
-"""The log speaks to people: each event and outcome has words of its own, in the language of the pages."""
+"""The log speaks to people: each event has words of its own, in the language of the pages."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.audit.labels import label_events, label_failures, label_outcomes, label_row
-from gateway.model.event import Event, Outcome
+from gateway.audit.labels import label_events, label_failures, label_row
+from gateway.model.event import Event
 
 
 def test_every_event_has_a_sentence_of_its_own() -> None:
@@ -31,10 +31,6 @@ def test_every_event_has_a_sentence_of_its_own() -> None:
 def test_a_row_says_which_factor_failed(event: str, factor: str | None, label: str) -> None:
     details = {"reason": "wrong", **({"factor": factor} if factor else {})}
     assert label_row(event, details, label_events(str), label_failures(str)) == label
-
-
-def test_every_outcome_has_a_word() -> None:
-    assert label_outcomes(str).keys() == set(Outcome)
 
 
 def test_labels_are_translated_and_stand_in_the_order_of_the_translation() -> None:
