@@ -223,7 +223,7 @@ class Gateway:
             origins=services.origins,
             steps=services.steps,
             is_hashing_full=services.hasher.is_full_for,
-            notes=Notes(services.token_uses.note, services.network_refusals.note, self._page_views.open),
+            notes=Notes(services.token_uses.note, services.network_refusals.note),
             challenges=Challenges(takes_tokens=self._settings.tokens.on),
             dead_ends=services.dead_ends,
             forward_auth_path=services.url("auth") if services.url.serves("auth") else "",
@@ -250,6 +250,7 @@ class Gateway:
             refused=self._refusals.note,
             tell=FailureAnswers(self._services.renderer).tell,
             record=self._record if self._access_log else self._traffic.record,
+            note_view=self._page_views.note,
         )
 
     def _make_admin(self, board: Board, clock: Clock) -> AdminListener:

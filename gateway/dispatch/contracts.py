@@ -8,21 +8,16 @@ from typing import Protocol
 
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
-from gateway.page_views.record import OpenView
 
 Note = Callable[[Session, Inbound, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """`token` is told of each request with an API token, `outside` of each that is refused because of its network.
-
-    `open_view` begins to record one as a page view, for tenants that have this switched on.
-    """
+    """`token` is told of each request with an API token, `outside` of each that is refused because of its network."""
 
     token: Note
     outside: Note
-    open_view: OpenView
 
 
 class FramedPage(Protocol):

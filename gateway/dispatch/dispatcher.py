@@ -23,7 +23,6 @@ from gateway.model.factor import Factor
 from gateway.model.inbound import NOTHING, Inbound
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
-from gateway.page_views.record import DROPPED
 from gateway.policy.decision import (
     Decision,
     Forward,
@@ -173,8 +172,8 @@ class Dispatcher:
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
-            if session.records_views and client.view is None and inbound.path != self._forward_auth_path:
-                client.view = self._notes.open_view(session, inbound)
+            if session.records_views and client.view is None and inbound.readings[0] != self._forward_auth_path:
+                client.view = session, inbound, self._clock.utc
             if session.grant is not None and inbound.path != self._forward_auth_path:
                 self._notes.token(session, inbound, self._clock.utc)
         match decide(inbound, session, self._rules, self._clock.utc):
@@ -327,8 +326,7 @@ class Dispatcher:
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
                 head = self._writer.head(original, identity)
                 if client.view is not None:
-                    client.end_view(DROPPED)  # the button
-                    client.view = self._notes.open_view(session, original)
+                    client.view = session, original, self._clock.utc  # in the place of the button
                 self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():
                 client.refuse(Failure.FORBIDDEN)

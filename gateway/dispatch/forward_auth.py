@@ -103,7 +103,7 @@ class ForwardAuth:
         if session is not None and not is_person:
             self._notes.token(session, original, self._clock.utc)
         if session is not None and session.records_views:
-            client.view = self._notes.open_view(session, original)
+            client.view = session, original, self._clock.utc
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)

@@ -27,7 +27,7 @@ again. (3) A draining worker ends it at once, as it ended the tunnels that were 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 from time import perf_counter_ns
 
@@ -36,6 +36,7 @@ from gateway.edge.contracts import KEPT, Connection, Exchange
 from gateway.edge.incoming import IncomingBody
 from gateway.edge.shared import Shared
 from gateway.model.inbound import CHUNKED, Inbound
+from gateway.model.page_view import Opened
 from gateway.model.session import Session
 from gateway.observe.refusals import Scarce
 from gateway.wire.deadlines import NEVER
@@ -78,7 +79,7 @@ class ClientRequest:
         self.state = ASKED
         self.exchange: Exchange | None = None
         self.account = ""
-        self.view: Callable[[int], None] | None = None
+        self.view: Opened | None = None
         self.write = connection.write
 
     @property
@@ -173,10 +174,9 @@ class ClientRequest:
             except BadBody:
                 self.refuse(Failure.BAD_REQUEST)
                 return False
-        if not body.has_enough:
-            return False
-        connection.deadline = NEVER
-        return True
+        if body.has_enough:
+            connection.deadline = NEVER
+        return body.has_enough
 
     def _stop_gathering(self) -> None:
         self._shared.release(Scarce.BODIES, self.inbound.address)
@@ -281,7 +281,7 @@ class ClientRequest:
         """Complete the page view, if one is recorded. Only the first call counts."""
         view, self.view = self.view, None
         if view is not None:
-            view(status)
+            self._shared.note_view(view, status)
 
     # Called by the connection.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.edge.request import Reader
 from gateway.model.inbound import Inbound
+from gateway.model.page_view import NoteView
 from gateway.model.session import Session
 from gateway.observe.refusals import Scarce
 from gateway.observe.served import Served, Unread
@@ -34,7 +35,7 @@ class Patience:
 @dataclass(slots=True, kw_only=True)
 class Shared:
     """`tell` returns field lines and body for a failure. `record` logs and counts each request at its end, with the
-    status and the number of body bytes sent.
+    status and the number of body bytes sent. `note_view` records those that are page views.
 
     Clients get fair shares of the connections (`places`), except where `is_proxy` is true of the peer, and of the
     `bodies` that are buffered at once. `refused` is called for each refusal.
@@ -50,6 +51,7 @@ class Shared:
     refused: Callable[[Scarce, str, bool], None]
     tell: Tell
     record: Callable[[Served | Unread, int, int], None]
+    note_view: NoteView
     places: Shares[None] = field(init=False)
     bodies: Shares[None] = field(init=False)
 

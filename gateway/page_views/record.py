@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 
 MAX_PATH = 500  # characters
 UNKNOWN = 0
 """The status of a request that another proxy answered (forward-auth)."""
-DROPPED = -1
-"""In the place of a status: the request is not recorded after all."""
-
-# Begins to record a request. The result must be called with the status, once, or the request waits in memory for it.
-OpenView = Callable[[Session, Inbound], Callable[[int], None]]
 
 # In ASCII, so that every path can be stored: also with NUL or a lone surrogate, which PostgreSQL rejects.
 encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -53,9 +47,9 @@ class Run(NamedTuple):
         return [View(*view) for view in json.loads(self.views)]
 
 
-def run_of(session: Session, number: int, views: Sequence[Sequence[int | str]]) -> Run:
-    first, last = int(views[0][0]), int(views[-1][0])
-    return Run(session.account, session.id, last, number, session.tenant, first, len(views), encode(views))
+def run_of(session: Session, number: int, at: int, views: Sequence[str]) -> Run:
+    """Return the row of views of one second, which are given as text."""
+    return Run(session.account, session.id, at, number, session.tenant, at, len(views), f"[{','.join(views)}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +69,10 @@ class LeftOut:
         endings = tuple(pattern[1:] for pattern in given if pattern.startswith("*"))
         return cls(tuple(pattern for pattern in given if pattern.startswith("/")), endings)
 
-    def has(self, inbound: Inbound) -> bool:
-        if len(inbound.readings) > 1 or inbound.method not in ("GET", "HEAD"):
+    def has(self, method: str, readings: Sequence[str]) -> bool:
+        if len(readings) > 1 or method not in ("GET", "HEAD"):
             return False
-        path = inbound.readings[0]
+        path = readings[0]
         return path.endswith(self.endings) or path.startswith(self.folders)
 
 

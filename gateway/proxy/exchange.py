@@ -16,6 +16,7 @@ from time import perf_counter_ns
 from typing import Protocol
 
 from gateway.model.inbound import CHUNKED, Inbound
+from gateway.model.page_view import Opened
 from gateway.model.session import Session
 from gateway.proxy.response import Answer, AnswerReader
 from gateway.throttle.client import client_of
@@ -30,7 +31,7 @@ class Client(Protocol):
     """The interface of the client's connection, as used by an exchange."""
 
     write: Callable[[bytes], None]
-    view: Callable[[int], None] | None
+    view: Opened | None
     """None if the request is not recorded as a page view: a request without one makes no call."""
 
     def pause(self) -> None:

@@ -45,6 +45,7 @@ async def edge() -> AsyncIterator[Edge]:
         refused=lambda *_: None,
         tell=lambda failure, *_: ([], failure.value.code.encode()),
         record=lambda *_: None,
+        note_view=lambda *_: None,
     )
     yield Edge(shared, greet)
     shared.deadlines.stop()

@@ -13,7 +13,7 @@ from gateway.model.account import Role
 from gateway.model.session import Session
 from gateway.page_views import rows
 from gateway.page_views.collector import MAX_RUN, MAX_WAITING, PAUSE_SECONDS, PageViews
-from gateway.page_views.record import DROPPED, Run, View
+from gateway.page_views.record import Run, View
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.wire.deadlines import Deadlines
@@ -54,7 +54,7 @@ async def test_a_view_has_no_query_and_no_token_and_static_files_have_none(store
     account = (await add_person(store)).id
     views = collector(store, clock)
     for path in ("/report", "/invite/abc", "/a\0b", "/\ud800", "/static/x.js", "/" + "y" * 600):
-        views.open(session_of(account), INBOUND._replace(readings=(path,)))(303)
+        views.note((session_of(account), INBOUND._replace(readings=(path,)), NOW), 303)
     await views.flush()
     assert await stored(store, account) == [
         View(NOW, "GET", path, INBOUND.address, 303)
@@ -62,30 +62,14 @@ async def test_a_view_has_no_query_and_no_token_and_static_files_have_none(store
     ]
 
 
-async def test_a_request_that_is_dropped_is_neither_recorded_nor_kept(store: Store, clock: Deadlines) -> None:
-    account = (await add_person(store)).id
-    lost: list[int] = []
-    views = collector(store, clock, lost)
-    for _ in range(MAX_WAITING):
-        views.open(session_of(account), INBOUND)(DROPPED)
-    await views.flush()
-    views.open(session_of(account), INBOUND)(200)
-    await views.flush()
-    assert [view.status for view in await stored(store, account)] == [200]
-    assert lost == []
-
-
-async def test_a_request_without_a_status_waits_for_it(store: Store, clock: Deadlines) -> None:
+async def test_a_view_has_the_time_at_which_its_request_began(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
     views, session = collector(store, clock), session_of(account)
-    slow = views.open(session, INBOUND)
-    clock.utc = NOW + 1
-    views.open(session, INBOUND)(201)
+    for began, status in ((NOW + 1, 201), (NOW, 200), (NOW + 1, 202)):
+        views.note((session, INBOUND, began), status)
     await views.flush()
-    assert [view.status for view in await stored(store, account)] == [201]
-    slow(200)
-    await views.flush()
-    assert sorted((view.at, view.status) for view in await stored(store, account)) == [(NOW, 200), (NOW + 1, 201)]
+    found = [(view.at, view.status) for view in await stored(store, account)]
+    assert found == [(NOW, 200), (NOW + 1, 201), (NOW + 1, 202)]
 
 
 async def test_many_views_are_few_rows_and_transactions_and_none_is_none(store_url: str, clock: Deadlines) -> None:
@@ -97,7 +81,7 @@ async def test_many_views_are_few_rows_and_transactions_and_none_is_none(store_u
     assert store.begun == begun
     other = replace(session, id="ses_2")
     for number in range(3 * MAX_RUN):
-        views.open(other if number % 3 else session, INBOUND)(number)
+        views.note((other if number % 3 else session, INBOUND, NOW), number)
     await views.flush()
     assert store.begun == begun + 1
     runs = await runs_of(store, account)
@@ -115,7 +99,7 @@ async def test_the_revision_is_not_raised(store: Store, clock: Deadlines) -> Non
             return (await tx.execute(text("SELECT number, stamp FROM revision"))).one()
 
     before = await revision()
-    views.open(session_of(account), INBOUND)(200)
+    views.note((session_of(account), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 1
     assert await revision() == before
@@ -126,9 +110,9 @@ async def test_beyond_the_bound_views_are_counted_and_lost(store: Store, clock: 
     lost: list[int] = []
     views = collector(store, clock, lost)
     for number in range(MAX_WAITING + 3):
-        views.open(session_of(account), INBOUND)(200 + number % 2)
-    assert sum(lost) == 3
+        views.note((session_of(account), INBOUND, NOW), 200 + number % 2)
     await views.finish()
+    assert sum(lost) == 3
     assert len(await stored(store, account)) == MAX_WAITING
 
 
@@ -151,7 +135,7 @@ async def test_views_wait_for_a_store_that_fails_and_the_store_gets_a_pause(stor
     store.is_away = True
     lost: list[int] = []
     views = collector(store, clock, lost)
-    views.open(session_of(account), INBOUND)(200)
+    views.note((session_of(account), INBOUND, NOW), 200)
     with pytest.raises(StoreUnavailable):
         await views.flush()
     store.is_away = False
@@ -169,7 +153,7 @@ async def test_views_of_an_account_that_was_deleted_meanwhile_are_left_out(store
     lost: list[int] = []
     views = collector(store, clock, lost)
     for of in (account, "acc_gone", account):
-        views.open(replace(session_of(of), id=f"ses_{of}"), INBOUND)(200)
+        views.note((replace(session_of(of), id=f"ses_{of}"), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 2
     assert lost == []
@@ -180,9 +164,9 @@ async def test_what_the_store_refuses_for_ever_holds_up_nothing(store: Store, cl
     lost: list[int] = []
     views = collector(store, clock, lost)
     broken = replace(session_of(account), tenant=None)  # type: ignore[arg-type]
-    views.open(broken, INBOUND)(200)
+    views.note((broken, INBOUND, NOW), 200)
     await views.flush()
-    views.open(session_of(account), INBOUND)(200)
+    views.note((session_of(account), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 1
     assert lost == [1]
