@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.observe.logs import get_logger
+from gateway.page_views import batches
 from gateway.page_views.collector import PageViews
 from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
@@ -27,6 +29,7 @@ MAIL_SECONDS = 2.0  # for mails that another process posted
 NOTES_SECONDS = 5.0
 IMPORT_SECONDS = 2.0  # for imports whose worker ended
 PAGE_VIEWS_SECONDS = 0.5
+MOVE_SECONDS = 60.0  # page views
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
 # A job starts so long after it was woken: if a mail were sent during the response, the response's time would reveal
@@ -65,6 +68,8 @@ class Chores:
         self._begin(NOTES_SECONDS, self._services.token_uses.flush)
         self._begin(NOTES_SECONDS, self._services.network_refusals.flush)
         self._begin(PAGE_VIEWS_SECONDS, self._page_views.flush)
+        at_some_time = MOVE_SECONDS * random.uniform(0.5, 1.0)  # not all workers at once  # noqa: S311
+        self._begin(at_some_time, lambda: batches.move(store), woken_by=self._page_views.has_much)
         self._begin(IMPORT_SECONDS, lambda: importer.run_once(clock), woken_by=importer.started)
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock()))

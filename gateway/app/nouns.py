@@ -28,6 +28,7 @@ from gateway.networks import routes as networks
 from gateway.ops import blocks, failed_passwords
 from gateway.ops import routes as ops
 from gateway.ops import rows as attack_rows
+from gateway.page_views import batches as page_view_batches
 from gateway.page_views import routes as page_views
 from gateway.page_views import rows as page_view_rows
 from gateway.passwords import routes as passwords
@@ -72,6 +73,7 @@ ROUTES: tuple[Route[Any], ...] = tuple(route for pages in ALL for route in pages
 STORED = (
     *api_token_rows.STORED,
     *page_view_rows.STORED,
+    *page_view_batches.STORED,
     *account_rows.STORED,
     *claims.STORED,
     *app_sync_rows.STORED,

@@ -4,25 +4,22 @@ A request is noted with one addition to a list, once its status is known, and ne
 once: their text is made, the views of a session in a second together, and written. A crash loses what was not written
 yet: half a second, and the time that writing takes. While the store fails, views wait for it, up to MAX_WAITING; later
 ones are counted, and lost.
-
-With SQLite, all writers take turns, so a batch is small, and others get as much time after it as it took.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
-
-from sqlalchemy.exc import IntegrityError
 
 from gateway.model.memo import Memo
 from gateway.model.page_view import Opened
 from gateway.model.session import Session
 from gateway.observe.access_log import hide
 from gateway.observe.logs import get_logger
-from gateway.page_views import rows
-from gateway.page_views.record import MAX_PATH, LeftOut, Run, encode, run_of
+from gateway.page_views import batches
+from gateway.page_views.record import MAX_PATH, MAX_RUN, Batch, LeftOut, encode, write_line
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.store.pace import then_rest
@@ -30,10 +27,8 @@ from gateway.wire.deadlines import Deadlines
 
 log = get_logger("app")
 
-BATCH = 500  # rows in a transaction: a few milliseconds
 FIELDS = 6  # that are noted of a view
 AT_ONCE = 2_000  # views whose text is made without a pause: half a millisecond
-MAX_RUN = 100  # views in a row
 MAX_WAITING = 20_000  # 5 MB; if all paths are as long as can be, 15 MB, or 65 MB in other scripts than ours
 PAUSE_SECONDS = 5  # after a failure of the store
 QUIET_SECONDS = 60
@@ -65,9 +60,11 @@ class PageViews:
         self._count_lost = count_lost
         self._noted: list[Any] = []  # FIELDS of each view: a tuple for each would be work for the garbage collector
         self._texts: Texts = {}
-        self._runs: list[Run] = []
-        self._waiting = 0  # the views in `_texts` and `_runs`
-        self._number = random.getrandbits(62)  # of the next row; other workers have others
+        self._batch: Batch | None = None  # that is being written, or has to be written again
+        self._waiting = 0  # the views in `_texts` and `_batch`
+        self._number = random.getrandbits(62)  # of the next line; other workers have others
+        self._written = 0  # views, since `has_much` was set
+        self.has_much = asyncio.Event()  # that it is time to move
         self._lost = 0  # since the last line in the log
         self._quiet_until = self._paused_until = 0
 
@@ -82,14 +79,13 @@ class PageViews:
     async def flush(self) -> None:
         """Write what was noted. Raises StoreUnavailable; then it stays. Views that the store rejects are lost.
 
-        A batch that fails keeps its numbers: it is there once, even if the store committed it before it failed.
+        A batch that fails keeps its number: it is there once, even if the store committed it before it failed.
         """
         self._encode()
         if self._clock.utc < self._paused_until:
             return
-        while self._runs or self._close_runs():
-            batch = self._runs[:BATCH]
-            count = sum(run.size for run in batch)
+        while batch := self._batch or self._next_batch():
+            self._batch = batch
             try:
                 await then_rest(self._write(batch))
             except StoreUnavailable:
@@ -97,9 +93,13 @@ class PageViews:
                 raise
             except Exception:
                 log.exception("page_views_refused")
-                self._lose(count)
-            del self._runs[: len(batch)]
-            self._waiting -= count
+                self._lose(batch.size)
+            self._batch = None
+            self._waiting -= batch.size
+            self._written += batch.size
+            if self._written >= batches.AT_ONCE:
+                self._written = 0
+                self.has_much.set()
 
     async def finish(self) -> None:
         """Write what was noted, even if the store has just failed. Raises StoreUnavailable."""
@@ -144,22 +144,23 @@ class PageViews:
             self._paths.put(given, path)
         return path
 
-    def _close_runs(self) -> bool:
-        """Make rows of the texts. Returns whether there are any."""
+    def _next_batch(self) -> Batch | None:
+        """Make a batch of all texts, if there are any."""
         texts, self._texts = self._texts, {}
-        for (_, _, at), (session, views) in texts.items():
-            for first in range(0, len(views), MAX_RUN):
-                self._runs.append(run_of(session, self._number, at, views[first : first + MAX_RUN]))
-                self._number += 1
-        return bool(self._runs)
+        if not texts:
+            return None
+        lines = [
+            write_line(session, at, views[first : first + MAX_RUN])
+            for (_, _, at), (session, views) in texts.items()
+            for first in range(0, len(views), MAX_RUN)
+        ]
+        batch = Batch(self._number, self._clock.utc, self._waiting, "\n".join(lines))
+        self._number += len(lines)
+        return batch
 
-    async def _write(self, batch: list[Run]) -> None:
-        try:
-            async with self._store.transaction() as tx:
-                await rows.add(tx, batch)
-        except IntegrityError:  # an account was deleted meanwhile
-            async with self._store.transaction() as tx:
-                await rows.add(tx, await rows.of_known(tx, batch))
+    async def _write(self, batch: Batch) -> None:
+        async with self._store.transaction() as tx:
+            await batches.add(tx, batch)
 
     def _lose(self, count: int) -> None:
         self._count_lost(count)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from gateway.audit.export import Format, csv_lines, line_of
-from gateway.page_views import rows
+from gateway.page_views import batches, rows
 from gateway.page_views.record import View
 from gateway.page_views.service import Reader
 from gateway.store import Store
@@ -20,6 +20,7 @@ async def as_bytes(store: Store, reader: Reader, form: Format) -> AsyncIterator[
     """Yield the whole export."""
     if form is Format.CSV:
         yield csv_lines([COLUMNS])
+    await batches.move(store)
     after = ("", 0, 0)
     while True:
         async with store.reading() as tx:

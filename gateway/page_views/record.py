@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.model.session import Session
 
 MAX_PATH = 500  # characters
+MAX_RUN = 100  # views in a row
 UNKNOWN = 0
 """The status of a request that another proxy answered (forward-auth)."""
 
@@ -28,7 +29,7 @@ class View(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A row: up to some dozens of views of one session, or of an API token (`session` is the token's id then).
+    """A row: up to MAX_RUN views of one session, or of an API token (`session` is the token's id then).
 
     `at` is the time of the last one, `number` tells rows of the same second apart, in their order. `tenant` is the
     account's at that time. `views` is a JSON array of `size` arrays, in the order of View.
@@ -47,9 +48,58 @@ class Run(NamedTuple):
         return [View(*view) for view in json.loads(self.views)]
 
 
-def run_of(session: Session, number: int, at: int, views: Sequence[str]) -> Run:
-    """Return the row of views of one second, which are given as text."""
-    return Run(session.account, session.id, at, number, session.tenant, at, len(views), f"[{','.join(views)}]")
+class Batch(NamedTuple):
+    """What a worker writes at once: `size` views of all its sessions, in lines (see Line).
+
+    `number` is that of the first line; the others follow. `at` is when it was written, in UTC seconds.
+    """
+
+    number: int
+    at: int
+    size: int
+    lines: str
+
+
+class Line(NamedTuple):
+    """Up to MAX_RUN views of one session in one second, in a batch. `views` is as in a Run, without the brackets."""
+
+    account: str
+    session: str
+    tenant: str
+    at: int
+    number: int
+    size: int
+    views: str
+
+    @classmethod
+    def read(cls, number: int, written: str) -> Line:
+        account, session, tenant, at, size, views = written.split(" ", 5)
+        return cls(account, session, tenant, int(at), number, int(size), views)
+
+
+def write_line(session: Session, at: int, views: Sequence[str]) -> str:
+    """Return the line of views that are given as text."""
+    return f"{session.account} {session.id} {session.tenant} {at} {len(views)} {','.join(views)}"
+
+
+def join_lines(lines: Iterable[Line]) -> Iterator[Run]:
+    """Yield the rows for lines of one session and tenant, which are in order."""
+    joined: list[Line] = []
+    size = 0
+    for line in lines:
+        if joined and size + line.size > MAX_RUN:
+            yield run_of(joined, size)
+            joined, size = [], 0
+        joined.append(line)
+        size += line.size
+    if joined:
+        yield run_of(joined, size)
+
+
+def run_of(lines: Sequence[Line], size: int) -> Run:
+    last = lines[-1]
+    views = f"[{','.join([line.views for line in lines])}]"
+    return Run(last.account, last.session, last.at, last.number, last.tenant, lines[0].at, size, views)
 
 
 @dataclass(frozen=True, slots=True)

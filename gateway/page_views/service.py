@@ -14,7 +14,7 @@ from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
 from gateway.model.session import Session
-from gateway.page_views import rows
+from gateway.page_views import batches, rows
 from gateway.page_views.record import Device, Switch, View, Viewed
 from gateway.page_views.rows import Place
 from gateway.store import Store
@@ -80,6 +80,9 @@ class PageViewService:
     async def stand(self, session: Session) -> Standing:
         async with self._store.reading() as tx:
             switch = await rows.find_switch(tx, session.tenant)
+        if switch is None:
+            await batches.move(self._store)
+        async with self._store.reading() as tx:
             return Standing(switch, await rows.has_any(tx, session.account))
 
     async def admit(self, admin: Administrator, account_id: str, event: Event, details: Details) -> Account | None:
@@ -97,11 +100,13 @@ class PageViewService:
             return member.account
 
     async def list_sessions(self, reader: Reader) -> list[Viewed]:
+        await batches.move(self._store)
         async with self._store.reading() as tx:
             return await rows.list_sessions(tx, reader.account, reader.tenant)
 
     async def look_at(self, reader: Reader, session: str, before: Place | None) -> Page:
         """Return about PAGE_SIZE views of one session, newest first."""
+        await batches.move(self._store)
         async with self._store.reading() as tx:
             device = await rows.find_device(tx, reader.account, session)
             found, has_older = await rows.list_newest(
@@ -113,6 +118,7 @@ class PageViewService:
 
     async def erase(self, account: str) -> int:
         """Delete all page views of an account. Returns how many rows there were."""
+        await batches.move(self._store)
         count = 0
         while True:
             deleted = await then_rest(self._erase_some(account))

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from gateway.model.account import Role
 from gateway.model.session import Session
-from gateway.page_views import rows
+from gateway.page_views import batches, rows
 from gateway.page_views.collector import MAX_RUN, MAX_WAITING, PAUSE_SECONDS, PageViews
 from gateway.page_views.record import Run, View
 from gateway.settings.record import PageViewSettings
@@ -42,6 +42,7 @@ def collector(store: Store, clock: Deadlines, lost: list[int] | None = None) -> 
 
 
 async def runs_of(store: Store, account: str) -> list[Run]:
+    await batches.move(store)
     async with store.reading() as tx:
         return await rows.list_after(tx, account, None, ("", 0, 0), 1_000)
 
@@ -72,7 +73,7 @@ async def test_a_view_has_the_time_at_which_its_request_began(store: Store, cloc
     assert found == [(NOW, 200), (NOW + 1, 201), (NOW + 1, 202)]
 
 
-async def test_many_views_are_few_rows_and_transactions_and_none_is_none(store_url: str, clock: Deadlines) -> None:
+async def test_many_views_are_one_transaction_and_few_rows_and_none_is_none(store_url: str, clock: Deadlines) -> None:
     store = Watched.open(store_url)
     assert isinstance(store, Watched)
     account = (await add_person(store)).id
@@ -117,20 +118,21 @@ async def test_beyond_the_bound_views_are_counted_and_lost(store: Store, clock: 
 
 
 class Away(Store):
-    """A store that is away while `is_away`."""
+    """A store that is away while `is_away`, or `refuses`."""
 
-    is_away = True
+    is_away = refuses = False
 
     def transaction(self):  # type: ignore[no-untyped-def]
         if self.is_away:
             raise StoreUnavailable("away")
+        if self.refuses:
+            raise ValueError("no such value")
         return super().transaction()
 
 
 async def test_views_wait_for_a_store_that_fails_and_the_store_gets_a_pause(store_url: str, clock: Deadlines) -> None:
     store = Away.open(store_url)
     assert isinstance(store, Away)
-    store.is_away = False
     account = (await add_person(store)).id
     store.is_away = True
     lost: list[int] = []
@@ -159,14 +161,18 @@ async def test_views_of_an_account_that_was_deleted_meanwhile_are_left_out(store
     assert lost == []
 
 
-async def test_what_the_store_refuses_for_ever_holds_up_nothing(store: Store, clock: Deadlines) -> None:
+async def test_what_the_store_refuses_for_ever_holds_up_nothing(store_url: str, clock: Deadlines) -> None:
+    store = Away.open(store_url)
+    assert isinstance(store, Away)
     account = (await add_person(store)).id
     lost: list[int] = []
     views = collector(store, clock, lost)
-    broken = replace(session_of(account), tenant=None)  # type: ignore[arg-type]
-    views.note((broken, INBOUND, NOW), 200)
+    store.refuses = True
+    views.note((session_of(account), INBOUND, NOW), 200)
     await views.flush()
+    store.refuses = False
     views.note((session_of(account), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 1
     assert lost == [1]
+    await store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import html
 import io
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.page_views import batches
+from gateway.store import Store
 from tests.support.gateway import PROXY, Gateway, form, free_port
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
@@ -65,7 +68,14 @@ def on(own: Gateway) -> Gateway:
     return own
 
 
+async def move_batches(own: Gateway) -> None:
+    store = Store.open(own.store_url)
+    await batches.move(store)
+    await store.close()
+
+
 def views_of(own: Gateway, email: str) -> list[View]:
+    asyncio.run(move_batches(own))
     read = [json.loads(row[0]) for row in own.write(ALL, email=email)]
     return [(method, path, status, address) for run in read for _, method, path, address, status in run]
 

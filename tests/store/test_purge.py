@@ -16,6 +16,7 @@ from gateway.dispatch.forms.rows import kept_forms
 from gateway.factors.passkey.rows import answered_challenges
 from gateway.ops.blocks import blocks
 from gateway.ops.rows import alarms
+from gateway.page_views.batches import page_view_batches
 from gateway.page_views.rows import page_views
 from gateway.scim.token_rows import scim_tokens
 from gateway.sessions.attempt import attempts
@@ -110,6 +111,10 @@ def views(at: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def batch(number: int, at: int, size: int) -> dict[str, object]:
+    return {"number": number, "at": at, "size": size, "lines": ""}
+
+
 LONG_AGO = NOW - KNOWN_SECONDS - 1
 STALE: dict[Table, list[dict[str, object]]] = {
     limits: [
@@ -141,6 +146,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     scim_tokens: [expired(b"stale", NOW - 30 * DAY - 1)],
     api_tokens: [token("stale", NOW - 91 * DAY)],
     page_views: [views(NOW - 31 * DAY)],
+    page_view_batches: [batch(1, NOW - 31 * DAY, 5), batch(2, NOW - 3_601, 0)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
 }  # fmt: skip
 FRESH: dict[Table, list[dict[str, object]]] = {
@@ -171,6 +177,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     scim_tokens: [expired(b"fresh", NOW - 30 * DAY + 1)],
     api_tokens: [token("fresh", NOW - 89 * DAY)],
     page_views: [views(NOW - 29 * DAY)],
+    page_view_batches: [batch(3, NOW - 29 * DAY, 5), batch(4, NOW - 3_599, 0)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
     streaks: [
         {"account": "acc_1", "factor": "totp", "origin": "laptop", "failures": 3, "wait_until": NOW},
