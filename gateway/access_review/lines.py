@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from gateway.accounts import rows
 from gateway.accounts.directory import in_state, in_tenant
+from gateway.accounts.second_step import HAS_SECOND
 from gateway.model.account import Account, Role, State, Status
 from gateway.model.factor import SECOND, Factor
 from gateway.model.network_rule import rule_of
@@ -43,8 +44,6 @@ _token_used_at = (
     .correlate(accounts)
     .scalar_subquery()
 )
-_enrolled = literal(" ").concat(accounts.c.enrolled).concat(" ")  # names with a space on both sides
-_has_second = or_(*(_enrolled.contains(f" {factor} ") for factor in sorted(SECOND)))
 
 
 class Sort(StrEnum):
@@ -161,7 +160,7 @@ def conditions(
     if wanted.is_enabled:
         found.append(accounts.c.status == Status.ACTIVE.value)
     if wanted.lacks_second:
-        found.append(and_(~_has_second, ~accounts.c.is_service))
+        found.append(and_(~HAS_SECOND, ~accounts.c.is_service))
     if wanted.has_tokens:
         live = select(api_tokens.c.id).where(api_tokens.c.account == accounts.c.id, is_live(now))
         found.append(live.correlate(accounts).exists())

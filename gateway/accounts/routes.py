@@ -57,6 +57,11 @@ def people_pages(
                 f"{name}_import", f"{path}/import", need, get=imports.show, post=imports.submit,
                 needs_mail="invitation",
             ),
+            Route(f"{name}_import_sample", f"{path}/import/sample", need, get=imports.sample, needs_mail="invitation"),
+            Route(
+                f"{name}_import_mistakes", f"{path}/import/mistakes", need, get=imports.mistakes,
+                needs_mail="invitation",
+            ),
             Route(  # needs a fresh proof: the file may contain admins
                 f"{name}_import_start", f"{path}/import/start", need, post=imports.start,
                 fresh=Fresh(back=f"{name}_import", carry=("id",)), needs_mail="invitation",

@@ -72,6 +72,7 @@ class Chores:
         self._begin(at_some_time, lambda: batches.move(store), woken_by=self._page_views.has_much)
         self._begin(IMPORT_SECONDS, lambda: importer.run_once(clock), woken_by=importer.started)
         self._begin(WATCH_SECONDS, self._watch)
+        self._begin(WATCH_SECONDS, lambda: self._services.health_watch.watch(clock()))
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock()))
         self._begin(PURGE_SECONDS, self._clean_up)
         self._begin(PURGE_SECONDS, lambda: self._services.expiry_warnings.run_due(clock()))

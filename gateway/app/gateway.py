@@ -40,8 +40,6 @@ from gateway.observe.refusals import Refusals, Scarce
 from gateway.observe.served import Served, Unread
 from gateway.observe.tally import Tally
 from gateway.observe.traffic import Traffic, UnreadableHops
-from gateway.ops.figures import StoreFigures
-from gateway.ops.health import HealthCheck
 from gateway.page_views.collector import PageViews
 from gateway.policy.decision import Page
 from gateway.proxy.connection import Learn, Patience
@@ -111,7 +109,7 @@ class Gateway:
         self._dispatcher = self._make_dispatcher(reader)
         self._traffic = Traffic(self._tally, self._application)
         self._pulse = Pulse(self._tally, self._measure)
-        self._admin = self._make_admin(board, clock)
+        self._admin = self._make_admin(board)
         self._reauthorisation = Reauthorisation(self._lookup, services.rules, self._clock)
         self.edge = Edge(self._make_shared(reader), self._dispatcher.handle)
         self._chores = Chores(
@@ -253,21 +251,9 @@ class Gateway:
             note_view=self._page_views.note,
         )
 
-    def _make_admin(self, board: Board, clock: Clock) -> AdminListener:
-        settings = self._settings
-        return AdminListener(
-            board=board,
-            pulse=self._pulse,
-            figures=StoreFigures(self._store, settings.access.owners, self._services.lifetimes, clock),
-            health=HealthCheck(
-                store=self._store,
-                store_url=settings.store.url,
-                upstream=settings.upstream.address,
-                mail_server=f"{settings.mail.host}:{settings.mail.port}" if settings.mail.is_on else "",
-                outbox_seconds=settings.admin.ready_outbox_seconds,
-                clock=clock,
-            ),
-        )
+    def _make_admin(self, board: Board) -> AdminListener:
+        services = self._services
+        return AdminListener(board=board, pulse=self._pulse, figures=services.store_figures, health=services.health)
 
     def _connect(
         self, name: str, dial: Dial, reader: AnswerReader, limit: int, scarce: Scarce, learn: Learn | None = None

@@ -25,7 +25,7 @@ from gateway.dispatch.forms import rows as form_rows
 from gateway.login import routes as login
 from gateway.mail import outbox
 from gateway.networks import routes as networks
-from gateway.ops import blocks, failed_passwords
+from gateway.ops import blocks, conditions, failed_passwords
 from gateway.ops import routes as ops
 from gateway.ops import rows as attack_rows
 from gateway.page_views import batches as page_view_batches
@@ -94,6 +94,7 @@ STORED = (
     *attack_rows.STORED,
     *blocks.STORED,
     *failed_passwords.STORED,
+    *conditions.STORED,
     *audit_rows.STORED,
     *counting.STORED,
     *marks.STORED,

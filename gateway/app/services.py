@@ -6,6 +6,7 @@ declare what its pages need (see app/nouns.py). Long because it is a list of the
 
 from __future__ import annotations
 
+import socket
 from functools import cached_property, partial
 
 from gateway.access_review.service import AccessReviews
@@ -34,7 +35,11 @@ from gateway.model.secret import Secret
 from gateway.networks.refusals import NetworkRefusals
 from gateway.networks.service import NetworkService
 from gateway.observe.refusals import Scarce
+from gateway.ops.conditions import HealthWatch
+from gateway.ops.dashboard import Dashboard
 from gateway.ops.failed_passwords import FailedPasswords
+from gateway.ops.figures import StoreFigures
+from gateway.ops.health import HealthCheck
 from gateway.ops.service import AttackService
 from gateway.page_views.service import PageViewService
 from gateway.passwords.changes import PasswordService
@@ -412,6 +417,32 @@ class Services(Foundation):
             many=self.settings.audit.spray_accounts,
             ops_link=self.url.address("ops"),
         )
+
+    # Operations.
+
+    @cached_property
+    def health(self) -> HealthCheck:
+        settings = self.settings
+        return HealthCheck(
+            store=self.store,
+            store_url=settings.store.url,
+            upstream=settings.upstream.address,
+            mail_server=f"{settings.mail.host}:{settings.mail.port}" if settings.mail.is_on else "",
+            outbox_seconds=settings.admin.ready_outbox_seconds,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def store_figures(self) -> StoreFigures:
+        return StoreFigures(self.store, self.settings.access.owners, self.lifetimes, self.clock)
+
+    @cached_property
+    def health_watch(self) -> HealthWatch:
+        return HealthWatch(self.store, self.health, socket.gethostname())
+
+    @cached_property
+    def dashboard(self) -> Dashboard:
+        return Dashboard(self.store, self.attacks, self.health_watch, self.store_figures, self.factors.has_way_in)
 
     # Pages.
 

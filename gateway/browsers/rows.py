@@ -83,6 +83,14 @@ async def last_account(tx: Transaction, key: bytes | None) -> str | None:
     return (await tx.execute(select(browsers.c.account).where(browsers.c.key == key))).scalar_one_or_none()
 
 
+async def find_seen(tx: Transaction, key: bytes | None, account: str) -> int | None:
+    """Return when `account` last signed in with a browser, in UTC seconds; None if another one did since, or none."""
+    if key is None:
+        return None
+    query = select(browsers.c.seen_at).where(browsers.c.key == key, browsers.c.account == account)
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
 async def learnt(tx: Transaction, key: bytes | None) -> tuple[AppCookie, ...]:
     """Return the application's cookies in a browser, in a fixed order."""
     if key is None:

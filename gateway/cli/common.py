@@ -114,7 +114,8 @@ async def explain_unavailable(tx: Transaction, tenant: str, identifier: str) -> 
 
     claim = await claims.find(tx, identifier.rpartition("@")[2])
     if claim is not None and claim.tenant != tenant:
-        return f"{claim.domain} belongs to {claim.tenant}; `otium-gateway tenant release {claim.tenant} {claim.domain}`"
+        release = f"otium-gateway tenant release {claim.tenant} {claim.domain} --confirm"
+        return f"{claim.domain} belongs to {claim.tenant}; `{release}`"
     if await rows.find_by_identifier(tx, identifier) is not None:
         return f"an account with the email {identifier} already exists"
     return f"another account had the email {identifier} until lately, and can still get it back"

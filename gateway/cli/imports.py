@@ -14,7 +14,8 @@ from gateway.accounts.app_sync.plan import Disable, Follow, Keep, Wishes
 from gateway.accounts.app_sync.plan import Verdict as AppVerdict
 from gateway.accounts.app_sync.service import AppImport, changes_of
 from gateway.accounts.change import create
-from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan, read_csv
+from gateway.accounts.csv_import.file import Encoding, read_rows, read_text
+from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan
 from gateway.cli.common import acting, fail, operator, with_store
 from gateway.model.account import Account, Module
 from gateway.model.clock import utc
@@ -57,7 +58,8 @@ DONE: Mapping[Word, str] = {
 
 
 def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
-    given = list(read_csv(file.read_bytes()))
+    read = read_text(file.read_bytes())
+    given = list(read_rows(read))
 
     async def change(store: Store) -> list[Verdict]:
         if not apply:
@@ -72,7 +74,9 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
 
     verdicts = with_store(settings, change)
     words = DONE if apply else PLANNED
-    yield from (f"line {verdict.line}: {describe(verdict, words)}" for verdict in verdicts)
+    if read.encoding is Encoding.WINDOWS:
+        yield "the file isn't UTF-8, and was read as Windows-1252: check the names"
+    yield from (f"row {verdict.line}: {describe(verdict, words)}" for verdict in verdicts)
     yield f"{count(verdicts, (Word.CREATE, Word.SKIP, Word.REFUSE), words)}: {ending(apply)}"
     yield from explain_sign_in(settings, verdicts)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, fail, printable, settings_of, with_store
+from gateway.cli.common import AsJSON, Config, Confirm, ask_first, fail, printable, settings_of, with_store
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.mail.outbox import Status
@@ -73,15 +74,23 @@ def send_test(
 
 
 @program.command("retry")
-def retry(config: Config = None) -> None:
+def retry(confirm: Confirm = False, config: Config = None) -> None:
     """Queue failed emails again."""
     from gateway.mail import outbox
+
+    settings = settings_of(config)
+
+    async def read(store: Store) -> Status:
+        async with store.reading() as tx:
+            return await outbox.status(tx, utc())
 
     async def change(store: Store) -> int:
         async with store.transaction() as tx:
             return await outbox.retry(tx, utc())
 
-    typer.echo(f"emails queued again: {with_store(settings_of(config), change)}")
+    failed = counted(with_store(settings, read).abandoned, "failed email")
+    if ask_first(f"queue {failed} again, also those of people whose links have expired", confirm):
+        typer.echo(f"emails queued again: {with_store(settings, change)}")
 
 
 @program.command("preview")

@@ -6,8 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.common import AsJSON, Config, Row, check_tenant, fail, operator, settings_of, show, with_store
+from gateway.cli.common import (
+    AsJSON,
+    Config,
+    Confirm,
+    Row,
+    ask_first,
+    check_tenant,
+    fail,
+    operator,
+    settings_of,
+    show,
+    with_store,
+)
 from gateway.model.clock import utc
+from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.accounts.claims import Claim
@@ -66,7 +79,7 @@ def claim_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
 
 
 @program.command("release")
-def release_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
+def release_domain(tenant: Slug, domain: Domain, confirm: Confirm = False, config: Config = None) -> None:
     """Let every tenant use addresses at an email domain again."""
     from gateway.accounts import claims
     from gateway.accounts.claims import Claim, check_claim
@@ -74,13 +87,24 @@ def release_domain(tenant: Slug, domain: Domain, config: Config = None) -> None:
 
     claim = Claim(check_claim(domain), tenant)
 
+    async def look(store: Store) -> int:
+        async with store.reading() as tx:
+            if claim not in await claims.list_all(tx):
+                fail(f"{tenant} has not claimed {claim.domain}")
+            return await claims.count_people(tx, claim)
+
     async def change(store: Store) -> None:
         async with store.transaction() as tx:
             if not await claims.release(tx, claim):
                 fail(f"{tenant} has not claimed {claim.domain}")
             await note(tx, Event.DOMAIN_RELEASED, claim)
 
-    with_store(settings_of(config), change)
+    settings = settings_of(config)
+    people = counted(with_store(settings, look), "person", "people")
+    release_it = f"release {claim.domain} from {tenant}, where {people} of {tenant} have their address"
+    if not ask_first(release_it, confirm, "let every tenant invite and sign up people there"):
+        return
+    with_store(settings, change)
     typer.echo(f"{claim.domain} is nobody's")
 
 

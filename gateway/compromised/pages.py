@@ -39,6 +39,7 @@ class Line:
     by: str
     is_failure: bool
     is_new_device: bool
+    is_new_network: bool
     is_here: bool
 
 
@@ -79,6 +80,7 @@ class CompromisedPages:
                 by=row.actor,
                 is_failure=row.outcome == "failure",
                 is_new_device=details.get("new_device") is True,
+                is_new_network=details.get("new_network") is True,
                 is_here=row.session == session.id,
             )
 

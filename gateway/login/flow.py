@@ -17,6 +17,7 @@ from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
 from gateway.devices.new_device import NewDevices
+from gateway.devices.recognition import recognise
 from gateway.factors import enrolment
 from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of
 from gateway.login import break_glass
@@ -300,8 +301,8 @@ class Flow:
     ) -> SignedIn:
         tx, now = action.tx, action.now
         last = await self._end_last(action, account, inbound)
+        found = await recognise(tx, account.id, inbound, now)
         arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
-        is_known = await session_rows.is_known_device(tx, account.id, inbound.address, inbound.user_agent, now)
         token = new_token()
         session = await session_rows.add(
             tx,
@@ -312,11 +313,10 @@ class Flow:
             user_agent=inbound.user_agent,
             now=now,
         )
-        remarks = details if is_known else {**details, "new_device": True}
+        remarks = {**details, found.mail: True} if found.mail else details
         proved = " ".join(proof.factor for proof in proofs)
         await action.record(Event.LOGIN, account, {"method": method_of(proofs), "proved": proved, **remarks}, session)
-        if not is_known:
-            await self._new_devices.report(action, account, session)
+        await self._new_devices.report(action, account, session, found)
         for factor in self._factors.of(proofs if attempt else ()):
             await factor.take_along(tx, attempt, session)
         await break_glass.report_use(action, account, proofs, session)

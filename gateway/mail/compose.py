@@ -124,6 +124,11 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "revoke_link": "https://app.example.com/security/revoke/Zm9yIHByZXZpZXdz",
         "sessions_link": "https://app.example.com/security/sessions",
     },
+    "new_network": {
+        **ABOUT,
+        "revoke_link": "https://app.example.com/security/revoke/Zm9yIHByZXZpZXdz",
+        "sessions_link": "https://app.example.com/security/sessions",
+    },
     "token_created": {**ABOUT, "token": "Calendar on my phone", "until": "12 June 2026"},
     "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
     "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},

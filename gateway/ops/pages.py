@@ -1,22 +1,29 @@
-"""/ops: current attacks, and the owner's responses: unlock, block, end sessions."""
+"""/ops: the dashboard, and the owner's responses to attacks: unlock, block, end sessions."""
 
 from __future__ import annotations
 
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from gateway.devices.service import DeviceService
 from gateway.model.account import Unacceptable, normalise_identifier
+from gateway.ops.activity import Span
 from gateway.ops.blocks import Block
+from gateway.ops.dashboard import Dashboard
 from gateway.ops.service import AttackService, Unblockable
 from gateway.sessions.reach import Reaches
-from gateway.store import Store, nodes
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 HOURS = (1, 24, 168)
+ZONE = ZoneInfo("UTC")
+SHOWN_ATTACKS = 3  # of each kind; the others are folded
+SHOWN_RATES = 10
+REFRESH_SECONDS = 30
+UNATTENDED_SECONDS = 600  # without a key or a pointer: a page that refreshes itself must not keep a session alive
 
 
 class Needs(Platform, Protocol):
@@ -27,7 +34,7 @@ class Needs(Platform, Protocol):
     @property
     def reaches(self) -> Reaches: ...
     @property
-    def store(self) -> Store: ...
+    def dashboard(self) -> Dashboard: ...
 
 
 class OpsPages:
@@ -35,12 +42,12 @@ class OpsPages:
         self._attacks = needs.attacks
         self._devices = needs.devices
         self._reaches = needs.reaches
-        self._store = needs.store
+        self._dashboard = needs.dashboard
         self._renderer = needs.renderer
         self._url = needs.url
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /ops"""
+        """GET /ops: `span`, day or week. Its script asks for the same page every REFRESH_SECONDS."""
         return await self._page(request, done=request.query.get("done", ""))
 
     async def end_sessions(self, request: web.Request) -> web.StreamResponse:
@@ -136,9 +143,19 @@ class OpsPages:
         problem: str = "",
         done: str = "",
     ) -> web.Response:
-        now = visit_of(request).now
-        attacks = await self._attacks.picture(now)
-        async with self._store.reading() as tx:
-            machines = await nodes.list_states(tx)
-        context = {"ended": ended, "problem": problem, "done": done, "attacks": attacks, "nodes": machines}
-        return await self._renderer.long_page("ops/ops.html", visit_of(request), status=status, **context)
+        span = next((span for span in Span if span == request.query.get("span")), Span.DAY)
+        view = await self._dashboard.look(span, visit_of(request).now, ZONE)
+        return await self._renderer.long_page(
+            "ops/ops.html",
+            visit_of(request),
+            status=status,
+            ended=ended,
+            problem=problem,
+            done=done,
+            view=view,
+            spans=list(Span),
+            shown_attacks=SHOWN_ATTACKS,
+            shown_rates=SHOWN_RATES,
+            refresh_seconds=REFRESH_SECONDS,
+            unattended_seconds=UNATTENDED_SECONDS,
+        )

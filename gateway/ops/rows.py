@@ -47,13 +47,20 @@ class Pair:
     last: int
 
 
+_of_sign_ins = or_(*(limits.c.key.startswith(f"{kind}:") for kind in ("password", "code", "passkey")))
+
+
+async def count_locks(tx: Transaction, now: int) -> int:
+    """Count the lockouts of passwords, codes and passkeys."""
+    return (await tx.execute(select(func.count()).where(limits.c.locked_until > now, _of_sign_ins))).scalar_one()
+
+
 async def list_locks(tx: Transaction, now: int, limit: int) -> list[Lock]:
     """Return the lockouts of passwords, codes and passkeys, those that last longest first."""
-    kinds = or_(*(limits.c.key.startswith(f"{kind}:") for kind in ("password", "code", "passkey")))
-    query = select(limits.c.key, limits.c.locked_until).where(limits.c.locked_until > now, kinds)
+    query = select(limits.c.key, limits.c.locked_until).where(limits.c.locked_until > now, _of_sign_ins)
     found = (await tx.execute(query.order_by(limits.c.locked_until.desc(), limits.c.key).limit(limit))).all()
     locks = [read_lock(row.key, row.locked_until) for row in found]
-    names = await emails_of(tx, {lock.who for lock in locks if lock.kind == "code" and lock.who})
+    names = await emails_of(tx, sorted({lock.who for lock in locks if lock.kind == "code" and lock.who}))
     return [Lock(lock.key, lock.kind, names.get(lock.who, lock.who), lock.address, lock.until) for lock in locks]
 
 
@@ -63,9 +70,13 @@ def read_lock(key: str, until: int) -> Lock:
     return Lock(key, kind, who, address.removesuffix(KNOWN), until)
 
 
-async def emails_of(tx: Transaction, ids: set[str]) -> dict[str, str]:
-    query = select(accounts.c.id, accounts.c.identifier).where(accounts.c.id.in_(sorted(ids)))
-    return {row.id: row.identifier for row in await tx.execute(query)}
+async def emails_of(tx: Transaction, ids: list[str]) -> dict[str, str]:
+    """Map ids to emails. Asks in batches: engines limit a query's parameters."""
+    found: dict[str, str] = {}
+    for at in range(0, len(ids), 500):
+        query = select(accounts.c.id, accounts.c.identifier).where(accounts.c.id.in_(ids[at : at + 500]))
+        found.update((row.id, row.identifier) for row in await tx.execute(query))
+    return found
 
 
 async def list_failures(tx: Transaction, since: int) -> list[Pair]:

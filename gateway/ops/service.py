@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum
 
 from gateway.actions.action import Action, Actions, requester
@@ -16,48 +14,16 @@ from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.inbound import Inbound
 from gateway.model.networks import Network, is_within
 from gateway.model.session import Session
-from gateway.ops import blocks, failed_passwords, rows
+from gateway.ops import attack, blocks, failed_passwords, rows
+from gateway.ops.attack import LOOK_BACK_SECONDS, RECENT_SECONDS, Picture, Source, Target
 from gateway.ops.blocks import Block
-from gateway.ops.failed_passwords import Tried
 from gateway.ops.rows import Lock, Pair
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
-from gateway.throttle.limits import address_bucket
 
-LOOK_BACK_SECONDS = 3_600
-MANY_ADDRESSES = 5
 SHOWN = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An address (IPv6: a /64) with failed sign-ins to many accounts."""
-
-    address: str
-    accounts: int
-    failures: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An account with failed sign-ins from many addresses."""
-
-    identifier: str
-    addresses: int
-    failures: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Current attacks and blocks, the worst of each kind first."""
-
-    locks: tuple[Lock, ...] = ()
-    sources: tuple[Source, ...] = ()
-    targets: tuple[Target, ...] = ()
-    passwords: tuple[Tried, ...] = ()
-    blocks: tuple[Block, ...] = ()
+MOST_LOCKS = 10_000
+COUNTED_LOCKS = 2_000
 
 
 class Unblockable(Enum):
@@ -81,22 +47,49 @@ class AttackService:
         self._ops_link = ops_link
 
     async def picture(self, now: int) -> Picture:
+        """Return the attacks of the last hour, and what is locked and blocked now.
+
+        The lockouts of each attack are counted among the COUNTED_LOCKS that last longest.
+        """
         async with self._store.reading() as tx:
             pairs = await rows.list_failures(tx, now - LOOK_BACK_SECONDS)
-            return Picture(
-                tuple(await rows.list_locks(tx, now, SHOWN)),
-                sources_of(pairs, self._many)[:SHOWN],
-                targets_of(pairs)[:SHOWN],
-                tuple(await failed_passwords.most_tried(tx, now, self._many))[:SHOWN],
-                tuple(await blocks.list_active(tx, now)),
-            )
+            recent = await rows.list_failures(tx, now - RECENT_SECONDS) if pairs else []
+            locks, locked = await rows.list_locks(tx, now, COUNTED_LOCKS), await rows.count_locks(tx, now)
+            tried = await failed_passwords.most_tried(tx, now, self._many)
+            blocked = await blocks.list_active(tx, now)
+        sources, targets = self._judge(recent, pairs, locks, blocked)
+        return Picture(
+            attack.state_of(sources, targets, tried, max((pair.last for pair in pairs), default=0), now),
+            sources[:SHOWN],
+            targets[:SHOWN],
+            tuple(tried[:SHOWN]),
+            tuple(locks[:SHOWN]),
+            locked,
+            tuple(blocked),
+        )
+
+    def _judge(
+        self, recent: list[Pair], pairs: list[Pair], locks: list[Lock], blocked: list[Block]
+    ) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+        """Return the attackers and the attacked, each with what is locked and blocked there."""
+        by_place, by_account = attack.count_by_place(locks), attack.count_by_account(locks)
+        found = attack.find_sources(recent, pairs, self._many)
+        sources = (
+            replace(source, locks=by_place[source.place], block=attack.covering(source.place, blocked))
+            for source in found
+        )
+        targets = (
+            replace(target, locks=by_account.get(target.identifier, 0))
+            for target in attack.find_targets(recent, pairs, found)
+        )
+        return tuple(sources), tuple(targets)
 
     # The owner's responses.
 
     async def unlock(self, owner: Session, key: str, inbound: Inbound, now: int) -> bool:
         """Clear a lockout by its key. Returns whether it was locked."""
         async with self._store.transaction() as tx:
-            lock = next((lock for lock in await rows.list_locks(tx, now, 10_000) if lock.key == key), None)
+            lock = next((lock for lock in await rows.list_locks(tx, now, MOST_LOCKS) if lock.key == key), None)
             if lock is None:
                 return False
             await limits.clear(tx, key)
@@ -143,10 +136,11 @@ class AttackService:
     async def watch(self, now: int) -> None:
         """Mail the owners about each new spray; delete old failed passwords."""
         async with self._store.reading() as tx:
-            sources = sources_of(await rows.list_failures(tx, now - LOOK_BACK_SECONDS), self._many)
+            failures = await rows.list_failures(tx, now - LOOK_BACK_SECONDS)
+            sources = list(attack.by_address(failures, self._many))
             tried = await failed_passwords.most_tried(tx, now, self._many)
-            seen = {f"address:{source.address}": (source.accounts, source.address) for source in sources[:SHOWN]}
-            if tried and tried[0].accounts > max((source.accounts for source in sources), default=0):
+            seen = {f"address:{address}": (accounts, address) for address, accounts in sources[:SHOWN]}
+            if tried and tried[0].accounts > max((accounts for _, accounts in sources), default=0):
                 seen["password"] = (tried[0].accounts, "")  # otherwise one of those addresses may be the cause
             fresh = {key: told for key, told in seen.items() if not await rows.is_alarm_known(tx, key, now)}
             has_old = await failed_passwords.has_old(tx, now)
@@ -173,39 +167,3 @@ class AttackService:
                 at=write_moment(now - LOOK_BACK_SECONDS),
                 ops_link=self._ops_link,
             )
-
-
-def sources_of(pairs: Iterable[Pair], many: int) -> tuple[Source, ...]:
-    """Return the addresses with failures for `many` accounts or more."""
-    by_address: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        by_address[address_bucket(pair.address)].append(pair)
-    sources = [
-        Source(
-            address,
-            len({pair.identifier for pair in found if pair.identifier}),
-            sum(pair.failures for pair in found),
-            max(pair.last for pair in found),
-        )
-        for address, found in by_address.items()
-        if address
-    ]
-    return tuple(sorted((s for s in sources if s.accounts >= many), key=lambda source: -source.accounts))
-
-
-def targets_of(pairs: Iterable[Pair]) -> tuple[Target, ...]:
-    """Return the accounts with failures from MANY_ADDRESSES or more."""
-    by_account: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        by_account[pair.identifier].append(pair)
-    targets = [
-        Target(
-            identifier,
-            len({address_bucket(pair.address) for pair in found if pair.address}),
-            sum(pair.failures for pair in found),
-            max(pair.last for pair in found),
-        )
-        for identifier, found in by_account.items()
-        if identifier
-    ]
-    return tuple(sorted((t for t in targets if t.addresses >= MANY_ADDRESSES), key=lambda target: -target.addresses))

@@ -58,8 +58,8 @@ async def count_lost_mails(tx: Transaction, given: Sequence[bytes]) -> list[str]
         return []
     return [
         f"{count} waiting mail{'s were' if count > 1 else ' was'} sealed with a secret that is not given, and will be "
-        "given up. Give the former secret as one more line, below the one in use; `otium-gateway mail retry` then "
-        "sends what was given up"
+        "given up. Give the former secret as one more line, below the one in use; `otium-gateway mail retry --confirm` "
+        "then sends what was given up"
     ]
 
 

@@ -29,6 +29,11 @@ class Chart:
     most: int
     bar_width: float
 
+    @property
+    def peak(self) -> int:
+        """Where the highest bar begins, UTC seconds."""
+        return max(self.bars, key=lambda bar: bar.count).at
+
 
 def make_chart(name: str, starts: Sequence[int], counts: Sequence[int]) -> Chart:
     """Return the chart of one series: the counts of the slots that begin at `starts`, UTC seconds."""

@@ -1,4 +1,4 @@
-"""Sends a file in pieces, as they are made."""
+"""Sends files: short ones, and long ones in pieces, as they are made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
 
 log = get_logger("pages")
+
+
+def answer_file(content: bytes, name: str, content_type: str) -> web.Response:
+    """Return a download that is short. `name` is in ASCII, without quotes; the text is UTF-8."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return web.Response(body=content, content_type=content_type, charset="utf-8", headers=headers)
 
 
 async def send_file(

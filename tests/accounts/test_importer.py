@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from gateway.accounts import claims, rows
 from gateway.accounts.claims import Claim
 from gateway.accounts.csv_import import rows as imports
+from gateway.accounts.csv_import.file import UnreadableFile
 from gateway.accounts.csv_import.importer import (
     MAX_ROWS,
     NOT_ANY_MORE,
@@ -22,7 +23,6 @@ from gateway.accounts.csv_import.importer import (
     Quota,
     judge_file,
 )
-from gateway.accounts.csv_import.reading import UnreadableFile
 from gateway.accounts.csv_import.record import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
 from gateway.accounts.csv_import.tables import import_rows
 from gateway.accounts.invitations import Invitations
@@ -66,7 +66,7 @@ EVERYBODY = file_of(*(f"p{n}@acme.example" for n in range(COUNT)))
 
 async def started(store: Store, admin: Account, tenant: str | None = "acme", content: bytes = EVERYBODY) -> str:
     async with store.transaction() as tx:
-        import_id = await imports.add(tx, tenant, 1, judge_file(content, tenant, OWNERS), NOW)
+        import_id = await imports.add(tx, tenant, 1, judge_file(content, tenant, OWNERS).rows, NOW)
         await imports.start(tx, import_id, asked_by(admin), NOW)
     return import_id
 
@@ -233,7 +233,7 @@ def test_rows_that_repeat_each_other_are_all_refused_and_say_where() -> None:
     """S5, O5."""
     judged = judge_file(
         file_of("Wanda@acme.example", "x@acme.example", "wanda@acme.example", "WANDA@acme.example."), "acme", OWNERS
-    )
+    ).rows
     assert [(row.state, row.other_line) for row in judged] == [
         (RowState.REFUSED, 4), (RowState.WAITING, None), (RowState.REFUSED, 2), (RowState.REFUSED, 2),
     ]  # fmt: skip
@@ -241,7 +241,7 @@ def test_rows_that_repeat_each_other_are_all_refused_and_say_where() -> None:
 
 def test_an_owner_is_refused_to_the_owner_and_not_told_to_an_admin() -> None:
     for tenant, state in ((None, RowState.REFUSED), ("acme", RowState.WAITING)):
-        (row,) = judge_file(file_of("OTTO@otium.example"), tenant, OWNERS)
+        (row,) = judge_file(file_of("OTTO@otium.example"), tenant, OWNERS).rows
         assert row.state is state
 
 
@@ -255,8 +255,10 @@ UNREADABLE = [
     (HEADER + b"\r" * 1_900_000, "lines"),
     (HEADER + b"x\n" * (MAX_ROWS + 1), "at most 5000"),
     (WIDE + b",email\n", "names the column email twice"),
-    ("email,name,department,role\n".encode("utf-16"), "isn’t UTF-8"),
-    (HEADER + b"\xff\n", "isn’t UTF-8"),
+    ("email,name,department,role\n".encode("utf-16"), "no rows"),
+    ("email,name,department,role\n".encode("utf-16")[:-1], "isn’t UTF-8"),
+    (HEADER + b"\x81\n", "isn’t UTF-8"),
+    (b"PK\x03\x04" + HEADER, "isn’t UTF-8"),
     (b"\0" * 1_900_000, "longer than 20000"),
     (HEADER, "no rows"),
 ]
@@ -279,7 +281,7 @@ ODD_CELLS = [
 
 @pytest.mark.parametrize("line", ODD_CELLS)
 def test_an_odd_row_is_refused_and_fits_its_columns(line: bytes) -> None:
-    (row,) = judge_file(HEADER + line, "acme", OWNERS)
+    (row,) = judge_file(HEADER + line, "acme", OWNERS).rows
     assert row.state is RowState.REFUSED
     assert len(row.email) <= 320
     assert "\0" not in row.email

@@ -44,7 +44,7 @@ async def fail_everywhere(store: Store, password: str, count: int, now: int = NO
     async with store.transaction() as tx:
         for n in range(count):
             await failed.note(tx, f"person{n}@acme.example", Secret(password), now)
-            entry = replace(FAILED, at=now, identifier=f"person{n}@acme.example", address=f"198.51.100.{n}")
+            entry = replace(FAILED, at=now, identifier=f"person{n}@acme.example", address=f"198.{n}.100.7")
             await audit_rows.record(tx, entry)
 
 
@@ -58,14 +58,14 @@ async def test_an_address_that_tries_many_accounts_is_seen(store: Store) -> None
     await write(store, *(replace(FAILED, identifier=f"p{n}@acme.example") for n in range(5)))
     await write(store, *(replace(FAILED, address="192.0.2.8") for _ in range(9)))
     seen = await service(store).picture(NOW)
-    assert [(source.address, source.accounts, source.failures) for source in seen.sources] == [("192.0.2.7", 5, 5)]
+    assert [(source.place, source.accounts, source.failures) for source in seen.sources] == [("192.0.2.7", 5, 5)]
     assert (await service(store).picture(NOW + HOUR + 1)).sources == ()
 
 
 async def test_a_network_of_ipv6_is_one_address(store: Store) -> None:
     entries = (replace(FAILED, identifier=f"p{n}@a.example", address=f"2001:db8::{n}") for n in range(5))
     await write(store, *entries)
-    assert [source.address for source in (await service(store).picture(NOW)).sources] == ["2001:db8::/64"]
+    assert [source.place for source in (await service(store).picture(NOW)).sources] == ["2001:db8::/64"]
 
 
 async def test_an_account_that_is_tried_from_many_addresses_is_seen(store: Store) -> None:

@@ -302,12 +302,12 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     shown = shell.cli("account", "import", str(file))
     assert shown.returncode == 0, shown.stderr
     assert "would create 2, would skip 1, refused 8: nothing changed; add --apply to import" in shown.stdout
-    assert "line 2: would create new@acme.example (Nia Új, employee, acme, hr)" in shown.stdout
-    assert "line 3: would skip erin@acme.example: this person already has an account" in shown.stdout
-    assert "line 4: refused 'twice@acme.example': duplicate of line 5" in shown.stdout
-    assert "line 5: refused 'twice@acme.example': Unknown role. Use employee, manager or admin." in shown.stdout
-    assert "line 6: refused 'bad@@acme.example'" in shown.stdout
-    assert "line 13: refused 'otto@otium.example': platform owners are not imported" in shown.stdout
+    assert "row 2: would create new@acme.example (Nia Új, employee, acme, hr)" in shown.stdout
+    assert "row 3: would skip erin@acme.example: this person already has an account" in shown.stdout
+    assert "row 4: refused 'twice@acme.example': duplicate of row 5" in shown.stdout
+    assert "row 5: refused 'twice@acme.example': Unknown role. Use employee, manager or admin." in shown.stdout
+    assert "row 6: refused 'bad@@acme.example'" in shown.stdout
+    assert "row 12: refused 'otto@otium.example': platform owners are not imported" in shown.stdout
     assert "warning: no department 'sales', departments that give access are finance, hr, legal" in shown.stdout
     assert shown.stdout.splitlines()[-1] == (
         "1 account has no password yet, and no emails were sent. A password can be set at "
@@ -316,7 +316,7 @@ def test_an_import_is_shown_first_and_done_when_asked(shell: Gateway, tmp_path: 
     assert shell.cli("account", "list").stdout == before
     done = shell.cli("account", "import", str(file), "--apply").stdout
     assert "created 2, skipped 1, refused 8: done" in done
-    assert "line 2: created new@acme.example (Nia Új, employee, acme, hr)" in done
+    assert "row 2: created new@acme.example (Nia Új, employee, acme, hr)" in done
     accounts = {account["email"]: account for account in json.loads(shell.cli("account", "list", "--json").stdout)}
     assert accounts["new@acme.example"]["modules"] == "hr"
     assert accounts["new@acme.example"]["password"] == "set"
@@ -337,7 +337,7 @@ def test_a_file_with_semicolons_is_read(shell: Gateway, tmp_path: Path) -> None:
     [
         (b"email,name\n", "department is missing"),
         (b"email|name|department|role\n", "with commas or semicolons"),
-        (b"\xff\xfe", "isn’t UTF-8"),
+        (b"\xff\xfe\x00", "isn’t UTF-8"),
         (b"", "must name the columns"),
     ],
 )

@@ -221,6 +221,12 @@ def test_a_file_of_sixty_with_twenty_broken_rows(page: Page, site: Site, mailbox
     page.get_by_label("CSV file").set_input_files(file)
     page.get_by_role("button", name="Review import").click()
     expect(page.get_by_role("region", name="Can’t be imported").locator("tbody tr")).to_have_count(20)
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download 20 rows to correct").click()
+    to_correct = waiting.value.path().read_text("utf-8-sig")
+    assert to_correct.splitlines()[1] == (
+        'broken0,Nobody,,employee,"Enter a valid email address, like name@example.com."'
+    )
     page.get_by_role("button", name="Invite 40 people").click()
     while not page.get_by_role("heading", name="Import complete").is_visible():
         look = page.get_by_role("link", name="Refresh")
@@ -230,6 +236,21 @@ def test_a_file_of_sixty_with_twenty_broken_rows(page: Page, site: Site, mailbox
         page.wait_for_timeout(250)  # the import needs the core that looking takes
     expect(page.locator("dd").first).to_have_text("40")
     expect(page.get_by_role("region", name="Not invited").locator("tbody tr")).to_have_count(20)
+    page.get_by_role("link", name="Upload the corrected file").click()
+    file.write_text(to_correct.replace("broken", f"late{mark}-").replace(",Nobody", "@acme.example,Nobody"))
+    page.get_by_label("CSV file").set_input_files(file)
+    page.get_by_role("button", name="Review import").click()
+    expect(page.get_by_role("button", name="Invite 20 people")).to_be_visible()
+
+
+def test_the_sample_file_can_be_uploaded_as_it_is(page: Page, site: Site, tmp_path: Path) -> None:
+    sign_in(page, site, PEOPLE["admin"][0], target="/admin/accounts/import")
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Sample file with semicolons").click()
+    page.get_by_label("CSV file").set_input_files(waiting.value.path())
+    page.get_by_role("button", name="Review import").click()
+    expect(page.get_by_role("button", name="Invite 3 people")).to_be_visible()
+    expect(page.get_by_role("region", name="Can’t be imported")).to_have_count(0)
 
 
 @pytest.mark.parametrize("path", ["/login", "/signup"])

@@ -31,6 +31,7 @@ from tests.threats.test_people import upload
 
 ROWS = (
     b"email,name,department,role\np1@acme.example,P,Sales,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
+    b"p2@acme.example,P,Human R,amdin\np3@acme.example,,H R,employee\n"
 )
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder for pictures of all pages, for somebody who looks at them
 
@@ -262,6 +263,7 @@ PAGES = {
     "people, reset?": Look("admin", "{reset}"),
     "people, sign out?": Look("admin", "{sign out}"),
     "operations": Look("owner", "/ops"),
+    "operations, a week": Look("owner", "/ops?span=week"),
     "operations, sign out?": Look("owner", "/ops", {"Email": "crowd39@acme.example"}, "Sign out all devices"),
     "operations, sign out all?": Look("owner", "/ops", {"Tenant": "acme"}, "Sign out everyone"),
     "operations, block?": Look("owner", "/ops", {"IP address or network": "203.0.113.7"}, "Block"),

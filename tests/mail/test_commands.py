@@ -65,7 +65,11 @@ def test_what_waits_and_what_was_given_up_is_told_and_sent_again(shell: Gateway)
     assert told.endswith("; 0 sent; 1 failed\n")
     status = json.loads(shell.cli("mail", "status", "--json").stdout)
     assert (status["waiting"], status["sent"], status["abandoned"]) == (2, 0, 1)
-    assert shell.cli("mail", "retry").stdout == "emails queued again: 1\n"
+    assert shell.cli("mail", "retry").stdout.splitlines() == [
+        "would queue 1 failed email again, also those of people whose links have expired",
+        "nothing changed; add --confirm to apply",
+    ]
+    assert shell.cli("mail", "retry", "--confirm").stdout == "emails queued again: 1\n"
     assert json.loads(shell.cli("mail", "status", "--json").stdout)["waiting"] == 3
 
 

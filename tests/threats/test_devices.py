@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import select
@@ -115,6 +116,33 @@ def test_a_new_device_is_told_by_mail_with_a_link_that_ends_it_and_no_other(own:
     second.sign_in()
     assert "already" in anyone.send(link, {}).body.decode()
     assert second.is_signed_in
+
+
+def test_a_new_network_of_a_known_browser_is_told_as_that_and_a_stolen_cookie_elsewhere_as_a_new_device(
+    own: Gateway, mailbox: Mailbox
+) -> None:
+    person = Person(own)
+    person.sign_in()
+    mailbox.wait_for(person.email, "New sign-in")
+    thief = Person(own, source="127.0.0.8", browser=FIREFOX)
+    for somebody in (person, thief):
+        somebody.cookies = {name: value for name, value in person.cookies.items() if "browser" in name}
+    assert len(person.cookies) == 1
+    person.source = "127.0.0.7"
+    person.sign_in()
+    mail = mailbox.wait_for(person.email, "Sign-in to your account from a new network")
+    assert "127.0.0.7" in text_of(mail)
+    assert "with a browser that you have used before" in text_of(mail)
+    link = path_of(next(link for link in links_in(mail) if "/devices/revoke/" in link))
+    thief.sign_in()
+    assert "on a new device" in text_of(mailbox.wait_for(person.email, "New sign-in to your account from Firefox"))
+    assert "Device signed out" in thief.send(link, {}).body.decode()
+    assert not person.is_signed_in
+    with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
+        told = [json.loads(row[0]) for row in connection.execute("SELECT details FROM audit WHERE event = 'login'")]
+    assert [[name for name in details if name.startswith("new_")] for details in told] == [
+        ["new_device"], ["new_network"], ["new_device"],
+    ]  # fmt: skip
 
 
 def test_the_same_device_again_is_not_told(own: Gateway, mailbox: Mailbox) -> None:

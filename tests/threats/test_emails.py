@@ -325,7 +325,10 @@ def test_the_shell_claims_domains_and_changes_emails(own: Gateway, member: Perso
     )  # fmt: skip
     assert (added.returncode, "is kept as k@xn--strae-oqa.example" in added.stderr) == (1, True)
     assert "belongs to acme" in added.stderr
-    assert own.cli("tenant", "release", "acme", "straße.example").returncode == 0
+    asked = own.cli("tenant", "release", "acme", "straße.example")
+    assert asked.stdout.startswith("would release xn--strae-oqa.example from acme, where 0 people of acme have")
+    assert asked.stdout.endswith("nothing changed; add --confirm to apply\n")
+    assert own.cli("tenant", "release", "acme", "straße.example", "--confirm").returncode == 0
     old, new = member.email, new_address()
     shown = own.cli("account", "set-email", old, new)
     assert "nothing changed; add --confirm" in shown.stdout

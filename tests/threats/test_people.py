@@ -476,7 +476,7 @@ def test_an_import_goes_on_after_its_worker_was_killed(own: Gateway, admin: Pers
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "choose a file"), (b"a,b\n1,2", "email is missing"), (b"\xff\xfe", "UTF-8"),
+    [(b"", "choose a file"), (b"a,b\n1,2", "email is missing"), (b"\xff\xfe\x00", "UTF-8"),
      (b"email,name,department,role\n", "no rows"),
      (b"email,name,department,role\n" + b"x" * 140_000, "a valid CSV row"),
      (b"email,name,department,role\n" + b"a@b.example,A,,employee\n" * 5_001, "at most 5000")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import random
 import re
 import time
@@ -143,9 +144,35 @@ def test_a_row_that_repeats_another_and_a_department_that_is_none_are_told(own: 
     """O5."""
     lines = b"a@acme.example,A,Sales,employee\nb@acme.example,B,hr,employee\nB@acme.example,B,,admin\n"
     page = admin.open(upload(admin, IMPORT, HEADER + lines + b"erin@acme.example,Erin,,employee\n")).body.decode()
-    assert "Duplicate of line 3." in page
-    assert "Duplicate of line 4." in page
+    assert "Duplicate of row 3." in page
+    assert "Duplicate of row 4." in page
     assert page.count("This person already has an account.") == 1
+    assert "<code>email</code>: b@acme.example" in page
     assert "1 row names a department that gives no access" in page
     assert "“sales”" in page
     assert "Departments that give access: finance, hr, legal." in " ".join(page.split())
+
+
+def test_departments_that_are_nearly_known_are_pointed_out(own: Gateway, admin: Person) -> None:
+    lines = "a@acme.example,A,HR,employee\nb@acme.example,Bé,H R,employee\n"
+    where = upload(admin, IMPORT, (HEADER.decode() + lines).encode("cp1252"))
+    page = html.unescape(admin.open(where).body.decode())
+    assert "“HR” → hr" in page
+    assert "“h r” (did you mean hr?)" in page
+    assert "was read as Windows-1252" in page
+    assert "Bé" in page
+
+
+def test_rows_with_mistakes_are_downloaded_by_their_own_company_alone(own: Gateway, admin: Person) -> None:
+    where = upload(admin, IMPORT, HEADER + b"broken,B,,employee\nc@acme.example,C,,king\n")
+    import_id = where.partition("id=")[2]
+    file = admin.open(f"{IMPORT}/mistakes?id={import_id}")
+    assert "attachment" in str(file.get("content-disposition"))
+    assert [line.split(",")[0] for line in file.body.decode("utf-8-sig").splitlines()] == [
+        "email", "broken", "c@acme.example",
+    ]  # fmt: skip
+    other = Person(own, "other")
+    own.cli("account", "set-role", other.email, "admin")
+    other.sign_in()
+    assert other.open(f"{IMPORT}/mistakes?id={import_id}").status == 404
+    own.cli("account", "set-role", other.email, "employee")

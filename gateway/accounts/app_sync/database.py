@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from gateway.accounts.app_sync.plan import COLUMNS, Row
-from gateway.accounts.csv_import.reading import REQUIRED
+from gateway.accounts.csv_import.file import REQUIRED
 from gateway.store.location import PostgreSQL, SQLite, locate
 
 CONNECT_SECONDS = 10.0

@@ -26,12 +26,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.accounts.csv_import import reading as bulk
+from gateway.accounts.csv_import.file import OPTIONAL, REQUIRED
 from gateway.accounts.csv_import.reading import Create, Reject, Skip
 from gateway.model.account import Account, Module, Role, Status, Unacceptable
 from gateway.model.secret import Secret
 from gateway.model.sentence import Sentence
 
-COLUMNS = (*bulk.REQUIRED, *bulk.OPTIONAL, "modules", "id")
+COLUMNS = (*REQUIRED, *OPTIONAL, "modules", "id")
 MAX_KEY = 320  # characters
 BY_ID, BY_SPELLING = "id:", "email:"
 BY_HAND = "a platform owner is only changed by hand"

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from gateway.accounts import directory
 from gateway.accounts import rows as account_rows
 from gateway.accounts.csv_import import rows as imports
-from gateway.accounts.csv_import.reading import Create, Reject, Row, UnreadableFile, find_duplicates, judge, read_csv
+from gateway.accounts.csv_import.file import Encoding, Row, UnreadableFile, read_rows, read_text
+from gateway.accounts.csv_import.reading import Create, Reject, find_duplicates, judge
 from gateway.accounts.csv_import.record import (
     ELSEWHERE,
     HAS_ACCOUNT,
@@ -25,6 +26,7 @@ from gateway.accounts.csv_import.record import (
     Listing,
     Preview,
     RowState,
+    write_cells,
 )
 from gateway.accounts.invitations import Invitations, TooManyMails
 from gateway.accounts.people import Administrator
@@ -51,7 +53,7 @@ NOT_INVITABLE = Sentence("This email address can’t be invited.")  # doesn't di
 SUSPENDED = Sentence("This company is suspended.")
 OTHER_COMPANY = Sentence("This row belongs to a different company.")
 OWNER = Sentence("This is a platform owner. Owners are not imported.")
-DUPLICATE = Sentence("Duplicate of another line.")
+DUPLICATE = Sentence("Duplicate of another row.")
 
 Item = TypeVar("Item")
 
@@ -62,6 +64,23 @@ class Quota:
 
     files: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFile:
+    """A file that was read: its rows, and how it was written."""
+
+    rows: Sequence[ImportRow]
+    separator: str
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The id of an import, and the encoding that its file was taken for."""
+
+    id: str
+    encoding: Encoding
 
 
 class OverQuota(Exception):
@@ -90,18 +109,19 @@ class Importer:
         """Replace the list of owners, after a reload of the settings."""
         self._owners = owners
 
-    async def keep(self, admin: Administrator, content: bytes) -> str:
-        """Parse and store a CSV file, and return the import's id. No invitations are sent yet.
+    async def keep(self, admin: Administrator, content: bytes) -> Kept:
+        """Parse and store a CSV file. No invitations are sent yet.
 
         Raises OverQuota (before parsing) and UnreadableFile.
         """
         async with self._store.reading() as tx:
             await self._check_quota(tx, admin.tenant, len(content), admin.now)
         async with self._turn:
-            rows = await asyncio.to_thread(judge_file, content, admin.tenant, self._owners)
+            file = await asyncio.to_thread(judge_file, content, admin.tenant, self._owners)
         async with self._store.transaction() as tx:
             await self._check_quota(tx, admin.tenant, len(content), admin.now)
-            return await imports.add(tx, admin.tenant, len(content), rows, admin.now)
+            import_id = await imports.add(tx, admin.tenant, len(content), file.rows, admin.now, file.separator)
+        return Kept(import_id, file.encoding)
 
     async def find(self, admin: Administrator, import_id: str) -> tuple[Import, Preview | Listing] | None:
         """Return an import with its preview, or, once it is started, with the rows that were skipped or refused."""
@@ -112,6 +132,24 @@ class Importer:
             if work.started_at is None:
                 return work, await imports.preview(tx, work)
             return work, await imports.find_left_out(tx, work)
+
+    async def list_mistakes(
+        self, admin: Administrator, import_id: str
+    ) -> tuple[Import, AsyncIterator[list[ImportRow]]] | None:
+        """Return an import, and in batches its rows that can't be imported; None if there is no such import."""
+        async with self._store.reading() as tx:
+            work = await imports.find(tx, import_id, admin.tenant)
+        return None if work is None else (work, self._read_mistakes(work))
+
+    async def _read_mistakes(self, work: Import) -> AsyncIterator[list[ImportRow]]:
+        line = 0
+        while True:
+            async with self._store.reading() as tx:
+                rows = await imports.list_refused(tx, work, line)
+            if not rows:
+                return
+            yield rows
+            line = rows[-1].line
 
     async def start(self, admin: Administrator, import_id: str) -> bool:
         """Queue an import, on behalf of `admin`. Returns whether it exists and is started."""
@@ -194,17 +232,23 @@ class Importer:
         return None
 
 
-def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> list[ImportRow]:
+def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> JudgedFile:
     """Parse and validate a file without the store. Sleeps often: run it in a thread. Raises UnreadableFile.
 
     With a `tenant`, platform owners are not marked: its admin must not learn who they are.
     """
-    judged = [judge_row(row, tenant) for row in paced(list(paced(read_csv(content, MAX_ROWS))))]
-    if not judged:
+    file = read_text(content)
+    given = dict(paced(read_rows(file, MAX_ROWS)))
+    if not given:
         raise UnreadableFile(Sentence("the file has a header but no rows"))
+    judged = [judge_row(row, tenant) for row in paced(given.items())]
     duplicates = find_duplicates(judged)
     known = owners if tenant is None else frozenset()
-    return [import_row(verdict, duplicates.get(verdict.line), known) for verdict in paced(judged)]
+    rows = [
+        replace(import_row(verdict, duplicates.get(verdict.line), known), cells=write_cells(given[verdict.line]))
+        for verdict in paced(judged)
+    ]
+    return JudgedFile(rows, file.separator, file.encoding)
 
 
 def paced(items: Iterable[Item]) -> Iterator[Item]:
@@ -222,7 +266,7 @@ def judge_row(row: Row, tenant: str | None) -> Create | Reject:
     line, cells = row
     if tenant is not None:
         if cells.get("tenant", "") not in ("", tenant):
-            return Reject(line, cells.get("email", ""), OTHER_COMPANY)
+            return Reject(line, cells.get("email", ""), OTHER_COMPANY, column="tenant")
         cells = {**cells, "tenant": tenant}
     return judge(line, {**cells, "password_hash": ""})
 
@@ -230,7 +274,7 @@ def judge_row(row: Row, tenant: str | None) -> Create | Reject:
 def import_row(verdict: Create | Reject, other_line: int | None, owners: frozenset[str]) -> ImportRow:
     if isinstance(verdict, Reject):
         email = verdict.email[:MAX_EMAIL].replace("\0", "\ufffd")  # PostgreSQL rejects NUL
-        return ImportRow(verdict.line, RowState.REFUSED, email, "", reason=verdict.reason)
+        return ImportRow(verdict.line, RowState.REFUSED, email, "", reason=verdict.reason, wrong=verdict.column)
     row = ImportRow(
         line=verdict.line,
         state=RowState.WAITING,
@@ -240,7 +284,7 @@ def import_row(verdict: Create | Reject, other_line: int | None, owners: frozens
         tenant=verdict.tenant,
         role=verdict.role.value,
         modules=",".join(sorted(verdict.modules)),
-        department=verdict.unknown_department[:MAX_DEPARTMENT].replace("\0", "\ufffd"),
+        department=(verdict.unknown_department or verdict.respelled)[:MAX_DEPARTMENT].replace("\0", "\ufffd"),
     )
     if other_line is not None:
         return replace(row, state=RowState.REFUSED, reason=DUPLICATE, other_line=other_line)

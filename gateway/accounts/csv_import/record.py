@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.accounts.csv_import.reading import Create
+from gateway.accounts.csv_import.reading import MAX_CELL, Create, find_known
 from gateway.actions.action import Actor
-from gateway.model.account import Role, read_modules
+from gateway.model.account import Module, Role, read_modules
 from gateway.model.sentence import Sentence
 
 HAS_ACCOUNT = Sentence("This person already has an account.")
 NO_REASON = Sentence()
 ELSEWHERE = Sentence("This email address is in use in another company.")
+
+
+def write_cells(row: Mapping[str, str]) -> str:
+    """Return a row's cells as JSON, for the file of mistakes, without a password hash and the end of long cells."""
+    kept = {name: cell[:MAX_CELL].replace("\0", "\ufffd") for name, cell in row.items() if name != "password_hash"}
+    return json.dumps(kept, ensure_ascii=False)
 
 
 class RowState(StrEnum):
@@ -28,7 +34,12 @@ class RowState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """`email` is the text in the file. `other_line` is set for a duplicate."""
+    """`line` is the row's number as spreadsheets count. `email` is the text in the file.
+
+    `other_line` is set for a duplicate. `department` is one that grants no module, or one that was written in another
+    way than the module which it grants. `cells` are the row's, as typed (see `write_cells`), and `wrong` is the name of
+    the column that can't be accepted, "" if it is the email.
+    """
 
     line: int
     state: RowState
@@ -41,6 +52,24 @@ class ImportRow:
     department: str = ""
     reason: Sentence = NO_REASON
     other_line: int | None = None
+    cells: str = ""
+    wrong: str = ""
+
+    @property
+    def typed(self) -> Mapping[str, str]:
+        """The cells by column. A row of an earlier version has none but the email."""
+        typed: dict[str, str] = json.loads(self.cells) if self.cells else {"email": self.email}
+        return typed
+
+    @property
+    def value(self) -> str:
+        """The text of the cell that can't be accepted."""
+        return self.typed.get(self.wrong or "email", "")
+
+    @property
+    def told(self) -> Sentence:
+        """Why the row is left out."""
+        return self.reason if self.other_line is None else Sentence("Duplicate of row {line}.", line=self.other_line)
 
     def wanted(self) -> Create:
         """Return the account to create for a waiting row."""
@@ -68,7 +97,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """`tenant` is None for the owner's imports; `asked` is None until it is started. Times are UTC seconds."""
+    """`tenant` is None for the owner's imports; `asked` is None until it is started. Times are UTC seconds.
+
+    `separator` stands between the cells of the file.
+    """
 
     id: str
     tenant: str | None
@@ -77,6 +109,7 @@ class Import:
     invited: int
     skipped: int
     refused: int
+    separator: str
     started_at: int | None
     finished_at: int | None
 
@@ -99,21 +132,30 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Departments:
-    """Departments that grant no module: the first names, the number of names, and the number of rows."""
+    """Departments of one kind: the first names, the number of names, and the number of rows."""
 
     names: Sequence[str]
     count: int
     rows: int
 
+    @property
+    def hints(self) -> Sequence[tuple[str, Module | None]]:
+        """Each name, with the module that it is nearly called like."""
+        return [(name, find_known(name)) for name in self.names]
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The result that an import would have now."""
+    """The result that an import would have now.
+
+    `departments` grant no module; `respelled` ones grant that which they are called like, but for upper and lower case.
+    """
 
     invite: Listing
     skip: Listing
     refuse: Listing
     departments: Departments
+    respelled: Departments
 
 
 @dataclass(frozen=True, slots=True)

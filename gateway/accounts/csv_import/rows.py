@@ -47,6 +47,7 @@ COLUMNS = (
     imports.c.invited,
     imports.c.skipped,
     imports.c.refused,
+    imports.c.separator,
     imports.c.started_at,
     imports.c.finished_at,
 )
@@ -59,13 +60,15 @@ async def measure(tx: Transaction, tenant: str | None, now: int) -> Usage:
     return Usage(row[0], int(row[1]), (row[2] or now) + DAY)
 
 
-async def add(tx: Transaction, tenant: str | None, size: int, rows: Sequence[ImportRow], now: int) -> str:
+async def add(
+    tx: Transaction, tenant: str | None, size: int, rows: Sequence[ImportRow], now: int, separator: str = ","
+) -> str:
     """Store the rows of a file of `size` bytes, and return the import's id."""
     import_id = new_id("imp")
     refused = sum(row.state is RowState.REFUSED for row in rows)
     counts = {"total": len(rows), "invited": 0, "skipped": 0, "refused": refused}
-    statement = insert(imports).values(id=import_id, tenant=tenant, bytes=size, created_at=now, due_at=0, **counts)
-    await tx.execute(statement)
+    about = {"id": import_id, "tenant": tenant, "bytes": size, "separator": separator}
+    await tx.execute(insert(imports).values(**about, created_at=now, due_at=0, **counts))
     for at in range(0, len(rows), AT_ONCE):
         values = [{"import_id": import_id, **values_of(row)} for row in rows[at : at + AT_ONCE]]
         await tx.execute(insert(import_rows), values)
@@ -101,8 +104,13 @@ async def preview(tx: Transaction, work: Import) -> Preview:
         some = select(*ROW_COLUMNS, verdict.label("verdict")).select_from(joined).where(mine, verdict == state.value)
         rows = [with_reason(row, state) for row in await list_rows(tx, some)]
         listings[state] = Listing(rows, counts.get(state, 0))
-    departments = await find_departments(tx, work)
-    return Preview(listings[RowState.INVITED], listings[RowState.SKIPPED], listings[RowState.REFUSED], departments)
+    return Preview(
+        listings[RowState.INVITED],
+        listings[RowState.SKIPPED],
+        listings[RowState.REFUSED],
+        departments=await find_departments(tx, work, import_rows.c.modules == ""),
+        respelled=await find_departments(tx, work, import_rows.c.modules != ""),
+    )
 
 
 def with_reason(row: ImportRow, verdict: RowState) -> ImportRow:
@@ -124,11 +132,29 @@ def verdict_on(work: Import) -> ColumnElement[str]:
     )
 
 
-async def find_departments(tx: Transaction, work: Import) -> Departments:
+async def list_refused(tx: Transaction, work: Import, after: int) -> list[ImportRow]:
+    """Return the next rows that can't be imported, from the line after `after` on."""
+    joined = import_rows.join(accounts, accounts.c.identifier == import_rows.c.identifier, isouter=True)
+    query = (
+        select(*ROW_COLUMNS)
+        .select_from(joined)
+        .where(
+            import_rows.c.import_id == work.id,
+            import_rows.c.line > after,
+            verdict_on(work) == RowState.REFUSED.value,
+        )
+    )
+    rows = await tx.execute(query.order_by(import_rows.c.line).limit(AT_ONCE))
+    return [with_reason(read_row(row), RowState.REFUSED) for row in rows]
+
+
+async def find_departments(tx: Transaction, work: Import, grants: ColumnElement[bool]) -> Departments:
+    """Return the departments of waiting rows that are not written like a module."""
     unknown = (
         import_rows.c.import_id == work.id,
         import_rows.c.state == RowState.WAITING.value,
         import_rows.c.department != "",
+        grants,
     )
     count, rows = (
         await tx.execute(select(func.count(import_rows.c.department.distinct()), func.count()).where(*unknown))
@@ -238,7 +264,7 @@ def is_waiting(work: Import) -> Iterable[ColumnElement[bool]]:
 def read(row: Any) -> Import:
     asked = Asked.decode(row.asked) if row.asked else None
     counts = (row.total, row.invited, row.skipped, row.refused)
-    return Import(row.id, row.tenant, asked, *counts, row.started_at, row.finished_at)
+    return Import(row.id, row.tenant, asked, *counts, row.separator, row.started_at, row.finished_at)
 
 
 def read_row(row: Any) -> ImportRow:

@@ -17,6 +17,7 @@ imports = Table(
     Column("invited", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
     Column("refused", Integer, nullable=False),
+    Column("separator", String(1), nullable=False, server_default=","),  # between the cells of the file
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("started_at", BigInteger),
     Column("due_at", BigInteger, nullable=False),  # the end of a lease
@@ -38,4 +39,6 @@ import_rows = Table(
     Column("department", String(64), nullable=False),  # a department that grants no module
     Column("reason", Text, nullable=False),
     Column("other_line", Integer),  # with the same email
+    Column("cells", Text, nullable=False, server_default=""),  # JSON: as typed, by column
+    Column("wrong", String(16), nullable=False, server_default=""),  # the column that can't be accepted
 )

@@ -1,0 +1,117 @@
+"""Sign-ins, failures, lockouts and active sessions over the last day or week, counted for the charts at /ops.
+
+Events are counted from an index alone, each slot of each event as one range. Sessions have no index by time, which
+would cost a write with every use: they are read once, and counted by the hour from the first slot on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, Integer, case, column, func, literal, select, union_all, values
+
+from gateway.audit.rows import repeated
+from gateway.model.event import Event
+from gateway.store import Transaction
+from gateway.store.schema import audit, sessions
+from gateway.web.charts import Chart, list_slots, make_chart
+
+HOUR = 3_600
+SERIES: Mapping[str, tuple[Event, ...]] = {
+    "sign_ins": (Event.LOGIN,),
+    "failures": (Event.LOGIN_FAILED, Event.LOGIN_2FA_FAILED),
+    "lockouts": (Event.LOGIN_LOCKOUT,),
+}
+SERIES_OF = {event: name for name, events in SERIES.items() for event in events}
+SESSIONS = "sessions"
+
+
+class Span(StrEnum):
+    """The time that the charts show: 24 slots of an hour, or 28 of a quarter of a day."""
+
+    DAY = "day"
+    WEEK = "week"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The charts of `since` to `until`, UTC seconds. A session is active from its sign-in to its last use."""
+
+    since: int
+    until: int
+    charts: tuple[Chart, ...]
+
+    @property
+    def table(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The slots with any counts, latest first: where each begins, and its counts."""
+        return list_slots(self.charts)
+
+
+def edges_of(span: Span, now: int, zone: ZoneInfo) -> list[int]:
+    """Return where the slots begin and, as the last value, where the latest one ends; it contains `now`. UTC seconds.
+
+    Slots begin at whole hours of `zone`, or at its midnights and every six hours after.
+    """
+    here = datetime.fromtimestamp(now, zone)
+    if span is Span.DAY:
+        begin = now - here.minute * 60 - here.second
+        return [begin + HOUR * hours for hours in range(-23, 2)]
+    # Arithmetic on local time: where clocks change, a slot has five or seven hours.
+    begins = here.replace(hour=here.hour // 6 * 6, minute=0, second=0, fold=0)
+    return [int((begins + timedelta(hours=6 * slot)).timestamp()) for slot in range(-27, 2)]
+
+
+async def count_activity(tx: Transaction, edges: Sequence[int]) -> Activity:
+    since, until, starts = edges[0], edges[-1], edges[:-1]
+    counts = await count_events(tx, edges)
+    for row in await repeated(tx, audit.c.at >= since, audit.c.at < until):
+        if row.of in SERIES_OF:  # counted by the minute instead of listed
+            counts[SERIES_OF[row.of], slot_of(row.at, edges)] += row.times
+    charts = [make_chart(name, starts, [counts[name, slot] for slot in range(len(starts))]) for name in SERIES]
+    return Activity(since, until, (*charts, make_chart(SESSIONS, starts, await count_sessions(tx, edges))))
+
+
+def slot_of(at: int, edges: Sequence[int]) -> int:
+    return bisect_right(edges, at) - 1
+
+
+async def count_events(tx: Transaction, edges: Sequence[int]) -> Counter[tuple[str, int]]:
+    """Return the number of listed events of each series in each slot."""
+    slots = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
+    ranges = [(slot, *ends) for slot, ends in enumerate(pairwise(edges))]
+    asked = slots.data(ranges).cte("slots")
+    times = [
+        select(func.count())
+        .where(audit.c.event == event.value, audit.c.at >= asked.c.since, audit.c.at < asked.c.until)
+        .scalar_subquery()
+        for event in SERIES_OF
+    ]
+    counts: Counter[tuple[str, int]] = Counter()
+    for row in await tx.execute(select(asked.c.slot, *times)):
+        for event, found in zip(SERIES_OF, row[1:], strict=True):
+            counts[SERIES_OF[event], row.slot] += found
+    return counts
+
+
+async def count_sessions(tx: Transaction, edges: Sequence[int]) -> list[int]:
+    """Return how many sessions were active in each slot: those that had begun by its end, and ended after its start."""
+    since = edges[0]
+    used = select(sessions.c.started_at, sessions.c.seen_at).where(sessions.c.seen_at >= since).cte("used")
+    begun = case((used.c.started_at < since, -1), else_=(used.c.started_at - since) // HOUR)
+    gone = (used.c.seen_at - since) // HOUR
+    query = union_all(
+        select(literal(1).label("sign"), begun.label("hour"), func.count().label("times")).group_by(begun),
+        select(literal(-1), gone, func.count()).group_by(gone),
+    )
+    hours = [(row.sign, int(row.hour) * HOUR + since, row.times) for row in await tx.execute(query)]
+    return [
+        sum(sign * times for sign, at, times in hours if at < (until if sign > 0 else start))
+        for start, until in pairwise(edges)
+    ]
