@@ -35,7 +35,7 @@ QUIET_SECONDS = 60
 KNOWN_PATHS = 2_000  # at most 12 MB
 STATIC = "static"  # no path: in a text they begin with a quote
 
-Texts = dict[tuple[str, str, int], tuple[Session, list[str]]]  # by session, tenant and time
+Texts = dict[tuple[str, str, int, str], tuple[Session, list[str]]]  # by session, tenant, time and address
 
 
 class PageViews:
@@ -116,7 +116,7 @@ class PageViews:
 
     def _encode_into(self, texts: Texts, noted: list[Any]) -> int:
         """Add the views to `texts`, and return how many they are: not those of static files."""
-        count, last, second = 0, None, -1
+        count, last, second, place = 0, None, -1, ""
         paths, field = self._paths, iter(noted)
         for session, method, readings, address, at, status in zip(*[field] * FIELDS, strict=True):
             given = readings[0]
@@ -125,10 +125,14 @@ class PageViews:
                 if self._left_out.has(method, readings):
                     continue
                 path = encode(given[:MAX_PATH])
-            if session is not last or at != second:
-                last, second = session, at
-                add = texts.setdefault((session.id, session.tenant, at), (session, []))[1].append
-            add(f'[{at},"{method}",{path},"{address}",{status}]')
+            if session is not last or at != second or address != place:
+                last, second, place = session, at, address
+                key = session.id, session.tenant, at, address
+                known = texts.get(key)
+                if known is None:
+                    known = texts[key] = session, []
+                add = known[1].append
+            add(f'"{method}",{path},{status}')
             count += 1
         return count
 
@@ -150,8 +154,8 @@ class PageViews:
         if not texts:
             return None
         lines = [
-            write_line(session, at, views[first : first + MAX_RUN])
-            for (_, _, at), (session, views) in texts.items()
+            write_line(session, at, address, views[first : first + MAX_RUN])
+            for (_, _, at, address), (session, views) in texts.items()
             for first in range(0, len(views), MAX_RUN)
         ]
         batch = Batch(self._number, self._clock.utc, self._waiting, "\n".join(lines))

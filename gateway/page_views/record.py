@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.model.session import Session
 
@@ -32,7 +32,7 @@ class Run(NamedTuple):
     """A row: up to MAX_RUN views of one session, or of an API token (`session` is the token's id then).
 
     `at` is the time of the last one, `number` tells rows of the same second apart, in their order. `tenant` is the
-    account's at that time. `views` is a JSON array of `size` arrays, in the order of View.
+    account's at that time. `views` is JSON: an array of [time, address, [method, path, status, method, path, …]].
     """
 
     account: str
@@ -45,7 +45,22 @@ class Run(NamedTuple):
     views: str
 
     def read(self) -> list[View]:
-        return [View(*view) for view in json.loads(self.views)]
+        return read_views(self.views)
+
+
+def read_views(views: str) -> list[View]:
+    """Read what Run.views says."""
+    return [view for part in json.loads(views) for view in read_part(part)]
+
+
+def read_part(part: list[Any]) -> Iterator[View]:
+    if len(part) == len(View._fields):  # of an older row: one view
+        yield View(*part)
+        return
+    at, address, values = part
+    value = iter(values)
+    for method, path, status in zip(value, value, value, strict=True):
+        yield View(at, method, path, address, status)
 
 
 class Batch(NamedTuple):
@@ -61,7 +76,7 @@ class Batch(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Up to MAX_RUN views of one session in one second, in a batch. `views` is as in a Run, without the brackets."""
+    """Up to MAX_RUN views of one session from one address in one second. `views` is a part of a Run's."""
 
     account: str
     session: str
@@ -77,9 +92,10 @@ class Line(NamedTuple):
         return cls(account, session, tenant, int(at), number, int(size), views)
 
 
-def write_line(session: Session, at: int, views: Sequence[str]) -> str:
-    """Return the line of views that are given as text."""
-    return f"{session.account} {session.id} {session.tenant} {at} {len(views)} {','.join(views)}"
+def write_line(session: Session, at: int, address: str, views: Sequence[str]) -> str:
+    """Return the line of views. Each is given as the JSON of its method, path and status."""
+    part = f'[{at},"{address}",[{",".join(views)}]]'
+    return f"{session.account} {session.id} {session.tenant} {at} {len(views)} {part}"
 
 
 def join_lines(lines: Iterable[Line]) -> Iterator[Run]:

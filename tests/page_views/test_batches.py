@@ -21,8 +21,8 @@ LINE = "{} {} {} {} {} {}"
 
 
 def line(account: str, session: str = "ses_1", at: int = NOW, size: int = 1, tenant: str = "acme") -> str:
-    views = ",".join(json.dumps([at, "GET", f"/{number}", "192.0.2.7", 200]) for number in range(size))
-    return LINE.format(account, session, tenant, at, size, views)
+    values = [value for number in range(size) for value in ("GET", f"/{number}", 200)]
+    return LINE.format(account, session, tenant, at, size, json.dumps([at, "192.0.2.7", values]))
 
 
 async def add(store: Store, number: int, *lines: str, at: int = NOW) -> Batch:

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import html
 import io
-import json
 import os
 import re
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from gateway.page_views import batches
+from gateway.page_views.record import read_views
 from gateway.store import Store
 from tests.support.gateway import PROXY, Gateway, form, free_port
 from tests.support.mail import Mailbox
@@ -76,8 +76,8 @@ async def move_batches(own: Gateway) -> None:
 
 def views_of(own: Gateway, email: str) -> list[View]:
     asyncio.run(move_batches(own))
-    read = [json.loads(row[0]) for row in own.write(ALL, email=email)]
-    return [(method, path, status, address) for run in read for _, method, path, address, status in run]
+    read = [view for row in own.write(ALL, email=email) for view in read_views(row[0])]
+    return [(view.method, view.path, view.status, view.address) for view in read]
 
 
 def recorded(own: Gateway, person: Person, path: str, count: int = 1) -> list[View]:

@@ -12,7 +12,7 @@ from gateway.app.retention import delete_batch
 from gateway.model.account import Account, Unacceptable
 from gateway.model.event import Event
 from gateway.page_views import rows
-from gateway.page_views.record import Device, LeftOut, Run, Switch, View, Viewed, encode
+from gateway.page_views.record import Device, LeftOut, Run, Switch, View, Viewed, encode, read_views
 from gateway.page_views.rows import STORED, page_views
 from gateway.page_views.service import PageViewService, Reader, by_day, check_reason, turn_off, turn_on
 from gateway.store import Store
@@ -31,8 +31,8 @@ def view(at: int = NOW, path: str = "/page", status: int = 200) -> View:
 def run(
     account: str, session: str = "ses_1", number: int = 1, at: int = NOW, tenant: str = "acme", views: int = 1
 ) -> Run:
-    read = [view(at, f"/page/{number}") for _ in range(views)]
-    return Run(account, session, at, number, tenant, at, views, encode(read))
+    written = encode([[at, "192.0.2.7", ["GET", f"/page/{number}", 200] * views]])
+    return Run(account, session, at, number, tenant, at, views, written)
 
 
 async def add(store: Store, *runs: Run) -> None:
@@ -89,7 +89,8 @@ async def test_views_of_an_account_that_is_gone_can_be_told_apart(store: Store) 
 async def test_a_path_is_kept_as_it_is(store: Store, path: str) -> None:
     ann = (await member(store)).id
     seen = view(NOW, path, 0)
-    await add(store, Run(ann, "ses_1", NOW, 1, "acme", NOW, 1, encode([seen])))
+    written = encode([[NOW, seen.address, ["GET", path, 0]]])
+    await add(store, Run(ann, "ses_1", NOW, 1, "acme", NOW, 1, written))
     async with store.reading() as tx:
         (found,), _ = await rows.list_newest(tx, ann, "ses_1", None, None, 9)
     assert found.read() == [seen]
@@ -197,6 +198,12 @@ async def test_views_of_an_ended_session_stay_when_its_row_is_deleted(store: Sto
 
 
 LEFT_OUT = LeftOut.of(("/static/", "*.css"))
+
+
+def test_a_row_has_parts_of_one_time_and_address_and_an_older_one_has_views() -> None:
+    seen = [view(NOW, "/a"), view(NOW, "/b", 303), view(NOW + 1, "/c", 0)]
+    parts = [[NOW, "192.0.2.7", ["GET", "/a", 200, "GET", "/b", 303]], [NOW + 1, "192.0.2.7", ["GET", "/c", 0]]]
+    assert read_views(encode(parts)) == read_views(encode(seen)) == seen
 
 
 @pytest.mark.parametrize(
