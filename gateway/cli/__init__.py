@@ -16,6 +16,7 @@ from gateway.cli import (
     audit,
     backups,
     blocks,
+    branding,
     keys,
     mail,
     networks,
@@ -61,6 +62,7 @@ program.add_typer(blocks.program, name="block")
 program.add_typer(networks.program, name="networks")
 program.add_typer(keys.program, name="keys")
 program.add_typer(mail.program, name="mail")
+program.add_typer(branding.program, name="branding")
 program.add_typer(store.program, name="store")
 program.add_typer(proxies.program, name="config")
 program.command()(backups.backup)

@@ -30,6 +30,7 @@ from gateway.settings.record import Settings
 from gateway.settings.together import is_local
 from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.readiness import NotReady, check_file
+from gateway.web.contrast import ENOUGH, measure
 from gateway.web.routes import Route
 
 RELEASED_AT = 1_767_225_600  # UTC seconds; a clock that shows an earlier time is wrong
@@ -58,6 +59,7 @@ def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
     if iterations < LEAST_ITERATIONS:
         reason = f"with {iterations:,}, stolen password hashes are guessed quickly"
         yield "limits.hashing_iterations", f"{reason}; OWASP advises {LEAST_ITERATIONS:,} or more"
+    yield from check_accent(settings.pages.accent)
     if not settings.mail.is_on:
         yield from check_without_mail(settings)
     location = locate(settings.store.url)
@@ -72,6 +74,17 @@ def advice_on(settings: Settings, environ: Mapping[str, str]) -> Iterator[Said]:
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / SECRET_CREDENTIAL
     if environ.get("CREDENTIALS_DIRECTORY") and credential.exists() and credential.stat().st_mode & stat.S_IROTH:
         yield SECRET_VARIABLE, f"everybody on this machine can read {credential}; chmod 0400 it"
+
+
+def check_accent(accent: str) -> Iterator[Said]:
+    """Yield advice if text in a colour that follows from the accent is hard to read."""
+    stylesheet = (TEMPLATES / "static" / "gateway.css").read_text(encoding="utf-8")
+    worst = min(measure(accent, stylesheet), key=lambda contrast: contrast.ratio)
+    if not worst.is_enough:
+        reason = (
+            f"{worst.text} have a contrast of {worst.ratio:.1f} to 1, and {ENOUGH} is needed ({worst.scheme} pages)"
+        )
+        yield "pages.accent", f"{reason}; choose another colour; otium-gateway branding preview FOLDER shows it"
 
 
 def check_machine(now: int) -> Iterator[Said]:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.policy.decision import Need
 from gateway.settings.places import TEMPLATES
+from gateway.web.contrast import readable_on
 from gateway.web.routes import Pages, Route
 
 CACHE = {"Cache-Control": "public, max-age=86400"}
@@ -34,6 +35,10 @@ class StaticFiles:
         contents = (self._files[name][0] for name in sorted(self._files))
         return sha256(b"".join(contents)).hexdigest()[:12]
 
+    def text(self, name: str) -> str:
+        """Return a stylesheet or script."""
+        return self._files[name][0].decode()
+
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /_gateway/static/{name}. Served from memory, so there is no path traversal."""
         found = self._files.get(request.match_info["name"])
@@ -45,18 +50,6 @@ class StaticFiles:
 
 def type_of(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-def readable_on(colour: str) -> str:
-    """Return the text colour, black or white, with the higher contrast on `colour` (WCAG 2.2, relative luminance)."""
-    luminance = relative_luminance(colour)
-    return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.05 else "#000000"
-
-
-def relative_luminance(colour: str) -> float:
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 class Needs(Protocol):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from gateway.model.inbound import Inbound
 from gateway.settings.record import Pages
 from gateway.web.application import MAX_WAITING, Desk
+from gateway.web.contrast import readable_on, relative_luminance
 from gateway.web.rendering import Renderer
-from gateway.web.static_files import readable_on, relative_luminance
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
 from tests.pages.conftest import BUSY_SECONDS, make_renderer

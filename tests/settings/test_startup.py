@@ -139,6 +139,8 @@ ADVICE = [
     (Settings(listen=Listen(addresses=("127.0.0.1:8001",), trusted_proxies=("127.0.0.1",))), None),
     (Settings(limits=Limits(hashing_iterations=599_999)), "limits.hashing_iterations"),
     (Settings(limits=Limits(hashing_iterations=600_000)), None),
+    (Settings(pages=Pages(accent="#b3246a")), None),
+    (Settings(pages=Pages(accent="#ffd400")), "pages.accent"),
     (Settings(sso=SSOSettings(on=True)), None),
     (Settings(sso=SSOSettings(on=True, private_networks=True)), "sso.private_networks"),
     (Settings(sso=SSOSettings(private_networks=True)), None),
