@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
-from gateway.accounts import rows
+from gateway.accounts import links, rows
 from gateway.model.account import Account, Role, State, Status, Unacceptable, normalise_identifier
 from gateway.model.factor import DEMAND
 from gateway.store import Transaction
@@ -105,6 +105,19 @@ async def find_member(
     query = members(has_way_in).where(accounts.c.id == account_id, *in_tenant(tenant))
     row = (await tx.execute(query)).one_or_none()
     return read(row) if row else None
+
+
+async def list_uninvited(
+    tx: Transaction, tenant: str, now: int, has_way_in: ColumnElement[bool], but: frozenset[str]
+) -> list[str]:
+    """Return the ids of a tenant's invited people without an invitation that works, by email. `but`: except these."""
+    query = select(accounts.c.id).where(
+        accounts.c.tenant == tenant,
+        in_state(State.INVITED, has_way_in),
+        accounts.c.identifier.not_in(sorted(but)),
+        ~links.has_open(links.Purpose.INVITATION, accounts.c.id, now),
+    )
+    return list((await tx.execute(query.order_by(accounts.c.identifier))).scalars())
 
 
 async def find_taken(tx: Transaction, identifiers: list[str]) -> dict[str, str]:

@@ -190,6 +190,17 @@ async def void_all(tx: Transaction, account: str, now: int) -> int:
     return (await tx.execute(statement.values(superseded_at=now))).rowcount
 
 
+def has_open(purpose: Purpose, account: ColumnElement[str], now: int) -> ColumnElement[bool]:
+    """Return the condition that an account has a link of this purpose that still works."""
+    query = select(mailed_links.c.id).where(
+        mailed_links.c.account == account,
+        mailed_links.c.purpose == purpose.value,
+        is_open,
+        mailed_links.c.created_at > now - LIFE_SECONDS[purpose],
+    )
+    return query.correlate_except(mailed_links).exists()
+
+
 async def find(tx: Transaction, sealer: Sealer, purpose: Purpose, token: str) -> MailedLink | None:
     """Return the link of a token, valid or not, if it has that purpose."""
     key = key_of_text(token)

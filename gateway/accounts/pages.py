@@ -18,7 +18,8 @@ from gateway.web.visit import signed_in_of, visit_of
 
 UNSEEN_DAYS = (30, 90, 365)
 MAX_WORDS = 200  # characters
-DONE = ("invited", "removed")
+DONE = ("invited", "removed", "resent-all")
+MAX_COUNT = 4  # digits
 
 
 class Needs(Platform, Protocol):
@@ -37,13 +38,16 @@ class AccountsPages:
         """GET /admin/accounts: `q`, `role`, `state`, `totp`, `unseen`, `tenant`, `after`."""
         wanted = parse_filters(request.query)
         members, after = await self._service.page(self._people.admin_of(request), wanted)
-        more = {name: value for name, value in request.query.items() if name not in ("after", "done")}
-        done = request.query.get("done", "")
+        more = {name: value for name, value in request.query.items() if name not in ("after", "done", "count")}
+        done, count = request.query.get("done", ""), request.query.get("count", "")
+        uninvited = await self._count_uninvited(request, wanted)
         return await self._renderer.long_page(
             "accounts/accounts.html",
             visit_of(request),
             tenant=signed_in_of(request).tenant,
             done=done if done in DONE else "",
+            count=int(count) if count.isascii() and count.isdigit() and len(count) <= MAX_COUNT else 0,
+            uninvited=uninvited,
             people_url=self._at,
             is_owners=self._people.is_owners,
             members=members,
@@ -55,6 +59,14 @@ class AccountsPages:
             first_page=f"{self._at()}?{urlencode(more)}",
             is_filtered=wanted != Wanted(after=wanted.after),
         )
+
+    async def _count_uninvited(self, request: web.Request, wanted: Wanted) -> int:
+        """Return how many invitations can be sent again at once, on the list of a tenant's invited people."""
+        admin = self._people.admin_of(request)
+        tenant = wanted.tenant if admin.tenant is None else admin.tenant
+        if wanted.state is not State.INVITED or not tenant:
+            return 0
+        return len(await self._service.list_uninvited(admin, tenant))
 
 
 def parse_filters(given: Mapping[str, str]) -> Wanted:

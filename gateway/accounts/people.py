@@ -114,6 +114,20 @@ class PeopleService:
             return Result.TOO_MANY
         return Result.DONE
 
+    async def list_uninvited(self, admin: Administrator, tenant: str) -> list[str]:
+        """Return the accounts of a tenant that nobody can accept: the invitation has expired, or none was sent.
+
+        The tenant is the administrator's own, whatever was asked for, unless it is the owner.
+        """
+        async with self._store.reading() as tx:
+            wanted = tenant if admin.tenant is None else admin.tenant
+            return await directory.list_uninvited(tx, wanted, admin.now, self._factors.has_way_in, self._owners)
+
+    async def resend_all(self, admin: Administrator, tenant: str, most: int) -> int:
+        """Invite up to `most` of these again, each in a transaction of its own. Returns how many were mailed."""
+        wanted = (await self.list_uninvited(admin, tenant))[:most]
+        return sum([await self.resend(admin, account) is Result.DONE for account in wanted])
+
     # Changing.
 
     async def save(self, admin: Administrator, account_id: str, edit: Edit) -> Saved | Result:

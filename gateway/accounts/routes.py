@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from gateway.accounts import invite_pages, pages
+from gateway.accounts import invite_pages, pages, resend_pages
 from gateway.accounts.csv_import import pages as import_pages
 from gateway.accounts.csv_import.pages import ImportPages
 from gateway.accounts.email_pages import EmailPages
 from gateway.accounts.invite_pages import InvitePages, invites_admin
 from gateway.accounts.pages import AccountsPages
 from gateway.accounts.people_set import PeopleSet
+from gateway.accounts.resend_pages import ResendPages
 from gateway.model.sentence import Sentence
 from gateway.policy.decision import Need
 from gateway.web.routes import Fresh, Pages, Route
@@ -34,7 +35,10 @@ EMAIL = Pages(
 def people_pages(
     name: str, path: str, need: Need, entry: Entry
 ) -> tuple[
-    Pages[pages.Needs, AccountsPages], Pages[invite_pages.Needs, InvitePages], Pages[import_pages.Needs, ImportPages]
+    Pages[pages.Needs, AccountsPages],
+    Pages[invite_pages.Needs, InvitePages],
+    Pages[resend_pages.Needs, ResendPages],
+    Pages[import_pages.Needs, ImportPages],
 ]:
     """Return one of the two sets of pages; `name`, `path` and `entry` are those of the list."""
     people = PeopleSet(name, is_owners=need is Need.OWNER)
@@ -50,6 +54,10 @@ def people_pages(
                 f"{name}_invite", f"{path}/invite", need, get=invites.show, post=invites.invite,
                 fresh=Fresh(only_post=True, when=partial(invites_admin, people)), needs_mail="invitation",
             ),
+        ),
+        Pages(
+            partial(ResendPages, people=people),
+            Route(f"{name}_resend", f"{path}/resend", need, post=ResendPages.resend, needs_mail="invitation"),
         ),
         Pages(
             partial(ImportPages, people=people),

@@ -219,6 +219,8 @@ PAGES = {
     "audit of all": Look("owner", "/ops/audit"),
     "people": Look("admin", "/admin/accounts"),
     "people, nobody": Look("admin", "/admin/accounts?q=nobody-like-that"),
+    "people, invited": Look("admin", "/admin/accounts?state=invited&done=resent-all&count=2"),
+    "people, resend?": Look("admin", "/admin/accounts?state=invited", press="Resend expired invitations"),
     "people, next": Look("admin", "/admin/accounts?after=crowd20@acme.example"),
     "person": Look("admin", "{person}"),
     "person, reset": Look("admin", "{person}&done=reset"),
@@ -404,6 +406,8 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     admin.send("/admin/accounts/invite", {"name": "Ivo Sand", "email": "ivo@acme.example", "role": "employee"})
     links["invitation"] = links_in(mailbox.wait_for("ivo@acme.example", "invited you"))[0]
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
+    admin.send("/admin/accounts/invite", {"name": "Uma Late", "email": "uma@acme.example", "role": "employee"})
+    gateway.write("DELETE FROM mailed_links WHERE identifier = 'uma@acme.example'")
     leave_unused(site, admin, links)
     change_emails(site, links)
     admin.send("/admin/sso/domains", {"do": "added", "domain": "waiting.acme.example"})

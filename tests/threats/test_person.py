@@ -147,3 +147,30 @@ def test_an_owners_page_shows_an_administrator_neither_devices_nor_events(own: G
         assert part not in page
     own.write("UPDATE accounts SET tenant = 'otium' WHERE identifier = 'otto@otium.example'")
     own.announce()
+
+
+def test_expired_invitations_are_sent_again_after_it_was_said_how_many(
+    own: Gateway, admin: Person, mailbox: Mailbox
+) -> None:
+    emails = [f"guest{n}@acme.example" for n in range(3)]
+    for email in emails:
+        admin.send("/admin/accounts/invite", {"email": email, "name": "Guest", "role": "employee"})
+    own.write("UPDATE mailed_links SET created_at = created_at - 700000 WHERE identifier = :e", e=emails[0])
+    own.write("DELETE FROM mailed_links WHERE identifier = :e", e=emails[1])
+    own.write(
+        "INSERT INTO accounts (id, identifier, name, tenant, role, modules, status, created_at)"
+        " VALUES ('acc_beta', 'guest@beta.example', 'G', 'beta', 'employee', '', 'active', 1)"
+    )
+    page = html.unescape(admin.open("/admin/accounts?state=invited").body.decode())
+    assert "2 people have no invitation that works" in page
+    asked = html.unescape(admin.send("/admin/accounts/resend", {"tenant": "beta"}).body.decode())
+    assert "Resend 2 invitations?" in asked
+    assert re.search(r"People</dt><dd>2</dd>", asked)
+    done = admin.submit("/admin/accounts/resend", follow=False)
+    assert done.get("location") == "/admin/accounts?state=invited&done=resent-all&count=2"
+    assert "2 invitations sent." in admin.open(str(done.get("location"))).body.decode()
+    for email, count in zip(emails, (2, 2, 1), strict=True):
+        mailbox.wait_for(email, "invited you", count)
+        assert len(mailbox.to(email, "invited you")) == count
+    assert mailbox.to("guest@beta.example") == []
+    assert "have no invitation" not in admin.open("/admin/accounts?state=invited").body.decode()
