@@ -58,6 +58,14 @@ def test_a_lockout_is_explained_and_ended(own: Gateway, admin: Person) -> None:
     assert [row["by"] for row in audited(own, "account_unlocked")] == [admin.email]
 
 
+def test_what_mends_it_is_offered_once(own: Gateway, admin: Person) -> None:
+    admin.send("/admin/accounts/invite", {"email": "ivy@acme.example", "name": "Ivy", "role": "employee"})
+    for email, what in (("ivy@acme.example", "resent"), ("dora@acme.example", "enabled")):
+        page = main_of(admin, id_of(own, email))
+        assert "<strong>No:</strong>" in page
+        assert page.count(f'value="{what}"') == 1
+
+
 def test_one_device_is_signed_out_after_it_was_named(own: Gateway, admin: Person, mailbox: Mailbox) -> None:
     stolen, other = (Person(own, "crowd2@acme.example", source=f"127.0.0.{at}") for at in (31, 32))
     for each in (stolen, other):
