@@ -79,6 +79,7 @@ class Sample:
 
 async def draw(tx: Transaction, wanted: Filter, now: int, zone: ZoneInfo) -> Picture | None:
     """Return the picture; None if nothing matches."""
+    await search.plan_anew(tx)
     if wanted.since is None:
         wanted = replace(wanted, since=await oldest(tx, wanted.tenant))
     can_count = is_countable(wanted)

@@ -16,7 +16,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SelectBase, and_, false, func, or_, select, true, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SelectBase,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    union,
+    union_all,
+)
 
 from gateway.audit.chain import Row
 from gateway.model.event import Event
@@ -77,6 +90,7 @@ class Page:
 
 async def find(tx: Transaction, wanted: Filter, before: Place | None, limit: int) -> Page:
     """Return up to `limit` matching rows that come before the place `before`."""
+    await plan_anew(tx)
     for examined in (min(FEW * limit, LOOKED_AT), LOOKED_AT):
         looked_at = candidates(wanted, before, examined)
         found = [Row._make(row) for row in await tx.execute(matching(looked_at, wanted).limit(limit + 1))]
@@ -144,6 +158,15 @@ def latest(condition: ColumnElement[bool], wanted: Filter, before: Place | None,
     return query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
 
 
+async def plan_anew(tx: Transaction) -> None:
+    """Have PostgreSQL plan each statement of this transaction for its own values.
+
+    Its plan for any values expects few rows between any two times, and so reads and sorts all of a month.
+    """
+    if tx.dialect.name == "postgresql":
+        await tx.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+
+
 def matching(looked_at: Select[Any], wanted: Filter) -> Select[Any]:
     """Return the query for the candidate rows that match the filter."""
     inner = looked_at.subquery("looked_at")
@@ -183,8 +206,8 @@ def words_of_row() -> ColumnElement[str]:
         audit.c.personal,
     )
     whole: ColumnElement[str] = audit.c.identifier
-    for text in texts:
-        whole = whole.concat("\n").concat(text)
+    for each in texts:
+        whole = whole.concat("\n").concat(each)
     return whole
 
 

@@ -235,6 +235,9 @@ def tell_failures(_: Translate) -> Cases:
         (Event.NETWORK_REFUSED, "", "sign-in"): _("Sign-in as {person} failed: the network isn’t allowed"),
         (Event.NETWORK_REFUSED, "", "request"): _("A request by {person} was refused: the network isn’t allowed"),
         (Event.LOGIN, "", "factors"): _("{person} signed in with {factors}"),
+        (Event.PASSWORD_RESET_ASKED, "", "no account with this email"): _(
+            "A new password was requested for {person}, an email without an account"
+        ),
         (Event.REPEATED, "", "unnamed"): _("{times} more within a minute: {event}"),
     }
 

@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select, text
 
 from gateway.audit import search
 from gateway.audit.chain import Row
@@ -129,6 +130,24 @@ async def test_a_page_that_looked_at_enough_says_how_far(store: Store, monkeypat
         page = await search.find(tx, Filter(words="needle"), None, 9)
     assert (page.rows, page.is_full) == ([], False)
     assert len(await everything(store, Filter(words="needle"), 9)) == 1
+
+
+PLANS = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}
+
+
+@pytest.mark.parametrize("tenant", [None, "acme"])
+@pytest.mark.parametrize("group", [Group.FAILED_SIGN_INS, Group.ADMINISTRATION])
+async def test_a_day_of_a_group_is_read_from_an_index(store: Store, tenant: str | None, group: Group) -> None:
+    wanted = Filter(tenant, GROUPS[group], since=NOW, until=NOW + 86_400)
+    query = search.matching(search.candidates(wanted), wanted).limit(26)
+    async with store.reading() as tx:
+        dialect = (await tx.execute(select(1))).context.dialect
+        if dialect.name == "postgresql":  # which reads small tables whole if it may
+            await tx.execute(text("SET LOCAL enable_seqscan = off"))
+        sql = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
+        plan = [str(row[-1]) for row in await tx.exec_driver_sql(PLANS[dialect.name] + sql)]
+    assert any("ix_audit_" in line and "event_at" in line for line in plan)
+    assert [line for line in plan if "Seq Scan on audit" in line or line.startswith("SCAN audit")] == []
 
 
 # What is taken out.
