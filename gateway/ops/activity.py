@@ -1,7 +1,8 @@
 """Sign-ins, failures, lockouts and active sessions over the last day or week, counted for the charts at /ops.
 
-Events are counted from an index alone, each slot of each event as one range. Sessions have no index by time, which
-would cost a write with every use: they are read once, and counted by the hour from the first slot on.
+Events are counted from an index alone, each slot of each event as one range; slots that are over are counted once.
+Sessions have no index by time, which would cost a write with every use: they are read once, and counted by the hour
+from the first slot on.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from enum import StrEnum
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Integer, case, column, func, literal, select, union_all, values
+from sqlalchemy import BigInteger, case, column, func, literal, select, union_all, values
 
 from gateway.audit.rows import repeated
 from gateway.model.event import Event
+from gateway.model.memo import Memo
 from gateway.store import Transaction
 from gateway.store.schema import audit, sessions
 from gateway.web.charts import Chart, list_slots, make_chart
@@ -31,6 +33,10 @@ SERIES: Mapping[str, tuple[Event, ...]] = {
 }
 SERIES_OF = {event: name for name, events in SERIES.items() for event in events}
 SESSIONS = "sessions"
+SETTLED_SECONDS = 300  # after a slot is over, rows of transactions that were under way may still be added to it
+
+Slot = tuple[int, int]  # its beginning and its end, UTC seconds
+Known = Memo[Slot, Counter[str]]
 
 
 class Span(StrEnum):
@@ -68,35 +74,47 @@ def edges_of(span: Span, now: int, zone: ZoneInfo) -> list[int]:
     return [int((begins + timedelta(hours=6 * slot)).timestamp()) for slot in range(-27, 2)]
 
 
-async def count_activity(tx: Transaction, edges: Sequence[int]) -> Activity:
-    since, until, starts = edges[0], edges[-1], edges[:-1]
-    counts = await count_events(tx, edges)
-    for row in await repeated(tx, audit.c.at >= since, audit.c.at < until):
-        if row.of in SERIES_OF:  # counted by the minute instead of listed
-            counts[SERIES_OF[row.of], slot_of(row.at, edges)] += row.times
-    charts = [make_chart(name, starts, [counts[name, slot] for slot in range(len(starts))]) for name in SERIES]
-    return Activity(since, until, (*charts, make_chart(SESSIONS, starts, await count_sessions(tx, edges))))
+async def count_activity(tx: Transaction, edges: Sequence[int], known: Known, now: int) -> Activity:
+    """Count everything between the `edges`. Counts of slots that are over are kept in `known`, and taken from there."""
+    slots = list(pairwise(edges))
+    found = {slot: counts for slot in slots if (counts := known.young.get(slot) or known.recall(slot)) is not None}
+    found |= await count_events(tx, [slot for slot in slots if slot not in found])
+    for slot, counts in found.items():
+        if slot[1] < now - SETTLED_SECONDS:
+            known.put(slot, counts)
+    more = await count_repeated(tx, edges)
+    starts = edges[:-1]
+    charts = [make_chart(name, starts, [found[slot][name] + more[name, slot] for slot in slots]) for name in SERIES]
+    return Activity(edges[0], edges[-1], (*charts, make_chart(SESSIONS, starts, await count_sessions(tx, edges))))
 
 
-def slot_of(at: int, edges: Sequence[int]) -> int:
-    return bisect_right(edges, at) - 1
-
-
-async def count_events(tx: Transaction, edges: Sequence[int]) -> Counter[tuple[str, int]]:
+async def count_events(tx: Transaction, slots: Sequence[Slot]) -> dict[Slot, Counter[str]]:
     """Return the number of listed events of each series in each slot."""
-    slots = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
-    ranges = [(slot, *ends) for slot, ends in enumerate(pairwise(edges))]
-    asked = slots.data(ranges).cte("slots")
+    if not slots:
+        return {}
+    table = values(column("since", BigInteger), column("until", BigInteger), name="slots")
+    asked = table.data(slots).cte("slots")
     times = [
         select(func.count())
         .where(audit.c.event == event.value, audit.c.at >= asked.c.since, audit.c.at < asked.c.until)
         .scalar_subquery()
         for event in SERIES_OF
     ]
-    counts: Counter[tuple[str, int]] = Counter()
-    for row in await tx.execute(select(asked.c.slot, *times)):
-        for event, found in zip(SERIES_OF, row[1:], strict=True):
-            counts[SERIES_OF[event], row.slot] += found
+    counts: dict[Slot, Counter[str]] = {}
+    for since, until, *found in await tx.execute(select(asked.c.since, asked.c.until, *times)):
+        counts[since, until] = Counter()
+        for name, number in zip(SERIES_OF.values(), found, strict=True):
+            counts[since, until][name] += number
+    return counts
+
+
+async def count_repeated(tx: Transaction, edges: Sequence[int]) -> Counter[tuple[str, Slot]]:
+    """Return the number of events that were counted by the minute instead of listed."""
+    counts: Counter[tuple[str, Slot]] = Counter()
+    for row in await repeated(tx, audit.c.at >= edges[0], audit.c.at < edges[-1]):
+        if row.of in SERIES_OF:
+            slot = bisect_right(edges, row.at)
+            counts[SERIES_OF[row.of], (edges[slot - 1], edges[slot])] += row.times
     return counts
 
 

@@ -77,7 +77,9 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Attacks, lockouts and blocks, the worst of each kind first. `locked` counts all lockouts."""
+    """Attacks, lockouts and blocks, the worst of each kind first. `locked` counts all lockouts, `others` the attacks that
+    are left out.
+    """
 
     state: State = State.QUIET
     sources: tuple[Source, ...] = ()
@@ -86,6 +88,7 @@ class Picture:
     locks: tuple[Lock, ...] = ()
     locked: int = 0
     blocks: tuple[Block, ...] = ()
+    others: int = 0
 
 
 def state_of(

@@ -13,7 +13,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, Column, String, Table, Text, case, delete, select
 
 from gateway.ops.health import NO_MAIL_SERVER, Health, HealthCheck
-from gateway.store import Store, Transaction
+from gateway.store import Store, StoreUnavailable, Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import Stored
 from gateway.store.upsert import upsert
@@ -77,20 +77,27 @@ class HealthWatch:
         self._machine = machine
 
     async def watch(self, now: int) -> None:
-        """Check this machine, unless one of its workers has just done so. Raises StoreUnavailable."""
+        """Check this machine, unless one of its workers has just done so. Raises StoreUnavailable if it can't read."""
         await self.read(now, CHECK_SECONDS)
 
     async def read(self, now: int, at_most: int = STALE_SECONDS) -> list[Condition]:
-        """Return the conditions of all machines; check this one if its own are older than `at_most` seconds."""
+        """Return the conditions of all machines; check this one if its own are older than `at_most` seconds.
+
+        What can't be stored, because the disk is full, is returned without saying since when.
+        """
         async with self._store.reading() as tx:
             found = await list_all(tx, now)
         mine = [known.checked_at for known in found if known.machine == self._machine]
         if mine and min(mine) > now - at_most:
             return found
         judged = judge(await self._check.look())
-        async with self._store.transaction() as tx:
-            for part, (level, problem) in judged.items():
-                await note(tx, Condition(self._machine, part, level, problem, now, now))
+        fresh = [Condition(self._machine, part, *said, since=None, checked_at=now) for part, said in judged.items()]
+        try:
+            async with self._store.transaction() as tx:
+                for condition in fresh:
+                    await note(tx, condition)
+        except StoreUnavailable:
+            return [*fresh, *(known for known in found if known.machine != self._machine)]
         async with self._store.reading() as tx:
             return await list_all(tx, now)
 

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement
 
+from gateway.model.memo import Memo
 from gateway.observe.figures import Figures
-from gateway.ops.activity import Activity, Span, count_activity, edges_of
+from gateway.ops.activity import Activity, Known, Span, count_activity, edges_of
 from gateway.ops.attack import Picture, State
 from gateway.ops.conditions import Condition, HealthWatch, Level, Part
 from gateway.ops.figures import StoreFigures
@@ -25,6 +26,7 @@ from gateway.store import Store, StoreUnavailable
 
 ACTIVITY_SECONDS = {Span.DAY: 10, Span.WEEK: 60}
 RATES_SECONDS = 60
+KNOWN_SLOTS = 1_000  # some days of several zones
 LATE_MAIL_SECONDS = 300  # an email that waits longer needs attention
 WORST = (Level.BAD, Level.AWAY, Level.POOR)
 
@@ -77,6 +79,7 @@ class Dashboard:
         self._figures = figures
         self._has_way_in = has_way_in
         self._activity = {span: Remembered[Activity](seconds) for span, seconds in ACTIVITY_SECONDS.items()}
+        self._known: Known = Memo(KNOWN_SLOTS)
         self._rates = Remembered[list[Rate]](RATES_SECONDS)
 
     async def look(self, span: Span, now: int, zone: ZoneInfo) -> View:
@@ -97,7 +100,7 @@ class Dashboard:
 
         async def find() -> Activity:
             async with self._store.reading() as tx:
-                return await count_activity(tx, edges)
+                return await count_activity(tx, edges, self._known, now)
 
         return await self._activity[span].get((*edges, state), now, find)
 

@@ -21,7 +21,9 @@ from gateway.ops.rows import Lock, Pair
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
 
-SHOWN = 20
+SHOWN = 10  # attackers, passwords and lockouts: the page stays small during a large attack
+SHOWN_TARGETS = 5
+MAILED = 20
 MOST_LOCKS = 10_000
 COUNTED_LOCKS = 2_000
 
@@ -61,11 +63,12 @@ class AttackService:
         return Picture(
             attack.state_of(sources, targets, tried, max((pair.last for pair in pairs), default=0), now),
             sources[:SHOWN],
-            targets[:SHOWN],
+            targets[:SHOWN_TARGETS],
             tuple(tried[:SHOWN]),
             tuple(locks[:SHOWN]),
             locked,
             tuple(blocked),
+            len(sources[SHOWN:]) + len(targets[SHOWN_TARGETS:]),
         )
 
     def _judge(
@@ -139,7 +142,7 @@ class AttackService:
             failures = await rows.list_failures(tx, now - LOOK_BACK_SECONDS)
             sources = list(attack.by_address(failures, self._many))
             tried = await failed_passwords.most_tried(tx, now, self._many)
-            seen = {f"address:{address}": (accounts, address) for address, accounts in sources[:SHOWN]}
+            seen = {f"address:{address}": (accounts, address) for address, accounts in sources[:MAILED]}
             if tried and tried[0].accounts > max((accounts for _, accounts in sources), default=0):
                 seen["password"] = (tried[0].accounts, "")  # otherwise one of those addresses may be the cause
             fresh = {key: told for key, told in seen.items() if not await rows.is_alarm_known(tx, key, now)}

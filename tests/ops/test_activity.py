@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.model.event import Entry, Event, Outcome
+from gateway.model.memo import Memo
 from gateway.ops.activity import Span, count_activity, edges_of
 from gateway.store import Store
 from tests.audit.log import write
@@ -63,10 +65,21 @@ async def test_events_are_counted_in_their_hours_and_others_are_not(store: Store
         Entry(Event.REPEATED, Outcome.FAILURE, edges[2], "", details={"of": "login_failed", "times": 40}),
     )
     async with store.reading() as tx:
-        activity = await count_activity(tx, edges)
+        activity = await count_activity(tx, edges, Memo(99), NOW)
     counts = {chart.name: {n: bar.count for n, bar in enumerate(chart.bars) if bar.count} for chart in activity.charts}
     assert counts == {"sign_ins": {0: 2}, "failures": {1: 2, 2: 40}, "lockouts": {23: 1}, "sessions": {}}
     assert [at for at, _ in activity.table] == [edges[23], edges[2], edges[1], edges[0]]
+
+
+async def test_what_is_over_is_counted_once_and_the_rest_anew(store: Store) -> None:
+    edges, known = edges_of(Span.DAY, NOW, UTC), Memo[tuple[int, int], Counter[str]](99)
+    totals = []
+    for _ in range(2):
+        await write(store, replace(LOGIN, at=edges[3]), replace(LOGIN, at=NOW))
+        async with store.reading() as tx:
+            activity = await count_activity(tx, edges, known, NOW)
+        totals.append((activity.charts[0].bars[3].count, activity.charts[0].bars[-1].count))
+    assert totals == [(1, 1), (1, 2)]
 
 
 @pytest.mark.parametrize("span", Span)
@@ -85,6 +98,6 @@ async def test_a_session_is_active_from_its_sign_in_to_its_last_use(store: Store
                  "seen": seen},
             )  # fmt: skip
     async with store.reading() as tx:
-        activity = await count_activity(tx, edges)
+        activity = await count_activity(tx, edges, Memo(99), NOW)
     counts = [bar.count for bar in activity.charts[-1].bars]
     assert counts == [1, 2, 3, *[1] * (len(edges) - 4)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -16,7 +18,7 @@ from gateway.ops.dashboard import of_queue, of_workers
 from gateway.ops.health import NO_MAIL_SERVER, Health
 from gateway.ops.remembered import Remembered
 from gateway.ops.two_step import list_rates
-from gateway.store import Store
+from gateway.store import Store, StoreUnavailable, Transaction
 from gateway.store.nodes import NodeState
 from gateway.store.schema import accounts
 from tests.store.people import NOW, add_person, person
@@ -84,6 +86,28 @@ async def test_every_machine_shows_all_and_one_that_is_silent_is_away(store: Sto
     assert (found["gw1", Part.APPLICATION].level, found["gw1", Part.APPLICATION].since) == (Level.AWAY, NOW)
     assert found["gw2", Part.APPLICATION].level is Level.BAD
     assert {known.machine for known in await other.read(NOW + DAY + 1)} == {"gw2"}
+
+
+class Full(Store):
+    """Can be read, and not written to."""
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        raise StoreUnavailable("the disk is full")
+        yield
+
+
+async def test_what_can_not_be_stored_is_shown_all_the_same(store: Store, store_url: str) -> None:
+    check = Check()
+    await watch_of(store, check).watch(NOW)
+    await watch_of(store, check, "gw2").watch(NOW + 99)
+    check.said = replace(WELL, store="the disk is full")
+    full = Full.open(store_url)
+    found = {(each.machine, each.part): each for each in await watch_of(full, check).read(NOW + STALE_SECONDS)}
+    await full.close()
+    assert len(found) == 6
+    assert (found["gw1", Part.STORE].level, found["gw1", Part.STORE].since) == (Level.BAD, None)
+    assert (found["gw2", Part.STORE].level, found["gw2", Part.STORE].since) == (Level.GOOD, NOW + 99)
 
 
 def figures(*nodes: NodeState, oldest: int | None = None) -> Figures:
