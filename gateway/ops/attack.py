@@ -77,8 +77,9 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Attacks, lockouts and blocks, the worst of each kind first. `locked` counts all lockouts, `others` the attacks that
-    are left out.
+    """Attacks, lockouts and blocks, the worst of each kind first.
+
+    `locked` counts all lockouts, `others` the attacks that are left out.
     """
 
     state: State = State.QUIET
