@@ -8,13 +8,15 @@ PROVIDER := tests/support/oidc
 PROVIDER_READY := $(PROVIDER)/node_modules/.ready
 SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver vdirsyncer git wrk faketime systemd prometheus nodejs npm
 
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/locale/*/LC_MESSAGES/otium_gateway.po))
+
 .PHONY: run test lint bench bench-peers bench-fair bench-nodes messages system
 
-run: $(READY)
+run: $(READY) $(CATALOGUES)
 	$(PYTHON) -m gateway demo $(ARGS)
 
 # Each of the processes of xdist reads what another has compiled.
-test: $(READY) system $(PROVIDER_READY)
+test: $(READY) $(CATALOGUES) system $(PROVIDER_READY)
 	env -u PYTHONDONTWRITEBYTECODE TMPDIR=$$(bin/scratch) $(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
@@ -47,8 +49,16 @@ bench-nodes: $(READY) system
 	$(PYTHON) bench/nodes.py $(ARGS)
 	$(PYTHON) bench/node_faults.py
 
+# The texts of the code into the template, and from there into the catalogue of each language.
 messages: $(READY)
 	$(VENV)/bin/pybabel -q extract -F babel.cfg -k Sentence --no-location --project otium-gateway -o gateway/locale/otium_gateway.pot .
+	for catalogue in $(CATALOGUES:.mo=.po); do \
+		$(VENV)/bin/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=120 \
+			-i gateway/locale/otium_gateway.pot -o $$catalogue -l $$(basename $$(dirname $$(dirname $$catalogue))); \
+	done
+
+%.mo: %.po | $(READY)
+	$(VENV)/bin/pybabel -q compile -i $< -o $@
 
 $(READY): requirements.lock requirements-demo.lock requirements-dev.lock pyproject.toml
 	bin/make-venv $(VENV)

@@ -32,11 +32,11 @@ from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
 from gateway.factors import tries
 from gateway.factors.contract import Factors
-from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
 from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
+from gateway.model.moment import Moment
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.store import Store, Transaction
@@ -116,7 +116,7 @@ class EmailChanges:
             await self.outbox.post(tx, "email_unavailable", new, account=None, now=now)
         if asked_by:
             old = await self._link(tx, Purpose.EMAIL_OLD, changing, account.identifier, now)
-            link, until = f"{self.addresses.old}{old.reveal()}", write_moment(changing.due_at)
+            link, until = f"{self.addresses.old}{old.reveal()}", Moment(changing.due_at)
             await self._mail(
                 tx, "email_requested", account.identifier, account, now, link=link, new_email=new, until=until, **about
             )

@@ -11,10 +11,10 @@ from gateway.accounts.csv_import.reading import Create
 from gateway.accounts.links import INVITED_BY, LIFE_SECONDS, Purpose
 from gateway.actions.action import NOTHING, Action
 from gateway.crypto.sealing import Sealer
-from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
 from gateway.model.event import Details, Event
+from gateway.model.moment import Moment
 from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 from gateway.throttle import limits
@@ -92,6 +92,6 @@ class Invitations:
             invited_by=action.actor.name,
             tenant=await account_rows.find_tenant_name(tx, account.tenant),
             role=account.role.value,
-            until=write_moment(now + LIFE_SECONDS[Purpose.INVITATION]),
+            until=Moment(now + LIFE_SECONDS[Purpose.INVITATION]),
             link=f"{self._address}{token.reveal()}",
         )

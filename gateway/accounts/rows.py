@@ -6,10 +6,11 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts import claims
+from gateway.languages.zones import find_zone
 from gateway.model.account import Account, Module, Role, Status, read_modules
 from gateway.model.factor import read_enrolled
 from gateway.model.factor_policy import TenantPolicy, read_tenant_policy
@@ -125,6 +126,15 @@ async def list_hash_methods(tx: Transaction) -> list[str]:
         method = func.rtrim(method, ending)
     query = select(method).where(accounts.c.status == Status.ACTIVE.value, accounts.c.password_hash.is_not(None))
     return list((await tx.execute(query.distinct().limit(MOST_METHODS))).scalars())
+
+
+async def note_reader(tx: Transaction, account_id: str, language: str, zone: str) -> None:
+    """Store what the browser of a sign-in accepts, for mails. "" is what it doesn't say, and changes nothing."""
+    found = {accounts.c.last_language: language, accounts.c.last_zone: zone if find_zone(zone) else ""}
+    told = {column: value for column, value in found.items() if value}
+    if told:
+        is_new = or_(*(column != value for column, value in told.items()))
+        await tx.execute(update(accounts).where(accounts.c.id == account_id, is_new).values(told))
 
 
 async def clear_password(tx: Transaction, account_id: str) -> None:

@@ -16,6 +16,7 @@ from gateway.mail.notices import Notices
 from gateway.model.account import Account
 from gateway.model.event import ACTOR, FAILURES, Details, Entry, Event, Outcome
 from gateway.model.inbound import Inbound
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.store import Store, Transaction
 from gateway.web.user_agents import label
@@ -43,8 +44,8 @@ class Actor:
     @property
     def device(self) -> str:
         if self.request_id == SHELL:
-            return "the operator's shell"
-        return label(self.user_agent) if self.request_id else "the gateway itself"
+            return Sentence("the operator’s shell")
+        return label(self.user_agent) if self.request_id else Sentence("the gateway itself")
 
 
 def requester(inbound: Inbound, session: str | None = None, *, by: str = "", name: str = "") -> Actor:

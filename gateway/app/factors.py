@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gateway.factors.backup_code import folder as backup_code
 from gateway.factors.magic_link import folder as magic_link
 from gateway.factors.passkey import folder as passkey
 from gateway.factors.password import folder as password
 from gateway.factors.totp import folder as totp
-from gateway.model.factor import Factor
 from gateway.sso import folder as sso
 
 FACTORS = (
@@ -22,6 +19,4 @@ FACTORS = (
 )
 
 
-def label_all(_: Callable[[str], str]) -> dict[Factor, str]:
-    """Return the display names of factors; `_` translates."""
-    return {folder.kind.name: folder.kind.label(_) for folder in FACTORS}
+NAMES = {folder.kind.name: folder.kind.label for folder in FACTORS}

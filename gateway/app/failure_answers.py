@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from gateway.languages.reader import written_for
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.web.rendering import Renderer
@@ -27,7 +28,8 @@ class FailureAnswers:
         if is_unserved:
             lines.append(ALLOW)
         if inbound.wants_html if inbound else not is_unserved:
-            page = self._renderer.failure_page(failure, request_id, session, inbound.address if inbound else "")
+            with written_for(self._renderer.readers.of(inbound, session)):
+                page = self._renderer.failure_page(failure, request_id, session, inbound.address if inbound else "")
             return [b"Content-Type: text/html; charset=utf-8", *lines], page
         told = failure.value
         answer = {"error": told.code, "message": told.sentence, "request_id": request_id}

@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.actions.action import Actions
-from gateway.app.factors import FACTORS, label_all
+from gateway.app.factors import FACTORS, NAMES
 from gateway.app.nouns import ROUTES
 from gateway.crypto import keys
 from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
 from gateway.edge.origin import TrustedProxies, origins_of
 from gateway.edge.request import Reader
+from gateway.languages.reader import Readers
 from gateway.login.counting import Count, SignInCounts
 from gateway.mail.compose import Composer
 from gateway.mail.notices import Notices
@@ -169,7 +170,6 @@ class Foundation:
             product=pages.product,
             accent=pages.accent,
             support=pages.support,
-            language=pages.language,
             public_url=self.settings.public_url,
             sender=self.settings.mail.sender,
         )
@@ -189,7 +189,7 @@ class Foundation:
 
     @cached_property
     def outbox(self) -> Outbox:
-        return Outbox(self.composer, self.sealer, is_on=self.settings.mail.is_on)
+        return Outbox(self.composer, self.sealer, self.readers, is_on=self.settings.mail.is_on)
 
     @cached_property
     def sender(self) -> Sender:
@@ -232,15 +232,20 @@ class Foundation:
         return Navigation(ROUTES, self.settings)
 
     @cached_property
+    def readers(self) -> Readers:
+        return Readers(self.settings.pages.language, self.settings.pages.zone)
+
+    @cached_property
     def renderer(self) -> Renderer:
         is_https = self.settings.public_url.startswith("https:")
         return Renderer(
             self.settings.pages,
             self.url,
             self.navigation,
+            self.readers,
             is_https=is_https,
             version=self.static_files.version,
-            name_factors=label_all,
+            factor_names=NAMES,
             busy_seconds=lambda: self.hasher.busy_seconds,
         )
 

@@ -33,6 +33,7 @@ from gateway.page_views import routes as page_views
 from gateway.page_views import rows as page_view_rows
 from gateway.passwords import routes as passwords
 from gateway.person import routes as person
+from gateway.preferences import routes as preferences
 from gateway.scim import group_rows, token_rows, user_rows
 from gateway.scim import routes as scim
 from gateway.sessions import attempt
@@ -64,6 +65,7 @@ PAGES = (
     *tokens.PAGES,
     *page_views.PAGES,
     *networks.PAGES,
+    *preferences.PAGES,
     *navigation.PAGES,
     *static_files.PAGES,
 )

@@ -45,6 +45,7 @@ from gateway.page_views.service import PageViewService
 from gateway.passwords.changes import PasswordService
 from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.person.service import PersonService
+from gateway.preferences.service import PreferenceService
 from gateway.scim.admission import Admission
 from gateway.scim.group_rows import handles_of
 from gateway.scim.groups import GroupService
@@ -294,6 +295,10 @@ class Services(Foundation):
     @cached_property
     def networks(self) -> NetworkService:
         return NetworkService(self.store, self.actions, self.settings.factor_policy)
+
+    @cached_property
+    def preferences(self) -> PreferenceService:
+        return PreferenceService(self.store, self.actions)
 
     @cached_property
     def service_accounts(self) -> ServiceAccounts:

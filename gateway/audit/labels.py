@@ -80,6 +80,7 @@ def label_events(_: Callable[[str], str]) -> Labels:
         Event.TENANT_SUSPENDED: _("Tenant suspended"),
         Event.TENANT_RESUMED: _("Tenant reactivated"),
         Event.TENANT_SIGN_IN_CHANGED: _("Sign-in requirements changed"),
+        Event.TENANT_LANGUAGE_CHANGED: _("Language changed"),
         Event.SSO_CHANGED: _("Single sign-on settings changed"),
         Event.SSO_TRIED: _("Single sign-on tried out"),
         Event.SSO_ENABLED: _("Single sign-on turned on"),

@@ -17,6 +17,7 @@ from gateway.audit.export import Format, as_bytes, note_export
 from gateway.audit.labels import label_days, label_events, label_fields, label_groups
 from gateway.audit.people import People, find_people
 from gateway.audit.telling import Teller
+from gateway.languages.reader import current_reader
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.session import Session
 from gateway.store import Store
@@ -26,7 +27,6 @@ from gateway.web.user_agents import label, label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 ROWS_A_PAGE = 25
-UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +122,4 @@ class AuditPages:
 
 def zone_of(session: Session) -> ZoneInfo:
     """Return the time zone in which this person reads days and times."""
-    return UTC
+    return current_reader().zone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,6 +66,7 @@ def send_test(
     message = composer.compose(
         "test",
         normalise_identifier(address),
+        services.readers.default,
         message_id=composer.message_id(new_id("test")),
         now=utc(),
     )
@@ -97,17 +98,28 @@ def retry(confirm: Confirm = False, config: Config = None) -> None:
 def preview(
     name: Annotated[str, typer.Argument(help="Email name, e.g. sign_in_link.")],
     as_html: Annotated[bool, typer.Option("--html", help="The HTML part.")] = False,
+    language: Annotated[str, typer.Option(help="Its language, e.g. de; by default that of the settings.")] = "",
     config: Config = None,
 ) -> None:
     """Preview an email with sample data."""
     from gateway.app.services import Services
+    from gateway.languages.catalogue import OFFERED, Language
+    from gateway.languages.pseudo import PSEUDO
     from gateway.mail.compose import SAMPLES
 
     if name not in SAMPLES:
         fail(f"no email called {name!r}; available: {', '.join(SAMPLES)}")
-    composer = Services(settings_of(config)).composer
+    if language and language not in (*OFFERED, *PSEUDO):
+        fail(f"no language called {language!r}; available: {', '.join(OFFERED)}")
+    services = Services(settings_of(config))
+    composer, reader = services.composer, services.readers.default
     message = composer.compose(
-        name, "erin@example.com", message_id=composer.message_id("preview"), now=utc(), **SAMPLES[name]
+        name,
+        "erin@example.com",
+        replace(reader, language=Language.of(language)) if language else reader,
+        message_id=composer.message_id("preview"),
+        now=utc(),
+        **SAMPLES[name],
     )
     part = message.get_body(("html" if as_html else "plain",))
     content = part.get_content() if part else ""

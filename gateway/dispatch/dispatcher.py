@@ -277,7 +277,7 @@ class Dispatcher:
             self._redirect(client, 303, told, *lines)
             return
         if inbound.wants_html:
-            fields, page = self._framed_page(told, is_lost=is_lost)
+            fields, page = self._framed_page(inbound, told, is_lost=is_lost)
             client.answer(401, (*fields, CHALLENGE, *lines), page)
             return
         redirect = (b"HX-Redirect: " + told.encode("ascii"), *lines) if inbound.is_htmx else ()

@@ -184,7 +184,7 @@ class Reader:
         """
         method, target, _, is_http_1_1, named_host, _ = known
         host, length = framed.host, framed.length
-        session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key, sso_key = split
+        session_key, attempt_key, cookie_line, cookies, form_key, browser_key, sent_key, sso_key, zone = split
         hints, said, credentials = combine(others) if others else NO_EXTRAS
         if credentials:
             if session_key or attempt_key or is_ambiguous(credentials, framed, lines):
@@ -222,7 +222,7 @@ class Reader:
         return tuple.__new__(Inbound, (
             method, target, readings, host, address, is_trusted, request_id, session_key, attempt_key, cookies,
             lines, framed.nominated, hints, length, is_http_1_1, is_keep_alive, is_websocket, expects_continue,
-            dropped, reach, form_key, browser_key, sent_key, sso_key,
+            dropped, reach, form_key, browser_key, sent_key, sso_key, zone,
         ))
         # fmt: on
 

@@ -127,6 +127,8 @@ class FactorContract(Protocol):
     """One factor. `page` is the name of the route that asks for it."""
 
     name: ClassVar[Factor]
+    label: ClassVar[Sentence]
+    """Its name for lists, within a sentence."""
     page: ClassVar[str]
     counts_as: ClassVar[tuple[Factor, ...]] = ()
     """The factors that its proof counts as, if not itself: a backup code counts as TOTP."""
@@ -138,11 +140,6 @@ class FactorContract(Protocol):
     """A condition on `accounts`: whether the account signs in with it, and needs no other first proof to do so."""
     goes_with: ClassVar[frozenset[Factor]] = frozenset()
     """The factors with the first of which it is renewed, and with the last removed: for backup codes, second steps."""
-
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        """Return its name for lists; `_` translates."""
-        raise NotImplementedError
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         """Compare the code `given` and consume it. Of concurrent requests, exactly one gets Right."""

@@ -20,6 +20,7 @@ from gateway.devices.new_device import NewDevices
 from gateway.devices.recognition import recognise
 from gateway.factors import enrolment
 from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of
+from gateway.languages.reader import accepted_language
 from gateway.login import break_glass
 from gateway.login.evidence import Evidence, EvidenceReader
 from gateway.login.guard import Admitted, Guard
@@ -303,6 +304,7 @@ class Flow:
         last = await self._end_last(action, account, inbound)
         found = await recognise(tx, account.id, inbound, now)
         arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
+        await account_rows.note_reader(tx, account.id, accepted_language(inbound), inbound.zone)
         token = new_token()
         session = await session_rows.add(
             tx,

@@ -17,6 +17,10 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import urlsplit
 
+from gateway.languages.reader import Reader, translate, written_for
+from gateway.languages.times import day_text, zoned_text
+from gateway.model.moment import Day, Moment
+from gateway.model.sentence import Sentence
 from gateway.web.templates import mail_environment
 
 MAX_SUBJECT = 150  # characters
@@ -28,22 +32,34 @@ BLANK_LINES = re.compile(r"\n\s*\n")
 class Composer:
     """Composes every mail of a gateway. `support` may be "", an email or a web address; `accent` is #rrggbb."""
 
-    def __init__(self, *, product: str, accent: str, support: str, language: str, public_url: str, sender: str) -> None:
+    def __init__(self, *, product: str, accent: str, support: str, public_url: str, sender: str) -> None:
         self._sender = sender
         self._host = urlsplit(public_url).hostname or "localhost"
-        self._environment = mail_environment(language)
+        self._environment = mail_environment()
         self._environment.globals.update(
-            product=one_line(product), accent=accent, support=support, language=language, public_url=public_url
+            product=one_line(product), accent=accent, support=support, public_url=public_url
         )
 
     def compose(
-        self, template: str, recipient: str, *, message_id: str, now: int, **context: str | int
+        self, template: str, recipient: str, reader: Reader, *, message_id: str, now: int, **context: str | int
     ) -> EmailMessage:
-        """Return the mail `template` to one address. `message_id` is the whole header, `<id@host>`.
+        """Return the mail `template` to one address, in the language and time zone of `reader`.
 
-        Raises ValueError if `recipient` is not one plain address.
+        `message_id` is the whole header, `<id@host>`. Raises ValueError if `recipient` is not one plain address.
         """
-        shown = {name: one_line(value) if isinstance(value, str) else value for name, value in context.items()}
+        with written_for(reader):
+            return self._compose(template, recipient, reader, message_id, now, context)
+
+    def _compose(
+        self,
+        template: str,
+        recipient: str,
+        reader: Reader,
+        message_id: str,
+        now: int,
+        context: Mapping[str, str | int],
+    ) -> EmailMessage:
+        shown = {name: write(value) for name, value in context.items()}
         shown["recipient"] = recipient
         in_text = self._environment.get_template(f"mail/{template}.txt")
         subject = one_line("".join(in_text.blocks["subject"](in_text.new_context(shown))))[:MAX_SUBJECT]
@@ -59,12 +75,27 @@ class Composer:
         message.set_content(paragraphs(in_text.render(shown)), cte="quoted-printable")
         html = in_html.render(shown, subject=subject).strip()
         message.add_alternative(f"{html}\n", subtype="html", cte="quoted-printable")
+        message["Content-Language"] = reader.language.code  # last: what is above removes fields of that kind
         return message
 
     def message_id(self, mail_id: str) -> str:
         """Return the Message-ID of a mail; the same `mail_id` always gives the same one."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"<{mail_id}@{host}>"
+
+
+def write(value: str | int) -> str | int:
+    """Return a value as the current reader writes it."""
+    match value:
+        case Moment():
+            return zoned_text(value)
+        case Day():
+            return day_text(value)
+        case Sentence():
+            return one_line(translate(value))
+        case str():
+            return one_line(value)
+    return value
 
 
 def address_of(text: str) -> Address:
@@ -86,11 +117,12 @@ def paragraphs(text: str) -> str:
     return BLANK_LINES.sub("\n\n", lines) + "\n"
 
 
-FACTS = {
+AT = 1_773_480_360  # 14 March 2026, 09:26 UTC
+FACTS: Mapping[str, str | int] = {
     "name": "Erin Zoë",
     "device": "Chrome on Windows",
     "address": "203.0.113.7",
-    "at": "14 March 2026, 09:26 UTC",
+    "at": Moment(AT),
 }
 ABOUT = {
     **FACTS,
@@ -129,10 +161,10 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "revoke_link": "https://app.example.com/security/revoke/Zm9yIHByZXZpZXdz",
         "sessions_link": "https://app.example.com/security/sessions",
     },
-    "token_created": {**ABOUT, "token": "Calendar on my phone", "until": "12 June 2026"},
+    "token_created": {**ABOUT, "token": "Calendar on my phone", "until": Day(AT + 90 * 86_400)},
     "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
     "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},
-    "service_token_created": {**OF_SERVICE, "until": "12 June 2026"},
+    "service_token_created": {**OF_SERVICE, "until": Day(AT + 90 * 86_400)},
     "service_token_revoked": OF_SERVICE,
     "service_token_used_elsewhere": OF_SERVICE,
     "service_secured": {**ABOUT, "service": "Payroll export"},
@@ -151,21 +183,21 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
     "sso_certificate": {
         **FACTS,
-        "until": "14 March 2027, 09:26 UTC",
+        "until": Moment(AT + 365 * 86_400),
         "link": "https://app.example.com/admin/sso/key",
     },
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "sso_role_kept": {**ABOUT, "who": "Mara Okoye", "email": "mara@example.com"},
     "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "networks_changed": ABOUT,
-    "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": "14 March 2027, 09:26 UTC"},
+    "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": Moment(AT + 365 * 86_400)},
     "scim_token_revoked": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y"},
     "invitation": {
         "name": "Erin Zoë",
         "invited_by": "Adam Okoye",
         "tenant": "Acme",
         "role": "manager",
-        "until": "21 March 2026, 09:26 UTC",
+        "until": Moment(AT + 7 * 86_400),
         "link": "https://app.example.com/invite/Zm9yIHByZXZpZXdz",
     },
     "signup_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/signup/Zm9yIHByZXZpZXdz"},
@@ -184,7 +216,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "company": "Acme",
         "old_email": "erin@example.com",
         "new_email": "erin.zoe@example.com",
-        "until": "17 March 2026, 09:26 UTC",
+        "until": Moment(AT + 3 * 86_400),
         "link": "https://app.example.com/me/email-change/Zm9yIHByZXZpZXdz",
     },
     "email_changed": {
@@ -198,7 +230,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "login_spray": {
         "accounts": 40,
         "where": "203.0.113.7",
-        "at": "14 March 2026, 09:26 UTC",
+        "at": Moment(AT),
         "ops_link": "https://app.example.com/ops",
     },
     "test": {},

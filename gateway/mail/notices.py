@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
+from gateway.model.moment import Moment
+from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 
 
@@ -46,13 +46,9 @@ class Notices:
             now=now,
             name=account.name,
             device=device,
-            address=address or "unknown",
-            at=write_moment(now),
+            address=address or Sentence("unknown"),
+            at=Moment(now),
             security_link=self._security_link,
             compromised_link=self._compromised_link,
             **more,
         )
-
-
-def write_moment(now: int) -> str:
-    return time.strftime("%d %B %Y, %H:%M UTC", time.gmtime(now))

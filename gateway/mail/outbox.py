@@ -26,10 +26,11 @@ from enum import Enum
 from sqlalchemy import ColumnElement, Executable, and_, delete, func, insert, or_, select, update
 
 from gateway.crypto.sealing import Place, Sealer
+from gateway.languages.reader import Reader, Readers
 from gateway.mail.compose import Composer
 from gateway.model.token import new_id
 from gateway.store import Transaction
-from gateway.store.schema import outbox
+from gateway.store.schema import accounts, outbox, tenants
 from gateway.store.stored import Longest, Sealed, Stored
 
 FIRST_WAIT_SECONDS = 30
@@ -53,6 +54,14 @@ PATIENCE = {  # as long as their links are valid; people wait for the first
 }
 NOBODY = "nobody@example.invalid"  # no mail server has it (RFC 6761 §6.4)
 NOTHING = b""  # replaces the content of a mail that was sent: its links might still be valid
+
+READER = (
+    accounts.c.language,
+    accounts.c.last_language,
+    tenants.c.language.label("of_tenant"),
+    accounts.c.zone,
+    accounts.c.last_zone,
+)
 
 waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
 
@@ -97,8 +106,9 @@ class Outbox:
     `posted` is set when a mail that is due has been committed, so that this process sends it without delay.
     """
 
-    def __init__(self, composer: Composer, sealer: Sealer, *, is_on: bool = True) -> None:
+    def __init__(self, composer: Composer, sealer: Sealer, readers: Readers, *, is_on: bool = True) -> None:
         self._composer = composer
+        self._readers = readers
         self._sealer = sealer
         self.is_on = is_on
         self.posted = asyncio.Event()
@@ -153,7 +163,8 @@ class Outbox:
         lease: int,
     ) -> Claimed:
         message_id = self._composer.message_id(mail_id)
-        message = self._composer.compose(template, recipient, message_id=message_id, now=now, **context)
+        reader = await self._reader_of(tx, account, recipient)
+        message = self._composer.compose(template, recipient, reader, message_id=message_id, now=now, **context)
         # Headers contain raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
         content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
         mail = Claimed(
@@ -177,6 +188,19 @@ class Outbox:
         if not lease:
             tx.do_afterwards(self.posted.set)
         return mail
+
+    async def _reader_of(self, tx: Transaction, account: str | None, recipient: str) -> Reader:
+        """Return the language and zone of a mail: those of its account; without one, those of the settings.
+
+        The account's are what the person has chosen, or else what their browser had at the last sign-in. The tenant's
+        language comes last. Addresses without an account are looked up as well, so that takes as long for them.
+        """
+        known = accounts.c.id == account if account else accounts.c.identifier == recipient.lower()
+        query = select(*READER).join(tenants, tenants.c.slug == accounts.c.tenant).where(known)
+        row = (await tx.execute(query)).one_or_none()
+        if row is None:
+            return self._readers.default
+        return self._readers.choose((row.language, row.last_language, row.of_tenant), (row.zone, row.last_zone))
 
 
 def place_of(mail_id: str) -> Place:

@@ -68,6 +68,7 @@ class Event(StrEnum):
     TENANT_SUSPENDED = "tenant_suspended"
     TENANT_RESUMED = "tenant_resumed"
     TENANT_SIGN_IN_CHANGED = "tenant_sign_in_changed"
+    TENANT_LANGUAGE_CHANGED = "tenant_language_changed"
     SSO_CHANGED = "sso_changed"
     SSO_TRIED = "sso_tried"
     SSO_ENABLED = "sso_enabled"

@@ -36,6 +36,7 @@ class Inbound(NamedTuple):
     session_key SHA-256 of the session cookie; None if it is missing, malformed or present twice. Or the credential of
                 an API token (see model.api_token)
     attempt_key the same of the sign-in attempt's cookie; form_key, browser_key, sent_key and sso_key of our others
+    zone        the browser's time zone, as its script names it; may be any text. "" if it is not known
     cookies     names of the upstream's cookies, in order
     lines       the field lines that may be forwarded, as sent and in order: without hop-by-hop and forged fields, Host,
                 framing and our own cookies, and with at most one Cookie line
@@ -70,6 +71,7 @@ class Inbound(NamedTuple):
     browser_key: bytes | None = None
     sent_key: bytes | None = None
     sso_key: bytes | None = None
+    zone: str = ""
 
     @property
     def has_token(self) -> bool:

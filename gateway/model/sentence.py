@@ -8,8 +8,8 @@ from typing import Self
 class Sentence(str):
     """An English sentence with its `fields` filled in. `text` is the catalogue's key: the sentence before that.
 
-    Pages show no other text from Python (see Renderer.translate). A sentence read back from the store can only be
-    translated if it has no fields.
+    Pages and mails show no other text from Python (see languages.reader.translate). A sentence read back from the store
+    can only be translated if it has no fields.
     """
 
     text: str

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.model.account import Module, Role
 from gateway.model.api_token import Grant
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof, amr_of
 from gateway.model.factor_policy import Second
 from gateway.model.network_rule import NetworkRule
+
+
+class Preferences(NamedTuple):
+    """How the person reads: a language, a time zone, and the language of the tenant. "" if none was chosen."""
+
+    language: str = ""
+    zone: str = ""
+    tenant_language: str = ""
+
+
+NO_PREFERENCES = Preferences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Session:
     """From which addresses the account may be used, if there is a rule."""
     records_views: bool = False
     """Whether the tenant's page views are recorded."""
+    preferences: Preferences = NO_PREFERENCES
     alive_until: int = 0
     """UTC seconds; the session does not expire before, even if it is not used again."""
 

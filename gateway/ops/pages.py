@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from gateway.devices.service import DeviceService
+from gateway.languages.reader import current_reader
 from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.ops.activity import Span
 from gateway.ops.blocks import Block
@@ -19,7 +19,6 @@ from gateway.web.redirects import see_other
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 HOURS = (1, 24, 168)
-ZONE = ZoneInfo("UTC")
 SHOWN_ATTACKS = 3  # of each kind; the others are folded
 SHOWN_RATES = 10
 REFRESH_SECONDS = 30
@@ -144,7 +143,7 @@ class OpsPages:
         done: str = "",
     ) -> web.Response:
         span = next((span for span in Span if span == request.query.get("span")), Span.DAY)
-        view = await self._dashboard.look(span, visit_of(request).now, ZONE)
+        view = await self._dashboard.look(span, visit_of(request).now, current_reader().zone)
         return await self._renderer.long_page(
             "ops/ops.html",
             visit_of(request),

@@ -8,10 +8,10 @@ from enum import Enum
 
 from gateway.actions.action import Action, Actions, requester
 from gateway.audit import rows as audit
-from gateway.mail.notices import write_moment
 from gateway.mail.outbox import Outbox
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.model.inbound import Inbound
+from gateway.model.moment import Moment
 from gateway.model.networks import Network, is_within
 from gateway.model.session import Session
 from gateway.ops import attack, blocks, failed_passwords, rows
@@ -167,6 +167,6 @@ class AttackService:
                 now=now,
                 accounts=accounts,
                 where=address,
-                at=write_moment(now - LOOK_BACK_SECONDS),
+                at=Moment(now - LOOK_BACK_SECONDS),
                 ops_link=self._ops_link,
             )

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from gateway.accounts.links import LinkState, Purpose
+from gateway.languages.reader import translate
 from gateway.login.answers import Answers
 from gateway.login.outcome import SignedIn
 from gateway.model.account import MAX_IDENTIFIER, MAX_NAME
@@ -210,8 +211,8 @@ class PasswordPages:
         return web.json_response({"is_good": verdict is None, "hint": self.words(verdict) if verdict else ""})
 
     def words(self, refusal: Refusal) -> str:
-        """Return the sentence of a refusal, in the pages' language."""
-        return self._renderer.translate(refusal.sentence)
+        """Return the sentence of a refusal, in the reader's language."""
+        return translate(refusal.sentence)
 
     def _page(self, template: str, request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
         return self._renderer.page(template, visit_of(request), status=status, **context)

@@ -8,9 +8,9 @@ from enum import Enum
 from gateway.accounts import rows as account_rows
 from gateway.accounts.authors import is_admin
 from gateway.actions.action import Action, Actions, requester
-from gateway.mail.notices import write_moment
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
+from gateway.model.moment import Moment
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.scim import group_rows, token_rows, user_rows
@@ -69,8 +69,8 @@ class TokenService:
             until = now + days * DAY
             token = await token_rows.add(tx, author.tenant, made, author.identifier, now, until)
             await action.record_own(Event.SCIM_TOKEN_CREATED, author, {"hint": token.hint, "days": days})
-            more = {"hint": token.hint, "until": write_moment(until)}
-            await tell(action, author.tenant, "scim_token_created", author.name, **more)
+            told = author.tenant, "scim_token_created", author.name
+            await tell(action, *told, hint=token.hint, until=Moment(until))
             return made
 
     async def revoke(self, author: Session, token_id: str, inbound: Inbound, now: int) -> TokenProblem | None:
@@ -94,7 +94,7 @@ async def revoke(action: Action, token_id: str) -> ProvisioningToken | None:
     return token
 
 
-async def tell(action: Action, tenant: str, template: str, by: str, **more: str) -> None:
+async def tell(action: Action, tenant: str, template: str, by: str, **more: str | int) -> None:
     """Mail all administrators, as the token can disable everybody."""
     for admin in (await account_rows.list_admins(action.tx, tenant))[:MAX_TOLD]:
         await action.notify(template, admin, by=by, **more)

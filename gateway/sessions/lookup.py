@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import lru_cache
 from sys import intern
 from typing import Any, Protocol
 
 from gateway.model.account import Role, read_modules
 from gateway.model.factor import Factor, ask_for, read_enrolled
 from gateway.model.factor_policy import FactorPolicy, read_tenant_policy
-from gateway.model.session import Lifetimes, Session, end_of
+from gateway.model.session import Lifetimes, Preferences, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
 
 # The braces take the placeholder of each engine.
 QUERY = """
 SELECT s.id, a.id, a.identifier, a.name, a.tenant, a.role, a.modules, s.proofs, s.started_at, s.seen_at,
-       a.enrolled, t.factor_policy, t.networks, a.networks, t.page_views_since IS NOT NULL
+       a.enrolled, t.factor_policy, t.networks, a.networks, t.page_views_since IS NOT NULL,
+       a.language, a.zone, t.language
   FROM sessions s JOIN accounts a ON a.id = s.account JOIN tenants t ON t.slug = a.tenant
  WHERE s.token_key = {} AND s.ended_at IS NULL AND a.status = 'active' AND t.status = 'active'
    AND NOT a.is_service
@@ -62,7 +64,7 @@ class Lookup(Protocol):
 
 def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask: CanAsk) -> Session:
     session_id, account, identifier, name, tenant, role, modules, written, started_at, seen_at, *more = row
-    given, demanded, of_tenant, of_account, records_views = more
+    given, demanded, of_tenant, of_account, records_views, *speaks = more
     proofs, enrolled = read_proofs(written), read_enrolled(given)
     wanted = read_tenant_policy(demanded)
     standing = policy.stand(identifier, Role(role), wanted, enrolled, proofs)
@@ -88,5 +90,12 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         missing=missing,
         networks=policy.networks_of(identifier, Role(role), of_tenant, of_account),
         records_views=bool(records_views),
+        preferences=preferences_of(*speaks),
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=standing.is_owner)),
     )
+
+
+@lru_cache(maxsize=1_024)
+def preferences_of(language: str, zone: str, tenant_language: str) -> Preferences:
+    """Return one object for all sessions with the same."""
+    return Preferences(language, zone, tenant_language)

@@ -31,6 +31,7 @@ from gateway.settings.values import (
     check_header,
     check_header_with_value,
     check_host,
+    check_language,
     check_left_out,
     check_network,
     check_optional_address,
@@ -43,6 +44,7 @@ from gateway.settings.values import (
     check_sender,
     check_store,
     check_stripped,
+    check_zone,
     matches,
 )
 
@@ -235,7 +237,8 @@ class Pages(Section):
     support: Annotated[str, matches(SUPPORT, "write an email, or an address that begins with https://, or nothing")] = (
         ""
     )
-    language: str = Field("en", pattern=r"^[a-z]{2,3}(?:_[A-Z]{2})?$")
+    language: Annotated[str, AfterValidator(check_language)] = "en"
+    zone: Annotated[str, AfterValidator(check_zone)] = "UTC"
     hsts: Literal["off", "host", "subdomains"] = "host"
     prefix: Annotated[str, AfterValidator(check_prefix)] = ""
     paths: Annotated[dict[str, PagePath], AfterValidator(check_paths)] = Field(default_factory=dict)

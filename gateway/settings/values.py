@@ -14,6 +14,9 @@ from cryptography.x509 import load_pem_x509_certificates
 from pydantic import AfterValidator
 
 from gateway.breaches.lists import open_list
+from gateway.languages.catalogue import OFFERED
+from gateway.languages.pseudo import PSEUDO
+from gateway.languages.zones import find_zone
 from gateway.model.account import normalise_domain
 from gateway.store.location import PostgreSQL, locate
 from gateway.wire.authority import read_authority
@@ -175,6 +178,19 @@ def check_product(text: str) -> str:
     if not text.isprintable() or not text.strip():
         raise ValueError("write a name of one line")
     return text
+
+
+def check_language(code: str) -> str:
+    """Accept what pages are offered in, and the pseudo-languages of translators."""
+    if code not in OFFERED and code not in PSEUDO:
+        raise ValueError(f"write one of {', '.join(OFFERED)}")
+    return code
+
+
+def check_zone(name: str) -> str:
+    if find_zone(name) is None:
+        raise ValueError('write the name of a time zone, like "Europe/Berlin", or "UTC"')
+    return name
 
 
 def check_sender(text: str) -> str:

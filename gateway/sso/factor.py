@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gateway.accounts import rows as account_rows
 from gateway.crypto.sealing import Sealer
 from gateway.factors.contract import FactorContract, Panel
 from gateway.model.account import Account
 from gateway.model.factor import Factor
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.sso import farewell, origins, rows
 from gateway.store import Transaction
@@ -30,9 +29,7 @@ class ProviderFactor(FactorContract):
         self.first_template = "sso/first.html" if is_on else ""
         self.way_in = rows.is_linked if is_on else None
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("single sign-on")
+    label = Sentence("single sign-on")
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         connection = await rows.find_connection(tx, session.account) if self.first_template else None

@@ -52,6 +52,7 @@ tenants = Table(
     Column("networks", Text, nullable=False, server_default=""),  # see model.network_rule
     Column("page_views_since", BigInteger),  # when the owner had page views recorded; NULL if they are not
     Column("page_views_reason", String(200), nullable=False, server_default=""),
+    Column("language", String(8), nullable=False, server_default=""),  # see languages.reader
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
 
@@ -70,6 +71,10 @@ accounts = Table(
     Column("enrolled", String(200), nullable=False, server_default=""),  # the factors set up (model.factor.Enrolled)
     Column("disabled_by", String(16), nullable=False, server_default=""),  # see accounts.rows.set_status
     Column("networks", Text, nullable=False, server_default=""),  # see model.network_rule
+    Column("language", String(8), nullable=False, server_default=""),  # what the person has chosen, "" for nothing
+    Column("zone", String(40), nullable=False, server_default=""),
+    Column("last_language", String(8), nullable=False, server_default=""),  # those of the last sign-in's browser
+    Column("last_zone", String(40), nullable=False, server_default=""),
     Column(
         "is_service",  # no person's: see tokens.service_accounts
         Boolean,

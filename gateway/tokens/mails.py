@@ -7,7 +7,7 @@ from gateway.actions.action import Action
 from gateway.model.account import Account
 
 
-async def tell(action: Action, account: Account, template: str, **more: str) -> None:
+async def tell(action: Action, account: Account, template: str, **more: str | int) -> None:
     """Queue a mail about a token of the account. Administrators get the template `service_…`."""
     if account.is_service:
         await tell_admins(action, account.tenant, f"service_{template}", service=account.name, **more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,6 +12,7 @@ from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind, digest_of, is_token, make_token
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
+from gateway.model.moment import Day
 from gateway.model.networks import Network
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -154,8 +154,7 @@ async def add(action: Action, account: Account, wanted: Wanted) -> Created:
         await rows.add_network(action.tx, token, account.id, here, action.now)
     details = {"token": wanted.name, "role": wanted.role.value, "days": wanted.days}
     await action.record(Event.TOKEN_CREATED, account, details)
-    until = time.strftime("%d %B %Y", time.gmtime(grant.expires_at))
-    await tell(action, account, "token_created", token=wanted.name, until=until)
+    await tell(action, account, "token_created", token=wanted.name, until=Day(grant.expires_at))
     return Created(row, secret)
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.crypto.sealing import Unopenable
 from gateway.edge.origin import is_other_address, is_own_post
+from gateway.languages.reader import written_for
 from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
 from gateway.store.retry import retried
@@ -68,6 +69,10 @@ def pages_application(
         if visit is None:
             log.error("page_without_ticket", page=page_of(request))
             return renderer.failure(Failure.INTERNAL, "unknown")
+        with written_for(renderer.readers.of(visit.inbound, visit.session)):
+            return await serve(request, handler, visit)
+
+    async def serve(request: web.Request, handler: Handler, visit: Visit) -> web.StreamResponse:
         request[VISIT] = visit
         request[JUDGE] = judge
         tell_program = machines.get(page_of(request))

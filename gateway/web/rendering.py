@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 from aiohttp import web
 
+from gateway.languages.reader import Readers, gettext, translate, written_for
 from gateway.model.account import Module, Role, State
 from gateway.model.factor import Factor
+from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.settings.record import Pages
 from gateway.throttle.slices import Slices
 from gateway.web.navigation import Navigation
 from gateway.web.routes import Urls
-from gateway.web.templates import page_environment, translate, translations_for
+from gateway.web.templates import page_environment
 from gateway.web.visit import Visit
 from gateway.wire.failures import Failure
 
@@ -73,11 +76,41 @@ def minutes_of(seconds: int) -> int:
     return -(-seconds // 60)
 
 
+WORDS = {
+    Role.EMPLOYEE: Sentence("Employee"),
+    Role.MANAGER: Sentence("Manager"),
+    Role.ADMIN: Sentence("Admin"),
+    Module.FINANCE: Sentence("Finance"),
+    Module.HR: Sentence("HR"),
+    Module.LEGAL: Sentence("Legal"),
+    State.ACTIVE: Sentence("Active"),
+    State.INVITED: Sentence("Invited"),
+    State.DISABLED: Sentence("Disabled"),
+}
+
+
+class Words(Mapping[str, str]):
+    """Sentences by name, each in the language of the reader when it is asked for."""
+
+    def __init__(self, sentences: Mapping[Any, Sentence]) -> None:
+        self._sentences = sentences
+
+    def __getitem__(self, name: str) -> str:
+        return translate(self._sentences[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sentences)
+
+    def __len__(self) -> int:
+        return len(self._sentences)
+
+
 class Renderer:
     """`is_https` enables HSTS. `version` is that of the static files.
 
-    `name_factors` returns the factors' names for lists, by a translating function. `busy_seconds` returns the expected
-    wait of a new sign-in.
+    `factor_names` are the factors' names for lists. `busy_seconds` returns the expected wait of a new sign-in.
+    Pages are written for the current reader (languages.reader), whom the application sets; failures, which the edge
+    asks for, for the one whom `readers` finds.
     """
 
     def __init__(
@@ -85,35 +118,25 @@ class Renderer:
         settings: Pages,
         url: Urls,
         navigation: Navigation,
+        readers: Readers,
         *,
         is_https: bool,
         version: str,
-        name_factors: Callable[[Callable[[str], str]], Mapping[Factor, str]],
+        factor_names: Mapping[Factor, Sentence],
         busy_seconds: Callable[[], int],
     ) -> None:
+        self.readers = readers
         self._busy_seconds = busy_seconds
         self._navigation = navigation
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
-        self._environment = page_environment(settings.language)
-        self._translations = translations_for(settings.language)
-        self.gettext = _ = self._translations.gettext
+        self.gettext = gettext
+        self._environment = page_environment()
         self._environment.globals.update(
-            factor_names=name_factors(_),
-            words={
-                Role.EMPLOYEE: _("Employee"),
-                Role.MANAGER: _("Manager"),
-                Role.ADMIN: _("Admin"),
-                Module.FINANCE: _("Finance"),
-                Module.HR: _("HR"),
-                Module.LEGAL: _("Legal"),
-                State.ACTIVE: _("Active"),
-                State.INVITED: _("Invited"),
-                State.DISABLED: _("Disabled"),
-            },
+            factor_names=Words(factor_names),
+            words=Words(WORDS),
             brand=settings,
             busy_seconds=busy_seconds,
             url=url,
-            language=settings.language,
             version=version,
         )
 
@@ -137,11 +160,8 @@ class Renderer:
             allowed.add(feature)
             return ""
 
-        text = self._environment.get_template(template).render(
-            self._frame(visit.signed_in if visit else None, visit.inbound.path if visit else ""),
-            allow=allow,
-            **context,
-        )
+        around = self._around(visit) if visit else self._frame(None, "")
+        text = self._environment.get_template(template).render({**around, "allow": allow, **context})
         headers = {"Retry-After": str(wait or self._busy_seconds())} if status in (429, 503) else {}
         if allowed:
             headers["Permissions-Policy"] = permissions_policy(allowed)
@@ -150,8 +170,7 @@ class Renderer:
     async def long_page(self, template: str, visit: Visit, *, status: int = 200, **context: object) -> web.Response:
         """Render in slices, for pages with an unlimited number of rows, so that the event loop isn't blocked."""
         pieces, slices = list[str](), Slices()
-        values = {**self._frame(visit.signed_in, visit.inbound.path), **context}
-        for piece in self._environment.get_template(template).generate(values):
+        for piece in self._environment.get_template(template).generate({**self._around(visit), **context}):
             pieces.append(piece)
             await slices.pause()
         return web.Response(text="".join(pieces), status=status, content_type="text/html")
@@ -189,16 +208,21 @@ class Renderer:
         told = {"told": failure.value, "request_id": request_id, "address": address}
         return template.render(self._frame(known, ""), **told).encode()
 
+    def _around(self, visit: Visit) -> dict[str, object]:
+        """Return what every page of a visit may use: its frame, and the time."""
+        return {**self._frame(visit.signed_in, visit.inbound.path), "now": visit.now}
+
     def _frame(self, session: Session | None, path: str) -> dict[str, object]:
         """Return what the frame of a page at `path` shows. It has one name, which no template's own may replace."""
         return {"session": session, "here": path, "around": self._navigation.around(session, path)}
 
-    def framed_page(self, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
+    def framed_page(self, inbound: Inbound, address: str, *, is_lost: bool) -> tuple[list[bytes], bytes]:
         """Return header lines and body of a page that leads to `address`. Pages of this site may frame it."""
         policy = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
         own = {**self._headers, "Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
         lines = [f"{name}: {value}".encode() for name, value in own.items()]
-        text = self._environment.get_template("web/framed.html").render(address=address, is_lost=is_lost)
+        with written_for(self.readers.of(inbound)):
+            text = self._environment.get_template("web/framed.html").render(address=address, is_lost=is_lost)
         return [b"Content-Type: text/html; charset=utf-8", *lines], text.encode()
 
     def frame(self, origins: Collection[str]) -> web.Response:
@@ -209,10 +233,6 @@ class Renderer:
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
         return web.Response(content_type="text/html", headers=headers)
-
-    def translate(self, sentence: Sentence) -> str:
-        """Return a sentence in the pages' language, with its fields filled in."""
-        return translate(sentence, self._translations)
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -3,22 +3,23 @@
 Compiling takes about 10 ms a template, and megabytes while it lasts. `compile_all` does it in the supervisor: workers
 share the memory of the code, and answer their first requests at full speed. A template that changes on disk is used
 from the next `serve` on.
+
+One environment serves all languages: what it writes is for the current reader (languages.reader).
 """
 
 from __future__ import annotations
 
-import gettext
-from collections.abc import MutableMapping
-from datetime import UTC, datetime
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
+from gateway.languages import times
+from gateway.languages.reader import current_reader, gettext, ngettext, translate
 from gateway.model.sentence import Sentence
-from gateway.settings.places import FACTORS, LOCALES, TEMPLATES
+from gateway.settings.places import FACTORS, TEMPLATES
 
 MAILS = "mail/"
 _PAGE_CODE: dict[str, CodeType] = {}
@@ -42,34 +43,35 @@ class CompiledLoader(jinja2.FileSystemLoader):
         return environment.template_class.from_code(environment, code, globals or {})
 
 
-def page_environment(language: str) -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
     """Return the environment of the pages. The filter `translated` is for sentences that a page is given.
 
-    `_()` is for those written in a template, and treats them as markup. A filter with the context is never computed
-    while a template is compiled, when the language would be that of the first environment.
+    `_()` is for those written in a template, and treats them as markup. Filters that depend on the reader take the
+    context, so that none is computed while a template is compiled.
     """
     loader = CompiledLoader((TEMPLATES, FACTORS), _PAGE_CODE)
-    environment = _environment(language, loader, autoescape=True, trim_blocks=True)
-    translations = translations_for(language)
+    environment = _environment(loader, autoescape=True, trim_blocks=True)
     environment.filters.update(
-        day=write_day,
-        moment=write_moment,
-        stamp=write_stamp,
-        stamp_text=stamp_text,
-        second=write_second,
-        translated=jinja2.pass_context(lambda context, sentence: translate(sentence, translations)),
+        ago=late(times.write_ago),
+        day=late(times.write_day),
+        moment=late(times.write_moment),
+        number=late(times.number_text),
+        stamp=late(times.write_stamp),
+        stamp_text=late(times.stamp_text),
+        second=late(times.write_second),
+        translated=late(translate),
     )
     return environment
 
 
-def mail_environment(language: str) -> jinja2.Environment:
+def mail_environment() -> jinja2.Environment:
     """Return the environment of the mails, whose plain text is not escaped and keeps its line breaks."""
     loader = CompiledLoader((TEMPLATES,), _MAIL_CODE)
-    return _environment(language, loader, autoescape=jinja2.select_autoescape(("html",)))
+    return _environment(loader, autoescape=jinja2.select_autoescape(("html",)))
 
 
 def compile_all() -> None:
-    mails, pages = mail_environment("en"), page_environment("en")
+    mails, pages = mail_environment(), page_environment()
     for name in mails.list_templates(filter_func=lambda name: name.startswith(MAILS)):
         mails.get_template(name)
     for name in pages.list_templates(("html",)):
@@ -77,59 +79,24 @@ def compile_all() -> None:
             pages.get_template(name)
 
 
-def translations_for(language: str) -> gettext.NullTranslations:
-    return gettext.translation("otium_gateway", LOCALES, [language], fallback=True)
+def shown(value: object) -> object:
+    """Translate a sentence that a template shows as it is. Within `{% trans %}` it takes the filter."""
+    return translate(value) if isinstance(value, Sentence) else value
 
 
-def translate(sentence: Sentence, translations: gettext.NullTranslations) -> str:
-    """Return a sentence in another language, with its fields filled in."""
-    if not sentence:  # the catalogue has its own header under ""
-        return ""
-    text = translations.gettext(sentence.text)
-    return text.format(**sentence.fields) if sentence.fields else text
+def late(write: Callable[..., Any]) -> Callable[..., Any]:
+    return jinja2.pass_context(lambda context, *values: write(*values))
 
 
-def write_moment(at: int | None) -> Markup:
-    """Return a `<time>` element to the minute, in UTC. A script may show the person's own time zone."""
-    if at is None:
-        return Markup("–")
-    written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%d %b %Y, %H:%M UTC")
-    )
-
-
-def write_day(at: int) -> Markup:
-    """Return a `<time>` element of a day, in UTC."""
-    written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%d"), written.strftime("%d %b %Y"))
-
-
-def write_stamp(at: int) -> Markup:
-    """Return a `<time>` element to the second, in UTC."""
-    written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(written.strftime("%Y-%m-%dT%H:%M:%SZ"), stamp_text(at))
-
-
-def write_second(at: int) -> Markup:
-    """Return a `<time>` element that shows only the time of the day, in UTC."""
-    written = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        written.strftime("%Y-%m-%dT%H:%M:%SZ"), written.strftime("%H:%M:%S")
-    )
-
-
-def stamp_text(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
-
-
-def _environment(language: str, loader: CompiledLoader, **options: Any) -> jinja2.Environment:
+def _environment(loader: CompiledLoader, **options: Any) -> jinja2.Environment:
     environment = jinja2.Environment(  # noqa: S701 - the options say what is escaped
         loader=loader,
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         lstrip_blocks=True,
+        finalize=shown,
         **options,
     )
-    environment.install_gettext_translations(translations_for(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(reader=current_reader, zone=times.zone_text)
     return environment

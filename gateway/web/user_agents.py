@@ -10,10 +10,11 @@ from functools import lru_cache
 
 from ua_parser import parse_os, parse_user_agent
 
+from gateway.model.sentence import Sentence
 from gateway.throttle.slices import Slices
 
 MAX_READ = 200  # characters: enough for browsers, and at most two milliseconds of parsing
-UNKNOWN = "Unknown device"
+UNKNOWN = Sentence("Unknown device")
 # Common names in place of ua-parser's, which distinguishes editions of a browser.
 BROWSERS = {
     "Mobile Safari": "Safari",
@@ -33,12 +34,14 @@ def load_lists() -> None:
 
 
 @lru_cache(2_048)
-def label(user_agent: str) -> str:
+def label(user_agent: str) -> Sentence:
     """Return a name like "Chrome on Windows"; for unknown browsers, the first word of the User-Agent."""
     read = user_agent[:MAX_READ]
     browser, system = parse_user_agent(read), parse_os(read)
     name = BROWSERS.get(browser.family, browser.family) if browser else first_word(user_agent)
-    return f"{name} on {name_of(system.family, read)}" if system else name
+    if system is None:
+        return Sentence(name)
+    return Sentence("{browser} on {system}", browser=name, system=name_of(system.family, read))
 
 
 def name_of(system: str, user_agent: str) -> str:
@@ -50,9 +53,9 @@ def first_word(user_agent: str) -> str:
     return first if first.isprintable() and first else UNKNOWN
 
 
-async def label_all(user_agents: Iterable[str]) -> dict[str, str]:
+async def label_all(user_agents: Iterable[str]) -> dict[str, Sentence]:
     """Return the name of each, in slices: parsing thousands of random User-Agents takes seconds."""
-    names, slices = {}, Slices()
+    names, slices = dict[str, Sentence](), Slices()
     for user_agent in set(user_agents):
         names[user_agent] = label(user_agent)
         await slices.pause()

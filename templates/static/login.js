@@ -144,4 +144,3 @@ for (const page of document.querySelectorAll("[data-progress]")) {
   setTimeout(look, 1000);
 }
 
-document.getElementById("problem")?.focus();

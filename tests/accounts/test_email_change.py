@@ -28,6 +28,7 @@ from gateway.factors.contract import Factors
 from gateway.factors.totp.codes import code_at
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.factors.totp.rows import demand
+from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox, place_of
 from gateway.model.account import Account, Status
 from gateway.model.secret import Secret
@@ -139,7 +140,7 @@ def hasher() -> Iterator[Hasher]:
 
 @pytest.fixture
 async def desk(store: Store, hasher: Hasher) -> Desk:
-    letters = Outbox(make_composer(), SEALER)
+    letters = Outbox(make_composer(), SEALER, Readers())
     changes = EmailChanges(
         store=store,
         hasher=hasher,

@@ -29,6 +29,7 @@ from gateway.accounts.invitations import Invitations
 from gateway.accounts.people import Administrator
 from gateway.actions.action import Actor
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account, Role, Status
 from gateway.model.secret import Secret
@@ -49,7 +50,7 @@ HEADER = b"email,name,department,role,tenant\n"
 
 def importer(store: Store, quota: Quota = AMPLE) -> Importer:
     sealer = Sealer((Secret(bytes(range(48))),))
-    invitations = Invitations(Outbox(make_composer(), sealer), sealer, "https://app.example.com/invite/")
+    invitations = Invitations(Outbox(make_composer(), sealer, Readers()), sealer, "https://app.example.com/invite/")
     return Importer(store, actions_of(store), invitations, OWNERS, quota)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from gateway.app.retention import Purge
 from gateway.audit import rows as audit_rows
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.secret import Secret
@@ -32,7 +33,7 @@ OWNERS = frozenset({"olga@otium.example", "otto@otium.example"})
 
 
 def service(store: Store, many: int = 5) -> AttackService:
-    outbox = Outbox(make_composer(), Sealer([Secret(b"s" * 48)]))
+    outbox = Outbox(make_composer(), Sealer([Secret(b"s" * 48)]), Readers())
     ops_link = "https://app.example.com/ops"
     actions = actions_of(store)
     return AttackService(store=store, actions=actions, outbox=outbox, owners=OWNERS, many=many, ops_link=ops_link)

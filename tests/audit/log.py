@@ -12,6 +12,7 @@ from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Mark, Signer
 from gateway.audit.verify import Broken, Verifier, Whole
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.secret import Secret
@@ -61,4 +62,4 @@ async def verify(store: Store, *kept: Mark, secret: Secret[bytes] = SECRET) -> W
 def keeper(store: Store, **changes: Any) -> Keeper:
     sealer = Sealer([SECRET])
     values: dict[str, Any] = {"checkpoint_file": "", "checkpoint_mail": "", "keep_days": 0, **changes}
-    return Keeper(store=store, signer=Signer([SECRET]), outbox=Outbox(make_composer(), sealer), **values)
+    return Keeper(store=store, signer=Signer([SECRET]), outbox=Outbox(make_composer(), sealer, Readers()), **values)

@@ -22,6 +22,7 @@ from gateway.factors.password.factor import PasswordFactor
 from gateway.factors.totp.codes import code_at
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.factors.totp.rows import Enrolment, find_enrolment
+from gateway.languages.reader import Readers
 from gateway.login.flow import Flow, Outcome
 from gateway.login.guard import Guard
 from gateway.login.outcome import GoOn, SignedIn
@@ -174,7 +175,7 @@ async def running(url: str, factors: Factors | None = None, policy: FactorPolicy
     actions = Actions(
         store,
         Notices(
-            Outbox(make_composer(), sealer),
+            Outbox(make_composer(), sealer, Readers()),
             "https://app.example.com/me/security",
             "https://app.example.com/me/security/compromised",
         ),

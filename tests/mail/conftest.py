@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail.compose import Composer
 from gateway.mail.outbox import Outbox
 from gateway.mail.smtp import Mailer
@@ -23,7 +24,6 @@ def make_composer(**changes: str) -> Composer:
         "product": "OtiumWork",
         "accent": "#2457c5",
         "support": "help@otium.example",
-        "language": "en",
         "public_url": "https://app.example.com",
         "sender": SENDER,
     }
@@ -46,7 +46,7 @@ def sealer() -> Sealer:
 
 @pytest.fixture
 def outbox(composer: Composer, sealer: Sealer) -> Outbox:
-    return Outbox(composer, sealer)
+    return Outbox(composer, sealer, Readers())
 
 
 @pytest.fixture

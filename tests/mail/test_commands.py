@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail import outbox as rows
 from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
@@ -30,7 +31,7 @@ def abandon_one(url: str) -> None:
     """Post three mails, of which one is given up."""
 
     async def work() -> None:
-        outbox = Outbox(make_composer(), Sealer((Secret(base64.b64decode(SECRET)),)))
+        outbox = Outbox(make_composer(), Sealer((Secret(base64.b64decode(SECRET)),)), Readers())
         store = Store.open(url)
         async with store.transaction() as tx:
             for _ in range(3):

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import UndefinedError
 
+from gateway.languages.reader import ENGLISH_IN_UTC
 from gateway.mail.compose import SAMPLES, Composer, one_line
 from gateway.settings.places import TEMPLATES
 from tests.mail.conftest import make_composer
@@ -27,7 +28,9 @@ def compose(
 ) -> EmailMessage:
     """Return the mail as it is read by whoever gets it."""
     context = {**SAMPLES[name], **changes}
-    message = composer.compose(name, recipient, message_id="<mail_1@app.example.com>", now=NOW, **context)
+    message = composer.compose(
+        name, recipient, ENGLISH_IN_UTC, message_id="<mail_1@app.example.com>", now=NOW, **context
+    )
     return message_from_bytes(message.as_bytes(), _class=EmailMessage, policy=policy.default)
 
 
@@ -162,7 +165,7 @@ def test_a_recipient_is_one_plain_address_and_nothing_else(composer: Composer, r
 
 def test_a_message_id_with_a_line_break_is_refused(composer: Composer) -> None:
     with pytest.raises(ValueError, match="linefeed"):
-        composer.compose("test", "a@acme.example", message_id="<a@b>\r\nBcc: x@evil.example", now=NOW)
+        composer.compose("test", "a@acme.example", ENGLISH_IN_UTC, message_id="<a@b>\r\nBcc: x@evil.example", now=NOW)
 
 
 def test_the_device_stands_in_the_subject(composer: Composer) -> None:
@@ -192,7 +195,7 @@ def test_a_reset_names_who_did_it_and_not_from_where(composer: Composer) -> None
 
 def test_a_mail_that_lacks_something_is_a_mistake(composer: Composer) -> None:
     with pytest.raises(UndefinedError):
-        composer.compose("new_device", "a@acme.example", message_id="<a@b>", now=NOW, device="x")
+        composer.compose("new_device", "a@acme.example", ENGLISH_IN_UTC, message_id="<a@b>", now=NOW, device="x")
 
 
 def test_without_a_support_address_none_is_named() -> None:

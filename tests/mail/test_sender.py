@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail import outbox as rows
 from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
@@ -53,8 +54,8 @@ async def test_what_was_posted_arrives_once(store: Store, outbox: Outbox, sealer
 async def test_a_stored_mail_arrives_as_it_was_composed(store: Store, sealer: Sealer, server: SMTPServer) -> None:
     """Also with an address outside ASCII, and with a host that is longer than a line of a header."""
     composer = make_composer(public_url=f"https://{'long-label.' * 9}example.com", product="Ötium")
-    mail_id = await post(store, Outbox(composer, sealer), "zoë@acme.example", name="test")
-    await post(store, Outbox(composer, sealer), "erin@acme.example", name="test", now=NOW + 1)
+    mail_id = await post(store, Outbox(composer, sealer, Readers()), "zoë@acme.example", name="test")
+    await post(store, Outbox(composer, sealer, Readers()), "erin@acme.example", name="test", now=NOW + 1)
     sender = Sender(store, mailer_to(server.port), sealer)
     assert await sender.run_once(NOW) == 1
     assert await sender.run_once(NOW + 1) == 1

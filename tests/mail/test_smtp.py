@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from gateway.languages.reader import ENGLISH_IN_UTC
 from gateway.mail.compose import Composer
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.model.secret import Secret
@@ -64,7 +65,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rep
 async def send(mailer: Mailer, recipient: str = "erin@acme.example", composer: Composer | None = None) -> str:
     composer = composer or make_composer()
     return await mailer.send(
-        composer.compose("test", recipient, message_id="<mail_1@app.example.com>", now=1_800_000_000)
+        composer.compose("test", recipient, ENGLISH_IN_UTC, message_id="<mail_1@app.example.com>", now=1_800_000_000)
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app.factors import label_all
+from gateway.app.factors import NAMES
 from gateway.app.nouns import ROUTES
+from gateway.languages.reader import Readers
 from gateway.settings.record import Pages, Settings
 from gateway.web.navigation import Navigation
 from gateway.web.rendering import Renderer
@@ -25,8 +26,9 @@ def make_renderer(brand: Pages, is_https: bool) -> Renderer:
         brand,
         Urls(ROUTES, Settings()),
         Navigation(ROUTES, Settings()),
+        Readers(),
         is_https=is_https,
         version="1",
-        name_factors=label_all,
+        factor_names=NAMES,
         busy_seconds=lambda: BUSY_SECONDS,
     )

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gateway.accounts.csv_import.reading import MAX_CELL, judge
+from gateway.languages.reader import translate
 from gateway.model.account import Role
 from gateway.model.sentence import Sentence
-from gateway.web.rendering import Renderer
 
 ROOT = Path(__file__).parent.parent.parent
 CATALOGUE = ROOT / "gateway/locale/otium_gateway.pot"
@@ -87,12 +87,12 @@ def body(catalogue: Path) -> str:
     return catalogue.read_text("utf-8").split("\n\n", 1)[1]
 
 
-def test_a_page_shows_no_text_that_the_catalogue_can_not_have(renderer: Renderer) -> None:
-    assert renderer.translate(Sentence("Page not found.")) == "Page not found."
-    assert renderer.translate(Sentence("line {line} is {state}", line=7, state="long")) == "line 7 is long"
-    assert renderer.translate(Sentence()) == ""
+def test_a_page_shows_no_text_that_the_catalogue_can_not_have() -> None:
+    assert translate(Sentence("Page not found.")) == "Page not found."
+    assert translate(Sentence("line {line} is {state}", line=7, state="long")) == "line 7 is long"
+    assert translate(Sentence()) == ""
     with pytest.raises(AttributeError):
-        renderer.translate("A text from somewhere.")  # type: ignore[arg-type]
+        translate("A text from somewhere.")  # type: ignore[arg-type]
 
 
 def refusals() -> Iterator[tuple[dict[str, str], str]]:

@@ -24,12 +24,13 @@ OFF = Settings()
 ON = Settings(sso=SSOSettings(on=True), tokens=TokenSettings(on=True))
 OUTSIDE = {"clear", "form", "me"}  # they belong to signing in, or lead on; no page of theirs has a navigation
 PLACED = [route for route in ROUTES if find_place(route, ROUTES) and not route.variable]
-OWN = ["Security", "Devices", "Allowed networks"]
-MANAGED = ["People", "Access review", "Sign-in requirements", "Allowed networks", "Audit log"]
+OWN = ["Security", "Devices", "Allowed networks", "Language and time"]
+MANAGED = ["People", "Access review", "Sign-in requirements", "Allowed networks", "Audit log", "Language"]
 OPERATED = ["Overview", "All people", "Tenants", "Page views", "All audit logs"]
-OWN_ON = ["Security", "Devices", "API tokens", "Allowed networks"]
+OWN_ON = ["Security", "Devices", "API tokens", "Allowed networks", "Language and time"]
 MANAGED_ON = [
     "People", "Access review", "API tokens", "Sign-in requirements", "Allowed networks", "Single sign-on", "Audit log",
+    "Language",
 ]  # fmt: skip
 OPERATED_ON = ["Overview", "All people", "Tenants", "Single sign-on", "Page views", "All audit logs"]
 
@@ -142,13 +143,14 @@ def test_moved_pages_keep_their_places() -> None:
         ("/settings/safety", True),
         ("/_gateway/me/sessions", False),
         ("/_gateway/me/networks", False),
+        ("/_gateway/me/settings", False),
     ]
     assert [link.label for link in administration.links] == MANAGED[1:]
 
 
 @pytest.mark.parametrize(
     ("off", "first"),
-    [([], "/me/security"), (["security"], "/me/sessions"), (["security", "sessions", "networks"], "")],
+    [([], "/me/security"), (["security"], "/me/sessions"), (["security", "sessions", "networks", "settings"], "")],
 )
 def test_the_first_page_of_an_account_is_the_first_that_is_served(off: list[str], first: str) -> None:
     navigation = Navigation(ROUTES, Settings(pages=Pages(paths=dict.fromkeys(off, ""))))

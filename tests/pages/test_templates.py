@@ -16,8 +16,8 @@ from gateway.web.templates import compile_all, mail_environment, page_environmen
 
 def test_every_template_is_compiled_before_the_workers_start() -> None:
     compile_all()
-    pages = {name for name in page_environment("en").list_templates(("html",)) if not name.startswith("mail/")}
-    mails = {name for name in mail_environment("en").list_templates() if name.startswith("mail/")}
+    pages = {name for name in page_environment().list_templates(("html",)) if not name.startswith("mail/")}
+    mails = {name for name in mail_environment().list_templates() if name.startswith("mail/")}
     assert len(pages) > 30
     assert len(mails) > 20
     assert pages <= set(templates._PAGE_CODE)
@@ -31,7 +31,7 @@ def test_shared_code_shows_each_environment_its_own_language(renderer: Renderer)
         def gettext(self, message: str) -> str:
             return message.upper()
 
-    english, shouting = page_environment("en"), page_environment("en")
+    english, shouting = page_environment(), page_environment()
     shouting.install_gettext_translations(Shouted(), newstyle=True)  # type: ignore[attr-defined]
     shown = []
     for environment in (english, shouting):

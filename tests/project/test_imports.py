@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent.parent / "gateway"
 # before the sign-in that goes through it; each factor's own folder comes after, and is a package of its own.
 PACKAGES = [
     "model",
+    "languages",
     "wire",
     "policy",
     "store",

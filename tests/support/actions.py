@@ -6,6 +6,7 @@ from functools import cache
 
 from gateway.actions.action import Action, Actions, operator, requester
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import Readers
 from gateway.mail.notices import Notices
 from gateway.mail.outbox import Outbox
 from gateway.model.inbound import Inbound
@@ -20,7 +21,7 @@ SEALER = Sealer((Secret(bytes(range(48))),))
 @cache
 def notices() -> Notices:
     return Notices(
-        Outbox(make_composer(), SEALER),
+        Outbox(make_composer(), SEALER, Readers()),
         "https://app.example.com/me/security",
         "https://app.example.com/me/security/compromised",
     )

@@ -33,6 +33,7 @@ class Person:
         self.source = source
         self.browser = browser
         self.cookies: dict[str, str] = {}
+        self.headers: tuple[str, ...] = ()
         self.page: Response | None = None
 
     @property
@@ -45,13 +46,15 @@ class Person:
 
     def open(self, path: str, *, follow: bool = True) -> Response:
         """Open a page as a navigation; redirects are followed within the site."""
-        response = self.gateway.exchange(get(path, self.cookie_line, self.browser, *NAVIGATION), source=self.source)
+        response = self.gateway.exchange(
+            get(path, self.cookie_line, self.browser, *self.headers, *NAVIGATION), source=self.source
+        )
         return self._arrive(response, follow)
 
     def send(self, path: str, fields: Mapping[str, str], *, follow: bool = False) -> Response:
         response = self.gateway.post(
-            path, fields, self.cookie_line, self.browser, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin",
-            source=self.source,
+            path, fields, self.cookie_line, self.browser, *self.headers, "Sec-Fetch-Mode: navigate",
+            "Sec-Fetch-Site: same-origin", source=self.source,
         )  # fmt: skip
         return self._arrive(response, follow)
 

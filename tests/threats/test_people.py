@@ -374,7 +374,10 @@ def test_no_route_of_an_admin_reaches_another_tenant(own: Gateway, admin: Person
                     assert not any(word in answer.body.decode() for word in hidden)
                 else:
                     refused = answer.status in (400, 404, 405, 415, 422)
-                    assert refused or path in ("/admin/accounts/invite", "/admin/access/reviewed"), (path, what)
+                    assert refused or path in ("/admin/accounts/invite", "/admin/access/reviewed", "/admin/settings"), (
+                        path,
+                        what,
+                    )
     with database(own) as connection:
         after = connection.execute("SELECT * FROM accounts WHERE identifier != 'x@beta.example' ORDER BY id").fetchall()
         query = "SELECT tenant FROM accounts WHERE identifier = 'x@beta.example'"

@@ -7,7 +7,6 @@ a plain hash of 50 bits could be brute-forced.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from hashlib import sha256
 
 from sqlalchemy import insert, select, update
@@ -51,9 +50,7 @@ class BackupCodeFactor(FactorContract):
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("backup code")
+    label = Sentence("backup code")
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         wanted = digest(given)

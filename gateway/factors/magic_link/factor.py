@@ -24,6 +24,7 @@ from gateway.model.account import Account
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.model.token import is_same
 from gateway.store import Transaction
@@ -50,9 +51,7 @@ class MagicLinkFactor(FactorContract):
         self._keys = (key, *older)
         self._make_sender = sender
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("email link")
+    label = Sentence("email link")
 
     @cached_property
     def sender(self) -> LinkSender:

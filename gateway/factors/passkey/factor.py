@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.accounts import rows as account_rows
 from gateway.factors.contract import Asked, FactorContract, News, Panel, Reason, Right, SetUp, Summary, Wrong
@@ -45,9 +45,7 @@ class PasskeyFactor(FactorContract):
         self._product = product
         self.first_template = "passkey/first.html" if is_first else ""
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("passkey")
+    label = Sentence("passkey")
 
     # Proving it.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gateway.factors.contract import FactorContract, Panel, matches
 from gateway.factors.tries import limit_prefix
 from gateway.model.account import Account
 from gateway.model.factor import Factor
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.store import Transaction
 from gateway.store.schema import accounts
@@ -18,9 +17,7 @@ class PasswordFactor(FactorContract):
     page = "login"
     way_in = accounts.c.password_hash.is_not(None)
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("Password")
+    label = Sentence("Password")
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         has_password = await matches(tx, session.account, self.way_in)

@@ -7,8 +7,6 @@ machine's clock was ahead. It is ignored, or this phone would be refused until t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import or_, select, update
 
 from gateway.crypto.sealing import Place, Sealer, Unopenable
@@ -22,6 +20,7 @@ from gateway.model.event import Event
 from gateway.model.factor import Enrolled, Factor
 from gateway.model.factor_policy import Second, accepts_only_passkeys
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.model.session import Session
 from gateway.observe.logs import get_logger
 from gateway.store import Transaction
@@ -40,9 +39,7 @@ class TOTPFactor(FactorContract):
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("authenticator app")
+    label = Sentence("authenticator app")
 
     def is_usable(self, enrolled: Enrolled, second: Second) -> bool:
         """Not instead of a passkey where only that counts: a person can be talked into typing a code elsewhere."""

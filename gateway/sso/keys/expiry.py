@@ -6,11 +6,13 @@ Keys without a certificate don't expire. A client secret may, but only the provi
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import func, select
 
 from gateway.accounts.admin_mails import tell_admins
 from gateway.actions.action import Actions, Actor
-from gateway.mail.notices import write_moment
+from gateway.model.moment import Moment
 from gateway.observe.logs import get_logger
 from gateway.sso.keys import rows
 from gateway.sso.keys.rows import KeyState, StoredKey
@@ -61,7 +63,7 @@ class ExpiryWarnings:
         async with self._actions.begin(Actor(), now) as action:
             if not await rows.note_warning(action.tx, key, since, now):
                 return
-            await tell_admins(action, tenant, "sso_certificate", until=write_moment(until), link=self._address)
+            await tell_admins(action, tenant, "sso_certificate", until=Moment(until), link=self._address)
         log.warning("certificate_expires_soon", tenant=tenant, key=key, days=(until - now) // DAY)
 
 
@@ -69,9 +71,13 @@ async def advise(tx: Transaction, now: int) -> list[str]:
     """Return a warning for the operator for each certificate that expires soon, or has expired."""
     how = "one of its administrators makes a new key at /admin/sso/key"
     return [
-        f"the certificate with which the gateway signs for {tenant}'s provider expires on {write_moment(until)}; {how}"
+        f"the certificate with which the gateway signs for {tenant}'s provider expires on {day_of(until)}; {how}"
         for tenant, _, until in await list_expiring(tx, now)
     ]
+
+
+def day_of(at: int) -> str:
+    return time.strftime("%d %B %Y", time.gmtime(at))
 
 
 async def list_expiring(tx: Transaction, now: int) -> list[tuple[str, str, int]]:

@@ -1,0 +1,1 @@
+"""The language and the time zone in which a page or a mail is read: catalogues, dates and numbers."""

@@ -1,0 +1,68 @@
+"""The languages of pages and mails, with their message catalogues.
+
+A catalogue is `locale/CODE/LC_MESSAGES/otium_gateway.mo`, compiled from the `.po` file beside it when the package is
+built. One is loaded when a text is first written in its language. English needs none: its texts are the keys.
+"""
+
+from __future__ import annotations
+
+import gettext
+from functools import cache, cached_property
+from pathlib import Path
+
+from babel import Locale
+
+from gateway.languages.pseudo import PSEUDO, Pseudo
+
+LOCALES = Path(__file__).parent.parent / "locale"
+DOMAIN = "otium_gateway"
+ENGLISH = "en"
+# The code of each language, as browsers send it, with the locale of its dates and numbers.
+LOCALE_OF = {
+    ENGLISH: "en_GB",
+    "de": "de",
+    "es": "es",
+    "fr": "fr",
+    "it": "it",
+    "nl": "nl",
+    "pl": "pl",
+    "pt": "pt_PT",
+}
+OFFERED = tuple(LOCALE_OF)
+
+
+class Language:
+    """One language. `of` makes each once; `code` is one of OFFERED or PSEUDO."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    @staticmethod
+    @cache
+    def of(code: str) -> Language:
+        if code not in LOCALE_OF and code not in PSEUDO:
+            raise ValueError(f"no such language: {code}")
+        return Language(code)
+
+    @property
+    def is_right_to_left(self) -> bool:
+        return self.code in PSEUDO and PSEUDO[self.code].is_right_to_left
+
+    @cached_property
+    def locale(self) -> Locale:
+        return Locale.parse(LOCALE_OF.get(self.code, LOCALE_OF[ENGLISH]))
+
+    @cached_property
+    def name(self) -> str:
+        """The language's own name for itself: "Deutsch"."""
+        own = Locale.parse(self.code.partition("-")[0]).get_display_name()
+        return (own or self.code).capitalize()
+
+    @cached_property
+    def messages(self) -> gettext.NullTranslations:
+        """The catalogue; English, if it was not compiled: pages must open all the same."""
+        if self.code in PSEUDO:
+            return Pseudo(PSEUDO[self.code])
+        if self.code == ENGLISH:
+            return gettext.NullTranslations()
+        return gettext.translation(DOMAIN, LOCALES, [self.code], fallback=True)

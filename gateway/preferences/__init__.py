@@ -1,0 +1,1 @@
+"""The language and time zone that people choose, and the language of a tenant."""
