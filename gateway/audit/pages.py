@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -19,7 +18,6 @@ from gateway.audit.people import People, find_people
 from gateway.audit.telling import Teller
 from gateway.languages.reader import current_reader
 from gateway.model.event import Entry, Event, Outcome
-from gateway.model.session import Session
 from gateway.store import Store
 from gateway.web.downloads import send_file
 from gateway.web.platform import Platform
@@ -96,7 +94,7 @@ class AuditPages:
 
     def _asked(self, request: web.Request, fields: Mapping[str, str]) -> Asked:
         session = signed_in_of(request)
-        asked = asking.read(fields, visit_of(request).now, zone_of(session))
+        asked = asking.read(fields, visit_of(request).now, current_reader().zone)
         return asked if self._is_owners else asked.of_tenant(session.tenant)
 
     async def _page(self, request: web.Request, asked: Asked, view: View | None, *, status: int = 200) -> web.Response:
@@ -118,8 +116,3 @@ class AuditPages:
             drawn=view.drawn if view else None,
             name_of=view.people.name_of if view else str,
         )
-
-
-def zone_of(session: Session) -> ZoneInfo:
-    """Return the time zone in which this person reads days and times."""
-    return current_reader().zone

@@ -166,6 +166,7 @@ def tell_settings(_: Translate) -> Sentences:
         Event.TENANT_SUSPENDED: Told(_("{person} suspended the tenant {tenant}")),
         Event.TENANT_RESUMED: Told(_("{person} reactivated the tenant {tenant}")),
         Event.TENANT_SIGN_IN_CHANGED: Told(_("{person} changed the sign-in requirements")),
+        Event.TENANT_LANGUAGE_CHANGED: Told(_("{person} changed the tenant’s language")),
         Event.DOMAIN_CLAIMED: Told(_("{person} claimed the email domain {domain}")),
         Event.DOMAIN_RELEASED: Told(_("{person} released the email domain {domain}")),
         Event.NETWORKS_CHANGED: Told(

@@ -105,6 +105,7 @@ GROUPS: Mapping[Group, frozenset[Event]] = {
             Event.TENANT_SUSPENDED,
             Event.TENANT_RESUMED,
             Event.TENANT_SIGN_IN_CHANGED,
+            Event.TENANT_LANGUAGE_CHANGED,
             Event.SSO_CHANGED,
             Event.SSO_TRIED,
             Event.SSO_ENABLED,
