@@ -87,10 +87,12 @@ def measured(services: Services) -> list[Contrast]:
 
 def render(services: Services) -> Mapping[str, str]:
     """Return the pages by name. They find their files beside them, and the logo at the site."""
+    from gateway.languages.reader import written_for
     from gateway.wire.failures import Failure
 
-    sign_in = services.renderer.page("login/login.html", **sign_in_facts(services)).text or ""
-    failure = services.renderer.failure_page(Failure.UPSTREAM_AWAY, "preview").decode()
+    with written_for(services.readers.default):
+        sign_in = services.renderer.page("login/login.html", **sign_in_facts(services)).text or ""
+        failure = services.renderer.failure_page(Failure.UPSTREAM_AWAY, "preview").decode()
     static, image = services.url("static", name=""), rf"\1{services.url.site}/"
     found = {"sign-in": sign_in, "failure": failure}
     found = {name: ROOT_IMAGE.sub(image, text.replace(static, "static/")) for name, text in found.items()}
@@ -113,7 +115,8 @@ def mail(services: Services) -> str:
 
     composer = services.composer
     sample, message_id = SAMPLES["password_reset"], composer.message_id("preview")
-    message = composer.compose("password_reset", "erin@example.com", message_id=message_id, now=utc(), **sample)
+    recipient, reader = "erin@example.com", services.readers.default
+    message = composer.compose("password_reset", recipient, reader, message_id=message_id, now=utc(), **sample)
     part = message.get_body(("html",))
     return str(part.get_content()) if part else ""
 
