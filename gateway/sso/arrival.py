@@ -116,7 +116,7 @@ class Arrivals:
             if account is None or not await links.consume(action.tx, mailed, now):
                 return None
             is_linked = await self.connect(action, registered, mailed.content["subject"], account)
-            return Confirmed(registered.provider.tenant, mailed.content.get("target", HOME)) if is_linked else None
+            return Confirmed(registered.provider.tenant, target_of(mailed)) if is_linked else None
 
     async def _find_mailed(self, action: Action, registered: Registered, mailed: MailedLink) -> Account | None:
         """Return the account of a mailed link, locked, or the one that it creates."""
@@ -201,6 +201,11 @@ class Arrivals:
         await action.record(Event.SSO_LINKED, account, {"issuer": registered.provider.issuer})
         await action.notify("sso_linked", account, issuer=registered.provider.issuer)
         return True
+
+
+def target_of(mailed: MailedLink) -> str:
+    """Return the page that the first sign-in began at."""
+    return mailed.content.get("target", HOME)
 
 
 def is_of(mailed: MailedLink, registered: Registered) -> bool:

@@ -18,7 +18,7 @@ from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, SignedIn
 from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
 from gateway.model.token import key_of, new_token
-from gateway.sso.arrival import Arrivals, is_from
+from gateway.sso.arrival import Arrivals, is_from, target_of
 from gateway.sso.consoles import Part, find_place
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.record import Refused
@@ -116,9 +116,13 @@ class SSOPages(StepPages):
         visit = visit_of(request)
         mailed = await self._arrivals.look(request.match_info["token"])
         if mailed is None or mailed.state(visit.now) is not LinkState.GOOD:
-            return self._renderer.page("sso/confirm.html", None, status=410, state="gone", email="")
+            return self._link_gone()
         state = "good" if is_from(mailed, visit.inbound) else "elsewhere"
-        return self._renderer.page("sso/confirm.html", None, state=state, email=mailed.identifier)
+        wish = Wish(self._answers.only([target_of(mailed)]))
+        return self._renderer.page("sso/confirm.html", None, state=state, email=mailed.identifier, wish=wish)
+
+    def _link_gone(self) -> web.Response:
+        return self._renderer.page("sso/confirm.html", None, status=410, state="gone", email="", wish=Wish(HOME))
 
     async def confirm(self, request: web.Request) -> web.StreamResponse:
         """POST /login/sso/link/{token}"""
@@ -126,7 +130,7 @@ class SSOPages(StepPages):
         visit = visit_of(request)
         confirmed = await self._arrivals.confirm(request.match_info["token"], visit.inbound, visit.now)
         if confirmed is None:
-            return self._renderer.page("sso/confirm.html", None, status=410, state="gone", email="")
+            return self._link_gone()
         wish = Wish(self._answers.only([confirmed.target]))
         return self._renderer.page(
             "sso/linked.html", None, way=f"{self._url('sso_tenant', tenant=confirmed.tenant)}?{wish.query}"

@@ -24,7 +24,7 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
 for (const field of document.querySelectorAll("[data-caps]")) {
   const line = document.createElement("p");
   line.className = "rule caps";
-  line.setAttribute("role", "status");
+  line.setAttribute("aria-live", "polite");
   field.closest(".field").append(line);
   const look = (event) => {
     const said = event.getModifierState?.("CapsLock") ? field.dataset.caps : "";
@@ -62,9 +62,9 @@ for (const button of document.querySelectorAll("[data-without]")) {
   const field = document.getElementById(button.dataset.without);
   button.addEventListener("click", () => {
     field.disabled = true;
-  });
-  addEventListener("pageshow", () => {
-    field.disabled = false;
+    setTimeout(() => { // the browser has read the form by then
+      field.disabled = false;
+    });
   });
 }
 

@@ -256,7 +256,7 @@ def test_the_sample_file_can_be_uploaded_as_it_is(page: Page, site: Site, tmp_pa
 @pytest.mark.parametrize("path", ["/login", "/signup"])
 def test_caps_lock_is_said_at_a_password_field_by_a_script_alone(page: Page, site: Site, path: str) -> None:
     page.goto(f"{site.url}{path}")
-    field, said = page.locator("[data-caps]"), page.locator(".caps[role=status]")
+    field, said = page.locator("[data-caps]"), page.locator(".caps[aria-live=polite]")
     height = page.locator("form#sign-in, form").first.bounding_box()
     has_script = said.count() == 1
     assert has_script is bool(page.locator("[data-reveal]:not([hidden])").count())

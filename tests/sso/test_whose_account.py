@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import uuid
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.sso.journey import GATEWAY, Employee, connect
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider, Realm, User
-from tests.support.mail import Mailbox
+from tests.support.mail import Mailbox, links_in
 from tests.support.raw import Response
 
 ERIN = User(str(uuid.uuid4()), "erin@acme.example", "Erin")
@@ -284,6 +285,12 @@ def test_the_mailbox_confirms_in_the_browser_that_came(own: Gateway, realm: Real
     """With all that is asked for, it works."""
     realm.set(users=[ERIN])
     erin = Employee(own, realm.provider, ERIN.email)
-    erin.come_back(erin.leave(), ERIN.id)
-    assert "Account connected" in erin.confirm(mailbox).body.decode()
+    erin.come_back(erin.leave("/probe?week=47"), ERIN.id)
+    link = links_in(mailbox.wait_for(erin.email, "Confirm your sign-in"))[0]
+    elsewhere = Employee(own, realm.provider, ERIN.email).open(urlsplit(link).path).body.decode()
+    assert "Open this link in the other browser" in elsewhere
+    assert 'href="/login/sso?next=/probe%3Fweek%3D47"' in elsewhere  # a deep link is kept there, too
+    done = erin.confirm(mailbox).body.decode()
+    assert "Account connected" in done
+    assert 'href="/login/sso/acme?next=/probe%3Fweek%3D47"' in done
     assert erin.come_back(erin.leave(), ERIN.id).get("location") == "/probe"
