@@ -130,7 +130,7 @@ FAMILIES = (
     ),
     Family("upstream_waiting", "Requests that wait for a connection to the application.", Kind.SUM),
     Family(
-        "loop_lag_seconds", "How late the event loop was, measured every 10 ms.",
+        "loop_lag_seconds", "How late the event loop was, measured every 10 ms, and every 50 ms while it is idle.",
         Kind.HISTOGRAM, bounds=LAG_BOUNDS,
     ),
     Family(

@@ -1,9 +1,12 @@
-"""Event loop lag, sampled a hundred times a second, because everything else waits for the loop.
+"""Event loop lag, sampled a hundred times a second while the loop is busy, because everything else waits for the loop.
 
 A sample that is due while a callback blocks the loop is late by the rest of that callback's time, so a block of 50 ms
 shows as at least 40. A loop is late for one of two reasons: a callback ran too long, or the machine gave the core to
 another process. The CPU time of the loop's own thread since the sample before tells them apart: `held` is the part of
 the lateness in which this thread was running.
+
+An idle loop is sampled every 50 ms, since the samples are most of what an idle worker costs. The first callback that
+takes longer than a heartbeat brings the full rate back, for half a second.
 """
 
 from __future__ import annotations
@@ -15,12 +18,29 @@ from gateway.observe.families import NANO
 from gateway.observe.tally import Tally
 
 SAMPLE_SECONDS = 0.01
+IDLE_SAMPLE_SECONDS = 0.05
+BUSY_SECONDS = 0.5  # so long after it had work, a loop counts as busy
+WORK_SECONDS = 0.002  # CPU time between two samples: more than a sample and a heartbeat take
 SPAN_SECONDS = 60.0  # the gauge shows the worst sample of the current period and of the one before
+
+
+class Pace:
+    """How long until the next sample. `now` is seconds of the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self._worked_at = now
+
+    def choose_pause(self, now: float, used: float, late: float) -> float:
+        """Return seconds. `used` is the CPU time since the sample before, and `late` how late this one is."""
+        if used > WORK_SECONDS or late > IDLE_SAMPLE_SECONDS:
+            self._worked_at = now
+        return SAMPLE_SECONDS if now < self._worked_at + BUSY_SECONDS else IDLE_SAMPLE_SECONDS
 
 
 class LoopLag:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
+        self._pace = Pace(time.monotonic())
         self._due = self._used = 0.0
         self._span_ends = 0.0
         self._largest = self._largest_before = 0.0
@@ -41,8 +61,9 @@ class LoopLag:
         self._tally.observe(late, "loop_lag_seconds")
         self._tally.observe(min(late, used - self._used), "loop_held_seconds")
         self._show_largest(late, now)
-        self._due, self._used = now + SAMPLE_SECONDS, used
-        self._timer = asyncio.get_running_loop().call_later(SAMPLE_SECONDS, self._sample)
+        pause = self._pace.choose_pause(now, used - self._used, late)
+        self._due, self._used = now + pause, used
+        self._timer = asyncio.get_running_loop().call_later(pause, self._sample)
 
     def _show_largest(self, late: float, now: float) -> None:
         if now >= self._span_ends:

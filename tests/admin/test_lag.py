@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from gateway.observe.board import Board
 from gateway.observe.families import LAG_BOUNDS, NANO, PLACES
-from gateway.observe.lag import LoopLag
+from gateway.observe.lag import BUSY_SECONDS, IDLE_SAMPLE_SECONDS, SAMPLE_SECONDS, WORK_SECONDS, LoopLag, Pace
 from gateway.observe.tally import Tally
 
 HOLD = 0.2
@@ -51,3 +53,19 @@ def test_a_loop_that_waits_for_the_machine_is_late_and_not_held() -> None:
     numbers = asyncio.run(numbers_after(hold=False, waits=True))
     assert total(numbers, "loop_lag_seconds") > HOLD - 0.02
     assert total(numbers, "loop_held_seconds") < HOLD / 2
+
+
+@pytest.mark.parametrize(
+    ("used", "late", "pause"),
+    [
+        (WORK_SECONDS, 0.0, IDLE_SAMPLE_SECONDS),
+        (2 * WORK_SECONDS, 0.0, SAMPLE_SECONDS),
+        (0.0, SAMPLE_SECONDS, IDLE_SAMPLE_SECONDS),
+        (0.0, 2 * IDLE_SAMPLE_SECONDS, SAMPLE_SECONDS),
+    ],
+)
+def test_an_idle_loop_is_sampled_less_often_until_it_works_or_is_late(used: float, late: float, pause: float) -> None:
+    pace = Pace(0.0)
+    assert pace.choose_pause(BUSY_SECONDS / 2, 0.0, 0.0) == SAMPLE_SECONDS
+    assert pace.choose_pause(BUSY_SECONDS, used, late) == pause
+    assert pace.choose_pause(BUSY_SECONDS * 2, 0.0, 0.0) == IDLE_SAMPLE_SECONDS
