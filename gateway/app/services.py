@@ -418,6 +418,7 @@ class Services(Foundation):
             store=self.store,
             actions=self.actions,
             outbox=self.outbox,
+            side=self.side,
             owners=self.settings.access.owners,
             many=self.settings.audit.spray_accounts,
             ops_link=self.url.address("ops"),

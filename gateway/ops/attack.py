@@ -1,5 +1,5 @@
 """Attacks on sign-ins, recognised from failed attempts: where they come from, which accounts they try, and what the
-gateway did about them. Pure.
+gateway did about them. Pure, and slow if there are thousands of addresses: it runs in a thread.
 
 An attack is failures for many accounts from one place, failures for one account from many addresses, or one password on
 many accounts. A place is an address (IPv6: its /64), or its network (/24, IPv6: /48) if no single address there tries
@@ -9,11 +9,12 @@ many accounts, or more than two do. It is looked for in the last 15 minutes firs
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple
 
 from gateway.model.event import Event
 from gateway.ops.blocks import Block
@@ -106,64 +107,90 @@ def state_of(
     return State.OVER if passwords or any(True for _ in (*sources, *targets)) else State.QUIET
 
 
-def find_sources(recent: Iterable[Pair], all_pairs: Iterable[Pair], many: int) -> list[Source]:
+class Failures(NamedTuple):
+    """The failures of one account at one address (IPv6: its /64) of a network."""
+
+    identifier: str
+    address: str
+    network: str
+    times: int
+    last: int
+
+
+def locate(pairs: Iterable[Pair]) -> list[Failures]:
+    """Find the network of each pair's address, once for each address: parsing one takes some microseconds."""
+    known: dict[str, tuple[str, str]] = {}
+    found = []
+    for pair in pairs:
+        if pair.address not in known:
+            bucket = pair.address if is_plain(pair.address) else address_bucket(pair.address)
+            known[pair.address] = bucket, network_of(pair.address)
+        found.append(Failures(pair.identifier, *known[pair.address], pair.failures, pair.last))
+    return found
+
+
+def find_sources(recent: Iterable[Failures], failures: Iterable[Failures], many: int) -> list[Source]:
     """Return the places with failures for `many` accounts in the last 15 minutes, then those of the last hour."""
-    newest = list(list_sources(recent, many, RECENT_SECONDS))
+    newest = list_sources(recent, many, RECENT_SECONDS)
     known = {network_of(source.place) for source in newest}
-    older = (s for s in list_sources(all_pairs, many, LOOK_BACK_SECONDS) if network_of(s.place) not in known)
+    older = list_sources((each for each in failures if each.network not in known), many, LOOK_BACK_SECONDS)
     return [*newest, *older]
 
 
-def list_sources(pairs: Iterable[Pair], many: int, seconds: int) -> list[Source]:
-    by_network: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        if pair.address:
-            by_network[network_of(pair.address)].append(pair)
+def list_sources(failures: Iterable[Failures], many: int, seconds: int) -> list[Source]:
+    by_network: dict[str, list[Failures]] = defaultdict(list)
+    for each in failures:
+        if each.address:
+            by_network[each.network].append(each)
     found = (source for network, of_it in by_network.items() for source in sources_in(network, of_it, many, seconds))
-    return sorted((source for source in found if source.accounts >= many), key=lambda source: -source.accounts)
+    return sorted(found, key=lambda source: -source.accounts)
 
 
-def sources_in(network: str, pairs: Sequence[Pair], many: int, seconds: int) -> list[Source]:
+def sources_in(network: str, failures: Sequence[Failures], many: int, seconds: int) -> list[Source]:
     """Return the addresses of `network` that each try `many` accounts, or if they are none or several, the network."""
-    by_address: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        by_address[address_bucket(pair.address)].append(pair)
-    each = [source_of(address, of_it, seconds) for address, of_it in by_address.items()]
-    alone = [source for source in each if source.accounts >= many]
-    return alone if 1 <= len(alone) <= FEW_ADDRESSES else [source_of(network, pairs, seconds)]
+    if len(failures) < many:
+        return []
+    by_address: dict[str, list[Failures]] = defaultdict(list)
+    for each in failures:
+        by_address[each.address].append(each)
+    sources = [source_of(address, of_it, seconds) for address, of_it in by_address.items()]
+    alone = [source for source in sources if source.accounts >= many]
+    whole = source_of(network, failures, seconds)
+    return alone if 1 <= len(alone) <= FEW_ADDRESSES else [whole] if whole.accounts >= many else []
 
 
-def source_of(place: str, pairs: Sequence[Pair], seconds: int) -> Source:
-    accounts = len({pair.identifier for pair in pairs if pair.identifier})
-    return Source(place, accounts, sum(p.failures for p in pairs), max(p.last for p in pairs), seconds)
+def source_of(place: str, failures: Sequence[Failures], seconds: int) -> Source:
+    accounts = len({each.identifier for each in failures if each.identifier})
+    return Source(place, accounts, sum(each.times for each in failures), max(each.last for each in failures), seconds)
 
 
-def find_targets(recent: Iterable[Pair], all_pairs: Iterable[Pair], sources: Iterable[Source]) -> list[Target]:
+def find_targets(recent: Iterable[Failures], failures: Iterable[Failures], sources: Iterable[Source]) -> list[Target]:
     """Return the accounts with failures from MANY_ADDRESSES in the last 15 minutes, then those of the last hour.
 
     What comes from `sources` is left out: those are told of already.
     """
     told = {network_of(source.place) for source in sources}
-    newest = list_targets((pair for pair in recent if network_of(pair.address) not in told), RECENT_SECONDS)
+    newest = list_targets((each for each in recent if each.network not in told), RECENT_SECONDS)
     known = {target.identifier for target in newest}
-    older = list_targets((pair for pair in all_pairs if network_of(pair.address) not in told), LOOK_BACK_SECONDS)
+    older = list_targets((each for each in failures if each.network not in told), LOOK_BACK_SECONDS)
     return [*newest, *(target for target in older if target.identifier not in known)]
 
 
-def list_targets(pairs: Iterable[Pair], seconds: int) -> list[Target]:
-    by_account: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        if pair.identifier:
-            by_account[pair.identifier].append(pair)
+def list_targets(failures: Iterable[Failures], seconds: int) -> list[Target]:
+    by_account: dict[str, list[Failures]] = defaultdict(list)
+    for each in failures:
+        if each.identifier:
+            by_account[each.identifier].append(each)
     targets = [
         Target(
             identifier,
-            len({address_bucket(pair.address) for pair in found if pair.address}),
-            sum(pair.failures for pair in found),
-            max(pair.last for pair in found),
+            len({each.address for each in found if each.address}),
+            sum(each.times for each in found),
+            max(each.last for each in found),
             seconds,
         )
         for identifier, found in by_account.items()
+        if len(found) >= MANY_ADDRESSES
     ]
     return sorted((t for t in targets if t.addresses >= MANY_ADDRESSES), key=lambda target: -target.addresses)
 
@@ -200,6 +227,8 @@ def is_part_of(place: str, network: str) -> bool:
 @lru_cache(maxsize=4_096)
 def network_of(address: str) -> str:
     """Return the network that an address belongs to, or the address itself if it is none."""
+    if is_plain(address):
+        return f"{address.rpartition('.')[0]}.0/24"
     try:
         network = ip_network(address_bucket(address), strict=False)
     except ValueError:
@@ -208,11 +237,16 @@ def network_of(address: str) -> str:
     return str(network if network.prefixlen <= bits else network.supernet(new_prefix=bits))
 
 
-def by_address(pairs: Iterable[Pair], many: int) -> Iterator[tuple[str, int]]:
-    """Yield the single addresses with failures for `many` accounts, and the number of accounts, worst first."""
+def is_plain(address: str) -> bool:
+    """Whether this is an IPv4 address. The log has addresses that were parsed, so it isn't parsed again."""
+    return address.count(".") == 3 and address.replace(".", "").isdigit()
+
+
+def by_address(pairs: Iterable[Pair], many: int) -> list[tuple[str, int]]:
+    """Return the single addresses with failures for `many` accounts, and the number of accounts, worst first."""
     accounts: dict[str, set[str]] = defaultdict(set)
     for pair in pairs:
         if pair.address and pair.identifier:
             accounts[address_bucket(pair.address)].add(pair.identifier)
     counts = Counter({address: len(found) for address, found in accounts.items()})
-    yield from ((address, count) for address, count in counts.most_common() if count >= many)
+    return [(address, count) for address, count in counts.most_common() if count >= many]

@@ -20,6 +20,7 @@ from gateway.ops.blocks import Block
 from gateway.ops.rows import Lock, Pair
 from gateway.store import Store, Transaction
 from gateway.throttle import limits
+from gateway.throttle.side_work import SideWork
 
 SHOWN = 10  # attackers, passwords and lockouts: the page stays small during a large attack
 SHOWN_TARGETS = 5
@@ -39,11 +40,20 @@ class AttackService:
     """`many` accounts within an hour count as a spray. `owners` are mailed; `ops_link` is the URL of their page."""
 
     def __init__(
-        self, *, store: Store, actions: Actions, outbox: Outbox, owners: frozenset[str], many: int, ops_link: str
+        self,
+        *,
+        store: Store,
+        actions: Actions,
+        outbox: Outbox,
+        side: SideWork,
+        owners: frozenset[str],
+        many: int,
+        ops_link: str,
     ) -> None:
         self._store = store
         self._actions = actions
         self._outbox = outbox
+        self._side = side
         self._owners = owners
         self._many = many
         self._ops_link = ops_link
@@ -59,7 +69,7 @@ class AttackService:
             locks, locked = await rows.list_locks(tx, now, COUNTED_LOCKS), await rows.count_locks(tx, now)
             tried = await failed_passwords.most_tried(tx, now, self._many)
             blocked = await blocks.list_active(tx, now)
-        sources, targets = self._judge(recent, pairs, locks, blocked)
+        sources, targets = await self._side.run(self._judge, recent, pairs, locks, blocked)
         return Picture(
             attack.state_of(sources, targets, tried, max((pair.last for pair in pairs), default=0), now),
             sources[:SHOWN],
@@ -76,14 +86,15 @@ class AttackService:
     ) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
         """Return the attackers and the attacked, each with what is locked and blocked there."""
         by_place, by_account = attack.count_by_place(locks), attack.count_by_account(locks)
-        found = attack.find_sources(recent, pairs, self._many)
+        newest, failures = attack.locate(recent), attack.locate(pairs)
+        found = attack.find_sources(newest, failures, self._many)
         sources = (
             replace(source, locks=by_place[source.place], block=attack.covering(source.place, blocked))
             for source in found
         )
         targets = (
             replace(target, locks=by_account.get(target.identifier, 0))
-            for target in attack.find_targets(recent, pairs, found)
+            for target in attack.find_targets(newest, failures, found)
         )
         return tuple(sources), tuple(targets)
 
@@ -140,7 +151,7 @@ class AttackService:
         """Mail the owners about each new spray; delete old failed passwords."""
         async with self._store.reading() as tx:
             failures = await rows.list_failures(tx, now - LOOK_BACK_SECONDS)
-            sources = list(attack.by_address(failures, self._many))
+            sources = await self._side.run(attack.by_address, failures, self._many)
             tried = await failed_passwords.most_tried(tx, now, self._many)
             seen = {f"address:{address}": (accounts, address) for address, accounts in sources[:MAILED]}
             if tried and tried[0].accounts > max((accounts for _, accounts in sources), default=0):

@@ -23,12 +23,14 @@ from gateway.settings import Settings
 from gateway.store import Store
 from gateway.throttle.address_limit import AddressLimit
 from gateway.throttle.limits import Limit
+from gateway.throttle.side_work import SideWork
 from tests.audit.log import write
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW
 from tests.support.actions import actions_of
 
 FAILED = Entry(Event.LOGIN_FAILED, Outcome.FAILURE, NOW, "x", address="192.0.2.7", details={"reason": "wrong"})
+SIDE = SideWork()
 OWNERS = frozenset({"olga@otium.example", "otto@otium.example"})
 
 
@@ -36,7 +38,9 @@ def service(store: Store, many: int = 5) -> AttackService:
     outbox = Outbox(make_composer(), Sealer([Secret(b"s" * 48)]), Readers())
     ops_link = "https://app.example.com/ops"
     actions = actions_of(store)
-    return AttackService(store=store, actions=actions, outbox=outbox, owners=OWNERS, many=many, ops_link=ops_link)
+    return AttackService(
+        store=store, actions=actions, outbox=outbox, side=SIDE, owners=OWNERS, many=many, ops_link=ops_link
+    )
 
 
 async def fail_everywhere(store: Store, password: str, count: int, now: int = NOW, secret: bytes = b"s" * 48) -> None:

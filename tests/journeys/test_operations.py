@@ -97,6 +97,10 @@ def test_a_network_of_attackers_is_blocked_as_one(site: Site, plain: Page) -> No
         attack(site, 14, source=f"127.0.42.{host}")
     plain.goto(f"{site.url}/ops")
     expect(plain.get_by_role("article").first).to_contain_text("Failed sign-ins for 14 accounts from 127.0.42.0/24")
+    plain.get_by_role("link", name="See the entries from 127.0.42.0/24").click()
+    expect(plain.locator("main")).to_contain_text("crowd13@acme.example")
+    expect(plain.locator("main")).to_contain_text("127.0.42.14")
+    plain.goto(f"{site.url}/ops")
     plain.get_by_role("button", name="Block 127.0.42.0/24 for 24 hours").click()
     expect(plain.get_by_role("heading", level=1)).to_contain_text("127.0.42.0/24")
 

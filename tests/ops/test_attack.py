@@ -12,6 +12,7 @@ from gateway.ops.attack import (
     covering,
     find_sources,
     find_targets,
+    locate,
     network_of,
     state_of,
 )
@@ -51,13 +52,13 @@ SEVERAL = [f"192.0.2.{n}" for n in range(1, 4)]
     ],
 )
 def test_the_place_of_an_attack_is_an_address_or_its_network(failures: list[Pair], places: list[str]) -> None:
-    assert sorted(source.place for source in find_sources(failures, failures, MANY)) == places
+    assert sorted(source.place for source in find_sources(locate(failures), locate(failures), MANY)) == places
 
 
 def test_the_last_quarter_of_an_hour_is_told_of_before_the_hour() -> None:
     before = pairs("192.0.2.1", "198.51.100.1", accounts=9, at=NOW - 3_000)
     recent = pairs("192.0.2.1")
-    found = find_sources(recent, [*recent, *before], MANY)
+    found = find_sources(locate(recent), locate([*recent, *before]), MANY)
     assert [(source.place, source.seconds, source.accounts) for source in found] == [
         ("192.0.2.1", 900, MANY),
         ("198.51.100.1", 3_600, 9),
@@ -67,9 +68,9 @@ def test_the_last_quarter_of_an_hour_is_told_of_before_the_hour() -> None:
 def test_an_account_that_is_tried_from_a_place_that_is_told_of_is_no_second_attack() -> None:
     of_one = [Pair("one@acme.example", f"192.0.2.{n}", 1, NOW) for n in range(9)]
     spread = [Pair("two@acme.example", f"198.51.{n}.1", 1, NOW) for n in range(9)]
-    assert {target.identifier for target in find_targets(of_one, of_one, [])} == {"one@acme.example"}
+    assert {target.identifier for target in find_targets(locate(of_one), locate(of_one), [])} == {"one@acme.example"}
     told = [Source("192.0.2.0/24", 9, 9, NOW, 900)]
-    both = [*of_one, *spread]
+    both = locate([*of_one, *spread])
     assert [(t.identifier, t.addresses) for t in find_targets(both, both, told)] == [("two@acme.example", 9)]
 
 
