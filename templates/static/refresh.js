@@ -68,7 +68,7 @@ async function refresh() {
       const fresh = page.getElementById(part.id);
       if (fresh) replace(part, fresh);
     }
-    if (now !== verdict) told.textContent = verdict = now; // the only thing that is read out
+    if (now !== verdict) told.textContent = verdict = now; // nothing else of it is read out
     failures = 0;
     dispatchEvent(new Event("refreshed"));
   } catch {
@@ -84,6 +84,7 @@ function end(reason) {
   isOver = true;
   clearInterval(timer);
   say(reason);
+  told.textContent = stopped.innerText;
 }
 
 function tick() {
