@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BigInteger, Integer, column, func, select, values
 
 from gateway.audit import search
-from gateway.audit.period import Unit, end_of_day, slots, unit_for
+from gateway.audit.period import LATEST, Unit, end_of_day, slots, unit_for
 from gateway.audit.rows import repeated, times_of
 from gateway.audit.search import Filter
 from gateway.model.event import Event
@@ -80,9 +80,10 @@ class Sample:
 async def draw(tx: Transaction, wanted: Filter, now: int, zone: ZoneInfo) -> Picture | None:
     """Return the picture; None if nothing matches."""
     await search.plan_anew(tx)
-    if wanted.since is None:
-        wanted = replace(wanted, since=await oldest(tx, wanted.tenant))
-    can_count = is_countable(wanted)
+    until = min(wanted.until or LATEST, end_of_day(now, zone))
+    if wanted.since is None or until - wanted.since > LONGEST:
+        wanted = replace(wanted, since=max(wanted.since or 0, await oldest(tx, wanted.tenant)))
+    can_count = is_countable(wanted, until)
     sample = await read_latest(tx, wanted, READ if can_count else search.LOOKED_AT)
     if not sample.rows and sample.since is None:
         return None
@@ -109,19 +110,18 @@ async def draw(tx: Transaction, wanted: Filter, now: int, zone: ZoneInfo) -> Pic
     )
 
 
-def is_countable(wanted: Filter) -> bool:
+def is_countable(wanted: Filter, until: int) -> bool:
     """Whether the rows can be counted from an index, in a bounded time."""
     is_indexed = not (wanted.person or wanted.address or wanted.words)
-    return is_indexed and wanted.since is not None and (wanted.until or LONGEST) - wanted.since <= LONGEST
+    return is_indexed and until - (wanted.since or 0) <= LONGEST
 
 
-async def oldest(tx: Transaction, tenant: str | None) -> int | None:
-    """Return the time of the first row in the log."""
+async def oldest(tx: Transaction, tenant: str | None) -> int:
+    """Return the time of the first row in the log; 0 if it is empty."""
     query = select(func.min(audit.c.at))
     if tenant is not None:
         query = query.where(audit.c.tenant == tenant)
-    at: int | None = (await tx.execute(query)).scalar_one()
-    return at
+    return (await tx.execute(query)).scalar_one() or 0
 
 
 async def read_latest(tx: Transaction, wanted: Filter, limit: int) -> Sample:
@@ -137,11 +137,7 @@ def bounds_of(wanted: Filter, sample: Sample, is_partly: bool, now: int, zone: Z
     newest = sample.rows[0].at if sample.rows else now
     until = end_of_day(max(now, newest), zone)
     until = until if wanted.until is None else min(wanted.until, until)
-    since = wanted.since
-    if is_partly:
-        since = sample.since
-    elif since is None or until - since > LONGEST:
-        since = sample.rows[-1].at if sample.rows else until - 1
+    since = sample.since if is_partly else wanted.since
     return min(since or 0, until - 1), until
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.audit import picture, search
+from gateway.audit.period import Unit
 from gateway.audit.picture import Picture, draw
 from gateway.audit.search import Filter
 from gateway.model.event import Details, Entry, Event
@@ -45,8 +46,10 @@ def spread(entries: list[Entry]) -> list[Entry]:
         replace(WEEK, tenant="acme", events=FAILED),
         replace(WEEK, events=frozenset((Event.REPEATED,))),
         replace(WEEK, since=NOW - DAY, tenant="beta"),
+        replace(WEEK, until=NOW + 9_000 * DAY, tenant="acme"),
+        replace(WEEK, until=None),
     ],
-    ids=["all", "tenant", "group", "tenant and group", "repetitions", "day"],
+    ids=["all", "tenant", "group", "tenant and group", "repetitions", "day", "into the future", "open"],
 )
 async def test_the_bars_add_up_to_the_rows(
     store: Store, monkeypatch: pytest.MonkeyPatch, wanted: Filter, read: int
@@ -77,6 +80,16 @@ async def test_a_chart_of_the_latest_rows_only_begins_with_them(store: Store, mo
     await write(store, *(replace(ENTRY, at=NOW - n * HOUR) for n in range(60)))
     found = await drawn(store, replace(WEEK, words="chrome"))
     assert (found.total, found.is_partly, found.since) == (20, True, NOW - 19 * HOUR)
+
+
+@pytest.mark.parametrize("since", [None, 0])
+async def test_a_log_of_many_years_is_drawn_from_its_first_row(
+    store: Store, monkeypatch: pytest.MonkeyPatch, since: int | None
+) -> None:
+    monkeypatch.setattr(picture, "READ", 5)
+    await write(store, *(replace(ENTRY, at=NOW - n * 300 * DAY) for n in range(9)))
+    found = await drawn(store, Filter(since=since))
+    assert (found.total, found.is_partly, found.since, found.unit) == (9, False, NOW - 2_400 * DAY, Unit.YEAR)
 
 
 async def test_a_bar_leads_to_as_many_rows_as_it_counts(store: Store) -> None:
