@@ -168,5 +168,6 @@ def test_on_paper_there_are_only_the_entries(site: Site, admin: Page) -> None:
     admin.emulate_media(media="print")
     for gone in (".choices", ".chart", ".entries summary", "button"):
         expect(admin.locator(gone).first).not_to_be_visible()
-    expect(admin.locator(".entries tr").nth(1)).to_have_text(re.compile(r"UTC\s+Sign-in as .* failed"))
+    expect(admin.locator(".entries tr").nth(1)).to_have_text(re.compile(r"00:20\s*Sign-in as .* failed"))
+    expect(admin.get_by_text("Times are in the time zone UTC.")).to_be_visible()
     admin.emulate_media(media="screen")

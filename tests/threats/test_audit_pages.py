@@ -195,7 +195,7 @@ def test_the_picture_stands_in_a_table_as_well_and_needs_no_script(admin: Person
     assert page.count('class="chart"') == 1
     assert "Show as table" in page
     assert page.count("<script") == 1
-    assert " UTC</time>" in page
+    assert "Times are in the time zone UTC." in page
 
 
 # Attacks.
