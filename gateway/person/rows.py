@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from gateway.accounts.directory import Member
 from gateway.accounts.links import LIFE_SECONDS, Purpose, is_open, mailed_links
@@ -48,6 +48,7 @@ async def read_facts(
         invited_until=None if member.has_way_in else await find_invitation(tx, account.id, now),
         locks=(*await list_locks(tx, account, factors, now), *streaks_of[0]),
         blocked_codes=streaks_of[1],
+        invited_at=None if member.has_way_in else await find_last_invitation(tx, account),
         mail=await find_last_mail(tx, account, now),
         networks=rule,
         refused=await find_refused(tx, account, rule, now) if rule else None,
@@ -66,6 +67,15 @@ async def find_invitation(tx: Transaction, account: str, now: int) -> int | None
     )
     created_at = (await tx.execute(query.order_by(mailed_links.c.created_at.desc()).limit(1))).scalar_one_or_none()
     return None if created_at is None else created_at + life
+
+
+async def find_last_invitation(tx: Transaction, account: Account) -> int | None:
+    """Return when the last invitation was mailed to the account's address, as long as the outbox knows (30 days)."""
+    query = select(func.max(outbox.c.created_at)).where(
+        outbox.c.account == account.id, outbox.c.recipient == account.identifier, outbox.c.template == "invitation"
+    )
+    found: int | None = (await tx.execute(query)).scalar_one()
+    return found
 
 
 async def list_locks(tx: Transaction, account: Account, factors: Factors, now: int) -> list[Lock]:

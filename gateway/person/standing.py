@@ -21,7 +21,8 @@ class Kind(StrEnum):
     DISABLED = "disabled"
     SUSPENDED = "suspended"  # the tenant
     INVITED = "invited"  # with a link that still works, until `at`
-    NOT_INVITED = "not_invited"  # the link has expired, or none was sent
+    EXPIRED = "expired"  # the invitation that was sent at `at`
+    NOT_INVITED = "not_invited"  # the link has expired long ago, or none was sent
     MAIL_REFUSED = "mail_refused"  # the newest email was given up at `at`
     MAIL_WAITS = "mail_waits"  # the newest email waits since `at`
     CODES_BLOCKED = "codes_blocked"  # after too many wrong codes in a row
@@ -41,7 +42,7 @@ class Answer(StrEnum):
     NO = "no"
 
 
-STOPS_ALL = (Kind.DISABLED, Kind.SUSPENDED, Kind.INVITED, Kind.NOT_INVITED)
+STOPS_ALL = (Kind.DISABLED, Kind.SUSPENDED, Kind.INVITED, Kind.EXPIRED, Kind.NOT_INVITED)
 LOCKS = (Kind.LOCKED, Kind.CODES_LOCKED, Kind.CODES_BLOCKED)
 NOTES = (Kind.SSO_REQUIRED, Kind.NETWORKS, Kind.SECOND_DEMANDED)
 
@@ -83,9 +84,9 @@ class Facts:
     """What is stored about an account. Times are UTC seconds.
 
     `disabled_by`: the program that disabled it, if one did. `ways`: the factors that it signs in with first.
-    `invited_until`: until when an invitation works, None if there is none. `blocked_codes`: factors that take no more
-    codes. `refused`: the last address that its networks refused, and when. `blocks`: its addresses that are blocked,
-    and until when.
+    `invited_until`: until when an invitation works, None if there is none. `invited_at`: when the last one was mailed.
+    `blocked_codes`: factors that take no more codes. `refused`: the last address that its networks refused, and when.
+    `blocks`: its addresses that are blocked, and until when.
     """
 
     account: Account
@@ -95,6 +96,7 @@ class Facts:
     policy: TenantPolicy = NO_POLICY
     ways: frozenset[Factor] = frozenset()
     invited_until: int | None = None
+    invited_at: int | None = None
     locks: tuple[Lock, ...] = ()
     blocked_codes: tuple[Factor, ...] = ()
     mail: LastMail | None = None
@@ -130,8 +132,11 @@ def find_stops(facts: Facts) -> list[Reason]:
     if not facts.is_tenant_active:
         found.append(Reason(Kind.SUSPENDED))
     if not facts.has_way_in:
-        kind = Kind.NOT_INVITED if facts.invited_until is None else Kind.INVITED
-        found.append(Reason(kind, facts.invited_until))
+        if facts.invited_until is not None:
+            found.append(Reason(Kind.INVITED, facts.invited_until))
+        else:
+            kind = Kind.NOT_INVITED if facts.invited_at is None else Kind.EXPIRED
+            found.append(Reason(kind, facts.invited_at))
     return found
 
 

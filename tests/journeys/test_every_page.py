@@ -230,6 +230,7 @@ PAGES = {
     "person": Look("admin", "{person}"),
     "person, reset": Look("admin", "{person}&done=reset"),
     "person, invited": Look("admin", "{invited}"),
+    "person, invitation expired": Look("admin", "{uninvited}"),
     "person, owner": Look("admin", "{protected}"),
     "person, myself": Look("admin", "{myself}"),
     "person, taken": Look("admin", "{person}", {"Email": "mara@acme.example"}, "Save"),
@@ -413,6 +414,7 @@ def gather(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
     links["invited"] = f"/admin/accounts/member?account={account_id(site, 'ivo@acme.example')}"
     admin.send("/admin/accounts/invite", {"name": "Uma Late", "email": "uma@acme.example", "role": "employee"})
     gateway.write("DELETE FROM mailed_links WHERE identifier = 'uma@acme.example'")
+    links["uninvited"] = f"/admin/accounts/member?account={account_id(site, 'uma@acme.example')}"
     leave_unused(site, admin, links)
     change_emails(site, links)
     admin.send("/admin/sso/domains", {"do": "added", "domain": "waiting.acme.example"})

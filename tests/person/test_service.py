@@ -128,7 +128,12 @@ async def test_an_invitation_is_open_then_expired(
         link = {"account": new.id, "identifier": new.identifier, "now": NOW}
         await issue(tx, services.sealer, Purpose.INVITATION, **link)  # type: ignore[arg-type]
     assert await kinds(persons, admin, new) == [Kind.INVITED]
-    assert await kinds(persons, replace(admin, now=NOW + 8 * 86_400), new) == [Kind.NOT_INVITED]
+    late = replace(admin, now=NOW + 8 * 86_400)
+    assert await kinds(persons, late, new) == [Kind.NOT_INVITED]
+    async with store.transaction() as tx:
+        await tx.execute(insert(outbox).values(**mail(new, "mail_0", created_at=NOW, sent_at=NOW)))
+    assert await kinds(persons, late, new) == [Kind.EXPIRED]
+    assert await kinds(persons, admin, new) == [Kind.INVITED]
 
 
 async def test_only_the_newest_mail_counts(

@@ -11,6 +11,7 @@ from gateway.model.factor import Enrolled, Factor
 from gateway.model.factor_policy import FactorPolicy, Second, TenantPolicy
 from gateway.model.network_rule import rule_of
 from gateway.person.standing import Answer, Facts, Kind, LastMail, Lock, judge
+from gateway.settings.places import TEMPLATES
 from tests.store.people import person
 
 ANN = person()
@@ -23,6 +24,7 @@ CASES = [
     (replace(FINE, account=person(status=Status.DISABLED)), Answer.NO, [Kind.DISABLED]),
     (replace(FINE, is_tenant_active=False), Answer.NO, [Kind.SUSPENDED]),
     (Facts(ANN, has_way_in=False, invited_until=9), Answer.NO, [Kind.INVITED]),
+    (Facts(ANN, has_way_in=False, invited_at=5), Answer.NO, [Kind.EXPIRED]),
     (Facts(ANN, has_way_in=False), Answer.NO, [Kind.NOT_INVITED]),
     (
         Facts(ANN, has_way_in=False, invited_until=9, mail=LastMail("invitation", 1, 2, "550 unknown")),
@@ -49,9 +51,11 @@ def test_each_fact_has_its_reason(facts: Facts, answer: Answer, kinds: list[Kind
     assert (found.answer, [reason.kind for reason in found.reasons]) == (answer, kinds)
 
 
-def test_every_kind_of_reason_is_shown_by_the_page() -> None:
-    named = {kind for _, _, kinds in CASES for kind in kinds}
-    assert named == set(Kind)
+def test_every_kind_of_reason_has_its_case_here_and_its_sentence_on_the_page() -> None:
+    assert {kind for _, _, kinds in CASES for kind in kinds} == set(Kind)
+    template = (TEMPLATES / "person/standing.html").read_text()
+    shown = {kind for kind in Kind if f'"{kind.value}"' in template}
+    assert set(Kind) - shown == {Kind.SECOND_DEMANDED}  # the last two sentences tell of it, by its detail
 
 
 @pytest.mark.parametrize("lock", [Lock(False, "192.0.2.7", 9), Lock(True, "192.0.2.7", 9)])
