@@ -38,6 +38,12 @@ class Pseudo(gettext.NullTranslations):
     def gettext(self, message: str) -> str:
         return self._write(message)
 
+    def pgettext(self, context: str, message: str) -> str:
+        return self._write(message)
+
+    def npgettext(self, context: str, msgid1: str, msgid2: str, n: int) -> str:
+        return self.ngettext(msgid1, msgid2, n)
+
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         return self._write(msgid1 if n == 1 else msgid2)
 

@@ -50,11 +50,23 @@ def written_for(reader: Reader) -> Iterator[None]:
 
 
 def gettext(message: str) -> str:
-    return current_reader().language.messages.gettext(message)
+    """Translate a message. One that is the singular of another is found there, as a catalogue has no other entry."""
+    messages = current_reader().language.messages
+    found = messages.gettext(message)
+    return messages.ngettext(message, message, 1) if found is message else found
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
     return current_reader().language.messages.ngettext(singular, plural, count)
+
+
+def pgettext(context: str, message: str) -> str:
+    """Translate a message that means something else in another context."""
+    return current_reader().language.messages.pgettext(context, message)
+
+
+def npgettext(context: str, singular: str, plural: str, count: int) -> str:
+    return current_reader().language.messages.npgettext(context, singular, plural, count)
 
 
 def translate(sentence: Sentence) -> str:

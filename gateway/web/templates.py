@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 
 from gateway.languages import times
-from gateway.languages.reader import current_reader, gettext, ngettext, translate
+from gateway.languages.reader import current_reader, gettext, ngettext, npgettext, pgettext, translate
 from gateway.model.sentence import Sentence
 from gateway.settings.places import FACTORS, TEMPLATES
 
@@ -54,6 +54,7 @@ def page_environment() -> jinja2.Environment:
     environment.filters.update(
         ago=late(times.write_ago),
         day=late(times.write_day),
+        leading=late(leading_capital),
         moment=late(times.write_moment),
         number=late(times.number_text),
         stamp=late(times.write_stamp),
@@ -79,6 +80,11 @@ def compile_all() -> None:
             pages.get_template(name)
 
 
+def leading_capital(text: str) -> str:
+    """Return a text with its first letter in upper case, and the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def shown(value: object) -> object:
     """Translate a sentence that a template shows as it is. Within `{% trans %}` it takes the filter."""
     return translate(value) if isinstance(value, Sentence) else value
@@ -97,6 +103,6 @@ def _environment(loader: CompiledLoader, **options: Any) -> jinja2.Environment:
         finalize=shown,
         **options,
     )
-    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_callables(gettext, ngettext, True, pgettext, npgettext)  # type: ignore[attr-defined]
     environment.globals.update(reader=current_reader, zone=times.zone_text)
     return environment
