@@ -14,12 +14,16 @@ from gateway.audit.chain import Row
 from gateway.audit.labels import label_events
 from gateway.audit.people import People, Person
 from gateway.audit.sentences import Told, Translate, name_factors, tell_events, tell_failures
+from gateway.languages.reader import translate
+from gateway.languages.times import list_text
 from gateway.model.event import ACTOR, Details, Event
 from gateway.model.event_groups import GROUPS, Group
+from gateway.model.sentence import Sentence
 
 # Rows that say from which device the person acted.
 SEEN = GROUPS[Group.FAILED_SIGN_INS] | GROUPS[Group.SIGN_INS] | {Event.LOGOUT, Event.LOGIN_STEP, Event.STEP_UP}
 PROVISIONING = "provisioning"
+FROM_DEVICE = Sentence("{sentence}, from {device}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +47,21 @@ class Fields(dict[str, object]):
 class Teller:
     """Tells rows in one language. `member` is the address of the page of a person."""
 
-    def __init__(self, translate: Translate, people: People, member: str, label: Callable[[str], str]) -> None:
+    def __init__(self, _: Translate, people: People, member: str, label: Callable[[str], Sentence]) -> None:
         self._people = people
         self._member = member
         self._label = label
-        self._translate = translate
-        self._told = tell_events(translate)
-        self._cases = tell_failures(translate)
-        self._labels = label_events(translate)
-        self._factors = name_factors(translate)
+        self._told = tell_events(_)
+        self._cases = tell_failures(_)
+        self._labels = label_events(_)
+        self._factors = name_factors(_)
 
     def tell(self, row: Row) -> Line:
         details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
-        device = self._label(row.user_agent) if row.user_agent else ""
+        device = translate(self._label(row.user_agent)) if row.user_agent else ""
         said = Markup(self._choose(row, details)).format_map(self._fields(row, details))  # noqa: S704 - our catalogue
         if device and row.event in SEEN and not row.actor:
-            said = Markup(self._translate("{sentence}, from {device}")).format(sentence=said, device=device)  # noqa: S704
+            said = Markup(translate(FROM_DEVICE)).format(sentence=said, device=device)  # noqa: S704 - our catalogue
         return Line(row, said, self._labels.get(row.event, ""), device, details)
 
     def _choose(self, row: Row, details: Details) -> str:
@@ -79,7 +82,7 @@ class Teller:
             person=self._subject(row),
             actor=self._name(self._people.actor_of(row), row.actor, is_erased=row.is_actor_erased),
             event=self._labels.get(of, of),
-            factors=self._list([self._factors.get(name, name) for name in str(details.get("proved", "")).split()]),
+            factors=list_text([self._factors.get(name, name) for name in str(details.get("proved", "")).split()]),
         )
 
     def _subject(self, row: Row) -> Markup | str:
@@ -93,17 +96,10 @@ class Teller:
             query = urlencode({"account": person.account})
             return Markup('<a href="{}?{}">{}</a>').format(self._member, query, person.name)
         if is_erased:
-            return self._translate("an erased person")
+            return translate(Sentence("an erased person"))
         if email == PROVISIONING:
-            return self._translate("Provisioning")
-        return email or self._translate("an unknown person")
-
-    def _list(self, names: list[str]) -> str:
-        """Return “a, b and c”."""
-        *others, last = names or [""]
-        if not others:
-            return last
-        return self._translate("{others} and {last}").format(others=", ".join(others), last=last)
+            return translate(Sentence("Provisioning"))
+        return email or translate(Sentence("an unknown person"))
 
 
 def cases_of(row: Row, details: Mapping[str, Any]) -> list[str]:

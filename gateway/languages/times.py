@@ -1,4 +1,4 @@
-"""Times and numbers as the reader writes them. Times come as UTC seconds.
+"""Times, numbers and lists as the reader writes them. Times come as UTC seconds.
 
 On pages they are `<time>` elements, with the exact time in UTC where one points. `dir="auto"` is not needed: they are
 isolated from the direction of the text around them (gateway.css).
@@ -6,9 +6,11 @@ isolated from the direction of the text around them (gateway.css).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.lists import format_list
 from babel.numbers import format_decimal
 from markupsafe import Markup
 
@@ -55,6 +57,11 @@ def ago_text(at: int, now: int) -> str:
 
 def number_text(number: float) -> str:
     return format_decimal(number, locale=current_reader().language.locale)
+
+
+def list_text(items: Sequence[str]) -> str:
+    """Return "a, b and c"."""
+    return format_list(items, locale=current_reader().language.locale)
 
 
 def zone_text() -> str:

@@ -13,6 +13,7 @@ from gateway.audit.sentences import tell_events, tell_failures
 from gateway.audit.telling import Line, Teller
 from gateway.model.event import Details, Entry, Event, Outcome
 from gateway.model.event_groups import GROUPS, UNGROUPED, Group
+from gateway.model.sentence import Sentence
 from tests.store.people import NOW
 
 ERIN = Person("acc_erin", "erin@acme.example", "Erin <Zoë>")
@@ -30,7 +31,7 @@ def tell(event: Event, details: Details | None = None, *, erased: bool = False, 
     row = extend(Head(0, GENESIS), entry, b"s" * 16, b"a" * 16)
     if erased:
         row = row._replace(identifier="", address="", user_agent="", personal="", who_salt=None)
-    return Teller(str, PEOPLE, "/admin/accounts/member", lambda agent: agent).tell(row)
+    return Teller(str, PEOPLE, "/admin/accounts/member", Sentence).tell(row)
 
 
 def test_a_sign_in_says_by_what_and_from_where() -> None:
@@ -128,7 +129,7 @@ def test_erased_people_stay_erased_though_their_account_is_known() -> None:
 
 def test_an_event_of_a_newer_version_is_told_by_its_name() -> None:
     row = tell(Event.LOGIN).row._replace(event="of_a_newer_version")
-    assert Teller(str, PEOPLE, "/m", str).tell(row).said == "of_a_newer_version"
+    assert Teller(str, PEOPLE, "/m", Sentence).tell(row).said == "of_a_newer_version"
 
 
 def test_what_people_typed_is_no_markup() -> None:
