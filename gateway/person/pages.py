@@ -20,13 +20,14 @@ from gateway.person import forms
 from gateway.person.forms import FIELDS, Respelled
 from gateway.person.service import Person, PersonService
 from gateway.sessions.reach import Reach, Reaches
+from gateway.sessions.rows import MAX_DEVICES
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.user_agents import label, label_all
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-DEVICES_SHOWN = 10
+SHOWN = 10  # devices, and tokens
 ASKS_FIRST = ("disabled", "removed", "device-out", "tokens-revoked")
 DONE = (
     "saved",
@@ -73,7 +74,9 @@ class PersonPages:
         }
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """GET /admin/accounts/member: `account`, and after a fresh proof the fields of the form."""
+        """GET /admin/accounts/member: `account`, `all=1` for all devices and tokens, and after a fresh proof the form's
+        fields.
+        """
         given = {name: asked_of(request, name) for name in FIELDS if name in request.query}
         return await self._show(request, asked_of(request, "account"), given=given)
 
@@ -135,7 +138,7 @@ class PersonPages:
             typed=forms.show(person.account, given, keeps_seen=problem != Result.CHANGED.value),
             is_typed=bool(given) and person.sees_all,
             lines=[teller.tell(row) for row in person.events],
-            devices_shown=DEVICES_SHOWN,
+            most=MAX_DEVICES if request.query.get("all") == "1" else SHOWN,
             roles=list(Role),
             modules=list(Module),
             problem=problem,

@@ -58,6 +58,18 @@ def test_a_lockout_is_explained_and_ended(own: Gateway, admin: Person) -> None:
     assert [row["by"] for row in audited(own, "account_unlocked")] == [admin.email]
 
 
+def test_ten_devices_are_shown_and_all_when_asked(own: Gateway, admin: Person) -> None:
+    for at in range(12):
+        Person(own, "crowd8@acme.example", source=f"127.0.1.{at + 1}").give_password()
+    account = id_of(own, "crowd8@acme.example")
+    page = main_of(admin, account)
+    assert page.count('value="device-out"') == 10
+    assert ">2 more</a>" in page
+    everything = html.unescape(admin.open(f"{AT}?account={account}&all=1").body.decode())
+    assert everything.count('value="device-out"') == 12
+    assert " more</a>" not in everything
+
+
 def test_what_mends_it_is_offered_once(own: Gateway, admin: Person) -> None:
     admin.send("/admin/accounts/invite", {"email": "ivy@acme.example", "name": "Ivy", "role": "employee"})
     for email, what in (("ivy@acme.example", "resent"), ("dora@acme.example", "enabled")):
