@@ -11,6 +11,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from gateway.wire.cookies import ZONE_COOKIE
 from tests.journeys.conftest import OWNERS, Site
 from tests.support.gateway import PASSWORD
 from tests.support.person import Person, code_of, key_on
@@ -266,7 +267,7 @@ def test_an_owner_opens_the_link_in_another_browser_and_types_its_code(
     again.page.get_by_label("Opened it on another device?").fill(code.lower())
     again.press("Continue with code")
     again.has_heading("Platform")
-    assert phone.cookies() == []
+    assert names_of_cookies(phone) <= {ZONE_COOKIE.decode()}
     shown.goto(f"{site.url}/whoami")
     expect(shown.get_by_role("heading", level=1)).to_have_text("Sign in")
 
@@ -389,6 +390,10 @@ def forget_who_was_seen(site: Site) -> None:
         time.sleep(0.05)
 
 
+def names_of_cookies(context: BrowserContext) -> set[str]:
+    return {cookie.get("name", "") for cookie in context.cookies()}
+
+
 def scan(site: Site, page: Page, link: str) -> None:
     """Do with a link what mail scanners do, and see that it signed nobody in."""
     path = link.removeprefix(site.url)
@@ -399,7 +404,7 @@ def scan(site: Site, page: Page, link: str) -> None:
         page.goto(link)
         with page.expect_event("framenavigated"):
             page.locator("a, button, input[type=submit]").nth(at).evaluate("element => element.click()")
-    assert page.context.cookies() == []
+    assert names_of_cookies(page.context) <= {ZONE_COOKIE.decode()}
 
 
 def test_a_scanner_on_twenty_links_gets_no_session_and_the_people_get_in(site: Site, context: BrowserContext) -> None:
