@@ -27,7 +27,7 @@ from gateway.store.stored import AS_IT_WAS, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.slices import Slices
 
-AT_ONCE = 50_000  # views: about 3 MB
+AT_ONCE = 100_000  # views: about 3 MB
 MOST = 500  # batches
 NUMBER_SECONDS = 3_600
 

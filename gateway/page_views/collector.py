@@ -116,13 +116,15 @@ class PageViews:
 
     def _encode_into(self, texts: Texts, noted: list[Any]) -> int:
         """Add the views to `texts`, and return how many they are: not those of static files."""
-        count, last, second, place = 0, None, -1, ""
+        last, second, place, left_out = None, -1, "", 0
         paths, field = self._paths, iter(noted)
+        find = paths.young.get  # of one that is replaced meanwhile, less is found
         for session, method, readings, address, at, status in zip(*[field] * FIELDS, strict=True):
             given = readings[0]
-            path = paths.young.get(given) or paths.recall(given) or self._shorten(given)
+            path = find(given) or paths.young.get(given) or paths.recall(given) or self._shorten(given)
             if path is STATIC:
                 if self._left_out.has(method, readings):
+                    left_out += 1
                     continue
                 path = encode(given[:MAX_PATH])
             if session is not last or at != second or address != place:
@@ -133,8 +135,7 @@ class PageViews:
                     known = texts[key] = session, []
                 add = known[1].append
             add(f'"{method}",{path},{status}')
-            count += 1
-        return count
+        return len(noted) // FIELDS - left_out
 
     def _shorten(self, given: str) -> str:
         """Return the text of a path, without a token; STATIC if it may be left out. Remember that."""
