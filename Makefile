@@ -35,6 +35,7 @@ bench: $(READY) system
 	$(PYTHON) bench/rush.py $(ARGS:--floor=)
 	@bin/install-system valgrind
 	$(PYTHON) bench/instructions.py --old $(or $(OLD),HEAD~1)
+	$(PYTHON) bench/page_views.py
 
 # Other proxies and gateways, in one table. It names what is not installed, and measures the rest.
 bench-peers: $(READY) system
