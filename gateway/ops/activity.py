@@ -1,8 +1,8 @@
 """Sign-ins, failures, lockouts and active sessions over the last day or week, counted for the charts at /ops.
 
 Events are counted from an index alone, each slot of each event as one range; slots that are over are counted once.
-Sessions have no index by time, which would cost a write with every use: they are read once, and counted by the hour
-from the first slot on.
+Sessions have no index by time, which would cost a write with every use: they are read twice, and counted by the
+hour from the first slot on.
 """
 
 from __future__ import annotations
@@ -120,13 +120,14 @@ async def count_repeated(tx: Transaction, edges: Sequence[int]) -> Counter[tuple
 
 async def count_sessions(tx: Transaction, edges: Sequence[int]) -> list[int]:
     """Return how many sessions were active in each slot: those that had begun by its end, and ended after its start."""
-    since = edges[0]
-    used = select(sessions.c.started_at, sessions.c.seen_at).where(sessions.c.seen_at >= since).cte("used")
-    begun = case((used.c.started_at < since, -1), else_=(used.c.started_at - since) // HOUR)
-    gone = (used.c.seen_at - since) // HOUR
+    since, is_used = edges[0], sessions.c.seen_at >= edges[0]
+    begun = case((sessions.c.started_at < since, -1), else_=(sessions.c.started_at - since) // HOUR)
+    gone = (sessions.c.seen_at - since) // HOUR
     query = union_all(
-        select(literal(1).label("sign"), begun.label("hour"), func.count().label("times")).group_by(begun),
-        select(literal(-1), gone, func.count()).group_by(gone),
+        select(literal(1).label("sign"), begun.label("hour"), func.count().label("times"))
+        .where(is_used)
+        .group_by(begun),
+        select(literal(-1), gone, func.count()).where(is_used).group_by(gone),
     )
     hours = [(row.sign, int(row.hour) * HOUR + since, row.times) for row in await tx.execute(query)]
     return [
