@@ -44,7 +44,7 @@ class View:
     figures: Figures
 
     @property
-    def active_sessions(self) -> int:
+    def open_sessions(self) -> int:
         return self.figures.members + self.figures.owners
 
     @property

@@ -30,6 +30,11 @@ class Chart:
     bar_width: float
 
     @property
+    def latest(self) -> int:
+        """The count of the last slot, which is not over yet."""
+        return self.bars[-1].count
+
+    @property
     def peak(self) -> int:
         """Where the highest bar begins, UTC seconds."""
         return max(self.bars, key=lambda bar: bar.count).at

@@ -9,7 +9,7 @@ def test_the_highest_bar_fills_the_chart_and_a_count_of_one_is_still_seen() -> N
     chart = make_chart("failures", [0, 10, 30, 60], [0, 1, 1_000, 500])
     assert [bar.height for bar in chart.bars] == [0.0, 3.0, 100.0, 50.0]
     assert [bar.x for bar in chart.bars] == [0.0, 25.0, 50.0, 75.0]
-    assert (chart.total, chart.most, chart.peak, chart.bar_width) == (1_501, 1_000, 30, 20.0)
+    assert (chart.total, chart.most, chart.peak, chart.latest, chart.bar_width) == (1_501, 1_000, 30, 500, 20.0)
 
 
 def test_a_chart_of_nothing_has_no_heights() -> None:
