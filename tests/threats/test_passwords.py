@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -13,7 +14,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.gateway import PASSWORD, PEOPLE, Gateway
+from gateway.accounts import links
+from gateway.crypto.sealing import Sealer
+from gateway.model.secret import Secret
+from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, SECRET, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import NAVIGATION, Person, hidden_fields, unsealed
 from tests.support.raw import Response, get
@@ -312,6 +316,20 @@ def test_only_a_page_of_this_site_is_kept(own: Gateway, mailbox: Mailbox) -> Non
     assert count == 5
 
 
+def test_a_target_is_checked_again_when_the_link_is_used(own: Gateway, mailbox: Mailbox) -> None:
+    """It may have become an address of ours since: an operator can move pages."""
+    person, sealer = Person(own), Sealer([Secret(base64.b64decode(SECRET))])
+    ask_for_reset(person)
+    link = path_in(mailbox, person.email, "Reset your")
+    with database(own) as connection:
+        ((link_id,),) = connection.execute("SELECT id FROM mailed_links WHERE purpose = 'reset'")
+        content = sealer.seal(b'{"next": "//evil.example/"}', links.place(link_id))
+        connection.execute("UPDATE mailed_links SET content = ?", (content,))
+    done = person.send(link, {"password": NEW})
+    assert has_no_email(done, person.email)
+    assert "next" not in str(done.get("location"))
+
+
 def test_an_email_that_is_carried_is_sealed_and_works_for_an_hour(own: Gateway) -> None:
     person = Person(own)
     answers = {
@@ -415,12 +433,13 @@ def test_an_email_that_has_an_account_is_answered_by_mail_only(own: Gateway, mai
     known, unknown = Person(own), Person(own, "nora@acme.example")
     answers = []
     for person in (known, unknown):
-        person.open("/signup")
+        person.open("/signup?next=/timesheets%3Fweek%3D47")
         answer = person.submit("/signup", follow=False, name="Nora", email=person.email, password=NEW)
         answers.append((answer.status, unsealed(answer, person.email), answer.body))
     assert answers[0] == answers[1]
     assert "account" in str(mailbox.wait_for(known.email, "already")["Subject"])
     assert "/signup/" not in text_of(mailbox.wait_for(known.email, "already"))
+    assert f"{ORIGIN}/login?next=/timesheets%3Fweek%3D47" in text_of(mailbox.wait_for(known.email, "already"))
     assert known.give_password(password=PASSWORD).status == 200
 
 
