@@ -20,7 +20,6 @@ from gateway.cli.common import (
     with_store,
 )
 from gateway.model.clock import utc
-from gateway.model.counted import counted
 
 if TYPE_CHECKING:
     from gateway.accounts.claims import Claim
@@ -100,8 +99,8 @@ def release_domain(tenant: Slug, domain: Domain, confirm: Confirm = False, confi
             await note(tx, Event.DOMAIN_RELEASED, claim)
 
     settings = settings_of(config)
-    people = counted(with_store(settings, look), "person", "people")
-    release_it = f"release {claim.domain} from {tenant}, where {people} of {tenant} have their address"
+    people = with_store(settings, look)
+    release_it = f"release {claim.domain} from {tenant}; its people with an address there: {people}"
     if not ask_first(release_it, confirm, "let every tenant invite and sign up people there"):
         return
     with_store(settings, change)
