@@ -9,9 +9,12 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -26,6 +29,10 @@ from tests.threats.test_factors import enrol_owner
 
 HOSTILE = "<svg onload=alert(1)>"
 FORMULA = "=cmd|'/C calc'!A0"
+ACME = Entry(
+    Event.LOGIN, Outcome.SUCCESS, 0, "erin@acme.example", tenant="acme", account="acc_e",
+    address="198.51.100.7", user_agent="Firefox/140.0", request_id="acme-request", details={"method": "1fa"},
+)  # fmt: skip
 BETA = ("olga@beta.example", "198.51.100.99", "beta-secret")
 
 
@@ -34,10 +41,7 @@ def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.
     folder: Path = tmp_path_factory.mktemp("audit")
     running = Gateway(folder, f"127.0.0.1:{recorder.port}", mail_port=mailbox.port).seed()
     now = int(time.time())
-    acme = Entry(
-        Event.LOGIN, Outcome.SUCCESS, now - 60, "erin@acme.example", tenant="acme", account="acc_e",
-        address="198.51.100.7", user_agent="Firefox/140.0", request_id="acme-request", details={"method": "1fa"},
-    )  # fmt: skip
+    acme = replace(ACME, at=now - 60)
     beta = Entry(
         Event.LOGIN_FAILED, Outcome.FAILURE, now - 60, BETA[0], tenant="beta", account="acc_o",
         address=BETA[1], user_agent=BETA[2], request_id=BETA[2], details={"reason": "wrong"},
@@ -47,18 +51,19 @@ def own(recorder: RecordingUpstream, mailbox: Mailbox, tmp_path_factory: pytest.
         user_agent=HOSTILE, request_id="hostile", details={"device": HOSTILE, "by": "@SUM(A1:A9)"},
     )  # fmt: skip
 
-    async def fill() -> None:
-        store = Store.open(running.store_url)
-        async with store.transaction() as tx:
-            for entry in (*[acme] * 60, *[beta] * 60, hostile):
-                await rows.record(tx, entry)
-        await store.close()
-
-    asyncio.run(fill())
+    asyncio.run(record(running, *[acme] * 60, *[beta] * 60, hostile))
     running.start()
     yield running
     assert running.stop() == 0, running.logged()[-3000:]
     assert "page_failed" not in running.logged()
+
+
+async def record(gateway: Gateway, *entries: Entry) -> None:
+    store = Store.open(gateway.store_url)
+    async with store.transaction() as tx:
+        for entry in entries:
+            await rows.record(tx, entry)
+    await store.close()
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +177,23 @@ def test_a_query_is_escaped_where_it_is_shown_again(admin: Person) -> None:
     for name in ("person", "address", "words", "tenant"):
         page = look(admin, "/admin/audit", **{name: '"><script>alert(1)</script>'})
         assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_today_and_yesterday_are_those_of_the_reader(own: Gateway, zone: str) -> None:
+    midnight = datetime.now(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = {"yesterday": int(midnight.timestamp()) - 1, "today": int(midnight.timestamp())}
+    asyncio.run(record(own, *(replace(ACME, at=at, request_id=f"{day} in {zone}") for day, at in days.items())))
+    reader = Person(own, "admin")
+    reader.sign_in()
+    reader.cookies["__Host-otium_zone"] = zone
+    for day, other in (("today", "yesterday"), ("yesterday", "today")):
+        page = look(reader, "/admin/audit", day=day, words=f"in {zone}")
+        assert f"{day} in {zone}" in page
+        assert f"{other} in {zone}" not in page
+        bounds = dict(re.findall(r'<input type="hidden" name="(since|until)" value="([^"]+)"', page))
+        (line,) = take(reader, "/admin/audit/export", **bounds, words=f"in {zone}", format="jsonl").splitlines()
+        assert json.loads(line)["request_id"] == f"{day} in {zone}"
 
 
 def test_each_export_is_in_the_log_before_its_first_row(admin: Person) -> None:
