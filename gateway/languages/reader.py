@@ -17,6 +17,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from gateway.languages.catalogue import ENGLISH, OFFERED, Language
+from gateway.languages.pseudo import PSEUDO
 from gateway.languages.zones import UTC, find_zone
 from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
@@ -97,7 +98,7 @@ class Readers:
 
     def choose(self, languages: tuple[str, ...], zones: tuple[str, ...]) -> Reader:
         """Return the reader with the first of each that there is. "" and unknown names are passed over."""
-        language = next((code for code in languages if code in OFFERED), None)
+        language = next((code for code in languages if code in OFFERED or code in PSEUDO), None)
         zone = next(filter(None, map(find_zone, zones)), None)
         return Reader(Language.of(language) if language else self.default.language, zone or self.default.zone)
 
@@ -110,5 +111,8 @@ def accepted_language(inbound: Inbound | None) -> str:
 
 @lru_cache(maxsize=512)
 def best_of(accepted: bytes) -> str:
+    """Return the best match of what is on offer. A pseudo-language must be asked for alone, by its exact code."""
+    if accepted.decode("latin-1") in PSEUDO:
+        return accepted.decode("latin-1")
     found = parse_accept_header(accepted.decode("ascii", "replace"), LanguageAccept)
     return found.best_match(OFFERED) or ""
