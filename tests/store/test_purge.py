@@ -15,6 +15,7 @@ from gateway.browsers.rows import browser_cookies, browsers
 from gateway.dispatch.forms.rows import kept_forms
 from gateway.factors.passkey.rows import answered_challenges
 from gateway.ops.blocks import blocks
+from gateway.ops.conditions import conditions
 from gateway.ops.rows import alarms
 from gateway.page_views.batches import page_view_batches
 from gateway.page_views.rows import page_views
@@ -66,6 +67,10 @@ def link(name: str, created: int) -> dict[str, object]:
 def work(name: str, created: int, started_at: int | None = None, finished_at: int | None = None) -> dict[str, object]:
     counts = dict.fromkeys(("bytes", "total", "invited", "skipped", "refused", "due_at"), 0)
     return {"id": name, "created_at": created, "started_at": started_at, "finished_at": finished_at, **counts}
+
+
+def condition(machine: str, checked: int) -> dict[str, object]:
+    return {"machine": machine, "part": "mail", "level": "good", "problem": "", "since": 1, "checked_at": checked}
 
 
 def work_row(of: str) -> dict[str, object]:
@@ -136,6 +141,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     streaks: [{"account": "acc_1", "factor": "totp", "origin": "phone", "failures": 3, "wait_until": LONG_AGO}],
     forgotten_devices: [{"account": "acc_1", "device": "stale", "at": LONG_AGO}],
     blocks: [{"network": "192.0.2.0/24", "until": NOW, "created_at": 1, "created_by": "otto"}],
+    conditions: [condition("old", NOW - DAY - 1)],
     alarms: [{"key": "stale", "seen_at": NOW - 2 * DAY}],
     imports: [work("never started", NOW - 3 * DAY), work("finished", NOW - 3 * DAY, started_at=1, finished_at=2)],
     import_rows: [work_row("never started"), work_row("finished")],
@@ -167,6 +173,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     sessions: [session("known-device", NOW - 80 * DAY, NOW - 79 * DAY), session("open", NOW - 60, None)],
     forgotten_devices: [{"account": "acc_1", "device": "fresh", "at": NOW - 60}],
     blocks: [{"network": "198.51.100.0/24", "until": NOW + 1, "created_at": 1, "created_by": "otto"}],
+    conditions: [condition("new", NOW - DAY)],
     alarms: [{"key": "fresh", "seen_at": NOW - 60}],
     imports: [work("fresh", NOW - 60), work("under way", NOW - 3 * DAY, started_at=1)],
     import_rows: [work_row("fresh"), work_row("under way")],

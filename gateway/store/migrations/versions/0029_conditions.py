@@ -8,6 +8,8 @@ down_revision = "0028"
 
 
 def upgrade() -> None:
+    # A backup from before this step leaves this table of the store that it is restored over.
+    op.get_bind().exec_driver_sql("DROP TABLE IF EXISTS conditions")
     op.create_table(
         "conditions",
         sa.Column("machine", sa.String(255), primary_key=True),
