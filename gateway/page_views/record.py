@@ -64,7 +64,7 @@ def read_part(part: list[Any]) -> Iterator[View]:
 
 
 class Batch(NamedTuple):
-    """What a worker writes at once: `size` views of all its sessions, in lines (see Line).
+    """What a worker writes at once: `size` views of all its sessions, in lines (see write_line).
 
     `number` is that of the first line; the others follow. `at` is when it was written, in UTC seconds.
     """
@@ -75,21 +75,11 @@ class Batch(NamedTuple):
     lines: str
 
 
-class Line(NamedTuple):
-    """Up to MAX_RUN views of one session from one address in one second. `views` is a part of a Run's."""
-
-    account: str
-    session: str
-    tenant: str
-    at: int
-    number: int
-    size: int
-    views: str
-
-    @classmethod
-    def read(cls, number: int, written: str) -> Line:
-        account, session, tenant, at, size, views = written.split(" ", 5)
-        return cls(account, session, tenant, int(at), number, int(size), views)
+# Whose views they are: account, session and tenant.
+Whose = tuple[str, str, str]
+# Up to MAX_RUN views of one session from one address in one second: the second, the line's number, how many there are,
+# and a part of what is in Run.views.
+Line = tuple[int, int, int, str]
 
 
 def write_line(session: Session, at: int, address: str, views: Sequence[str]) -> str:
@@ -98,24 +88,25 @@ def write_line(session: Session, at: int, address: str, views: Sequence[str]) ->
     return f"{session.account} {session.id} {session.tenant} {at} {len(views)} {part}"
 
 
-def join_lines(lines: Iterable[Line]) -> Iterator[Run]:
+def join_lines(whose: Whose, lines: Iterable[Line]) -> Iterator[Run]:
     """Yield the rows for lines of one session and tenant, which are in order."""
     joined: list[Line] = []
     size = 0
     for line in lines:
-        if joined and size + line.size > MAX_RUN:
-            yield run_of(joined, size)
+        if joined and size + line[2] > MAX_RUN:
+            yield run_of(whose, joined, size)
             joined, size = [], 0
         joined.append(line)
-        size += line.size
+        size += line[2]
     if joined:
-        yield run_of(joined, size)
+        yield run_of(whose, joined, size)
 
 
-def run_of(lines: Sequence[Line], size: int) -> Run:
-    last = lines[-1]
-    views = f"[{','.join([line.views for line in lines])}]"
-    return Run(last.account, last.session, last.at, last.number, last.tenant, lines[0].at, size, views)
+def run_of(whose: Whose, lines: Sequence[Line], size: int) -> Run:
+    account, session, tenant = whose
+    at, number, _, _ = lines[-1]
+    views = f"[{','.join([views for _, _, _, views in lines])}]"
+    return Run(account, session, at, number, tenant, lines[0][0], size, views)
 
 
 @dataclass(frozen=True, slots=True)
