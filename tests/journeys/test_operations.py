@@ -9,10 +9,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gateway.ops.pages import REFRESH_SECONDS, UNATTENDED_SECONDS
-from tests.journeys.conftest import Site
+from tests.journeys.conftest import OWNERS, Site
 from tests.support.gateway import PEOPLE
 from tests.support.owner import enrol_owner
 from tests.support.person import Person
+from tests.support.visitor import Visitor
 
 CALM = "No attack on sign-ins in the last hour."
 UNDER_WAY = "An attack on sign-ins is under way."
@@ -64,6 +65,18 @@ def attack(site: Site, accounts: int, source: str = "127.0.41.7", tries: int = 1
 
 def pass_time(page: Page, seconds: int) -> None:
     page.clock.fast_forward(seconds * 1000)
+
+
+def test_signing_in_leads_to_the_answer_without_a_press(site: Site, context: BrowserContext, rested: None) -> None:
+    attack(site, 12)
+    visitor = Visitor(site.gateway, site.mailbox, context, OWNERS[3])
+    visitor.give_password("/ops")
+    visitor.page.goto(visitor.link(1))
+    visitor.press("Yes, sign in")
+    visitor.set_up()
+    visitor.keep_codes()
+    visitor.page.wait_for_url("**/ops")
+    expect(visitor.page.get_by_role("link", name=UNDER_WAY)).to_be_in_viewport()
 
 
 def test_an_attack_is_seen_blocked_and_unblocked_without_a_script(site: Site, plain: Page) -> None:
