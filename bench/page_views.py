@@ -1,6 +1,6 @@
 """How many instructions it takes to note a page view, to write it, and to move it to its session's row.
 
-    python bench/page_views.py     # two minutes
+    python bench/page_views.py     # some minutes
 
 This is what `instructions.py` leaves out: the work in the background, SQLite's included. A worker's collector and store
 run under valgrind's callgrind, in a process of their own, without a gateway. As many views as half a second of a busy
