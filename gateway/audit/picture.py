@@ -1,8 +1,8 @@
 """The chart of the rows that match a search, and the people, addresses and tenants that have most of them.
 
-It counts what the table lists, so its total is the number of rows. The latest rows are read; if these are not all, they
-are counted from an index alone. Searches that no index can count, and periods over LONGEST, are counted from the latest
-LOOKED_AT rows only, and the chart begins there.
+It counts what the table lists, so its total is the number of rows. The latest rows are read; if these are not all, the
+database counts them, from an index alone. Searches that no index can count, and periods over LONGEST, are counted among
+the rows that a page may examine, and the chart begins with these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Integer, column, func, select, values
+from sqlalchemy import CTE, BigInteger, Integer, and_, column, func, select, values
 
 from gateway.audit import search
 from gateway.audit.period import LATEST, Unit, end_of_day, slots, unit_for
@@ -71,10 +71,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The latest matching rows, newest first. If they are not all, they go back to `since`."""
+    """The latest matching rows, newest first, at most READ. If not all were examined, they go back to `since`."""
 
     rows: Sequence[Any]
     since: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all matching rows."""
+        return self.since is None and len(self.rows) < READ
 
 
 async def draw(tx: Transaction, wanted: Filter, now: int, zone: ZoneInfo) -> Picture | None:
@@ -91,10 +96,13 @@ async def draw(tx: Transaction, wanted: Filter, now: int, zone: ZoneInfo) -> Pic
     since, until = bounds_of(wanted, sample, is_partly, now, zone)
     unit = unit_for(since, until, zone)
     spans = list(slots(since, until, unit, zone))
-    if sample.since is not None and can_count:
+    more = sum(map(more_of, sample.rows))
+    if sample.is_whole:
+        counts = spread((row.at for row in sample.rows), spans)
+    elif can_count:
         counts, more = await count(tx, wanted, spans), await count_more(tx, wanted, since, until)
     else:
-        counts, more = spread((row.at for row in sample.rows), spans), sum(map(more_of, sample.rows))
+        counts = await count_examined(tx, wanted, spans)
     return Picture(
         since,
         until,
@@ -127,7 +135,8 @@ async def oldest(tx: Transaction, tenant: str | None) -> int:
 async def read_latest(tx: Transaction, wanted: Filter, limit: int) -> Sample:
     looked_at = search.candidates(wanted, limit=limit)
     columns = (audit.c.at, audit.c.event, audit.c.tenant, audit.c.identifier, audit.c.address, audit.c.details)
-    rows = (await tx.execute(search.matching(looked_at, wanted).with_only_columns(*columns))).all()
+    query = search.matching(looked_at, wanted).with_only_columns(*columns).limit(READ)
+    rows = (await tx.execute(query)).all()
     end = await search.end_of(tx, looked_at, limit)
     return Sample(rows, end.at if end else None)
 
@@ -143,8 +152,7 @@ def bounds_of(wanted: Filter, sample: Sample, is_partly: bool, now: int, zone: Z
 
 async def count(tx: Transaction, wanted: Filter, spans: Sequence[tuple[int, int]]) -> Counter[int]:
     """Return the number of rows in each slot."""
-    table = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
-    counted = table.data([(slot, since, until) for slot, (since, until) in enumerate(spans)]).cte("slots")
+    counted = slot_table(spans)
     rows = select(func.count()).where(audit.c.at >= counted.c.since, audit.c.at < counted.c.until)
     if wanted.tenant is not None:
         rows = rows.where(audit.c.tenant == wanted.tenant)
@@ -155,6 +163,20 @@ async def count(tx: Transaction, wanted: Filter, spans: Sequence[tuple[int, int]
     else:
         query = select(counted.c.slot, rows.scalar_subquery().label("rows"))
     return Counter({row.slot: row.rows for row in await tx.execute(query)})
+
+
+async def count_examined(tx: Transaction, wanted: Filter, spans: Sequence[tuple[int, int]]) -> Counter[int]:
+    """Return the number of matching rows in each slot, of those that a page may examine."""
+    counted = slot_table(spans)
+    found = search.matching(search.candidates(wanted), wanted).with_only_columns(audit.c.at).order_by(None).subquery()
+    is_within = and_(found.c.at >= counted.c.since, found.c.at < counted.c.until)
+    query = select(counted.c.slot, func.count().label("rows")).join(found, is_within).group_by(counted.c.slot)
+    return Counter({row.slot: row.rows for row in await tx.execute(query)})
+
+
+def slot_table(spans: Sequence[tuple[int, int]]) -> CTE:
+    table = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
+    return table.data([(slot, since, until) for slot, (since, until) in enumerate(spans)]).cte("slots")
 
 
 async def count_more(tx: Transaction, wanted: Filter, since: int, until: int) -> int:

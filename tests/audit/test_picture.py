@@ -68,7 +68,11 @@ async def test_the_bars_add_up_to_the_rows(
 @pytest.mark.parametrize(
     "asked_for", [{"person": "ann@acme.example"}, {"address": "192.0.2.1"}, {"words": "firefox"}, {"since": None}]
 )
-async def test_searches_that_no_index_counts_are_read(store: Store, asked_for: dict[str, str]) -> None:
+@pytest.mark.parametrize("read", [1_000, 5])
+async def test_searches_that_no_index_counts_are_examined(
+    store: Store, monkeypatch: pytest.MonkeyPatch, asked_for: dict[str, str], read: int
+) -> None:
+    monkeypatch.setattr(picture, "READ", read)
     await write(store, *spread(made(160)))
     wanted = replace(WEEK, **asked_for)  # type: ignore[arg-type]
     found = await drawn(store, wanted)
