@@ -5,8 +5,10 @@ Every test of rows runs twice: on a SQLite file and in a database of a real Post
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
+import importlib
 import itertools
 import os
 import shutil
@@ -69,8 +71,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell each process of xdist where the turns of all are kept (tests.support.turns)."""
+    """Tell each process of xdist where the turns of all are kept (tests.support.turns), and if all tests run."""
     node.workerinput["turns"] = str(turns.folder())
+    node.workerinput["runs_all"] = node.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let each process of xdist begin with another share of the files: in a new clone all have to be compiled.
+
+    In the same order, every process would compile each file at the same moment, and none find it compiled.
+    """
+    given = getattr(session.config, "workerinput", {})
+    if given.get("runs_all"):
+        files = sorted(Path(__file__).parent.rglob("test_*.py"))
+        for file in files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]:
+            with contextlib.suppress(Exception):  # which the collection reports
+                importlib.import_module(".".join(file.relative_to(session.config.rootpath).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
