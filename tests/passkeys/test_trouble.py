@@ -54,7 +54,7 @@ def test_who_cancels_adding_one_has_none(person: MakePerson) -> None:
     erin.press("Add passkey")
     erin.is_refused()
     erin.follow("Back to security settings")
-    expect(erin.page.get_by_role("region", name="Passkeys").get_by_text("Off")).to_be_visible()
+    expect(erin.page.get_by_role("region", name="Passkeys").get_by_text("No passkeys yet")).to_be_visible()
     assert erin.credentials(laptop) == []
 
 
