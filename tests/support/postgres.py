@@ -6,7 +6,9 @@ It listens on a Unix socket only, or, with a port, on 127.0.0.1 too. It may have
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 import pwd
@@ -213,14 +215,24 @@ def running(port: int = 0, *, authority: Authority | None = None, rules: str = "
     """Start a server, and stop and remove it at the end."""
     with in_a_folder() as folder:
         server = Server(find_programs(), folder, port)
-        server.run(
-            "initdb", "--pgdata", str(server.data), "--username", USER, "--auth", "trust", "--no-sync",
-            "--encoding", "UTF8", "--locale", "C",
-        )  # fmt: skip
+        subprocess.run(["cp", "--archive", new_cluster(), server.data], check=True)
         if authority is not None:
             server.use_tls(authority, rules)
         with server.started():
             yield server
+
+
+@functools.cache
+def new_cluster() -> Path:
+    """Return a cluster that is only ever copied, in a twentieth of the time of making one."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    server = Server(find_programs(), stack.enter_context(in_a_folder()))
+    server.run(
+        "initdb", "--pgdata", str(server.data), "--username", USER, "--auth", "trust", "--no-sync",
+        "--encoding", "UTF8", "--locale", "C",
+    )  # fmt: skip
+    return server.data
 
 
 @contextlib.contextmanager
