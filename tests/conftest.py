@@ -76,17 +76,28 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["runs_all"] = node.config.args_source is pytest.Config.ArgsSource.TESTPATHS
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """Collect without the garbage collector: tests are no garbage, and it would look at all of them again and again."""
+    gc.disable()
+    try:
+        import_share(session.config)
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def import_share(config: pytest.Config) -> None:
     """Let each process of xdist begin with another share of the files: in a new clone all have to be compiled.
 
     In the same order, every process would compile each file at the same moment, and none find it compiled.
     """
-    given = getattr(session.config, "workerinput", {})
+    given = getattr(config, "workerinput", {})
     if given.get("runs_all"):
         files = sorted(Path(__file__).parent.rglob("test_*.py"))
         for file in files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]:
             with contextlib.suppress(Exception):  # which the collection reports
-                importlib.import_module(".".join(file.relative_to(session.config.rootpath).with_suffix("").parts))
+                importlib.import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

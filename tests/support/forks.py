@@ -187,6 +187,7 @@ def load_everything() -> None:
     """Import what any command may need. A package of programs of its own, the demo, is not among it."""
     from gateway.process.lean import import_lean
 
+    gc.disable()  # nothing of this is garbage
     import_lean()  # as `serve` does
     import gateway.observe.logs  # before anything imports structlog: it hides a module from it
     from gateway.cli import command_line
@@ -203,6 +204,7 @@ def load_everything() -> None:
     command_line()
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 if __name__ == "__main__":
