@@ -24,7 +24,7 @@ from gateway.web.platform import Platform
 from gateway.web.user_agents import label, label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
-ROWS_A_PAGE = 20
+ROWS_A_PAGE = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.app.services import Services
     from gateway.web.contrast import Contrast
 
-FILES = ("gateway.css", "brand.css", "login.js")
+FILES = ("gateway.css", "login.js", "page.js")
 SANDBOX = "allow-same-origin allow-scripts"  # to load its files and show the password; no forms, no way out
 DARK = "(prefers-color-scheme: dark)"
 ROOT_IMAGE = re.compile(r'(<img src=")/')

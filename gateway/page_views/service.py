@@ -20,7 +20,7 @@ from gateway.page_views.rows import Place
 from gateway.store import Store
 from gateway.store.pace import then_rest
 
-PAGE_SIZE = 100
+PAGE_SIZE = 60
 BATCH = 500
 
 

@@ -296,12 +296,15 @@ class Cast:
     tabs: dict[str, Page]
     links: dict[str, str]
 
-    def show(self, look: Look) -> Page:
-        page = self.tabs[look.who]
+    def address_of(self, look: Look) -> str:
         name, _, more = look.at[1:].partition("}") if look.at.startswith("{") else ("", "", "")
         at = self.links[name] + more if name else look.at
+        return at if at.startswith("https:") else f"{self.site.url}{at}"
+
+    def show(self, look: Look) -> Page:
+        page = self.tabs[look.who]
         accept(page, "en" if look.fill or look.press else LANGUAGE)
-        page.goto(at if at.startswith("https:") else f"{self.site.url}{at}")
+        page.goto(self.address_of(look))
         for label, text in look.fill.items():
             page.get_by_label(label, exact=True).fill(text)
         if look.press:
@@ -620,6 +623,23 @@ SMALL = """
   .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(e => e[1] < 44)
 """
 
+# What a page weighs with everything that it loads, before compression; what comes from other sites; stylesheets.
+LOADED = """
+(() => {
+  const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  return [
+    all.reduce((sum, each) => sum + each.decodedBodySize, 0),
+    all.map(each => each.name).filter(name => !name.startsWith(location.origin + "/")),
+    document.querySelectorAll("link[rel=stylesheet]").length,
+  ];
+})()
+"""
+MAX_WEIGHT = 60_000  # bytes
+HEAVY = (
+    "pages opened, of a device", "audit of all", "audit", "access review", "people of all", "person, with tokens",
+    "language and time", "operations, a week", "single sign-on, settings",
+)  # fmt: skip
+
 # What a thumb would hit two of, and what of a table lies outside its frame.
 TOUCHING = """
 (() => {
@@ -661,6 +681,7 @@ def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
     page = cast.show(PAGES[name])
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     assert page.evaluate(PERMITTED) == page.evaluate(CEREMONIES)
+    assert page.evaluate(LOADED)[1:] == [[], 1]
     views = IN_PICTURES if SCREENSHOTS else VIEWS
     measured = IN_PICTURES if SCREENSHOTS else MEASURED
     found = [wrong for scheme, width in measured for wrong in measure(page, name, scheme, width)]
@@ -674,6 +695,15 @@ def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
     if LANGUAGE == PSEUDO and name not in UNREADABLE:
         assert [text for text in page.evaluate(PLAIN) if WORD.search(DATA.sub("", text))] == []
     assert page.locator("nav.pages [aria-current]").all_inner_texts() == current_of(urlsplit(page.url).path)
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_page_with_everything_weighs_at_most_sixty_kilobytes(cast: Cast, name: str) -> None:
+    page = cast.tabs[PAGES[name].who]
+    accept(page, "de")
+    page.goto(cast.address_of(PAGES[name]))
+    weight, _, _ = page.evaluate(LOADED)
+    assert 20_000 < weight <= MAX_WEIGHT
 
 
 def current_of(path: str) -> list[str]:

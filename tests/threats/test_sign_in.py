@@ -500,7 +500,7 @@ def test_pages_answer_head_as_they_answer_get(gateway: Gateway, path: str) -> No
 
 
 def test_a_static_file_may_be_kept(gateway: Gateway) -> None:
-    for name, kind in (("gateway.css", "text/css"), ("brand.css", "text/css"), ("login.js", "text/javascript")):
+    for name, kind in (("gateway.css", "text/css"), ("login.js", "text/javascript")):
         response = gateway.exchange(get(f"/_gateway/static/{name}"))
         assert response.status == 200
         assert (response.get("content-type") or "").startswith(kind)
