@@ -313,7 +313,7 @@ def test_the_log_says_which_passkey_was_used(own: Gateway) -> None:
     own.write("UPDATE passkeys SET name = 'Ann’s red key' WHERE credential = :id", id=person.authenticator.id)
     named = {"passkey": "Ann’s red key"}
     person.enter()
-    assert details_of(own, person, "login") == ({"method": "2fa"}, named)
+    assert details_of(own, person, "login") == ({"method": "2fa", "proved": "passkey"}, named)
     asked = person.ask("/login/passkey/options", again="1")
     fields = {"challenge": asked["challenge"], "answer": person.authenticator.prove(person.said(asked)), "again": "1"}
     assert person.send("/login/passkey", fields).status == 303
@@ -326,7 +326,7 @@ def test_the_log_says_which_passkey_was_used(own: Gateway) -> None:
     person.cookies.clear()
     person.give_password()
     person.prove()
-    assert details_of(own, person, "login") == ({"method": "2fa"}, named)
+    assert details_of(own, person, "login") == ({"method": "2fa", "proved": "password passkey"}, named)
 
 
 def test_the_log_says_which_passkey_an_owner_used_on_the_way(own: Gateway) -> None:
