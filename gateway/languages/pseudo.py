@@ -9,6 +9,7 @@ from __future__ import annotations
 import gettext
 import re
 from dataclasses import dataclass
+from operator import index
 
 # Placeholders, markup and character references stay as they are.
 KEPT = re.compile(r"(%\(\w+\)[sd]|%%|\{[^{}]*\}|<[^<>]*>|&\w+;)")
@@ -45,7 +46,7 @@ class Pseudo(gettext.NullTranslations):
         return self.ngettext(msgid1, msgid2, n)
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return self._write(msgid1 if n == 1 else msgid2)
+        return self._write(msgid1 if index(n) == 1 else msgid2)  # as catalogues do, no number is an error
 
 
 def lengthen(message: str) -> str:
