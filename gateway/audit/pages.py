@@ -13,7 +13,7 @@ from gateway.audit import asked as asking
 from gateway.audit import picture, search
 from gateway.audit.asked import Asked
 from gateway.audit.export import Format, as_bytes, note_export
-from gateway.audit.labels import label_days, label_events, label_fields, label_groups
+from gateway.audit.labels import DAY_NAMES, FIELD_NAMES, GROUP_NAMES, sort_events
 from gateway.audit.people import People, find_people
 from gateway.audit.telling import Teller
 from gateway.languages.reader import current_reader
@@ -21,7 +21,7 @@ from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Store
 from gateway.web.downloads import send_file
 from gateway.web.platform import Platform
-from gateway.web.user_agents import label, label_all
+from gateway.web.user_agents import label_all
 from gateway.web.visit import read_form, signed_in_of, visit_of
 
 ROWS_A_PAGE = 15
@@ -98,8 +98,7 @@ class AuditPages:
         return asked if self._is_owners else asked.of_tenant(session.tenant)
 
     async def _page(self, request: web.Request, asked: Asked, view: View | None, *, status: int = 200) -> web.Response:
-        translate = self._renderer.gettext
-        teller = Teller(translate, view.people, self._url(self._member), label) if view else None
+        teller = Teller(view.people, self._url(self._member)) if view else None
         return await self._renderer.long_page(
             "audit/audit.html",
             visit_of(request),
@@ -107,10 +106,10 @@ class AuditPages:
             name=self._name,
             is_owners=self._is_owners,
             asked=asked,
-            days=label_days(translate),
-            groups=label_groups(translate),
-            events=label_events(translate),
-            fields=label_fields(translate),
+            days=DAY_NAMES,
+            groups=GROUP_NAMES,
+            events=sort_events(),
+            fields=FIELD_NAMES,
             found=view.found if view else None,
             lines=[teller.tell(row) for row in view.found.rows] if view and teller else [],
             drawn=view.drawn if view else None,

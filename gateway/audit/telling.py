@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -11,14 +11,15 @@ from markupsafe import Markup
 
 from gateway.audit import rows
 from gateway.audit.chain import Row
-from gateway.audit.labels import label_events
+from gateway.audit.labels import EVENT_NAMES
 from gateway.audit.people import People, Person
-from gateway.audit.sentences import Told, Translate, name_factors, tell_events, tell_failures
+from gateway.audit.sentences import CASES, FACTOR_NAMES, TOLD, Told
 from gateway.languages.reader import translate
 from gateway.languages.times import list_text
 from gateway.model.event import ACTOR, Details, Event
 from gateway.model.event_groups import GROUPS, Group
 from gateway.model.sentence import Sentence
+from gateway.web.user_agents import label
 
 # Rows that say from which device the person acted.
 SEEN = GROUPS[Group.FAILED_SIGN_INS] | GROUPS[Group.SIGN_INS] | {Event.LOGOUT, Event.LOGIN_STEP, Event.STEP_UP}
@@ -45,44 +46,28 @@ class Fields(dict[str, object]):
 
 
 class Teller:
-    """Tells rows in one language. `member` is the address of the page of a person."""
+    """Tells rows in the language of the reader. `member` is the address of the page of a person."""
 
-    def __init__(self, _: Translate, people: People, member: str, label: Callable[[str], Sentence]) -> None:
+    def __init__(self, people: People, member: str) -> None:
         self._people = people
         self._member = member
-        self._label = label
-        self._told = tell_events(_)
-        self._cases = tell_failures(_)
-        self._labels = label_events(_)
-        self._factors = name_factors(_)
 
     def tell(self, row: Row) -> Line:
         details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
-        device = translate(self._label(row.user_agent)) if row.user_agent else ""
-        said = Markup(self._choose(row, details)).format_map(self._fields(row, details))  # noqa: S704 - our catalogue
+        device = translate(label(row.user_agent)) if row.user_agent else ""
+        said = Markup(translate(choose(row, details))).format_map(self._fields(row, details))  # noqa: S704 - our catalogue
         if device and row.event in SEEN and not row.actor:
             said = Markup(translate(FROM_DEVICE)).format(sentence=said, device=device)  # noqa: S704 - our catalogue
-        return Line(row, said, self._labels.get(row.event, ""), device, details)
-
-    def _choose(self, row: Row, details: Details) -> str:
-        """Return the sentence of a row, still with its fields."""
-        factor, has_person = str(details.get("factor", "")), bool(row.identifier or row.account)
-        for case in cases_of(row, details):
-            for kind in (factor, ""):
-                found = self._cases.get((row.event, kind, case))
-                if found and not (kind == "" and factor and case in ("nobody", "wrong")):
-                    return found
-        told = self._told.get(row.event, Told(row.event))
-        return told.by if told.by and row.actor and has_person else told.alone
+        return Line(row, said, name_of(row.event), device, details)
 
     def _fields(self, row: Row, details: Details) -> Fields:
-        of = str(details.get("of", ""))
+        of, proved = str(details.get("of", "")), str(details.get("proved", "")).split()
         return Fields(
             details,
             person=self._subject(row),
             actor=self._name(self._people.actor_of(row), row.actor, is_erased=row.is_actor_erased),
-            event=self._labels.get(of, of),
-            factors=list_text([self._factors.get(name, name) for name in str(details.get("proved", "")).split()]),
+            event=name_of(of) or of,
+            factors=list_text([translate(FACTOR_NAMES.get(name, Sentence(name))) for name in proved]),
         )
 
     def _subject(self, row: Row) -> Markup | str:
@@ -102,8 +87,25 @@ class Teller:
         return email or translate(Sentence("an unknown person"))
 
 
+def name_of(event: str) -> str:
+    """Return the name of an event, "" if this version doesn't know it."""
+    return translate(EVENT_NAMES.get(event, Sentence()))
+
+
+def choose(row: Row, details: Details) -> Sentence:
+    """Return the sentence of a row, still with its fields."""
+    factor, has_person = str(details.get("factor", "")), bool(row.identifier or row.account)
+    for case in cases_of(row, details):
+        for kind in (factor, ""):
+            found = CASES.get((row.event, kind, case))
+            if found and not (kind == "" and factor and case in ("nobody", "wrong")):
+                return found
+    told = TOLD.get(row.event, Told(Sentence(row.event)))
+    return told.by if told.by and row.actor and has_person else told.alone
+
+
 def cases_of(row: Row, details: Mapping[str, Any]) -> list[str]:
-    """Return the cases of sentences.tell_failures that a row is one of, the most exact first."""
+    """Return the cases of sentences.CASES that a row is one of, the most exact first."""
     has_person = bool(row.identifier or row.is_erased)
     return [
         *([] if has_person else ["unnamed"]),

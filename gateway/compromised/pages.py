@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.accounts.people import PeopleService
 from gateway.accounts.people_set import PeopleSet
 from gateway.audit.chain import Row
-from gateway.audit.labels import label_events, label_failures, label_row
+from gateway.audit.labels import label_row
 from gateway.audit.rows import details_of
 from gateway.audit.search import read_place
 from gateway.compromised.service import Result, SecuringService
@@ -67,14 +67,13 @@ class CompromisedPages:
         before = read_place(request.query.get("before", ""))
         story = await self._service.read_story(session, before, visit.now)
         await label_all(row.user_agent for row in story.rows)
-        events, by_factor = label_events(self._renderer.gettext), label_failures(self._renderer.gettext)
         done = request.query.get("done", "")
 
         def line_of(row: Row) -> Line:
             details = details_of(row)
             return Line(
                 at=row.at,
-                label=label_row(row.event, details, events, by_factor),
+                label=label_row(row.event, details),
                 device=label(row.user_agent) if row.user_agent and not row.actor else "",
                 address="" if row.actor else row.address,
                 by=row.actor,

@@ -23,7 +23,7 @@ from gateway.sessions.reach import Reach, Reaches
 from gateway.sessions.rows import MAX_DEVICES
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
-from gateway.web.user_agents import label, label_all
+from gateway.web.user_agents import label_all
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -126,8 +126,7 @@ class PersonPages:
         person = await self._find(request, account_id)
         await label_all(row.user_agent for row in person.events)
         account = person.account
-        named = just(account.id, account.identifier, account.name)
-        teller = Teller(self._renderer.gettext, named, self._at("member"), label)
+        teller = Teller(just(account.id, account.identifier, account.name), self._at("member"))
         done, changed = request.query.get("done", ""), request.query.get("changed", "").split(",")
         return await self._page(
             "person/person.html",

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.languages.reader import Readers, gettext, translate, written_for
+from gateway.languages.reader import Readers, translate, written_for
 from gateway.model.account import Module, Role, State
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
@@ -129,7 +129,6 @@ class Renderer:
         self._busy_seconds = busy_seconds
         self._navigation = navigation
         self._headers = HEADERS | (STRICT_TRANSPORT[settings.hsts] if is_https else {})
-        self.gettext = gettext
         self._environment = page_environment()
         self._environment.globals.update(
             factor_names=Words(factor_names),

@@ -9,11 +9,10 @@ import pytest
 
 from gateway.audit.chain import GENESIS, Head, extend
 from gateway.audit.people import People, Person
-from gateway.audit.sentences import tell_events, tell_failures
+from gateway.audit.sentences import CASES, TOLD
 from gateway.audit.telling import Line, Teller
 from gateway.model.event import Details, Entry, Event, Outcome
 from gateway.model.event_groups import GROUPS, UNGROUPED, Group
-from gateway.model.sentence import Sentence
 from tests.store.people import NOW
 
 ERIN = Person("acc_erin", "erin@acme.example", "Erin <Zoë>")
@@ -31,7 +30,7 @@ def tell(event: Event, details: Details | None = None, *, erased: bool = False, 
     row = extend(Head(0, GENESIS), entry, b"s" * 16, b"a" * 16)
     if erased:
         row = row._replace(identifier="", address="", user_agent="", personal="", who_salt=None)
-    return Teller(str, PEOPLE, "/admin/accounts/member", Sentence).tell(row)
+    return Teller(PEOPLE, "/admin/accounts/member").tell(row)
 
 
 def test_a_sign_in_says_by_what_and_from_where() -> None:
@@ -129,7 +128,7 @@ def test_erased_people_stay_erased_though_their_account_is_known() -> None:
 
 def test_an_event_of_a_newer_version_is_told_by_its_name() -> None:
     row = tell(Event.LOGIN).row._replace(event="of_a_newer_version")
-    assert Teller(str, PEOPLE, "/m", Sentence).tell(row).said == "of_a_newer_version"
+    assert Teller(PEOPLE, "/m").tell(row).said == "of_a_newer_version"
 
 
 def test_what_people_typed_is_no_markup() -> None:
@@ -137,16 +136,15 @@ def test_what_people_typed_is_no_markup() -> None:
 
 
 def test_every_event_has_a_sentence_that_names_the_people_in_it() -> None:
-    told = tell_events(str)
-    assert told.keys() == set(Event)
-    for event, sentences in told.items():
+    assert TOLD.keys() == set(Event)
+    for event, sentences in TOLD.items():
         assert "{actor}" not in sentences.alone, event
         assert not sentences.by or "{actor}" in sentences.by, event
         assert not sentences.alone.endswith("."), event
 
 
 def test_every_sentence_can_be_told() -> None:
-    sentences = [*tell_failures(str).values(), *(each for told in tell_events(str).values() for each in told)]
+    sentences = [*CASES.values(), *(each for told in TOLD.values() for each in told)]
     fields = {name for sentence in sentences for _, name, _, _ in Formatter().parse(sentence) if name}
     assert all(name.isidentifier() for name in fields)
     assert len([tell(event) for event in Event]) == len(Event)
