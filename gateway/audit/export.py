@@ -15,9 +15,8 @@ from gateway.audit.search import Filter, find_all
 from gateway.model.event import Entry
 from gateway.store import Store
 from gateway.throttle.slices import Slices
+from gateway.web.spreadsheets import guard
 from gateway.web.user_agents import label_all
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet treats a cell that begins with one of these as a formula
 
 
 class Format(StrEnum):
@@ -107,11 +106,10 @@ def shown(row: Row, device: str) -> Mapping[str, object]:
 
 
 def cell(value: object) -> str:
-    """Return a cell's text. An apostrophe in front keeps spreadsheets from running it as a formula (CSV injection)."""
+    """Return a cell's text, which no spreadsheet runs as a formula."""
     if value is None:
         return ""
-    text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return guard(json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value))
 
 
 def csv_lines(lines: list[tuple[str, ...]]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.accounts.csv_import.export import write_mistakes, write_sample
-from gateway.accounts.csv_import.file import Encoding, read_csv, read_text
+from gateway.accounts.csv_import.file import Encoding, UnreadableFile, read_csv, read_text
 from gateway.accounts.csv_import.importer import judge_file
 from gateway.accounts.csv_import.reading import Reject, find_known, judge
 from gateway.accounts.csv_import.record import ImportRow, RowState
@@ -46,6 +46,14 @@ def test_a_file_is_read_as_a_spreadsheet_saved_it(content: bytes) -> None:
 def test_a_file_that_is_no_utf_8_says_that_it_was_guessed() -> None:
     found = [read_text(content).encoding for content in AS_SAVED[:6]]
     assert found == [Encoding.UTF_8] * 2 + [Encoding.UTF_16] * 3 + [Encoding.WINDOWS]
+
+
+@pytest.mark.parametrize("separator", ["\0", '"', "=", "'", "e", "\u2028"])
+def test_a_file_can_not_choose_what_separates_the_cells_of_other_files(separator: str) -> None:
+    """PostgreSQL stores no NUL, and a quote would separate what it quotes."""
+    content = f"sep={separator}\n{separator.join(('email', 'name', 'department', 'role'))}\n{separator * 3}x\n"
+    with pytest.raises(UnreadableFile, match="must name the columns"):
+        judge_file(content.encode(), "acme", frozenset())
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does() -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.model.sentence import Sentence
+from gateway.web.spreadsheets import unguard
 
 REQUIRED = ("email", "name", "department", "role")
 OPTIONAL = ("tenant", "password_hash")
@@ -34,7 +35,7 @@ OTHER_NAMES: Mapping[str, str] = {  # without spaces, hyphens and accents
 }
 SEPARATORS = (",", ";", "\t")
 SEPARATOR_LINE = "sep="  # Excel's own first line
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+DECLARED = (*SEPARATORS, "|")  # that it may name; a quote or a NUL would be written into other files
 MAX_ROW = 20_000  # characters, over all of its lines
 MAX_COLUMNS = 200
 MAX_NAME = 60  # characters of a column's name or a department that are compared
@@ -76,8 +77,9 @@ def read_text(content: bytes) -> Text:
     """Decode a file, and find its separator. Raises UnreadableFile if it is no text."""
     text, encoding = decode(content)
     first, _, rest = text.partition("\n")
-    if first[: len(SEPARATOR_LINE)].lower() == SEPARATOR_LINE and len(first.strip("\r")) == len(SEPARATOR_LINE) + 1:
-        return Text(rest, encoding, first[len(SEPARATOR_LINE)])
+    declared = first.removesuffix("\r")[len(SEPARATOR_LINE) :]
+    if first[: len(SEPARATOR_LINE)].lower() == SEPARATOR_LINE and declared in DECLARED:
+        return Text(rest, encoding, declared)
     header = first[:MAX_ROW]
     return Text(text, encoding, max(SEPARATORS, key=header.count))
 
@@ -131,9 +133,8 @@ def read_rows(file: Text, max_rows: int | None = None) -> Iterator[Row]:
 
 
 def plain(cell: str) -> str:
-    """Return a cell without the spaces around it, and without the apostrophe that keeps it from being a formula."""
-    text = cell.strip()
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+    """Return a cell without the spaces around it, and without the apostrophes that keep it from being a formula."""
+    return unguard(cell.strip())
 
 
 class Lines:
