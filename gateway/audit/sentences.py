@@ -200,6 +200,8 @@ TOO_MANY = Sentence("Second step for {person} failed: too many wrong codes befor
 CASES: Mapping[tuple[str, str, str], Sentence] = {
     (FAILED, "", "wrong"): Sentence("Sign-in as {person} failed: wrong password"),
     (FAILED, "", "nobody"): Sentence("Sign-in as {person} failed: no account with this email"),
+    (FAILED, "", "disabled"): Sentence("Sign-in as {person} failed: the account is disabled"),
+    (FAILED, "", "passwordless"): Sentence("Sign-in as {person} failed: the account has no password"),
     (FAILED, "", "locked"): Sentence("Sign-in as {person} failed: locked after too many failed attempts"),
     (FAILED, "", "changed"): Sentence("Sign-in as {person} failed: the account changed meanwhile"),
     (FAILED, "", "while changing the password"): Sentence(

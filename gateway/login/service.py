@@ -152,7 +152,7 @@ class SignInService:
     ) -> Result:
         async with self._actions.begin(requester(inbound), now) as action:
             await self._failed_passwords.note(action.tx, identifier, password, now)
-            await action.record_attempt(Event.LOGIN_FAILED, identifier, account, {"reason": "wrong"})
+            await action.record_attempt(Event.LOGIN_FAILED, identifier, account, {"reason": reason_of(account)})
             if locks:
                 details = {"minutes": self._limit.lock_seconds // 60}
                 await action.record_attempt(Event.LOGIN_LOCKOUT, identifier, account, details)
@@ -165,6 +165,13 @@ def identify(email: str) -> str:
         return normalise_identifier(email)
     except Unacceptable:
         return "malformed"
+
+
+def reason_of(account: Account | None) -> str:
+    """Return why a password was refused, in the words of audit.sentences.tell_failures. The person isn’t told."""
+    if account is not None and account.status is Status.DISABLED:
+        return "disabled"
+    return "passwordless" if account is not None and account.password_hash is None else "wrong"
 
 
 async def is_unchanged(tx: Transaction, account: Account, known: Account) -> bool:

@@ -49,6 +49,8 @@ def test_a_sign_in_says_by_what_and_from_where() -> None:
             "Erin signed in with a password, an authenticator app and an email link",
         ),
         (Event.LOGIN_FAILED, {"reason": "wrong"}, "Sign-in as Erin failed: wrong password"),
+        (Event.LOGIN_FAILED, {"reason": "disabled"}, "Sign-in as Erin failed: the account is disabled"),
+        (Event.LOGIN_FAILED, {"reason": "passwordless"}, "Sign-in as Erin failed: the account has no password"),
         (
             Event.LOGIN_FAILED,
             {"reason": "wrong", "where": "while changing the password"},

@@ -134,6 +134,14 @@ def test_the_lock_outlives_a_restart(upstream: RecordingUpstream, tmp_path: Path
         gateway.stop()
 
 
+def test_the_audit_log_says_that_an_account_is_disabled_and_calls_no_password_wrong(
+    gateway: Gateway, address: str
+) -> None:
+    assert attempt(gateway, PEOPLE["disabled"][0], PASSWORD, address).status == 422
+    rows = [details for _, seen, details in events(gateway, "login_failed") if seen == address]
+    assert rows == ['{"reason": "disabled"}']
+
+
 def test_known_unknown_and_disabled_look_the_same(gateway: Gateway, address: str) -> None:
     def shown(email: str) -> tuple[int, str]:
         response = attempt(gateway, email, "wrong", next(addresses))
