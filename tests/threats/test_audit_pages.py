@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.audit import rows
+from gateway.audit.pages import ROWS_A_PAGE
 from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Store
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
@@ -129,7 +130,7 @@ def test_the_owner_sees_every_tenant_and_narrows_by_any_filter(owner: Person) ->
     assert "beta-secret" in text
     assert "acme-request" not in text
     assert "No entries match these filters." in look(owner, "/ops/audit", event="login", address=BETA[1])
-    assert look(owner, "/ops/audit", address=BETA[1]).count('class="failed"') == 20
+    assert look(owner, "/ops/audit", address=BETA[1]).count('class="failed"') == ROWS_A_PAGE
 
 
 def test_a_row_says_in_words_what_happened_beside_the_name_of_the_event(admin: Person) -> None:
