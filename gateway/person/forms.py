@@ -45,12 +45,10 @@ def show(account: Account, given: Mapping[str, str], *, keeps_seen: bool = False
 
     What comes back from a form is shown beside what is saved now, so it has seen that, unless `keeps_seen`.
     """
-    has_rights = "role" in given
-    modules = frozenset(module for module in Module if given.get(f"{CHECKBOX}{module.value}"))
     return Typed(
         name=given.get("name", account.name),
         role=given.get("role", account.role.value),
-        modules=modules if has_rights else frozenset(account.modules),
+        modules=read_modules(given) if "role" in given else frozenset(account.modules),
         email=given.get("email", account.identifier),
         seen=given.get("seen", "") if keeps_seen and given else fingerprint(account),
     )
@@ -59,10 +57,9 @@ def show(account: Account, given: Mapping[str, str], *, keeps_seen: bool = False
 def read(given: Mapping[str, str]) -> Edit:
     """Check a form. Raises Unacceptable, or Respelled if the email differs from what was typed."""
     name, role, email = (given.get(field) for field in ("name", "role", "email"))
-    modules = frozenset(module for module in Module if given.get(f"{CHECKBOX}{module.value}"))
     return Edit(
         name=None if name is None else check_name(name),
-        rights=None if role is None else (read_role(role), modules),
+        rights=None if role is None else (read_role(role), read_modules(given)),
         identifier=check_spelling(email) if email else None,
         seen=given.get("seen", ""),
     )
@@ -81,3 +78,7 @@ def read_role(text: str) -> Role:
         return Role(text)
     except ValueError:
         raise Unacceptable(Sentence("Choose a role.")) from None
+
+
+def read_modules(given: Mapping[str, str]) -> frozenset[Module]:
+    return frozenset(module for module in Module if given.get(f"{CHECKBOX}{module.value}"))

@@ -26,6 +26,8 @@ from gateway.web.redirects import see_other
 from gateway.web.user_agents import label_all
 from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
 
+Change = Callable[[Administrator, str, Form], Awaitable[Result]]
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 SHOWN = 10  # devices, and tokens
 ASKS_FIRST = ("disabled", "removed", "device-out", "tokens-revoked")
@@ -62,16 +64,7 @@ class PersonPages:
         self._renderer = needs.renderer
         self._set = people
         self._at = partial(people.path, needs.url)
-        self._changes: Mapping[str, Callable[[Administrator, str, Form], Awaitable[Result]]] = {
-            "resent": self._resend,
-            "disabled": self._disable,
-            "enabled": self._enable,
-            "removed": self._remove,
-            "unlocked": self._unlock,
-            "device-out": self._end_device,
-            "revoked": self._revoke_token,
-            "tokens-revoked": self._revoke_tokens,
-        }
+        self._changes = changes_of(needs.people, needs.persons)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/member: `account`, `all=1` for all devices and tokens, and after a fresh proof the form's
@@ -151,32 +144,6 @@ class PersonPages:
         if person is None:
             raise web.HTTPNotFound
         return person
-
-    # Single changes.
-
-    async def _resend(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._people.resend(admin, account_id)
-
-    async def _disable(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._people.set_status(admin, account_id, Status.DISABLED)
-
-    async def _enable(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._people.set_status(admin, account_id, Status.ACTIVE)
-
-    async def _remove(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._people.remove(admin, account_id)
-
-    async def _unlock(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._persons.unlock(admin, account_id)
-
-    async def _end_device(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._persons.end_device(admin, account_id, form.text("session"))
-
-    async def _revoke_token(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._persons.revoke_token(admin, account_id, form.text("token"))
-
-    async def _revoke_tokens(self, admin: Administrator, account_id: str, form: Form) -> Result:
-        return await self._persons.revoke_tokens(admin, account_id)
 
     # Changes that have a page of their own, which asks.
 
@@ -258,6 +225,20 @@ class PersonPages:
             "is_owners": self._set.is_owners,
         }
         return await self._renderer.long_page(template, visit_of(request), status=status, **context)
+
+
+def changes_of(people: PeopleService, persons: PersonService) -> Mapping[str, Change]:
+    """Return what one press of a button does, by the value of `do`."""
+    return {
+        "resent": lambda admin, account, form: people.resend(admin, account),
+        "disabled": lambda admin, account, form: people.set_status(admin, account, Status.DISABLED),
+        "enabled": lambda admin, account, form: people.set_status(admin, account, Status.ACTIVE),
+        "removed": lambda admin, account, form: people.remove(admin, account),
+        "unlocked": lambda admin, account, form: persons.unlock(admin, account),
+        "device-out": lambda admin, account, form: persons.end_device(admin, account, form.text("session")),
+        "revoked": lambda admin, account, form: persons.revoke_token(admin, account, form.text("token")),
+        "tokens-revoked": lambda admin, account, form: persons.revoke_tokens(admin, account),
+    }
 
 
 def gives_access(request: web.Request, form: Form) -> bool:

@@ -37,7 +37,7 @@ async def read_facts(
     query = select(*columns).join(accounts, accounts.c.tenant == tenants.c.slug).where(accounts.c.id == account.id)
     status, of_tenant, networks, own_networks, disabled_by = (await tx.execute(query)).one()
     rule = policy.networks_of(account.identifier, account.role, networks, own_networks)
-    streaks_of = await read_streaks(tx, account.id, now)
+    waits, blocked_codes = await read_streaks(tx, account.id, now)
     return Facts(
         account,
         member.has_way_in,
@@ -46,8 +46,8 @@ async def read_facts(
         policy=read_tenant_policy(of_tenant),
         ways=frozenset(way.factor for way in ways),
         invited_until=None if member.has_way_in else await find_invitation(tx, account.id, now),
-        locks=(*await list_locks(tx, account, factors, now), *streaks_of[0]),
-        blocked_codes=streaks_of[1],
+        locks=(*await list_locks(tx, account, factors, now), *waits),
+        blocked_codes=blocked_codes,
         invited_at=None if member.has_way_in else await find_last_invitation(tx, account),
         mail=await find_last_mail(tx, account, now),
         networks=rule,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.accounts import change, directory, email_changes
 from gateway.accounts.directory import Member
@@ -100,12 +100,8 @@ class PersonService:
         facts = await rows.read_facts(tx, found.member, found.ways, self._factors, self._policy, now)
         tokens = await token_rows.list_of(tx, account.id, now)
         wanted = Filter(tenant=admin.tenant, person=account.identifier)
-        return Person(
-            found.member,
-            found.may_change,
-            found.is_self,
-            found.ways,
-            found.summaries,
+        return replace(
+            found,
             pending=await email_changes.find_open(tx, account.id),
             standing=standing.judge(facts, self._policy),
             devices=await self._list_devices(tx, admin, account),
