@@ -128,13 +128,18 @@ async def list_hash_methods(tx: Transaction) -> list[str]:
     return list((await tx.execute(query.distinct().limit(MOST_METHODS))).scalars())
 
 
-async def note_reader(tx: Transaction, account_id: str, language: str, zone: str) -> None:
-    """Store what the browser of a sign-in accepts, for mails. "" is what it doesn't say, and changes nothing."""
+async def note_reader(tx: Transaction, account_id: str, language: str, zone: str, *, is_known: bool = True) -> None:
+    """Store what the browser of a sign-in accepts, for mails. "" is what it doesn't say, and changes nothing.
+
+    A device that isn't known replaces nothing: a thief's would choose the language of the mail that warns of it.
+    """
     found = {accounts.c.last_language: language, accounts.c.last_zone: zone if find_zone(zone) else ""}
     told = {column: value for column, value in found.items() if value}
     if told:
         is_new = or_(*(column != value for column, value in told.items()))
-        await tx.execute(update(accounts).where(accounts.c.id == account_id, is_new).values(told))
+        is_first = accounts.c.last_language == "", accounts.c.last_zone == ""
+        which = accounts.c.id == account_id, is_new, *(() if is_known else is_first)
+        await tx.execute(update(accounts).where(*which).values(told))
 
 
 async def clear_password(tx: Transaction, account_id: str) -> None:

@@ -17,7 +17,7 @@ from gateway.browsers import rows as browser_rows
 from gateway.browsers.record import AppCookie
 from gateway.browsers.rows import Arrival
 from gateway.devices.new_device import NewDevices
-from gateway.devices.recognition import recognise
+from gateway.devices.recognition import Recognition, recognise
 from gateway.factors import enrolment
 from gateway.factors.contract import FactorContract, Factors, News, Right, Wrong, proof_of
 from gateway.languages.reader import accepted_language
@@ -304,7 +304,8 @@ class Flow:
         last = await self._end_last(action, account, inbound)
         found = await recognise(tx, account.id, inbound, now)
         arrival = await browser_rows.arrive(tx, inbound.browser_key, account.id, last, now)
-        await account_rows.note_reader(tx, account.id, accepted_language(inbound), inbound.zone)
+        is_known = found is not Recognition.NEW_DEVICE
+        await account_rows.note_reader(tx, account.id, accepted_language(inbound), inbound.zone, is_known=is_known)
         token = new_token()
         session = await session_rows.add(
             tx,

@@ -101,7 +101,7 @@ def test_the_application_never_sees_the_zone(own: Gateway, recorder: RecordingUp
     assert b"Tokyo" not in request.head
 
 
-def test_mails_are_in_the_language_of_the_browser_that_signed_in_last(own: Gateway, mailbox: Mailbox) -> None:
+def test_mails_are_in_the_language_of_a_known_browser_and_not_of_a_thiefs(own: Gateway, mailbox: Mailbox) -> None:
     erin = Person(own, ERIN, browser="User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/99.0")
     erin.headers = ("Accept-Language: it",)
     erin.cookies["__Host-otium_zone"] = "Asia/Tokyo"
@@ -110,6 +110,10 @@ def test_mails_are_in_the_language_of_the_browser_that_signed_in_last(own: Gatew
     mail = mailbox.wait_for(ERIN)
     assert mail["Content-Language"] == "it"
     assert "JST" in mail.as_string()
+    thief = Person(own, ERIN, browser="User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/99.0")
+    thief.headers = ("Accept-Language: pl",)
+    thief.give_password()
+    assert mailbox.wait_for(ERIN, count=2)["Content-Language"] == "it"
 
 
 def test_an_administrator_sets_the_tenants_language(own: Gateway) -> None:

@@ -107,6 +107,14 @@ async def test_the_last_browser_that_says_something_is_noted(store: Store) -> No
     assert await told_of(store, account) == ("", "", "pl", "Europe/Berlin")
 
 
+async def test_a_device_that_is_not_known_replaces_nothing(store: Store) -> None:
+    account = await add_person(store)
+    for language, zone in (("", ""), ("de", "Europe/Berlin"), ("pl", "Europe/Warsaw"), ("pl", "")):
+        async with store.transaction() as tx:
+            await account_rows.note_reader(tx, account.id, language, zone, is_known=False)
+    assert await told_of(store, account) == ("", "", "de", "Europe/Berlin")
+
+
 async def mail_to(store: Store, account: str | None, recipient: str) -> EmailMessage:
     mail_id = new_id("mail")
     outbox = Outbox(make_composer(), SEALER, Readers("fr", "Europe/Paris"))
