@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import UTC, datetime
 
 from gateway.access_review.lines import Line
-from gateway.audit.export import cell, csv_lines
+from gateway.audit.export import cell
 from gateway.throttle.slices import Slices
+from gateway.web.spreadsheets import csv_lines
 
 COLUMNS = (
     "email",

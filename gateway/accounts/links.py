@@ -50,7 +50,7 @@ mailed_links = Table(
 )
 
 HOUR, DAY = 3_600, 86_400
-TARGET, INVITED_BY = "next", "invited_by"  # in the content of a link
+TARGET, INVITED_BY = "target", "invited_by"  # in the content of a link
 MAX_TARGET = 1_000  # characters
 COLUMNS = (
     mailed_links.c.id,
@@ -109,7 +109,7 @@ class MailedLink:
 
     @property
     def target(self) -> str:
-        """The page to open afterwards, as kept_way stored it; "" for none."""
+        """The page to open afterwards, "" for none."""
         return self.content.get(TARGET, "")
 
     @property

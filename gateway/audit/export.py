@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +13,7 @@ from gateway.audit.search import Filter, find_all
 from gateway.model.event import Entry
 from gateway.store import Store
 from gateway.throttle.slices import Slices
-from gateway.web.spreadsheets import guard
+from gateway.web.spreadsheets import csv_lines, guard
 from gateway.web.user_agents import label_all
 
 
@@ -110,9 +108,3 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     return guard(json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value))
-
-
-def csv_lines(lines: list[tuple[str, ...]]) -> bytes:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerows(lines)
-    return buffer.getvalue().encode()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from gateway.audit.export import Format, csv_lines, line_of
+from gateway.audit.export import Format, line_of
 from gateway.page_views import batches, rows
 from gateway.page_views.record import View
 from gateway.page_views.service import Reader
 from gateway.store import Store
 from gateway.throttle.slices import Slices
+from gateway.web.spreadsheets import csv_lines
 
 COLUMNS = ("at", "session", "method", "path", "status", "address")
 AT_ONCE = 50  # rows

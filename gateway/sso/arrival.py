@@ -116,7 +116,7 @@ class Arrivals:
             if account is None or not await links.consume(action.tx, mailed, now):
                 return None
             is_linked = await self.connect(action, registered, mailed.content["subject"], account)
-            return Confirmed(registered.provider.tenant, target_of(mailed)) if is_linked else None
+            return Confirmed(registered.provider.tenant, mailed.target or HOME) if is_linked else None
 
     async def _find_mailed(self, action: Action, registered: Registered, mailed: MailedLink) -> Account | None:
         """Return the account of a mailed link, locked, or the one that it creates."""
@@ -149,7 +149,7 @@ class Arrivals:
             "client": registered.provider.client_id,
             "name": claims.name,
             "browser": browser.hex(),
-            "target": target,
+            links.TARGET: target,
         }
         if account is None:
             content["asserted"] = await self._follower.pack(action.tx, registered, claims)
@@ -201,11 +201,6 @@ class Arrivals:
         await action.record(Event.SSO_LINKED, account, {"issuer": registered.provider.issuer})
         await action.notify("sso_linked", account, issuer=registered.provider.issuer)
         return True
-
-
-def target_of(mailed: MailedLink) -> str:
-    """Return the page that the first sign-in began at."""
-    return mailed.content.get("target", HOME)
 
 
 def is_of(mailed: MailedLink, registered: Registered) -> bool:

@@ -18,7 +18,7 @@ from gateway.login.outcome import GoOn, LockedOut, OtherNetwork, SignedIn
 from gateway.login.step_pages import StepPages
 from gateway.model.factor import Factor
 from gateway.model.token import key_of, new_token
-from gateway.sso.arrival import Arrivals, is_from, target_of
+from gateway.sso.arrival import Arrivals, is_from
 from gateway.sso.consoles import Part, find_place
 from gateway.sso.factor import SSO
 from gateway.sso.oidc.record import Refused
@@ -118,7 +118,7 @@ class SSOPages(StepPages):
         if mailed is None or mailed.state(visit.now) is not LinkState.GOOD:
             return self._link_gone()
         state = "good" if is_from(mailed, visit.inbound) else "elsewhere"
-        wish = Wish(self._answers.only([target_of(mailed)]))
+        wish = Wish(self._answers.only([mailed.target or HOME]))
         return self._renderer.page("sso/confirm.html", None, state=state, email=mailed.identifier, wish=wish)
 
     def _link_gone(self) -> web.Response:

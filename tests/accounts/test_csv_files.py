@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.accounts.csv_import.export import write_mistakes, write_sample
-from gateway.accounts.csv_import.file import Encoding, UnreadableFile, read_csv, read_text
+from gateway.accounts.csv_import.file import Encoding, Row, UnreadableFile, read_rows, read_text
 from gateway.accounts.csv_import.importer import judge_file
 from gateway.accounts.csv_import.reading import Reject, find_known, judge
 from gateway.accounts.csv_import.record import ImportRow, RowState
@@ -37,9 +37,13 @@ AS_SAVED = [
 ]
 
 
+def rows_of(content: bytes) -> list[Row]:
+    return list(read_rows(read_text(content)))
+
+
 @pytest.mark.parametrize("content", AS_SAVED)
 def test_a_file_is_read_as_a_spreadsheet_saved_it(content: bytes) -> None:
-    [(number, row)] = read_csv(content)
+    [(number, row)] = rows_of(content)
     assert (number, row) == (2, ROW)
 
 
@@ -58,11 +62,11 @@ def test_a_file_can_not_choose_what_separates_the_cells_of_other_files(separator
 
 def test_rows_are_numbered_as_a_spreadsheet_does() -> None:
     content = b'email,name,department,role\na@x.example,"A\nB",,employee\n\nb@x.example,B,,employee\n'
-    assert [number for number, _ in read_csv(content)] == [2, 4]
+    assert [number for number, _ in rows_of(content)] == [2, 4]
 
 
 def test_a_column_by_its_own_name_comes_before_one_that_is_called_alike() -> None:
-    [(_, row)] = read_csv(b"Mail,email,name,department,role\nold@x.example,new@x.example,A,,employee\n")
+    [(_, row)] = rows_of(b"Mail,email,name,department,role\nold@x.example,new@x.example,A,,employee\n")
     assert row["email"] == "new@x.example"
 
 
@@ -107,7 +111,7 @@ async def batches(*rows: ImportRow) -> AsyncIterator[list[ImportRow]]:
 async def mistakes(content: bytes, tenant: str | None = "acme") -> bytes:
     file = judge_file(content, tenant, frozenset())
     refused = [row for row in file.rows if row.state is RowState.REFUSED]
-    pieces = write_mistakes(batches(*refused), file.separator, str, has_tenant=tenant is None)
+    pieces = write_mistakes(batches(*refused), file.separator, has_tenant=tenant is None)
     return b"".join([piece async for piece in pieces])
 
 
@@ -123,7 +127,7 @@ async def test_mistakes_come_back_as_they_were_typed_with_the_reason() -> None:
         "twice@acme.example;A;;employee;Duplicate of row 4.",
         "twice@acme.example;'=1+1;;employee;Duplicate of row 3.",
     ]
-    assert [row["name"] for _, row in read_csv(text.encode())] == ["Zoë; Ünal", "A", "=1+1"]
+    assert [row["name"] for _, row in rows_of(text.encode())] == ["Zoë; Ünal", "A", "=1+1"]
 
 
 async def test_a_corrected_file_is_imported() -> None:

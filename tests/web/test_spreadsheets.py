@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from gateway.audit.export import cell, csv_lines
-from gateway.web.spreadsheets import guard, unguard
+from gateway.audit.export import cell
+from gateway.web.spreadsheets import csv_lines, guard, unguard
 
 FORMULAS = [
     "=cmd|'/C calc'!A0",

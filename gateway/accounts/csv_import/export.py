@@ -6,17 +6,16 @@ reading it takes away again (`plain` in csv_import.file).
 
 from __future__ import annotations
 
-import csv
-import io
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator
 
 from gateway.accounts.csv_import.file import REQUIRED
 from gateway.accounts.csv_import.record import ImportRow
 from gateway.audit.export import cell
+from gateway.languages.reader import translate
 from gateway.model.account import Module, Role
-from gateway.model.sentence import Sentence
 from gateway.throttle.slices import Slices
+from gateway.web.spreadsheets import csv_lines
 
 TENANT = "tenant"
 REASON = "reason"
@@ -25,18 +24,17 @@ SAMPLE = (
     ("jan.kowalski@example.com", "Jan Kowalski", Module.HR, Role.MANAGER),
     ("aylin.demir@example.com", "Aylin Demir", "", Role.EMPLOYEE),
 )
-Translate = Callable[[Sentence], str]
 
 
 def write_sample(tenant: str, separator: str) -> bytes:
     """Return a file of three people. With `tenant`, it has that column too."""
     more = (tenant,) if tenant else ()
     header = (*REQUIRED, *((TENANT,) if tenant else ()))
-    return BOM_UTF8 + lines_of([header, *((*row, *more) for row in SAMPLE)], separator)
+    return BOM_UTF8 + csv_lines([header, *((*row, *more) for row in SAMPLE)], separator)
 
 
 async def write_mistakes(
-    batches: AsyncIterator[list[ImportRow]], separator: str, translate: Translate, *, has_tenant: bool
+    batches: AsyncIterator[list[ImportRow]], separator: str, *, has_tenant: bool
 ) -> AsyncIterator[bytes]:
     """Yield the rows as they were typed, each with the reason in a column of its own."""
     columns: tuple[str, ...] = ()
@@ -44,16 +42,10 @@ async def write_mistakes(
         if not columns:
             more = has_tenant or any(row.typed.get(TENANT) for row in rows)
             columns = (*REQUIRED, *((TENANT,) if more else ()))
-            yield BOM_UTF8 + lines_of([(*columns, REASON)], separator)
+            yield BOM_UTF8 + csv_lines([(*columns, REASON)], separator)
         lines, slices = [], Slices()
         for row in rows:
             typed = row.typed
             lines.append((*(cell(typed.get(name, "")) for name in columns), cell(translate(row.told))))
             await slices.pause()
-        yield lines_of(lines, separator)
-
-
-def lines_of(lines: Iterable[Sequence[str]], separator: str) -> bytes:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, delimiter=separator).writerows(lines)
-    return buffer.getvalue().encode()
+        yield csv_lines(lines, separator)

@@ -68,11 +68,6 @@ class Text:
     separator: str
 
 
-def read_csv(content: bytes, max_rows: int | None = None) -> Iterator[Row]:
-    """Yield each row with its cells by column name (see `read_rows`). Raises UnreadableFile."""
-    return read_rows(read_text(content), max_rows)
-
-
 def read_text(content: bytes) -> Text:
     """Decode a file, and find its separator. Raises UnreadableFile if it is no text."""
     text, encoding = decode(content)

@@ -13,7 +13,6 @@ from gateway.accounts.csv_import.file import Encoding, UnreadableFile
 from gateway.accounts.csv_import.importer import Importer, OverQuota
 from gateway.accounts.csv_import.record import Preview
 from gateway.accounts.people_set import PeopleSet
-from gateway.languages.reader import translate
 from gateway.model.account import Module
 from gateway.model.sentence import Sentence
 from gateway.web.downloads import answer_file, send_file
@@ -88,7 +87,7 @@ class ImportPages:
         if found is None:
             raise web.HTTPNotFound
         work, batches = found
-        pieces = write_mistakes(batches, work.separator, translate, has_tenant=self._people.is_owners)
+        pieces = write_mistakes(batches, work.separator, has_tenant=self._people.is_owners)
         return await send_file(request, pieces, "people-to-correct.csv", CSV)
 
     async def start(self, request: web.Request) -> web.StreamResponse:
