@@ -75,6 +75,7 @@ from gateway.tokens.service import APITokens
 from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.tokens.uses import TokenUses
 from gateway.web.carried_email import CarriedEmail
+from gateway.web.carried_form import CarriedForm
 from gateway.web.guards import Guards
 
 
@@ -460,4 +461,5 @@ class Services(Foundation):
             url=self.url,
             has_mail=self.settings.mail.is_on,
             find_block=self.attacks.find_block,
+            carried=CarriedForm(self.settings.secrets),
         )

@@ -21,6 +21,7 @@ from gateway.person.forms import FIELDS, Respelled
 from gateway.person.service import Person, PersonService
 from gateway.sessions.reach import Reach, Reaches
 from gateway.sessions.rows import MAX_DEVICES
+from gateway.web.carried_form import carried_of
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
 from gateway.web.user_agents import label_all
@@ -68,10 +69,9 @@ class PersonPages:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/member: `account`, `all=1` for all devices and tokens, and after a fresh proof the form's
-        fields.
+        fields, sealed.
         """
-        given = {name: asked_of(request, name) for name in FIELDS if name in request.query}
-        return await self._show(request, asked_of(request, "account"), given=given)
+        return await self._show(request, asked_of(request, "account"), given=carried_of(request))
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/member: `account`, `do`, and its `session`, `token`, or the fields of the form.

@@ -18,7 +18,7 @@ def person_pages(name: str, path: str, need: Need) -> Pages[Needs, PersonPages]:
         partial(PersonPages, people=PeopleSet(name, is_owners=need is Need.OWNER)),
         Route(
             f"{name}_member", f"{path}/member", need, get=shows.show, post=shows.change,
-            fresh=Fresh(only_post=True, when=gives_access, carry=("account", *FIELDS), is_announced=True),
+            fresh=Fresh(only_post=True, when=gives_access, carry=("account",), form=FIELDS, is_announced=True),
         ),
         Route(
             f"{name}_reset", f"{path}/reset-2fa", need, get=shows.confirm_reset, post=shows.reset,

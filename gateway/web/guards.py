@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.observe.logs import get_logger
 from gateway.policy.freshness import stale_factor
+from gateway.web.carried_form import CARRIED, PARAMETER, CarriedForm
 from gateway.web.redirects import Steps, Wish
 from gateway.web.rendering import Renderer
 from gateway.web.return_to import quote_way
@@ -27,13 +28,14 @@ class Block(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """`find_block` returns the block of an address at a time (UTC seconds)."""
+    """`find_block` returns the block of an address at a time (UTC seconds). `carried` seals the fields of forms."""
 
     renderer: Renderer
     steps: Steps
     url: Urls
     has_mail: bool
     find_block: Callable[[str, int], Awaitable[Block | None]]
+    carried: CarriedForm
 
     def guard(self, route: Route[Any], handler: Handler) -> Handler:
         """Wrap `handler` in the guards that its route declares."""
@@ -69,10 +71,15 @@ class Guards:
         return show
 
     def _require_fresh_proof(self, route: Route[Any], fresh: Fresh, handler: Handler) -> Handler:
-        """Redirect to a factor's page and back if no fresh proof exists. The form's fields are lost, except `carry`."""
+        """Redirect to a factor's page and back if no fresh proof exists. The form's fields are lost, except `carry`
+        and `form`.
+        """
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             is_post = request.method == "POST"
+            if fresh.form and not is_post:
+                visit, sealed = visit_of(request), asked_of(request, PARAMETER)
+                request[CARRIED] = self.carried.open(sealed, signed_in_of(request).account, visit.now)
             if fresh.only_post and not is_post:
                 return await handler(request)
             # The form is read first: this re-authorises the session, and proofs may expire while the body arrives.
@@ -82,12 +89,14 @@ class Guards:
             factor = stale_factor(signed_in_of(request), visit_of(request).now, fresh.factors, fresh.seconds)
             if factor is None:
                 return await handler(request)
-            return self.steps.step(factor, Wish(self._return_path(route, fresh, given), again=True))
+            return self.steps.step(factor, Wish(self._return_path(request, route, fresh, given), again=True))
 
         return guarded
 
-    def _return_path(self, route: Route[Any], fresh: Fresh, given: Form) -> str:
+    def _return_path(self, request: web.Request, route: Route[Any], fresh: Fresh, given: Form) -> str:
         carried = [(name, given.text(name)) for name in fresh.carry]
-        fields = [*carried, ("done", "proved" if fresh.is_announced else "")]
+        kept = {name: given.text(name) for name in fresh.form if name in given.fields}
+        sealed = self.carried.seal(kept, signed_in_of(request).account, visit_of(request).now)
+        fields = [*carried, (PARAMETER, sealed), ("done", "proved" if fresh.is_announced else "")]
         query = "&".join(f"{name}={quote_way(value)}" for name, value in fields if value)
         return self.url(fresh.back or route.name) + (f"?{query}" if query else "")

@@ -38,7 +38,8 @@ class Fresh:
     """Re-authentication: each of `factors` must have been proved in the last `seconds` (TOTP only if enrolled).
 
     Applies to GET too, unless `only_post`; `when` restricts it to some requests. Afterwards the browser returns to the
-    page `back` (default: the route itself), with the parameters `carry`, and with `done=proved` if `is_announced`.
+    page `back` (default: the route itself), with the parameters `carry`, with the fields `form`, which are sealed (see
+    web.carried_form), and with `done=proved` if `is_announced`.
     """
 
     factors: tuple[Factor, ...] = (Factor.PASSWORD, Factor.TOTP)
@@ -47,6 +48,7 @@ class Fresh:
     when: Callable[[web.Request, Form], bool] | None = None
     back: str = ""
     carry: tuple[str, ...] = ()
+    form: tuple[str, ...] = ()
     is_announced: bool = False
 
 
