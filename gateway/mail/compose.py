@@ -118,9 +118,10 @@ def paragraphs(text: str) -> str:
 
 
 AT = 1_773_480_360  # 14 March 2026, 09:26 UTC
+DEVICE = Sentence("{browser} on {system}", browser="Chrome", system="Windows")
 FACTS: Mapping[str, str | int] = {
     "name": "Erin Zoë",
-    "device": "Chrome on Windows",
+    "device": DEVICE,
     "address": "203.0.113.7",
     "at": Moment(AT),
 }
@@ -137,7 +138,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "name": "Erin Zoë",
         "link": "https://app.example.com/login/link/Zm9yIHByZXZpZXdzIG9ubHk",
         "minutes": 10,
-        "device": "Chrome on Windows",
+        "device": DEVICE,
         "address": "203.0.113.7",
     },
     "totp_enabled": ABOUT,
