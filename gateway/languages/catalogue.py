@@ -1,7 +1,7 @@
 """The languages of pages and mails, with their message catalogues.
 
 A catalogue is `locale/CODE/LC_MESSAGES/otium_gateway.mo`, compiled from the `.po` file beside it when the package is
-built. One is loaded when a text is first written in its language. English needs none: its texts are the keys.
+built. All are loaded before `serve` forks its workers. English needs none: its texts are the keys.
 """
 
 from __future__ import annotations
@@ -29,6 +29,17 @@ LOCALE_OF = {
     "pt": "pt_PT",
 }
 OFFERED = tuple(LOCALE_OF)
+
+
+def load_all() -> None:
+    """Load the catalogue of each language, and how it writes dates.
+
+    To load one takes some milliseconds. A worker that did so for its first mail in a language would answer later, if a
+    stranger asks for a new password and the email has an account, than if it has none.
+    """
+    for language in map(Language.of, OFFERED):
+        language.messages.info()
+        language.locale.datetime_formats.values()
 
 
 class Language:

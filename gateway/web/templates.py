@@ -1,8 +1,8 @@
 """Jinja environments for pages and mails. Templates are compiled once, before `serve` forks its workers.
 
 Compiling takes about 10 ms a template, and megabytes while it lasts. `compile_all` does it in the supervisor: workers
-share the memory of the code, and answer their first requests at full speed. A template that changes on disk is used
-from the next `serve` on.
+share the memory of the code, and answer their first requests at full speed. It loads the languages as well. A template
+that changes on disk is used from the next `serve` on.
 
 One environment serves all languages: what it writes is for the current reader (languages.reader).
 """
@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 
 from gateway.languages import times
+from gateway.languages.catalogue import load_all
 from gateway.languages.reader import current_reader, gettext, ngettext, npgettext, pgettext, translate
 from gateway.model.sentence import Sentence
 from gateway.settings.places import FACTORS, TEMPLATES
@@ -72,6 +73,7 @@ def mail_environment() -> jinja2.Environment:
 
 
 def compile_all() -> None:
+    load_all()
     mails, pages = mail_environment(), page_environment()
     for name in mails.list_templates(filter_func=lambda name: name.startswith(MAILS)):
         mails.get_template(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.languages.catalogue import OFFERED, Language
 from gateway.settings.places import FACTORS, TEMPLATES
 from gateway.web import templates
 from gateway.web.rendering import Renderer, permissions_policy
@@ -22,6 +23,14 @@ def test_every_template_is_compiled_before_the_workers_start() -> None:
     assert len(mails) > 20
     assert pages <= set(templates._PAGE_CODE)
     assert mails <= set(templates._MAIL_CODE)
+
+
+def test_every_language_is_loaded_before_the_workers_start() -> None:
+    """The first email in a language must not take longer: it would tell that there is an account."""
+    compile_all()
+    loaded = [code for code in OFFERED if {"messages", "locale"} <= vars(Language.of(code)).keys()]
+    assert loaded == list(OFFERED)
+    assert len(loaded) > 7
 
 
 def test_shared_code_shows_each_environment_its_own_language(renderer: Renderer) -> None:
