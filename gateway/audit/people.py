@@ -41,10 +41,7 @@ class People:
         return person.name if person else identifier
 
 
-def just(account: str, identifier: str, name: str) -> People:
-    """Return one person, for rows that are shown on their own page."""
-    person = Person(account, identifier, name)
-    return People({account: person}, {identifier: person})
+NO_PEOPLE = People({}, {})
 
 
 async def find_people(tx: Transaction, rows: Sequence[Row], others: Iterable[str], tenant: str | None) -> People:

@@ -13,7 +13,6 @@ from aiohttp import web
 from gateway.accounts.edit import Part, Saved
 from gateway.accounts.people import Administrator, PeopleService, Result
 from gateway.accounts.people_set import PeopleSet, status_of
-from gateway.audit.people import just
 from gateway.audit.telling import Teller
 from gateway.model.account import Module, Role, State, Status, Unacceptable
 from gateway.person import forms
@@ -118,8 +117,7 @@ class PersonPages:
     ) -> web.Response:
         person = await self._find(request, account_id)
         await label_all(row.user_agent for row in person.events)
-        account = person.account
-        teller = Teller(just(account.id, account.identifier, account.name), self._at("member"))
+        teller = Teller(person.named, self._at("member"))
         done, changed = request.query.get("done", ""), request.query.get("changed", "").split(",")
         return await self._page(
             "person/person.html",

@@ -12,6 +12,7 @@ from gateway.accounts.people import Administrator, PeopleService, Result
 from gateway.actions.action import Actions
 from gateway.audit import search
 from gateway.audit.chain import Row
+from gateway.audit.people import NO_PEOPLE, People, find_people
 from gateway.audit.search import Filter
 from gateway.devices.service import Device, device_of
 from gateway.factors.contract import Factors, Summary, Way
@@ -50,6 +51,7 @@ class Person:
     devices: Sequence[Device] = ()
     tokens: Sequence[TokenRow] = ()
     events: Sequence[Row] = ()
+    named: People = NO_PEOPLE  # in the events
 
     @property
     def account(self) -> Account:
@@ -100,13 +102,15 @@ class PersonService:
         facts = await rows.read_facts(tx, found.member, found.ways, self._factors, self._policy, now)
         tokens = await token_rows.list_of(tx, account.id, now)
         wanted = Filter(tenant=admin.tenant, person=account.identifier)
+        events = (await search.find(tx, wanted, None, EVENTS_SHOWN)).rows
         return replace(
             found,
             pending=await email_changes.find_open(tx, account.id),
             standing=standing.judge(facts, self._policy),
             devices=await self._list_devices(tx, admin, account),
             tokens=[token for token in tokens if token.is_live(now)],
-            events=(await search.find(tx, wanted, None, EVENTS_SHOWN)).rows,
+            events=events,
+            named=await find_people(tx, events, [account.identifier], admin.tenant),
         )
 
     async def _list_devices(self, tx: Transaction, admin: Administrator, account: Account) -> list[Device]:

@@ -211,6 +211,18 @@ async def test_the_changes_of_one_form_are_saved_together_each_with_its_row(
     assert await events(store) == ["account_renamed", "account_role_changed", "email_change_requested"]
 
 
+async def test_the_events_of_a_person_name_the_administrator(
+    people: PeopleService, persons: PersonService, admin: Administrator, ann: Account
+) -> None:
+    edit = Edit("Ann Other", (ann.role, ann.modules), ann.identifier, fingerprint(ann))
+    assert await people.save(admin, ann.id, edit) == Saved((Part.NAME,))
+    found = await persons.look(admin, ann.id)
+    assert found is not None
+    actor = found.named.actor_of(found.events[0])
+    assert actor is not None
+    assert actor.account == admin.session.account
+
+
 async def test_what_is_saved_already_changes_nothing(
     people: PeopleService, admin: Administrator, ann: Account, store: Store
 ) -> None:
