@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from gateway.audit.period import Days, Span, find_day, read_day, read_moment, write_moment
+from gateway.audit.period import Days, Span, find_day, read_day, read_time, write_time
 from gateway.audit.search import Filter, Place, read_place
 from gateway.model.account import Unacceptable, normalise_identifier
 from gateway.model.event import Event
@@ -46,7 +46,7 @@ class Asked:
     def fixed(self) -> dict[str, str]:
         """The same search with its times as they are now, which another request will not move."""
         bounds = {"since": self.wanted.since, "until": self.wanted.until}
-        times = {name: write_moment(at, self.zone) for name, at in bounds.items() if at is not None}
+        times = {name: write_time(at, self.zone) for name, at in bounds.items() if at is not None}
         rest = {name: text for name, text in self.given.items() if name not in ("day", *bounds)}
         return {**rest, **(times or {"day": Days.ANY.value})}
 
@@ -72,7 +72,7 @@ class Asked:
         day = find_day(since, until, self.zone)
         if day is not None:
             return self.query(day=day.isoformat())
-        return self.query(since=write_moment(since, self.zone), until=write_moment(until, self.zone))
+        return self.query(since=write_time(since, self.zone), until=write_time(until, self.zone))
 
     def of_tenant(self, tenant: str) -> Asked:
         """Return the same search for an admin of `tenant`: any tenant that was asked for is replaced by this one."""
@@ -110,7 +110,7 @@ def read_span(texts: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[Span,
     if not (texts["since"] or texts["until"]):
         span = read_day(texts["day"] or Days.LAST_7, now, zone)
         return span or Span(), ["day"] if span is None else []
-    since, until = (read_moment(texts[name], zone) for name in ("since", "until"))
+    since, until = (read_time(texts[name], zone) for name in ("since", "until"))
     wrong = [name for name, at in (("since", since), ("until", until)) if texts[name] and at is None]
     if since is not None and until is not None and since >= until:
         wrong = ["since", "until"]

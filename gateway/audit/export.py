@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from gateway.audit import rows
 from gateway.audit.chain import Row
 from gateway.audit.search import Filter, find_all
+from gateway.model.clock import write_utc
 from gateway.model.event import Entry
 from gateway.store import Store
 from gateway.throttle.slices import Slices
@@ -86,7 +86,7 @@ def shown(row: Row, device: str) -> Mapping[str, object]:
     """Return a row under the names of COLUMNS; `at` is ISO 8601 in UTC."""
     values = (
         row.id,
-        datetime.fromtimestamp(row.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        write_utc(row.at),
         row.event,
         row.outcome,
         row.tenant,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -67,7 +67,7 @@ def read_day(text: str, now: int, zone: ZoneInfo) -> Span | None:
     return span if span.since is not None and 0 <= span.since <= LATEST else None
 
 
-def read_moment(text: str, zone: ZoneInfo) -> int | None:
+def read_time(text: str, zone: ZoneInfo) -> int | None:
     """Return the UTC seconds of a time as a browser's field sends it (2026-03-14T09:26), or of a day; from 1970 on.
 
     A time that names its offset from UTC is that of no zone.
@@ -80,11 +80,11 @@ def read_moment(text: str, zone: ZoneInfo) -> int | None:
     return seconds if 0 <= seconds <= LATEST else None
 
 
-def write_moment(at: int, zone: ZoneInfo) -> str:
-    """Return the text that `read_moment` reads. Only an hour that happens twice names its offset."""
+def write_time(at: int, zone: ZoneInfo) -> str:
+    """Return the text that `read_time` reads. Only an hour that happens twice names its offset."""
     moment = local(at, zone)
     plain = moment.replace(tzinfo=None)
-    is_plain = read_moment(plain.isoformat(), zone) == at
+    is_plain = read_time(plain.isoformat(), zone) == at
     return (plain if is_plain else moment).isoformat(timespec="seconds" if moment.second else "minutes")
 
 
@@ -139,4 +139,4 @@ def start_of(day: date, zone: ZoneInfo) -> int:
 
 
 def local(at: int, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(at, UTC).astimezone(zone)
+    return datetime.fromtimestamp(at, zone)

@@ -7,7 +7,7 @@ isolated from the direction of the text around them (gateway.css).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.lists import format_list
@@ -15,6 +15,7 @@ from babel.numbers import format_decimal
 from markupsafe import Markup
 
 from gateway.languages.reader import Reader, current_reader
+from gateway.model.clock import write_utc
 
 DAY_SECONDS = 86_400
 NONE = Markup("–")
@@ -96,10 +97,9 @@ def write_day(at: int) -> Markup:
 
 
 def element(at: int, text: str) -> Markup:
-    exact = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        f"{exact:%Y-%m-%dT%H:%M:%SZ}", f"{exact:%Y-%m-%d %H:%M:%S}", text
-    )
+    exact = write_utc(at)
+    pointed_at = exact.replace("T", " ").replace("Z", " UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, pointed_at, text)
 
 
 def together(at: int, clock: str, form: str = "medium") -> str:

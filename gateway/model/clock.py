@@ -1,4 +1,4 @@
-"""The wall clock. It is injected into pages, services and background jobs."""
+"""The wall clock, which is injected into pages, services and background jobs, and its times as programs read them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ Clock = Callable[[], int]  # UTC seconds
 
 def utc() -> int:
     return int(time.time())
+
+
+def write_utc(at: int) -> str:
+    """Return UTC seconds for programs, by ISO 8601: 2026-03-14T09:26:00Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

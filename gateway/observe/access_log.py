@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from time import perf_counter_ns
 
+from gateway.model.clock import write_utc
 from gateway.observe.served import Served, Unread
 from gateway.wire.deadlines import NEVER, Deadlines
 
@@ -41,7 +41,7 @@ class AccessLog:
         """Record a finished request; it is written within about half a second."""
         at = self._deadlines.utc
         if at != self._second[0]:
-            self._second = at, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+            self._second = at, write_utc(at)
         if isinstance(request, Unread):
             what = f'"request_id":"{request.request_id}","peer":{encode(request.peer)},"error":"{request.error}"'
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 from gateway.audit.export import Format, line_of
+from gateway.model.clock import write_utc
 from gateway.page_views import batches, rows
 from gateway.page_views.record import View
 from gateway.page_views.service import Reader
@@ -40,6 +40,5 @@ async def as_bytes(store: Store, reader: Reader, form: Format) -> AsyncIterator[
 
 def shown(session: str, view: View) -> dict[str, object]:
     """Return a view under the names of COLUMNS; `status` is None if another proxy answered."""
-    at = datetime.fromtimestamp(view.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    values = (at, session, view.method, view.path, view.status or None, view.address)
+    values = (write_utc(view.at), session, view.method, view.path, view.status or None, view.address)
     return dict(zip(COLUMNS, values, strict=True))

@@ -151,12 +151,7 @@ class PersonPages:
 
     async def reset(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/reset-2fa: `account`, `confirmed`."""
-        form = await read_form(request)
-        account_id = form.text("account")
-        if not form.is_confirmed:
-            return await self._ask("reset", request, account_id, self._at("reset"))
-        result = await self._people.reset_two_factor(self._set.admin_of(request), account_id)
-        return self._back(result, account_id, "reset")
+        return await self._confirmed("reset", request, self._at("reset"), self._people.reset_two_factor)
 
     async def confirm_sign_out(self, request: web.Request) -> web.StreamResponse:
         """GET /admin/accounts/sign-out?account=ID"""
@@ -164,12 +159,17 @@ class PersonPages:
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """POST /admin/accounts/sign-out: `account`, `confirmed`."""
+        return await self._confirmed("signed-out", request, self._at("sign_out"), self._people.sign_out)
+
+    async def _confirmed(
+        self, kind: str, request: web.Request, action: str, act: Callable[[Administrator, str], Awaitable[Result]]
+    ) -> web.StreamResponse:
+        """Do what the form confirms, or else ask first."""
         form = await read_form(request)
         account_id = form.text("account")
         if not form.is_confirmed:
-            return await self._ask("signed-out", request, account_id, self._at("sign_out"))
-        result = await self._people.sign_out(self._set.admin_of(request), account_id)
-        return self._back(result, account_id, "signed-out")
+            return await self._ask(kind, request, account_id, action)
+        return self._back(await act(self._set.admin_of(request), account_id), account_id, kind)
 
     async def _ask(
         self,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from gateway.model.clock import write_utc
 from gateway.scim.patching import Shape, find_name
 
 USER = Shape(
@@ -34,15 +34,11 @@ def write(
     """Return a resource as it is answered. Times are UTC seconds."""
     meta = {
         "resourceType": shape.name,
-        "created": moment(made),
-        "lastModified": moment(changed),
+        "created": write_utc(made),
+        "lastModified": write_utc(changed),
         "location": location,
     }
     return {"schemas": [shape.schema], "id": identity, **content, "meta": meta}
-
-
-def moment(at: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 class Choice:

@@ -87,12 +87,12 @@ class SSOPages(StepPages):
         """GET /login/sso/callback/{tenant}: what the tenant's provider answers."""
         visit, answer = visit_of(request), read_answer(request.rel_url.raw_query_string)
         if not is_seen(visit):
-            return self._refused(visit, Wish(HOME), "late", 400)
+            return self._refused(Wish(HOME), "late", 400)
         if isinstance(answer, Refused):
             refused = await self._service.refuse(answer, visit, visit.now)
             if isinstance(refused, LockedOut):
                 return self._locked_out(visit, Wish(HOME), refused.until)
-            return self._refused(visit, Wish(HOME), refused.why, 400)
+            return self._refused(Wish(HOME), refused.why, 400)
         outcome, wish = await self._service.complete(request.match_info["tenant"], visit, answer, visit.now)
         wish = replace(wish, target=self._answers.only([wish.target]))
         match outcome:
@@ -102,7 +102,7 @@ class SSOPages(StepPages):
             case LockedOut(until):
                 return self._locked_out(visit, wish, until)
             case NotSignedIn(why):
-                return self._refused(visit, wish, why, tenant=request.match_info["tenant"])
+                return self._refused(wish, why, tenant=request.match_info["tenant"])
             case Mailed(identifier):
                 return self._renderer.page("sso/mailed.html", None, email=identifier)
             case Tried():
@@ -149,7 +149,7 @@ class SSOPages(StepPages):
             case TriedInVain():
                 return self._in_vain(visit, begun)
             case NotSignedIn(why):
-                return self._refused(visit, wish, why, 502 if why == "provider" else 422)
+                return self._refused(wish, why, 502 if why == "provider" else 422)
             case LockedOut(until):
                 return self._locked_out(visit, wish, until)
             case address:
@@ -170,7 +170,7 @@ class SSOPages(StepPages):
             "sso/refused.html", None, status=429, wait=wait, why="busy", minutes=minutes_of(wait), wish=wish, again=""
         )
 
-    def _refused(self, visit: Visit, wish: Wish, why: str, status: int = 422, tenant: str = "") -> web.Response:
+    def _refused(self, wish: Wish, why: str, status: int = 422, tenant: str = "") -> web.Response:
         """`tenant` is set if its provider has answered this browser's request: then the person can try again."""
         again = f"{self._url('sso_tenant', tenant=tenant)}?{wish.query}" if tenant and why in AGAIN else ""
         return self._renderer.page("sso/refused.html", None, status=status, why=why, minutes=0, wish=wish, again=again)
