@@ -9,14 +9,15 @@ from aiohttp import web
 from gateway.model.account import Role
 from gateway.tokens.forms import DAYS, DEFAULT_DAYS, Unfit, read_wanted
 from gateway.tokens.service import APITokens, Created, outranks
+from gateway.web.carried_form import carried_of
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other
-from gateway.web.visit import Form, asked_of, read_form, signed_in_of, visit_of
+from gateway.web.visit import Form, read_form, signed_in_of, visit_of
 
 DONE = ("revoked", "proved")
 FIRST = {"days": str(DEFAULT_DAYS), "access": "read"}
 FIELDS = ("name", "days", "role", "access", "paths", "networks")
-"""The form for a new token. The pages also take it from the query, where a proof that was asked for leads back to."""
+"""The form for a new token. It comes back sealed after a proof that was asked for (see web.carried_form)."""
 
 
 class Needs(Platform, Protocol):
@@ -83,7 +84,7 @@ def given_in(request: web.Request, form: Form | None) -> dict[str, str]:
     """Return the fields of the form for a new token, as they were sent, or as they are at first."""
     if form is not None:
         return {field: form.text(field) for field in FIELDS}
-    return {field: asked_of(request, field) or FIRST.get(field, "") for field in FIELDS}
+    return {field: carried_of(request).get(field) or FIRST.get(field, "") for field in FIELDS}
 
 
 class FoundTokens:

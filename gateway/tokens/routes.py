@@ -26,7 +26,7 @@ TOKENS = Pages(
     Route(
         "tokens", "/me/tokens", Need.SESSION, get=TokenPages.show, post=TokenPages.create,
         entry=Entry(Section.ACCOUNT, 3, Sentence("API tokens"), may_have_tokens),
-        fresh=Fresh(only_post=True, carry=FIELDS, is_announced=True), is_served=is_on,
+        fresh=Fresh(only_post=True, form=FIELDS, is_announced=True), is_served=is_on,
     ),
     Route("tokens_revoke", "/me/tokens/revoke", Need.SESSION, post=TokenPages.revoke, is_served=is_on),
 )  # fmt: skip
@@ -41,7 +41,8 @@ SERVICES = Pages(
     ServicePages,
     Route(
         "admin_service", "/admin/tokens/service", Need.ADMIN, get=ServicePages.show, post=ServicePages.change,
-        fresh=Fresh(only_post=True, when=gives_rights, carry=("account", *FIELDS), is_announced=True), is_served=is_on,
+        fresh=Fresh(only_post=True, when=gives_rights, carry=("account",), form=FIELDS, is_announced=True),
+        is_served=is_on,
     ),
 )  # fmt: skip
 FOUND = Pages(

@@ -28,7 +28,7 @@ CHANGE = {"account": "acc_1", "do": "saved", "name": "New Person", "role": "admi
 OTHER_FORMS = {
     "admin_service": {"account": "acc_1", "do": "token"}, "accounts_member": CHANGE, "ops_accounts_member": CHANGE,
 }  # fmt: skip
-SEALED = re.compile(r"form%3D[\w-]+%26")  # the fields of a person's form
+SEALED = re.compile(r"form%3D[\w-]+%26")  # the fields of a form
 QUERY = "account=acc_1&id=imp_1&next=/probe&do=role&role=admin"
 ASKED = {  # by route and method: the page of the proof, and where that leads back to
     ("security_totp", "GET"): ("/login", "/me/security/totp?next=/probe"),
@@ -59,7 +59,7 @@ ASKED = {  # by route and method: the page of the proof, and where that leads ba
     ("compromised", "POST"): ("/login", "/me/security/compromised?done=proved"),
     ("ops_tenants_secure", "GET"): ("/login", "/ops/tenants/secure"),
     ("ops_tenants_secure", "POST"): ("/login", "/ops/tenants/secure?tenant=acme"),
-    ("tokens", "POST"): ("/login", "/me/tokens?name=New%20Person&role=admin&done=proved"),
+    ("tokens", "POST"): ("/login", "/me/tokens?done=proved"),
     ("access_reviewed", "POST"): ("/login", "/admin/access?done=proved"),
     ("access_unused", "POST"): ("/login", "/admin/access/unused?done=proved"),
     ("admin_service", "POST"): ("/login", "/admin/tokens/service?account=acc_1&done=proved"),

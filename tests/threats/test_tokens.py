@@ -273,6 +273,9 @@ def test_creating_one_takes_a_fresh_proof_and_is_mailed(own: Gateway, mailbox: M
         "press “Create token”",
     ):
         assert kept in page, kept
+    filled = person.open("/me/tokens?name=Phone&days=30&access=all&networks=0.0.0.0/0&done=proved").body.decode()
+    for given in ('"Phone"', '"30" selected', '"all" selected', "0.0.0.0"):
+        assert given not in filled, given
 
 
 def test_its_use_is_shown_and_a_new_network_is_mailed(own: Gateway, mailbox: Mailbox) -> None:
