@@ -141,7 +141,7 @@ def test_a_person_is_told_what_to_do_and_the_log_why(
     details, tenant = last(own)
     assert (details["reason"], details["said"], tenant) == (reason, f"{error}: AADSTS{number}: It is so.", "acme")
     page = adam.open("/admin/audit?event=login_failed").body.decode()
-    assert "Single sign-on failed" in page
+    assert "with single sign-on failed" in page
     assert f"AADSTS{number}" in page
 
 
