@@ -175,6 +175,7 @@ async def count_examined(tx: Transaction, wanted: Filter, spans: Sequence[tuple[
 
 
 def slot_table(spans: Sequence[tuple[int, int]]) -> CTE:
+    """Return a table of slots: the `slot`'s index, and its `since` and `until`, UTC seconds."""
     table = values(column("slot", Integer), column("since", BigInteger), column("until", BigInteger), name="slots")
     return table.data([(slot, since, until) for slot, (since, until) in enumerate(spans)]).cte("slots")
 

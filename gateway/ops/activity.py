@@ -16,8 +16,9 @@ from enum import StrEnum
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, case, column, func, literal, select, union_all, values
+from sqlalchemy import case, func, literal, select, union_all
 
+from gateway.audit.picture import slot_table
 from gateway.audit.rows import repeated
 from gateway.model.event import Event
 from gateway.model.memo import Memo
@@ -92,8 +93,7 @@ async def count_events(tx: Transaction, slots: Sequence[Slot]) -> dict[Slot, Cou
     """Return the number of listed events of each series in each slot."""
     if not slots:
         return {}
-    table = values(column("since", BigInteger), column("until", BigInteger), name="slots")
-    asked = table.data(slots).cte("slots")
+    asked = slot_table(slots)
     times = [
         select(func.count())
         .where(audit.c.event == event.value, audit.c.at >= asked.c.since, audit.c.at < asked.c.until)
@@ -101,10 +101,10 @@ async def count_events(tx: Transaction, slots: Sequence[Slot]) -> dict[Slot, Cou
         for event in SERIES_OF
     ]
     counts: dict[Slot, Counter[str]] = {}
-    for since, until, *found in await tx.execute(select(asked.c.since, asked.c.until, *times)):
-        counts[since, until] = Counter()
+    for slot, *found in await tx.execute(select(asked.c.slot, *times)):
+        counted = counts[slots[slot]] = Counter()
         for name, number in zip(SERIES_OF.values(), found, strict=True):
-            counts[since, until][name] += number
+            counted[name] += number
     return counts
 
 
