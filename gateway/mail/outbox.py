@@ -127,6 +127,13 @@ class Outbox:
         mail_id = new_id("mail")
         return (await self._store(tx, mail_id, template, recipient, account, now, context, lease=0)).id
 
+    async def post_to_asker(
+        self, tx: Transaction, template: str, recipient: str, *, asker: Reader, now: int, **context: str | int
+    ) -> None:
+        """Do the same for an address without an account, which the reader of the page gives as their own."""
+        mail_id = new_id("mail")
+        await self._store(tx, mail_id, template, recipient, None, now, context, lease=0, asker=asker)
+
     async def post_claimed(
         self,
         tx: Transaction,
@@ -161,9 +168,10 @@ class Outbox:
         context: Mapping[str, str | int],
         *,
         lease: int,
+        asker: Reader | None = None,
     ) -> Claimed:
         message_id = self._composer.message_id(mail_id)
-        reader = await self._reader_of(tx, account, recipient)
+        reader = await self._reader_of(tx, account, recipient) or asker or self._readers.default
         message = self._composer.compose(template, recipient, reader, message_id=message_id, now=now, **context)
         # Headers contain raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
         content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
@@ -189,8 +197,8 @@ class Outbox:
             tx.do_afterwards(self.posted.set)
         return mail
 
-    async def _reader_of(self, tx: Transaction, account: str | None, recipient: str) -> Reader:
-        """Return the language and zone of a mail: those of its account; without one, those of the settings.
+    async def _reader_of(self, tx: Transaction, account: str | None, recipient: str) -> Reader | None:
+        """Return the language and zone of a mail: those of its account; None without one.
 
         The account's are what the person has chosen, or else what their browser had at the last sign-in. The tenant's
         language comes last. Addresses without an account are looked up as well, so that takes as long for them.
@@ -199,7 +207,7 @@ class Outbox:
         query = select(*READER).join(tenants, tenants.c.slug == accounts.c.tenant).where(known)
         row = (await tx.execute(query)).one_or_none()
         if row is None:
-            return self._readers.default
+            return None
         return self._readers.choose((row.language, row.last_language, row.of_tenant), (row.zone, row.last_zone))
 
 

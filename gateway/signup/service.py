@@ -16,6 +16,7 @@ from gateway.accounts.links import LinkState, MailedLink, Purpose, kept_way
 from gateway.actions.action import Actions, requester
 from gateway.crypto.hashing import Hasher, Verdict
 from gateway.crypto.sealing import Sealer
+from gateway.languages.reader import current_reader
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account, Role, Status, Unacceptable, check_name, normalise_identifier
 from gateway.model.event import Event
@@ -185,7 +186,10 @@ class SignupService:
             elif identifier in self._owners:  # owners are added in the shell; not disclosed
                 await self._outbox.pretend(tx, "signup_confirm", now=now, name=name, link=link)
             else:
-                await self._outbox.post(tx, "signup_confirm", identifier, account=None, now=now, name=name, link=link)
+                asker = current_reader()
+                await self._outbox.post_to_asker(
+                    tx, "signup_confirm", identifier, asker=asker, now=now, name=name, link=link
+                )
         return Asked()
 
     async def look(self, token: str, now: int) -> MailedLink | LinkState | None:

@@ -420,6 +420,13 @@ def test_signing_up_all_the_time_keeps_nobody_from_signing_in(own: Gateway) -> N
     assert all(3_500 < int(answer.get("retry-after") or 0) <= 3_600 for answer in done[20:])
 
 
+def test_the_mail_about_a_signup_is_in_the_language_of_the_page(own: Gateway, mailbox: Mailbox) -> None:
+    person = Person(own, "nadia@acme.example")
+    person.headers = ("Accept-Language: fr",)
+    sign_up(person)
+    assert mailbox.wait_for(person.email)["Content-Language"] == "fr"
+
+
 def test_a_signup_link_dies_after_a_day(own: Gateway, mailbox: Mailbox) -> None:
     person = Person(own, "nora@acme.example")
     sign_up(person)
