@@ -10,7 +10,7 @@ import gettext
 from functools import cache, cached_property
 from pathlib import Path
 
-from babel import Locale
+from babel import Locale, localedata
 
 from gateway.languages.pseudo import PSEUDO, Pseudo
 
@@ -31,6 +31,16 @@ LOCALE_OF = {
 OFFERED = tuple(LOCALE_OF)
 
 
+# Of Babel's locales, what no page or mail shows: the names of currencies, countries, scripts and zones. It is most of
+# their memory, in which every worker would have a share.
+UNUSED = {
+    "currency_formats", "currency_names", "currency_names_plural", "currency_symbols", "currency_unit_patterns",
+    "compact_currency_formats", "compact_decimal_formats", "compound_unit_patterns", "interval_formats", "languages",
+    "measurement_systems", "meta_zones", "scripts", "territories", "time_zones", "unit_display_names",
+    "variants", "zone_formats",
+}  # fmt: skip
+
+
 def load_all() -> None:
     """Load the catalogue of each language, and how it writes dates.
 
@@ -40,6 +50,10 @@ def load_all() -> None:
     for language in map(Language.of, OFFERED):
         language.messages.info()
         language.locale.datetime_formats.values()
+        assert language.name  # kept, because what it is made of goes now, and makes room for the next
+        for data in localedata._cache.values():
+            for unused in UNUSED & set(data):
+                del data[unused]
 
 
 class Language:

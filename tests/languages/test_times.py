@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.languages import times
-from gateway.languages.catalogue import Language
+from gateway.languages.catalogue import OFFERED, Language
 from gateway.languages.reader import Reader, written_for
 from gateway.languages.zones import AREAS, find_zone, list_zones
 
@@ -84,3 +86,24 @@ def test_people_choose_among_places() -> None:
     assert tuple(zones) == AREAS
     assert "Europe/Berlin" in zones["Europe"]
     assert 300 < sum(map(len, zones.values())) < 600
+
+
+def test_what_is_let_go_of_a_locale_is_nothing_that_is_written() -> None:
+    """In a process of its own, because `load_all` changes the locales for all that comes after."""
+    script = """
+from gateway.languages import times
+from gateway.languages.catalogue import OFFERED, Language, load_all
+from gateway.languages.reader import Reader, written_for
+from gateway.languages.zones import find_zone
+load_all()
+for code in OFFERED:
+    with written_for(Reader(Language.of(code), find_zone("America/Lima"))):
+        writers = times.day_text, times.moment_text, times.stamp_text, times.clock_text, times.zoned_text
+        said = [write(1_773_480_360) for write in writers]
+        said += [times.ago_text(1_773_480_360 - ago, 1_773_480_360) for ago in (5, 90, 3_700, 50_000)]
+        print(code, Language.of(code).name, *said, times.number_text(1234567.5), times.list_text(["a", "b", "c"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(OFFERED)
+    assert lines[1].startswith("de Deutsch 14. März 2026 14.03.2026, 04:26")
