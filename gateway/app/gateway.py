@@ -55,7 +55,7 @@ from gateway.web.application import Desk, pages_application
 from gateway.web.routes import Pages as NounPages
 from gateway.web.routes import machine_answers, secret_parents
 from gateway.web.visit import Visit
-from gateway.wire.cookies import OTHER_COOKIES
+from gateway.wire.cookies import FIXED_COOKIES
 from gateway.wire.deadlines import Deadlines
 
 log = get_logger("app")
@@ -94,7 +94,7 @@ class Gateway:
         self._page_views = self._make_page_views()
         self._pages = self._build_pages()
         reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note, self._lookup.has_in_memory)
-        own_cookies = frozenset((settings.sessions.cookie.encode(), attempt.COOKIE.encode(), *OTHER_COOKIES))
+        own_cookies = frozenset((settings.sessions.cookie.encode(), attempt.COOKIE.encode(), *FIXED_COOKIES))
         self._application = self._connect(
             settings.upstream.address,
             dial_to(settings.upstream.address),

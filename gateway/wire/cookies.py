@@ -20,6 +20,7 @@ SSO_COOKIE = b"__Host-otium_sso"  # the browser in which a sign-in waits for an 
 ZONE_COOKIE = b"__Host-otium_zone"  # the browser's time zone, set by a script (templates/static/page.js)
 MAX_ZONE = 40  # characters; the longest name in use has 32
 OTHER_COOKIES = (FORM_COOKIE, BROWSER_COOKIE, SENT_COOKIE, SSO_COOKIE)
+FIXED_COOKIES = (*OTHER_COOKIES, ZONE_COOKIE)  # all of ours whose names no setting changes
 
 
 class Cookies(NamedTuple):

@@ -302,12 +302,20 @@ def test_the_application_may_ask_nginx_not_to_buffer(
     assert fields == [("X-Accel-Buffering", "no")]
 
 
-def test_an_upstream_can_not_set_our_cookie_nor_command_nginx(
-    gateway: Gateway, upstream: RecordingUpstream, employee: str
+@pytest.mark.parametrize("name", ["attempt", "browser", "form", "sent", "session", "sso", "zone"])
+def test_an_upstream_can_not_set_our_cookies(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str, name: str
 ) -> None:
+    ours = f"__Host-otium_{name}=x; Path=/; Secure"
+    head = f"HTTP/1.1 200 OK\r\nSet-Cookie: {ours}\r\nSet-Cookie: own=1\r\n"
+    upstream.answers("/x", f"{head}Content-Length: 0\r\n\r\n".encode())
+    assert gateway.exchange(get("/x", employee)).all("set-cookie") == ["own=1"]
+
+
+def test_an_upstream_does_not_command_nginx(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
     upstream.answers(
         "/x",
-        b"HTTP/1.1 200 OK\r\nSet-Cookie: __Host-otium_session=stolen; Path=/; Secure\r\nSet-Cookie: own=1\r\n"
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: own=1\r\n"
         b"X-Accel-Redirect: /secret\r\nx-accel-expires: 60\r\nContent-Length: 0\r\n\r\n",
     )
     response = gateway.exchange(get("/x", employee))
