@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import resources
 from zoneinfo import ZoneInfo, available_timezones
 
 UTC = ZoneInfo("UTC")
@@ -19,10 +20,18 @@ def find_zone(name: str) -> ZoneInfo | None:
     return ZoneInfo(name) if name in names() else None
 
 
-def list_zones() -> dict[str, list[str]]:
-    """Return the zones that people choose from, by area: those that are called after a place."""
+@cache
+def _places() -> frozenset[str]:
+    """Return the zones of today's countries, without the aliases of older names."""
+    table = resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text("ascii")
+    rows = (line.split("\t") for line in table.splitlines() if line and not line.startswith("#"))
+    return frozenset(name for _, _, name, *_ in rows) & names()
+
+
+def list_zones(chosen: str = "") -> dict[str, list[str]]:
+    """Return the zones that people choose from, by area, and the one that was `chosen` before, if it is another."""
     found: dict[str, list[str]] = {area: [] for area in AREAS}
-    for name in sorted(names()):
+    for name in sorted({*_places(), *({chosen} & names())}):
         area = name.partition("/")[0]
         if area in found:
             found[area].append(name)

@@ -38,7 +38,7 @@ class PreferencePages:
             chosen=person.preferences,
             languages=[Language.of(code) for code in OFFERED],
             accepted=Language.of(accepted) if accepted in OFFERED else self._default.language,
-            zones=list_zones(),
+            zones=list_zones(person.preferences.zone),
             browsers_zone=(zone or self._default.zone).key,
             is_saved=request.query.get("done") == "saved",
         )
