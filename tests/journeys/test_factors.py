@@ -177,7 +177,7 @@ def test_backup_codes_can_be_kept_as_a_file_without_scripts(site: Site, profile:
 
 
 def today() -> str:
-    return time.strftime("%d %b %Y", time.gmtime())
+    return time.strftime("%d %b %Y", time.gmtime()).lstrip("0")
 
 
 def test_wrong_late_and_reused_codes_say_what_they_are(site: Site, profile: MakeContext) -> None:

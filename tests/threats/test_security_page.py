@@ -42,10 +42,10 @@ def has_topbar(page: Response) -> bool:
 def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbox: Mailbox) -> None:
     owner, _, _ = enrol_owner(own, mailbox)
     page = owner.open("/me/security")
-    today = time.strftime("%d %b %Y", time.gmtime())
+    today = time.strftime("%d %b %Y", time.gmtime()).lstrip("0")
     for name, words in {
         "password-factor": ["Last used"],
-        "totp": ["Set up", "Last used"],
+        "totp": ["Set up on", "Last used"],
         "link-factor": ["Last used"],
     }.items():
         for word in words:

@@ -149,7 +149,7 @@ def test_a_row_that_repeats_another_and_a_department_that_is_none_are_told(own: 
     assert page.count("This person already has an account.") == 1
     assert "<code>email</code>: b@acme.example" in page
     assert "1 row names a department that gives no access" in page
-    assert "“sales”" in page
+    assert "<q>sales</q>" in page
     assert "Departments that give access: finance, hr, legal." in " ".join(page.split())
 
 
@@ -157,8 +157,8 @@ def test_departments_that_are_nearly_known_are_pointed_out(own: Gateway, admin: 
     lines = "a@acme.example,A,HR,employee\nb@acme.example,Bé,H R,employee\n"
     where = upload(admin, IMPORT, (HEADER.decode() + lines).encode("cp1252"))
     page = html.unescape(admin.open(where).body.decode())
-    assert "“HR” → hr" in page
-    assert "“h r” (did you mean hr?)" in page
+    assert "<q>HR</q> → hr" in page
+    assert "<q>h r</q> (did you mean hr?)" in page
     assert "was read as Windows-1252" in page
     assert "Bé" in page
 
