@@ -168,7 +168,8 @@ def test_a_copy_that_is_killed_leaves_nothing_that_serves_and_is_run_again(targe
     gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
     asyncio.run(sign_many_in(gateway.store_url, 20_000))
     there = Gateway(tmp_path / "there", "127.0.0.1:1", store_url=target)
-    for moment in ("alarms: 0", "sessions: 1,000 of 20,000", "sessions: 2,500 of 20,000"):  # later, the kill may be late
+    # Later, the kill may be late.
+    for moment in ("alarms: 0", "sessions: 1,000 of 20,000", "sessions: 2,500 of 20,000"):
         kill_at(moment, gateway, "store", "copy", gateway.store_url, target)
         assert "there is no store at" in there.cli("account", "list").stderr
     assert gateway.cli("store", "copy", gateway.store_url, target).returncode == 0
