@@ -115,7 +115,7 @@ class PeopleService:
         return Result.DONE
 
     async def list_uninvited(self, admin: Administrator, tenant: str) -> list[str]:
-        """Return the accounts of a tenant that nobody can accept: the invitation has expired, or none was sent.
+        """Return the invited accounts of a tenant without a valid invitation: it has expired, or was never sent.
 
         The tenant is the administrator's own, whatever was asked for, unless it is the owner.
         """

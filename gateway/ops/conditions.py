@@ -1,7 +1,7 @@
 """The state of what each machine depends on, and since when: its store, its application, its mail server.
 
 Each machine checks them about once a minute, by the check of /ready, and stores the result. So every machine's page
-shows all machines, a page waits for no connection, and the time of a change is right even if nobody was looking.
+shows all machines, a page waits for no connection, and the time of a change is right even if no page was open.
 """
 
 from __future__ import annotations

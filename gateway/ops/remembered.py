@@ -11,7 +11,7 @@ MOST = 50
 
 
 class Remembered(Generic[T]):
-    """One answer for each key, remembered for `seconds`. Whoever asks while one is being found waits for it."""
+    """One answer for each key, remembered for `seconds`. Callers that ask while one is being found wait for it."""
 
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds

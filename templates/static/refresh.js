@@ -30,7 +30,7 @@ function say(reason) {
   for (const text of stopped.querySelectorAll("[data-when]")) text.hidden = text.dataset.when !== reason;
 }
 
-// A part isn't replaced under somebody's hand: what is pressed or selected would be something else.
+// A part that is in use isn't replaced: what is pressed or selected would be something else.
 function isTouched(part) {
   const selection = getSelection();
   const isSelected = selection && !selection.isCollapsed && selection.containsNode(part, true);
