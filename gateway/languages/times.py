@@ -1,7 +1,7 @@
 """Times, numbers and lists as the reader writes them. Times come as UTC seconds.
 
-On pages they are `<time>` elements, with the exact time in UTC where one points. `dir="auto"` is not needed: they are
-isolated from the direction of the text around them (gateway.css).
+On pages they are `<time>` elements, with the exact time in UTC where one points, and isolated from the direction of the
+text around them (gateway.css).
 """
 
 from __future__ import annotations
