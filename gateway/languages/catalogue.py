@@ -50,10 +50,10 @@ def load_all() -> None:
     for language in map(Language.of, OFFERED):
         language.messages.info()
         language.locale.datetime_formats.values()
-        assert language.name  # kept, because what it is made of goes now, and makes room for the next
-        for data in localedata._cache.values():
-            for unused in UNUSED & set(data):
-                del data[unused]
+        assert language.name  # kept, because what it is made of goes below
+    for data in localedata._cache.values():
+        for unused in UNUSED & set(data):
+            del data[unused]
 
 
 class Language:

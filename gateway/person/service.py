@@ -37,7 +37,7 @@ EVENTS_SHOWN = 10
 class Person:
     """What the page shows. `pending` is the open change of the email.
 
-    Whether the person can get in, their devices, tokens and events are for those who may change the account, and for the
+    Whether the person can get in, the devices, tokens and events are for those who may change the account, and for the
     person: without `sees_all`, they are empty, and `standing` is None.
     """
 
