@@ -7,8 +7,10 @@ for a million old rows. The audit log has its own retention (audit/keeping.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import ColumnElement, Table, delete, select, tuple_
+from sqlalchemy.sql.dml import ReturningDelete
 
 from gateway.app.nouns import STORED
 from gateway.settings.record import Settings
@@ -63,11 +65,18 @@ class Purge:
 
 
 async def delete_batch(tx: Transaction, table: Table, condition: ColumnElement[bool], most: int) -> int:
-    """Delete up to `most` rows. Returns how many were deleted.
+    """Delete up to `most` rows. Returns how many were deleted."""
+    return len((await tx.execute(batch_of(table, condition, most))).all())
 
-    A row that a transaction has locked is in use, and waiting for several locks could become a deadlock.
+
+def batch_of(table: Table, condition: ColumnElement[bool], most: int) -> ReturningDelete[Any]:
+    """Return the statement that deletes up to `most` rows, and returns a value of each.
+
+    A row that a transaction has locked is in use, and waiting for several locks could become a deadlock. The rows are
+    chosen in a WITH, which runs once: with statistics from when the table was small, PostgreSQL may otherwise choose
+    them again for every row of the table.
     """
     keys = tuple(table.primary_key.columns)
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
-    some = select(*keys).where(condition).limit(most).with_for_update(skip_locked=True)
-    return (await tx.execute(delete(table).where(key.in_(some)))).rowcount
+    some = select(*keys).where(condition).limit(most).with_for_update(skip_locked=True).cte("some")
+    return delete(table).where(key.in_(select(*some.c))).returning(keys[0])

@@ -1,4 +1,4 @@
-"""Commands on branding: write pages as the settings would make them look, before anybody else sees them."""
+"""Commands on branding: write pages as the settings would make them look, before they are switched on."""
 
 from __future__ import annotations
 

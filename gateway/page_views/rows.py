@@ -152,8 +152,9 @@ async def list_after(
 async def delete_some(tx: Transaction, account: str, most: int) -> int:
     """Delete up to `most` rows of an account. Returns how many."""
     key = tuple(page_views.primary_key.columns)
-    some = select(*key).where(page_views.c.account == account).limit(most)
-    return (await tx.execute(delete(page_views).where(tuple_(*key).in_(some)))).rowcount
+    some = select(*key).where(page_views.c.account == account).limit(most).cte("some")  # so it runs once
+    statement = delete(page_views).where(tuple_(*key).in_(select(*some.c))).returning(page_views.c.number)
+    return len((await tx.execute(statement)).all())
 
 
 def within(tenant: str | None) -> tuple[ColumnElement[bool], ...]:

@@ -10,7 +10,7 @@ const wait = Number(live.dataset.seconds) * 1000;
 const unattended = Number(live.dataset.unattended) * 1000;
 const MOST_FAILURES = 3;
 
-const shown = new Map(); // what the server sent for each part, before anybody opened or pointed at anything
+const shown = new Map(); // what the server sent for each part, before anything was opened or pointed at
 for (const part of live.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
 let verdict = words(live);
 let failures = 0;

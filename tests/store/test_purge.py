@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, text
 
 from gateway.accounts.csv_import.tables import import_rows, imports
 from gateway.accounts.links import mailed_links
 from gateway.app import retention as purge
-from gateway.app.retention import Purge, stale_rows
+from gateway.app.retention import Purge, batch_of, stale_rows
 from gateway.browsers.rows import browser_cookies, browsers
 from gateway.dispatch.forms.rows import kept_forms
 from gateway.factors.passkey.rows import answered_challenges
@@ -260,3 +260,22 @@ async def test_a_sign_in_waits_for_a_batch_and_not_for_all(store: Store, monkeyp
         await asyncio.sleep(0.01)
     assert (await purging)["sessions"] == 5_000
     assert len({number for number in left if 1 < number < 5_001}) > 10
+
+
+async def test_the_rows_of_a_batch_are_chosen_once_whatever_the_plan(store: Store) -> None:
+    """PostgreSQL joins them to the table as its statistics say, which may be those of an empty one."""
+    async with store.transaction() as tx:
+        await tx.execute(insert(sessions), [session(f"ses_{n}", LONG_AGO, LONG_AGO) for n in range(50)])
+    statement = batch_of(sessions, sessions.c.started_at < NOW, 5)
+    async with store.transaction() as tx:
+        dialect = (await tx.execute(select(1))).context.dialect
+        if dialect.name == "postgresql":
+            for kind in ("hashjoin", "mergejoin", "material", "hashagg", "sort"):
+                await tx.execute(text(f"SET LOCAL enable_{kind} = off"))
+            sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+            plan = [str(row[0]) for row in await tx.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")]
+            assert ["loops=1)" in line for line in plan if "LockRows" in line] == [True], plan
+        else:
+            assert len((await tx.execute(statement)).all()) == 5
+    async with store.reading() as tx:
+        assert (await tx.execute(select(func.count()).select_from(sessions))).scalar_one() == 45
