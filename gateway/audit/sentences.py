@@ -196,10 +196,10 @@ INVALID = Sentence("Second step for {person} failed: the code or link is no long
 TOO_MANY = Sentence("Second step for {person} failed: too many wrong codes before")
 
 # More exact sentences, by event, the detail `factor`, and the detail `reason` or `where`; "" is any.
-# `unknown` is the reason where a row has no account, and `unnamed` where it has no email either.
+# `no_account` is the case where a row has no account, and `unnamed` where it has no email either.
 CASES: Mapping[tuple[str, str, str], Sentence] = {
     (FAILED, "", "wrong"): Sentence("Sign-in as {person} failed: wrong password"),
-    (FAILED, "", "unknown"): Sentence("Sign-in as {person} failed: no account with this email"),
+    (FAILED, "", "no_account"): Sentence("Sign-in as {person} failed: no account with this email"),
     (FAILED, "", "disabled"): Sentence("Sign-in as {person} failed: the account is disabled"),
     (FAILED, "", "passwordless"): Sentence("Sign-in as {person} failed: the account has no password"),
     (FAILED, "", "locked"): Sentence("Sign-in as {person} failed: locked after too many failed attempts"),

@@ -98,7 +98,7 @@ def choose(row: Row, details: Details) -> Sentence:
     for case in cases_of(row, details):
         for kind in (factor, ""):
             found = CASES.get((row.event, kind, case))
-            if found and not (kind == "" and factor and case in ("unknown", "wrong")):
+            if found and not (kind == "" and factor and case in ("no_account", "wrong")):
                 return found
     told = TOLD.get(row.event, Told(Sentence(row.event)))
     return told.by if told.by and row.actor and has_person else told.alone
@@ -109,7 +109,7 @@ def cases_of(row: Row, details: Mapping[str, Any]) -> list[str]:
     has_person = bool(row.identifier or row.is_erased)
     return [
         *([] if has_person else ["unnamed"]),
-        *(["unknown"] if row.account is None and details.get("reason") == "wrong" else []),
+        *(["no_account"] if row.account is None and details.get("reason") == "wrong" else []),
         *(["factors"] if details.get("proved") else []),
         *(str(details[name]) for name in ("where", "reason") if details.get(name)),
         "",
