@@ -9,10 +9,12 @@ import pytest
 from gateway.accounts.csv_import.export import write_mistakes, write_sample
 from gateway.accounts.csv_import.file import Encoding, Row, UnreadableFile, read_rows, read_text
 from gateway.accounts.csv_import.importer import judge_file
-from gateway.accounts.csv_import.reading import Reject, find_known, judge
+from gateway.accounts.csv_import.reading import Reject, find_known, judge, read_role
 from gateway.accounts.csv_import.record import ImportRow, RowState
-from gateway.model.account import Module
+from gateway.languages.catalogue import OFFERED, Language
+from gateway.model.account import Module, Role
 from gateway.model.sentence import Sentence
+from gateway.web.rendering import WORDS
 
 ROW = {"email": "zoë@acme.example", "name": "Zoë Ünal", "department": "hr", "role": "manager"}
 WRITTEN = "email,name,department,role\r\nzoë@acme.example,Zoë Ünal,hr,manager\r\n"
@@ -85,6 +87,14 @@ def test_a_mistake_names_its_column_and_what_to_write(changed: dict[str, str], c
     found = judge(2, {**ROW, **changed})
     assert isinstance(found, Reject)
     assert (found.column, said in found.reason) == (column, True)
+
+
+def test_a_role_is_read_in_every_language_in_which_pages_name_it() -> None:
+    for language in map(Language.of, OFFERED):
+        for role in Role:
+            word = language.messages.gettext(str(WORDS[role]))
+            assert read_role(word) is role, (language.code, word)
+    assert read_role("Mitarbeiterin") is Role.EMPLOYEE
 
 
 @pytest.mark.parametrize(

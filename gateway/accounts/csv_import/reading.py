@@ -1,7 +1,8 @@
 """Validates the rows of a CSV file of accounts, without side effects.
 
 The columns are OtiumWork's: `email,name,department,role`, and optionally `tenant` and `password_hash`. A department
-named like a module (finance, hr, legal) grants that module. How the file is read is in csv_import.file.
+named like a module (finance, hr, legal) grants that module, and a role may be named in another language. How the file
+is read is in csv_import.file.
 """
 
 from __future__ import annotations
@@ -29,13 +30,23 @@ from gateway.model.sentence import Sentence
 MAX_CELL = 1_000  # characters of a cell that we use; password hashes are the longest
 MAX_CLOSE = 40  # characters that are compared with what is known
 CLOSE = 0.75  # of 1, how alike a department and a known one must be
-NOT_FREE = Sentence("this tenant can't have an account with this email")
+NOT_FREE = Sentence("this tenant can’t have an account with this email")
 UNKNOWN_ROLE = Sentence("Unknown role. Use employee, manager or admin.")
 MEANT: Mapping[str, Sentence] = {
     Role.EMPLOYEE: Sentence("Unknown role. Did you mean employee?"),
     Role.MANAGER: Sentence("Unknown role. Did you mean manager?"),
     Role.ADMIN: Sentence("Unknown role. Did you mean admin?"),
 }
+
+# As people call them in some other languages; see `squeeze`.
+OTHER_ROLES: Mapping[Role, str] = {
+    Role.EMPLOYEE: "mitarbeiter mitarbeiterin mitarbeitende empleado empleada employé employée salarié salariée"
+    " dipendente medewerker pracownik pracowniczka colaborador colaboradora",
+    Role.MANAGER: "führungskraft responsable responsabile menedżer menedżerka gestor gestora",
+    Role.ADMIN: "administrator administratorin administrador administradora administrateur administratrice"
+    " amministratore amministratrice beheerder administratorka",
+}
+ROLES = {squeeze(word): role for role in Role for word in [role, *OTHER_ROLES[role].split()]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +174,11 @@ def judge(line: int, row: Mapping[str, str]) -> Create | Reject:
 
 
 def read_role(text: str) -> Role:
-    role = text.lower()
-    if role in set(Role):
-        return Role(role)
-    close = difflib.get_close_matches(role[:MAX_CLOSE], list(Role), 1)
+    """Return the role that a word names, also in another language. Raises Unacceptable."""
+    word = squeeze(text)
+    if word in ROLES:
+        return ROLES[word]
+    close = difflib.get_close_matches(word[:MAX_CLOSE], list(Role), 1)
     raise Unacceptable(MEANT[close[0]] if close else UNKNOWN_ROLE)
 
 
