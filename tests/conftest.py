@@ -90,10 +90,12 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
 def import_share(config: pytest.Config) -> None:
     """Let each process of xdist begin with another share of the files: in a new clone all have to be compiled.
 
-    In the same order, every process would compile each file at the same moment, and none find it compiled.
+    In the same order, every process would compile each file at the same moment, and none find it compiled. First of
+    all comes scim2-client: for each of its classes, pydantic looks through all modules that there are.
     """
     given = getattr(config, "workerinput", {})
     if given.get("runs_all"):
+        importlib.import_module("scim2_client")
         files = sorted(Path(__file__).parent.rglob("test_*.py"))
         for file in files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]:
             with contextlib.suppress(Exception):  # which the collection reports
