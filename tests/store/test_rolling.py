@@ -15,6 +15,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.store.migrate import settings
 from gateway.store.version import NEWEST, STEPS, read_since
+from tests.conftest import ENGINES
 from tests.support import postgres
 from tests.support.any_schema import writing
 from tests.support.gateway import Gateway
@@ -84,16 +85,37 @@ async def step(url: str, revision: str) -> None:
 HARMLESS = {"ck_accounts_service": "every row that it adds has the default of is_service, whatever else is in it"}
 
 
+Schema = tuple[dict[str, Columns], str | None]  # and since which version the store can be used
+
+
+async def climb(url: str) -> dict[str, Schema]:
+    """Return the schema at each step, from the one before FIRST."""
+    found: dict[str, Schema] = {}
+    for revision in (before(FIRST), *STEPS_SINCE):
+        await step(url, revision)
+        async with writing(url) as connection:
+            found[revision] = await connection.run_sync(look), await connection.run_sync(read_since)
+    return found
+
+
+def before(revision: str) -> str:
+    return f"{int(revision) - 1:04}"
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def schemas(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Schema]:
+    if request.param == "sqlite":
+        return asyncio.run(climb(f"sqlite:///{tmp_path_factory.mktemp('steps')}/store.db"))
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return asyncio.run(climb(server.create("steps")))
+
+
 @pytest.mark.parametrize("revision", STEPS_SINCE)
-async def test_a_migration_takes_nothing_away_that_the_version_before_reads(empty_url: str, revision: str) -> None:
-    await step(empty_url, f"{int(revision) - 1:04}")
-    async with writing(empty_url) as connection:
-        before, since = await connection.run_sync(look), await connection.run_sync(read_since)
-    await step(empty_url, revision)
-    async with writing(empty_url) as connection:
-        found = taken_away(before, await connection.run_sync(look))
-        lost = [what for what in found if not any(name in what for name in HARMLESS)]
-        says = await connection.run_sync(read_since)
+def test_a_migration_takes_nothing_away_that_the_version_before_reads(
+    schemas: dict[str, Schema], revision: str
+) -> None:
+    (old, since), (new, says) = schemas[before(revision)], schemas[revision]
+    lost = [what for what in taken_away(old, new) if not any(name in what for name in HARMLESS)]
     assert says is not None
     assert says <= revision
     if lost:
@@ -144,12 +166,9 @@ async def carry_out(url: str, *statements: str) -> None:
             await connection.execute(text(statement))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=ENGINES)
 def running(request: pytest.FixtureRequest, recorder: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
-    url = ""
-    if request.param == "postgresql":
-        server: postgres.Server = request.getfixturevalue("postgres_server")
-        url = server.create(f"rolling_{tmp_path.name}"[:60])
+    url = "" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
     gateway = Gateway(tmp_path, f"127.0.0.1:{recorder.port}", store_url=url).seed().start()
     yield gateway
     gateway.stop()
