@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import pstats
 import unicodedata
+from cProfile import Profile
 
 import pytest
 from hypothesis import example, given, settings
@@ -199,11 +200,11 @@ def test_more_around_a_good_password_never_makes_it_bad(more: str) -> None:
     assert judge(GOOD + " " * SEEN_AT_ONCE + more, NOBODY) is None
 
 
-def test_a_password_full_of_signs_is_judged_in_a_fraction_of_a_second() -> None:
+def test_a_password_full_of_signs_takes_a_bounded_number_of_steps() -> None:
     signs = "4@8({[<3691!|70$5+7%2" * 4
     judge(signs, ERIN)
-    began = time.process_time()
-    assert judge(signs, ERIN) is None
-    assert time.process_time() - began < 0.5
+    with Profile() as profile:
+        assert judge(signs, ERIN) is None
+    assert pstats.Stats(profile).total_calls < 300_000  # function calls, a fraction of a second
     assert len(window(signs)) == SEEN_AT_LEAST
     assert len(window(GOOD * 10)) == SEEN_AT_ONCE
