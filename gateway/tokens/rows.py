@@ -32,6 +32,7 @@ from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
+from gateway.throttle.slices import Slices
 
 SHOWN_SECONDS = 90 * 86_400  # how long a token that has ended stays in lists
 MAX_LISTED = 200  # of one account
@@ -135,7 +136,11 @@ async def list_of_people(tx: Transaction, tenant: str, now: int, most: int) -> l
         .order_by(accounts.c.name, api_tokens.c.created_at.desc(), api_tokens.c.id)
         .limit(most)
     )
-    return [(read(row), row.owner, row.identifier) for row in await tx.execute(query)]
+    slices, found = Slices(), list[tuple[TokenRow, str, str]]()
+    for row in await tx.execute(query):
+        found.append((read(row), row.owner, row.identifier))
+        await slices.pause()
+    return found
 
 
 async def list_services(tx: Transaction, tenant: str | None, now: int) -> list[tuple[Account, int]]:
