@@ -19,11 +19,12 @@ from gateway.languages.times import list_text
 from gateway.model.event import ACTOR, Details, Event
 from gateway.model.event_groups import GROUPS, Group
 from gateway.model.sentence import Sentence
-from gateway.web.user_agents import label
+from gateway.web.user_agents import label, read_label
 
 # Rows that say from which device the person acted.
 SEEN = GROUPS[Group.FAILED_SIGN_INS] | GROUPS[Group.SIGN_INS] | {Event.LOGOUT, Event.LOGIN_STEP, Event.STEP_UP}
 PROVISIONING = "provisioning"
+GONE = "–"
 FROM_DEVICE = Sentence("{sentence}, from {device}")
 
 
@@ -42,7 +43,7 @@ class Fields(dict[str, object]):
     """The fields of a sentence. A detail that a row lacks, because it was erased, is a dash."""
 
     def __missing__(self, name: str) -> str:
-        return "–"
+        return GONE
 
 
 class Teller:
@@ -65,6 +66,7 @@ class Teller:
         return Fields(
             details,
             person=self._subject(row),
+            device=translate(read_label(str(details["device"]))) if "device" in details else GONE,
             actor=self._name(self._people.actor_of(row), row.actor, is_erased=row.is_actor_erased),
             event=name_of(of) or of,
             factors=list_text([translate(FACTOR_NAMES.get(name, Sentence(name))) for name in proved]),

@@ -44,6 +44,12 @@ def label(user_agent: str) -> Sentence:
     return Sentence("{browser} on {system}", browser=name, system=name_of(system.family, read))
 
 
+def read_label(text: str) -> Sentence:
+    """Read a name back from the store, where it is in English, so that it can be translated."""
+    browser, on, system = text.rpartition(" on ")
+    return Sentence("{browser} on {system}", browser=browser, system=system) if on else Sentence(text)
+
+
 def name_of(system: str, user_agent: str) -> str:
     return "iPad" if system == "iOS" and "iPad" in user_agent else SYSTEMS.get(system, system)
 

@@ -11,6 +11,7 @@ from gateway.audit.chain import GENESIS, Head, extend
 from gateway.audit.people import People, Person
 from gateway.audit.sentences import CASES, TOLD
 from gateway.audit.telling import Line, Teller
+from gateway.languages.reader import Readers, written_for
 from gateway.model.event import Details, Entry, Event, Outcome
 from gateway.model.event_groups import GROUPS, UNGROUPED, Group
 from tests.store.people import NOW
@@ -31,6 +32,13 @@ def tell(event: Event, details: Details | None = None, *, erased: bool = False, 
     if erased:
         row = row._replace(identifier="", address="", user_agent="", personal="", who_salt=None)
     return Teller(PEOPLE, "/admin/accounts/member").tell(row)
+
+
+def test_a_device_that_was_stored_by_its_name_is_told_in_the_language_of_the_reader() -> None:
+    with written_for(Readers("de").default):
+        told = tell(Event.SESSION_REVOKED, {"device": "Chrome on Linux"}).said
+    assert told == f"{LINKED} hat ein Gerät abgemeldet: Chrome auf Linux"
+    assert tell(Event.SESSION_REVOKED).said == f"{LINKED} signed out a device: –"
 
 
 def test_a_sign_in_says_by_what_and_from_where() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.web.user_agents import label
+from gateway.web.user_agents import label, read_label
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 IPAD = "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -27,4 +27,7 @@ ANDROID = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Ge
     ],
 )
 def test_a_device_has_its_everyday_name(user_agent: str, name: str) -> None:
-    assert label(user_agent) == name
+    given = label(user_agent)
+    read = read_label(str(given))
+    assert given == read == name
+    assert (read.text, read.fields) == (given.text, given.fields)
