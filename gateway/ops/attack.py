@@ -80,7 +80,7 @@ class State(Enum):
 class Picture:
     """Attacks, lockouts and blocks, the worst of each kind first.
 
-    `locked` counts all lockouts, `others` the attacks that are left out.
+    `locked` counts all lockouts, `blocked` all blocks, `others` the attacks that are left out.
     """
 
     state: State = State.QUIET
@@ -90,6 +90,7 @@ class Picture:
     locks: tuple[Lock, ...] = ()
     locked: int = 0
     blocks: tuple[Block, ...] = ()
+    blocked: int = 0
     others: int = 0
 
 

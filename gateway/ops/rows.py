@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from sqlalchemy import BigInteger, Column, String, Table, func, or_, select, update
 
@@ -35,6 +36,11 @@ class Lock:
     who: str
     address: str
     until: int
+
+    @property
+    def id(self) -> str:
+        """A short name on the page: keys have emails that attackers choose, of up to 254 characters."""
+        return sha256(self.key.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

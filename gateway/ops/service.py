@@ -22,8 +22,10 @@ from gateway.store import Store, Transaction
 from gateway.throttle import limits
 from gateway.throttle.side_work import SideWork
 
-SHOWN = 10  # attackers, passwords and lockouts: the page stays small during a large attack
-SHOWN_TARGETS = 5
+SHOWN = 5  # attackers and passwords: the page stays small during a large attack
+SHOWN_TARGETS = 3
+SHOWN_LOCKS = 5
+SHOWN_BLOCKS = 6
 MAILED = 20
 MOST_LOCKS = 10_000
 COUNTED_LOCKS = 2_000
@@ -75,9 +77,10 @@ class AttackService:
             sources[:SHOWN],
             targets[:SHOWN_TARGETS],
             tuple(tried[:SHOWN]),
-            tuple(locks[:SHOWN]),
+            tuple(locks[:SHOWN_LOCKS]),
             locked,
-            tuple(blocked),
+            tuple(sorted(blocked, key=lambda block: -block.created_at)[:SHOWN_BLOCKS]),
+            len(blocked),
             len(sources[SHOWN:]) + len(targets[SHOWN_TARGETS:]),
         )
 

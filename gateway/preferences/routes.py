@@ -17,7 +17,7 @@ PREFERENCES = Pages(
     Route(
         "admin_settings", "/admin/settings", Need.ADMIN,
         get=PreferencePages.show_tenant, post=PreferencePages.change_tenant,
-        entry=Entry(Section.ADMINISTRATION, 8, Sentence("Language")),
+        entry=Entry(Section.ADMINISTRATION, 8, Sentence("Company language")),
     ),
 )  # fmt: skip
 PAGES = (PREFERENCES,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,12 +11,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gateway.ops.pages import REFRESH_SECONDS, UNATTENDED_SECONDS
 from tests.journeys.conftest import OWNERS, Site
+from tests.journeys.test_every_page import LOADED, MAX_WEIGHT
 from tests.support.gateway import PEOPLE
 from tests.support.owner import enrol_owner
 from tests.support.person import Person
 from tests.support.visitor import Visitor
 
 CALM = "No attack on sign-ins in the last hour."
+LONG = "long" * 15 + "@" + ("d" * 60 + ".") * 3 + "example"
 UNDER_WAY = "An attack on sign-ins is under way."
 
 
@@ -61,6 +64,32 @@ def attack(site: Site, accounts: int, source: str = "127.0.41.7", tries: int = 1
         for _ in range(tries):
             fields = {"email": f"crowd{number}@acme.example", "password": f"guess {number}"}
             assert site.gateway.post("/login", fields, source=source).status in (401, 422, 429)
+
+
+def attack_with_everything(site: Site) -> None:
+    """Have more places attack than are shown, long emails attacked from many, and more locked and blocked than shown."""
+    for network in range(50, 62):
+        attack(site, 12, f"127.0.{network}.7")
+    for host in range(6):
+        for number in range(6):
+            fields = {"email": f"{number}{LONG}", "password": "guess"}
+            site.gateway.post("/login", fields, source=f"127.0.{70 + host}.9")
+    now = int(time.time())
+    run, until = site.gateway.write, now + 3_600
+    for number in range(12):
+        run(
+            "INSERT INTO failed_passwords (hour, tag, accounts) VALUES (:hour, :tag, :accounts)",
+            hour=now // 3_600, tag=number, accounts=2**62 - 1,
+        )  # fmt: skip
+        run(
+            "INSERT INTO limits (key, failures, locked_until, changed_at) VALUES (:key, '[]', :until, :now)",
+            key=f"password:{number}{LONG}|127.0.80.{number}", now=now, until=until,
+        )  # fmt: skip
+    for number in range(40):
+        run(
+            "INSERT INTO blocks (network, until, created_at, created_by) VALUES (:network, :until, :now, :by)",
+            network=f"2001:db8:aaaa:bbbb:cc{number}::/80", until=until, now=now, by=OWNERS[0],
+        )  # fmt: skip
 
 
 def pass_time(page: Page, seconds: int) -> None:
@@ -116,6 +145,18 @@ def test_a_network_of_attackers_is_blocked_as_one(site: Site, plain: Page) -> No
     plain.goto(f"{site.url}/ops")
     plain.get_by_role("button", name="Block 127.0.42.0/24 for 24 hours").click()
     expect(plain.get_by_role("heading", level=1)).to_contain_text("127.0.42.0/24")
+
+
+def test_the_page_stays_small_under_the_largest_attack(
+    site: Site, owner: Person, context: BrowserContext, rested: None
+) -> None:
+    attack_with_everything(site)
+    context.set_extra_http_headers({"Accept-Language": "de"})
+    page = enter(site, owner, context)
+    page.goto(f"{site.url}/ops?span=week")
+    expect(page.locator(".attack")).to_have_count(11)
+    weight, _, _ = page.evaluate(LOADED)
+    assert weight <= MAX_WEIGHT
 
 
 def test_an_attack_appears_on_the_open_page_and_nothing_of_it_is_lost(site: Site, attended: Page) -> None:

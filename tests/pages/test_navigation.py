@@ -25,12 +25,12 @@ ON = Settings(sso=SSOSettings(on=True), tokens=TokenSettings(on=True))
 OUTSIDE = {"clear", "form", "me"}  # they belong to signing in, or lead on; no page of theirs has a navigation
 PLACED = [route for route in ROUTES if find_place(route, ROUTES) and not route.variable]
 OWN = ["Security", "Devices", "Allowed networks", "Language and time"]
-MANAGED = ["People", "Access review", "Sign-in requirements", "Allowed networks", "Audit log", "Language"]
+MANAGED = ["People", "Access review", "Sign-in requirements", "Allowed networks", "Audit log", "Company language"]
 OPERATED = ["Overview", "All people", "Tenants", "Page views", "All audit logs"]
 OWN_ON = ["Security", "Devices", "API tokens", "Allowed networks", "Language and time"]
 MANAGED_ON = [
     "People", "Access review", "API tokens", "Sign-in requirements", "Allowed networks", "Single sign-on", "Audit log",
-    "Language",
+    "Company language",
 ]  # fmt: skip
 OPERATED_ON = ["Overview", "All people", "Tenants", "Single sign-on", "Page views", "All audit logs"]
 
