@@ -10,6 +10,7 @@ worker brings come again and again, until batches are moved twice; the figures a
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from gateway.model.account import Role
 from gateway.model.session import Session
 from gateway.page_views import batches
 from gateway.page_views.collector import PageViews
+from gateway.process.supervisor import GC_THRESHOLD
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store
 from gateway.store.migrate import migrate
@@ -83,6 +85,8 @@ def count(folder: Path, load: str) -> dict[str, float]:
 
 async def work(path: str, load: str) -> None:
     """Be the worker: do each part that is asked for on standard input."""
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)  # as in a worker
     store, clock = Store.open(f"sqlite:///{path}"), SimpleNamespace(utc=int(time.time()))
     views = PageViews(store, cast(Deadlines, clock), PageViewSettings(), ("/invite/",), print)
     inbound = inbound_of()._replace(method="GET", readings=("/1k",), address="192.0.2.7")
@@ -97,7 +101,7 @@ async def work(path: str, load: str) -> None:
             case "write":
                 await views.flush()
             case _:
-                await batches.move(store)
+                await views.move()
         print("done", flush=True)
     await store.close()
 

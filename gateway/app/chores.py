@@ -13,7 +13,6 @@ from gateway.app.retention import Purge
 from gateway.app.services import Services
 from gateway.browsers.learning import CookieLearner
 from gateway.observe.logs import get_logger
-from gateway.page_views import batches
 from gateway.page_views.collector import PageViews
 from gateway.sessions.lookup import Lookup
 from gateway.settings.record import Access, Settings
@@ -69,7 +68,7 @@ class Chores:
         self._begin(NOTES_SECONDS, self._services.network_refusals.flush)
         self._begin(PAGE_VIEWS_SECONDS, self._page_views.flush)
         at_some_time = MOVE_SECONDS * random.uniform(0.5, 1.0)  # not all workers at once  # noqa: S311
-        self._begin(at_some_time, lambda: batches.move(store), woken_by=self._page_views.has_much)
+        self._begin(at_some_time, self._page_views.move, woken_by=self._page_views.has_much)
         self._begin(IMPORT_SECONDS, lambda: importer.run_once(clock), woken_by=importer.started)
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._services.health_watch.watch(clock()))

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.model.session import Session
-
 MAX_PATH = 500  # characters
-MAX_RUN = 100  # views in a row
+MAX_RUN = 200  # views in a row: on SQLite each row has a page of its own beside that of its key
 UNKNOWN = 0
 """The status of a request that another proxy answered (forward-auth)."""
 
@@ -64,7 +62,7 @@ def read_part(part: list[Any]) -> Iterator[View]:
 
 
 class Batch(NamedTuple):
-    """What a worker writes at once: `size` views of all its sessions, in lines (see write_line).
+    """What a worker writes at once: `size` views of all its sessions, in lines (see read_line).
 
     `number` is that of the first line; the others follow. `at` is when it was written, in UTC seconds.
     """
@@ -82,10 +80,10 @@ Whose = tuple[str, str, str]
 Line = tuple[int, int, int, str]
 
 
-def write_line(session: Session, at: int, address: str, views: Sequence[str]) -> str:
-    """Return the line of views. Each is given as the JSON of its method, path and status."""
-    part = f'[{at},"{address}",[{",".join(views)}]]'
-    return f"{session.account} {session.id} {session.tenant} {at} {len(views)} {part}"
+def read_line(text: str, number: int) -> tuple[Whose, Line]:
+    """Read a line of a batch: account, session, tenant, second, size and views, with a space between."""
+    account, session, tenant, at, size, views = text.split(" ", 5)
+    return (account, session, tenant), (int(at), number, int(size), views)
 
 
 def join_lines(whose: Whose, lines: Iterable[Line]) -> Iterator[Run]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true, update
 
 from gateway.audit.export import Format
 from gateway.page_views import batches, rows
 from gateway.page_views.batches import page_view_batches
 from gateway.page_views.export import as_bytes
-from gateway.page_views.record import MAX_RUN, Batch, Run
+from gateway.page_views.record import MAX_RUN, Batch, Run, read_line
 from gateway.page_views.service import PageViewService, Reader
 from gateway.store import Store
 from tests.store.people import NOW, add_person, person
@@ -61,8 +61,8 @@ async def test_a_row_is_not_longer_than_a_page_and_in_the_order_of_time(store: S
     await add(store, 40, line(ann, at=NOW + 2, size=MAX_RUN), line(ann, at=NOW), at=NOW + 1)
     await batches.move(store)
     assert await places(store, ann) == [
-        ("ses_1", "acme", NOW, NOW + 1, 51, 41),
-        ("ses_1", "acme", NOW + 2, NOW + 2, 40, 100),
+        ("ses_1", "acme", NOW, NOW + 1, 51, MAX_RUN - 59),
+        ("ses_1", "acme", NOW + 2, NOW + 2, 40, MAX_RUN),
         ("ses_1", "acme", NOW + 2, NOW + 2, 50, 60),
     ]
 
@@ -91,7 +91,7 @@ async def test_more_than_is_moved_at_once_is_moved_in_parts(store: Store) -> Non
     for number in range(batches.MOST + 2):
         await add(store, number, line(ann, at=NOW + number), at=NOW + number)
     async with store.reading() as tx:
-        assert len(await batches.list_waiting(tx)) == batches.MOST
+        assert len(await batches.list_waiting(tx, true())) == batches.MOST
     await batches.move(store)
     assert sum(run.size for run in await runs(store, ann)) == batches.MOST + 2
 
@@ -101,7 +101,38 @@ async def test_a_batch_is_taken_with_how_much_is_enough(store: Store) -> None:
         async with store.transaction() as tx:
             await batches.add(tx, Batch(number, NOW + number, batches.AT_ONCE // 2, ""))
     async with store.reading() as tx:
-        assert [batch.number for batch in await batches.list_waiting(tx)] == [0, 1]
+        assert await batches.list_waiting(tx, true()) == [0, 1]
+
+
+async def test_lines_that_are_known_are_not_read_and_become_the_same_rows(store: Store) -> None:
+    ann = (await add_person(store)).id
+    stored = await add(store, 10, line(ann, size=2), line(ann, "ses_2"), line(ann, at=NOW + 1))
+    known = {10: [read_line(text, 10 + place) for place, text in enumerate(stored.lines.split("\n"))]}
+    async with store.transaction() as tx:
+        await tx.execute(update(page_view_batches).values(lines="unreadable"))
+    await batches.move(store, known, NOW)
+    assert await places(store, ann) == [("ses_1", "acme", NOW, NOW + 1, 12, 3), ("ses_2", "acme", NOW, NOW, 11, 1)]
+    assert known == {}
+
+
+async def test_what_others_write_is_left_to_them_until_it_is_old(store: Store) -> None:
+    ann = (await add_person(store)).id
+    await add(store, 1, line(ann, "ses_old"), at=NOW - 1)
+    await add(store, 2, line(ann, "ses_new"), at=NOW)
+    await batches.move(store, {}, NOW)
+    assert [run.session for run in await runs(store, ann)] == ["ses_old"]
+    await batches.move(store)
+    assert [run.session for run in await runs(store, ann)] == ["ses_new", "ses_old"]
+
+
+async def test_what_another_has_moved_is_not_moved_again_and_no_longer_known(store: Store) -> None:
+    ann = (await add_person(store)).id
+    stored = await add(store, 1, line(ann))
+    await batches.move(store)
+    known = {1: [read_line(stored.lines, 1)]}
+    await batches.move(store, known, NOW)
+    assert [run.size for run in await runs(store, ann)] == [1]
+    assert known == {}
 
 
 async def test_views_of_an_account_that_is_gone_are_dropped_and_the_others_stay(store: Store) -> None:

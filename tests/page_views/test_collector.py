@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text, true
 
 from gateway.model.account import Role
 from gateway.model.session import Session
 from gateway.page_views import batches, rows
-from gateway.page_views.collector import MAX_RUN, MAX_WAITING, PAUSE_SECONDS, PageViews
-from gateway.page_views.record import Run, View
+from gateway.page_views.collector import MAX_KEPT, MAX_WAITING, PAUSE_SECONDS, PageViews
+from gateway.page_views.record import MAX_RUN, Run, View
 from gateway.settings.record import PageViewSettings
 from gateway.store import Store, StoreUnavailable
 from gateway.wire.deadlines import Deadlines
@@ -86,7 +86,11 @@ async def test_many_views_are_one_transaction_and_few_rows_and_none_is_none(stor
     await views.flush()
     assert store.begun == begun + 1
     runs = await runs_of(store, account)
-    assert sorted((run.session, run.size) for run in runs) == [("ses_1", 100), ("ses_2", 100), ("ses_2", 100)]
+    assert sorted((run.session, run.size) for run in runs) == [
+        ("ses_1", MAX_RUN),
+        ("ses_2", MAX_RUN),
+        ("ses_2", MAX_RUN),
+    ]
     assert [view.status for view in runs[0].read()] == list(range(0, 3 * MAX_RUN, 3))
     await store.close()
 
@@ -115,6 +119,79 @@ async def test_beyond_the_bound_views_are_counted_and_lost(store: Store, clock: 
     await views.finish()
     assert sum(lost) == 3
     assert len(await stored(store, account)) == MAX_WAITING
+
+
+async def test_the_bound_holds_while_nothing_is_written(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    lost: list[int] = []
+    views = collector(store, clock, lost)
+    for number in range(2 * MAX_WAITING):
+        views.note((session_of(account), INBOUND, NOW + number // (MAX_WAITING // 2)), 200)
+    assert sum(lost) == MAX_WAITING // 2
+    await views.finish()
+    assert sum(lost) == MAX_WAITING
+    found = await stored(store, account)
+    assert [found[0].at, found[-1].at, len(found)] == [NOW, NOW + 1, MAX_WAITING]
+
+
+async def test_static_files_count_for_nothing_under_any_method_or_status(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    views, script = collector(store, clock), INBOUND._replace(readings=("/static/x.js",))
+    for inbound in (
+        script,
+        script._replace(method="POST"),
+        script._replace(readings=("/static/x.js", "/static//x.js")),
+    ):
+        for status in (200, 404, 200):
+            views.note((session_of(account), inbound, NOW), status)
+    await views.flush()
+    found = [(view.method, view.path, view.status) for view in await stored(store, account)]
+    assert found == [
+        (method, "/static/x.js", status) for method in ("POST", "GET") for status in (200, 404, 200)
+    ]  # an ambiguous path is recorded
+
+
+async def test_views_of_one_session_under_another_tenant_or_address_are_kept_apart(
+    store: Store, clock: Deadlines
+) -> None:
+    account = (await add_person(store)).id
+    views, session = collector(store, clock), session_of(account)
+    for tenant, address in (("acme", "192.0.2.1"), ("beta", "192.0.2.1"), ("acme", "192.0.2.2")):
+        views.note((replace(session, tenant=tenant), INBOUND._replace(address=address), NOW), 200)
+    await views.flush()
+    found = [(run.tenant, [view.address for view in run.read()]) for run in await runs_of(store, account)]
+    assert sorted(found) == [("acme", ["192.0.2.1", "192.0.2.2"]), ("beta", ["192.0.2.1"])]
+
+
+async def test_a_worker_moves_what_it_wrote_also_beyond_what_it_keeps(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    views, session = collector(store, clock), session_of(account)
+    for part in range(3):
+        for number in range(MAX_KEPT // 2):
+            views.note((replace(session, id=f"ses_{number % 500}"), INBOUND, NOW + part * 100 + number // 500), 200)
+        await views.flush()
+    clock.utc = NOW + batches.ORPHANED_SECONDS + 1
+    await views.move()
+    async with store.reading() as tx:
+        assert await batches.list_waiting(tx, true()) == []
+        moved = await rows.list_after(tx, account, None, ("", 0, 0), 10_000)
+    assert sum(run.size for run in moved) == 3 * MAX_KEPT // 2
+
+
+async def test_making_a_batch_can_be_stopped_and_loses_nothing(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    views, session = collector(store, clock), session_of(account)
+    for number in range(MAX_WAITING):
+        views.note((replace(session, id=f"ses_{number}"), INBOUND, NOW), 200)
+    writing = asyncio.get_running_loop().create_task(views.flush())
+    await asyncio.sleep(0)  # until its first pause
+    assert not writing.done()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await views.finish()
+    async with store.reading() as tx:
+        assert (await tx.execute(select(func.sum(batches.columns.size)))).scalar_one() == MAX_WAITING
 
 
 class Away(Store):
