@@ -28,7 +28,7 @@ MAIL_SECONDS = 2.0  # for mails that another process posted
 NOTES_SECONDS = 5.0
 IMPORT_SECONDS = 2.0  # for imports whose worker ended
 PAGE_VIEWS_SECONDS = 0.5
-MOVE_SECONDS = 60.0  # page views
+MOVE_SECONDS = 60.0  # page views; less than batches.ORPHANED_SECONDS
 WATCH_SECONDS = 20.0
 CANCEL_AGAIN_SECONDS = 0.5
 # A job starts so long after it was woken: if a mail were sent during the response, the response's time would reveal

@@ -1,4 +1,4 @@
-"""Statements on page views. A row has up to a hundred of one session (see record.Run and batches).
+"""Statements on page views. A row has up to MAX_RUN of one session (see record.Run and batches).
 
 The primary key is also the order in which they are read, and on SQLite the only index that a new row has to be put
 into, besides that of retention. Rows are chosen by their writer, not numbered by the store: writing a batch again,
