@@ -14,6 +14,7 @@ from gateway.audit.chain import Row
 from gateway.audit.labels import EVENT_NAMES
 from gateway.audit.people import People, Person
 from gateway.audit.sentences import CASES, FACTOR_NAMES, TOLD, Told
+from gateway.languages.line_breaks import keep_together
 from gateway.languages.reader import translate
 from gateway.languages.times import list_text
 from gateway.model.event import ACTOR, Details, Event
@@ -56,7 +57,7 @@ class Teller:
     def tell(self, row: Row) -> Line:
         details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
         device = translate(label(row.user_agent)) if row.user_agent else ""
-        said = Markup(translate(choose(row, details))).format_map(self._fields(row, details))  # noqa: S704 - our catalogue
+        said = Markup(keep_together(translate(choose(row, details)))).format_map(self._fields(row, details))  # noqa: S704 - our catalogue
         if device and row.event in SEEN and not row.actor:
             said = Markup(translate(FROM_DEVICE)).format(sentence=said, device=device)  # noqa: S704 - our catalogue
         return Line(row, said, name_of(row.event), device, details)

@@ -18,10 +18,12 @@ import jinja2
 
 from gateway.languages import times
 from gateway.languages.catalogue import load_all
+from gateway.languages.line_breaks import breakable, keep_together
 from gateway.languages.reader import current_reader, gettext, ngettext, npgettext, pgettext, translate
 from gateway.model.sentence import Sentence
 from gateway.settings.places import FACTORS, TEMPLATES
 
+Texts = Callable[..., str]
 MAILS = "mail/"
 _PAGE_CODE: dict[str, CodeType] = {}
 _MAIL_CODE: dict[str, CodeType] = {}
@@ -51,9 +53,10 @@ def page_environment() -> jinja2.Environment:
     context, so that none is computed while a template is compiled.
     """
     loader = CompiledLoader((TEMPLATES, FACTORS), _PAGE_CODE)
-    environment = _environment(loader, autoescape=True, trim_blocks=True)
+    environment = _environment(loader, unbroken, autoescape=True, trim_blocks=True)
     environment.filters.update(
         ago=late(times.write_ago),
+        breakable=breakable,
         day=late(times.write_day),
         leading=late(leading_capital),
         moment=late(times.write_moment),
@@ -61,7 +64,7 @@ def page_environment() -> jinja2.Environment:
         stamp=late(times.write_stamp),
         stamp_text=late(times.stamp_text),
         second=late(times.write_second),
-        translated=late(translate),
+        translated=late(unbroken(translate)),
     )
     return environment
 
@@ -69,7 +72,7 @@ def page_environment() -> jinja2.Environment:
 def mail_environment() -> jinja2.Environment:
     """Return the environment of the mails, whose plain text is not escaped and keeps its line breaks."""
     loader = CompiledLoader((TEMPLATES,), _MAIL_CODE)
-    return _environment(loader, autoescape=jinja2.select_autoescape(("html",)))
+    return _environment(loader, lambda texts: texts, autoescape=jinja2.select_autoescape(("html",)))
 
 
 def compile_all() -> None:
@@ -87,16 +90,22 @@ def leading_capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def shown(value: object) -> object:
-    """Translate a sentence that a template shows as it is. Within `{% trans %}` it takes the filter."""
-    return translate(value) if isinstance(value, Sentence) else value
+def unbroken(texts: Texts) -> Texts:
+    """Return `texts`, which translates, with line breaks as on a page."""
+    return lambda *values: keep_together(texts(*values))
 
 
 def late(write: Callable[..., Any]) -> Callable[..., Any]:
     return jinja2.pass_context(lambda context, *values: write(*values))
 
 
-def _environment(loader: CompiledLoader, **options: Any) -> jinja2.Environment:
+def _environment(loader: CompiledLoader, typeset: Callable[[Texts], Texts], **options: Any) -> jinja2.Environment:
+    told = typeset(translate)
+
+    def shown(value: object) -> object:
+        """Translate a sentence that a template shows as it is. Within `{% trans %}` it takes the filter."""
+        return told(value) if isinstance(value, Sentence) else value
+
     environment = jinja2.Environment(  # noqa: S701 - the options say what is escaped
         loader=loader,
         undefined=jinja2.StrictUndefined,
@@ -105,6 +114,8 @@ def _environment(loader: CompiledLoader, **options: Any) -> jinja2.Environment:
         finalize=shown,
         **options,
     )
-    environment.install_gettext_callables(gettext, ngettext, True, pgettext, npgettext)  # type: ignore[attr-defined]
+    texts: tuple[Texts, ...] = (gettext, ngettext, pgettext, npgettext)
+    one, many, one_of, many_of = map(typeset, texts)
+    environment.install_gettext_callables(one, many, True, one_of, many_of)  # type: ignore[attr-defined]
     environment.globals.update(reader=current_reader, zone=times.zone_text)
     return environment
