@@ -49,7 +49,7 @@ def test_a_device_that_is_signed_out_has_nothing_any_more(
         page = mine.new_page()
         page.goto(f"{site.url}/me/sessions")
         device = page.get_by_role("listitem").filter(has_text="Firefox on Windows")
-        device.get_by_role("button", name="Sign out").click()
+        device.get_by_role("button", name="Sign out device").click()
         expect(page.get_by_role("status")).to_have_text(re.compile("Device signed out"))
     assert cut.value.url.endswith("/live/stream")
     expect(chat.locator("#state")).to_have_text("Closed with code 1008.")

@@ -669,6 +669,18 @@ CUT = """
 """
 UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
 
+# On a phone: short addresses that are broken, and buttons below each other that are not equally wide.
+BROKEN = """
+[...document.querySelectorAll("main dd, main .address")].filter(e => e.checkVisibility() && !e.children.length && /^[\\w.@-]{1,24}$/.test(e.innerText.trim()))
+  .filter(e => { const range = document.createRange(); range.selectNodeContents(e); return range.getClientRects().length > 1; }).map(e => e.outerHTML)
+"""
+UNEQUAL = """
+[...document.querySelectorAll("main .row, main .inline")].flatMap(row => {
+  const all = [...row.querySelectorAll(".button, button:not(.link)")].filter(e => e.checkVisibility()).map(e => [e, e.getBoundingClientRect()]);
+  return all.slice(1).filter(([, b]) => b.top > all[0][1].bottom && Math.abs(b.width - all[0][1].width) > 1).map(([e]) => e.outerHTML.slice(0, 80));
+})
+"""
+
 
 # Texts that no catalogue has: a message in the pseudo-language is in brackets.
 PLAIN = """
@@ -743,6 +755,9 @@ def measure(page: Page, name: str, scheme: Literal["light", "dark"], width: int)
     found += [f"{width}: touch: {both}" for both in page.evaluate(TOUCHING)]
     found += [f"{width}: partly hidden: {table}" for table in page.evaluate(HIDDEN)]
     found += [f"{width}: cut: {select}" for select in page.evaluate(CUT)] if width == WIDE else []
+    if width == NARROW:
+        found += [f"broken: {address}" for address in page.evaluate(BROKEN)]
+        found += [f"not as wide: {button}" for button in page.evaluate(UNEQUAL)]
     return found + [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from gateway.languages.catalogue import OFFERED
 from tests.journeys.conftest import Site
 from tests.journeys.test_accounts import sign_in
 
@@ -89,6 +90,23 @@ def test_the_keyboard_reaches_the_skip_link_then_the_menu_then_its_links(page: P
     page.keyboard.press("Escape")
     expect(pages_in(page)).to_be_hidden()
     expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
+@pytest.mark.parametrize("code", OFFERED)
+@pytest.mark.parametrize("path", ["/me/security", "/logout"])
+def test_on_a_phone_the_ways_out_are_beside_each_other_in_every_language(
+    page: Page, site: Site, code: str, path: str
+) -> None:
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_extra_http_headers({"Accept-Language": code})
+    page.goto(f"{site.url}{path}")
+    ways = page.locator(".self").locator("a, button")
+    expect(ways).to_have_count(2)
+    boxes = [box for box in (way.bounding_box() for way in ways.all()) if box]
+    page.set_extra_http_headers({})
+    first, second = boxes
+    assert abs(first["y"] - second["y"]) < 1
+    assert all(box["height"] >= 44 for box in boxes)
 
 
 def test_on_paper_there_is_only_the_page(page: Page, site: Site) -> None:

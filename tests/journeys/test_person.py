@@ -84,7 +84,7 @@ def test_a_stolen_laptop_is_signed_out_and_the_rest_stays(admin: Page, site: Sit
     presses.press(device.get_by_role("button", name="Sign out this device"))
     expect(admin.get_by_role("heading", level=1)).to_have_text(re.compile("Sign .* out of this device"))
     expect(admin.locator("main")).to_contain_text("Firefox on Windows")
-    presses.press(admin.locator("main").get_by_role("button", name="Sign out"))
+    presses.press(admin.locator("main").get_by_role("button", name="Sign out device"))
     expect(admin.get_by_role("status")).to_contain_text("Device signed out.")
     assert presses.count == 4
     assert (is_in(stolen), is_in(kept)) == (False, True)

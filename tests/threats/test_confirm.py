@@ -128,7 +128,7 @@ SWEEPS: list[tuple[str, Callable[[str], Fields], list[int], str]] = [
 @pytest.mark.parametrize(
     ("path", "fields", "heading", "button"),
     [
-        ("/ops/accounts/sign-out", {}, "Sign NAME out of all devices?", "Sign out"),
+        ("/ops/accounts/sign-out", {}, "Sign NAME out of all devices?", "Sign out all devices"),
         ("/ops/accounts/member", {"do": "disabled"}, "Disable the account of NAME?", "Disable account"),
         ("/ops", {"tenant": "acme"}, "Sign out everyone in acme?", "Sign out everyone"),
         ("/ops/tenants", {"tenant": "acme", "do": "suspended"}, "Suspend acme?", "Suspend"),
