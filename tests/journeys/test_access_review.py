@@ -37,7 +37,7 @@ def test_a_review_from_the_list_to_the_record(site: Site, browser: Browser, tmp_
         assert "crowd2@acme.example" in {row["email"] for row in csv.DictReader(file)}
 
     page.get_by_role("link", name="Unused accounts").click()
-    adam.has_heading("Not seen for 90 days")
+    adam.has_heading("Inactive for 90 days")
     run("UPDATE sessions SET proofs = :old", old=OLD)
     site.gateway.announce()
     page.get_by_label("Select Crowd 2").check()

@@ -178,4 +178,4 @@ def test_hostile_queries_are_ignored(admin: Person) -> None:
         assert "><script>" not in page.body.decode()
     left = admin.open(f"{UNUSED}?done=disabled&count=-1&left=%00.acc_x.%22%3E&more=1e9&days=1")
     assert left.status == 200
-    assert "Not seen for 90 days" in left.body.decode()
+    assert "Inactive for 90 days" in left.body.decode()
