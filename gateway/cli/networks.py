@@ -120,10 +120,10 @@ def check_one(tenant: str | None, account: str | None) -> None:
 
 
 def read_lines(lines: list[str]) -> Ranges:
-    from gateway.model.network_rule import Mistake, check, read_ranges
+    from gateway.model.network_rule import Mistake, check, read_typed
 
     try:
-        ranges = read_ranges("\n".join(lines))
+        ranges = read_typed("\n".join(lines))
         check(ranges, utc())
     except Mistake as error:
         fail(f"{error.why} {error.line}".strip())

@@ -44,7 +44,7 @@ def clock_text(at: int) -> str:
 
 
 def zoned_text(at: int) -> str:
-    """Return date and time to the minute with the zone, for mails, where nothing else names it."""
+    """Return date and time to the minute with the zone, where nothing else names it: in mails, and for strangers."""
     return f"{together(at, 'HH:mm', 'long')} {local(at, current_reader()):%Z}"
 
 
@@ -72,6 +72,10 @@ def zone_text() -> str:
 
 def write_moment(at: int | None) -> Markup:
     return NONE if at is None else element(at, moment_text(at))
+
+
+def write_zoned(at: int) -> Markup:
+    return element(at, zoned_text(at))
 
 
 def write_stamp(at: int) -> Markup:

@@ -11,7 +11,7 @@ expired still exists, and so allows nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -33,6 +33,11 @@ EXEMPT = "exempt"
 SECTION = re.compile(r"\[([a-z]{1,20})\]")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 UNTIL = "until"
+# What people type for it in their own language, and what looks like a date after it: "31 Dec 2026", "12/31".
+TYPED = frozenset(f"{UNTIL} bis hasta jusqu'au jusqu’au fino al tot do até".split())
+LIKE_DATE = re.compile(r"[0-9]{1,4}[./-] ?[0-9]{1,2}|\b20[0-9]{2}$")
+DOTTED = re.compile(r"([0-9]{1,2})\. ?([0-9]{1,2})\. ?([0-9]{4})")
+MAX_END = 6  # words
 
 
 class Mistake(Exception):
@@ -78,12 +83,38 @@ ALL_END = Sentence("At least one line must have no “until”, or no one could 
 PAST = Sentence("This date is past. Delete the line, or choose another date:")
 
 
-def read_ranges(text: str) -> Ranges:
-    """Parse a list, one network a line; equal lines are one. Raises Mistake."""
+def read_typed(text: str) -> Ranges:
+    """Parse a list that a person has typed: an end that can't be read is a mistake, and not part of a name, which would
+    allow the network for ever. Raises Mistake.
+    """
+    return read_ranges(text, lambda line: read_range(with_end(line)))
+
+
+def with_end(line: str) -> str:
+    """Return a line with its end as `read_range` reads it: "bis 31.12.2026" is "until 2026-12-31". Raises Mistake."""
+    words = line.split()
+    last = next((at for at in range(len(words) - 1, max(0, len(words) - MAX_END), -1) if is_until(words[at])), 0)
+    end = " ".join(words[last + 1 :])
+    if not last or not LIKE_DATE.search(end):
+        return line
+    if dotted := DOTTED.fullmatch(end):
+        end = f"{dotted[3]}-{dotted[2]:>02}-{dotted[1]:>02}"
+    if read_date(end) is None:
+        raise Mistake(NO_DATE, line)
+    first = last - 1 if is_until(words[last - 1]) else last  # "fino al"
+    return " ".join((*words[:first], UNTIL, end))
+
+
+def is_until(word: str) -> bool:
+    return word.casefold() in TYPED
+
+
+def read_ranges(text: str, read: Callable[[str], Range] | None = None) -> Ranges:
+    """Parse a list, one network a line, each by `read` (read_range); equal lines are one. Raises Mistake."""
     lines = dict.fromkeys(filter(None, map(str.strip, text.splitlines())))
     if len(lines) > MAX_RANGES:  # before they are parsed, which takes time
         raise Mistake(TOO_MANY)
-    return tuple(dict.fromkeys(map(read_range, lines)))
+    return tuple(dict.fromkeys(map(read or read_range, lines)))
 
 
 @lru_cache(maxsize=4_000)  # a form and what is made of it parse the same lines several times

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.model.account import Role
 from gateway.model.inbound import Inbound
-from gateway.model.network_rule import EVERYONE, Mistake, Range, Ranges, check, read_ranges
+from gateway.model.network_rule import EVERYONE, Mistake, Range, Ranges, check, read_typed
 from gateway.model.networks import read_network
 from gateway.throttle.limits import address_bucket
 from gateway.web.visit import Form
@@ -29,7 +29,7 @@ def read_lists(texts: Mapping[str, str], now: int) -> dict[str, Ranges] | Proble
     found: dict[str, Ranges] = {}
     for field, text in texts.items():
         try:
-            found[field] = read_ranges(text)
+            found[field] = read_typed(text)
             check(found[field], now)
         except Mistake as mistake:
             return Problem(field, mistake)

@@ -60,6 +60,7 @@ def page_environment() -> jinja2.Environment:
         day=late(times.write_day),
         leading=late(leading_capital),
         moment=late(times.write_moment),
+        zoned=late(times.write_zoned),
         number=late(times.number_text),
         stamp=late(times.write_stamp),
         stamp_text=late(times.stamp_text),

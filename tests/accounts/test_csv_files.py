@@ -9,7 +9,7 @@ import pytest
 from gateway.accounts.csv_import.export import write_mistakes, write_sample
 from gateway.accounts.csv_import.file import Encoding, Row, UnreadableFile, read_rows, read_text
 from gateway.accounts.csv_import.importer import judge_file
-from gateway.accounts.csv_import.reading import Reject, find_known, judge, read_role
+from gateway.accounts.csv_import.reading import Create, Reject, find_known, judge, read_role
 from gateway.accounts.csv_import.record import ImportRow, RowState
 from gateway.languages.catalogue import OFFERED, Language
 from gateway.model.account import Module, Role
@@ -95,6 +95,16 @@ def test_a_role_is_read_in_every_language_in_which_pages_name_it() -> None:
             word = language.messages.gettext(str(WORDS[role]))
             assert read_role(word) is role, (language.code, word)
     assert read_role("Mitarbeiterin") is Role.EMPLOYEE
+
+
+def test_a_department_grants_its_access_in_every_language_in_which_pages_name_it_and_is_shown_for_review() -> None:
+    for language in map(Language.of, OFFERED):
+        for module in Module:
+            word = language.messages.gettext(str(WORDS[module]))
+            found = judge(2, {**ROW, "department": word})
+            assert isinstance(found, Create)
+            assert (found.modules, found.unknown_department, find_known(word)) == ({module}, "", module), word
+            assert found.respelled == ("" if word == module else word)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_an_attack_is_seen_blocked_and_unblocked_without_a_script(site: Site, pl
     page.get_by_role("link", name="Reload", exact=True).click()
     expect(page.locator("#summary")).to_contain_text(UNDER_WAY)
     told = page.get_by_role("article").filter(has_text="127.0.41.7")
-    expect(told).to_contain_text("Failed sign-ins for 12 accounts from 127.0.41.7 in the last 15 minutes.")
+    expect(told).to_contain_text("Failed sign-ins for 12 email addresses from 127.0.41.7 in the last 15 minutes.")
     expect(told).to_contain_text("The gateway has locked 12 pairs of email and IP address there.")
     expect(told).to_contain_text("Sign-ins from there aren’t blocked.")
 
@@ -138,7 +138,9 @@ def test_a_network_of_attackers_is_blocked_as_one(site: Site, plain: Page) -> No
     for host in range(1, 15):
         attack(site, 14, source=f"127.0.42.{host}")
     plain.goto(f"{site.url}/ops")
-    expect(plain.get_by_role("article").first).to_contain_text("Failed sign-ins for 14 accounts from 127.0.42.0/24")
+    expect(plain.get_by_role("article").first).to_contain_text(
+        "Failed sign-ins for 14 email addresses from 127.0.42.0/24"
+    )
     plain.get_by_role("link", name="See the entries from 127.0.42.0/24").click()
     expect(plain.locator("main")).to_contain_text("crowd13@acme.example")
     expect(plain.locator("main")).to_contain_text("127.0.42.14")
@@ -172,7 +174,7 @@ def test_an_attack_appears_on_the_open_page_and_nothing_of_it_is_lost(site: Site
     with page.expect_response(re.compile(r"/ops\?span=day")):
         pass_time(page, REFRESH_SECONDS + 1)
     expect(page.locator("#summary")).to_contain_text(UNDER_WAY)
-    expect(page.get_by_role("article")).to_contain_text("Failed sign-ins for 12 accounts from 127.0.41.7")
+    expect(page.get_by_role("article")).to_contain_text("Failed sign-ins for 12 email addresses from 127.0.41.7")
     expect(table).to_be_visible()
     expect(last_week).to_be_focused()
     expect(page.locator("#told")).to_contain_text(UNDER_WAY)

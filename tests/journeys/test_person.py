@@ -69,7 +69,7 @@ def test_why_a_person_can_not_get_in_and_letting_them_in_again(
     assert presses.count == 2
     presses.press(why.get_by_role("button", name="Unlock"))
     expect(admin.get_by_role("status")).to_contain_text("Unlocked")
-    expect(why).to_contain_text("Yes, nothing stops them.")
+    expect(why).to_contain_text("Yes, nothing about their account stops them.")
     assert presses.count == 3
     assert person.give_password("/whoami").status == 200
 

@@ -29,6 +29,7 @@ from gateway.model.network_rule import (
     read_range,
     read_ranges,
     read_stored,
+    read_typed,
     rule_of,
     write_ranges,
     write_sections,
@@ -76,6 +77,33 @@ WRONG = {
 def test_a_line_has_one_spelling(given: str, written: str) -> None:
     assert str(read_range(given)) == written
     assert str(read_range(written)) == written
+
+
+TYPED = {
+    "10.0.0.1 Hotel bis 31.12.2026": "10.0.0.1 Hotel until 2026-12-31",
+    "10.0.0.1 Hotel bis 1. 2. 2027": "10.0.0.1 Hotel until 2027-02-01",
+    "10.0.0.1 Albergo fino al 2026-12-31": "10.0.0.1 Albergo until 2026-12-31",
+    "10.0.0.1 BIS 2026-12-31": "10.0.0.1 until 2026-12-31",
+    "10.0.0.1 until we move until 2027-02-01": "10.0.0.1 until we move until 2027-02-01",
+    "10.0.0.1 Rede do Hotel": "10.0.0.1 Rede do Hotel",
+    "10.0.0.1 until": NO_DATE,
+    "10.0.0.1 until 31 Dec 2026": NO_DATE,
+    "10.0.0.1 Home until Dec 31, 2026": NO_DATE,
+    "10.0.0.1 Home until 31/12/2026": NO_DATE,
+    "10.0.0.1 Hotel bis 31.02.2026": NO_DATE,
+    "10.0.0.1 Hotel bis zum 31.12.2026": NO_DATE,
+    "10.0.0.1 Hôtel jusqu’au 31/12": NO_DATE,
+}
+
+
+@pytest.mark.parametrize(("given", "read"), TYPED.items())
+def test_an_end_that_was_typed_is_read_or_refused_and_never_a_part_of_the_name(given: str, read: str) -> None:
+    if read is not NO_DATE:
+        assert write_ranges(read_typed(given)) == read
+        return
+    with pytest.raises(Mistake) as caught:
+        read_typed(given)
+    assert caught.value.why == read
 
 
 @pytest.mark.parametrize(("given", "why"), WRONG.items())

@@ -319,12 +319,23 @@ async def test_a_preview_counts_all_rows_and_shows_a_few(store: Store) -> None:
         import_id = await imports.add(tx, "acme", 100, [replace(row, department="sales") for row in given], NOW)
         work = await imports.find(tx, import_id, "acme")
         assert work is not None
-        preview = await imports.preview(tx, work)
+        preview = await imports.preview(tx, work, "acme.example")
     counts = [preview.invite.count, preview.skip.count, preview.refuse.count]
     assert counts == [397, 1, 100]
     assert [row.line for row in preview.invite.rows] == list(range(3, 3 + imports.SHOWN))
     assert preview.invite.more == 397 - imports.SHOWN
     assert preview.departments == Departments(["sales"], 1, 398)
+
+
+async def test_a_preview_points_out_administrators_and_other_domains(store: Store) -> None:
+    first, second, third = waiting(2, 3, 4)
+    given = [replace(first, role="admin"), replace(second, identifier="p3@notacme.example"), third]
+    async with store.transaction() as tx:
+        work = await imports.find(tx, await imports.add(tx, "acme", 100, given, NOW), "acme")
+        assert work is not None
+        preview = await imports.preview(tx, work, "acme.example")
+    found = [([row.line for row in listing.rows], listing.count) for listing in (preview.admins, preview.outsiders)]
+    assert found == [([2], 1), ([3], 1)]
 
 
 @pytest.mark.parametrize("tenant", ["acme", None])
@@ -335,7 +346,7 @@ async def test_a_preview_says_nothing_to_an_admin_of_other_companies(store: Stor
     async with store.transaction() as tx:
         work = await imports.find(tx, await imports.add(tx, tenant, 100, waiting(2, 3, 4), NOW), tenant)
         assert work is not None
-        preview = await imports.preview(tx, work)
+        preview = await imports.preview(tx, work, "acme.example")
     assert {row.reason for row in preview.skip.rows} == {HAS_ACCOUNT}
     assert {row.reason for row in preview.refuse.rows} <= {ELSEWHERE}
     lines = [[row.line for row in listing.rows] for listing in (preview.invite, preview.skip, preview.refuse)]

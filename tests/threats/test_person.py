@@ -53,7 +53,7 @@ def test_a_lockout_is_explained_and_ended(own: Gateway, admin: Person) -> None:
     assert re.search(r"wrong passwords from 127\.0\.0\.21, new devices there are locked out until <time", page)
     assert "locked" in page.partition("Latest events")[2].partition("</section>")[0].lower()
     assert send(admin, account, "unlocked")[0] == 303
-    assert "Yes, nothing stops them." in main_of(admin, account)
+    assert "Yes, nothing about their account stops them." in main_of(admin, account)
     assert member.give_password().status == 200
     assert [row["by"] for row in audited(own, "account_unlocked")] == [admin.email]
 

@@ -130,7 +130,8 @@ class Importer:
             if work is None:
                 return None
             if work.started_at is None:
-                return work, await imports.preview(tx, work)
+                domain = admin.session.identifier.rpartition("@")[2]
+                return work, await imports.preview(tx, work, domain)
             return work, await imports.find_left_out(tx, work)
 
     async def list_mistakes(

@@ -51,12 +51,14 @@ class ImportPages:
             raise web.HTTPNotFound
         work, more = found
         if isinstance(more, Preview):
+            of_tenant = signed_in_of(request).preferences.tenant_language
             return self._page(
                 "accounts/import-preview.html",
                 request,
                 work=work,
                 preview=more,
                 modules=list(Module),
+                mail_language=self._renderer.readers.choose((of_tenant,), ()).language.name,
                 is_guessed=request.query.get("read") == Encoding.WINDOWS.value,
             )
         return self._page("accounts/import-progress.html", request, work=work, left_out_rows=more)

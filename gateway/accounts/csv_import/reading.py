@@ -1,8 +1,8 @@
 """Validates the rows of a CSV file of accounts, without side effects.
 
 The columns are OtiumWork's: `email,name,department,role`, and optionally `tenant` and `password_hash`. A department
-named like a module (finance, hr, legal) grants that module, and a role may be named in another language. How the file
-is read is in csv_import.file.
+named like a module (finance, hr, legal) grants that module. Both may be named in another language. How the file is read
+is in csv_import.file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,13 @@ OTHER_ROLES: Mapping[Role, str] = {
     Role.ADMIN: "administrator administratorin administrador administradora administrateur administratrice"
     " amministratore amministratrice beheerder administratorka",
 }
+OTHER_MODULES: Mapping[Module, str] = {
+    Module.FINANCE: "finanzen finanzas finanza finances finanze financiën finanse finanças",
+    Module.HR: "personal personalabteilung rrhh recursoshumanos rh ressourceshumaines risorseumane kadry",
+    Module.LEGAL: "recht rechtsabteilung juridique juridisch legale działprawny jurídico",
+}
 ROLES = {squeeze(word): role for role in Role for word in [role, *OTHER_ROLES[role].split()]}
+MODULES = {squeeze(word): module for module, words in OTHER_MODULES.items() for word in words.split()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +165,17 @@ def judge(line: int, row: Mapping[str, str]) -> Create | Reject:
         return Reject(line, email, error.sentence, identifier, column)
     written = row.get("department", "")
     department = written.lower()
-    is_module = department in set(Module)
+    module = Module(department) if department in set(Module) else MODULES.get(squeeze(written))
     return Create(
         line=line,
         identifier=identifier,
         name=name,
         tenant=tenant,
         role=role,
-        modules=frozenset([Module(department)]) if is_module else frozenset(),
+        modules=frozenset([module]) if module else frozenset(),
         password_hash=password_hash,
-        unknown_department="" if is_module else department,
-        respelled=written if is_module and written != department else "",
+        unknown_department="" if module else department,
+        respelled=written if module and written != module else "",
     )
 
 
@@ -184,7 +190,7 @@ def read_role(text: str) -> Role:
 
 def find_known(department: str) -> Module | None:
     """Return the module that a department differs from by its spelling only, or nearly: “H R”, “finanze”."""
-    by_letters = {squeeze(module): module for module in Module}
+    by_letters = {squeeze(module): module for module in Module} | MODULES
     letters = squeeze(department[:MAX_CLOSE])
     close = difflib.get_close_matches(letters, list(by_letters), 1, CLOSE)
     return by_letters[close[0]] if close else None

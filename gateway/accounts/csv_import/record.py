@@ -148,7 +148,8 @@ class Departments:
 class Preview:
     """The result that an import would have now.
 
-    `departments` grant no module; `respelled` ones grant that which they are called like, but for upper and lower case.
+    `departments` grant no module; `respelled` ones grant that which they name in another language or spelling. Of those
+    who would be invited, `admins` and `outsiders`, whose email has another domain than the author's, deserve a look.
     """
 
     invite: Listing
@@ -156,6 +157,9 @@ class Preview:
     refuse: Listing
     departments: Departments
     respelled: Departments
+    admins: Listing
+    outsiders: Listing
+    domain: str
 
 
 @dataclass(frozen=True, slots=True)

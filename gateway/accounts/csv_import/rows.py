@@ -28,6 +28,7 @@ from gateway.accounts.csv_import.record import (
     Usage,
 )
 from gateway.accounts.csv_import.tables import import_rows, imports
+from gateway.model.account import Role
 from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
 from gateway.store import Transaction
@@ -88,8 +89,8 @@ async def find(tx: Transaction, import_id: str, tenant: str | None) -> Import | 
     return read(row) if row else None
 
 
-async def preview(tx: Transaction, work: Import) -> Preview:
-    """Return the preview of an import.
+async def preview(tx: Transaction, work: Import, domain: str) -> Preview:
+    """Return the preview of an import. `domain` is that of its author's email.
 
     A tenant's admin sees existing accounts of that tenant only. The preview doesn't disclose whether an email belongs
     to another tenant's account or to a platform owner.
@@ -99,17 +100,28 @@ async def preview(tx: Transaction, work: Import) -> Preview:
     mine = import_rows.c.import_id == work.id
     query = select(verdict, func.count()).select_from(joined).where(mine).group_by(verdict)
     counts = {RowState(state): count for state, count in await tx.execute(query)}
+
+    async def list_some(state: RowState, *which: ColumnElement[bool]) -> list[ImportRow]:
+        some = select(*ROW_COLUMNS, verdict.label("verdict")).select_from(joined)
+        found = await list_rows(tx, some.where(mine, verdict == state.value, *which))
+        return [with_reason(row, state) for row in found]
+
+    async def list_invited(which: ColumnElement[bool]) -> Listing:
+        invited = select(func.count()).select_from(joined).where(mine, verdict == RowState.INVITED.value, which)
+        return Listing(await list_some(RowState.INVITED, which), (await tx.execute(invited)).scalar_one())
+
     listings = {}
     for state in (RowState.INVITED, RowState.SKIPPED, RowState.REFUSED):
-        some = select(*ROW_COLUMNS, verdict.label("verdict")).select_from(joined).where(mine, verdict == state.value)
-        rows = [with_reason(row, state) for row in await list_rows(tx, some)]
-        listings[state] = Listing(rows, counts.get(state, 0))
+        listings[state] = Listing(await list_some(state), counts.get(state, 0))
     return Preview(
         listings[RowState.INVITED],
         listings[RowState.SKIPPED],
         listings[RowState.REFUSED],
         departments=await find_departments(tx, work, import_rows.c.modules == ""),
         respelled=await find_departments(tx, work, import_rows.c.modules != ""),
+        admins=await list_invited(import_rows.c.role == Role.ADMIN.value),
+        outsiders=await list_invited(~import_rows.c.identifier.endswith(f"@{domain}", autoescape=True)),
+        domain=domain,
     )
 
 
