@@ -10,7 +10,7 @@ import gettext
 from functools import cache, cached_property
 from pathlib import Path
 
-from babel import Locale, localedata
+from babel import Locale, core, localedata
 
 from gateway.languages.pseudo import PSEUDO, Pseudo
 
@@ -32,7 +32,7 @@ OFFERED = tuple(LOCALE_OF)
 
 
 # Of Babel's locales, what no page or mail shows: the names of currencies, countries, scripts and zones. It is most of
-# their memory, in which every worker would have a share.
+# their memory, in which every worker would have a share. Of the units, only those of time are shown.
 UNUSED = {
     "currency_formats", "currency_names", "currency_names_plural", "currency_symbols", "currency_unit_patterns",
     "compact_currency_formats", "compact_decimal_formats", "compound_unit_patterns", "interval_formats", "languages",
@@ -54,6 +54,10 @@ def load_all() -> None:
     for data in localedata._cache.values():
         for unused in UNUSED & set(data):
             del data[unused]
+        units = data.get("unit_patterns", {})
+        for unused in [unit for unit in units if not unit.startswith("duration-")]:
+            del units[unused]
+    core._global_data = None  # of all the world's locales: two megabytes, which Babel reads again if it needs them
 
 
 class Language:

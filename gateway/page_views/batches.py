@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Index, Integer, Table, Text, or_, select, text, true, update
+from sqlalchemy import BigInteger, Column, ColumnElement, Index, Integer, Table, Text, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.page_views import rows
@@ -40,7 +40,8 @@ page_view_batches = Table(
     Column("at", BigInteger, nullable=False),
     Column("size", Integer, nullable=False),  # 0 once it is moved
     Column("lines", Text, nullable=False),
-    Index("ix_page_view_batches_at", "at", sqlite_where=text("size > 0"), postgresql_where=text("size > 0")),
+    # "WHERE size > 0" is in the migration only: for that, SQLAlchemy would load PostgreSQL's dialect on SQLite as well.
+    Index("ix_page_view_batches_at", "at"),
 )
 columns = page_view_batches.c
 OLDEST_FIRST = columns.at, columns.number

@@ -42,7 +42,7 @@ def run(program: str, folder: Path, **environ: str) -> list[str]:
 def test_workers_do_without_what_they_never_use_and_it_can_be_imported_later(tmp_path: Path) -> None:
     modules, later = run(IMPORT + SHOW, tmp_path)
     unused = {"sqlalchemy.orm", "joserfc", "zxcvbn", "alembic", *(name for names in UNUSED.values() for name in names)}
-    assert len(unused) == 11
+    assert len(unused) == 17
     assert unused.isdisjoint(modules.split())
     assert later.count("<class ") == 4
 
@@ -56,4 +56,5 @@ def test_the_driver_is_there_before_the_fork_and_nothing_was_opened(tmp_path: Pa
     secret = base64.b64encode(os.urandom(48)).decode()
     (modules,) = run(IMPORT + WARM_UP, tmp_path, GATEWAY_SECRET=secret, GATEWAY_STORE__URL=url.format(tmp_path))
     assert driver in modules.split()
+    assert ("sqlalchemy.dialects.postgresql" in modules.split()) is (driver == "asyncpg")
     assert [path.name for path in tmp_path.iterdir()] == ["access.toml"]
