@@ -93,6 +93,8 @@ def read_typed(text: str) -> Ranges:
 def with_end(line: str) -> str:
     """Return a line with its end as `read_range` reads it: "bis 31.12.2026" is "until 2026-12-31". Raises Mistake."""
     words = line.split()
+    if words[-2:-1] == [UNTIL]:
+        return line
     last = next((at for at in range(len(words) - 1, max(0, len(words) - MAX_END), -1) if is_until(words[at])), 0)
     end = " ".join(words[last + 1 :])
     if not last or not LIKE_DATE.search(end):

@@ -10,6 +10,7 @@ from gateway.model.inbound import Inbound
 from gateway.model.network_rule import EVERYONE, Mistake, Range, Ranges, check, read_typed
 from gateway.model.networks import read_network
 from gateway.throttle.limits import address_bucket
+from gateway.throttle.slices import Slices
 from gateway.web.visit import Form
 
 FIELDS: Mapping[str, str] = {"everyone": EVERYONE, **{role.value: role.value for role in Role}}
@@ -24,15 +25,16 @@ class Problem:
     mistake: Mistake
 
 
-def read_lists(texts: Mapping[str, str], now: int) -> dict[str, Ranges] | Problem:
+async def read_lists(texts: Mapping[str, str], now: int) -> dict[str, Ranges] | Problem:
     """Return the list in each of the fields. `now` is UTC seconds."""
-    found: dict[str, Ranges] = {}
+    slices, found = Slices(), dict[str, Ranges]()
     for field, text in texts.items():
         try:
             found[field] = read_typed(text)
             check(found[field], now)
         except Mistake as mistake:
             return Problem(field, mistake)
+        await slices.pause()
     return found
 
 

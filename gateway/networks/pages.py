@@ -107,7 +107,7 @@ class OwnNetworks(NetworkPages):
         text = text_of(form, visit.inbound)
         if form.text("add") == "show":
             return await self._own(request, text)
-        found = read_lists({"networks": text}, visit.now)
+        found = await read_lists({"networks": text}, visit.now)
         if isinstance(found, Problem):
             return await self._own(request, text, found)
         ranges = found["networks"]
@@ -136,7 +136,7 @@ class TenantNetworks(NetworkPages):
         texts = texts_of(form, visit.inbound, author.role)
         if form.text("add") == "show":
             return self._lists(request, texts)
-        found = read_lists(texts, visit.now)
+        found = await read_lists(texts, visit.now)
         if isinstance(found, Problem):
             return self._lists(request, texts, found)
         wanted = {FIELDS[field]: ranges for field, ranges in found.items()}
@@ -175,7 +175,7 @@ class MemberNetworks(NetworkPages):
         text, lifts = text_of(form, visit.inbound), bool(form.text("lifts"))
         if form.text("add") == "show":
             return self._member(request, member, sections, text, lifts=lifts)
-        found = read_lists({"networks": text}, visit.now)
+        found = await read_lists({"networks": text}, visit.now)
         if isinstance(found, Problem):
             return self._member(request, member, sections, text, found, lifts=lifts)
         ranges = found["networks"]

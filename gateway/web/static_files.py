@@ -1,21 +1,28 @@
-"""Stylesheets and scripts of the pages, read into memory at start-up."""
+"""Stylesheets and scripts of the pages, read into memory at start-up, and sent compressed to who accepts that.
+
+Pages themselves are not compressed: their length would tell of the secrets in them, beside what a stranger put there.
+"""
 
 from __future__ import annotations
 
+import gzip
 import mimetypes
 import re
 from hashlib import sha256
 from typing import Protocol
 
 from aiohttp import web
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 from gateway.policy.decision import Need
 from gateway.settings.places import TEMPLATES
 from gateway.web.contrast import readable_on
 from gateway.web.routes import Pages, Route
+from gateway.web.visit import visit_of
 
 COMMENT, BLANKS = re.compile(r"/\*.*?\*/", re.DOTALL), re.compile(r"\s*([{};\n])\s*")
-CACHE = {"Cache-Control": "public, max-age=86400"}
+CACHE = {"Cache-Control": "public, max-age=86400", "Vary": "Accept-Encoding"}
 BRAND = """:root {{
   --accent: {accent};
   --on-accent: {ink};
@@ -31,6 +38,7 @@ class StaticFiles:
         brand = BRAND.format(accent=accent, ink=readable_on(accent))
         style, kind = self._files["gateway.css"]
         self._files["gateway.css"] = (slim(brand + style.decode()).encode(), kind)
+        self._compressed = {name: gzip.compress(content, mtime=0) for name, (content, _) in self._files.items()}
 
     @property
     def version(self) -> str:
@@ -44,11 +52,13 @@ class StaticFiles:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """GET /_gateway/static/{name}. Served from memory, so there is no path traversal."""
-        found = self._files.get(request.match_info["name"])
-        if found is None:
+        name, accepted = request.match_info["name"], visit_of(request).inbound.value(b"accept-encoding") or b""
+        if name not in self._files:
             raise web.HTTPNotFound
-        content, content_type = found
-        return web.Response(body=content, content_type=content_type, charset="utf-8", headers=CACHE)
+        (content, content_type), headers = self._files[name], CACHE
+        if parse_accept_header(accepted.decode("latin-1"), Accept).quality("gzip"):
+            content, headers = self._compressed[name], {**CACHE, "Content-Encoding": "gzip"}
+        return web.Response(body=content, content_type=content_type, charset="utf-8", headers=headers)
 
 
 def slim(style: str) -> str:

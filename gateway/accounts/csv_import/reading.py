@@ -48,7 +48,7 @@ OTHER_ROLES: Mapping[Role, str] = {
 }
 OTHER_MODULES: Mapping[Module, str] = {
     Module.FINANCE: "finanzen finanzas finanza finances finanze financiën finanse finanças",
-    Module.HR: "personal personalabteilung rrhh recursoshumanos rh ressourceshumaines risorseumane kadry",
+    Module.HR: "personal personalwesen personalabteilung rrhh recursoshumanos rh ressourceshumaines risorseumane kadry",
     Module.LEGAL: "recht rechtsabteilung juridique juridisch legale działprawny jurídico",
 }
 ROLES = {squeeze(word): role for role in Role for word in [role, *OTHER_ROLES[role].split()]}
