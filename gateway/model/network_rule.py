@@ -58,9 +58,8 @@ class Range:
     until: date | None = None
 
     def __str__(self) -> str:
-        network = self.network
-        written = str(network if network.num_addresses > 1 else network.network_address)
-        return " ".join(filter(None, (written, self.name, f"{UNTIL} {self.until}" if self.until else "")))
+        end = f"{UNTIL} {self.until}" if self.until else ""
+        return " ".join(filter(None, (write_network(self.network), self.name, end)))
 
     @property
     def ends_at(self) -> int:
@@ -69,6 +68,12 @@ class Range:
             return FOREVER
         midnight = datetime(self.until.year, self.until.month, self.until.day, tzinfo=UTC)
         return int((midnight + timedelta(days=1)).timestamp())
+
+
+@lru_cache(maxsize=4_000)  # the standard library takes long over those of IPv6, and each is written several times
+def write_network(network: Network) -> str:
+    """Return a network as people write it: of one address, the address."""
+    return str(network if network.num_addresses > 1 else network.network_address)
 
 
 Ranges = tuple[Range, ...]

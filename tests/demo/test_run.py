@@ -226,7 +226,7 @@ def test_everyone_printed_can_sign_in_unless_they_are_said_not_to(lasting: tuple
 
 def test_ctrl_c_ends_everything_even_with_a_stream_open(demo: Demo) -> None:
     demo.wait()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(demo.pids) < 6:  # gunicorn and its worker, the mail catcher, the gateway and its two workers
         assert time.monotonic() < until, demo.pids
         time.sleep(0.05)

@@ -384,7 +384,7 @@ def forget_who_was_seen(site: Site) -> None:
     """Have other workers serve: these remember that the session was in use, whatever the store is changed to."""
     before = set(site.gateway.workers())
     site.gateway.reload("public = [", "public = [")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while before & set(site.gateway.workers()):
         assert time.monotonic() < until
         time.sleep(0.05)

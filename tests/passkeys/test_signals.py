@@ -17,7 +17,7 @@ from tests.support.upstream import RecordingUpstream
 from tests.threats.test_passkeys import Holder
 
 OWN = "account = (SELECT id FROM accounts WHERE identifier = :who)"
-SECONDS = 30
+SECONDS = 60
 
 
 def noted(who: Person, event: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from gateway.sso.oidc.id_token import Expected, check_id_token, expect
 from gateway.sso.oidc.keys import Key, read_keys
 from gateway.sso.oidc.record import ALGORITHMS, Claims, Kind, Metadata, Provider, Refusal, Refused
 from tests.sso.tokens import Json, Signer, encode, signer, with_hmac, write
+from tests.support.speed import slowness
 
 NOW = 1_800_000_000
 ISSUER, CLIENT = "https://id.example.com/realms/acme", "otium-work"
@@ -450,4 +451,4 @@ def test_a_token_is_checked_in_a_moment() -> None:
         began = time.thread_time()
         assert isinstance(check(longest, EXPECTED, given), Claims)
         times.append(time.thread_time() - began)
-    assert min(times) < 0.005  # what the event loop may be held
+    assert min(times) < 0.005 * slowness()  # what the event loop may be held

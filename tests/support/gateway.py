@@ -48,7 +48,7 @@ PASSWORD = "correct horse battery staple"
 CHEAP = "pbkdf2:sha256:1000"
 SECRET = base64.b64encode(hashlib.sha384(b"only for tests").digest()).decode()
 PROXY = "127.0.0.2"  # the one address that the gateway trusts as a proxy
-START_SECONDS = 45.0
+START_SECONDS = 120.0
 PORTS = (10_000, 32_000)  # below those for outgoing connections, of which tests make thousands
 ANEW = [sys.executable, "-m", "gateway"]
 
@@ -262,7 +262,7 @@ class Gateway:
 
     def wait_for_rows(self, query: str, count: int = 1, **values: str | int | bytes) -> list[tuple[Any, ...]]:
         """Return the rows of a query, when there are `count`: some are written by a job, every few seconds."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while len(rows := self.write(query, **values)) < count:
             assert time.monotonic() < until, f"{rows} of {query}"
             time.sleep(0.05)

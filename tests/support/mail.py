@@ -49,7 +49,7 @@ class Mailbox:
 
     def wait_for(self, recipient: str, words: str = "", count: int = 1, said: str = "") -> EmailMessage:
         """Return the latest of these mails, when there are `count` of them. Those of another test may still arrive."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while len(self.to(recipient, words, said)) < count:
             assert time.monotonic() < until, [str(mail["Subject"]) for mail in self.mails]
             time.sleep(0.05)

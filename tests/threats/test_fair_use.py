@@ -53,7 +53,7 @@ def refused(gateway: Gateway, of: str, reason: str = "share") -> float:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.05)
