@@ -9,6 +9,7 @@ visited; in none may the node hold the right after its removal was confirmed.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -149,25 +150,42 @@ def steps(world: World, protocol: Protocol) -> Iterator[World]:
 
 
 def pass_time(world: World) -> World:
-    def earlier(at: float) -> float:
-        return max(at - 1, -LONG)
+    return world._replace(
+        lease=lease_later(world.lease),
+        statement=world.statement and statement_later(world.statement),
+        lost=world.lost and statement_later(world.lost),
+        other=revoker_later(world.other),
+        revoker=revoker_later(world.revoker),
+    )
 
-    changes: dict[str, object] = {}
-    if world.lease.until != NONE:
-        until = world.lease.until - 1
-        changes["lease"] = replace(world.lease, until=until if until > 0 else NONE)
-    for name in ("statement", "lost"):
-        statement: Statement | None = getattr(world, name)
-        if statement is not None:
-            changes[name] = statement._replace(sent_at=earlier(statement.sent_at))
-    for name in ("other", "revoker"):
-        revoker: Revoker = getattr(world, name)
-        confirmation = revoker.confirmation
-        if confirmation is not None:
-            first_at = NONE if confirmation.first_at == NONE else earlier(confirmation.first_at)
-            confirmation = replace(confirmation, since=earlier(confirmation.since), first_at=first_at)
-            changes[name] = revoker._replace(confirmation=confirmation)
-    return world._replace(**changes)
+
+def earlier(at: float) -> float:
+    return max(at - 1, -LONG)
+
+
+# Few parts make up many worlds: what is found out about a part is remembered.
+
+
+@functools.cache
+def lease_later(lease: Lease) -> Lease:
+    if lease.until == NONE:
+        return lease
+    until = lease.until - 1
+    return replace(lease, until=until if until > 0 else NONE)
+
+
+@functools.cache
+def statement_later(statement: Statement) -> Statement:
+    return statement._replace(sent_at=earlier(statement.sent_at))
+
+
+@functools.cache
+def revoker_later(revoker: Revoker) -> Revoker:
+    confirmation = revoker.confirmation
+    if confirmation is None:
+        return revoker
+    first_at = NONE if confirmation.first_at == NONE else earlier(confirmation.first_at)
+    return revoker._replace(confirmation=replace(confirmation, since=earlier(confirmation.since), first_at=first_at))
 
 
 def node_steps(world: World, protocol: Protocol) -> Iterator[World]:
@@ -256,14 +274,23 @@ def revoker_steps(world: World, protocol: Protocol, name: str) -> Iterator[World
         yield world._replace(**{name: revoker})
 
 
-def canonical(world: World) -> World:
+def canonical(world: World, before: World) -> World:
+    """Return `world`, which follows `before`, a canonical one, as it is counted among the worlds that were seen."""
+    if (world.row, world.other, world.revoker) == (before.row, before.other, before.revoker):
+        return world
+    row, other, revoker = counted_anew(world.row, world.other, world.revoker)
+    return world._replace(row=row, other=other, revoker=revoker)
+
+
+@functools.cache
+def counted_anew(row: Row | None, other: Revoker, revoker: Revoker) -> tuple[Row | None, Revoker, Revoker]:
     """Count renewals from the oldest that anyone remembers: only whether two are the same matters."""
-    counts = {0} if world.row is None else {world.row.renewal}
-    for revoker in (world.other, world.revoker):
-        counts |= {node.renewal for node in remembered(revoker)}
+    counts = {0} if row is None else {row.renewal}
+    for one in (other, revoker):
+        counts |= {node.renewal for node in remembered(one)}
     rank = {count: place for place, count in enumerate(sorted(counts))}
-    row = world.row and world.row._replace(renewal=rank[world.row.renewal])
-    return world._replace(row=row, other=ranked(world.other, rank), revoker=ranked(world.revoker, rank))
+    row = row and row._replace(renewal=rank[row.renewal])
+    return row, ranked(other, rank), ranked(revoker, rank)
 
 
 def remembered(revoker: Revoker) -> list[Node]:
@@ -290,8 +317,9 @@ def explore(protocol: Protocol) -> tuple[int, World | None]:
     seen = {World()}
     ahead = deque([World()])
     while ahead:
-        for following in steps(ahead.popleft(), protocol):
-            world = canonical(following)
+        before = ahead.popleft()
+        for following in steps(before, protocol):
+            world = canonical(following, before)
             if world not in seen:
                 if is_broken(world):
                     return len(seen), world
