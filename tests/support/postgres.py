@@ -38,16 +38,17 @@ SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_
 DISCONNECT = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()
 """
-SCHEMA = """
-    SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
-        SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull) AS line
-            FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-            WHERE relnamespace = 'public'::regnamespace AND attnum > 0
-        UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-        UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-        UNION ALL SELECT version_num FROM alembic_version
-    ) AS lines
-"""
+# Every change of a schema writes rows of these; a copy of a database has the same ones, of the same transactions.
+CATALOGS = {
+    "pg_class": "oid", "pg_attribute": "attrelid", "pg_attrdef": "oid", "pg_constraint": "oid", "pg_trigger": "oid",
+    "pg_proc": "oid",
+}  # fmt: skip
+FIRST_OID = 16_384  # of what is not PostgreSQL's own
+SCHEMA = "SELECT " + ", ".join(
+    f"(SELECT (count(*), sum(xmin::text::bigint))::text FROM {catalog} WHERE {column} >= {FIRST_OID})"
+    for catalog, column in CATALOGS.items()
+)
+USED = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class Copies:
     def give_back(self, name: str) -> None:
         try:
             is_restored = self._server.use(name, self._restore)
-        except asyncpg.PostgresError:  # a table is not there any more
+        except asyncpg.PostgresError:  # it takes no writes any more, say
             is_restored = False
         if is_restored:
             self._free.append(name)
@@ -193,9 +194,9 @@ class Copies:
     async def _restore(self, connection: asyncpg.Connection) -> bool:
         """Leave the rows of the template, and return whether that made the whole database like it."""
         await connection.execute(DISCONNECT)
-        if await connection.fetchval(SCHEMA) != self._schema:
+        if await connection.fetchrow(SCHEMA) != self._schema:
             return False
-        emptied = ";".join(f'DELETE FROM "{table}"' for table in self._rows)
+        emptied = ";".join(f'DELETE FROM "{table}"' for (table,) in await connection.fetch(USED))
         await connection.execute(f"SET session_replication_role = replica; {emptied}")  # in any order of the tables
         for table, rows in self._rows.items():
             if rows:
@@ -203,11 +204,11 @@ class Copies:
         return True
 
 
-async def look(connection: asyncpg.Connection) -> tuple[str, dict[str, list[asyncpg.Record]]]:
-    """Return what a database's schema is, and the rows of each table."""
+async def look(connection: asyncpg.Connection) -> tuple[asyncpg.Record, dict[str, list[asyncpg.Record]]]:
+    """Return by what a database's schema is known, and the rows of each table."""
     tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     rows = {table: await connection.fetch(f'SELECT * FROM "{table}"') for (table,) in tables}
-    return str(await connection.fetchval(SCHEMA)), rows
+    return await connection.fetchrow(SCHEMA), rows
 
 
 @contextlib.contextmanager
