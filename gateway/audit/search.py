@@ -91,7 +91,7 @@ class Page:
 async def find(tx: Transaction, wanted: Filter, before: Place | None, limit: int) -> Page:
     """Return up to `limit` matching rows that come before the place `before`."""
     await plan_anew(tx)
-    for examined in (min(FEW * limit, LOOKED_AT), LOOKED_AT):
+    for examined in sorted({min(FEW * limit, LOOKED_AT), LOOKED_AT}):
         looked_at = candidates(wanted, before, examined)
         found = [Row._make(row) for row in await tx.execute(matching(looked_at, wanted).limit(limit + 1))]
         if len(found) > limit:
