@@ -214,7 +214,7 @@ def upstream(recorder: RecordingUpstream) -> RecordingUpstream:
     return recorder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gateway(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with two workers in front of the recording upstream, as it would run."""
     folder: Path = tmp_path_factory.mktemp("gateway")
@@ -229,7 +229,7 @@ def gateway(recorder: RecordingUpstream, tmp_path_factory: pytest.TempPathFactor
     assert running.stop() == 0, running.logged()[-3000:]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def employee(gateway: Gateway) -> str:
     """The Cookie line of a signed-in employee."""
     return gateway.sign_in("employee")

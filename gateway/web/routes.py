@@ -167,7 +167,7 @@ class Pages(Generic[N, P]):
 def serve(routes: Iterable[Route[Any]], settings: Settings) -> dict[str, Route[Any]]:
     """Return the served routes by name, with their paths by the settings `[pages]`."""
     moved = settings.pages.paths
-    placed = (replace(route, path=moved.get(route.name, route.path)) for route in place(routes, settings))
+    placed = (at(moved.get(route.name, route.path), route) for route in place(routes, settings))
     return {route.name: route for route in placed if route.path and (not route.is_served or route.is_served(settings))}
 
 
@@ -175,7 +175,11 @@ def place(routes: Iterable[Route[Any]], settings: Settings) -> Iterator[Route[An
     """Yield every route, with the configured prefix unless its path is fixed."""
     for route in routes:
         is_fixed = route.path.startswith(FIXED)
-        yield route if is_fixed else replace(route, path=settings.pages.prefix + route.path)
+        yield route if is_fixed else at(settings.pages.prefix + route.path, route)
+
+
+def at(path: str, route: Route[Any]) -> Route[Any]:
+    return route if path == route.path else replace(route, path=path)
 
 
 class Urls:

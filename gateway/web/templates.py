@@ -10,6 +10,7 @@ One environment serves all languages: what it writes is for the current reader (
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -76,6 +77,7 @@ def mail_environment() -> jinja2.Environment:
     return _environment(loader, lambda texts: texts, autoescape=jinja2.select_autoescape(("html",)))
 
 
+@cache
 def compile_all() -> None:
     load_all()
     mails, pages = mail_environment(), page_environment()

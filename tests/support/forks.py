@@ -191,6 +191,7 @@ def load_everything() -> None:
     import_lean()  # as `serve` does
     import gateway.observe.logs  # before anything imports structlog: it hides a module from it
     from gateway.cli import command_line
+    from gateway.languages.zones import names
     from gateway.web.templates import compile_all
     from gateway.web.user_agents import load_lists
 
@@ -201,6 +202,7 @@ def load_everything() -> None:
         importlib.import_module(name)
     compile_all()
     load_lists()
+    names()
     command_line()
     gc.collect()
     gc.freeze()
