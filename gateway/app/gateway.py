@@ -7,15 +7,13 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from gateway.app.chores import Chores
 from gateway.app.failure_answers import FailureAnswers
-from gateway.app.nouns import FACTOR_PAGES, PAGES
-from gateway.app.services import Services
+from gateway.app.parts import Parts
 from gateway.browsers.learning import CookieLearner
 from gateway.dispatch.challenges import Challenges
 from gateway.dispatch.contracts import Notes
@@ -27,7 +25,6 @@ from gateway.edge.origin import TrustedProxies
 from gateway.edge.request import Reader
 from gateway.edge.shared import Patience as ClientPatience
 from gateway.edge.shared import Shared
-from gateway.model.clock import Clock, utc
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.observe.access_log import AccessLog
@@ -36,7 +33,7 @@ from gateway.observe.families import NANO
 from gateway.observe.listener import AdminListener
 from gateway.observe.logs import get_logger
 from gateway.observe.pulse import Pulse
-from gateway.observe.refusals import Refusals, Scarce
+from gateway.observe.refusals import Scarce
 from gateway.observe.served import Served, Unread
 from gateway.observe.tally import Tally
 from gateway.observe.traffic import Traffic, UnreadableHops
@@ -51,9 +48,7 @@ from gateway.sessions import attempt
 from gateway.sessions.live import open_lookup
 from gateway.settings.record import Settings
 from gateway.store.confirm import Confirmed
-from gateway.web.application import Desk, pages_application
-from gateway.web.routes import Pages as NounPages
-from gateway.web.routes import machine_answers, secret_parents
+from gateway.web.routes import secret_parents
 from gateway.web.visit import Visit
 from gateway.wire.cookies import FIXED_COOKIES
 from gateway.wire.deadlines import Deadlines
@@ -64,17 +59,17 @@ STANDARD_OUTPUT = 1
 
 
 class Gateway:
-    """The objects of one worker. `serve` starts them on listening sockets, `drain` stops them in order."""
+    """The objects of one worker, which counts in `region` of the board.
 
-    def __init__(self, settings: Settings, board: Board, region: int, clock: Clock = utc) -> None:
-        loop = asyncio.get_running_loop()
-        self._settings = settings
-        self._clock = Deadlines(loop, clock)
-        self._tally = Tally(board, region)
-        self._refusals = Refusals(self._tally.count_refusal)
-        self._services = services = Services(
-            settings, refused=self._refusals.note, count_sign_in=self._tally.count_sign_in, clock=clock
-        )
+    `serve` starts them on listening sockets, `drain` stops them in order.
+    """
+
+    def __init__(self, parts: Parts, region: int) -> None:
+        self._settings = settings = parts.settings
+        self._clock = Deadlines(asyncio.get_running_loop(), parts.clock)
+        self._tally = parts.tally.resume(region)
+        self._refusals = parts.refusals
+        self._services = services = parts.services
         self._store = services.store
         self._store.tell_confirmed = self._note_confirmed
         self._lookup = open_lookup(
@@ -89,10 +84,11 @@ class Gateway:
         self._access_log = None
         if settings.listen.access_log:
             self._access_log = AccessLog(STANDARD_OUTPUT, self._clock, secret_parents(services.routes.values()))
-        self._desk = Desk()
+        self._desk = parts.desk
+        self._desk.judge = self._reauthorise_page
         self._cookie_learner = CookieLearner(self._store, settings.sessions.cached)
         self._page_views = self._make_page_views()
-        self._pages = self._build_pages()
+        self._pages = parts.pages
         reader = services.reader(UnreadableHops(self._tally, lambda: self._clock.utc).note, self._lookup.has_in_memory)
         own_cookies = frozenset((settings.sessions.cookie.encode(), attempt.COOKIE.encode(), *FIXED_COOKIES))
         self._application = self._connect(
@@ -109,7 +105,7 @@ class Gateway:
         self._dispatcher = self._make_dispatcher(reader)
         self._traffic = Traffic(self._tally, self._application)
         self._pulse = Pulse(self._tally, self._measure)
-        self._admin = self._make_admin(board)
+        self._admin = self._make_admin(parts.board)
         self._reauthorisation = Reauthorisation(self._lookup, services.rules, self._clock)
         self.edge = Edge(self._make_shared(reader), self._dispatcher.handle)
         self._chores = Chores(
@@ -188,21 +184,6 @@ class Gateway:
         self._clock.stop()
 
     # Parts.
-
-    def _build_pages(self) -> web.Application:
-        """Make the pages' application: all pages of all nouns, with their guards."""
-        services = self._services
-        nouns: tuple[NounPages[Services, Any], ...] = (*PAGES, *FACTOR_PAGES)
-        foreign = {handed.path for pages in nouns for handed in pages.handed_over if handed.takes_foreign}
-        foreign |= {route.path for route in services.routes.values() if route.takes_foreign}
-        machines = machine_answers(services.routes)
-        application = pages_application(
-            services.renderer, self._desk, services.origins, self._reauthorise_page, foreign, machines
-        )
-        for pages in nouns:
-            for method, path, handler in pages.bind(services, services.routes, services.guards.guard):
-                application.router.add_route(method, path, handler)
-        return application
 
     def _make_dispatcher(self, reader: Reader) -> Dispatcher:
         services, origin = self._services, self._settings.public_url.rstrip("/")

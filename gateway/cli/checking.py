@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gateway.accounts import spelling
 from gateway.app.gateway import Gateway
+from gateway.app.parts import Parts
 from gateway.model.clock import utc
 from gateway.observe.board import Board
 from gateway.process.blame import blaming
@@ -31,7 +32,7 @@ def try_to_build(settings: Settings) -> None:
 
 async def build(settings: Settings) -> None:
     board = Board()
-    await Gateway(settings, board, board.lease()).drain()
+    await Gateway(Parts(settings, board), board.lease()).drain()
 
 
 async def check_rows(settings: Settings) -> list[Said]:

@@ -62,12 +62,11 @@ def serve(config: Config = None) -> int:
     logs.configure(settings.listen.log_format)
     compile_all()
     load_lists()
-    worker.warm_up(settings)
 
     def read() -> Settings:
         return worker.load_checked(folder, os.environ)
 
-    return run_supervisor(read, worker.prepare, worker.check, partial(worker.run_worker, reload=read))
+    return run_supervisor(read, worker.prepare, worker.check, partial(worker.make_work, reload=read))
 
 
 def demo(

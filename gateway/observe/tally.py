@@ -14,14 +14,21 @@ LIMITS = (Result.LOCKED, Result.BLOCKED, Result.BUSY)
 
 
 class Tally:
-    """The counters of one worker. `numbers` are laid out as in families.PLACES."""
+    """The counters of one worker. `numbers` are laid out as in families.PLACES.
+
+    It can be passed on before the worker has its region; `resume` comes before anything is counted.
+    """
 
     __slots__ = ("_board", "_region", "numbers")
 
-    def __init__(self, board: Board, region: int) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
+
+    def resume(self, region: int) -> Tally:
+        """Count in `region` of the board, from the numbers that are there. Returns itself."""
         self._region = region
-        self.numbers = board.resume(region)
+        self.numbers = self._board.resume(region)
+        return self
 
     def count_sign_in(self, factor: Factor, result: Result) -> None:
         self.numbers[PLACES["sign_ins", factor if factor in FACTORS else OTHER_FACTOR, result.value]] += 1

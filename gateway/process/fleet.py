@@ -19,6 +19,7 @@ current fleet are filled. A reload is in progress while there is a `former` flee
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.settings import Settings
@@ -38,10 +39,28 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """The resources of a worker: listening sockets, its region of the board, and two pipes.
+
+    It writes a byte to `ready` once it serves; `lifeline` becomes readable when the supervisor has exited.
+    """
+
+    sockets: Sequence[socket.socket]
+    admin: socket.socket | None
+    region: int
+    ready: int
+    lifeline: int
+
+
+Work = Callable[[Post], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
-    """The settings of one generation, with their sockets and slots."""
+    """The settings of one generation, with what its workers do, their sockets and slots."""
 
     settings: Settings
+    work: Work
     sockets: dict[str, socket.socket]
     slots: list[Slot]
 
@@ -58,8 +77,8 @@ class Worker:
     is_hung: bool = False
 
 
-def fleet_of(settings: Settings, sockets: dict[str, socket.socket]) -> Fleet:
-    return Fleet(settings, sockets, [Slot() for _ in range(settings.listen.workers)])
+def fleet_of(settings: Settings, work: Work, sockets: dict[str, socket.socket]) -> Fleet:
+    return Fleet(settings, work, sockets, [Slot() for _ in range(settings.listen.workers)])
 
 
 def next_pause(pause: float, lived: float) -> float:

@@ -20,16 +20,14 @@ import contextlib
 import gc
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from gateway.observe.board import Board, Ended
 from gateway.observe.logs import get_logger
 from gateway.process.children import notify, run_in_child, wait_until_readable
-from gateway.process.fleet import Fleet, Slot, Worker, fleet_of, next_pause
+from gateway.process.fleet import Fleet, Post, Slot, Work, Worker, fleet_of, next_pause
 from gateway.process.sockets import CannotServe, close_all, inherited_sockets, open_sockets
 from gateway.settings import BadSettings, Settings
 
@@ -42,37 +40,22 @@ GC_THRESHOLD = 20_000  # before a garbage collection; requests create no referen
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """The resources of a worker: listening sockets, its region of the board, and two pipes.
-
-    It writes a byte to `ready` once it serves; `lifeline` becomes readable when the supervisor has exited.
-    """
-
-    settings: Settings
-    sockets: Sequence[socket.socket]
-    admin: socket.socket | None
-    board: Board
-    region: int
-    ready: int
-    lifeline: int
-
-
 Check = Callable[[Settings], None]
-Work = Callable[[Post], None]
+Make = Callable[[Settings, Board], Work]
 
 
-def run(load: Callable[[], Settings], prepare: Check, check: Check, work: Work) -> int:
+def run(load: Callable[[], Settings], prepare: Check, check: Check, make: Make) -> int:
     """Serve until a signal stops it. Returns the exit code.
 
     `load` reads the settings, at the start and on SIGHUP. Then `prepare` (at the start) or `check` (on SIGHUP) runs
-    with them in a child process. `work` is the body of a worker (worker.run_worker).
+    with them in a child process. `make` makes what workers with these settings share, and returns the body of each
+    (worker.make_work).
     """
     settings = load()
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     try:
         run_in_child(lambda: prepare(settings))
-        supervisor = Supervisor(settings, load, check, work)
+        supervisor = Supervisor(settings, load, check, make)
     except CannotServe as error:
         sys.stderr.write(f"otium-gateway: {error}\n")
         return 1
@@ -82,13 +65,14 @@ def run(load: Callable[[], Settings], prepare: Check, check: Check, work: Work) 
 class Supervisor:
     """Keeps the configured number of workers running, all with one generation of settings."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], check: Check, work: Work) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings], check: Check, make: Make) -> None:
         self._load = load
         self._check = check
-        self._work = work
+        self._make = make
         self._inherited = inherited_sockets()
         self._board = Board()
-        self._fleet = fleet_of(settings, open_sockets(addresses_of(settings), {}))
+        work = make(settings, self._board)
+        self._fleet = fleet_of(settings, work, open_sockets(addresses_of(settings), {}))
         self._former: Fleet | None = None  # set during a reload
         self._lifeline = os.pipe()
         self._workers: dict[int, Worker] = {}
@@ -145,7 +129,7 @@ class Supervisor:
                 for signum in (signal.SIGINT, signal.SIGHUP):
                     signal.signal(signum, signal.SIG_IGN)  # a terminal sends these to the whole process group
                 sockets = [*public, *self._inherited]
-                self._work(Post(settings, sockets, admin, self._board, region, ready_write, self._lifeline[0]))
+                self._fleet.work(Post(sockets, admin, region, ready_write, self._lifeline[0]))
                 code = 0
             except BaseException:
                 log.exception("worker_failed")
@@ -234,12 +218,13 @@ class Supervisor:
         try:
             settings = self._load()
             run_in_child(lambda: self._check(settings))
+            work = self._make(settings, self._board)
             sockets = open_sockets(addresses_of(settings), self._fleet.sockets)
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))
         else:
             if self._board.has_room_for(settings.listen.workers):
-                self._change_over(fleet_of(settings, sockets))
+                self._change_over(fleet_of(settings, work, sockets))
             else:
                 close_all(sockets, but=self._fleet.sockets)
                 log.error("reload_refused", reason="too many workers are still draining; try again in a while")

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -18,19 +19,19 @@ import uvloop
 from gateway.app.factors import FACTORS
 from gateway.app.gateway import Gateway
 from gateway.app.nouns import ROUTES
-from gateway.app.services import Services
+from gateway.app.parts import Parts
 from gateway.model.clock import utc
 from gateway.observe import logs
+from gateway.observe.board import Board
 from gateway.observe.logs import get_logger
 from gateway.process.blame import blaming
+from gateway.process.fleet import Post, Work
 from gateway.process.preflight import advice_on, check_newest, problems_of
 from gateway.process.secrets import SecretMissing, check_secrets
-from gateway.process.supervisor import Post
 from gateway.sessions import rows as session_rows
 from gateway.settings import BadSettings, Problem, Settings, load
 from gateway.settings.load import SECRET_VARIABLE
 from gateway.settings.mistakes import Said
-from gateway.store.engine import Store, open_engine
 from gateway.store.location import PostgreSQL, locate
 from gateway.store.readiness import NotReady, naming, open_ready
 from gateway.throttle.side_work import TURN_SECONDS
@@ -98,31 +99,35 @@ async def check_direct(url: str) -> list[Said]:
     return [(key, "this is a pooler's as well; use the address of PostgreSQL itself")] if is_another else []
 
 
-def warm_up(settings: Settings) -> None:
-    """Make the largest objects of a worker once, and drop them. Nothing is opened: a worker must inherit no connection.
+def make_work(settings: Settings, board: Board, *, reload: Callable[[], Settings]) -> Work:
+    """Make what workers with these settings share, before they are forked. Returns what each does: serve until SIGTERM,
+    or until the supervisor has exited.
+
+    `reload` reads the current settings. Raises BadSettings if SQLite's file can't be made, and NoBreachList.
 
     At their first use libraries import, compile and remember much: the database's driver, OpenSSL's algorithms, regular
     expressions. What happened before the fork is in memory that all workers share.
     """
-    services = Services(settings, Store(open_engine(locate(settings.store.url)), None))
-    for make in (lambda: services.guards, lambda: services.identities, services.reader):
+    with blaming(settings):
+        parts = Parts(settings, board)
+    for make in (lambda: parts.services.identities, parts.services.reader):
         make()
+    return partial(run_worker, parts, reload=reload)
 
 
-def run_worker(post: Post, *, reload: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM, or until the supervisor has exited. `reload` reads the current settings."""
-    logs.configure(post.settings.listen.log_format)
+def run_worker(parts: Parts, post: Post, *, reload: Callable[[], Settings]) -> None:
+    logs.configure(parts.settings.listen.log_format)
     sys.setswitchinterval(TURN_SECONDS)
-    uvloop.run(work(post, reload))
+    uvloop.run(work(parts, post, reload))
 
 
-async def work(post: Post, reload: Callable[[], Settings]) -> None:
+async def work(parts: Parts, post: Post, reload: Callable[[], Settings]) -> None:
     loop = asyncio.get_running_loop()
     stop_requested = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop_requested.set)
     loop.add_reader(post.lifeline, stop_requested.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
-    gateway = Gateway(post.settings, post.board, post.region)
+    gateway = Gateway(parts, post.region)
     await gateway.serve(post.sockets, post.admin)
     os.write(post.ready, b"1")
     os.close(post.ready)

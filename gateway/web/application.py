@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.crypto.sealing import Unopenable
 from gateway.edge.origin import is_other_address, is_own_post
 from gateway.languages.reader import written_for
+from gateway.model.inbound import Inbound
 from gateway.observe.logs import get_logger
 from gateway.store import StoreUnavailable
 from gateway.store.retry import retried
@@ -31,11 +32,19 @@ TICKET = "Gateway-Ticket"
 SERVER = "otium-gateway"
 
 
+async def allow_none(inbound: Inbound) -> Visit | None:
+    """Judge as long as no worker has started: no page is allowed."""
+
+
 class Desk:
-    """Holds visits between the edge and the pages. A ticket is single use and can't be guessed."""
+    """Holds visits between the edge and the pages. A ticket is single use and can't be guessed.
+
+    `judge` re-authorises a request: it returns the current visit, or None if its page is no longer allowed.
+    """
 
     def __init__(self) -> None:
         self._visits: dict[str, Visit] = {}
+        self.judge: Judge = allow_none
 
     def hand_over(self, visit: Visit) -> bytes:
         while len(self._visits) >= MAX_WAITING:
@@ -52,15 +61,13 @@ def pages_application(
     renderer: Renderer,
     desk: Desk,
     origins: Collection[str],
-    judge: Judge,
     takes_foreign: Collection[str],
     machines: Mapping[str, TellFailure],
 ) -> web.Application:
     """Return an application without routes, whose middleware takes the ticket and checks the origin of forms.
 
-    `origins` are those of the site. `judge` re-authorises a request: it returns the current visit, or None if its page
-    is no longer allowed. `takes_foreign` are the paths, as their routes have them, that accept POSTs of others.
-    `machines` are those of programs, with what tells them of a failure.
+    `origins` are those of the site. `takes_foreign` are the paths, as their routes have them, that accept POSTs of
+    others. `machines` are those of programs, with what tells them of a failure.
     """
 
     @web.middleware
@@ -74,7 +81,7 @@ def pages_application(
 
     async def serve(request: web.Request, handler: Handler, visit: Visit) -> web.StreamResponse:
         request[VISIT] = visit
-        request[JUDGE] = judge
+        request[JUDGE] = desk.judge
         tell_program = machines.get(page_of(request))
         if tell_program is not None:
             return await answer(request, handler, tell_program, visit)

@@ -30,7 +30,7 @@ def shown(board: Board, figures: Figures | None = FIGURES) -> dict[tuple[str, ..
 
 def test_workers_are_added_up_and_what_is_open_counts_only_while_they_live() -> None:
     board = Board()
-    one, two = (Tally(board, board.lease()) for _ in range(2))
+    one, two = (Tally(board).resume(board.lease()) for _ in range(2))
     for tally in (one, two):
         tally.numbers[PLACES["requests", "forwarded"]] += 5
         tally.set(3, "connections")
@@ -46,7 +46,7 @@ def test_workers_are_added_up_and_what_is_open_counts_only_while_they_live() -> 
 def test_who_comes_after_a_worker_that_died_counts_on() -> None:
     board = Board()
     region = board.lease()
-    first = Tally(board, region)
+    first = Tally(board).resume(region)
     first.count_sign_in(Factor.PASSWORD, Result.WRONG)
     first.write(10.0)
     first.leave()
@@ -56,7 +56,7 @@ def test_who_comes_after_a_worker_that_died_counts_on() -> None:
     assert board.lease() == region
     assert board.beat_of(region) == 0
     assert not board.is_leaving(region)
-    second = Tally(board, region)
+    second = Tally(board).resume(region)
     assert shown(board)["sign_ins_total", "password", "wrong"] == 1
     second.count_sign_in(Factor.PASSWORD, Result.WRONG)
     second.write(11.0)
@@ -70,7 +70,7 @@ def test_what_a_child_counts_is_seen_by_its_parent() -> None:
     region = board.lease()
     pid = os.fork()
     if pid == 0:
-        tally = Tally(board, region)
+        tally = Tally(board).resume(region)
         tally.numbers[PLACES["responses", "404"]] += 1
         tally.write(3.5)
         os._exit(0)
@@ -81,13 +81,13 @@ def test_what_a_child_counts_is_seen_by_its_parent() -> None:
 
 def test_only_the_statuses_that_were_answered_are_shown() -> None:
     board = Board()
-    Tally(board, board.lease()).write(1.0)
+    Tally(board).resume(board.lease()).write(1.0)
     assert not any(name == "responses_total" for name, *_ in shown(board))
 
 
 def test_a_limit_that_was_hit_is_counted_beside_the_proof() -> None:
     board = Board()
-    tally = Tally(board, board.lease())
+    tally = Tally(board).resume(board.lease())
     tally.count_sign_in(Factor.TOTP, Result.LOCKED)
     tally.write(1.0)
     assert shown(board)["sign_ins_total", "totp", "locked"] == 1
@@ -96,7 +96,7 @@ def test_a_limit_that_was_hit_is_counted_beside_the_proof() -> None:
 
 def test_a_duration_falls_into_its_bucket_and_all_above() -> None:
     board = Board()
-    tally = Tally(board, board.lease())
+    tally = Tally(board).resume(board.lease())
     tally.observe(0.0003, "gate_seconds")
     tally.observe(99.0, "gate_seconds")
     tally.write(1.0)
@@ -109,7 +109,7 @@ def test_a_duration_falls_into_its_bucket_and_all_above() -> None:
 def test_the_latest_loop_is_shown_and_not_the_sum_of_all() -> None:
     board = Board()
     for lag in (2_000_000_000, 500_000_000):
-        tally = Tally(board, board.lease())
+        tally = Tally(board).resume(board.lease())
         tally.set(lag, "loop_lag_max_seconds")
         tally.write(1.0)
     assert shown(board)[("loop_lag_max_seconds",)] == 2.0

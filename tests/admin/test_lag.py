@@ -23,7 +23,7 @@ def work(until: float) -> None:
 
 async def numbers_after(hold: bool, waits: bool) -> list[int]:
     board = Board()
-    tally = Tally(board, board.lease())
+    tally = Tally(board).resume(board.lease())
     lag = LoopLag(tally)
     lag.start()
     if hold:

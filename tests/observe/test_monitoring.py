@@ -33,7 +33,7 @@ NODE = NodeState("host", 1, "1.0", behind=0, renewed=0, is_lapsed=False)
 def shown() -> dict[str, list[dict[str, str]]]:
     """Every series that there is, by its name: what /metrics shows once everything has happened once."""
     board = Board()
-    tally = Tally(board, board.lease())
+    tally = Tally(board).resume(board.lease())
     for place in PLACES.values():
         tally.numbers[place] = 1
     tally.write(1.0)

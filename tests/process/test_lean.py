@@ -25,10 +25,13 @@ from sqlalchemy.ext.asyncio.session import AsyncSession
 print(aiohttp.client.ClientSession, sqlalchemy.orm.Session, werkzeug.wrappers.Response, AsyncSession)
 """
 WARM_UP = """
-import os
+import os, threading
 from pathlib import Path
-worker.warm_up(worker.load_checked(Path(), os.environ))
+from gateway.observe.board import Board
+settings = worker.load_checked(Path(), os.environ)
+work = worker.make_work(settings, Board(), reload=lambda: settings)
 print(*sys.modules)
+print(threading.active_count(), *(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")))
 """
 
 
