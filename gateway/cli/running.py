@@ -50,18 +50,22 @@ def serve(config: Config = None) -> int:
     from gateway.process.lean import import_lean
 
     import_lean()
+    # What leaves most free memory behind comes first: what is imported next takes its place.
+    from gateway.languages.catalogue import load_all
+    from gateway.web.user_agents import load_lists
+
+    load_all()
+    load_lists()
     from gateway.observe import logs
     from gateway.process import worker
     from gateway.process.supervisor import run as run_supervisor
     from gateway.settings import Settings
     from gateway.web.templates import compile_all
-    from gateway.web.user_agents import load_lists
 
     folder = find_config(config)
     settings = settings_of(config, worker.load_checked)
     logs.configure(settings.listen.log_format)
     compile_all()
-    load_lists()
 
     def read() -> Settings:
         return worker.load_checked(folder, os.environ)
