@@ -7,7 +7,6 @@ built. All are loaded before `serve` forks its workers. English needs none: its 
 from __future__ import annotations
 
 import gettext
-from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -59,15 +58,6 @@ def load_all() -> None:
         for unused in [unit for unit in units if not unit.startswith("duration-")]:
             del units[unused]
     core._global_data = None  # of all the world's locales: two megabytes, which Babel reads again if it needs them
-    share_keys([language.messages for language in map(Language.of, OFFERED)])
-
-
-def share_keys(catalogues: Iterable[gettext.NullTranslations]) -> None:
-    """Let catalogues have their keys, the English texts, in common."""
-    texts: dict[object, object] = {}
-    for each in catalogues:
-        if isinstance(each, gettext.GNUTranslations):
-            each._catalog = {texts.setdefault(key, key): text for key, text in each._catalog.items()}  # type: ignore[attr-defined]
 
 
 class Language:

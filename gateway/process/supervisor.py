@@ -71,7 +71,7 @@ class Supervisor:
         self._make = make
         self._inherited = inherited_sockets()
         self._board = Board()
-        work = make(settings, self._board)
+        work = self._make_work(settings)
         self._fleet = fleet_of(settings, work, open_sockets(addresses_of(settings), {}))
         self._former: Fleet | None = None  # set during a reload
         self._lifeline = os.pipe()
@@ -79,7 +79,6 @@ class Supervisor:
         self._checked_at = time.monotonic()
 
     def run(self) -> int:
-        gc.freeze()  # keeps the pages of objects loaded so far shared between workers
         gc.set_threshold(GC_THRESHOLD)
         self._start_fleet()
         if not self._wait_until_ready():
@@ -105,6 +104,20 @@ class Supervisor:
         return received.si_signo if received else None
 
     # Workers.
+
+    def _make_work(self, settings: Settings) -> Work:
+        """Make what the workers of a fleet share. Raises BadSettings and CannotServe, whatever is wrong: the supervisor
+        lives on.
+        """
+        try:
+            work = self._make(settings, self._board)
+        except BadSettings:
+            raise
+        except Exception as error:
+            log.exception("worker_failed")
+            raise CannotServe("no worker could be made; the log above says why") from error
+        gc.freeze()  # keeps the pages of objects made so far shared between workers
+        return work
 
     def _start_fleet(self) -> None:
         for slot in self._fleet.slots:
@@ -218,7 +231,7 @@ class Supervisor:
         try:
             settings = self._load()
             run_in_child(lambda: self._check(settings))
-            work = self._make(settings, self._board)
+            work = self._make_work(settings)
             sockets = open_sockets(addresses_of(settings), self._fleet.sockets)
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))

@@ -5,12 +5,10 @@ Uses ua-parser's lists of browsers and systems, but not its list of devices, whi
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from ua_parser import BasicResolver, Parser, load_builtins
+from ua_parser import parse_os, parse_user_agent
 
 from gateway.model.sentence import Sentence
 from gateway.throttle.slices import Slices
@@ -29,22 +27,17 @@ BROWSERS = {
 SYSTEMS = {"Mac OS X": "Mac", "iOS": "iPhone"}
 
 
-@cache
-def load_lists() -> Parser:
+def load_lists() -> None:
     """Compile ua-parser's lists, in a fifth of a second. Else the first call of `label` does."""
-    browsers, systems, _ = load_builtins()
-    # The list of devices is forgotten, here and by `re`: it is a megabyte.
-    del sys.modules["ua_parser_builtins.matchers"]
-    re.purge()
-    return Parser(BasicResolver(([*browsers], [*systems], [])))
+    parse_user_agent("")
+    parse_os("")
 
 
 @lru_cache(2_048)
 def label(user_agent: str) -> Sentence:
     """Return a name like "Chrome on Windows"; for unknown browsers, the first word of the User-Agent."""
     read = user_agent[:MAX_READ]
-    parser = load_lists()
-    browser, system = parser.parse_user_agent(read), parser.parse_os(read)
+    browser, system = parse_user_agent(read), parse_os(read)
     name = BROWSERS.get(browser.family, browser.family) if browser else first_word(user_agent)
     if system is None:
         return Sentence(name)
