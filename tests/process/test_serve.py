@@ -101,6 +101,37 @@ def test_a_bad_file_is_reported_and_the_running_settings_stay(own: Gateway) -> N
     assert own.exchange(get("/public")).status == 200
 
 
+FAILING = """
+import sys
+from gateway.__main__ import main
+from gateway.process import worker
+make_work, calls = worker.make_work, []
+def make_or_fail(*given, **named):
+    calls.append(given)
+    if len(calls) > 1:
+        raise MemoryError("no room")
+    return make_work(*given, **named)
+worker.make_work = make_or_fail
+sys.exit(main())
+"""
+
+
+def test_whatever_goes_wrong_while_a_reload_makes_things_the_running_workers_stay(
+    upstream: RecordingUpstream, tmp_path: Path
+) -> None:
+    own = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed()
+    own.program = [sys.executable, "-c", FAILING]
+    own.start()
+    before = own.workers()
+    assert own.process is not None
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for("reload_refused")
+    assert "no room" in own.logged()
+    assert own.workers() == before
+    assert own.exchange(get("/public")).status == 200
+    assert own.stop() == 0
+
+
 def test_an_owner_named_by_a_reload_needs_three_factors_from_then_on(own: Gateway) -> None:
     cookie = own.sign_in("admin")
     assert own.exchange(get("/admin", cookie)).status == 200
