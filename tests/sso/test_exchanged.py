@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +21,6 @@ PEOPLE = [
     User("erin", "erin@acme.example", "Erin"),
     *(User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(40)),
 ]
-SLOW = 3  # seconds, in which the test does something else
 numbers = itertools.count()
 
 
@@ -61,10 +61,15 @@ def exchange(adam: Employee, realm: Realm) -> Realm:
     return other
 
 
-def exchange_quickly(adam: Employee, realm: Realm) -> None:
-    """The same, without the trial: within the seconds that an answer takes."""
-    save(adam, realm.provider.realm(users=PEOPLE, clients=[GATEWAY]))
-    adam.gateway.write("UPDATE identity_providers SET is_enabled = :yes, tried_at = 1", yes=True)
+def prepare_to_exchange(adam: Employee, realm: Realm) -> Callable[[], object]:
+    """The same, without the trial and with the provider made before: an answer is waited for five seconds."""
+    other = realm.provider.realm(users=PEOPLE, clients=[GATEWAY])
+
+    def exchange_quickly() -> None:
+        save(adam, other)
+        adam.gateway.write("UPDATE identity_providers SET is_enabled = :yes, tried_at = 1", yes=True)
+
+    return exchange_quickly
 
 
 def turn_off(adam: Employee, realm: Realm) -> None:
@@ -85,13 +90,14 @@ Change = Callable[[Employee, Realm], object]
 def meanwhile(realm: Realm, bring: Callable[[], Response], change: Callable[[], object]) -> Response:
     """Bring an answer, and make a change while the gateway waits for the provider."""
     before = len(realm.requests("token"))
-    realm.fail("token", seconds=SLOW)
+    realm.fail("token", held=True)
     with ThreadPoolExecutor(1) as pool:
         brought = pool.submit(bring)
         while len(realm.requests("token")) == before:
             pass
         change()
         assert not brought.done(), "the change came too late to prove anything"
+        realm.heal()
         return brought.result()
 
 
@@ -114,21 +120,29 @@ def test_an_answer_that_was_awaited_before_gets_no_session(
     assert '"state"' in last_reason(own)
 
 
-@pytest.mark.parametrize("change", [turn_off, exchange_quickly, be_another_product])
+@pytest.mark.parametrize(
+    "prepare",
+    [partial(partial, turn_off), prepare_to_exchange, partial(partial, be_another_product)],
+    ids=["turned off", "exchanged", "another product"],
+)
 def test_an_answer_that_is_checked_meanwhile_gets_no_session(
-    own: Gateway, adam: Employee, realm: Realm, crowd: Iterator[Employee], mailbox: Mailbox, change: Change
+    own: Gateway,
+    adam: Employee,
+    realm: Realm,
+    crowd: Iterator[Employee],
+    mailbox: Mailbox,
+    prepare: Callable[[Employee, Realm], Callable[[], object]],
 ) -> None:
     """In particular, nobody is connected to the new provider by the name that they had at the old one."""
     person, stranger = linked(next(crowd), mailbox), next(crowd)
     for each in (person, stranger):
         query = each.elsewhere.sign_in(each.leave(), subject_of(each)).query
-        answer = meanwhile(realm, lambda: each.bring(query), lambda: change(adam, realm))  # noqa: B023
+        answer = meanwhile(realm, partial(each.bring, query), prepare(adam, realm))
         assert answer.status == 422
         assert "Please try again" in answer.body.decode()
         assert not each.is_signed_in
         assert '"changed"' in last_reason(own)
         if each is person:
-            realm.heal()
             save(adam, realm)
             own.write("UPDATE identity_providers SET is_enabled = :yes, tried_at = 1", yes=True)
     mailed = [mail for mail in mailbox.mails if stranger.email in str(mail["to"])]

@@ -237,7 +237,7 @@ class Realm:
         """Let an endpoint fail, by default all: discovery, jwks, authorization, token, userinfo, end_session,
         interaction, or pushed_authorization_request.
 
-        close=True closes the connection. seconds=2 answers later. status, headers and body are the answer; `size` bytes
+        close=True closes the connection. held=True answers once it is healed, seconds=2 later. status, headers and body are the answer; `size` bytes
         of white space follow the body; `drip` seconds pass before each of the body's bytes. times=1 does it once.
         """
         self._command("POST", "/fail", {"endpoint": endpoint, "fault": fault})

@@ -5,13 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PIECE = Buffer.alloc(65536, ' ');
 
 // Carry a fault out. Returns whether that answered the request; a mere delay does not.
-//   close: no answer · seconds: wait before going on · status, headers, body: answer that · size: so many more bytes of
+//   close: no answer · held: wait until it is healed · seconds: wait before going on · status, headers, body: answer that · size: so many more bytes of
 //   white space after the body · drip: seconds between the single bytes of the body
-export async function spoil(fault, res) {
+export async function spoil(fault, stands, res) {
   if (fault.close) {
     res.socket.destroy();
     return true;
   }
+  while (fault.held && stands()) await sleep(20);
   if (fault.seconds) await sleep(fault.seconds * 1000);
   if (fault.status === undefined && fault.body === undefined && fault.size === undefined) return false;
   res.writeHead(fault.status ?? 200, { 'content-type': 'application/json', ...fault.headers });
