@@ -19,7 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from gateway.store import Store
+from gateway.store import Store, engine, postgresql
 from gateway.store.migrate import migrate
 from tests.support import postgres, turns
 from tests.support.gateway import Gateway
@@ -191,6 +191,14 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     name = f"empty_{next(numbers)}"
     yield server.create(name)
     server.drop(name)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For many transactions at once: however slow the machine is, PostgreSQL counts as silent only after a minute."""
+    monkeypatch.setattr(engine, "OPEN_SECONDS", 60.0)
+    monkeypatch.setattr(postgresql, "BEGIN_SECONDS", 60.0)
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from sqlalchemy.util import await_only
 from gateway.store.confirm import Confirmed, Tell, confirm
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
+from gateway.store.patience import Patience
 from gateway.store.retry import note_commit
 from gateway.store.revision import Applied
 from gateway.store.unavailable import broken_store
@@ -97,7 +98,7 @@ class Store:
         self._generation = generation  # SQLite only
         self._announced: Applied | int | None = None  # the last revision that this process has announced or confirmed
         self._turn = asyncio.Lock()
-        self._waiting: set[asyncio.Timeout] = set()  # of those who wait for a connection
+        self._waiting: set[Patience] = set()  # of those who wait for a connection
         self.tell_confirmed: Tell = ignore
 
     @classmethod
@@ -153,7 +154,7 @@ class Store:
         """
         tx = Transaction(self._engine)
         async with contextlib.AsyncExitStack() as stack:
-            async with asyncio.timeout(OPEN_SECONDS if self._generation is None else None) as patience:
+            async with Patience(OPEN_SECONDS if self._generation is None else None) as patience:
                 self._waiting.add(patience)
                 try:
                     await stack.enter_async_context(tx)
@@ -161,8 +162,7 @@ class Store:
                     self._waiting.discard(patience)
             yield tx
             for other in self._waiting:
-                if other.when() is not None and not other.expired():
-                    other.reschedule(asyncio.get_running_loop().time() + OPEN_SECONDS)
+                other.renew()
 
     @contextlib.asynccontextmanager
     async def _writers_turn(self) -> AsyncIterator[None]:

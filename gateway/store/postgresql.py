@@ -19,6 +19,7 @@ import asyncpg
 from asyncpg.transaction import Transaction
 
 from gateway.store.location import PostgreSQL
+from gateway.store.patience import Patience
 from gateway.store.unavailable import StoreUnavailable, explain_network, unreachable_server
 
 CONNECT_SECONDS = 2.0
@@ -94,7 +95,7 @@ class LimitedTransaction(Transaction):  # type: ignore[misc]
     """It begins soon, or the server is frozen or gone: nothing but that can delay a BEGIN. Raises TimeoutError."""
 
     async def start(self) -> None:
-        async with asyncio.timeout(BEGIN_SECONDS):
+        async with Patience(BEGIN_SECONDS):
             await super().start()
             if self._connection.is_pooled:
                 await self._connection.execute(set_all(self._connection.limits, is_local=True))
@@ -133,7 +134,7 @@ async def open_pool(location: PostgreSQL, size: int) -> asyncpg.Pool:
 
 async def open_limited(location: PostgreSQL, limits: Limits, cached: int) -> Connection:
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with Patience(CONNECT_SECONDS):
             connection = await open_first(location, limits, cached)
             try:
                 await connection.limit(limits)

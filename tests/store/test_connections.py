@@ -189,6 +189,7 @@ async def test_a_pooler_is_recognised_and_its_sessions_keep_nothing(pooler: Pool
         assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_more_transactions_than_the_pooler_has_sessions_do_not_mix(pooler: Pooler, postgres_url: str) -> None:
     stores = [Store.open(pooled(pooler, postgres_url)) for _ in range(3)]  # as many as 12 connections for 4 sessions
 

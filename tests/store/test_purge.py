@@ -236,6 +236,7 @@ async def test_the_last_session_of_each_account_stays_to_show_when_it_was_used(s
         assert list(left.scalars()) == ["s2", "s3"]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_workers_that_clean_up_at_once_share_the_work(store: Store) -> None:
     await fill(store, STALE)
     await fill(store, {sessions: FRESH[sessions]})
