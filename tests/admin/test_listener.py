@@ -42,7 +42,7 @@ def numbers(gateway: Gateway) -> dict[tuple[str, ...], float]:
     }
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 180.0) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until

@@ -20,7 +20,7 @@ OLD = {
     "address": "192.0.2.7", "user_agent": "Firefox", "session": None, "request_id": "r",
     "details": json.dumps({"by": "adam@acme.example", "reason": "lost", "device": "Ann's phone", "count": 3}),
 }  # fmt: skip
-COUNT = 2_500  # more than are chained at once
+COUNT = 1_100  # more than are chained at once
 
 
 def fill(connection: Connection) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
@@ -23,7 +22,7 @@ from gateway.store.location import PostgreSQL
 from gateway.store.nodes import list_states
 from gateway.store.postgresql import connect
 from tests.store.people import NOW, add_person, add_session, look, person, worker
-from tests.support import postgres
+from tests.support import forks, postgres
 from tests.support.pooler import pooling
 
 Known = tuple[Store, str, bytes]
@@ -62,14 +61,14 @@ async def nodes(url: str) -> list[asyncpg.Record]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while not holds():
             await asyncio.sleep(0.01)
 
 
 async def remember(lookup: Lookup, key: bytes) -> None:
     """Look for a session until it is answered from memory."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while not isinstance(lookup.find(key, NOW), Session):
             assert await look(lookup, key) is not None
 
@@ -148,7 +147,7 @@ async def test_a_node_that_is_gone_is_forgotten_and_one_that_is_there_is_not(
             postgres_url,
             "INSERT INTO nodes SELECT 'gone', host, pid, version, applied, 'x', false, joined_at, renewed_at FROM nodes",
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             while len(found := await nodes(postgres_url)) > 1:
                 await asyncio.sleep(0.05)
         assert [node["id"] for node in found] == [own["id"]]
@@ -171,32 +170,21 @@ from tests.store.people import NOW, look, worker
 async def main(url, key):
     async with worker(url) as lookup:
         while True:
+            await asyncio.to_thread(sys.stdin.readline)
             await look(lookup, key)
             print(type(lookup.find(key, NOW)).__name__, flush=True)
-            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
 asyncio.run(main(sys.argv[1], bytes.fromhex(sys.argv[2])))
 """
 
 
 @contextlib.asynccontextmanager
-async def worker_process(url: str, key: bytes) -> AsyncIterator[asyncio.subprocess.Process]:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WORKER, url, key.hex(), stdin=pipe, stdout=pipe
-    )
-    yield process
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
-
-
-async def say(process: asyncio.subprocess.Process) -> str:
-    """Have the process look once more; return what it found in its memory."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(b"\n")
-    return (await process.stdout.readline()).decode().strip()
+async def worker_process(url: str, key: bytes) -> AsyncIterator[forks.Program]:
+    """Start a worker that has the session in its memory. Asked, it says what it finds there, and looks once more."""
+    with forks.program(WORKER, url, key.hex()) as process:
+        while await asyncio.to_thread(process.ask) != "Session":
+            pass
+        yield process
 
 
 @pytest.mark.parametrize("stop", [signal.SIGSTOP, signal.SIGKILL])
@@ -204,11 +192,7 @@ async def test_who_does_not_answer_is_waited_for_once_and_only_until_its_lease_h
     known: Known, postgres_url: str, stop: signal.Signals
 ) -> None:
     store, session, key = known
-    async with asyncio.timeout(60), worker_process(postgres_url, key) as process:
-        assert process.stdout is not None
-        while (await process.stdout.readline()).decode().strip() != "Session":
-            assert process.stdin is not None
-            process.stdin.write(b"\n")
+    async with asyncio.timeout(300), worker_process(postgres_url, key) as process:
         os.kill(process.pid, stop)
         (node,) = await nodes(postgres_url)
         first = await end(store, session)
@@ -220,14 +204,14 @@ async def test_who_does_not_answer_is_waited_for_once_and_only_until_its_lease_h
         assert second.seconds < first.seconds
         if stop is signal.SIGSTOP:
             os.kill(process.pid, signal.SIGCONT)
-            assert await say(process) == "Pending"
+            assert await asyncio.to_thread(process.ask) == "Pending"
 
 
 async def test_a_database_that_is_frozen_is_waited_for_no_longer_than_a_request_may(
     known: Known, postgres_url: str, postgres_server: postgres.Server
 ) -> None:
     store, session, key = known
-    async with asyncio.timeout(60), worker(postgres_url) as lookup:
+    async with asyncio.timeout(300), worker(postgres_url) as lookup:
         await look(lookup, key)
         postgres_server.send(signal.SIGSTOP)
         try:
@@ -265,11 +249,7 @@ async def test_who_finds_a_session_ended_waits_like_the_one_that_ended_it(known:
     store, session, key = known
     second = Store.open(postgres_url)
     await add_person(second, person("bob@example.com"))
-    async with asyncio.timeout(60), worker_process(postgres_url, key) as process:
-        assert process.stdout is not None
-        while (await process.stdout.readline()).decode().strip() != "Session":
-            assert process.stdin is not None
-            process.stdin.write(b"\n")
+    async with asyncio.timeout(300), worker_process(postgres_url, key) as process:
         os.kill(process.pid, signal.SIGSTOP)
         first = asyncio.create_task(end(store, session))
         connection = await asyncpg.connect(postgres_url)
@@ -286,5 +266,5 @@ async def test_who_finds_a_session_ended_waits_like_the_one_that_ended_it(known:
             assert [node.is_lapsed for node in await list_states(tx)] == [True]
         await first
         os.kill(process.pid, signal.SIGCONT)
-        assert await say(process) == "Pending"
+        assert await asyncio.to_thread(process.ask) == "Pending"
     await second.close()

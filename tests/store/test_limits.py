@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -15,6 +14,7 @@ from gateway.store import Store
 from gateway.throttle import limits
 from gateway.throttle.limits import Bucket, Limit, Locked, Open, add_failure, address_bucket, take_back
 from tests.store.people import NOW
+from tests.support.forks import program
 
 FIVE = Limit(failures=5, window_seconds=900, lock_seconds=900)
 
@@ -212,18 +212,17 @@ async def main(url, now):
     sys.stdin.readline()  # everybody at once
     verdicts = await asyncio.gather(*(reserve() for _ in range(25)))
     await store.close()
-    print(sum(isinstance(verdict, limits.Open) for verdict in verdicts))
+    print(sum(isinstance(verdict, limits.Open) for verdict in verdicts), flush=True)
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
 
 
 def test_of_fifty_tries_at_once_in_two_processes_exactly_five_are_checked(store_url: str) -> None:
-    command = [sys.executable, "-c", TRY, store_url, str(NOW)]
-    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("\n")
-        worker.stdin.flush()
-    allowed = [int(worker.communicate(timeout=60)[0]) for worker in workers]
+    with (
+        program(TRY, store_url, str(NOW)) as one,
+        program(TRY, store_url, str(NOW)) as two,
+        ThreadPoolExecutor(2) as both,
+    ):
+        allowed = list(both.map(lambda worker: int(worker.ask()), (one, two)))
     assert sum(allowed) == 5

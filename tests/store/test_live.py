@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gateway.sessions.live import open_lookup
 from gateway.sessions.lookup import Lookup, Pending
 from gateway.store import Store, StoreUnavailable, Transaction
 from tests.store.people import LIFETIMES, NOW, add_person, add_session, look, person, worker
+from tests.support.forks import program
 
 Change = Callable[[Transaction, Account, str], Awaitable[object]]
 
@@ -176,17 +176,11 @@ async def test_what_another_process_ended_is_refused_at_the_very_next_request(
 ) -> None:
     account = await add_person(store)
     opened = [await add_session(store, account) for _ in range(20)]
-    command = [sys.executable, "-c", END, store_url]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
+    with program(END, store_url) as other:
         for session_id, key in opened:
             assert await look(lookup, key) is not None
-            other.stdin.write(f"{session_id}\n")
-            other.stdin.flush()
-            assert other.stdout.readline() == "ended\n"
+            assert await asyncio.to_thread(other.ask, session_id) == "ended"
             assert await look(lookup, key) is None
-        other.stdin.close()
 
 
 # Expiry and last-seen.

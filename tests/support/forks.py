@@ -1,4 +1,4 @@
-"""A fork server: runs `python -m gateway …` by forking a process that has imported everything already.
+"""A fork server: runs `python -m gateway …` by forking a process that has imported everything already, or `python -c …`.
 
 Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
 that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
@@ -27,9 +27,10 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 ROOT = Path(__file__).parent.parent.parent
 MOST_BYTES = 200_000  # of one request
@@ -83,7 +84,7 @@ class Process:
 
 
 def run(
-    arguments: Sequence[str], environ: Mapping[str, str], *, stdin: str = "", timeout: float = 60
+    arguments: Sequence[str], environ: Mapping[str, str], *, stdin: str = "", timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, as subprocess.run does with captured output."""
     with contextlib.ExitStack() as stack:
@@ -97,6 +98,32 @@ def run(
             process.kill()
             raise
         return subprocess.CompletedProcess(process.args, code, text_of(output), text_of(errors))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    pid: int
+    given: TextIO
+    said: TextIO
+
+    def ask(self, line: str = "") -> str:
+        """Write a line, and return the line that is said next."""
+        self.given.write(f"{line}\n")
+        self.given.flush()
+        return self.said.readline().strip()
+
+
+@contextlib.contextmanager
+def program(code: str, *arguments: str) -> Iterator[Program]:
+    """Run `python -c code …`, until the block ends."""
+    with contextlib.ExitStack() as stack:
+        (its_input, given), (said, its_output) = os.pipe(), os.pipe()
+        ours = Program(0, stack.enter_context(open(given, "w")), stack.enter_context(open(said)))
+        with open(its_input, "rb") as source, open(its_output, "wb") as sink, os.fdopen(os.dup(2), "wb") as errors:
+            process = Process(["-c", code, *arguments], {"PATH": os.environ["PATH"]}, source, sink, errors)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        yield replace(ours, pid=process.pid)
 
 
 def text_of(file: BinaryIO) -> str:
@@ -215,7 +242,11 @@ if __name__ == "__main__":
     from gateway.__main__ import main
 
     try:
-        main()
+        if sys.argv[1] == "-c":
+            code, sys.argv[1:] = sys.argv[2], sys.argv[3:]
+            exec(code, {"__name__": "__main__"})
+        else:
+            main()
     except SystemExit as end:
         sys.stdout.flush()
         sys.stderr.flush()
