@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -14,18 +15,31 @@ import pytest
 from tests.support.gateway import Gateway
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Gateway:
-    """A store with people and some rows; nothing runs."""
-    shell = Gateway(tmp_path, "127.0.0.1:1", changes={"AUDIT__CHECKPOINT_FILE": str(tmp_path / "checkpoints")}).seed()
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with people and some rows, which is only ever copied."""
+    shell = Gateway(tmp_path_factory.mktemp("filled"), "127.0.0.1:1").seed()
     for command in ("disable", "enable"):
         assert shell.cli("account", command, "erin@acme.example").returncode == 0
     assert shell.cli("account", "set-role", "mara@acme.example", "employee").returncode == 0
+    return file_of(shell)
+
+
+@pytest.fixture
+def shell(filled: Path, tmp_path: Path) -> Gateway:
+    """Nothing runs."""
+    shell = Gateway(tmp_path, "127.0.0.1:1", changes={"AUDIT__CHECKPOINT_FILE": str(tmp_path / "checkpoints")})
+    file_of(shell).parent.mkdir(mode=0o700)
+    shutil.copy(filled, file_of(shell))
     return shell
 
 
+def file_of(shell: Gateway) -> Path:
+    return Path(shell.store_url.removeprefix("sqlite:///"))
+
+
 def meddle(shell: Gateway, statement: str) -> None:
-    connection = sqlite3.connect(shell.store_url.removeprefix("sqlite:///"))
+    connection = sqlite3.connect(file_of(shell))
     connection.execute(statement)
     connection.commit()
     connection.close()

@@ -48,7 +48,8 @@ ENGINES = ("sqlite", "postgresql")
 SECRETS = [Secret(bytes(range(48)))]
 NOW = 1_800_000_000
 CHECKED = {"role": "employee", "status": "active", "kind": "checkpoint"}
-MANY = 3 * moving.BATCH // 2
+BATCH = 20  # rows in memory at once
+MANY = 3 * BATCH // 2
 numbers = itertools.count(1)
 
 Rows = dict[str, list[tuple[object, ...]]]
@@ -149,6 +150,19 @@ def filled(pair: Pair) -> Pair:
     return pair
 
 
+@pytest.fixture
+def ready(filled: Pair, migrated_sqlite: Path, postgres_server: postgres.Server) -> Pair:
+    """The target has the schema already, and nobody in it."""
+    location = locate(filled.target)
+    if isinstance(location, SQLite):
+        shutil.copy(migrated_sqlite, location.path)
+    else:
+        name = filled.target.partition("?")[0].rpartition("/")[2]
+        postgres_server.drop(name)
+        postgres_server.create(name, template="migrated")
+    return filled
+
+
 @pytest.mark.parametrize("pair", list(itertools.product(ENGINES, ENGINES)), ids=" to ".join, indirect=True)
 def test_every_table_is_copied_or_says_that_it_is_not(filled: Pair) -> None:
     copied = filled.copy()
@@ -210,6 +224,12 @@ ACCOUNT = {
 TOTP = {"account": "acc_1", "secret": b"sealed", "confirmed_at": 1, "last_step": 0, "drift": 0}
 
 
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "BATCH", BATCH)
+
+
+@pytest.mark.usefixtures("few_at_once")
 def test_the_chain_is_verified_and_goes_on_in_the_copy(pair: Pair) -> None:
     asyncio.run(record(pair.source, MANY))
     copied = pair.copy()
@@ -227,11 +247,12 @@ async def record(url: str, count: int) -> None:
     await store.close()
 
 
+@pytest.mark.usefixtures("few_at_once")
 def test_progress_is_told_in_pieces(pair: Pair) -> None:
     asyncio.run(record(pair.source, MANY))
     told: list[tuple[str, int, int]] = []
     pair.copy(lambda *said: told.append(said))
-    assert [done for what, done, of in told if what == "audit"] == [0, moving.BATCH, MANY]
+    assert [done for what, done, of in told if what == "audit"] == [0, BATCH, MANY]
     assert ("audit entries verified", MANY, MANY) in told
 
 
@@ -271,30 +292,28 @@ def test_a_store_in_use_is_never_overwritten(filled: Pair, table: Table) -> None
     assert rows_of(filled.target) == before
 
 
-def test_a_store_without_people_may_be_the_target(filled: Pair) -> None:
-    migrate(filled.target)
-    copied = filled.copy()
-    assert rows_of(filled.target) == rows_of(filled.source)
-    assert (copied.former is not None) is isinstance(locate(filled.target), SQLite)
+def test_a_store_without_people_may_be_the_target(ready: Pair) -> None:
+    copied = ready.copy()
+    assert rows_of(ready.target) == rows_of(ready.source)
+    assert (copied.former is not None) is isinstance(locate(ready.target), SQLite)
 
 
 @pytest.mark.parametrize("which", ["source", "target"])
 def test_a_store_that_is_open_elsewhere_is_refused_even_if_idle(
-    filled: Pair, which: str, monkeypatch: pytest.MonkeyPatch
+    ready: Pair, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.store.alone.LEAVING_SECONDS", 0.2)
-    migrate(filled.target)
 
     async def hold_and_copy() -> None:
-        store = Store.open(getattr(filled, which))
+        store = Store.open(getattr(ready, which))
         async with store.reading() as tx:
             await tx.execute(text("SELECT 1"))
         with pytest.raises(InUse, match="stop"):
-            await asyncio.to_thread(filled.copy)
+            await asyncio.to_thread(ready.copy)
         await store.close()
 
     asyncio.run(hold_and_copy())
-    filled.copy()
+    ready.copy()
 
 
 @pytest.fixture
@@ -357,14 +376,13 @@ def test_an_older_source_is_to_be_migrated_first(filled: Pair) -> None:
 
 @pytest.mark.parametrize("which", ["source", "target"])
 @pytest.mark.parametrize("since", [NEWEST, "9999"], ids=["usable", "unusable"])
-def test_a_newer_store_is_left_alone_even_if_this_version_can_use_it(filled: Pair, which: str, since: str) -> None:
+def test_a_newer_store_is_left_alone_even_if_this_version_can_use_it(ready: Pair, which: str, since: str) -> None:
     """It may have columns that would be lost."""
-    migrate(filled.target)
-    url = getattr(filled, which)
+    url = getattr(ready, which)
     set_version(url, "9999")
     within(url, lambda connection: connection.execute(update(schema_since).values(revision=since)))
     with pytest.raises((NotReady, SchemaTooNew), match="9999"):
-        filled.copy()
+        ready.copy()
 
 
 def set_version(url: str, version: str) -> None:
