@@ -40,22 +40,16 @@ class Columns:
 
 def look(connection: Connection) -> dict[str, Columns]:
     found = inspect(connection)
+    kinds = (found.get_multi_check_constraints(), found.get_multi_unique_constraints(), found.get_multi_foreign_keys())
     return {
         table: Columns(
             {
                 column["name"]: (str(column["type"]), bool(column["nullable"]), column["default"] is not None)
-                for column in found.get_columns(table)
+                for column in columns
             },
-            frozenset(
-                str(sorted(rule.items(), key=str))
-                for rule in (
-                    *found.get_check_constraints(table),
-                    *found.get_unique_constraints(table),
-                    *found.get_foreign_keys(table),
-                )
-            ),
+            frozenset(str(sorted(rule.items(), key=str)) for rules in kinds for rule in rules.get((schema, table), ())),
         )
-        for table in found.get_table_names()
+        for (schema, table), columns in found.get_multi_columns().items()
     }
 
 
