@@ -221,6 +221,10 @@ def wait_seconds(tries: int, longest: int = LONGEST_WAIT_SECONDS) -> int:
     return min(FIRST_WAIT_SECONDS << doublings, longest)
 
 
+async def is_any_due(tx: Transaction, now: int) -> bool:
+    return (await tx.execute(select(outbox.c.id).where(waiting, outbox.c.due_at <= now).limit(1))).first() is not None
+
+
 async def remove_pretended(tx: Transaction, now: int) -> None:
     """Delete the mails of `Outbox.pretend` once they are due."""
     due = select(outbox.c.id).where(waiting, outbox.c.due_at <= now, outbox.c.recipient == NOBODY)

@@ -6,7 +6,7 @@ another process. The CPU time of the loop's own thread since the sample before t
 the lateness in which this thread was running.
 
 An idle loop is sampled every 50 ms, since the samples are most of what an idle worker costs. The first callback that
-takes longer than a heartbeat brings the full rate back, for half a second.
+works for 5 ms or is 100 ms late brings the full rate back, for half a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from gateway.observe.tally import Tally
 SAMPLE_SECONDS = 0.01
 IDLE_SAMPLE_SECONDS = 0.05
 BUSY_SECONDS = 0.5  # so long after it had work, a loop counts as busy
-WORK_SECONDS = 0.002  # CPU time between two samples: more than a sample and a heartbeat take
+WORK_SECONDS = 0.005  # CPU time between two samples: more than one, a heartbeat and idle jobs take on a slow machine
+LATE_SECONDS = 0.1  # a machine that is full of other work makes an idle loop late by less, again and again
 SPAN_SECONDS = 60.0  # the gauge shows the worst sample of the current period and of the one before
 
 
@@ -32,7 +33,7 @@ class Pace:
 
     def choose_pause(self, now: float, used: float, late: float) -> float:
         """Return seconds. `used` is the CPU time since the sample before, and `late` how late this one is."""
-        if used > WORK_SECONDS or late > IDLE_SAMPLE_SECONDS:
+        if used > WORK_SECONDS or late > LATE_SECONDS:
             self._worked_at = now
         return SAMPLE_SECONDS if now < self._worked_at + BUSY_SECONDS else IDLE_SAMPLE_SECONDS
 

@@ -9,7 +9,15 @@ import pytest
 
 from gateway.observe.board import Board
 from gateway.observe.families import LAG_BOUNDS, NANO, PLACES
-from gateway.observe.lag import BUSY_SECONDS, IDLE_SAMPLE_SECONDS, SAMPLE_SECONDS, WORK_SECONDS, LoopLag, Pace
+from gateway.observe.lag import (
+    BUSY_SECONDS,
+    IDLE_SAMPLE_SECONDS,
+    LATE_SECONDS,
+    SAMPLE_SECONDS,
+    WORK_SECONDS,
+    LoopLag,
+    Pace,
+)
 from gateway.observe.tally import Tally
 
 HOLD = 0.2
@@ -60,8 +68,8 @@ def test_a_loop_that_waits_for_the_machine_is_late_and_not_held() -> None:
     [
         (WORK_SECONDS, 0.0, IDLE_SAMPLE_SECONDS),
         (2 * WORK_SECONDS, 0.0, SAMPLE_SECONDS),
-        (0.0, SAMPLE_SECONDS, IDLE_SAMPLE_SECONDS),
-        (0.0, 2 * IDLE_SAMPLE_SECONDS, SAMPLE_SECONDS),
+        (0.0, LATE_SECONDS, IDLE_SAMPLE_SECONDS),
+        (0.0, 2 * LATE_SECONDS, SAMPLE_SECONDS),
     ],
 )
 def test_an_idle_loop_is_sampled_less_often_until_it_works_or_is_late(used: float, late: float, pause: float) -> None:
