@@ -36,7 +36,7 @@ from tests.threats.test_people import upload
 
 ROWS = (
     b"email,name,department,role\np1@acme.example,P,Sales,employee\nbroken,B,,employee\nerin@acme.example,E,,manager\n"
-    b"p2@acme.example,P,Human R,amdin\np3@acme.example,,H R,employee\n"
+    b"p2@acme.example,P,Human R,amdin\np3@acme.example,,H R,employee\np4@acme.example,P,,admin\np5@else.example,P,,employee\n"
 )
 # In this language, every text is longer and marked, so that it shows what overflows and what can't be translated.
 PSEUDO = "en-XA"
@@ -257,7 +257,7 @@ PAGES = {
     ),
     "invite many": Look("admin", "/admin/accounts/import"),
     "invite many, preview": Look("admin", "{preview}"),
-    "invite many, under way": Look("admin", "{preview}", {}, "Invite 1 person"),
+    "invite many, under way": Look("admin", "{preview}", {}, "Invite 3 people"),
     "people of all": Look("owner", "/ops/accounts"),
     "person of all": Look("owner", "{person of the owner}"),
     "invite for all": Look("owner", "/ops/accounts/invite"),
@@ -676,6 +676,23 @@ CUT = """
   return wanted > e.offsetWidth;
 }).map(e => e.id)
 """
+# Texts that reach over the edge of their card, and examples in fields that are as pale as browsers show them.
+OUTSIDE = """
+[...document.querySelectorAll("main :is(.card, .panel) *")].filter(e => e.checkVisibility() && !e.children.length && e.textContent.trim() && !e.closest("svg, option, .unseen")).filter(e => {
+  const card = e.closest(".card, .panel"), range = document.createRange();
+  range.selectNodeContents(e);
+  return range.getBoundingClientRect().right > card.getBoundingClientRect().right - parseFloat(getComputedStyle(card).paddingRight) + 1;
+}).map(e => e.outerHTML.slice(0, 120))
+"""
+PALE = """
+[...document.querySelectorAll("main [placeholder]")].filter(e => {
+  const muted = Object.assign(document.createElement("i"), {style: "color: var(--muted)"}), shown = getComputedStyle(e, "::placeholder");
+  e.after(muted);
+  const color = getComputedStyle(muted).color;
+  muted.remove();
+  return shown.color !== color || shown.opacity !== "1";
+}).map(e => e.outerHTML.slice(0, 120))
+"""
 UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
 
 # On a phone: short addresses that are broken, and buttons below each other that are not equally wide.
@@ -767,6 +784,8 @@ def measure(page: Page, name: str, scheme: Literal["light", "dark"], width: int)
     if width == NARROW:
         found += [f"broken: {address}" for address in page.evaluate(BROKEN)]
         found += [f"not as wide: {button}" for button in page.evaluate(UNEQUAL)]
+    found += [f"{width}: outside: {text}" for text in page.evaluate(OUTSIDE)]
+    found += [f"{scheme}: pale: {field}" for field in page.evaluate(PALE)]
     return found + [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
 
 
