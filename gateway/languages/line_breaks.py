@@ -7,7 +7,7 @@ import re
 from markupsafe import Markup, escape
 
 E_MAIL = re.compile(r"\be-(?=mail)", re.IGNORECASE)
-WITHIN_ADDRESS = re.compile(r"(?=@|\.[A-Za-z])")
+WITHIN_ADDRESS = re.compile(r"(?=@|\.[A-Za-z])|(?<=\w)(?=/\w)")
 
 
 def keep_together(text: str) -> str:
@@ -16,5 +16,5 @@ def keep_together(text: str) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Return an email address or domain that, if it is too long for one line, breaks at its @ and its dots."""
+    """Return an email or web address that, if it is too long for one line, breaks at its @, dots and slashes."""
     return Markup("<wbr>").join(map(escape, WITHIN_ADDRESS.split(text)))

@@ -32,10 +32,11 @@ def test_no_line_ends_within_the_word_e_mail(text: str, kept: str) -> None:
     [
         ("kim@acme.example", "kim<wbr>@acme<wbr>.example"),
         ("127.0.0.1", "127.0.0.1"),
+        ("https://sso.example/a/v2.0", "https://sso<wbr>.example<wbr>/a<wbr>/v2.0"),
         ("<b>@acme.example", "&lt;b&gt;<wbr>@acme<wbr>.example"),
     ],
 )
-def test_an_address_breaks_at_its_at_sign_and_dots(text: str, broken: str) -> None:
+def test_an_address_breaks_at_its_at_sign_dots_and_slashes(text: str, broken: str) -> None:
     assert breakable(text) == broken
 
 
