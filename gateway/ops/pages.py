@@ -64,7 +64,7 @@ class OpsPages:
         except Unacceptable:
             ended = None
         if ended is None:
-            return await self._page(request, status=422, problem="unknown")
+            return await self._page(request, status=422, problem="tenant" if tenant else "email")
         return await self._page(request, ended=ended)
 
     async def _ask_about_sessions(self, request: web.Request, email: str, tenant: str, now: int) -> web.Response:
@@ -78,7 +78,7 @@ class OpsPages:
             kind, subject, fields = "tenant-out", tenant, {"tenant": tenant}
             reach = await self._reaches.of_tenant(tenant, now, but=this)
         else:
-            return await self._page(request, status=422, problem="unknown")
+            return await self._page(request, status=422, problem="tenant" if tenant else "email")
         return self._renderer.page(
             "web/confirm.html",
             visit_of(request),

@@ -78,6 +78,7 @@ class SwitchPages:
             visit_of(request),
             status=422 if problem else 200,
             problem=problem,
+            is_wrong=problem not in (None, ALREADY),
             done=done if done in DONE and not problem else "",
             switches=switches,
             others=[tenant.slug for tenant in tenants if tenant.slug not in switches],

@@ -648,6 +648,11 @@ LOADED = """
   ];
 })()
 """
+# Whether a form says that something is wrong, but marks no field.
+UNMARKED = """
+!!document.querySelector("main .problem[role=alert]") && !!document.querySelector("main form[method=post] :is(input:not([type=hidden]), select, textarea)") && !document.querySelector("main [aria-invalid=true]")
+"""
+
 MAX_WEIGHT = 60_000  # bytes
 HEAVY = (
     "pages opened, of a device", "audit of all", "audit", "access review", "people of all", "person, with tokens",
@@ -748,6 +753,7 @@ def test_a_page_can_be_used_by_everybody(cast: Cast, name: str) -> None:
         found += violations(page, scheme, EVERY_RULE if (scheme, width) == VIEWS[0] else COLOURS)
     assert found == []
     assert small == []
+    assert not (PAGES[name].fill and page.evaluate(UNMARKED))
     if LANGUAGE == PSEUDO and name not in UNREADABLE:
         assert [text for text in page.evaluate(PLAIN) if WORD.search(DATA.sub("", text))] == []
     assert page.locator("nav.pages [aria-current]").all_inner_texts() == current_of(urlsplit(page.url).path)

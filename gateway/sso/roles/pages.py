@@ -137,5 +137,5 @@ def read_rule(form: Form, at: int) -> Rule | None:
     source = next((source for source in Source if source.value == form.text(f"source-{at}")), None)
     gives = read_gift(form.text(f"gives-{at}"))
     if source is None or gives is None or len(value) > MAX_VALUE or not value.isprintable():
-        raise Unfit("rows")
+        raise Unfit(f"value-{at}")
     return Rule(source, value, gives)
