@@ -698,6 +698,7 @@ PALE = """
   return shown.color !== color || shown.opacity !== "1";
 }).map(e => e.outerHTML.slice(0, 120))
 """
+EMPTY = "[...document.querySelectorAll('main .beside > *')].filter(e => !e.innerText.trim()).map(e => e.outerHTML.slice(0, 80))"
 UNNAMED = "[...document.querySelectorAll('.table td:not([data-label], [colspan])')].map(e => e.outerHTML)"
 
 # On a phone: short addresses that are broken, and buttons below each other that are not equally wide.
@@ -791,6 +792,7 @@ def measure(page: Page, name: str, scheme: Literal["light", "dark"], width: int)
         found += [f"broken: {address}" for address in page.evaluate(BROKEN)]
         found += [f"not as wide: {button}" for button in page.evaluate(UNEQUAL)]
     found += [f"{width}: outside: {text}" for text in page.evaluate(OUTSIDE)]
+    found += [f"{width}: empty column: {column}" for column in page.evaluate(EMPTY)]
     found += [f"{scheme}: pale: {field}" for field in page.evaluate(PALE)]
     return found + [f"no label: {cell}" for cell in page.evaluate(UNNAMED)]
 
