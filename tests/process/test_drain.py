@@ -49,14 +49,14 @@ def test_a_socket_that_is_being_opened_is_told_to_come_back(own: Gateway, upstre
 
     def accept_late(talk: Talk, request: Recorded) -> None:
         asked.set()
-        assert go.wait(30)
+        assert go.wait(300)
         accept(talk, request)
 
     upstream.scripts["/ws"] = accept_late
     cookie = own.sign_in()
-    with own.connect(timeout=30) as connection:
+    with own.connect(timeout=300) as connection:
         connection.send(get("/ws", *UPGRADE, cookie, f"Origin: {ORIGIN}"))
-        assert asked.wait(30)
+        assert asked.wait(300)
         begin_to_drain(own)
         go.set()
         response = connection.response()
@@ -72,11 +72,11 @@ def test_who_was_promised_to_be_heard_again_is_heard_once_more(own: Gateway, ups
 
     def slow(talk: Talk, _: Recorded) -> None:
         talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
-        assert go.wait(30)
+        assert go.wait(300)
         talk.send(b"lf")
 
     upstream.scripts["/public/slow"] = slow
-    with own.connect(timeout=30) as connection:
+    with own.connect(timeout=300) as connection:
         connection.send(get("/public/slow"))
         head = connection.read_until(b"\r\n\r\n")
         assert b"connection: close" not in head.lower()
@@ -97,13 +97,13 @@ def test_an_answer_that_begins_while_draining_promises_nothing(own: Gateway, ups
 
     def slow(talk: Talk, _: Recorded) -> None:
         asked.set()
-        assert go.wait(30)
+        assert go.wait(300)
         talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     upstream.scripts["/public/slow"] = slow
-    with own.connect(timeout=30) as connection:
+    with own.connect(timeout=300) as connection:
         connection.send(get("/public/slow"))
-        assert asked.wait(30)
+        assert asked.wait(300)
         begin_to_drain(own)
         go.set()
         response = connection.response()

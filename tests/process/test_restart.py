@@ -141,7 +141,7 @@ def test_nobodys_request_fails(activated: Activator, way: str) -> None:
             page.wait_for_answers()
         assert load.poll() is None
         load.send_signal(signal.SIGINT)  # it then ends, and says what it saw
-        output, _ = load.communicate(timeout=60)
+        output, _ = load.communicate(timeout=300)
     page.stopped.set()
     page.join(10)
     requests = re.search(r"(\d+) requests in", output)

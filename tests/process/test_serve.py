@@ -174,7 +174,7 @@ def test_sockets_of_systemd_are_served_and_readiness_is_told(upstream: Recording
     gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed()
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(str(tmp_path / "notify"))
-    notify.settimeout(20)
+    notify.settimeout(300)
     given = socket.create_server(("127.0.0.1", 0))
     script = f"import os, sys; os.dup2({given.fileno()}, 3, inheritable=True); os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.executable, [sys.executable, '-m', 'gateway', 'serve', '--config', {str(gateway.config)!r}])"
     environ = {**gateway.environ, "LISTEN_FDS": "1", "NOTIFY_SOCKET": str(tmp_path / "notify")}
