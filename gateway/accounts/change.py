@@ -21,11 +21,18 @@ from gateway.web.user_agents import label
 
 async def create(action: Action, wanted: Create, remarks: Details = NOTHING) -> Account | None:
     """Add an account; None if the tenant can't have the email. `remarks` are added to the audit row."""
-    account = wanted.account(rows.new_account_id(), action.now)
-    if not await rows.add(action.tx, account):
-        return None
-    await action.record(Event.ACCOUNT_ADDED, account, {"role": account.role.value, **remarks})
+    (account,) = await create_all(action, [wanted], remarks)
     return account
+
+
+async def create_all(action: Action, wanted: Sequence[Create], remarks: Details = NOTHING) -> list[Account | None]:
+    """Do the same for several accounts."""
+    accounts = [each.account(rows.new_account_id(), action.now) for each in wanted]
+    added = await rows.add_all(action.tx, accounts)
+    for account in accounts:
+        if account.id in added:
+            await action.record(Event.ACCOUNT_ADDED, account, {"role": account.role.value, **remarks})
+    return [account if account.id in added else None for account in accounts]
 
 
 async def rename(action: Action, account: Account, name: str) -> None:

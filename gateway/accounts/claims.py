@@ -7,6 +7,7 @@ and owners' emails get the same answer, so that it doesn't disclose who belongs 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from sqlalchemy import (
@@ -90,10 +91,22 @@ async def is_open_to(tx: Transaction, tenant: str, identifier: str) -> bool:
 
     The domain of service accounts is closed to people: a person must not pass for one, nor get its rights.
     """
-    if is_at_service_domain(identifier):
-        return False
-    claim = await find(tx, identifier.rpartition("@")[2])
-    return claim is None or claim.tenant == tenant
+    return await list_open_to(tx, [(tenant, identifier)]) == [True]
+
+
+async def list_open_to(tx: Transaction, wanted: Sequence[tuple[str, str]]) -> list[bool]:
+    """Do the same for each of several tenants and emails."""
+    claims = await find_all(tx, {domain_of(identifier) for _, identifier in wanted})
+
+    def is_open(tenant: str, identifier: str) -> bool:
+        claim = claims.get(domain_of(identifier))
+        return not is_at_service_domain(identifier) and (claim is None or claim.tenant == tenant)
+
+    return [is_open(tenant, identifier) for tenant, identifier in wanted]
+
+
+def domain_of(identifier: str) -> str:
+    return identifier.rpartition("@")[2]
 
 
 async def is_reserved_for_another(tx: Transaction, identifier: str, account: str, now: int) -> bool:
@@ -101,19 +114,40 @@ async def is_reserved_for_another(tx: Transaction, identifier: str, account: str
     query = select(email_changes.c.id).where(
         email_changes.c.old == identifier,
         email_changes.c.account != account,
-        email_changes.c.done_at > now - UNDO_SECONDS,
-        email_changes.c.ended_at.is_(None),
+        *is_reserving(now),
     )
     return (await tx.execute(query)).first() is not None
 
 
+async def list_reserved(tx: Transaction, identifiers: Collection[str], now: int) -> set[str]:
+    """Return which of these are former emails of accounts that may still undo the change."""
+    query = select(email_changes.c.old).where(email_changes.c.old.in_(identifiers), *is_reserving(now))
+    return set((await tx.execute(query)).scalars())
+
+
+def is_reserving(now: int) -> Iterable[ColumnElement[bool]]:
+    return email_changes.c.done_at > now - UNDO_SECONDS, email_changes.c.ended_at.is_(None)
+
+
 async def find(tx: Transaction, domain: str) -> Claim | None:
     """Return the claim that covers a domain: its own, or that of its nearest claimed parent."""
+    return (await find_all(tx, {domain})).get(domain)
+
+
+async def find_all(tx: Transaction, domains: Set[str]) -> dict[str, Claim]:
+    """Map the domains that a claim covers to it."""
+    covering = {domain: list_covering(domain) for domain in domains}
+    asked = sorted({name for names in covering.values() for name in names})
+    query = select(*COLUMNS).where(domain_claims.c.domain.in_(asked))
+    claims = {row.domain: Claim(*row) for row in await tx.execute(query)}
+    found = {domain: [claims[name] for name in names if name in claims] for domain, names in covering.items()}
+    return {domain: nearest[0] for domain, nearest in found.items() if nearest}
+
+
+def list_covering(domain: str) -> list[str]:
+    """Return the domains whose claim covers this one, nearest first: itself, and its parents of two labels or more."""
     labels = domain.split(".")
-    covering = [domain, *(".".join(labels[at:]) for at in range(1, len(labels) - 1))]
-    query = select(*COLUMNS).where(domain_claims.c.domain.in_(covering))
-    found = [Claim(*row) for row in await tx.execute(query)]
-    return max(found, key=lambda claim: len(claim.domain), default=None)
+    return [domain, *(".".join(labels[at:]) for at in range(1, len(labels) - 1))]
 
 
 async def list_all(tx: Transaction) -> list[Claim]:

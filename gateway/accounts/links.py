@@ -7,7 +7,7 @@ one conditional UPDATE, in the transaction of the change that it allows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
@@ -150,20 +150,36 @@ async def issue(
     """
     if purpose not in (Purpose.SIGNUP, Purpose.EMAIL_UNDO):
         await supersede(tx, purpose, account=account, identifier=identifier, now=now)
-    token = new_token()
-    link_id = new_id("mln")
-    await tx.execute(
-        insert(mailed_links).values(
-            id=link_id,
-            token_key=key_of(token),
-            purpose=purpose.value,
-            account=account,
-            identifier=identifier,
-            content=sealer.seal(json.dumps(dict(content or {})).encode(), place(link_id)),
-            created_at=now,
-        )
-    )
+    (token,) = await add_all(tx, sealer, purpose, [(account, identifier)], now, content or {})
     return token
+
+
+async def add_all(
+    tx: Transaction,
+    sealer: Sealer,
+    purpose: Purpose,
+    whose: Sequence[tuple[str | None, str]],
+    now: int,
+    content: Mapping[str, str],
+) -> list[Secret[str]]:
+    """Add a link for each account and address, and return their tokens. Older links are left as they are."""
+    tokens = [new_token() for _ in whose]
+    text = json.dumps(dict(content)).encode()
+    values = [
+        {
+            "id": link_id,
+            "token_key": key_of(token),
+            "purpose": purpose.value,
+            "account": account,
+            "identifier": identifier,
+            "content": sealer.seal(text, place(link_id)),
+            "created_at": now,
+        }
+        for token, (account, identifier) in zip(tokens, whose, strict=True)
+        for link_id in [new_id("mln")]
+    ]
+    await tx.execute(insert(mailed_links), values)
+    return tokens
 
 
 async def supersede(tx: Transaction, purpose: Purpose, *, account: str | None, identifier: str, now: int) -> int:

@@ -78,32 +78,43 @@ async def add(tx: Transaction, account: Account) -> bool:
     Returns False if the tenant can't have the email: it is taken, its domain is claimed by another tenant, or it is
     reserved for its former account (see accounts.claims). A service account's identifier is no email.
     """
-    if not account.is_service and not await claims.is_open_to(tx, account.tenant, account.identifier):
-        return False
-    await add_tenant(tx, account.tenant, account.tenant)
-    result = await tx.execute(
-        upsert(tx, accounts)
-        .values(
-            id=account.id,
-            identifier=account.identifier,
-            name=account.name,
-            tenant=account.tenant,
-            role=account.role.value,
-            modules=",".join(sorted(account.modules)),
-            status=account.status.value,
-            password_hash=account.password_hash.reveal() if account.password_hash else None,
-            created_at=account.created_at,
-            is_service=account.is_service,
-        )
-        .on_conflict_do_nothing(index_elements=["identifier"])
-    )
-    if result.rowcount != 1:
-        return False
+    return await add_all(tx, [account]) == {account.id}
+
+
+async def add_all(tx: Transaction, new: Sequence[Account]) -> set[str]:
+    """Do the same for several accounts that are made at one time. Returns the ids of those that were added."""
+    open_to = await claims.list_open_to(tx, [(account.tenant, account.identifier) for account in new])
+    allowed = [account for account, is_open in zip(new, open_to, strict=True) if account.is_service or is_open]
+    if not allowed:
+        return set()
+    for tenant in sorted({account.tenant for account in allowed}):
+        await add_tenant(tx, tenant, tenant)
+    statement = upsert(tx, accounts).on_conflict_do_nothing(index_elements=["identifier"]).returning(accounts.c.id)
+    # In one order, so that two transactions don't wait for each other.
+    ordered = sorted(allowed, key=lambda account: account.identifier)
+    added = set((await tx.execute(statement, list(map(values_of, ordered)))).scalars())
     # Checked after the insert, which waits for the commit of a transaction that is just giving the email up.
-    if await claims.is_reserved_for_another(tx, account.identifier, account.id, account.created_at):
-        await tx.execute(delete(accounts).where(accounts.c.id == account.id))
-        return False
-    return True
+    identifiers = [account.identifier for account in allowed if account.id in added]
+    reserved = await claims.list_reserved(tx, identifiers, min(account.created_at for account in allowed))
+    given_back = {account.id for account in allowed if account.id in added and account.identifier in reserved}
+    if given_back:
+        await tx.execute(delete(accounts).where(accounts.c.id.in_(given_back)))
+    return added - given_back
+
+
+def values_of(account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "identifier": account.identifier,
+        "name": account.name,
+        "tenant": account.tenant,
+        "role": account.role.value,
+        "modules": ",".join(sorted(account.modules)),
+        "status": account.status.value,
+        "password_hash": account.password_hash.reveal() if account.password_hash else None,
+        "created_at": account.created_at,
+        "is_service": account.is_service,
+    }
 
 
 async def set_password_hash(

@@ -12,8 +12,8 @@ from gateway.accounts import rows
 from gateway.accounts.app_sync import database as app_database
 from gateway.accounts.app_sync.plan import Disable, Follow, Keep, Wishes
 from gateway.accounts.app_sync.plan import Verdict as AppVerdict
-from gateway.accounts.app_sync.service import AppImport, changes_of
-from gateway.accounts.change import create
+from gateway.accounts.app_sync.service import BATCH, AppImport, changes_of
+from gateway.accounts.change import create_all
 from gateway.accounts.csv_import.file import Encoding, read_rows, read_text
 from gateway.accounts.csv_import.reading import NOT_FREE, Create, Reject, Skip, Verdict, plan
 from gateway.cli.common import acting, fail, operator, with_store
@@ -66,7 +66,7 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
             async with store.reading() as tx:
                 return await plan_all(tx)
         async with acting(settings, store) as action:
-            return [await carry_out(action, verdict) for verdict in await plan_all(action.tx)]
+            return await carry_out(action, await plan_all(action.tx))
 
     async def plan_all(tx: Transaction) -> list[Verdict]:
         existing = [account.identifier for account in await rows.list_all(tx)]
@@ -81,11 +81,20 @@ def from_file(settings: Settings, file: Path, apply: bool) -> Iterator[str]:
     yield from explain_sign_in(settings, verdicts)
 
 
-async def carry_out(action: Action, verdict: Verdict) -> Verdict:
-    """Carry out a Create; return what was done."""
-    if not isinstance(verdict, Create) or await create(action, verdict):
-        return verdict
-    return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
+async def carry_out(action: Action, planned: list[Verdict]) -> list[Verdict]:
+    """Create the accounts; return what was done."""
+    wanted = [verdict for verdict in planned if isinstance(verdict, Create)]
+    made: set[int] = set()
+    for start in range(0, len(wanted), BATCH):
+        some = wanted[start : start + BATCH]
+        accounts = await create_all(action, some)
+        made |= {each.line for each, account in zip(some, accounts, strict=True) if account is not None}
+    return [
+        Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
+        if isinstance(verdict, Create) and verdict.line not in made
+        else verdict
+        for verdict in planned
+    ]
 
 
 def from_application(

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.policy import EmailPolicy
 from enum import Enum
+from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, and_, delete, func, insert, or_, select, update
 
@@ -32,6 +33,7 @@ from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, outbox, tenants
 from gateway.store.stored import Longest, Sealed, Stored
+from gateway.throttle.slices import Slices
 
 FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 3_600
@@ -55,15 +57,25 @@ PATIENCE = {  # as long as their links are valid; people wait for the first
 NOBODY = "nobody@example.invalid"  # no mail server has it (RFC 6761 §6.4)
 NOTHING = b""  # replaces the content of a mail that was sent: its links might still be valid
 
-READER = (
+READERS = select(
+    accounts.c.id,
     accounts.c.language,
     accounts.c.last_language,
     tenants.c.language.label("of_tenant"),
     accounts.c.zone,
     accounts.c.last_zone,
-)
+).join(tenants, tenants.c.slug == accounts.c.tenant)
 
 waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What one of several mails of a template says, and to whom."""
+
+    recipient: str
+    account: str
+    context: Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,18 @@ class Outbox:
         mail_id = new_id("mail")
         return (await self._store(tx, mail_id, template, recipient, account, now, context, lease=0)).id
 
+    async def post_all(self, tx: Transaction, template: str, letters: Sequence[Letter], now: int) -> None:
+        """Do the same for mails to several accounts, with pauses in which other tasks run."""
+        readers = await self._readers_of(tx, [letter.account for letter in letters])
+        slices = Slices()
+        mails = []
+        for letter in letters:
+            reader = readers.get(letter.account, self._readers.default)
+            mail = self._compose(new_id("mail"), template, letter.recipient, reader, now, letter.context, lease=0)
+            mails.append((mail, letter.account))
+            await slices.pause()
+        await self._add(tx, mails, now, lease=0)
+
     async def post_to_asker(
         self, tx: Transaction, template: str, recipient: str, *, asker: Reader, now: int, **context: str | int
     ) -> None:
@@ -170,32 +194,50 @@ class Outbox:
         lease: int,
         asker: Reader | None = None,
     ) -> Claimed:
-        message_id = self._composer.message_id(mail_id)
         reader = await self._reader_of(tx, account, recipient) or asker or self._readers.default
+        mail = self._compose(mail_id, template, recipient, reader, now, context, lease=lease)
+        await self._add(tx, [(mail, account)], now, lease=lease)
+        return mail
+
+    def _compose(
+        self,
+        mail_id: str,
+        template: str,
+        recipient: str,
+        reader: Reader,
+        now: int,
+        context: Mapping[str, str | int],
+        *,
+        lease: int,
+    ) -> Claimed:
+        message_id = self._composer.message_id(mail_id)
         message = self._composer.compose(template, recipient, reader, message_id=message_id, now=now, **context)
         # Headers contain raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
         content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
-        mail = Claimed(
-            mail_id, template, recipient, self._sealer.seal(content, place_of(mail_id)), now, tries=1 if lease else 0
-        )
-        if not self.is_on:
-            return mail
-        await tx.execute(
-            insert(outbox).values(
-                id=mail.id,
-                template=mail.template,
-                recipient=mail.recipient,
-                account=account,
-                content=mail.content,
-                created_at=now,
-                due_at=now + lease,
-                tries=mail.tries,
-                trouble="",
-            )
-        )
+        sealed = self._sealer.seal(content, place_of(mail_id))
+        return Claimed(mail_id, template, recipient, sealed, now, tries=1 if lease else 0)
+
+    async def _add(self, tx: Transaction, mails: Sequence[tuple[Claimed, str | None]], now: int, *, lease: int) -> None:
+        """Store mails with their accounts."""
+        if not self.is_on or not mails:
+            return
+        values = [
+            {
+                "id": mail.id,
+                "template": mail.template,
+                "recipient": mail.recipient,
+                "account": account,
+                "content": mail.content,
+                "created_at": now,
+                "due_at": now + lease,
+                "tries": mail.tries,
+                "trouble": "",
+            }
+            for mail, account in mails
+        ]
+        await tx.execute(insert(outbox), values)
         if not lease:
             tx.do_afterwards(self.posted.set)
-        return mail
 
     async def _reader_of(self, tx: Transaction, account: str | None, recipient: str) -> Reader | None:
         """Return the language and zone of a mail: those of its account; None without one.
@@ -204,10 +246,14 @@ class Outbox:
         language comes last. Addresses without an account are looked up as well, so that takes as long for them.
         """
         known = accounts.c.id == account if account else accounts.c.identifier == recipient.lower()
-        query = select(*READER).join(tenants, tenants.c.slug == accounts.c.tenant).where(known)
-        row = (await tx.execute(query)).one_or_none()
-        if row is None:
-            return None
+        row = (await tx.execute(READERS.where(known))).one_or_none()
+        return None if row is None else self._choose(row)
+
+    async def _readers_of(self, tx: Transaction, account_ids: Sequence[str]) -> dict[str, Reader]:
+        rows = await tx.execute(READERS.where(accounts.c.id.in_(account_ids)))
+        return {row.id: self._choose(row) for row in rows}
+
+    def _choose(self, row: Any) -> Reader:
         return self._readers.choose((row.language, row.last_language, row.of_tenant), (row.zone, row.last_zone))
 
 

@@ -14,12 +14,12 @@ An attacker behind the same address who imitates such a browser gains this one b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import ColumnElement, and_, delete, not_, or_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, or_, update
 
 from gateway.store import Transaction
 from gateway.store.schema import limits
@@ -122,17 +122,36 @@ async def reserve_all(tx: Transaction, buckets: Sequence[tuple[str, Limit]], now
     The narrowest bucket comes first: a client that exhausts it does not go on to fill buckets that it shares with
     others.
     """
-    reserved: list[str] = []
+    (verdict,) = await reserve_each(tx, [buckets], now)
+    return verdict
+
+
+async def reserve_each(tx: Transaction, groups: Sequence[Sequence[tuple[str, Limit]]], now: int) -> list[Open | Locked]:
+    """Do the same for several groups of buckets, which may have some in common. Returns a verdict for each group."""
+    known = await read_all(tx, {key for group in groups for key, _ in group})
+    changed: dict[str, Bucket] = {}
+    verdicts: list[Open | Locked] = []
+    for group in groups:
+        added, verdict = add_failures(known, group, now)
+        known.update(added)
+        changed.update(added)
+        verdicts.append(verdict)
+    await write_all(tx, changed, now)
+    return verdicts
+
+
+def add_failures(
+    known: Mapping[str, Bucket], group: Sequence[tuple[str, Limit]], now: int
+) -> tuple[dict[str, Bucket], Open | Locked]:
+    """Return the group's buckets with one more failure each, none if one is locked, and the verdict."""
+    added: dict[str, Bucket] = {}
     locks_now = False
-    for key, limit in buckets:
-        verdict = await reserve(tx, key, limit, now)
+    for key, limit in group:
+        added[key], verdict = add_failure(known[key], limit, now)
         if isinstance(verdict, Locked):
-            for other in reserved:
-                await give_back(tx, other, now)
-            return verdict
-        reserved.append(key)
+            return {}, verdict
         locks_now |= verdict.locks_now
-    return Open(locks_now)
+    return added, Open(locks_now)
 
 
 async def clear(tx: Transaction, key: str) -> None:
@@ -151,27 +170,40 @@ async def give_back(tx: Transaction, key: str, at: int) -> None:
 
 
 async def read(tx: Transaction, key: str) -> Bucket:
-    """Return the bucket, and lock its row against other transactions until this one ends.
+    return (await read_all(tx, {key}))[key]
 
-    One statement finds or creates the row and locks it. With a separate SELECT, a concurrent `clear` could remove the
-    row in between.
+
+async def read_all(tx: Transaction, keys: Set[str]) -> dict[str, Bucket]:
+    """Return the buckets, and lock their rows against other transactions until this one ends.
+
+    One statement finds or creates the rows and locks them. With a separate SELECT, a concurrent `clear` could remove a
+    row in between. They are locked in the order of their keys, so that two transactions don't wait for each other.
     """
     statement = (
         upsert(tx, limits)
-        .values(key=key, failures="", locked_until=0, changed_at=0)
         .on_conflict_do_update(index_elements=["key"], set_={"changed_at": limits.c.changed_at})
-        .returning(limits.c.failures, limits.c.locked_until)
+        .returning(limits.c.key, limits.c.failures, limits.c.locked_until)
     )
-    row = (await tx.execute(statement)).one()
-    return Bucket(tuple(int(at) for at in row.failures.split(",") if at), row.locked_until)
+    new = [{"key": key, "failures": "", "locked_until": 0, "changed_at": 0} for key in sorted(keys)]
+    return {
+        row.key: Bucket(tuple(int(at) for at in row.failures.split(",") if at), row.locked_until)
+        for row in await tx.execute(statement, new)
+    }
 
 
 async def write(tx: Transaction, key: str, bucket: Bucket, now: int) -> None:
-    await tx.execute(
-        update(limits)
-        .where(limits.c.key == key)
-        .values(failures=",".join(map(str, bucket.failures)), locked_until=bucket.locked_until, changed_at=now)
-    )
+    await write_all(tx, {key: bucket}, now)
+
+
+async def write_all(tx: Transaction, buckets: Mapping[str, Bucket], now: int) -> None:
+    if not buckets:
+        return
+    statement = update(limits).where(limits.c.key == bindparam("of")).values(changed_at=now)
+    values = [
+        {"of": key, "failures": ",".join(map(str, bucket.failures)), "locked_until": bucket.locked_until}
+        for key, bucket in buckets.items()
+    ]
+    await tx.execute(statement, values)
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ import pytest
 from gateway.accounts import change, rows
 from gateway.accounts.app_sync import rows as imported
 from gateway.accounts.app_sync.plan import Disable, Follow, Keep, Row, Verdict, Wishes
-from gateway.accounts.app_sync.service import MEANWHILE, AppImport
+from gateway.accounts.app_sync.service import BATCH, MEANWHILE, AppImport
 from gateway.audit import rows as audit
 from gateway.factors.contract import Factors
 from gateway.model.account import Account, Module, Role, Status
@@ -26,9 +26,11 @@ from tests.store.people import add_session, look, person, worker
 from tests.support import postgres
 from tests.support.actions import action_in, actions_of
 from tests.support.gateway import PEOPLE, Gateway
+from tests.support.statements import noted
 
 OLD, NEW = "pbkdf2:sha256:1000$old$00", "pbkdf2:sha256:1000$new$00"
 NOW = 1_800_000_000
+COUNT = BATCH + 10
 PLAIN = Wishes()
 GONE = Wishes(disable_missing=True)
 clock = itertools.count(NOW + 100, 100)
@@ -222,21 +224,30 @@ async def test_only_what_the_same_source_made_is_disabled(app: Application) -> N
 
 
 async def test_a_few_thousand_users_are_brought_in_one_go(app: Application) -> None:
-    app.users = [row(f"p{number}", password_hash=OLD) for number in range(2_000)]
+    app.users = [row(f"p{number}", password_hash=OLD) for number in range(2_100)]
     await app.bring()
     app.users = app.users[1:]
     verdicts = await app.bring(GONE)
-    assert len(verdicts) == 2_000
+    assert len(verdicts) == 2_100
     assert (await app.find("p0")).status is Status.DISABLED
 
 
+@pytest.mark.parametrize("count", [2, BATCH])
+async def test_a_batch_of_new_users_is_a_few_statements(app: Application, count: int) -> None:
+    app.users = [row(f"p{number}", password_hash=OLD) for number in range(count)]
+    planned = await app.job().show(app.given, PLAIN)
+    with noted(app.store) as asked:
+        await app.job().carry_out(planned)
+    assert len(asked) < 20
+
+
 async def test_two_imports_at_once_make_each_account_once(app: Application) -> None:
-    app.users = [row(f"p{number}", role="admin" if number < 2 else "employee") for number in range(250)]
+    app.users = [row(f"p{number}", role="admin" if number < 2 else "employee") for number in range(COUNT)]
     await asyncio.gather(app.bring(), app.bring(), app.bring())
-    assert [entry.event for entry in await app.audited()] == [Event.ACCOUNT_ADDED] * 250
-    app.users = app.users[200:]
+    assert [entry.event for entry in await app.audited()] == [Event.ACCOUNT_ADDED] * COUNT
+    app.users = app.users[50:]
     await asyncio.gather(app.bring(GONE), app.bring(GONE), app.bring(GONE))
-    assert [entry.event for entry in await app.audited()][:199] == [Event.ACCOUNT_DISABLED] * 199
+    assert [entry.event for entry in await app.audited()][:50] == [*[Event.ACCOUNT_DISABLED] * 49, Event.ACCOUNT_ADDED]
     admins = [(await app.find(name)).status for name in ("p0", "p1")]
     assert sorted(admins) == [Status.ACTIVE, Status.DISABLED]
 

@@ -25,7 +25,8 @@ from gateway.accounts.csv_import.importer import (
 )
 from gateway.accounts.csv_import.record import ELSEWHERE, HAS_ACCOUNT, Asked, Import, ImportRow, RowState
 from gateway.accounts.csv_import.tables import import_rows
-from gateway.accounts.invitations import Invitations
+from gateway.accounts.invitations import FROM_TENANT, Invitations, TooManyMails, count_mail
+from gateway.accounts.links import mailed_links
 from gateway.accounts.people import Administrator
 from gateway.actions.action import Actor
 from gateway.crypto.sealing import Sealer
@@ -35,11 +36,12 @@ from gateway.model.account import Account, Role, Status
 from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.store import Store
-from gateway.store.schema import accounts, audit
+from gateway.store.schema import accounts, audit, email_changes, outbox
 from tests.login.people import inbound_of
 from tests.mail.conftest import make_composer
 from tests.store.people import NOW, add_person, person
 from tests.support.actions import actions_of
+from tests.support.statements import noted
 
 OWNER_EMAIL = "otto@otium.example"
 OWNERS = frozenset((OWNER_EMAIL,))
@@ -108,6 +110,47 @@ async def test_every_row_is_invited_once_and_nothing_of_the_file_is_kept(store: 
     assert (found.invited, left_out) == (COUNT, [])
     async with store.reading() as tx:
         assert (await tx.execute(select(func.count()).select_from(import_rows))).scalar_one() == 0
+
+
+async def test_a_step_is_a_few_statements_however_many_it_invites(store: Store) -> None:
+    admin = await an_admin(store)
+    asked: dict[int, int] = {}
+    for count in (2, ROWS_AT_ONCE):
+        await started(store, admin, content=file_of(*(f"p{n}@{count}.example" for n in range(count))))
+        work = await claimed(store)
+        with noted(store) as statements:
+            after = await importer(store).go_on(work, NOW)
+        assert after is not None
+        assert after.invited == count
+        asked[count] = len(statements)
+        await importer(store).run_once(lambda: NOW + 61)
+    assert asked[2] == asked[ROWS_AT_ONCE] < 30
+
+
+async def test_of_a_step_whoever_can_be_invited_is(store: Store) -> None:
+    """Too many mails, a company that has claimed the domain, a former email that is reserved: the others come through."""
+    admin = await an_admin(store)
+    mailed, claimed_by, reserved = "mailed@acme.example", "x@claimed.example", "former@acme.example"
+    async with store.transaction() as tx:
+        await rows.add_tenant(tx, "beta", "Beta")
+        await claims.add(tx, Claim("claimed.example", "beta"), OWNER_EMAIL, NOW)
+        for _ in range(FROM_TENANT.failures):
+            await count_mail(tx, "acme", mailed, NOW)
+        values = {"id": "emc_1", "account": admin.id, "old": reserved, "new": admin.identifier, "asked_by": ""}
+        await tx.execute(email_changes.insert().values(**values, asked_at=NOW, due_at=NOW, done_at=NOW))
+    good = [f"p{n}@acme.example" for n in range(3)]
+    content = file_of(good[0], mailed, claimed_by, good[1], reserved, good[2])
+    import_id = await started(store, admin, content=content)
+    await importer(store).run_once(lambda: NOW)
+    found, left_out = await report(store, import_id)
+    assert [(row.email, row.reason) for row in left_out] == [
+        (mailed, TooManyMails.sentence), (claimed_by, NOT_INVITABLE), (reserved, NOT_INVITABLE),
+    ]  # fmt: skip
+    assert (found.invited, await counts(store)) == (3, (3, 3))
+    async with store.reading() as tx:
+        recipients = (await tx.execute(select(outbox.c.recipient).order_by(outbox.c.recipient))).scalars()
+        links = (await tx.execute(select(mailed_links.c.identifier).order_by(mailed_links.c.identifier))).scalars()
+    assert list(recipients) == list(links) == good
 
 
 async def test_who_comes_back_too_late_leaves_nothing_behind(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, String, Table, bindparam, select, update
 
@@ -57,20 +58,16 @@ async def list_with_new_password(tx: Transaction, source: str) -> set[str]:
     return set((await tx.execute(query)).scalars())
 
 
-async def remember(tx: Transaction, source: str, known: Known) -> None:
-    """Add or update a row; `was_created` is set only when it is added."""
-    seen = {
-        "identifier": known.identifier,
-        "hash_digest": known.hash_digest,
-        "imported_at": known.imported_at,
-        "disabled_at": known.disabled_at,
-        "user_key": known.user_key,
-    }
-    await tx.execute(
-        upsert(tx, imported)
-        .values(account=known.account, source=source, was_created=known.was_created, **seen)
-        .on_conflict_do_update(index_elements=["account", "source"], set_=seen)
+async def remember(tx: Transaction, source: str, known: Sequence[Known]) -> None:
+    """Add or update rows; `was_created` is set only when one is added."""
+    if not known:
+        return
+    statement = upsert(tx, imported)
+    seen = ("identifier", "hash_digest", "imported_at", "disabled_at", "user_key")
+    statement = statement.on_conflict_do_update(
+        index_elements=["account", "source"], set_={name: statement.excluded[name] for name in seen}
     )
+    await tx.execute(statement, [{**asdict(each), "source": source} for each in known])
 
 
 async def touch(tx: Transaction, source: str, account_ids: Sequence[str], now: int) -> None:

@@ -6,6 +6,8 @@ is skipped. If an import is interrupted, the next one completes it.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.accounts import change, rows
@@ -80,8 +82,27 @@ class AppImport:
         """Carry out a batch, in a transaction if it has any change."""
         if not any(is_change(verdict) for verdict in planned):
             return planned
+        done: list[Verdict] = []
         async with self._actions.begin(self._actor, self._now) as action:
-            return [await self._carry_out(action, verdict) if is_change(verdict) else verdict for verdict in planned]
+            for kind, verdicts in itertools.groupby(planned, type):
+                if kind is Create:
+                    done += await self._create_all(action, [each for each in verdicts if isinstance(each, Create)])
+                else:
+                    done += [await self._carry_out(action, each) if is_change(each) else each for each in verdicts]
+        return done
+
+    async def _create_all(self, action: Action, wanted: Sequence[Create]) -> list[Verdict]:
+        accounts = await change.create_all(action, wanted)
+        known = [
+            Known(account.id, each.identifier, digest_of(each.password_hash), True, self._now, None, each.user_key)
+            for each, account in zip(wanted, accounts, strict=True)
+            if account is not None
+        ]
+        await imported.remember(action.tx, self._source, known)
+        return [
+            Reject(each.line, each.identifier, NOT_FREE, each.identifier) if account is None else each
+            for each, account in zip(wanted, accounts, strict=True)
+        ]
 
     async def _plan(self, tx: Transaction, given: list[Row], wishes: Wishes) -> list[Verdict]:
         state = State(
@@ -95,13 +116,6 @@ class AppImport:
     async def _carry_out(self, action: Action, verdict: Verdict) -> Verdict:
         tx = action.tx
         match verdict:
-            case Create():
-                account = await change.create(action, verdict)
-                if account is None:
-                    return Reject(verdict.line, verdict.identifier, NOT_FREE, verdict.identifier)
-                digest = digest_of(verdict.password_hash)
-                known = Known(account.id, verdict.identifier, digest, True, self._now, None, verdict.user_key)
-                await imported.remember(tx, self._source, known)
             case Follow():
                 if not await self._still_holds(tx, verdict.account, verdict.after):
                     return Skip(verdict.line, verdict.identifier, MEANWHILE)
@@ -115,7 +129,7 @@ class AppImport:
                     None,
                     verdict.user_key,
                 )
-                await imported.remember(tx, self._source, known)
+                await imported.remember(tx, self._source, [known])
             case Disable(account):
                 if not await self._still_holds(tx, account, replace(account, status=Status.DISABLED)):
                     return Keep(account, MEANWHILE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -28,7 +28,7 @@ from gateway.accounts.csv_import.record import (
     RowState,
     write_cells,
 )
-from gateway.accounts.invitations import Invitations, TooManyMails
+from gateway.accounts.invitations import Invitations, Invited, TooManyMails
 from gateway.accounts.people import Administrator
 from gateway.actions.action import Action, Actions, Actor
 from gateway.model.account import Role
@@ -41,7 +41,7 @@ from gateway.store.retry import retried
 log = get_logger("imports")
 
 MAX_ROWS = 5_000
-ROWS_AT_ONCE = 10  # in a transaction, so that other writers don't wait long
+ROWS_AT_ONCE = 25  # in a transaction, so that other writers don't wait long
 LEASE_SECONDS = 60
 MAX_EMAIL = 320  # characters of the text in the file, for the report
 MAX_DEPARTMENT = 60  # characters
@@ -189,8 +189,7 @@ class Importer:
                 return await imports.stop(tx, work, NOT_ANY_MORE, now)
             waiting = await imports.list_waiting(tx, work, ROWS_AT_ONCE)
             taken = await directory.find_taken(tx, [row.identifier for row in waiting])
-            told = [await self._carry_out(action, work, row, taken.get(row.identifier)) for row in waiting]
-            return await imports.advance(tx, work, told, now)
+            return await imports.advance(tx, work, await self._carry_out(action, work, waiting, taken), now)
 
     async def _check_quota(self, tx: Transaction, tenant: str | None, size: int, now: int) -> None:
         usage = await imports.measure(tx, tenant, now)
@@ -206,31 +205,41 @@ class Importer:
             return account.identifier in self._owners
         return account.role is Role.ADMIN and account.tenant == work.tenant
 
-    async def _carry_out(self, action: Action, work: Import, row: ImportRow, whose: str | None) -> ImportRow:
-        """Invite the person of a row. `whose` is the tenant of an existing account with this email, or None."""
-        reason = await self._find_obstacle(action.tx, work, row, whose)
-        if reason:
-            return replace(row, state=RowState.REFUSED, reason=reason)
-        if whose is not None:
-            return replace(row, state=RowState.SKIPPED, reason=HAS_ACCOUNT)
-        try:
-            is_invited = await self._invitations.invite(action, row.wanted(), {"import": work.id})
-        except TooManyMails as error:
-            return replace(row, state=RowState.REFUSED, reason=error.sentence)
-        if not is_invited:  # taken since the query
-            return replace(row, state=RowState.REFUSED, reason=NOT_INVITABLE)
-        return replace(row, state=RowState.INVITED)
+    async def _carry_out(
+        self, action: Action, work: Import, rows: Sequence[ImportRow], taken: Mapping[str, str]
+    ) -> list[ImportRow]:
+        """Invite the people of some rows. `taken` maps the emails of existing accounts to their tenants."""
+        suspended = await self._list_suspended(action.tx, rows) if work.tenant is None else set()
+        judged = [self._judge(work, row, taken.get(row.identifier), suspended) for row in rows]
+        wanted = [row.wanted() for row in judged if row.state is RowState.WAITING]
+        results = iter(await self._invitations.invite_all(action, wanted, {"import": work.id}) if wanted else ())
+        return [tell(row, next(results)) if row.state is RowState.WAITING else row for row in judged]
 
-    async def _find_obstacle(self, tx: Transaction, work: Import, row: ImportRow, whose: str | None) -> Sentence | None:
-        """Return why the person of a row can't be invited, or None."""
+    async def _list_suspended(self, tx: Transaction, rows: Sequence[ImportRow]) -> set[str]:
+        named = sorted({row.tenant for row in rows})
+        return {tenant for tenant in named if await account_rows.is_tenant_suspended(tx, tenant)}
+
+    def _judge(self, work: Import, row: ImportRow, whose: str | None, suspended: Set[str]) -> ImportRow:
+        """Refuse or skip a row, or leave it waiting. `whose` is the tenant of an account with its email, or None."""
         is_owners = work.tenant is None
         if row.identifier in self._owners:
-            return OWNER if is_owners else NOT_INVITABLE
+            return replace(row, state=RowState.REFUSED, reason=OWNER if is_owners else NOT_INVITABLE)
         if whose not in (None, row.tenant):
-            return ELSEWHERE if is_owners else NOT_INVITABLE
-        if is_owners and await account_rows.is_tenant_suspended(tx, row.tenant):
-            return SUSPENDED
-        return None
+            return replace(row, state=RowState.REFUSED, reason=ELSEWHERE if is_owners else NOT_INVITABLE)
+        if row.tenant in suspended:
+            return replace(row, state=RowState.REFUSED, reason=SUSPENDED)
+        return row if whose is None else replace(row, state=RowState.SKIPPED, reason=HAS_ACCOUNT)
+
+
+def tell(row: ImportRow, result: Invited) -> ImportRow:
+    """Return a row with what became of its invitation."""
+    match result:
+        case Invited.YES:
+            return replace(row, state=RowState.INVITED)
+        case Invited.NOT:  # taken since the query, or of another company's domain
+            return replace(row, state=RowState.REFUSED, reason=NOT_INVITABLE)
+        case Invited.TOO_MANY_MAILS:
+            return replace(row, state=RowState.REFUSED, reason=TooManyMails.sentence)
 
 
 def judge_file(content: bytes, tenant: str | None, owners: frozenset[str]) -> JudgedFile:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, literal, or_, select, update
 
 from gateway.accounts.csv_import.record import (
     ELSEWHERE,
@@ -228,12 +228,17 @@ async def list_waiting(tx: Transaction, work: Import, limit: int) -> list[Import
 
 async def advance(tx: Transaction, work: Import, told: Sequence[ImportRow], now: int) -> Import:
     """Store the states of the next rows. A step without rows finishes the import."""
-    for row in told:
-        mine = (import_rows.c.import_id == work.id, import_rows.c.line == row.line)
-        if row.state is RowState.INVITED:
-            await tx.execute(delete(import_rows).where(*mine))
-        else:
-            await tx.execute(update(import_rows).where(*mine).values(state=row.state.value, reason=row.reason))
+    invited = [row.line for row in told if row.state is RowState.INVITED]
+    left_out = [
+        {"at": row.line, "state": row.state.value, "reason": row.reason}
+        for row in told
+        if row.state is not RowState.INVITED
+    ]
+    mine = import_rows.c.import_id == work.id
+    if invited:
+        await tx.execute(delete(import_rows).where(mine, import_rows.c.line.in_(invited)))
+    if left_out:
+        await tx.execute(update(import_rows).where(mine, import_rows.c.line == bindparam("at")), left_out)
     counts = {state: sum(row.state is state for row in told) for state in RowState}
     return await note(
         tx,
