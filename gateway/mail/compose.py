@@ -9,10 +9,12 @@ on one line before a template sees it: it can't begin a header, nor a paragraph 
 
 from __future__ import annotations
 
+import binascii
+import email.policy
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader
 from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import urlsplit
@@ -29,11 +31,26 @@ JOINERS = "\u200c\u200d"  # unprintable to Python, but used in Persian names and
 BLANK_LINES = re.compile(r"\n\s*\n")
 
 
+def field(name: str, value: str) -> BaseHeader:
+    """Parse a header field. The library takes a parsed one as it is, and otherwise parses it again for every mail."""
+    parsed: BaseHeader = email.policy.default.header_store_parse(name, value)[1]
+    return parsed
+
+
+AUTO_GENERATED = field("Auto-Submitted", "auto-generated")  # RFC 3834 §5: suppresses out-of-office replies
+MIME_VERSION = field("MIME-Version", "1.0")
+TWO_PARTS = field("Content-Type", 'multipart/alternative; boundary="=_"')  # never in quoted-printable text
+PLAIN = field("Content-Type", 'text/plain; charset="utf-8"')
+HTML = field("Content-Type", 'text/html; charset="utf-8"')
+# It passes through every server unchanged, so that a DKIM signature stays valid.
+QUOTED_PRINTABLE = field("Content-Transfer-Encoding", "quoted-printable")
+
+
 class Composer:
     """Composes every mail of a gateway. `support` may be "", an email or a web address; `accent` is #rrggbb."""
 
     def __init__(self, *, product: str, accent: str, support: str, public_url: str, sender: str) -> None:
-        self._sender = sender
+        self._from = field("From", sender)
         self._host = urlsplit(public_url).hostname or "localhost"
         self._environment = mail_environment()
         self._environment.globals.update(
@@ -65,23 +82,33 @@ class Composer:
         subject = one_line("".join(in_text.blocks["subject"](in_text.new_context(shown))))[:MAX_SUBJECT]
         in_html = self._environment.get_template(f"mail/{template}.html")
         message = EmailMessage()
-        message["From"] = self._sender
+        message["From"] = self._from
         message["To"] = address_of(recipient)
         message["Subject"] = subject
         message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
         message["Message-ID"] = message_id
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: suppresses out-of-office replies
-        # Quoted-printable passes through every server unchanged, so that a DKIM signature stays valid.
-        message.set_content(paragraphs(in_text.render(shown)), cte="quoted-printable")
+        message["Auto-Submitted"] = AUTO_GENERATED
+        message["MIME-Version"] = MIME_VERSION
+        message["Content-Type"] = TWO_PARTS
+        message["Content-Language"] = reader.language.code
         html = in_html.render(shown, subject=subject).strip()
-        message.add_alternative(f"{html}\n", subtype="html", cte="quoted-printable")
-        message["Content-Language"] = reader.language.code  # last: what is above removes fields of that kind
+        message.attach(part(PLAIN, paragraphs(in_text.render(shown))))
+        message.attach(part(HTML, f"{html}\n"))
         return message
 
     def message_id(self, mail_id: str) -> str:
         """Return the Message-ID of a mail; the same `mail_id` always gives the same one."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"<{mail_id}@{host}>"
+
+
+def part(kind: BaseHeader, text: str) -> EmailMessage:
+    """Return one part of a mail."""
+    made = EmailMessage()
+    made["Content-Type"] = kind
+    made["Content-Transfer-Encoding"] = QUOTED_PRINTABLE
+    made.set_payload(binascii.b2a_qp(text.encode()).decode("ascii"))
+    return made
 
 
 def write(value: str | int) -> str | int:
