@@ -7,10 +7,10 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from gateway.audit import counting, rows
-from gateway.audit.counting import LISTED_FROM_ADDRESS, STEPS_LISTED, audit_counts
+from gateway.audit.counting import STEPS_LISTED, audit_counts
 from gateway.audit.picture import draw
 from gateway.audit.search import Filter
 from gateway.audit.verify import Whole
@@ -20,6 +20,7 @@ from gateway.ops import rows as attack_rows
 from gateway.store import Store
 from tests.audit.log import keeper, verify
 from tests.store.people import NOW
+from tests.support.statements import noted
 
 FAILED = GROUPS[Group.FAILED_SIGN_INS]
 
@@ -55,15 +56,8 @@ async def counts(store: Store) -> int:
 
 async def statements(store: Store, entry: Entry) -> list[str]:
     """Return what the store is asked in order to record `entry`."""
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    engine = store._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    await fail(store, entry)
-    event.remove(engine, "before_cursor_execute", note)
+    with noted(store) as asked:
+        await fail(store, entry)
     return asked
 
 
@@ -141,17 +135,19 @@ async def test_at_the_end_of_a_worker_nothing_waits(store: Store) -> None:
 async def test_ever_new_emails_have_a_number_of_rows_and_are_counted_beyond_it(
     store: Store, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "LISTED_IN_ALL", 2 * LISTED_FROM_ADDRESS)
-    limit = LISTED_FROM_ADDRESS if way == "address" else 2 * LISTED_FROM_ADDRESS
+    from_address, in_all, more = 12, 24, 10
+    monkeypatch.setattr(counting, "LISTED_FROM_ADDRESS", from_address)
+    monkeypatch.setattr(counting, "LISTED_IN_ALL", in_all)
+    limit = from_address if way == "address" else in_all
     async with store.transaction() as tx:
-        for n in range(limit + 40):
+        for n in range(limit + more):
             address = "192.0.2.7" if way == "address" else f"2001:db8:{n % 65_536:x}::1"
             entry = replace(WRONG, identifier=f"p{n}@x.example", tenant=None, account=None, address=address)
             await rows.record_or_count(tx, entry)
     assert len(await told(store)) == limit
     await keeper(store).settle(MINUTE + 61)
     where = "192.0.2.7" if way == "address" else ""
-    assert (await told(store))[limit:] == [("repeated", "", where, 40)]
+    assert (await told(store))[limit:] == [("repeated", "", where, more)]
 
 
 async def test_what_a_limit_ends_is_listed_one_by_one(store: Store) -> None:
