@@ -54,6 +54,7 @@ def send_test(
 ) -> None:
     """Send a test email immediately and show the server's response."""
     from gateway.app.services import Services
+    from gateway.mail.compose import content_of
     from gateway.model.account import normalise_identifier
     from gateway.model.token import new_id
     from gateway.settings import load
@@ -63,14 +64,15 @@ def send_test(
         fail(NO_SERVER)
     services = Services(settings)
     composer = services.composer
+    recipient = normalise_identifier(address)
     message = composer.compose(
         "test",
-        normalise_identifier(address),
+        recipient,
         services.readers.default,
         message_id=composer.message_id(new_id("test")),
         now=utc(),
     )
-    answer = asyncio.run(services.mailer.send(message))
+    answer = asyncio.run(services.mailer.send(content_of(message, recipient)))
     typer.echo(f"{settings.mail.host}:{settings.mail.port} accepted the email: {printable(answer)}")
 
 

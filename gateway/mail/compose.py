@@ -102,6 +102,14 @@ class Composer:
         return f"<{mail_id}@{host}>"
 
 
+def content_of(message: EmailMessage, recipient: str) -> bytes:
+    """Return a mail as it is stored and sent.
+
+    Headers contain raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
+    """
+    return message.as_bytes(policy=email.policy.EmailPolicy(utf8=not recipient.isascii()))
+
+
 def part(kind: BaseHeader, text: str) -> EmailMessage:
     """Return one part of a mail."""
     made = EmailMessage()

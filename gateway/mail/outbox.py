@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.policy import EmailPolicy
 from enum import Enum
 from typing import Any
 
@@ -28,7 +27,7 @@ from sqlalchemy import ColumnElement, Executable, and_, delete, func, insert, or
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.languages.reader import Reader, Readers
-from gateway.mail.compose import Composer
+from gateway.mail.compose import Composer, content_of
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, outbox, tenants
@@ -212,9 +211,7 @@ class Outbox:
     ) -> Claimed:
         message_id = self._composer.message_id(mail_id)
         message = self._composer.compose(template, recipient, reader, message_id=message_id, now=now, **context)
-        # Headers contain raw UTF-8 only where they must, for an address outside ASCII (RFC 6532).
-        content = message.as_bytes(policy=EmailPolicy(utf8=not recipient.isascii()))
-        sealed = self._sealer.seal(content, place_of(mail_id))
+        sealed = self._sealer.seal(content_of(message, recipient), place_of(mail_id))
         return Claimed(mail_id, template, recipient, sealed, now, tries=1 if lease else 0)
 
     async def _add(self, tx: Transaction, mails: Sequence[tuple[Claimed, str | None]], now: int, *, lease: int) -> None:

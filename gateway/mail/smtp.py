@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.policy
 import ssl
 from collections.abc import Awaitable, Callable
-from email.message import EmailMessage
+from email.headerregistry import Address
+from email.parser import HeaderParser
 from typing import Literal
 
 import aiosmtplib
@@ -60,15 +62,17 @@ class Mailer:
         self._context: ssl.SSLContext | None = None
         self.longest_seconds = STEPS * seconds
 
-    async def send(self, message: EmailMessage) -> str:
-        """Send a mail and return the server's final reply. Raises MailUnsent."""
-        # Without a host name from us the library would ask the DNS for one, and block for as long as that takes.
-        name = message["From"].addresses[0].domain
+    async def send(self, content: bytes) -> str:
+        """Send a mail (see compose.content_of) and return the server's final reply. Raises MailUnsent."""
+        sender, recipient = envelope_of(content)
+        options = () if recipient.addr_spec.isascii() else ("SMTPUTF8", "BODY=8BITMIME")  # RFC 6531 §3.4
 
         async def hand_over(client: aiosmtplib.SMTP) -> str:
-            return (await client.send_message(message))[1]
+            sent = await client.sendmail(sender.addr_spec, recipient.addr_spec, content, mail_options=options)
+            return sent[1]
 
-        return await self._converse(name, hand_over)
+        # Without a host name from us the library would ask the DNS for one, and block for as long as that takes.
+        return await self._converse(sender.domain, hand_over)
 
     async def try_out(self) -> None:
         """Connect, set up TLS and authenticate as for a mail, but send none. Raises MailUnsent."""
@@ -125,6 +129,15 @@ class Mailer:
 
     def _unsent(self, reason: str, *, is_permanent: bool = False) -> MailUnsent:
         return MailUnsent(f"{self._host}:{self._port}: {reason}"[:MAX_REASON], is_permanent=is_permanent)
+
+
+def envelope_of(content: bytes) -> tuple[Address, Address]:
+    """Return the sender and the recipient of a mail, from its header.
+
+    That is parsed as text: from bytes, the library splits an address outside ASCII. The rest is sent as it is.
+    """
+    header = HeaderParser(policy=email.policy.default).parsestr(content.partition(b"\n\n")[0].decode())
+    return header["From"].addresses[0], header["To"].addresses[0]
 
 
 def is_permanent(error: Exception) -> bool:

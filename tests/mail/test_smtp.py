@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from gateway.languages.reader import ENGLISH_IN_UTC
-from gateway.mail.compose import Composer
+from gateway.mail.compose import Composer, content_of
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.model.secret import Secret
 from tests.mail.conftest import mailer_to, make_composer
@@ -64,9 +64,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rep
 
 async def send(mailer: Mailer, recipient: str = "erin@acme.example", composer: Composer | None = None) -> str:
     composer = composer or make_composer()
-    return await mailer.send(
-        composer.compose("test", recipient, ENGLISH_IN_UTC, message_id="<mail_1@app.example.com>", now=1_800_000_000)
+    message = composer.compose(
+        "test", recipient, ENGLISH_IN_UTC, message_id="<mail_1@app.example.com>", now=1_800_000_000
     )
+    return await mailer.send(content_of(message, recipient))
 
 
 async def refusal(mailer: Mailer, recipient: str = "erin@acme.example") -> MailUnsent:
@@ -84,6 +85,19 @@ async def test_a_mail_arrives_whole_and_the_answer_is_told(server: SMTPServer) -
     assert "If you can read this" in str(received.message.get_body(("plain",)))
     assert received.raw.isascii()
     assert not received.is_encrypted
+
+
+@pytest.mark.parametrize("recipient", ["erin@acme.example", "zoë@acme.example"])
+async def test_a_mail_is_sent_as_it_was_stored(server: SMTPServer, recipient: str) -> None:
+    message_id = f"<mail_1@{'long-label.' * 9}example.com>"
+    message = make_composer(product="Ötium").compose(
+        "test", recipient, ENGLISH_IN_UTC, message_id=message_id, now=1_800_000_000
+    )
+    content = content_of(message, recipient) + b".\nFrom: somebody\n"
+    await mailer_to(server.port).send(content)
+    (received,) = server.received
+    assert received.raw.splitlines() == content.splitlines()
+    assert received.recipients == [recipient]
 
 
 async def test_an_address_outside_ascii_arrives(server: SMTPServer) -> None:
