@@ -21,16 +21,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, and_, delete, func, insert, or_, select, update
 
 from gateway.crypto.sealing import Place, Sealer
 from gateway.languages.reader import Reader, Readers
 from gateway.mail.compose import Composer, content_of
+from gateway.mail.readers import find_reader, find_readers
 from gateway.model.token import new_id
 from gateway.store import Transaction
-from gateway.store.schema import accounts, outbox, tenants
+from gateway.store.schema import outbox
 from gateway.store.stored import Longest, Sealed, Stored
 from gateway.throttle.slices import Slices
 
@@ -55,15 +55,6 @@ PATIENCE = {  # as long as their links are valid; people wait for the first
 }
 NOBODY = "nobody@example.invalid"  # no mail server has it (RFC 6761 §6.4)
 NOTHING = b""  # replaces the content of a mail that was sent: its links might still be valid
-
-READERS = select(
-    accounts.c.id,
-    accounts.c.language,
-    accounts.c.last_language,
-    tenants.c.language.label("of_tenant"),
-    accounts.c.zone,
-    accounts.c.last_zone,
-).join(tenants, tenants.c.slug == accounts.c.tenant)
 
 waiting = and_(outbox.c.sent_at.is_(None), outbox.c.abandoned_at.is_(None))
 
@@ -140,7 +131,7 @@ class Outbox:
 
     async def post_all(self, tx: Transaction, template: str, letters: Sequence[Letter], now: int) -> None:
         """Do the same for mails to several accounts, with pauses in which other tasks run."""
-        readers = await self._readers_of(tx, [letter.account for letter in letters])
+        readers = await find_readers(tx, self._readers, [letter.account for letter in letters])
         slices = Slices()
         mails = []
         for letter in letters:
@@ -193,7 +184,7 @@ class Outbox:
         lease: int,
         asker: Reader | None = None,
     ) -> Claimed:
-        reader = await self._reader_of(tx, account, recipient) or asker or self._readers.default
+        reader = await find_reader(tx, self._readers, account, recipient) or asker or self._readers.default
         mail = self._compose(mail_id, template, recipient, reader, now, context, lease=lease)
         await self._add(tx, [(mail, account)], now, lease=lease)
         return mail
@@ -235,23 +226,6 @@ class Outbox:
         await tx.execute(insert(outbox), values)
         if not lease:
             tx.do_afterwards(self.posted.set)
-
-    async def _reader_of(self, tx: Transaction, account: str | None, recipient: str) -> Reader | None:
-        """Return the language and zone of a mail: those of its account; None without one.
-
-        The account's are what the person has chosen, or else what their browser had at the last sign-in. The tenant's
-        language comes last. Addresses without an account are looked up as well, so that takes as long for them.
-        """
-        known = accounts.c.id == account if account else accounts.c.identifier == recipient.lower()
-        row = (await tx.execute(READERS.where(known))).one_or_none()
-        return None if row is None else self._choose(row)
-
-    async def _readers_of(self, tx: Transaction, account_ids: Sequence[str]) -> dict[str, Reader]:
-        rows = await tx.execute(READERS.where(accounts.c.id.in_(account_ids)))
-        return {row.id: self._choose(row) for row in rows}
-
-    def _choose(self, row: Any) -> Reader:
-        return self._readers.choose((row.language, row.last_language, row.of_tenant), (row.zone, row.last_zone))
 
 
 def place_of(mail_id: str) -> Place:
