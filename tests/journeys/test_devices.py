@@ -43,9 +43,7 @@ def test_a_device_that_is_signed_out_has_nothing_any_more(
     expect(chat.locator("#state")).to_have_text("Connected.")
     live.goto(f"{site.url}/live")
     expect(live.locator("#events li").first).to_be_visible()
-    with live.expect_event(
-        "requestfailed", lambda request: request.url.endswith("/live/stream"), timeout=15_000
-    ) as cut:
+    with live.expect_event("requestfailed", lambda request: request.url.endswith("/live/stream")) as cut:
         page = mine.new_page()
         page.goto(f"{site.url}/me/sessions")
         device = page.get_by_role("listitem").filter(has_text="Firefox on Windows")

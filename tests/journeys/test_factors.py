@@ -399,11 +399,13 @@ def scan(site: Site, page: Page, link: str) -> None:
     path = link.removeprefix(site.url)
     for method in ("HEAD", "GET"):
         assert site.gateway.exchange(get(path, "User-Agent: SafeLinks/1.0", method=method)).status == 200
-    page.goto(link)
-    for at in range(page.locator("a, button, input[type=submit]").count()):
-        page.goto(link)
+    pressed = page.locator("a, button, input[type=submit]")
+    page.goto(link, wait_until="domcontentloaded")
+    for at in range(pressed.count()):
+        if at > 0:
+            page.goto(link, wait_until="domcontentloaded")
         with page.expect_event("framenavigated"):
-            page.locator("a, button, input[type=submit]").nth(at).evaluate("element => element.click()")
+            pressed.nth(at).evaluate("element => element.click()")
     assert names_of_cookies(page.context) <= {ZONE_COOKIE.decode()}
 
 

@@ -115,8 +115,6 @@ class Person:
         expect(self.page.get_by_role("heading", name="Save your backup codes")).to_be_visible()
 
 
-expect.set_options(timeout=30_000)  # a worker imports the library at the first passkey
-
 MakePerson = Callable[[str], Person]
 
 

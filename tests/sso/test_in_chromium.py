@@ -21,7 +21,6 @@ PEOPLE = [
     *(User(name, f"{name}@acme.example", name.title()) for name in ("erin", "adam", "nina", "nora")),
     *(User(f"crowd{n}", f"crowd{n}@acme.example", f"Crowd {n}") for n in range(10)),
 ]
-expect.set_options(timeout=30_000)  # a worker imports the library at the first sign-in
 
 
 class Visitor:
