@@ -107,6 +107,18 @@ async def note(action: Action, event: Event, owner: Session, slug: str, **more: 
     await action.record_own(event, owner, {"tenant": slug, **more}, slug)
 
 
+def wrong_field(form: Form) -> str:
+    """Return the field of a refused form that is to be corrected."""
+    if form.text("do") == "claimed":
+        return "domain"
+    for field, check in (("tenant", check_tenant), ("name", check_name)):
+        try:
+            check(form.text(field))
+        except Unacceptable:
+            return field
+    return "tenant"
+
+
 class Needs(Platform, Protocol):
     @property
     def reaches(self) -> Reaches: ...
@@ -138,10 +150,10 @@ class TenantPages:
                 return await self._ask_release(request, Claim(form.text("domain"), check_tenant(form.text("tenant"))))
             result = await self._change(owner, form, visit_of(request).inbound, visit_of(request).now)
         except Unacceptable as error:
-            return await self._page(request, problem=error.sentence)
+            return await self._page(request, error.sentence, form)
         if result is TenantResult.DONE:
             return see_other(f"{self._url('ops_tenants')}?done={form.text('do')}")
-        return await self._page(request, problem=result.value)
+        return await self._page(request, result.value, form)
 
     async def _change(self, owner: Session, form: Form, inbound: Inbound, now: int) -> TenantResult:
         slug = check_tenant(form.text("tenant"))
@@ -187,7 +199,8 @@ class TenantPages:
             return await self._page(request, problem=TenantResult.NOT_THERE.value)
         return self._renderer.page("tenants/release.html", visit_of(request), claim=claim, people=people)
 
-    async def _page(self, request: web.Request, problem: str = "") -> web.Response:
+    async def _page(self, request: web.Request, problem: str = "", form: Form | None = None) -> web.Response:
+        """Show the page; after a problem, with what was typed."""
         tenants, claimed = await self._service.look()
         done = request.query.get("done", "")
         context: dict[str, Any] = {
@@ -196,6 +209,8 @@ class TenantPages:
             "own": signed_in_of(request).tenant,
             "done": done if done in DONE else "",
             "problem": problem,
+            "typed": {name: form.text(name) if form else "" for name in ("do", "tenant", "name", "domain")},
+            "wrong": wrong_field(form) if form else "",
         }
         return await self._renderer.long_page(
             "tenants/tenants.html", visit_of(request), status=422 if problem else 200, **context

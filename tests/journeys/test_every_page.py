@@ -268,6 +268,7 @@ PAGES = {
     "invite for all": Look("owner", "/ops/accounts/invite"),
     "tenants": Look("owner", "/ops/tenants"),
     "tenants, release?": Look("owner", "/ops/tenants", press="Release proved.example"),
+    "tenants, taken": Look("owner", "/ops/tenants", {"Short name": "acme", "Name": "Acme Ltd"}, "Add tenant"),
     "tenants, own": Look("owner", "/ops/tenants?done=added"),
     "devices, recorded": Look("viewed", "/me/sessions"),
     "pages opened, own": Look("viewed", "/me/sessions/views"),

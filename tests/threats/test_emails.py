@@ -276,7 +276,15 @@ def test_a_claimed_domain_has_one_answer_for_everybody_else(own: Gateway, owner:
     assert owner.send("/ops/tenants", claim).get("location") == "/ops/tenants?done=claimed"
     assert "beta.example – beta" in owner.open("/ops/tenants").body.decode()
     assert owner.send("/ops/tenants", {**claim, "tenant": "acme"}).status == 422
-    assert owner.send("/ops/tenants", {**claim, "domain": "example"}).status == 422
+    refused = owner.send("/ops/tenants", {**claim, "domain": "example"})
+    assert refused.status == 422
+    assert 'value="example" aria-invalid="true"' in refused.body.decode()
+    assert '<option value="beta" selected>' in refused.body.decode()
+    for field, value in (("tenant", "acme"), ("tenant", "no slug"), ("name", "\u200b")):
+        typed = {"tenant": "new", "name": "New", field: value}
+        refused = owner.send("/ops/tenants", {"do": "added", **typed})
+        assert refused.status == 422
+        assert f'name="{field}" value="{value}" aria-invalid="true"' in refused.body.decode()
     pages = set()
     for email in ("olga@beta.example", "nobody@beta.example", "x@mail.beta.example", "otto@otium.example"):
         answer = admin.send("/admin/accounts/invite", {"email": email, "name": "N", "role": "employee"})
