@@ -78,7 +78,7 @@ class Chores:
         self._begin(HASHES_SECONDS, self._update_hash_cost, at_once=True)
         if self._settings.mail.is_on:
             posted = self._services.outbox.posted
-            self._begin(MAIL_SECONDS, lambda: self._services.sender.run_once(clock()), woken_by=posted)
+            self._begin(MAIL_SECONDS, lambda: self._services.sender.run_due(clock), woken_by=posted)
 
     def adopt(self, access: Access) -> None:
         self._services.importer.adopt(access.owners)

@@ -18,6 +18,7 @@ from gateway.mail.outbox import (
     remove_pretended,
 )
 from gateway.mail.smtp import Mailer, MailUnsent
+from gateway.model.clock import Clock
 from gateway.model.event import Entry, Event, Outcome
 from gateway.observe.logs import get_logger
 from gateway.store import Store
@@ -36,6 +37,11 @@ class Sender:
         self._mailer = mailer
         self._sealer = sealer
         self.lease_seconds = math.ceil(mailer.longest_seconds) + SPARE_SECONDS
+
+    async def run_due(self, clock: Clock) -> None:
+        """Send all mails that are due, until the server takes none of those tried at once. Raises StoreUnavailable."""
+        while await self.run_once(clock()):
+            pass
 
     async def run_once(self, now: int) -> int:
         """Send up to AT_ONCE mails that are due, and return how many were sent. Raises StoreUnavailable."""

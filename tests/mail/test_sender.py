@@ -51,6 +51,20 @@ async def test_what_was_posted_arrives_once(store: Store, outbox: Outbox, sealer
     assert (await status(store)).sent == len(posted)
 
 
+async def test_many_that_are_due_go_one_after_another_at_once(
+    store: Store, outbox: Outbox, sealer: Sealer, server: SMTPServer
+) -> None:
+    """After an import: all go out now, and not a few every other second."""
+    for n in range(3 * AT_ONCE + 1):
+        await post(store, outbox, f"a{n}@acme.example")
+    await Sender(store, mailer_to(server.port), sealer).run_due(lambda: NOW)
+    assert len(server.received) == 3 * AT_ONCE + 1
+    server.stop()
+    await post(store, outbox)
+    await Sender(store, mailer_to(server.port), sealer).run_due(lambda: NOW)  # ends
+    server.start()
+
+
 async def test_a_stored_mail_arrives_as_it_was_composed(store: Store, sealer: Sealer, server: SMTPServer) -> None:
     """Also with an address outside ASCII, and with a host that is longer than a line of a header."""
     composer = make_composer(public_url=f"https://{'long-label.' * 9}example.com", product="Ötium")
