@@ -1,9 +1,9 @@
 """Processes: a supervisor that holds the sockets, and workers that serve on them.
 
-The supervisor never serves and never opens the store; it binds, forks and handles signals. Settings change only with a
-new set of workers: on SIGHUP it reads the files again and starts workers with the new settings. Once all of them are
-ready, the old ones drain. A bad file, or a worker that can't start, changes nothing. No connection is refused, since
-the sockets belong to the supervisor.
+The supervisor never serves and never connects to the database; it binds, makes what workers share (app.parts), forks
+and handles signals. Settings change only with a new set of workers: on SIGHUP it reads the files again and starts
+workers with the new settings. Once all of them are ready, the old ones drain. A bad file, or a worker that can't start,
+changes nothing. No connection is refused, since the sockets belong to the supervisor.
 
 Each worker writes a heartbeat twice a second to a shared board (observe.board). A worker whose heartbeat stops is
 killed and replaced. systemd's watchdog is fed while at least one worker has a heartbeat.

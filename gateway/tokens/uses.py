@@ -89,8 +89,9 @@ class TokenUses:
             self._seen.clear()
 
     async def _write(self, action: Action, token: str, network: str, limit: str, use: Use) -> None:
+        # The account's row first, as whoever removes the account with its tokens: a token's network refers to it.
+        account = await account_rows.find(action.tx, use.account, lock=True)
         found = await rows.find(action.tx, token)
-        account = await account_rows.find(action.tx, use.account)
         if found is None or account is None:
             return
         if limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 from ipaddress import IPv6Address
@@ -11,6 +12,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from gateway.accounts import rows as account_rows
+from gateway.accounts.removal import remove
+from gateway.actions.action import operator
 from gateway.model.account import Role
 from gateway.model.network_rule import rule_of
 from gateway.model.session import Session
@@ -61,6 +65,27 @@ async def test_the_first_use_from_a_network_is_mailed_once_and_the_last_is_shown
         await uses.flush()
     assert await count(store, "SELECT count(*) FROM outbox") == 2
     assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_at IS NOT NULL") == 1
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def test_a_use_is_written_while_the_account_is_removed_and_neither_is_undone(postgres_url: str) -> None:
+    """They would wait for each other: one for the token, the other for the account that the token's network names."""
+    store = Store.open(postgres_url)
+    session = await session_of(store, postgres_url)
+    uses = TokenUses(actions_of(store))
+    uses.note(session, request_from("192.0.2.1"), NOW)
+    async with actions_of(store).begin(operator("root"), NOW) as action:
+        account = await account_rows.find(action.tx, session.account, lock=True)
+        assert account is not None
+        flushing = asyncio.create_task(uses.flush())
+        while not await count(store, WAITING):
+            assert not flushing.done()
+        await remove(action, account)
+    await flushing
+    assert await count(store, "SELECT count(*) FROM accounts") == 0
+    await store.close()
 
 
 class Away(Store):
