@@ -110,9 +110,10 @@ async def unlock(action: Action, factors: Factors, account: Account) -> int:
     forgiven = await limits.clear_all(tx, f"code:{account.id}|")
     for prefix in (prefix for factor in factors for prefix in factor.limits_of(account)):
         forgiven += await limits.clear_all(tx, prefix)
-    for kind in ("forgot", "forgot-day"):
-        forgiven += await limits.clear_all(tx, f"{kind}:{account.identifier}|")
+    # In the order in which a request for a reset mail locks them (limits.read_all).
+    forgiven += await limits.clear_all(tx, f"forgot-day:{account.identifier}|")
     await limits.clear(tx, f"forgot:{account.identifier}")
+    forgiven += await limits.clear_all(tx, f"forgot:{account.identifier}|")
     forgiven += await streaks.reset_all(tx, account.id)
     await action.record(Event.ACCOUNT_UNLOCKED, account, {"counts_forgiven": forgiven})
     return forgiven

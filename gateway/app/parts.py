@@ -46,3 +46,9 @@ class Parts:
         for pages in nouns:
             for method, path, handler in pages.bind(services, services.routes, services.guards.guard):
                 self.pages.router.add_route(method, path, handler)
+
+    def close(self) -> None:
+        """Let go of everything, in the supervisor: the workers have it as it was when they were forked."""
+        self.services.store.unmap()
+        vars(self.services).clear()
+        vars(self).clear()

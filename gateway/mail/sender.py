@@ -26,6 +26,7 @@ from gateway.store import Store
 log = get_logger("mail")
 
 AT_ONCE = 8  # mails: all that are claimed are sent at once, so that no lease runs out while its mail is queued
+PAUSE_SECONDS = 0.1
 SPARE_SECONDS = 60  # between the longest time that sending takes and the end of the lease
 
 
@@ -39,9 +40,15 @@ class Sender:
         self.lease_seconds = math.ceil(mailer.longest_seconds) + SPARE_SECONDS
 
     async def run_due(self, clock: Clock) -> None:
-        """Send all mails that are due, until the server takes none of those tried at once. Raises StoreUnavailable."""
-        while await self.run_once(clock()):
-            pass
+        """Send all mails that are due, as long as the server takes all. Raises StoreUnavailable.
+
+        Between, others may write into SQLite, and a mail that is posted meanwhile isn't sent during the response to
+        who asked for it: how long that takes would tell whether an email has an account.
+        """
+        while True:
+            if await self.run_once(clock()) < AT_ONCE:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def run_once(self, now: int) -> int:
         """Send up to AT_ONCE mails that are due, and return how many were sent. Raises StoreUnavailable."""

@@ -52,7 +52,12 @@ class Post:
     lifeline: int
 
 
-Work = Callable[[Post], None]
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What each worker of a generation does. `close` lets go of what they share, in the supervisor."""
+
+    run: Callable[[Post], None]
+    close: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

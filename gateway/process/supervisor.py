@@ -142,7 +142,7 @@ class Supervisor:
                 for signum in (signal.SIGINT, signal.SIGHUP):
                     signal.signal(signum, signal.SIG_IGN)  # a terminal sends these to the whole process group
                 sockets = [*public, *self._inherited]
-                self._fleet.work(Post(sockets, admin, region, ready_write, self._lifeline[0]))
+                self._fleet.work.run(Post(sockets, admin, region, ready_write, self._lifeline[0]))
                 code = 0
             except BaseException:
                 log.exception("worker_failed")
@@ -229,19 +229,27 @@ class Supervisor:
         """Switch to new settings, or log why not and keep the old ones."""
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            settings = self._load()
-            run_in_child(lambda: self._check(settings))
-            work = self._make_work(settings)
-            sockets = open_sockets(addresses_of(settings), self._fleet.sockets)
+            fleet = self._make_fleet(self._load())
         except (BadSettings, CannotServe) as error:
             log.error("reload_refused", reason=str(error))
         else:
-            if self._board.has_room_for(settings.listen.workers):
-                self._change_over(fleet_of(settings, work, sockets))
-            else:
-                close_all(sockets, but=self._fleet.sockets)
-                log.error("reload_refused", reason="too many workers are still draining; try again in a while")
+            self._change_over(fleet)
         notify("READY=1")
+
+    def _make_fleet(self, settings: Settings) -> Fleet:
+        """Return a fleet without workers. Raises BadSettings and CannotServe, and then nothing has changed."""
+        run_in_child(lambda: self._check(settings))
+        if not self._board.has_room_for(settings.listen.workers):
+            raise CannotServe("too many workers are still draining; try again in a while")
+        gc.unfreeze()
+        gc.collect()  # what an earlier reload has let go
+        work = self._make_work(settings)
+        try:
+            sockets = open_sockets(addresses_of(settings), self._fleet.sockets)
+        except CannotServe:
+            work.close()
+            raise
+        return fleet_of(settings, work, sockets)
 
     def _change_over(self, fleet: Fleet) -> None:
         former, old = self._fleet, list(self._workers.values())
@@ -251,11 +259,13 @@ class Supervisor:
             self._leave(old)
             close_all(former.sockets, but=fleet.sockets)
             self._wait_until_leaving(old)
+            former.work.close()
             log.info("reloaded", workers=len(fleet.slots))
         else:
             self._fleet = former
             self._kill([worker for worker in self._workers.values() if worker.slot in fleet.slots])
             close_all(fleet.sockets, but=former.sockets)
+            fleet.work.close()
             log.error("reload_refused", reason="the new workers could not start; the log above says why")
         self._former = None
 

@@ -112,7 +112,7 @@ def make_work(settings: Settings, board: Board, *, reload: Callable[[], Settings
         parts = Parts(settings, board)
     for make in (lambda: parts.services.identities, parts.services.reader):
         make()
-    return partial(run_worker, parts, reload=reload)
+    return Work(partial(run_worker, parts, reload=reload), parts.close)
 
 
 def run_worker(parts: Parts, post: Post, *, reload: Callable[[], Settings]) -> None:

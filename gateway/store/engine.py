@@ -142,6 +142,10 @@ class Store:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        self.unmap()
+
+    def unmap(self) -> None:
+        """Close what is open of a store that has connected to nothing."""
         if self._generation is not None:
             self._generation.close()
 

@@ -34,6 +34,7 @@ class Patience:
     def renew(self) -> None:
         if self._seconds is not None and not self._limit.expired():
             self._stop()
+            self._limit.reschedule(None)  # if it was to pass in the next turn of the loop
             self._wait(self._seconds / STEPS, STEPS)
 
     def _wait(self, seconds: float, steps: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -9,11 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.app.parts import Parts
+from gateway.observe.board import Board
+from gateway.process import worker
 from tests.support.gateway import ACCESS, Gateway, free_port
 from tests.support.raw import Connection, exchange, get
 from tests.support.servers import is_listening
@@ -130,6 +135,35 @@ def test_whatever_goes_wrong_while_a_reload_makes_things_the_running_workers_sta
     assert own.workers() == before
     assert own.exchange(get("/public")).status == 200
     assert own.stop() == 0
+
+
+def test_a_reload_leaves_nothing_of_the_former_settings_behind(own: Gateway) -> None:
+    assert own.process is not None
+    process = Path(f"/proc/{own.process.pid}")
+
+    def held() -> tuple[int, int]:
+        """Count the supervisor's descriptors, and its maps of the store's file of generations."""
+        return len(list((process / "fd").iterdir())), (process / "maps").read_text().count(".generation")
+
+    before = held()
+    for _ in range(3):
+        own.reload("public = [", "public = [")
+    (own.config / "access.toml").write_text('rules = [{ path = "/", roles = ["emploee"] }]')
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for("reload_refused")
+    assert held() == before
+    assert before[1] == 1
+
+
+def test_what_workers_shared_can_be_let_go(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
+    settings = worker.load_checked(gateway.config, gateway.environ)
+    parts = Parts(settings, Board())
+    services = weakref.ref(parts.services)
+    parts.close()
+    del parts
+    gc.collect()
+    assert services() is None
 
 
 def test_an_owner_named_by_a_reload_needs_three_factors_from_then_on(own: Gateway) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
+
+from sqlalchemy import text
 
 from gateway.accounts import rows as account_rows
 from gateway.model.account import Account, Module, Role, Status
@@ -58,6 +62,16 @@ async def add_person(store: Store, account: Account | None = None) -> Account:
     async with store.transaction() as tx:
         assert await account_rows.add(tx, account)
     return account
+
+
+async def wait_for_lock(store: Store, waiting: asyncio.Task[Any]) -> None:
+    """Return once a transaction of this database (PostgreSQL) waits for another. `waiting` must not end before."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not waiting.done():
+        async with store.reading() as tx:
+            if (await tx.execute(text(query))).scalar_one():
+                return
+    raise AssertionError("it waited for nobody")
 
 
 async def sign_in(tx: Transaction, account: Account, now: int = NOW) -> tuple[str, bytes]:

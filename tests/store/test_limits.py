@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.accounts import change
+from gateway.actions.action import operator
+from gateway.factors.contract import Factors
 from gateway.store import Store
 from gateway.throttle import limits
 from gateway.throttle.limits import Bucket, Limit, Locked, Open, add_failure, address_bucket, take_back
-from tests.store.people import NOW
+from tests.store.people import NOW, add_person, wait_for_lock
+from tests.support.actions import actions_of
 from tests.support.forks import program
 
 FIVE = Limit(failures=5, window_seconds=900, lock_seconds=900)
@@ -226,3 +230,23 @@ def test_of_fifty_tries_at_once_in_two_processes_exactly_five_are_checked(store_
     ):
         allowed = list(both.map(lambda worker: int(worker.ask()), (one, two)))
     assert sum(allowed) == 5
+
+
+async def test_an_account_is_unlocked_while_its_person_asks_for_a_mail_and_neither_is_undone(postgres_url: str) -> None:
+    store = Store.open(postgres_url)
+    ann = await add_person(store)
+    a_day, pair = f"forgot-day:{ann.identifier}|192.0.2.1", f"forgot:{ann.identifier}|192.0.2.1"
+    async with store.transaction() as tx:
+        await limits.read_all(tx, {a_day, pair})
+
+    async def unlock() -> int:
+        async with actions_of(store).begin(operator("root"), NOW) as action:
+            return await change.unlock(action, Factors(()), ann)
+
+    async with store.transaction() as asking:  # as read_all locks them, one by one
+        await limits.read(asking, a_day)
+        unlocking = asyncio.create_task(unlock())
+        await wait_for_lock(store, unlocking)
+        await limits.read(asking, pair)
+    assert await unlocking == 2
+    await store.close()

@@ -22,6 +22,13 @@ async def test_an_answer_that_arrives_while_the_loop_is_held_is_in_time() -> Non
             assert await asyncio.get_running_loop().sock_recv(ours, 1) == b"!"
 
 
+async def test_a_word_just_before_the_end_is_in_time() -> None:
+    async with Patience(0.1) as patience:
+        patience._wait(0, steps=0)  # the last step: it would pass in the next turn of the loop
+        patience.renew()
+        await asyncio.sleep(0.01)
+
+
 async def test_silence_ends_it() -> None:
     with pytest.raises(TimeoutError):
         async with Patience(0.1):

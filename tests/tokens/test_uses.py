@@ -21,7 +21,7 @@ from gateway.model.session import Session
 from gateway.store import Store, StoreUnavailable
 from gateway.tokens.uses import MAX_MAILS, MAX_NETWORKS, TokenUses
 from tests.edge.test_request import a_reader
-from tests.store.people import NOW, Watched, look, worker
+from tests.store.people import NOW, Watched, look, wait_for_lock, worker
 from tests.support.actions import actions_of
 from tests.tokens.held import add_token
 
@@ -67,9 +67,6 @@ async def test_the_first_use_from_a_network_is_mailed_once_and_the_last_is_shown
     assert await count(store, "SELECT count(*) FROM api_tokens WHERE used_at IS NOT NULL") == 1
 
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
 async def test_a_use_is_written_while_the_account_is_removed_and_neither_is_undone(postgres_url: str) -> None:
     """They would wait for each other: one for the token, the other for the account that the token's network names."""
     store = Store.open(postgres_url)
@@ -80,8 +77,7 @@ async def test_a_use_is_written_while_the_account_is_removed_and_neither_is_undo
         account = await account_rows.find(action.tx, session.account, lock=True)
         assert account is not None
         flushing = asyncio.create_task(uses.flush())
-        while not await count(store, WAITING):
-            assert not flushing.done()
+        await wait_for_lock(store, flushing)
         await remove(action, account)
     await flushing
     assert await count(store, "SELECT count(*) FROM accounts") == 0
