@@ -106,7 +106,7 @@ def test_counters_do_not_go_backwards_when_workers_are_replaced(own: Gateway) ->
         own.exchange(get("/public"))
     wait_until(lambda: numbers(own)["requests_total", "forwarded"] == 20)
     for turn, pid in enumerate(own.workers(), 1):
-        os.kill(pid, signal.SIGKILL)
+        own.kill_worker(pid)
         wait_until(lambda turn=turn: numbers(own)["worker_restarts_total", "died"] == turn)  # type: ignore[misc]
     wait_until(lambda: numbers(own)[("workers",)] == 2)
     assert numbers(own)["requests_total", "forwarded"] == 20
@@ -178,7 +178,7 @@ def test_systemd_hears_nothing_while_no_worker_can_serve(notified: tuple[Gateway
     store.rename(store.with_name("away"))
     store.touch()  # workers that start now have no store, and end
     for pid in gateway.workers():
-        os.kill(pid, signal.SIGKILL)
+        gateway.kill_worker(pid)
     fall_silent(notify, 300)
     store.unlink()
     store.with_name("away").rename(store)

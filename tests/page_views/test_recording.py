@@ -6,9 +6,7 @@ import asyncio
 import csv
 import html
 import io
-import os
 import re
-import signal
 import socket
 import struct
 import time
@@ -340,7 +338,7 @@ def test_a_killed_worker_loses_at_most_its_last_second(on: Gateway) -> None:
             break
     killed = time.monotonic()
     (worker,) = on.workers()
-    os.kill(worker, signal.SIGKILL)
+    on.kill_worker(worker)
     kept = {view[1] for view in views_of(on, person.email)}
     safe = [path for at, path in answered if at < killed - 1]
     assert len(safe) > 10

@@ -28,11 +28,16 @@ class Cluster:
     port: int
 
     def send(self, node: int, signum: signal.Signals) -> None:
-        """Send a signal to all processes of a node: SIGSTOP freezes it, SIGKILL is a machine that is gone."""
+        """Send a signal to all processes of a node: SIGSTOP freezes it, SIGKILL is a machine that is gone.
+
+        The supervisor is stopped first and goes on last, so it neither replaces a worker meanwhile nor misses one.
+        """
         process = self.nodes[node].process
         assert process is not None
-        for pid in (*self.nodes[node].workers(), process.pid):
+        os.kill(process.pid, signal.SIGSTOP)
+        for pid in self.nodes[node].workers():
             os.kill(pid, signum)
+        os.kill(process.pid, signum)
 
 
 @contextlib.contextmanager

@@ -236,6 +236,14 @@ class Gateway:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def kill_worker(self, pid: int) -> None:
+        """Kill a worker, and wait until the supervisor noticed: only then is it missing among the workers."""
+        os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + 120
+        while pid in self.workers():
+            assert time.monotonic() < until, self.logged()
+            time.sleep(0.01)
+
     def processor_seconds(self) -> float:
         """Return the processor time of all workers until now. Unlike a clock, it does not depend on what else runs."""
         total = 0

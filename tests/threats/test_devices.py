@@ -8,7 +8,6 @@ import json
 import os
 import re
 import select
-import signal
 import sqlite3
 import threading
 import time
@@ -360,7 +359,7 @@ def test_killed_workers_and_a_mail_server_that_is_away_lose_no_mail_and_no_row(o
 
         with ThreadPoolExecutor(4) as pool:
             results = [pool.submit(sign_in, source) for source in sources]
-            os.kill(victims[turn % len(victims)], signal.SIGKILL)
+            own.kill_worker(victims[turn % len(victims)])
             accepted += [source for source in (result.result() for result in results) if source]
         until = time.monotonic() + 20
         while len(own.workers()) < 2:

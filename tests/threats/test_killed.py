@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import signal
 import sqlite3
 import threading
 import time
@@ -81,8 +79,8 @@ def test_no_action_without_its_row_and_no_row_without_its_action(own: Gateway) -
     began = time.monotonic()
     for _ in range(KILLS):
         victims = own.workers()
-        os.kill(victims[0], signal.SIGKILL)  # the oldest: children are listed in the order of their birth
-        while victims[0] in own.workers() or len(own.workers()) < WORKERS:
+        own.kill_worker(victims[0])  # the oldest: children are listed in the order of their birth
+        while len(own.workers()) < WORKERS:
             assert time.monotonic() - began < 250, own.logged().count('"worker_died"')
             time.sleep(0.01)
         stop.wait(ALIVE_SECONDS)

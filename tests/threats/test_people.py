@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import calendar
 import json
-import os
 import re
-import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -467,7 +465,7 @@ def test_an_import_goes_on_after_its_worker_was_killed(own: Gateway, admin: Pers
     while not 10 <= done() < 103:
         assert time.monotonic() < until
     for pid in own.workers():
-        os.kill(pid, signal.SIGKILL)
+        own.kill_worker(pid)
     with database(own) as connection:  # the lease need not be waited for
         connection.execute("UPDATE imports SET due_at = 0")
     until = time.monotonic() + LONG
