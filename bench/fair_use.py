@@ -214,7 +214,8 @@ def sign_in(site: Site, source: str, email: str = ERIN) -> str:
 def read_all_the_time(site: Site, cookie: str, seconds: float) -> list[float]:
     """Ask for a page of the application at an even pace; return the milliseconds that each took."""
     request = site.head("GET", "/1k", None, f"Cookie: {cookie}")
-    took, began = [], time.monotonic()
+    took: list[float] = []
+    began = time.monotonic()
     with site.connect(READER) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for number in itertools.count():

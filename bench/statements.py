@@ -135,6 +135,7 @@ def measure(gateway: Gateway, database: Database, is_whole: bool) -> None:
         person.submit("/login", follow=False, email=person.email, password=PASSWORD)
 
     def fail(person: Person) -> None:
+        person.open("/login")
         person.submit("/login", email=person.email, password=PASSWORD + "?")
 
     def ask(times: int) -> None:
@@ -155,7 +156,7 @@ def measure(gateway: Gateway, database: Database, is_whole: bool) -> None:
         ("/me/sessions", each(lambda person: person.open("/me/sessions")), PEOPLE),
         ("a thousand requests", lambda: ask(REQUESTS), 1),
         ("sign-out", each(lambda person: person.send("/logout", {})), PEOPLE),
-        ("a wrong password", each(lambda person: (person.open("/login"), fail(person))), PEOPLE),
+        ("a wrong password", each(fail), PEOPLE),
         ("the same up to the code", each(lambda person: person.give_password()), PEOPLE),
         ("the code, and the page after it", each(enter_code), PEOPLE),
     ]  # fmt: skip

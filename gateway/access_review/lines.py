@@ -20,6 +20,7 @@ from gateway.accounts import rows
 from gateway.accounts.directory import in_state, in_tenant
 from gateway.accounts.second_step import HAS_SECOND
 from gateway.model.account import Account, Role, State, Status
+from gateway.model.clock import DAY
 from gateway.model.factor import SECOND, Factor
 from gateway.model.network_rule import rule_of
 from gateway.sso.rows import is_linked
@@ -29,7 +30,6 @@ from gateway.throttle.slices import Slices
 from gateway.tokens.rows import api_tokens, is_live
 
 PAGE_SIZE = 50
-DAY = 86_400
 
 _seen_at = (
     select(func.max(sessions.c.seen_at))

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.access_review.lines import DAY, Line
+from gateway.access_review.lines import Line
 from gateway.model.account import Status
+from gateway.model.clock import DAY
 
 
 class Kept(StrEnum):

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.model.account import Unacceptable, is_at_service_domain, normalise_domain
+from gateway.model.clock import DAY
 from gateway.model.sentence import Sentence
 from gateway.store import Transaction
 from gateway.store.schema import accounts, email_changes, metadata
@@ -42,7 +43,7 @@ domain_claims = Table(
     Column("is_proved", Boolean, nullable=False, server_default=false()),  # by its tenant, and not granted
 )
 
-UNDO_SECONDS = 7 * 86_400  # how long a former email stays reserved for its account
+UNDO_SECONDS = 7 * DAY  # how long a former email stays reserved for its account
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from gateway.accounts import links, rows
 from gateway.model.account import Account, Role, State, Status, Unacceptable, normalise_identifier
+from gateway.model.clock import DAY
 from gateway.model.factor import DEMAND
 from gateway.store import Transaction
 from gateway.store.schema import accounts, sessions, tenants
 
 PAGE_SIZE = 50
-DAY = 86_400
 
 _seen_at = (
     select(func.max(sessions.c.seen_at))

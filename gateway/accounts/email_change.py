@@ -34,6 +34,7 @@ from gateway.factors import tries
 from gateway.factors.contract import Factors
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
+from gateway.model.clock import DAY
 from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.moment import Moment
@@ -44,7 +45,6 @@ from gateway.throttle import limits
 from gateway.throttle.client import client_of
 from gateway.throttle.limits import Limit, Locked
 
-DAY = 86_400
 ASKED = Limit(failures=10, window_seconds=DAY, lock_seconds=DAY)
 AT_ONCE = 20
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, select, update
 
 from gateway.accounts.claims import UNDO_SECONDS
+from gateway.model.clock import DAY
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import email_changes
@@ -139,7 +140,7 @@ STORED = (
     Stored(
         email_changes,
         # Seven days until confirmed, seven more until undone, and a day of margin.
-        lambda longest, now: email_changes.c.asked_at < now - 15 * 86_400,
+        lambda longest, now: email_changes.c.asked_at < now - 15 * DAY,
         restored=lambda now: update(email_changes).where(is_open).values(ended_at=now),
     ),
 )

@@ -16,6 +16,7 @@ from gateway.actions.action import NOTHING, Action
 from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Letter, Outbox
 from gateway.model.account import Account
+from gateway.model.clock import DAY
 from gateway.model.event import Details, Event
 from gateway.model.moment import Moment
 from gateway.model.sentence import Sentence
@@ -23,7 +24,6 @@ from gateway.store import Transaction
 from gateway.throttle import limits
 from gateway.throttle.limits import Limit, Locked, Open
 
-DAY = 86_400
 FROM_TENANT = Limit(failures=5, window_seconds=DAY, lock_seconds=DAY)
 FROM_ALL = Limit(failures=20, window_seconds=DAY, lock_seconds=DAY)
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from gateway.crypto.sealing import Place, Sealer
+from gateway.model.clock import DAY, HOUR
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
@@ -49,7 +50,6 @@ mailed_links = Table(
     Column("superseded_at", BigInteger),
 )
 
-HOUR, DAY = 3_600, 86_400
 TARGET, INVITED_BY = "target", "invited_by"  # in the content of a link
 MAX_TARGET = 1_000  # characters
 COLUMNS = (

@@ -11,6 +11,7 @@ from gateway.app.services import Services
 from gateway.edge.request_line import SERVER_ITSELF
 from gateway.model.account import Account, Status
 from gateway.model.api_token import PERSON, Grant
+from gateway.model.clock import DAY
 from gateway.model.factor import API_TOKEN, SECOND, Factor, Proof
 from gateway.model.factor_policy import NO_POLICY, TenantPolicy
 from gateway.model.inbound import Inbound, Resource
@@ -21,7 +22,6 @@ from gateway.policy.decision import Decision, Forward, Outside, Page, Refuse, Si
 from gateway.settings import Settings
 from gateway.wire.failures import Failure
 
-DAY = 86_400
 ADDRESS = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 METHOD = re.compile(r"[A-Z][A-Z-]*")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))

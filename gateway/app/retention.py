@@ -13,12 +13,12 @@ from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 from sqlalchemy.sql.dml import ReturningDelete
 
 from gateway.app.nouns import STORED
+from gateway.model.clock import DAY
 from gateway.settings.record import Settings
 from gateway.store import Store, Transaction
 from gateway.store.pace import then_rest
 from gateway.store.stored import Kept, Longest
 
-DAY = 86_400
 BATCH = 500  # rows per transaction: a few milliseconds
 
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from gateway.model.clock import HOUR, MINUTE
 from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Transaction
 from gateway.store.schema import metadata
@@ -49,7 +50,6 @@ audit_counts = Table(
     Column("entry", Text, nullable=False),  # the row to write; "" for a count that gets no row
 )
 
-MINUTE, HOUR = 60, 3_600
 LISTED_FROM_ADDRESS = 120  # rows of one event in an hour
 LISTED_IN_ALL = 3_000
 SETTLED_AT_ONCE = 500

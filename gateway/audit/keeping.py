@@ -9,6 +9,7 @@ from typing import Protocol
 from gateway.audit import counting, marks, rows
 from gateway.audit.chain import Head, is_whole
 from gateway.audit.marks import Kind, Mark, Signer
+from gateway.model.clock import DAY, MINUTE
 from gateway.model.event import ACTOR, Entry, Event, Outcome
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
@@ -63,7 +64,7 @@ class Keeper:
         self._outbox = outbox
         self._file = checkpoint_file
         self._mail = checkpoint_mail
-        self._keep_seconds = keep_days * 86_400
+        self._keep_seconds = keep_days * DAY
 
     async def checkpoint(self, now: int, *, at_once: bool = False) -> Mark | None:
         """Sign the chain's head, at most once an hour; returns None if it is not due or there is nothing new.
@@ -99,7 +100,7 @@ class Keeper:
 
         `at_once` includes the current minute.
         """
-        settled, before = 0, now + 1 if at_once else now // counting.MINUTE * counting.MINUTE
+        settled, before = 0, now + 1 if at_once else now // MINUTE * MINUTE
         while True:
             async with self._store.reading() as tx:
                 if not await counting.has_settled(tx, before, now):

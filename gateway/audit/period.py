@@ -12,7 +12,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-MINUTE, HOUR = 60, 3_600
+from gateway.model.clock import HOUR, MINUTE
+
 MOST_SLOTS = 31
 LATEST = 250_000_000_000  # the year 9892: days after it can still be computed with
 

@@ -20,12 +20,13 @@ from gateway.audit import search
 from gateway.audit.period import LATEST, Unit, end_of_day, slots, unit_for
 from gateway.audit.rows import repeated, times_of
 from gateway.audit.search import Filter
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import audit
 from gateway.web.charts import Bar, Chart, make_chart
 
-LONGEST = 400 * 86_400  # seconds
+LONGEST = 400 * DAY  # seconds
 READ = 1_000  # rows
 SHOWN = 8  # people, addresses, tenants
 

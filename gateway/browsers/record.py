@@ -16,11 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from gateway.model.clock import DAY
 from gateway.wire.authority import read_authority
 
 MAX_BYTES = 1_500  # in one response
 MAX_WORD = 256  # characters of a name, a domain or a path
-LIFE_SECONDS = 400 * 86_400  # no browser keeps a cookie for longer (RFC 6265bis §5.5)
+LIFE_SECONDS = 400 * DAY  # no browser keeps a cookie for longer (RFC 6265bis §5.5)
 NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z:@/?{}()\[\]<>]+")  # lenient: any text that is safe in one header line
 PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]*")
 DOMAIN = re.compile(r"[a-z0-9\-.]+")

@@ -18,6 +18,7 @@ from gateway.cli.common import (
     settings_of,
     with_store,
 )
+from gateway.model.clock import DAY
 
 if TYPE_CHECKING:
     from gateway.model.account import Account
@@ -40,7 +41,7 @@ def set_email(
     if {account.identifier, identifier} & settings.access.owners:
         undo = "leave no way to undo it, for a platform owner; change `owners` in access.toml too"
     else:
-        undo = f"notify both addresses, and let {account.identifier} undo it for {UNDO_SECONDS // 86_400} days"
+        undo = f"notify both addresses, and let {account.identifier} undo it for {UNDO_SECONDS // DAY} days"
     change_it = f"change {account.identifier} of {account.tenant} to {identifier} and end every session"
     if not ask_first(change_it, confirm, undo):
         return

@@ -12,12 +12,12 @@ from sqlalchemy import and_, or_, select
 
 from gateway.audit.chain import Row
 from gateway.audit.search import Place
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import audit
 
 DAYS = 30
-DAY = 86_400
 SHOWN = 100  # rows of one page
 EMAILS = (Event.EMAIL_CHANGE_REQUESTED, Event.EMAIL_CHANGED, Event.EMAIL_CHANGE_UNDONE)
 TOLD = (

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from gateway.crypto.keys import derive
+from gateway.model.clock import DAY
 from gateway.model.secret import Secret
 
-LIFE_SECONDS = 7 * 86_400
+LIFE_SECONDS = 7 * DAY
 PURPOSE = "device-revoke"
 
 

@@ -15,9 +15,8 @@ from babel.numbers import format_decimal
 from markupsafe import Markup
 
 from gateway.languages.reader import Reader, current_reader
-from gateway.model.clock import write_utc
+from gateway.model.clock import DAY, write_utc
 
-DAY_SECONDS = 86_400
 NONE = Markup("–")
 
 
@@ -50,7 +49,7 @@ def zoned_text(at: int) -> str:
 
 def ago_text(at: int, now: int) -> str:
     """Return how long ago it was, or the day if that was more than a day ago."""
-    if now - at >= DAY_SECONDS or at > now:
+    if now - at >= DAY or at > now:
         return moment_text(at)
     locale = current_reader().language.locale
     return format_timedelta(timedelta(seconds=at - now), granularity="minute", add_direction=True, locale=locale)

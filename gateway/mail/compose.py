@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from gateway.languages.reader import Reader, translate, written_for
 from gateway.languages.times import day_text, zoned_text
+from gateway.model.clock import DAY
 from gateway.model.moment import Day, Moment
 from gateway.model.sentence import Sentence
 from gateway.web.templates import mail_environment
@@ -197,10 +198,10 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "revoke_link": "https://app.example.com/security/revoke/Zm9yIHByZXZpZXdz",
         "sessions_link": "https://app.example.com/security/sessions",
     },
-    "token_created": {**ABOUT, "token": "Calendar on my phone", "until": Day(AT + 90 * 86_400)},
+    "token_created": {**ABOUT, "token": "Calendar on my phone", "until": Day(AT + 90 * DAY)},
     "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
     "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},
-    "service_token_created": {**OF_SERVICE, "until": Day(AT + 90 * 86_400)},
+    "service_token_created": {**OF_SERVICE, "until": Day(AT + 90 * DAY)},
     "service_token_revoked": OF_SERVICE,
     "service_token_used_elsewhere": OF_SERVICE,
     "service_secured": {**ABOUT, "service": "Payroll export"},
@@ -219,21 +220,21 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
     "sso_certificate": {
         **FACTS,
-        "until": Moment(AT + 365 * 86_400),
+        "until": Moment(AT + 365 * DAY),
         "link": "https://app.example.com/admin/sso/key",
     },
     "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "sso_role_kept": {**ABOUT, "who": "Mara Okoye", "email": "mara@example.com"},
     "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "networks_changed": ABOUT,
-    "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": Moment(AT + 365 * 86_400)},
+    "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": Moment(AT + 365 * DAY)},
     "scim_token_revoked": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y"},
     "invitation": {
         "name": "Erin Zoë",
         "invited_by": "Adam Okoye",
         "tenant": "Acme",
         "role": "manager",
-        "until": Moment(AT + 7 * 86_400),
+        "until": Moment(AT + 7 * DAY),
         "link": "https://app.example.com/invite/Zm9yIHByZXZpZXdz",
     },
     "signup_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/signup/Zm9yIHByZXZpZXdz"},
@@ -252,7 +253,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "company": "Acme",
         "old_email": "erin@example.com",
         "new_email": "erin.zoe@example.com",
-        "until": Moment(AT + 3 * 86_400),
+        "until": Moment(AT + 3 * DAY),
         "link": "https://app.example.com/me/email-change/Zm9yIHByZXZpZXdz",
     },
     "email_changed": {

@@ -28,6 +28,7 @@ from gateway.crypto.sealing import Place, Sealer
 from gateway.languages.reader import Reader, Readers
 from gateway.mail.compose import Composer, content_of
 from gateway.mail.readers import find_reader, find_readers
+from gateway.model.clock import DAY
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import outbox
@@ -36,8 +37,8 @@ from gateway.throttle.slices import Slices
 
 FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 3_600
-GIVE_UP_SECONDS = 86_400
-KEEP_SECONDS = 30 * 86_400  # of a mail that was sent or abandoned
+GIVE_UP_SECONDS = DAY
+KEEP_SECONDS = 30 * DAY  # of a mail that was sent or abandoned
 
 
 @dataclass(frozen=True, slots=True)

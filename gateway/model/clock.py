@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 Clock = Callable[[], int]  # UTC seconds
+MINUTE, HOUR, DAY = 60, 3_600, 86_400  # in seconds
 
 
 def utc() -> int:

@@ -20,13 +20,13 @@ from sqlalchemy import case, func, literal, select, union_all
 
 from gateway.audit.picture import slot_table
 from gateway.audit.rows import repeated
+from gateway.model.clock import HOUR
 from gateway.model.event import Event
 from gateway.model.memo import Memo
 from gateway.store import Transaction
 from gateway.store.schema import audit, sessions
 from gateway.web.charts import Chart, list_slots, make_chart
 
-HOUR = 3_600
 SERIES: Mapping[str, tuple[Event, ...]] = {
     "sign_ins": (Event.LOGIN,),
     "failures": (Event.LOGIN_FAILED, Event.LOGIN_2FA_FAILED),

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import BigInteger, Column, String, Table, Text, case, delete, select
 
+from gateway.model.clock import DAY
 from gateway.ops.health import NO_MAIL_SERVER, Health, HealthCheck
 from gateway.store import Store, StoreUnavailable, Transaction
 from gateway.store.schema import metadata
@@ -31,7 +32,6 @@ conditions = Table(
 
 CHECK_SECONDS = 50  # with jobs that run every 20 seconds: once a minute
 STALE_SECONDS = 180  # without a check for so long, a machine is away
-DAY = 86_400
 
 
 class Part(StrEnum):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Column, Integer, Table, delete, select
 
 from gateway.crypto.keys import derive
+from gateway.model.clock import HOUR
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import metadata
@@ -32,7 +33,6 @@ failed_passwords = Table(
     Column("accounts", BigInteger, nullable=False),  # a bitmap of 62 groups of accounts
 )
 
-HOUR = 3_600
 TAG_BYTES = 2
 GROUPS = 62
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from sqlalchemy import BigInteger, Column, String, Table, func, or_, select, update
 
 from gateway.audit import rows as audit_rows
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import accounts, audit, limits, metadata
@@ -23,7 +24,6 @@ alarms = Table(
 )
 
 MOST_PAIRS = 20_000
-DAY = 86_400
 QUIET_SECONDS = 6 * 3_600  # after such a pause, an attack counts as a new one
 
 

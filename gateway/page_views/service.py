@@ -10,6 +10,7 @@ from gateway.accounts.directory import Tenant
 from gateway.accounts.people import Administrator
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account, check_line
+from gateway.model.clock import DAY
 from gateway.model.event import Details, Event
 from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
@@ -167,7 +168,7 @@ def by_day(views: Sequence[View]) -> list[list[View]]:
     """Return views that are in order in groups of one day (UTC)."""
     days: list[list[View]] = []
     for view in views:
-        if not days or days[-1][0].at // 86_400 != view.at // 86_400:
+        if not days or days[-1][0].at // DAY != view.at // DAY:
             days.append([])
         days[-1].append(view)
     return days

@@ -19,6 +19,7 @@ from gateway.factors import tries
 from gateway.factors.contract import Factors
 from gateway.mail.outbox import NOBODY, Outbox
 from gateway.model.account import Account, Status, Unacceptable, normalise_identifier
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof, with_proof
 from gateway.model.factor_policy import FactorPolicy, TenantPolicy
@@ -35,7 +36,7 @@ from gateway.throttle.limits import Limit, Locked, Open, address_bucket, for_kno
 from gateway.web.return_to import HOME, return_query
 
 ASKED = Limit(failures=5, window_seconds=3_600, lock_seconds=3_600)
-ASKED_IN_A_DAY = Limit(failures=10, window_seconds=86_400, lock_seconds=86_400)
+ASKED_IN_A_DAY = Limit(failures=10, window_seconds=DAY, lock_seconds=DAY)
 ASKED_FROM_ADDRESS = Limit(failures=50, window_seconds=3_600, lock_seconds=3_600)
 
 

@@ -11,6 +11,7 @@ from gateway.accounts.links import LIFE_SECONDS, Purpose, is_open, mailed_links
 from gateway.factors.contract import Factors, Way
 from gateway.login.guard import MOST_FAILURES
 from gateway.model.account import Account
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.factor_policy import FactorPolicy, read_tenant_policy
@@ -21,7 +22,6 @@ from gateway.store import Transaction
 from gateway.store.schema import accounts, audit, limits, outbox, sessions, streaks, tenants
 from gateway.throttle.limits import KNOWN
 
-DAY = 86_400
 REFUSED_SECONDS = 7 * DAY  # how long a refusal by the allowed networks is told
 MAIL_SECONDS = 120  # a new email may be on its way for so long
 MAX_LOCKS = 10

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
+from gateway.model.clock import DAY
 from gateway.model.memo import CACHED_SESSIONS, Memo
 from gateway.model.secret import Secret
 from gateway.model.session import Session
@@ -18,7 +19,7 @@ from gateway.proxy.assertion import Assertions
 from gateway.settings.header_template import HeaderTemplate
 
 RENEW_SECONDS = 30  # every assertion that is sent stays valid for at least this long
-LONG_SECONDS = 86_400  # without an assertion, the fields depend on the session alone
+LONG_SECONDS = DAY  # without an assertion, the fields depend on the session alone
 READABLE = "".join(chr(c) for c in range(0x20, 0x7F) if c != ord("%"))
 
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table, delete, insert, or_, select, update
 
+from gateway.model.clock import DAY, MINUTE
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_id
 from gateway.scim.token import hint_of
 from gateway.store import Transaction
 from gateway.store.schema import metadata, tenants
 from gateway.store.stored import Stored
-
-MINUTE, DAY = 60, 86_400
 
 scim_tokens = Table(
     "scim_tokens",

@@ -8,6 +8,7 @@ from enum import Enum
 from gateway.accounts import rows as account_rows
 from gateway.accounts.authors import is_admin
 from gateway.actions.action import Action, Actions, requester
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.moment import Moment
@@ -15,7 +16,7 @@ from gateway.model.secret import Secret
 from gateway.model.session import Session
 from gateway.scim import group_rows, token_rows, user_rows
 from gateway.scim.token import make
-from gateway.scim.token_rows import DAY, ProvisioningToken
+from gateway.scim.token_rows import ProvisioningToken
 from gateway.store import Store
 
 MAX_TOKENS = 2  # the second is for the time in which a provider changes from one to the other

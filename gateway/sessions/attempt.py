@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.model.clock import DAY
 from gateway.model.factor import Proof
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_id, new_token
@@ -45,7 +46,6 @@ attempts = Table(
 
 COOKIE = "__Host-otium_attempt"
 LIFE_SECONDS = 900
-DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from gateway.sessions.rows import DAY, KNOWN_SECONDS, forgotten_devices
+from gateway.model.clock import DAY
+from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.store.schema import sessions
 from gateway.store.stored import AS_IT_WAS, Kept, Longest, Stored
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.model.clock import DAY
 from gateway.model.factor import Factor, Proof
 from gateway.model.secret import Secret
 from gateway.model.session import Lifetime, Lifetimes
@@ -43,7 +44,6 @@ forgotten_devices = Table(
 )
 
 MAX_USER_AGENT = 512
-DAY = 86_400
 KNOWN_SECONDS = 90 * DAY
 MAX_DEVICES = 200  # sessions, newest first
 EXPECTED = {Factor.BACKUP_CODE: (Factor.TOTP,)}  # for proofs stored without it, by versions up to 0.2

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.model.account import Role, check_tenant
+from gateway.model.clock import DAY
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.memo import CACHED_SESSIONS
 from gateway.model.secret import Secret
@@ -99,7 +100,7 @@ Tenant = Annotated[str, AfterValidator(check_tenant)]
 PagePath = Annotated[str, AfterValidator(check_page)]
 Network = Annotated[str, AfterValidator(check_network)]
 Host = Annotated[str, AfterValidator(check_host)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Seconds = Annotated[float, Field(gt=0, le=DAY)]
 
 
 class Listen(Section):
@@ -195,7 +196,7 @@ class SessionSettings(Section):
     cookie: Annotated[str, matches(COOKIE_NAME, "begin with __Host-, then letters, digits, - and _")] = (
         "__Host-otium_session"
     )
-    members: Lifespan = Lifespan(idle_seconds=7 * 86_400, absolute_seconds=30 * 86_400)
+    members: Lifespan = Lifespan(idle_seconds=7 * DAY, absolute_seconds=30 * DAY)
     owners: Lifespan = Lifespan(idle_seconds=1_800, absolute_seconds=43_200)
     cached: int = Field(CACHED_SESSIONS, ge=100, le=10_000_000)
 

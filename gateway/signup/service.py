@@ -19,6 +19,7 @@ from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import current_reader
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account, Role, Status, Unacceptable, check_name, normalise_identifier
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
@@ -33,8 +34,8 @@ from gateway.throttle.limits import Limit, Locked, address_bucket
 from gateway.web.return_to import HOME, return_query
 
 FROM_ADDRESS = Limit(failures=20, window_seconds=3_600, lock_seconds=3_600)
-TO_EMAIL = Limit(failures=5, window_seconds=86_400, lock_seconds=43_200)
-TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=86_400, lock_seconds=43_200)
+TO_EMAIL = Limit(failures=5, window_seconds=DAY, lock_seconds=43_200)
+TO_EMAIL_FROM_ANYWHERE = Limit(failures=10, window_seconds=DAY, lock_seconds=43_200)
 CONFIRMING = Limit(failures=5, window_seconds=900, lock_seconds=900)
 NOT_HERE = Sentence(
     "You can’t sign up with this email address. Use your work email, or ask your administrator to invite you."

@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.model.clock import DAY
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows
 from gateway.sso.oidc.logout_token import Logout
@@ -36,7 +37,6 @@ from gateway.store.schema import metadata, sessions
 from gateway.store.stored import Stored
 from gateway.store.upsert import upsert
 
-DAY = 86_400
 REMEMBERED_SECONDS = 3_600  # longer than a logout token can be valid (oidc.logout_token)
 
 sso_sessions = Table(

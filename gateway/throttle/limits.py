@@ -21,13 +21,13 @@ from ipaddress import IPv6Address, ip_address
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, or_, update
 
+from gateway.model.clock import DAY
 from gateway.store import Transaction
 from gateway.store.schema import limits
 from gateway.store.stored import AS_IT_WAS, Longest, Stored
 from gateway.store.upsert import upsert
 
 KNOWN = "+known"
-DAY = 86_400
 LASTING = ("email-change:", "forgot", "link:", "mail-to:", "new-device:", "signup")  # mails: limits of up to a day
 
 

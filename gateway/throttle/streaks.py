@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, delete, select
 
+from gateway.model.clock import DAY
 from gateway.model.factor import Factor
 from gateway.store import Transaction
 from gateway.store.schema import streaks
 from gateway.store.stored import AS_IT_WAS, Longest, Stored
 from gateway.store.upsert import upsert
 
-KEEP_SECONDS = 90 * 86_400  # as long as a device is known (sessions.rows)
+KEEP_SECONDS = 90 * DAY  # as long as a device is known (sessions.rows)
 
 
 async def read(tx: Transaction, account: str, factor: Factor, origin: str) -> tuple[int, int]:

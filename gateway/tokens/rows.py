@@ -28,13 +28,14 @@ from gateway.accounts import rows as account_rows
 from gateway.accounts.directory import in_tenant
 from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind, read_networks
+from gateway.model.clock import DAY
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.slices import Slices
 
-SHOWN_SECONDS = 90 * 86_400  # how long a token that has ended stays in lists
+SHOWN_SECONDS = 90 * DAY  # how long a token that has ended stays in lists
 MAX_LISTED = 200  # of one account
 
 api_tokens = Table(

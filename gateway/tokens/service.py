@@ -10,6 +10,7 @@ from gateway.accounts.authors import find_author
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind, digest_of, is_token, make_token
+from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.moment import Day
@@ -23,7 +24,6 @@ from gateway.tokens import rows
 from gateway.tokens.mails import tell
 from gateway.tokens.rows import TokenRow
 
-DAY = 86_400
 MAX_LIVE = 50  # of one account
 MAX_A_DAY = 100  # made for one account, each with a mail
 MAX_SHOWN = 500  # of a tenant

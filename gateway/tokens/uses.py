@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gateway.accounts import rows as account_rows
 from gateway.actions.action import Action, Actions, Actor
+from gateway.model.clock import DAY, MINUTE
 from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
@@ -20,11 +21,9 @@ from gateway.throttle.limits import address_bucket
 from gateway.tokens import rows
 from gateway.tokens.mails import tell
 
-MINUTE = 60
 MAX_WAITING = 10_000
 MAX_AGENT = 512
 MAX_NETWORKS = 100  # of one token that a worker writes down
-DAY = 86_400
 MAX_MAILS = 5  # a day for one token
 NETWORK_RULE = "network rule"  # beside the limits of a grant (model.api_token.Limit)
 

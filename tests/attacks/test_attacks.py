@@ -13,11 +13,12 @@ from gateway.audit import rows as audit_rows
 from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox
+from gateway.model.clock import HOUR
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.secret import Secret
 from gateway.ops import blocks, failed_passwords
 from gateway.ops.blocks import Block, find_block, read_network
-from gateway.ops.failed_passwords import HOUR, FailedPasswords
+from gateway.ops.failed_passwords import FailedPasswords
 from gateway.ops.service import AttackService
 from gateway.settings import Settings
 from gateway.store import Store

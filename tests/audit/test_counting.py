@@ -14,6 +14,7 @@ from gateway.audit.counting import STEPS_LISTED, audit_counts
 from gateway.audit.picture import draw
 from gateway.audit.search import Filter
 from gateway.audit.verify import Whole
+from gateway.model.clock import HOUR
 from gateway.model.event import Entry, Event, Outcome
 from gateway.model.event_groups import GROUPS, Group
 from gateway.ops import rows as attack_rows
@@ -166,7 +167,7 @@ async def test_what_is_never_told_is_forgotten(store: Store) -> None:
     await fail(store, LOCKED, LOCKED)
     await keeper(store).settle(MINUTE + 61)
     assert await counts(store) == 2
-    await keeper(store).settle(MINUTE + 3 * counting.HOUR)
+    await keeper(store).settle(MINUTE + 3 * HOUR)
     assert await counts(store) == 0
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from gateway.accounts import rows as account_rows
 from gateway.model.account import Status
+from gateway.model.clock import DAY
 from gateway.observe.figures import Figures
-from gateway.ops.conditions import DAY, STALE_SECONDS, HealthWatch, Level, Part, judge
+from gateway.ops.conditions import STALE_SECONDS, HealthWatch, Level, Part, judge
 from gateway.ops.dashboard import of_queue, of_workers
 from gateway.ops.health import NO_MAIL_SERVER, Health
 from gateway.ops.remembered import Remembered

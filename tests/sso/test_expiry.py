@@ -9,9 +9,10 @@ from sqlalchemy import select, update
 
 from gateway.mail.outbox import outbox
 from gateway.model.account import Role
+from gateway.model.clock import DAY
 from gateway.sso import rows
 from gateway.sso.keys import rows as keys
-from gateway.sso.keys.expiry import DAY, LIFE_SECONDS, ExpiryWarnings, due_since, expires_soon
+from gateway.sso.keys.expiry import LIFE_SECONDS, ExpiryWarnings, due_since, expires_soon
 from gateway.sso.keys.rows import KeyState, StoredKey
 from gateway.sso.oidc.assertion import make_key
 from gateway.sso.oidc.record import Kind

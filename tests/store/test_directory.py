@@ -27,13 +27,13 @@ from gateway.app.nouns import SEALED
 from gateway.crypto.sealing import Sealer, reseal
 from gateway.factors import enrolment
 from gateway.model.account import Account, Module, Role, State, Status
+from gateway.model.clock import DAY
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from tests.store.people import NOW, add_person, add_session, person
 
-DAY = 86_400
 SEALER = Sealer((Secret(bytes(range(48))),))
 ASKED = Asked("acc_adam", Actor("adam@acme.example", "Adam", "ses_1", "192.0.2.7", "Browser/1.0", "req-1"))
 
@@ -305,11 +305,11 @@ async def test_uploads_are_counted_for_a_tenant_and_a_day(store: Store) -> None:
     async with store.transaction() as tx:
         for tenant, size, at in (("acme", 7, NOW), ("acme", 5, NOW + 60), ("beta", 3, NOW), (None, 2, NOW)):
             await imports.add(tx, tenant, size, [], at)
-        assert await imports.measure(tx, "acme", NOW + 60) == Usage(2, 12, NOW + imports.DAY)
-        assert await imports.measure(tx, "acme", NOW + imports.DAY) == Usage(1, 5, NOW + 60 + imports.DAY)
-        assert await imports.measure(tx, "beta", NOW) == Usage(1, 3, NOW + imports.DAY)
-        assert await imports.measure(tx, None, NOW) == Usage(1, 2, NOW + imports.DAY)
-        assert await imports.measure(tx, "gamma", NOW) == Usage(0, 0, NOW + imports.DAY)
+        assert await imports.measure(tx, "acme", NOW + 60) == Usage(2, 12, NOW + DAY)
+        assert await imports.measure(tx, "acme", NOW + DAY) == Usage(1, 5, NOW + 60 + DAY)
+        assert await imports.measure(tx, "beta", NOW) == Usage(1, 3, NOW + DAY)
+        assert await imports.measure(tx, None, NOW) == Usage(1, 2, NOW + DAY)
+        assert await imports.measure(tx, "gamma", NOW) == Usage(0, 0, NOW + DAY)
 
 
 async def test_a_preview_counts_all_rows_and_shows_a_few(store: Store) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.access_review import export, lines
-from gateway.access_review.lines import DAY
 from gateway.access_review.unused import Kept, Unused
 from gateway.accounts import change, claims, directory, rows
 from gateway.accounts.directory import HAS_PASSWORD, Wanted
@@ -22,6 +21,7 @@ from gateway.factors.password.factor import PasswordFactor
 from gateway.mail.outbox import outbox
 from gateway.model.account import SERVICE_DOMAIN, Account, Role, State, Status, Unacceptable
 from gateway.model.api_token import read_authorization
+from gateway.model.clock import DAY
 from gateway.model.factor import Factor
 from gateway.model.factor_policy import FactorPolicy, Second, TenantPolicy
 from gateway.model.secret import Secret

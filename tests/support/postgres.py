@@ -33,7 +33,7 @@ INSTALL = "PostgreSQL is not installed; the tests need it: apt-get install postg
 USER = "postgres"
 
 # A crash may lose everything here: nothing waits for the disk.
-SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+SETTINGS: tuple[str, ...] = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 DISCONNECT = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()

@@ -10,12 +10,13 @@ from sqlalchemy import text
 
 from gateway.model.account import Account, Role, Status
 from gateway.model.api_token import Grant, Kind
+from gateway.model.clock import DAY
 from gateway.model.session import Session
 from gateway.model.token import new_id
 from gateway.store import Store
 from gateway.tokens import rows
 from gateway.tokens.rows import MAX_LISTED, TokenRow
-from gateway.tokens.service import DAY, MAX_A_DAY, APITokens, Created, NotCreated, Wanted
+from gateway.tokens.service import MAX_A_DAY, APITokens, Created, NotCreated, Wanted
 from gateway.tokens.service_accounts import ServiceAccounts
 from tests.login.people import inbound_of
 from tests.store.people import NOW, add_person, add_session, look, person, worker

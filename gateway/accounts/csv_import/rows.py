@@ -29,13 +29,13 @@ from gateway.accounts.csv_import.record import (
 )
 from gateway.accounts.csv_import.tables import import_rows, imports
 from gateway.model.account import Role
+from gateway.model.clock import DAY
 from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts
 from gateway.store.stored import AS_IT_WAS, Longest, Stored
 
-DAY = 86_400
 KEEP_SECONDS = DAY  # how long a file can be started, and its report be read
 AT_ONCE = 200  # rows of a statement
 SHOWN = 50  # rows of a state on a page

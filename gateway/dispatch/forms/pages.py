@@ -9,13 +9,14 @@ from aiohttp import web
 
 from gateway.dispatch.forms.record import MAX_BYTES, describe, read_form
 from gateway.dispatch.forms.service import KeptForms, Receipt
+from gateway.model.clock import DAY
 from gateway.web.platform import Platform
 from gateway.web.redirects import see_other, set_cookie
 from gateway.web.return_to import lost_query, way_query
 from gateway.web.visit import Visit, visit_of
 from gateway.wire.cookies import FORM_COOKIE
 
-COOKIE_SECONDS = 30 * 86_400  # longer than forms are saved, because the forms of several tabs share it
+COOKIE_SECONDS = 30 * DAY  # longer than forms are saved, because the forms of several tabs share it
 
 
 class Needs(Platform, Protocol):

@@ -8,13 +8,13 @@ from enum import Enum
 from sqlalchemy import delete, insert, select, update
 
 from gateway.factors.contract import Asked
+from gateway.model.clock import DAY
 from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import magic_links
 from gateway.store.stored import Stored
 
-DAY = 86_400
 LIFE_SECONDS = 600
 COLUMNS = (
     magic_links.c.id,

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from gateway.accounts.admin_mails import tell_admins
 from gateway.actions.action import Actions, Actor
+from gateway.model.clock import DAY
 from gateway.model.moment import Moment
 from gateway.observe.logs import get_logger
 from gateway.sso.keys import rows
@@ -22,7 +23,6 @@ from gateway.store import Store, Transaction
 
 log = get_logger("sso")
 
-DAY = 86_400
 LIFE_SECONDS = CERTIFICATE_DAYS * DAY
 WARNING_DAYS = (60, 30, 7)  # before it expires
 
