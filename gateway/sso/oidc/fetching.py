@@ -24,6 +24,7 @@ from gateway.sso.oidc.addresses import Target, may_be_asked, parse, read_url
 from gateway.sso.oidc.encoding import read_object
 from gateway.sso.oidc.libraries import ensure_loaded
 from gateway.sso.oidc.record import Refusal, Refused, Rejected
+from gateway.store.patience import Patience
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientResponse
@@ -94,7 +95,7 @@ class Fetcher:
         if target.origin not in origins:
             return Refused(Refusal.ORIGIN, target.origin)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with Patience(self._seconds):
                 await ensure_loaded()
                 addresses = await self._find_addresses(target)
                 return await self._request(method, target, addresses, form, headers or {})
