@@ -22,7 +22,6 @@ from tests.support.gateway import PEOPLE
 from tests.support.person import Person
 
 DAY = 86_400
-MIDNIGHT = int(time.time()) // DAY * DAY  # UTC
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
@@ -35,18 +34,18 @@ YESTERDAYS = {
 
 async def fill(url: str) -> None:
     """Write three failed sign-ins and two others of yesterday, and a failed one of each of the days before."""
-    email = PEOPLE["employee"][0]
+    email, midnight = PEOPLE["employee"][0], int(time.time()) // DAY * DAY  # UTC
     store = Store.open(url)
     async with store.transaction() as tx:
         for days in range(2, 6):
-            at = MIDNIGHT - days * DAY + 3_600
+            at = midnight - days * DAY + 3_600
             await rows.record(tx, Entry(Event.LOGIN_FAILED, Outcome.FAILURE, at, email, tenant="acme"))
         for n, (event, details) in enumerate(YESTERDAYS.items()):
-            at = MIDNIGHT - DAY + 600 * n
+            at = midnight - DAY + 600 * n
             entry = Entry(event, Outcome.FAILURE, at, email, tenant="acme", account="acc_e", details=details)
             await rows.record(tx, replace(entry, user_agent=CHROME))
         for _ in range(2):
-            at = MIDNIGHT - DAY + 9 * 3_600
+            at = midnight - DAY + 9 * 3_600
             await rows.record(tx, Entry(Event.LOGIN, Outcome.SUCCESS, at, email, tenant="acme"))
     await store.close()
 
@@ -72,9 +71,11 @@ def failed_of_yesterday(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/admin/audit")
     page.get_by_role("link", name="Failed sign-ins", exact=True).click()
     page.get_by_role("link", name="Yesterday", exact=True).click()
+    page.wait_for_load_state()
 
 
 def entries(page: Page) -> list[str]:
+    page.wait_for_load_state()
     return page.locator(".entries tbody p").all_inner_texts()
 
 

@@ -83,6 +83,7 @@ def test_times_are_in_the_browsers_zone_and_pointing_at_one_tells_utc(site: Site
     page.goto(f"{site.url}/admin/audit")
     sign_in(page, "admin")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Audit log")
+    page.wait_for_load_state()
     newest = page.locator("time[title]").last
     exact = datetime.fromisoformat(newest.get_attribute("datetime") or "")
     there = exact.astimezone(ZoneInfo("Asia/Tokyo"))

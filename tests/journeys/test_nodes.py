@@ -115,10 +115,11 @@ def test_an_owner_signs_in_with_all_three_factors(nodes: Cluster, mailbox: Mailb
     for node in nodes.nodes:
         for pid in node.workers():
             row = machines.get_by_role("row").filter(has=owner.page.get_by_role("cell", name=str(pid), exact=True))
-            expect(row).to_contain_text("up to date")
+            # Beside it, there is another row if the worker was so slow before that it had to join again.
+            expect(row.filter(has_text="up to date")).to_have_count(1)
 
 
-def revoke(nodes: Cluster, seconds: float = 10.0) -> None:
+def revoke(nodes: Cluster) -> None:
     """End a session that every worker has in memory, and use it at each as soon as that is confirmed."""
     email = f"crowd{next(PEOPLE_NUMBERS)}@acme.example"
     devices = [Person(nodes.nodes[at], email) for at in range(2)]
@@ -126,7 +127,7 @@ def revoke(nodes: Cluster, seconds: float = 10.0) -> None:
         device.sign_in()
     victim, keeper = devices
     asked = get("/whoami", victim.cookie_line)
-    connections = [node.connect(timeout=seconds) for node in nodes.nodes for _ in range(CONNECTIONS)]
+    connections = [node.connect() for node in nodes.nodes for _ in range(CONNECTIONS)]
     try:
         for connection in connections:
             connection.send(asked)
@@ -155,7 +156,7 @@ def test_a_node_that_was_frozen_meanwhile_refuses_too(nodes: Cluster) -> None:
     for device in (victim, keeper):
         device.sign_in()
     asked = get("/whoami", victim.cookie_line)
-    connections = [nodes.nodes[1].connect(timeout=40) for _ in range(CONNECTIONS)]
+    connections = [nodes.nodes[1].connect() for _ in range(CONNECTIONS)]
     for connection in connections:
         connection.send(asked)
         answer = connection.response()

@@ -239,12 +239,11 @@ def test_after_three_failures_the_page_says_that_it_stopped(attended: Page) -> N
 
 
 def test_an_ended_session_is_said_and_not_asked_for_again(site: Site, attended: Page) -> None:
-    now = 1
-    site.gateway.write(
-        "UPDATE sessions SET ended_at = :now WHERE account = (SELECT id FROM accounts WHERE identifier = :email)",
-        now=now, email=PEOPLE["owner"][0],
-    )  # fmt: skip
     with attended.expect_response(re.compile(r"/ops\?span=day")) as refused:
+        site.gateway.write(
+            "UPDATE sessions SET ended_at = 1 WHERE account = (SELECT id FROM accounts WHERE identifier = :email)",
+            email=PEOPLE["owner"][0],
+        )
         pass_time(attended, REFRESH_SECONDS + 1)
     assert refused.value.status == 401
     expect(attended.locator("#stopped")).to_contain_text("because your session has ended")

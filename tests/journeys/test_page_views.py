@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,10 +89,10 @@ def test_from_the_switch_to_the_export(site: Site, owner: Person, contexts: list
 
 
 def expect_row(page: Page, request: str, status: str) -> None:
-    """Look at the page again until a request is on it: it is written within half a second."""
+    """Look at the page again until a request is on it: a job writes them, every half second."""
     row = page.get_by_role("row").filter(has_text=request).first
-    for _ in range(20):
-        if row.is_visible():
-            break
+    until = time.monotonic() + 120
+    while not row.is_visible():
+        assert time.monotonic() < until
         page.reload()
     expect(row).to_contain_text(status)

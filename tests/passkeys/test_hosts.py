@@ -136,6 +136,7 @@ def test_chromium_takes_a_passkey_wherever_it_is_said_to(log: tuple[Person, Path
         before = enter(host)
         if is_refused:
             expect(who.page.get_by_role("alert")).to_contain_text("Passkeys don’t work at this address")
+            who.page.reload()  # nginx has written its log before it answers again
         else:
             who.page.wait_for_url(f"https://{host}/whoami")
         assert file.read_text().count(FILE) - before == is_related, host

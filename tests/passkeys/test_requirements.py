@@ -39,6 +39,7 @@ def sees(page: Page, heading: str) -> None:
 def save_codes(erin: Person) -> list[str]:
     """Read the backup codes, and go on."""
     sees(erin.page, "Save your backup codes")
+    erin.page.wait_for_load_state()  # so far, only the heading is certain to be there
     codes = erin.page.locator("li code").all_text_contents()
     erin.page.get_by_role("link", name=re.compile("Continue|Done|saved")).click()
     return codes

@@ -37,7 +37,9 @@ class Visitor:
         return self.page
 
     def press(self, name: str) -> None:
+        """Press a button, and wait for all of the page to which that leads: a click ends when it has only begun."""
         self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.wait_for_load_state()
 
     def give_password(self, target: str = "/whoami", password: str = PASSWORD) -> None:
         self.open(target)
