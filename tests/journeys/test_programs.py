@@ -63,8 +63,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     subprocess.run(["git", "init", "-q", "--bare", str(folder / "repositories/work.git")], check=True)
     port = free_port()
     command = [
-        sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--no-control-socket",
-        "--log-level", "warning", "tests.support.dav:create_app()",
+        sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--timeout", "0",
+        "--no-control-socket", "--log-level", "warning", "tests.support.dav:create_app()",
     ]  # fmt: skip
     app = servers.Server(folder, "dav", command, port, DAV_FOLDER=str(folder))
     changes = {"HOSTS": '["127.0.0.1"]', "TOKENS__ON": "true"}
@@ -87,7 +87,7 @@ def run(*command: str, home: Path, text: str = "") -> subprocess.CompletedProces
         "GIT_SSL_NO_VERIFY": "1",
     }  # fmt: skip
     return subprocess.run(
-        command, input=text, capture_output=True, text=True, errors="replace", timeout=60, check=False, env=environ
+        command, input=text, capture_output=True, text=True, errors="replace", timeout=1200, check=False, env=environ
     )
 
 
@@ -173,10 +173,10 @@ def test_curl_and_requests_send_it_as_bearer(site: Site, tmp_path: Path) -> None
     assert done.stdout == "mine"
     with relay.adding(site.port) as port:
         url = f"http://127.0.0.1:{port}/dav/mine/a.txt"
-        asked = requests.get(url, headers={"Authorization": f"Bearer {site.token}"}, timeout=30)
+        asked = requests.get(url, headers={"Authorization": f"Bearer {site.token}"}, timeout=120)
         assert asked.text == "mine"
-        assert requests.get(url, auth=(ERIN, site.token), timeout=30).text == "mine"
-        assert requests.get(url, auth=(ERIN, "a password"), timeout=30).status_code == 401
+        assert requests.get(url, auth=(ERIN, site.token), timeout=120).text == "mine"
+        assert requests.get(url, auth=(ERIN, "a password"), timeout=120).status_code == 401
 
 
 def test_a_service_accounts_program_works_as_the_manual_says_until_curl_revokes_its_token(

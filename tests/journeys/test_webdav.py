@@ -43,8 +43,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (folder / "calendars").mkdir()
     port = free_port()
     command = [
-        sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--no-control-socket",
-        "--log-level", "warning", "tests.support.dav:create_app()",
+        sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--timeout", "0",
+        "--no-control-socket", "--log-level", "warning", "tests.support.dav:create_app()",
     ]  # fmt: skip
     app = servers.Server(folder, "dav", command, port, DAV_FOLDER=str(folder))
     changes = {"HOSTS": '["127.0.0.1"]'}  # what the command-line clients connect to
@@ -72,14 +72,14 @@ def rclone(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["rclone", "--config", "/dev/null", "--no-check-certificate", "--retries", "1", "--low-level-retries", "1",
          "--header", site.cookie, "--webdav-url", f"https://127.0.0.1:{site.port}/dav", "--webdav-vendor", "other", *arguments],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
 def cadaver(port: int, *commands: str) -> str:
     done = subprocess.run(
         ["cadaver", f"http://127.0.0.1:{port}/dav/mine/"], input="\n".join((*commands, "quit", "")),
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -31,7 +31,7 @@ def make_composer(**changes: str) -> Composer:
 
 
 def mailer_to(port: int) -> Mailer:
-    return Mailer(host="127.0.0.1", port=port, security="none", username="", password=None, seconds=5)
+    return Mailer(host="127.0.0.1", port=port, security="none", username="", password=None, seconds=30)
 
 
 @pytest.fixture(scope="session")

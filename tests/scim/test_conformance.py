@@ -49,6 +49,7 @@ def client(own: Gateway, acme: Provider, tmp_path: Path) -> Iterator[Client]:
         base_url=f"https://127.0.0.1:{port}{BASE}",
         headers={"Host": HOST, "Authorization": f"Bearer {acme.token}"},
         verify=context,
+        timeout=120,
     ) as http:
         yield Client(http)
     nginx.stop()

@@ -143,7 +143,7 @@ def server() -> socket.socket:
 
     def end() -> None:
         control.close()
-        process.wait(20)
+        process.wait(120)
 
     atexit.register(end)
     return control

@@ -39,7 +39,7 @@ from gateway.store.location import PostgreSQL, SQLite, locate
 from gateway.store.migrate import migrate
 from gateway.store.postgresql import connect
 from tests.support import any_schema, forks
-from tests.support.raw import Connection, Response, exchange
+from tests.support.raw import TIMEOUT, Connection, Response, exchange
 
 HOST = "app.example.com"
 ORIGIN = f"https://{HOST}"
@@ -171,7 +171,7 @@ class Gateway:
             f'[upstream]\naddress = "{upstream}"\n'
             f'[store]\nurl = "{self.store_url}"\n'
             '[identity.names]\nassertion = "X-Otium-Assertion"\n'
-            f'[mail]\nport = {self.mail_port}\nsecurity = "none"\nseconds = 2\n'
+            f'[mail]\nport = {self.mail_port}\nsecurity = "none"\n'
             f'[admin]\nlisten = "unix:{self.admin}"\n'
             f"[limits]\nhashing_iterations = 1000\n{more}"
         )
@@ -229,7 +229,7 @@ class Gateway:
         if self.process is None:
             return 0
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def workers(self) -> list[int]:
         assert self.process is not None
@@ -292,7 +292,7 @@ class Gateway:
             return forks.run(given, self.environ, stdin=stdin)
         return subprocess.run(
             [*self.program, *given], env=self.environ, capture_output=True, text=True, errors="surrogateescape",
-            input=stdin, timeout=60, check=False,
+            input=stdin, timeout=300, check=False,
         )  # fmt: skip
 
     def exchange(self, request: bytes, *, source: str = "127.0.0.1") -> Response:
@@ -305,7 +305,7 @@ class Gateway:
         assert response is not None, path
         return response
 
-    def connect(self, *, source: str = "127.0.0.1", timeout: float = 10.0) -> Connection:
+    def connect(self, *, source: str = "127.0.0.1", timeout: float = TIMEOUT) -> Connection:
         return Connection(self.port, source=source, timeout=timeout)
 
     def post(

@@ -173,7 +173,7 @@ class IdentityProvider:
         self.process.terminate()
         for pipe in (self.process.stdin, self.process.stdout):
             close(pipe)
-        self.process.wait(30)
+        self.process.wait(120)
         Path(self.control).unlink(missing_ok=True)
 
     def realm(
@@ -307,7 +307,7 @@ class PlainBrowser:
         """Open a page; return it, or the redirect that leads away from the provider."""
         data = urlencode(form).encode() if form is not None else None
         try:
-            with self._opener.open(urllib.request.Request(url, data=data), timeout=30) as response:
+            with self._opener.open(urllib.request.Request(url, data=data), timeout=120) as response:
                 return Answer(url, response.status, response.read().decode())
         except urllib.error.HTTPError as answer:
             with answer:
@@ -345,7 +345,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=120)
         self._path = path
 
     def connect(self) -> None:
@@ -364,7 +364,7 @@ def sent(*, users: Sequence[User] | None = None, clients: Sequence[Client] | Non
 
 
 def fetch_json(url: str, context: ssl.SSLContext | None = None) -> Json:
-    with urllib.request.urlopen(url, timeout=30, context=context) as response:
+    with urllib.request.urlopen(url, timeout=120, context=context) as response:
         return dict(json.loads(response.read()))
 
 

@@ -30,7 +30,7 @@ class Mailbox:
         return "250 Kept"
 
     def start(self) -> Mailbox:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=120)
         self._controller.start()
         return self
 

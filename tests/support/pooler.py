@@ -51,4 +51,4 @@ def pooling(server: Server) -> Iterator[Pooler]:
             yield Pooler(port)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(120)

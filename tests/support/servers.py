@@ -36,7 +36,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 def is_listening(on: int | str) -> bool:
@@ -50,6 +50,7 @@ def application(folder: Path) -> tuple[Server, str]:
     path = str(folder / "application.sock")
     command = [
         sys.executable, "-m", "gunicorn", "--bind", f"unix:{path}", "--threads", "32", "--keep-alive", "2",
+        "--timeout", "0",  # a worker that had no processor for a while is not killed for that
         "--no-control-socket", "--log-level", "warning", "gateway.demo.upstream:create_app()",
     ]  # fmt: skip
     return Server(folder, "application", command, path), f"unix:{path}"

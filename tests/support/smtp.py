@@ -54,17 +54,17 @@ class SMTPServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(120)
         return self
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(120)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     @contextlib.contextmanager
-    def arrival(self, seconds: float = 20) -> Iterator[None]:
+    def arrival(self, seconds: float = 120) -> Iterator[None]:
         """Wait, at the end, until one more mail than before has arrived."""
         wanted = len(self.received) + 1
         yield

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.wire.http1 import ChunkedBody
 from tests.support.gateway import ORIGIN, PASSWORD, PEOPLE, PROXY, Gateway, cookie_of, form
-from tests.support.raw import ANSWER_TIMEOUT, Connection, get
+from tests.support.raw import Connection, get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
 # The addresses of clients.
@@ -124,7 +124,7 @@ def test_a_client_that_fills_the_queue_is_refused_before_its_next_form_is_read(s
             if enough.is_set():
                 return
             fields = {"email": f"more{number}of{thread}@acme.example", "password": PASSWORD}
-            with scarce.connect(source=FLOOD, timeout=ANSWER_TIMEOUT) as connection:
+            with scarce.connect(source=FLOOD) as connection:
                 connection.send(form("/login", fields))
                 connection.response()
 
