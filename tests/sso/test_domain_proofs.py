@@ -49,7 +49,7 @@ def service(store: Store, server: NameServer) -> DomainService:
 
 
 def service_of(store: Store, server: NameServer, signup: Signup | None = None) -> DomainService:
-    return DomainService(store, actions_of(store), Lookup(server.address, seconds=2.0), signup or Signup())
+    return DomainService(store, actions_of(store), Lookup(server.address, seconds=120), signup or Signup())
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def secrets(own: Gateway, realm: Realm, mailbox: Mailbox, identity_provider: Ide
 
 def everything_in(store: Path) -> str:
     """Return all that the store holds, as text."""
-    with sqlite3.connect(store) as connection:
+    with contextlib.closing(sqlite3.connect(store)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows: list[Json] = []
         for table in tables:
