@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 
 from gateway.store import Store, engine, postgresql
+from gateway.store.lease import Terms
 from gateway.store.migrate import migrate
 from tests.support import postgres, turns
 from tests.support.gateway import Gateway
@@ -199,6 +200,13 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "OPEN_SECONDS", 60.0)
     monkeypatch.setattr(postgresql, "BEGIN_SECONDS", 60.0)
     monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 60.0)
+
+
+@pytest.fixture
+def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For workers in this process: however slow the machine is, none of them loses its lease while it has to wait."""
+    for user in ("gateway.store.confirm", "gateway.sessions.leaseholder"):
+        monkeypatch.setattr(f"{user}.TERMS", Terms(seconds=60, margin=0.2))
 
 
 @pytest.fixture

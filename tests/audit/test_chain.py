@@ -154,6 +154,7 @@ async def test_rows_beyond_the_end_were_added_by_somebody_else(store: Store) -> 
     assert await verify(store) == Broken(TEN + 1, Wrong.ADDED)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_writers_at_once_make_one_chain(store_url: str) -> None:
     """As two machines, or two workers, do."""
     machines = [Store.open(store_url), Store.open(store_url)]
@@ -329,6 +330,7 @@ async def test_erased_rows_that_grew_old_are_no_riddle(store: Store) -> None:
     assert isinstance(await verify(store), Whole)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_erasing_and_trimming_at_once_do_not_wait_for_each_other(store: Store) -> None:
     day = 86_400
     await write(store, *(replace(ENTRY, at=NOW - n * day) for n in range(200, -1, -1)))

@@ -33,7 +33,7 @@ def sealer() -> Sealer:
 
 
 @pytest.fixture
-async def workers(store_url: str) -> AsyncIterator[tuple[Store, Store]]:
+async def workers(store_url: str, unhurried: None) -> AsyncIterator[tuple[Store, Store]]:
     """Two stores with connections of their own, as two workers have."""
     stores = (Store.open(store_url), Store.open(store_url))
     yield stores

@@ -16,8 +16,8 @@ async def world(store_url: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def twin(store_url: str) -> AsyncIterator[World]:
-    """Another worker on the same database."""
+async def twin(store_url: str, unhurried: None) -> AsyncIterator[World]:
+    """Another worker on the same database, for what many do at once."""
     async with running(store_url) as world:
         yield world
 

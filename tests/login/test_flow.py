@@ -719,7 +719,7 @@ async def are_waiting(world: World, count: int = 1) -> None:
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while True:
             async with world.store.reading() as tx:
                 if (await tx.execute(query)).scalar_one() >= count:

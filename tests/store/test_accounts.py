@@ -43,6 +43,7 @@ async def test_an_identifier_is_taken_once_and_the_first_account_stays(store: St
         assert await rows.list_all(tx) == [first]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_of_many_who_take_an_identifier_at_once_exactly_one_gets_it(store: Store) -> None:
     async def take() -> bool:
         async with store.transaction() as tx:

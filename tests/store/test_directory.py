@@ -181,6 +181,7 @@ async def find(store: Store, token: str, purpose: Purpose = Purpose.RESET) -> Ma
     return found
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_link_is_used_once_by_any_number_of_equal_requests(store: Store) -> None:
     ann = await add_person(store)
     link = await find(store, await issue(store, ann.id))

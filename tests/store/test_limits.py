@@ -193,6 +193,7 @@ async def test_a_try_that_was_given_back_does_not_count(store: Store) -> None:
     assert await reserve(store) == Open(locks_now=True)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_reserving_and_clearing_at_once_goes_well(store: Store) -> None:
     async def clear() -> None:
         async with store.transaction() as tx:

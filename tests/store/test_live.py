@@ -90,6 +90,7 @@ async def test_more_sessions_than_are_remembered_are_all_found_and_ended(store: 
             assert not lookup.has_in_memory(key)
 
 
+@pytest.mark.usefixtures("long_leases")
 async def test_a_session_is_in_memory_from_its_first_request_until_a_change(store: Store, lookup: Lookup) -> None:
     session_id, key = await add_session(store, await add_person(store))
     assert not lookup.has_in_memory(key)

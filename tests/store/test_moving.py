@@ -302,13 +302,12 @@ def test_a_store_without_people_may_be_the_target(ready: Pair) -> None:
 def test_a_store_that_is_open_elsewhere_is_refused_even_if_idle(
     ready: Pair, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.alone.LEAVING_SECONDS", 0.2)
-
     async def hold_and_copy() -> None:
         store = Store.open(getattr(ready, which))
         async with store.reading() as tx:
             await tx.execute(text("SELECT 1"))
-        with pytest.raises(InUse, match="stop"):
+        with monkeypatch.context() as hurried, pytest.raises(InUse, match="stop"):
+            hurried.setattr("gateway.store.alone.LEAVING_SECONDS", 0.2)
             await asyncio.to_thread(ready.copy)
         await store.close()
 
@@ -319,7 +318,7 @@ def test_a_store_that_is_open_elsewhere_is_refused_even_if_idle(
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a lock gives up soon."""
-    soon = postgresql.Limits(statement=1, lock=0.2, idle=1)
+    soon = postgresql.Limits(statement=60, lock=0.2, idle=60)
     monkeypatch.setattr(postgresql, "USUAL", soon)
     monkeypatch.setattr(postgresql, "UNHURRIED", soon)
     monkeypatch.setattr("gateway.store.engine.BUSY_SECONDS", 0.2)

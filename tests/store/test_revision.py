@@ -178,6 +178,7 @@ def url(store_url: str) -> str:
     return store_url
 
 
+@pytest.mark.usefixtures("long_leases")
 async def test_a_worker_forgets_whose_right_has_changed_and_nobody_else(url: str) -> None:
     store = Store.open(url)
     people = [await add_person(store, person(f"{name}@example.com")) for name in ("ann", "bob")]
@@ -196,6 +197,7 @@ async def test_a_worker_forgets_whose_right_has_changed_and_nobody_else(url: str
     await store.close()
 
 
+@pytest.mark.usefixtures("long_leases")
 async def test_a_sign_in_makes_a_worker_forget_the_session_that_it_replaces_and_no_other(
     url: str, tmp_path: Path
 ) -> None:
@@ -241,6 +243,7 @@ async def test_a_worker_that_can_not_tell_what_has_changed_forgets_everything(sq
     await store.close()
 
 
+@pytest.mark.usefixtures("long_leases")
 async def test_a_change_about_very_many_is_forgotten_once(url: str) -> None:
     """Who is asked for more changes than it can take forgets everything, and not again and again."""
     store = Store.open(url)

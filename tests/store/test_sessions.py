@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import select
 
 from gateway.model.factor import Factor, Proof
@@ -37,6 +38,7 @@ async def test_a_session_is_ended_by_its_cookie(store: Store) -> None:
         assert not await rows.end_key(tx, b"\0" * 32, NOW)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_of_many_who_end_a_session_at_once_exactly_one_did(store: Store) -> None:
     session_id, _ = await add_session(store, await add_person(store))
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,13 @@ def at_once(pieces: list[Callable[[], Response]]) -> list[Response]:
         return list(people.map(lambda piece: piece(), pieces))
 
 
+def served(ask: Callable[[], Response]) -> Response:
+    """Ask, and again while the machine is so slow that the database counts as silent."""
+    while (answer := ask()).status == 503:
+        pass
+    return answer
+
+
 def browsers(pair: tuple[Gateway, Gateway], email: str) -> list[Person]:
     """Return browsers of one person, on both machines in turns, that have given the password."""
     found = [Person(pair[n % 2], email, source=f"127.0.6.{n + 1}") for n in range(BROWSERS)]
@@ -118,9 +126,9 @@ def test_one_mailed_link_is_good_once(
     pair: tuple[Gateway, Gateway], server: postgres.Server, mails: SMTPServer
 ) -> None:
     owner = Person(pair[0], "owner")
-    with mails.arrival():
-        owner.give_password("/platform")
-    link = LINK.search(mails.received[-1].message.get_body(("plain",)).get_content())  # type: ignore[union-attr]
+    owner.give_password("/platform")
+    (mail,) = [mail for mail in mails.received if mail.recipients == [owner.email]]
+    link = LINK.search(mail.message.get_body(("plain",)).get_content())  # type: ignore[union-attr]
     assert link
     people = [Person(pair[n % 2], "owner") for n in range(BROWSERS)]
     for person in people:
@@ -132,7 +140,7 @@ def test_one_mailed_link_is_good_once(
 
 def test_five_wrong_passwords_on_both_machines_at_once_are_five(pair: tuple[Gateway, Gateway]) -> None:
     fields = {"email": "crowd9@acme.example", "password": "wrong"}
-    answers = at_once([lambda n=n: pair[n % 2].post("/login", fields) for n in range(20)])  # type: ignore[misc]
+    answers = at_once([partial(served, partial(pair[n % 2].post, "/login", fields)) for n in range(20)])
     assert Counter(answer.status for answer in answers) == {422: 5, 429: 15}
 
 
@@ -213,10 +221,12 @@ def test_a_demoted_owner_of_a_token_loses_the_right_on_both_machines_at_once(pai
 
 def test_each_mail_is_sent_once(pair: tuple[Gateway, Gateway], server: postgres.Server, mails: SMTPServer) -> None:
     people = [f"crowd{n}@acme.example" for n in range(10, 40)]
-    asked = at_once(
-        [lambda n=n, email=email: pair[n % 2].post("/forgot-password", {"email": email}, source=f"127.0.7.{n + 1}")
-         for n, email in enumerate(people)]
-    )  # fmt: skip
+
+    def forget(n: int) -> Response:
+        fields = {"email": people[n]}
+        return served(lambda: pair[n % 2].post("/forgot-password", fields, source=f"127.0.7.{n + 1}"))
+
+    asked = at_once([partial(forget, n) for n in range(len(people))])
     assert {answer.status for answer in asked} == {303}
     received = receive_all(server, mails)
     assert {email: received[email] for email in people} == dict.fromkeys(people, 1)

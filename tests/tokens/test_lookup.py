@@ -101,6 +101,7 @@ async def test_it_comes_back_with_its_account(store: Store, lookup: Lookup) -> N
         assert (await look(lookup, key) is not None) is is_found
 
 
+@pytest.mark.usefixtures("long_leases")
 async def test_other_spellings_of_the_email_fill_no_memory(store: Store, store_url: str) -> None:
     _, key, _ = await add_token(store)
     async with worker(store_url) as lookup:
