@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +52,7 @@ def test_an_application_that_read_the_keys_a_step_ago_understands_every_assertio
         signers = []
         for lines in STEPS:
             secret.write_text("\n".join(lines))
-            since = len(gateway.logged())
-            assert gateway.process is not None
-            gateway.process.send_signal(signal.SIGHUP)
-            gateway.wait_for('"event": "reloaded"', since=since)
+            gateway.reload_files()
             upstream.requests.clear()
             assert gateway.exchange(get("/x", person.cookie_line)).status == 200
             (assertion,) = upstream.requests[0].all("x-otium-assertion")

@@ -15,7 +15,7 @@ from tests.support.gateway import ORIGIN, Gateway
 from tests.support.raw import get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
-DRAIN_SECONDS = 60  # longer than any of these tests waits for the end
+DRAIN_SECONDS = 300  # longer than any of these tests waits for the end
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ class Gateway:
             f'[upstream]\naddress = "{upstream}"\n'
             f'[store]\nurl = "{self.store_url}"\n'
             '[identity.names]\nassertion = "X-Otium-Assertion"\n'
-            f'[mail]\nport = {self.mail_port}\nsecurity = "none"\n'
+            f'[mail]\nport = {self.mail_port}\nsecurity = "none"\nseconds = 60\n'
             f'[admin]\nlisten = "unix:{self.admin}"\n'
             f"[limits]\nhashing_iterations = 1000\n{more}"
         )
@@ -217,6 +217,10 @@ class Gateway:
         text = access.read_text()
         assert old in text, text
         access.write_text(text.replace(old, new, 1))
+        self.reload_files()
+
+    def reload_files(self) -> None:
+        """Send SIGHUP; return when the files as they are now hold everywhere."""
         mark = len(self.logged())
         assert self.process is not None
         self.process.send_signal(signal.SIGHUP)

@@ -114,9 +114,11 @@ class NameServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._tcp.accept()
-                with client, contextlib.suppress(ConnectionError):
-                    stream = client.makefile("rb")
-                    (length,) = struct.unpack("!H", stream.read(2))
+                with client, contextlib.suppress(ConnectionError), client.makefile("rb") as stream:
+                    head = stream.read(2)
+                    if len(head) < 2:  # it has lost its patience
+                        continue
+                    (length,) = struct.unpack("!H", head)
                     if (reply := self._answer(stream.read(length), True)) is not None:
                         client.sendall(struct.pack("!H", len(reply)) + reply)
 

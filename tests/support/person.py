@@ -38,7 +38,8 @@ class Person:
 
     @property
     def cookie_line(self) -> str:
-        return "Cookie: " + "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        # As a list: a test may send several requests of one browser at once, and each may be answered with cookies.
+        return "Cookie: " + "; ".join(f"{name}={value}" for name, value in list(self.cookies.items()))
 
     @property
     def is_signed_in(self) -> bool:

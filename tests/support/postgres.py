@@ -100,8 +100,12 @@ class Server:
         self.run("pg_ctl", "stop", "--wait", "--pgdata", str(self.data), "--mode", "fast")
 
     def send(self, signum: signal.Signals) -> None:
-        """Send a signal to all processes of the server: SIGSTOP freezes it, SIGKILL is a machine that is gone."""
+        """Send a signal to all processes of the server: SIGSTOP freezes it, SIGKILL is a machine that is gone.
+
+        The first of them is stopped first and goes on last, so it starts no other meanwhile.
+        """
         postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGSTOP)
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in (*map(int, children), postmaster):
             with contextlib.suppress(ProcessLookupError):

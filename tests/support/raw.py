@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
 
-TIMEOUT = 60.0  # only for what never comes: a machine may be busy with others, and sign-ins step back
+TIMEOUT = 120.0  # seconds, only for what never comes: a machine that runs the tests may be busy with others
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ class Connection:
         timeout: float = TIMEOUT,
     ) -> None:
         if isinstance(port, str):
-            self.sock: socket.socket = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(timeout)
-            self.sock.connect(port)
+            self.sock = connect_unix(port, timeout)
         else:
             self.sock = socket.create_connection(("127.0.0.1", port), timeout, source_address=(source, 0))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -136,6 +134,17 @@ class Connection:
     def is_closed(self) -> bool:
         """Whether the other side ends the connection now (waits for it)."""
         return not self.buffer and self.receive() == b""
+
+
+def connect_unix(path: str, timeout: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 @functools.cache

@@ -47,8 +47,6 @@ def carry(sock: socket.socket, port: int, more: bytes) -> None:
 
 
 def pass_body(sock: socket.socket, onward: Connection) -> None:
-    try:
+    with contextlib.suppress(OSError):
         while piece := sock.recv(65_536):
             onward.send(piece)
-    except OSError:
-        return
