@@ -152,6 +152,7 @@ class ClientConnection(Channel):
             self._advance()
         if len(self.buffer) > PIPELINE_BYTES:
             self.stop_reading()
+        self.take_turns(received)
 
     def eof_received(self) -> bool:
         """A client that half-closes still gets its response. A tunnel is closed by either side."""

@@ -149,6 +149,7 @@ class UpstreamConnection(Channel):
         else:
             self._buffer = self._buffer + received if self._buffer else received
             self._take_head(exchange)
+        self.take_turns(received)
 
     def pause_writing(self) -> None:
         """Pause the client, because the upstream reads the body more slowly. The idle timeout limits how long."""

@@ -13,6 +13,7 @@ from typing import cast
 from gateway.wire.deadlines import NEVER
 
 WRITE_HIGH = 262_144  # bytes waiting to be written before the sender is paused
+READ_BYTES = 256_000  # what uvloop reads at a time. If it gets so many, libuv reads on at once, up to 32 times.
 
 
 class Channel(asyncio.Protocol):
@@ -45,6 +46,20 @@ class Channel(asyncio.Protocol):
     def read_on(self) -> None:
         if self._is_paused and not self._transport.is_closing():
             self._is_paused = False
+            self._transport.resume_reading()
+
+    def take_turns(self, received: bytes) -> None:
+        """After a full read, go on reading only in the event loop's next turn.
+
+        While the loop was busy elsewhere, or had no processor, the kernel may have taken megabytes. Read in one go,
+        they would keep everybody else waiting: a body of tiny chunks takes a second.
+        """
+        if len(received) >= READ_BYTES and not self._is_paused and not self._transport.is_closing():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_again)
+
+    def _read_again(self) -> None:
+        if not self._is_paused and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def count_unsent(self) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import select
+import signal
 import threading
 import time
 from pathlib import Path
@@ -12,7 +15,9 @@ import pytest
 
 from tests.support.gateway import Gateway
 from tests.support.raw import get
+from tests.support.speed import slowness
 from tests.support.upstream import OK, Recorded, RecordingUpstream, Talk
+from tests.threats.test_loop_lag import held
 
 POST = ["Content-Type: application/octet-stream"]
 
@@ -79,7 +84,7 @@ def test_a_large_upload_streams_in_flat_memory(gateway: Gateway, upstream: Recor
 
     upstream.scripts["/upload"] = drain
     before = memory_of(gateway)
-    with gateway.connect(timeout=60) as connection:
+    with gateway.connect() as connection:
         connection.send(get("/upload", employee, f"Content-Length: {len(block) * blocks}", method="POST"))
         peak = before
         for _ in range(blocks):
@@ -103,7 +108,7 @@ def test_a_large_download_streams_in_flat_memory(gateway: Gateway, upstream: Rec
 
     upstream.scripts["/download"] = send
     before = memory_of(gateway)
-    with gateway.connect(timeout=60) as connection:
+    with gateway.connect() as connection:
         connection.send(get("/download", employee))
         response = connection.response()
     assert response is not None
@@ -135,18 +140,16 @@ def test_a_slow_reader_slows_the_upstream_down(gateway: Gateway, upstream: Recor
 
 def test_tiny_chunks_do_not_hold_up_the_others(gateway: Gateway, upstream: RecordingUpstream, employee: str) -> None:
     upstream.scripts["/tiny"] = lambda talk, _: talk.send(OK)
-    stop = threading.Event()
-    most = [0.0]  # seconds that the workers computed while one of the others waited
+    stop, before = threading.Event(), held(gateway)
+    answered: list[int] = []
 
     def others() -> None:
         while not stop.is_set():
-            began = gateway.processor_seconds()
-            assert gateway.exchange(get("/x", employee)).status == 200
-            most[0] = max(most[0], gateway.processor_seconds() - began)
+            answered.append(gateway.exchange(get("/x", employee)).status)
 
     thread = threading.Thread(target=others)
     thread.start()
-    with gateway.connect(timeout=60) as connection:
+    with gateway.connect() as connection:
         connection.send(get("/tiny", employee, "Transfer-Encoding: chunked", method="POST"))
         for _ in range(100):
             connection.send(b"1\r\nx\r\n" * 10_000)
@@ -156,7 +159,37 @@ def test_tiny_chunks_do_not_hold_up_the_others(gateway: Gateway, upstream: Recor
     thread.join()
     assert response is not None
     assert response.status == 200
-    assert 0 < most[0] < 1.0
+    assert set(answered) == {200}
+    assert held(gateway)[1.0] == before[1.0]  # by the work of its loop, however late a busy machine makes it
+
+
+def test_what_came_while_a_worker_was_late_is_read_in_turns(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    """All that the kernel holds of a body is there at once then: megabytes of it."""
+    upstream.scripts["/tiny"] = lambda talk, _: talk.send(OK)
+    chunks, before = b"1\r\nx\r\n" * 10_000, held(gateway)
+    with gateway.connect() as connection:
+        connection.send(get("/tiny", employee, "Transfer-Encoding: chunked", method="POST"))
+        for _ in range(20):  # so that the kernel takes more at a time
+            connection.send(chunks)
+        stopped, sent = gateway.workers(), 0
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            while select.select([], [connection.sock], [], 0.5)[1]:
+                sent += connection.sock.send(chunks[sent % 6 :])
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        connection.send(chunks[sent % 6 :] + b"0\r\n\r\n")
+        response = connection.response()
+    assert response is not None
+    assert response.status == 200
+    assert sent > 1_000_000
+    after, most = held(gateway), 0.25 * slowness()
+    bound = min(bound for bound in after if bound >= most)
+    assert after[bound] == before[bound]
 
 
 def test_a_body_that_was_behind_another_request_is_read_to_its_end(
@@ -166,7 +199,7 @@ def test_a_body_that_was_behind_another_request_is_read_to_its_end(
     seen = threading.Event()
 
     def wait(talk: Talk, _: Recorded) -> None:
-        assert seen.wait(10)
+        assert seen.wait(300)
         talk.send(OK)
 
     upstream.scripts["/first"] = wait
@@ -279,7 +312,7 @@ def test_events_arrive_as_they_happen(gateway: Gateway, upstream: RecordingUpstr
     def stream(talk: Talk, _: Recorded) -> None:
         talk.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         talk.send(b"9\r\ndata: 1\n\n\r\n")
-        assert seen.wait(10)  # the second event is only sent once the client has the first
+        assert seen.wait(300)  # the second event is only sent once the client has the first
         talk.send(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
 
     upstream.scripts["/events"] = stream
