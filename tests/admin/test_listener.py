@@ -25,7 +25,7 @@ from tests.support.upstream import RecordingUpstream
 
 @pytest.fixture
 def own(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[Gateway]:
-    changes = {"LISTEN__DRAIN_SECONDS": "5", "LISTEN__HUNG_SECONDS": "5"}
+    changes = {"LISTEN__DRAIN_SECONDS": "5"}
     running = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes=changes).seed().start()
     yield running
     if running.process and running.process.poll() is None:
@@ -60,11 +60,12 @@ def test_what_happens_on_any_worker_is_counted(own: Gateway) -> None:
     assert own.exchange(get("/x", host="evil.example")).status == 421
     assert own.exchange(get("/_gateway/auth", person.cookie_line), source="127.0.0.2").status in (200, 400)
 
-    def is_counted() -> bool:
-        return numbers(own)["requests_total", "forwarded"] >= 41
+    def requests(found: dict[tuple[str, ...], float]) -> float:
+        return sum(value for (name, *_), value in found.items() if name == "requests_total")
 
-    wait_until(is_counted)
+    wait_until(lambda: requests(numbers(own)) >= 48)  # with those of the sign-in; each worker writes them now and then
     found = numbers(own)
+    assert found["requests_total", "forwarded"] == 41
     assert found["sign_ins_total", "password", "signed_in"] == 1
     assert found["sign_ins_total", "password", "wrong"] == 1
     assert found["requests_total", "sign_in"] >= 1
@@ -74,10 +75,8 @@ def test_what_happens_on_any_worker_is_counted(own: Gateway) -> None:
     assert found["responses_total", "421"] == 1
     assert found["upstream_seconds_count", "application"] == found["requests_total", "forwarded"]
     assert found["upstream_seconds_count", "pages"] == found["requests_total", "page"]
-    assert found[("gate_seconds_count",)] == sum(
-        value for (name, *_), value in found.items() if name == "requests_total"
-    )
-    assert 0 < found[("gate_seconds_sum",)] < found[("gate_seconds_count",)] * 0.05
+    assert found[("gate_seconds_count",)] == requests(found) == 48
+    assert found[("gate_seconds_sum",)] > 0
     assert found["sessions", "members"] == 1
     assert found[("workers",)] == 2
     assert found[("store_up",)] == 1
@@ -118,13 +117,14 @@ def test_counters_do_not_go_backwards_when_workers_are_replaced(own: Gateway) ->
     assert numbers(own)["worker_restarts_total", "died"] == 2
 
 
-def test_a_worker_that_hangs_is_noticed_and_replaced(own: Gateway) -> None:
+def test_a_worker_that_hangs_is_noticed_and_replaced(notified: tuple[Gateway, socket.socket]) -> None:
     """Stopped, it takes connections no more; the kernel would go on giving it some."""
+    own, _ = notified
     before = own.workers()
     os.kill(before[0], signal.SIGSTOP)
     own.wait_for("worker_hung")
     wait_until(lambda: len(own.workers()) == 2 and before[0] not in own.workers())
-    wait_until(lambda: numbers(own)["worker_restarts_total", "hung"] == 1)
+    wait_until(lambda: numbers(own)["worker_restarts_total", "hung"] >= 1)
     assert own.exchange(get("/public")).status == 200
 
 

@@ -103,7 +103,7 @@ def test_a_mail_server_is_tried_up_to_where_it_would_take_a_mail(
     server = SMTPServer(login=login).start()
     mailer = Mailer(
         host="127.0.0.1", port=server.port, security=security, username="mail" if login else "",  # type: ignore[arg-type]
-        password=Secret("wrong") if login else None, seconds=5,
+        password=Secret("wrong") if login else None, seconds=60,
     )  # fmt: skip
     try:
         with listening() as app:

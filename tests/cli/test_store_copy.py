@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from gateway.app.moving import TABLES
 from gateway.store import Store
 from gateway.store.location import SQLite, locate
 from gateway.store.schema import accounts, sessions
-from tests.support.gateway import ANEW, Gateway
+from tests.support.gateway import Gateway
 from tests.support.person import Person, code_of
 from tests.support.postgres import Server
 from tests.support.raw import get
@@ -168,8 +170,7 @@ def test_a_copy_that_is_killed_leaves_nothing_that_serves_and_is_run_again(targe
     gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
     asyncio.run(sign_many_in(gateway.store_url, 20_000))
     there = Gateway(tmp_path / "there", "127.0.0.1:1", store_url=target)
-    # Later, the kill may be late.
-    for moment in ("alarms: 0", "sessions: 1,000 of 20,000", "sessions: 2,500 of 20,000"):
+    for moment in ("alarms: 0", "sessions: 1,000 of 20,000", "sessions: 2,500 of 20,000", "sessions: 20,000 of 20,000"):
         kill_at(moment, gateway, "store", "copy", gateway.store_url, target)
         assert "there is no store at" in there.cli("account", "list").stderr
     assert gateway.cli("store", "copy", gateway.store_url, target).returncode == 0
@@ -179,18 +180,36 @@ def test_a_copy_that_is_killed_leaves_nothing_that_serves_and_is_run_again(targe
         assert [file.name for file in tmp_path.glob("to.db*") if "generation" not in file.name] == ["to.db"]
 
 
+# The command line, save that it is killed as soon as the terminal shows the moment of the first argument.
+KILLED = """
+import os, signal, sys
+from gateway.__main__ import main
+from gateway.cli import moving
+moment, tell_on_terminal = sys.argv.pop(1), moving.tell_on_terminal
+def tell_until(tell=tell_on_terminal()):
+    def told(what, done, of):
+        tell(what, done, of)
+        if f"{what}: {done:,} of {of:,}".startswith(moment):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return told
+moving.tell_on_terminal = tell_until
+main()
+"""
+
+
 def kill_at(moment: str, gateway: Gateway, *arguments: str) -> None:
-    """Run a command at a terminal, and kill it as soon as that shows `moment`."""
+    """Run a command at a terminal until that shows `moment`."""
     terminal, its_end = os.openpty()
-    command = [*ANEW, *arguments, "--config", str(gateway.config)]
+    command = [sys.executable, "-c", KILLED, moment, *arguments, "--config", str(gateway.config)]
     process = subprocess.Popen(command, env=gateway.environ, stdout=its_end, stderr=its_end)
     os.close(its_end)
     shown = ""
-    while moment not in shown:
-        shown += os.read(terminal, 4_096).decode()
-    process.kill()
-    assert process.wait(10) == -signal.SIGKILL
+    with contextlib.suppress(OSError):  # at its end
+        while piece := os.read(terminal, 4_096).decode():
+            shown += piece
     os.close(terminal)
+    assert process.wait() == -signal.SIGKILL, shown
+    assert moment in shown
 
 
 async def sign_many_in(url: str, count: int) -> None:

@@ -26,7 +26,7 @@ class Catcher:
     web_port: int
 
     def send(self, *contents: bytes) -> None:
-        with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=10) as smtp:
+        with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=120) as smtp:
             for content in contents:
                 smtp.sendmail("from@otium.example", ["to@acme.example"], content)
 

@@ -27,10 +27,10 @@ from gateway.passwords.policy import Person as PolicyPerson
 from gateway.passwords.policy import judge
 from gateway.store.migrate import migrate
 from tests.support import forks
-from tests.support.gateway import ANEW, START_SECONDS, cookie_of, free_port
+from tests.support.gateway import ANEW, START_SECONDS, cookie_of, free_port, keep
 from tests.support.raw import Connection, Response, exchange, get
 
-END_SECONDS = 40
+END_SECONDS = 120
 
 
 class Demo:
@@ -110,7 +110,7 @@ def free_pair() -> int:
     """Return a free port whose next one is free as well: for the inbox and for SMTP."""
     while True:
         port = free_port()
-        with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
+        if keep(port + 1):
             return port
 
 
@@ -120,12 +120,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process still runs; it is given a moment to end."""
+    """Whether the process still runs; it is given time to end."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
         return False
-    has_ended, _, _ = select.select([process], [], [], 5)
+    has_ended, _, _ = select.select([process], [], [], END_SECONDS)
     os.close(process)
     return not has_ended
 

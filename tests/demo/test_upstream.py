@@ -111,9 +111,9 @@ async def test_the_chat_answers_with_who_says_it(app: str) -> None:
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(app)) as client,
         client.ws_connect("http://app.example.com/chat/socket", headers=headers) as socket,
     ):
-        assert await socket.receive_str(timeout=10) == "Hello erin@acme.example"
+        assert await socket.receive_str(timeout=120) == "Hello erin@acme.example"
         await socket.send_str("good morning")
-        assert await socket.receive_str(timeout=10) == "erin@acme.example: good morning"
+        assert await socket.receive_str(timeout=120) == "erin@acme.example: good morning"
 
 
 def test_every_header_about_the_person_is_shown_and_a_doubled_one_is_seen(app: str) -> None:

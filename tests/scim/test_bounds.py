@@ -10,6 +10,7 @@ import pytest
 
 from tests.scim.provider import PATCH, Answer, Provider
 from tests.support.gateway import Gateway
+from tests.support.speed import slowness
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_ten_thousand_operations_are_refused_and_none_is_done(own: Gateway, acme
         "PATCH", f"/Groups/{acme.add_group('Many').id}", {"schemas": [PATCH], "Operations": [operation] * 10_000}
     )
     assert (in_a_group.status, in_a_group.body["scimType"]) == (400, "tooMany")
-    assert own.processor_seconds() - began < 2
+    assert own.processor_seconds() - began < 2 * slowness()
     assert acme.ask("GET", f"/Users/{user}").body["displayName"] == "Before"
     assert refused(own, "too_large") == 1
     assert refused(own, "too_many") == 2
@@ -48,7 +49,7 @@ def test_a_filter_that_is_long_and_odd_is_refused_quickly(own: Gateway, acme: Pr
     began = own.processor_seconds()
     answer = acme.find("/Users", text)
     assert (answer.status, answer.body["scimType"]) == (400, "invalidFilter")
-    assert own.processor_seconds() - began < 1
+    assert own.processor_seconds() - began < slowness()
 
 
 def test_a_filter_of_a_megabyte_does_not_get_past_the_edge(own: Gateway, acme: Provider) -> None:

@@ -84,21 +84,27 @@ _kept: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and that no other run of tests on this machine gets from here.
-
-    A socket stays bound to it, which keeps it from whoever asks for a port, and not from a server with SO_REUSEADDR.
-    """
+    """Return a port that nobody listens on, and that no other run of tests on this machine gets from here."""
     while True:
         port = random.randrange(*PORTS)
-        sock = socket.socket()
-        try:
-            sock.bind(("", port))
-        except OSError:
-            sock.close()
-            continue
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _kept.append(sock)
-        return port
+        if keep(port):
+            return port
+
+
+def keep(port: int) -> bool:
+    """Bind a socket to a port, if it is free, and return whether it was.
+
+    That keeps it from whoever asks for a port, and not from a server with SO_REUSEADDR.
+    """
+    sock = socket.socket()
+    try:
+        sock.bind(("", port))
+    except OSError:
+        sock.close()
+        return False
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _kept.append(sock)
+    return True
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
 # The addresses of clients.
 FLOOD, PERSON = "127.0.0.3", "127.0.0.4"
-SOON = 30.0  # seconds, on a machine that others keep busy; bench/fair_use.py measures
+SOON = 120.0  # seconds, on a machine that others keep busy; bench/fair_use.py measures
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_a_client_that_fills_the_queue_is_refused_before_its_next_form_is_read(s
                 return False
         assert answer is not None
         assert (answer.status, answer.get("connection")) == (503, "close")
-        assert 5 <= int(answer.get("retry-after") or 0) <= 120  # as long as the queue takes on this machine
+        assert 5 <= int(answer.get("retry-after") or 0) <= 600  # as long as the queue takes on this machine
         return b"Sign-in is very busy" in answer.body
 
     threads = [threading.Thread(target=flood, args=(number,)) for number in range(30)]
@@ -242,7 +242,7 @@ def test_who_holds_the_application_for_long_leaves_some_for_others(
 
     def hold(talk: Talk, _: Recorded) -> None:
         talk.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
-        go.wait(20)
+        go.wait(300)
         talk.close()
 
     upstream.scripts["/public/hold"] = hold

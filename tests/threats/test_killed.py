@@ -86,7 +86,7 @@ def test_no_action_without_its_row_and_no_row_without_its_action(own: Gateway) -
         stop.wait(ALIVE_SECONDS)
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert own.logged().count('"worker_died"') >= KILLS
 
     with contextlib.closing(sqlite3.connect(own.store_url.removeprefix("sqlite:///"))) as store:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +36,16 @@ def stranger_to(person: Holder) -> Holder:
     stranger = person.elsewhere()
     stranger.authenticator = Authenticator(credential=b"stranger" * 4)
     return stranger
+
+
+@contextlib.contextmanager
+def nobody_writing(own: Gateway) -> Iterator[None]:
+    """Keep the only writer's turn until the block ends."""
+    path = own.folder / "store" / "gateway.db"
+    with contextlib.closing(sqlite3.connect(path, timeout=120, isolation_level=None)) as store:
+        store.execute("BEGIN IMMEDIATE")
+        yield
+        store.execute("ROLLBACK")
 
 
 def rows_of(own: Gateway, address: str) -> list[tuple[str, str]]:
@@ -78,9 +88,9 @@ def test_answers_that_no_browser_sends_are_counted_and_audited_a_few_times(own: 
         statuses.append(stranger.send("/login/passkey/first", fields).status)
     assert statuses == [422] * 10 + [429] * 20
     told = [details for event, details in rows_of(own, stranger.source) if event == "login_failed"]
-    assert len(told) == 11
+    assert len(told) in (11, 12)  # a minute may end meanwhile
     assert all("malformed" in details for details in told[:10])
-    assert "locked" in told[10]
+    assert all("locked" in details for details in told[10:])
 
 
 def test_a_flood_from_a_locked_address_does_not_wait_for_the_store(own: Gateway, person: Holder) -> None:
@@ -88,13 +98,8 @@ def test_a_flood_from_a_locked_address_does_not_wait_for_the_store(own: Gateway,
     assert [stranger.enter().status for _ in range(11)][-1] == 429
     asked = stranger.ask("/login/passkey/first-options")
     before = len(rows_of(own, stranger.source))
-    store = sqlite3.connect(own.folder / "store" / "gateway.db", isolation_level=None)
-    store.execute("BEGIN IMMEDIATE")  # whoever writes now waits
-    began = time.monotonic()
-    assert {stranger.enter(asked=asked).status for _ in range(30)} == {429}
-    assert time.monotonic() - began < 5  # a single writer would wait for ten seconds, and get a 503
-    store.execute("ROLLBACK")
-    store.close()
+    with nobody_writing(own):  # whoever would wait for a turn waits for ten seconds, and gets a 503
+        assert {stranger.enter(asked=asked).status for _ in range(30)} == {429}
     assert len(rows_of(own, stranger.source)) == before
     assert "login_lockout" not in events_of(own, person)
 
@@ -102,10 +107,5 @@ def test_a_flood_from_a_locked_address_does_not_wait_for_the_store(own: Gateway,
 def test_what_has_no_challenge_of_ours_does_not_wait_for_the_store_either(own: Gateway, person: Holder) -> None:
     stranger = stranger_to(person)
     asked = {**stranger.ask("/login/passkey/first-options"), "challenge": "00" * 60}
-    store = sqlite3.connect(own.folder / "store" / "gateway.db", isolation_level=None)
-    store.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
-    assert {stranger.enter(asked=asked).status for _ in range(30)} == {422}
-    assert time.monotonic() - began < 5
-    store.execute("ROLLBACK")
-    store.close()
+    with nobody_writing(own):
+        assert {stranger.enter(asked=asked).status for _ in range(30)} == {422}

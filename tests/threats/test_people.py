@@ -22,6 +22,7 @@ from gateway.web.routes import serve
 from tests.support.gateway import HOST, ORIGIN, PASSWORD, PEOPLE, SECRET, Gateway
 from tests.support.mail import Mailbox, links_in, text_of
 from tests.support.person import Person, code_of, key_on
+from tests.support.speed import slowness
 from tests.support.upstream import RecordingUpstream
 
 PEOPLE_AT = "/admin/accounts"
@@ -148,6 +149,7 @@ def test_an_invited_person_chooses_a_password_and_signs_in(own: Gateway, admin: 
 def test_an_invitation_says_who_invites_to_what_in_which_role_and_until_when(
     own: Gateway, admin: Person, mailbox: Mailbox
 ) -> None:
+    began = int(time.time())
     admin.send("/admin/accounts/invite", {"email": "new@acme.example", "name": "Nina", "role": "manager"})
     file = b"email,name,department,role\nother@acme.example,Otto,Sales,employee\n"
     where = upload(admin, "/admin/accounts/import", file)
@@ -160,7 +162,7 @@ def test_an_invitation_says_who_invites_to_what_in_which_role_and_until_when(
         assert f"Company: acme\nYour role: {role}\nInvited by: Adam\n" in mail.replace("\r", "")
         assert until
         at = calendar.timegm(time.strptime(until[1], "%d %B %Y, %H:%M UTC"))
-        assert abs(at - time.time() - 7 * 86_400) < 120
+        assert began - 60 < at - 7 * 86_400 <= time.time()  # the mail says it without seconds
         page = Person(own, email).open(path_in(mailbox, email, "invited you")).body.decode()
         assert "Adam has invited you to join acme." in page
         assert f"<dd>{role}</dd>" in page
@@ -309,12 +311,9 @@ def test_a_change_of_role_asks_for_a_fresh_proof(own: Gateway, admin: Person) ->
         ).fetchall()
         stale = json.dumps([[factor, at - 3_600] for factor, at in json.loads(proofs)], separators=(",", ":"))
         connection.execute("UPDATE sessions SET proofs = ?", (stale,))
-    until = time.monotonic() + 30
+    own.announce()
     account = id_of(own, "erin@acme.example")
-    while True:
-        answer = admin.send("/admin/accounts/member", {"account": account, "do": "saved", "role": "employee"})
-        if str(answer.get("location")).startswith("/login?next=/admin/accounts/member") or time.monotonic() > until:
-            break
+    answer = admin.send("/admin/accounts/member", {"account": account, "do": "saved", "role": "employee"})
     back = rf"/login\?next=/admin/accounts/member%3Faccount%3D{account}%26form%3D[\w-]+%26done%3Dproved&again=1"
     assert re.fullmatch(back, str(answer.get("location")))
 
@@ -448,7 +447,7 @@ def test_five_hundred_are_invited_and_broken_rows_stop_nobody(own: Gateway, admi
 
 
 def test_an_import_goes_on_after_its_worker_was_killed(own: Gateway, admin: Person) -> None:
-    where = upload(admin, "/admin/accounts/import", people_file(100, 3))
+    where = upload(admin, "/admin/accounts/import", people_file(480, 20))
     admin.open(where)
     admin.submit("/admin/accounts/import/start")
     import_id = where.partition("id=")[2]
@@ -462,22 +461,22 @@ def test_an_import_goes_on_after_its_worker_was_killed(own: Gateway, admin: Pers
             )
 
     until = time.monotonic() + LONG
-    while not 10 <= done() < 103:
+    while not 30 <= done() < 500:
         assert time.monotonic() < until
     for pid in own.workers():
         own.kill_worker(pid)
     with database(own) as connection:  # the lease need not be waited for
         connection.execute("UPDATE imports SET due_at = 0")
     until = time.monotonic() + LONG
-    while done() < 103:
+    while done() < 500:
         assert time.monotonic() < until, own.logged()[-2000:]
         time.sleep(0.2)
         with database(own) as connection:
             connection.execute("UPDATE imports SET due_at = 0 WHERE due_at > 0 AND invited + skipped = 0")
     with database(own) as connection:
         query = "SELECT count(*), count(DISTINCT recipient) FROM outbox WHERE template = 'invitation'"
-        assert connection.execute(query).fetchone() == (100, 100)
-    assert len(audited(own, "account_invited")) == 100
+        assert connection.execute(query).fetchone() == (480, 480)
+    assert len(audited(own, "account_invited")) == 480
 
 
 @pytest.mark.parametrize(
@@ -509,7 +508,7 @@ def test_a_file_of_an_odd_shape_keeps_nobody_waiting(calm_admin: Person, content
     """What is not ours in it costs nothing: 3,000 columns of nothing once kept a worker busy for ten seconds."""
     began = calm_admin.gateway.processor_seconds()
     upload(calm_admin, "/admin/accounts/import", content)
-    assert calm_admin.gateway.processor_seconds() - began < 4
+    assert calm_admin.gateway.processor_seconds() - began < 4 * slowness()
 
 
 def test_a_file_that_is_too_large_is_refused(calm_admin: Person) -> None:

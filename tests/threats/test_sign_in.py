@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from urllib.parse import quote
 
 import pytest
@@ -43,10 +44,11 @@ def events(gateway: Gateway, event: str) -> list[tuple[str, str, str]]:
 
 def test_the_sixth_wrong_password_is_not_even_checked(gateway: Gateway, address: str) -> None:
     for _ in range(5):
+        began = time.monotonic()
         assert attempt(gateway, EMAIL, "wrong", address).status == 422
     locked = attempt(gateway, EMAIL, PASSWORD, address)
     assert locked.status == 429
-    assert 890 <= int(locked.get("retry-after") or 0) <= 900
+    assert 898 - (time.monotonic() - began) < int(locked.get("retry-after") or 0) <= 900
     assert "15 minutes" in locked.body.decode()
     assert [row for row in events(gateway, "login_lockout") if row[1] == address] == [
         (EMAIL, address, '{"minutes": 15}')
@@ -191,23 +193,28 @@ def test_requests_stay_quick_while_many_sign_in(upstream: RecordingUpstream, tmp
     gateway.seed().start()
     try:
         cookie = gateway.sign_in()
-        stop, most = threading.Event(), [0.0]  # seconds that workers computed meanwhile
+        stop, meanwhile = threading.Event(), list[float]()  # seconds that workers computed during each request
 
         def ask() -> None:
             while not stop.is_set():
                 began = gateway.processor_seconds()
                 assert gateway.exchange(get("/x", cookie)).status == 200
-                most[0] = max(most[0], gateway.processor_seconds() - began)
+                meanwhile.append(gateway.processor_seconds() - began)
 
         before = gateway.processor_seconds()
         thread = threading.Thread(target=ask)
         thread.start()
-        with ThreadPoolExecutor(50) as pool:
-            statuses = set(pool.map(lambda n: attempt(gateway, EMAIL, PASSWORD, f"198.51.100.{n}").status, range(50)))
+        statuses = set[int]()
+        while len(meanwhile) < 10:
+            with ThreadPoolExecutor(50) as pool:
+                statuses |= set(
+                    pool.map(lambda n: attempt(gateway, EMAIL, PASSWORD, f"198.51.100.{n}").status, range(50))
+                )
         stop.set()
         thread.join()
         assert statuses <= {303, 503}
-        assert 0 < most[0] < (gateway.processor_seconds() - before) / 2  # it waited for some of the hashes, at most
+        spent = gateway.processor_seconds() - before
+        assert median(meanwhile) < spent / 4  # most requests waited for some of the hashes, at most
     finally:
         gateway.stop()
 
@@ -538,7 +545,7 @@ def test_logs_hold_no_secret_and_no_forged_line(gateway: Gateway, address: str) 
 
 def test_without_the_store_nobody_is_anybody(upstream: RecordingUpstream, tmp_path: Path) -> None:
     """THREATS 8: 503, and the upstream is not reached."""
-    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}").seed().start()
+    gateway = Gateway(tmp_path, f"127.0.0.1:{upstream.port}", changes={"LISTEN__WORKERS": "1"}).seed().start()
     try:
         cookie = gateway.sign_in()
         path = Path(gateway.store_url.removeprefix("sqlite:///"))
