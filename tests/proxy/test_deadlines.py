@@ -285,7 +285,7 @@ def test_an_early_answer_that_stalls_is_cut_although_its_request_was_slowed_down
     with socket.create_server(("127.0.0.1", 0)) as listener:
         folder = impatient.config.parent / "early"
         folder.mkdir()
-        changes = {"UPSTREAM__IDLE_SECONDS": "1", "UPSTREAM__HEAD_SECONDS": "20", "LISTEN__WORKERS": "1"}
+        changes = {"UPSTREAM__IDLE_SECONDS": "5", "UPSTREAM__HEAD_SECONDS": "20", "LISTEN__WORKERS": "1"}
         gateway = Gateway(folder, f"127.0.0.1:{listener.getsockname()[1]}", changes=changes).seed().start()
 
         def answer_early() -> None:

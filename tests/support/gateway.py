@@ -48,7 +48,7 @@ PASSWORD = "correct horse battery staple"
 CHEAP = "pbkdf2:sha256:1000"
 SECRET = base64.b64encode(hashlib.sha384(b"only for tests").digest()).decode()
 PROXY = "127.0.0.2"  # the one address that the gateway trusts as a proxy
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 PORTS = (10_000, 32_000)  # below those for outgoing connections, of which tests make thousands
 ANEW = [sys.executable, "-m", "gateway"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.gateway import PROXY, free_port
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 class Server:
