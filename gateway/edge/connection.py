@@ -46,7 +46,7 @@ from gateway.edge.shared import Shared
 from gateway.model.inbound import Inbound
 from gateway.observe.refusals import Scarce
 from gateway.observe.served import Unread
-from gateway.wire.channel import Channel
+from gateway.wire.channel import READ_BYTES, Channel
 from gateway.wire.deadlines import NEVER
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END
@@ -152,7 +152,8 @@ class ClientConnection(Channel):
             self._advance()
         if len(self.buffer) > PIPELINE_BYTES:
             self.stop_reading()
-        self.take_turns(received)
+        if len(received) >= READ_BYTES:
+            self.take_turns()
 
     def eof_received(self) -> bool:
         """A client that half-closes still gets its response. A tunnel is closed by either side."""

@@ -19,7 +19,7 @@ from gateway.observe.logs import get_logger
 from gateway.proxy import response
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import UNTIL_CLOSE, Answer, AnswerReader
-from gateway.wire.channel import Channel
+from gateway.wire.channel import READ_BYTES, Channel
 from gateway.wire.deadlines import NEVER, Deadlines
 from gateway.wire.failures import Failure
 from gateway.wire.http1 import HEAD_END, BadBody, Body, ChunkedBody, LengthBody, UntilClose
@@ -149,7 +149,8 @@ class UpstreamConnection(Channel):
         else:
             self._buffer = self._buffer + received if self._buffer else received
             self._take_head(exchange)
-        self.take_turns(received)
+        if len(received) >= READ_BYTES:
+            self.take_turns()
 
     def pause_writing(self) -> None:
         """Pause the client, because the upstream reads the body more slowly. The idle timeout limits how long."""

@@ -27,6 +27,7 @@ STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x0710_4A7E  # an arbitrary number that only this program uses
 # Everybody else waits behind a change of a table that waits for a backup to end: fail, and start again later.
 LIMIT_LOCKS = "SET LOCAL lock_timeout = '5s'"
+WAIT_SECONDS = 60.0  # for another program that migrates the same file, or writes to it
 MAY_CREATE = text("SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)")
 
 
@@ -54,7 +55,8 @@ def migrate_sqlite(location: SQLite, dry_run: bool, version_table: str) -> list[
     if dry_run and location.is_empty:
         return known_revisions(settings())
     location.prepare()
-    engine = create_engine(location.sync_url, poolclass=NullPool, connect_args={"isolation_level": None})
+    limits = {"isolation_level": None, "timeout": WAIT_SECONDS}
+    engine = create_engine(location.sync_url, poolclass=NullPool, connect_args=limits)
     with engine.connect() as connection:
         turn_to_wal(connection.connection.cursor())  # type: ignore[arg-type]
         connection.exec_driver_sql("BEGIN IMMEDIATE")

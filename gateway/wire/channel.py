@@ -48,13 +48,13 @@ class Channel(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
 
-    def take_turns(self, received: bytes) -> None:
-        """After a full read, go on reading only in the event loop's next turn.
+    def take_turns(self) -> None:
+        """After a full read (READ_BYTES), go on reading only in the event loop's next turn.
 
         While the loop was busy elsewhere, or had no processor, the kernel may have taken megabytes. Read in one go,
         they would keep everybody else waiting: a body of tiny chunks takes a second.
         """
-        if len(received) >= READ_BYTES and not self._is_paused and not self._transport.is_closing():
+        if not self._is_paused and not self._transport.is_closing():
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._read_again)
 

@@ -33,7 +33,7 @@ STORED = {
     "an hour": "pbkdf2:sha256:999999999999$salt$00",
     "all memory": "scrypt:1073741824:8:1$salt$00",
 }
-MOST_TURNS = 60
+MOST_TURNS = 300
 FOREIGN = ["sha1", "sha512", "scrypt", "argon2id"]
 
 

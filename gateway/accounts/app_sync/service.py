@@ -1,4 +1,4 @@
-"""Carries out what plan.py plans, with audit rows, in transactions of a hundred accounts.
+"""Carries out what plan.py plans, with audit rows, in transactions of fifty accounts.
 
 Short transactions let people sign in meanwhile, on SQLite too. An account that changed between plan and transaction
 is skipped. If an import is interrupted, the next one completes it.
@@ -33,7 +33,7 @@ from gateway.model.event import Event
 from gateway.store import Store, Transaction
 from gateway.store.pace import then_rest
 
-BATCH = 100
+BATCH = 50
 MEANWHILE = "it was changed at this very moment; import again"
 
 
