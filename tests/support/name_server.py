@@ -121,6 +121,8 @@ class NameServer:
                     (length,) = struct.unpack("!H", head)
                     if (reply := self._answer(stream.read(length), True)) is not None:
                         client.sendall(struct.pack("!H", len(reply)) + reply)
+                    else:
+                        stream.read()  # silence, until the client has lost its patience
 
 
 def bind() -> tuple[socket.socket, socket.socket]:
