@@ -1,4 +1,4 @@
-"""Limits on the silence of a database, counted in turns of the event loop.
+"""Limits on the silence of a database or an identity provider, counted in turns of the event loop.
 
 A process that had no processor for a while, or was suspended, finds its limits passed when it goes on, although the
 answers have arrived and only have to be read. So a limit passes in steps, and the loop has to come to each of them.

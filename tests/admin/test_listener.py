@@ -50,6 +50,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 180.0) -> None:
 
 
 def test_what_happens_on_any_worker_is_counted(own: Gateway) -> None:
+    began = time.monotonic()
     person = Person(own)
     person.sign_in()
     own.post("/login", {"email": person.email, "password": "wrong"})
@@ -76,7 +77,7 @@ def test_what_happens_on_any_worker_is_counted(own: Gateway) -> None:
     assert found["upstream_seconds_count", "application"] == found["requests_total", "forwarded"]
     assert found["upstream_seconds_count", "pages"] == found["requests_total", "page"]
     assert found[("gate_seconds_count",)] == requests(found) == 48
-    assert found[("gate_seconds_sum",)] > 0
+    assert 0 < found[("gate_seconds_sum",)] < time.monotonic() - began
     assert found["sessions", "members"] == 1
     assert found[("workers",)] == 2
     assert found[("store_up",)] == 1

@@ -87,7 +87,7 @@ def run(*command: str, home: Path, text: str = "") -> subprocess.CompletedProces
         "GIT_SSL_NO_VERIFY": "1",
     }  # fmt: skip
     return subprocess.run(
-        command, input=text, capture_output=True, text=True, errors="replace", timeout=1200, check=False, env=environ
+        command, input=text, capture_output=True, text=True, errors="replace", timeout=300, check=False, env=environ
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -163,33 +164,62 @@ def test_tiny_chunks_do_not_hold_up_the_others(gateway: Gateway, upstream: Recor
     assert held(gateway)[1.0] == before[1.0]  # by the work of its loop, however late a busy machine makes it
 
 
-def test_what_came_while_a_worker_was_late_is_read_in_turns(
-    gateway: Gateway, upstream: RecordingUpstream, employee: str
-) -> None:
-    """All that the kernel holds of a body is there at once then: megabytes of it."""
-    upstream.scripts["/tiny"] = lambda talk, _: talk.send(OK)
-    chunks, before = b"1\r\nx\r\n" * 10_000, held(gateway)
-    with gateway.connect() as connection:
-        connection.send(get("/tiny", employee, "Transfer-Encoding: chunked", method="POST"))
-        for _ in range(20):  # so that the kernel takes more at a time
-            connection.send(chunks)
-        stopped, sent = gateway.workers(), 0
+TINY = b"1\r\nx\r\n" * 10_000
+
+
+def send_at_once(gateway: Gateway, sock: socket.socket) -> None:
+    """Send a body of tiny chunks, megabytes of which are in the kernel before a worker reads on: it is late."""
+    for _ in range(20):  # so that the kernel takes more at a time
+        sock.sendall(TINY)
+    stopped, sent = gateway.workers(), 0
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        while select.select([], [sock], [], 0.5)[1]:
+            sent += sock.send(TINY[sent % 6 :])
+    finally:
         for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            while select.select([], [connection.sock], [], 0.5)[1]:
-                sent += connection.sock.send(chunks[sent % 6 :])
-        finally:
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
-        connection.send(chunks[sent % 6 :] + b"0\r\n\r\n")
-        response = connection.response()
-    assert response is not None
-    assert response.status == 200
+            os.kill(pid, signal.SIGCONT)
     assert sent > 1_000_000
+    sock.sendall(TINY[sent % 6 :] + b"0\r\n\r\n")
+
+
+def assert_turns(gateway: Gateway, before: dict[float, float]) -> None:
     after, most = held(gateway), 0.25 * slowness()
     bound = min(bound for bound in after if bound >= most)
     assert after[bound] == before[bound]
+
+
+def test_a_body_that_came_while_a_worker_was_late_is_read_in_turns(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    upstream.scripts["/tiny"] = lambda talk, _: talk.send(OK)
+    before = held(gateway)
+    with gateway.connect() as connection:
+        connection.send(get("/tiny", employee, "Transfer-Encoding: chunked", method="POST"))
+        send_at_once(gateway, connection.sock)
+        response = connection.response()
+    assert response is not None
+    assert response.status == 200
+    assert_turns(gateway, before)
+
+
+def test_an_answer_that_came_while_a_worker_was_late_is_read_in_turns(
+    gateway: Gateway, upstream: RecordingUpstream, employee: str
+) -> None:
+    def tiny(talk: Talk, _: Recorded) -> None:
+        talk.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        send_at_once(gateway, talk.sock)
+
+    upstream.scripts["/tiny"] = tiny
+    before = held(gateway)
+    with gateway.connect() as connection:
+        connection.send(get("/tiny", employee))
+        response = connection.response()
+    assert response is not None
+    assert len(response.body) > 1_200_000 / 6
+    assert set(response.body) == {ord("x")}
+    assert_turns(gateway, before)
 
 
 def test_a_body_that_was_behind_another_request_is_read_to_its_end(

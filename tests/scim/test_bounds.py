@@ -114,9 +114,10 @@ def test_a_company_has_25_requests_a_second(acme: Provider, beta: Provider) -> N
         return acme.ask_once("GET", "/ServiceProviderConfig")
 
     with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(ask, range(400)))
-        while not (many := [answer for answer in answers if answer.status == 429]):
-            answers = list(threads.map(ask, range(400)))  # the machine was too slow for so many in a second
+        for _ in range(10):  # a slow machine may not ask so often in a second
+            answers = list(threads.map(ask, range(400)))
+            if many := [answer for answer in answers if answer.status == 429]:
+                break
         there = beta.ask_once("GET", "/ServiceProviderConfig")
     assert {answer.status for answer in answers} == {200, 429}
     assert many[0].response.get("retry-after") == "1"

@@ -107,8 +107,8 @@ async def test_of_a_huge_answer_little_is_read(server: NameServer) -> None:
 
 
 async def test_nobody_waits_longer_than_said(server: NameServer) -> None:
-    server.answers[NAME] = silent
     """One after the other, in four threads, they would wait for five minutes."""
+    server.answers[NAME] = silent
     lookup, count = Lookup(server.address, seconds=0.5), 2_400
     async with asyncio.timeout(120):
         assert await asyncio.gather(*(lookup.find(NAME) for _ in range(count))) == [Unanswered.LATE] * count

@@ -248,7 +248,7 @@ async def test_a_server_that_accepts_no_writes_any_more_is_left(primary: postgre
     with pytest.raises(StoreUnavailable, match="read-only"):
         for number in itertools.count():  # the server tells its sessions when it comes to it
             await add_person(store, person(f"bob{number}@example.com"))
-    while primary.use("store", lambda connection: connection.fetchval(OURS)):
+    while await asyncio.to_thread(primary.use, "store", lambda connection: connection.fetchval(OURS)):
         pass  # the server notices a moment later
     await store.close()
     primary.execute("ALTER SYSTEM RESET default_transaction_read_only")

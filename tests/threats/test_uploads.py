@@ -80,7 +80,10 @@ def held_too_long(gateway: Gateway, most: float) -> int:
 
 
 def test_no_file_holds_a_loop(own: Gateway, admin: Person) -> None:
-    """S2: read, judged and shown twice, while the loop's own work stays below 50 ms at a time. S13: and not for ever."""
+    """S2: read, judged and shown twice, while the loop's own work stays below 50 ms at a time (100 ms on a slow machine).
+
+    S13: and not for ever.
+    """
     most = MAX_HOLD * slowness()
     before, kept = held_too_long(own, most), 0
     for what, content in worst().items():
