@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +48,20 @@ def test_the_steps_lead_to_the_schema_that_the_code_uses(empty_url: str) -> None
     assert {stored.table for stored in STORED} <= set(metadata.tables.values())  # a noun may have tables of its own
     migrate(empty_url)
     assert inside(empty_url, compare) == []
+
+
+def test_a_migration_waits_for_another_one_of_the_same_file(tmp_path: Path) -> None:
+    """SQLite's own patience would end after five seconds, which many steps or a large table take longer than."""
+    path = tmp_path / "store.db"
+    migrate(f"sqlite:///{path}")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = thread.submit(migrate, f"sqlite:///{path}")
+        try:
+            assert wait([waiting], 6).not_done == {waiting}
+        finally:
+            other.execute("ROLLBACK")
+        assert waiting.result() == []
 
 
 def test_constraints_and_numbering_are_the_same_in_the_steps_and_in_the_code(empty_url: str) -> None:
