@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import servers
-from features import FEATURES, SETTINGS, prepare
+from features import FEATURES, SETTINGS, add_token, switch
 from many_people import ANONYMOUS, BY_BROWSER, BY_NGINX, address_of, session_of
 from many_sessions import fill
 from servers import LOAD_CORE, SERVER_CORE, Server, store_of
@@ -117,10 +117,11 @@ def measure(folder: Path, to: int, tree: Path, assertion: bool, only: str) -> di
     environ = {"PYTHONPATH": str(folder), **SETTINGS}
     with servers.deployed(folder, to, tree, assertion, core=BOTH_CORES, under=under, environ=environ) as gateway:
         asyncio.run(fill(store_of(folder), PEOPLE))
+        asyncio.run(add_token(store_of(folder)))
         found = {kind: count(gateway, counts, make) for kind, make in KINDS.items() if only in kind}
         for feature in FEATURES if tree == servers.ROOT else ():
             # The job that writes page views is slowed down like all timers, and not counted.
-            asyncio.run(prepare(store_of(folder), feature))
+            asyncio.run(switch(store_of(folder), feature))
             name = f"a signed-in person, {feature.name}"
             if only in name:
                 found[name] = count(gateway, counts, request("GET /1k", feature.fields))

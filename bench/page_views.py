@@ -23,8 +23,7 @@ from typing import Any, cast
 from instructions import control, total
 from many_sessions import fill
 
-from gateway.model.account import Role
-from gateway.model.session import Session
+from gateway.model.page_view import Views
 from gateway.page_views import batches
 from gateway.page_views.collector import PageViews
 from gateway.process.supervisor import GC_THRESHOLD
@@ -90,28 +89,20 @@ async def work(path: str, load: str) -> None:
     store, clock = Store.open(f"sqlite:///{path}"), SimpleNamespace(utc=int(time.time()))
     views = PageViews(store, cast(Deadlines, clock), PageViewSettings(), ("/invite/",), print)
     inbound = inbound_of()._replace(method="GET", readings=("/1k",), address="192.0.2.7")
-    people = [person(number) for number in range(PEOPLE)]
+    people = [Views(f"acc_{number:021}", f"ses_{number:021}", "turns") for number in range(PEOPLE)]
     order = [people[LOADS[load](number)] for number in range(AT_ONCE)]
     for line in sys.stdin:
         match line.strip():
             case "note":
                 clock.utc += 1
-                for session in order:
-                    views.note((session, inbound, clock.utc), 200)
+                for whose in order:
+                    views.note((whose, inbound, clock.utc), 200)
             case "write":
                 await views.flush()
             case _:
                 await views.move()
         print("done", flush=True)
     await store.close()
-
-
-def person(number: int) -> Session:
-    """Return the session of an account of many_sessions.fill."""
-    return Session(
-        f"ses_{number:021}", f"acc_{number:021}", "a@b.example", "A", "turns", Role.EMPLOYEE, frozenset(), False, (),
-        1, 1,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -172,8 +172,9 @@ class Dispatcher:
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
             client.account = session.account
-            if session.records_views and client.view is None and inbound.readings[0] != self._forward_auth_path:
-                client.view = session, inbound, self._clock.utc
+            views = session.views
+            if views is not None and client.view is None and inbound.readings[0] != self._forward_auth_path:
+                client.view = views, inbound, self._clock.utc
             if session.grant is not None and inbound.path != self._forward_auth_path:
                 self._notes.token(session, inbound, self._clock.utc)
         match decide(inbound, session, self._rules, self._clock.utc):
@@ -325,8 +326,8 @@ class Dispatcher:
                 known = decision.session
                 identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
                 head = self._writer.head(original, identity)
-                if client.view is not None:
-                    client.view = session, original, self._clock.utc  # in the place of the button
+                if session.views is not None:
+                    client.view = session.views, original, self._clock.utc  # in the place of the button
                 self._relay(client, original, self._upstream, head, known, kept.form.body)
             case Send():
                 client.refuse(Failure.FORBIDDEN)

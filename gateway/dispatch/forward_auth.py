@@ -102,8 +102,8 @@ class ForwardAuth:
             return
         if session is not None and not is_person:
             self._notes.token(session, original, self._clock.utc)
-        if session is not None and session.records_views:
-            client.view = session, original, self._clock.utc
+        if session is not None and session.views is not None:
+            client.view = session.views, original, self._clock.utc
         match decide(original, session, self._rules, self._clock.utc):
             case Forward(known) if known and is_foreign_websocket(original, self._origins):
                 refuse(client, inbound, Failure.FORBIDDEN)

@@ -341,8 +341,9 @@ class ClientRequest:
             connection.shut_down()
 
     def _end(self, status: int = 499) -> None:
-        if self.view is not None:
-            self.end_view(status)  # though the client has left: the application may have done what was asked
+        if self.view is not None:  # though the client has left: the application may have done what was asked
+            self._shared.note_view(self.view, status)
+            self.view = None
         if self.state is GATHERING:
             self._stop_gathering()
         self.state = OVER

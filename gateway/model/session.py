@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.model.account import Module, Role
@@ -10,6 +10,7 @@ from gateway.model.api_token import Grant
 from gateway.model.factor import NOTHING_ENROLLED, Enrolled, Factor, Proof, amr_of
 from gateway.model.factor_policy import Second
 from gateway.model.network_rule import NetworkRule
+from gateway.model.page_view import Views
 
 
 class Preferences(NamedTuple):
@@ -55,8 +56,8 @@ class Session:
     """What the API token may do that was sent in the place of a cookie. `id` is the token's then."""
     networks: NetworkRule | None = None
     """From which addresses the account may be used, if there is a rule."""
-    records_views: bool = False
-    """Whether the tenant's page views are recorded."""
+    views: Views | None = field(default=None, compare=False)
+    """Where its page views are collected, if the tenant's are recorded."""
     preferences: Preferences = NO_PREFERENCES
     alive_until: int = 0
     """UTC seconds; the session does not expire before, even if it is not used again."""

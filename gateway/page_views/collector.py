@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable
 
 from gateway.model.memo import Memo
-from gateway.model.page_view import Opened
+from gateway.model.page_view import NEVER, Opened, Views
 from gateway.observe.access_log import hide
 from gateway.observe.logs import get_logger
 from gateway.page_views import batches
@@ -63,6 +63,7 @@ class PageViews:
         self._texts = Memo[tuple[str, tuple[str, ...], int], str](KNOWN_TEXTS)  # by method, readings and status
         self._count_lost = count_lost
         self._noted: Noted = {}
+        self._begun: list[Views] = []  # with texts of `_noted`
         self._second = 0  # in which the latest of `_noted` began
         self._aside: list[Noted] = []  # whose views are counted
         self._batch: tuple[Batch, Lines] | None = None  # that is being written, or has to be written again
@@ -76,13 +77,13 @@ class PageViews:
 
     def note(self, view: Opened, status: int) -> None:
         """Record a request, of a tenant that has this switched on."""
-        session, inbound, at = view
+        views, inbound, at = view
         what = inbound.method, inbound.readings, status
         text = self._texts.young.get(what) or self._describe(*what)
         if text is not LEFT_OUT:
-            key = session.account, session.id, session.tenant, at, inbound.address
-            texts = self._noted.get(key) or self._begin(key)
-            texts.append(text)
+            if views.at != at or views.address != inbound.address:
+                self._begin(views, at, inbound.address)
+            views.texts.append(text)
 
     async def flush(self) -> None:
         """Write what was noted. Raises StoreUnavailable; then it stays. Views that the store rejects are lost.
@@ -131,17 +132,21 @@ class PageViews:
         shown = hide(path, self._secret_below) if path.startswith(self._secret_below) else path[:MAX_PATH]
         return f'"{method}",{encode(shown)},{status}'
 
-    def _begin(self, key: Key) -> list[str]:
-        """Begin the texts of a session in a second. Those of the seconds before are counted."""
-        at = key[3]
+    def _begin(self, views: Views, at: int, address: str) -> None:
+        """Begin the texts of a session in a second, or go on with them. Those of the seconds before are counted."""
         if at > self._second:
             self._second = at
             self._set_aside()
-        texts = self._noted[key] = []
-        return texts
+        if views.at == NEVER:
+            self._begun.append(views)
+        views.at, views.address = at, address
+        views.texts = self._noted.setdefault((views.account, views.session, views.tenant, at, address), [])
 
     def _set_aside(self) -> None:
         """Count what was noted. What is too much is lost."""
+        for views in self._begun:
+            views.at, views.texts = NEVER, []
+        self._begun.clear()
         noted, self._noted = self._noted, {}
         count = sum(map(len, noted.values()))
         room = MAX_WAITING - self._waiting

@@ -223,7 +223,7 @@ class Exchange:
         """Send the final response's head to the client, with the lines to forward and the first bytes of its body."""
         self._answer = answer
         self.answered_at = perf_counter_ns()
-        if self.client.view is not None:
+        if not is_whole and self.client.view is not None:
             self.client.end_view(answer.status)  # now, as a stream may go on for hours
         lines = [answer.status_line, *passing]
         if self.session is not None and not answer.has_cache_rule:

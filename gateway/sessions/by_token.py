@@ -13,6 +13,7 @@ from gateway.model.account import Role, Unacceptable, normalise_identifier, read
 from gateway.model.api_token import PERSON, Grant, read_networks
 from gateway.model.factor import API_TOKEN, Proof
 from gateway.model.factor_policy import FactorPolicy
+from gateway.model.page_view import Views
 from gateway.model.session import Session
 
 # The braces take the placeholder of each engine.
@@ -46,7 +47,7 @@ def read_token(row: Iterable[Any], user: str | None, policy: FactorPolicy) -> Se
         started_at=created_at,
         seen_at=created_at,
         missing=PERSON,
-        records_views=bool(records_views),
+        views=Views(account, token, tenant) if records_views else None,
         grant=Grant(token, until, frozenset(methods.split()), tuple(paths.split()), read_networks(networks)),
         networks=policy.networks_of(identifier, Role(held), of_tenant, of_account),
         alive_until=until,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from gateway.model.account import Role, read_modules
 from gateway.model.factor import Factor, ask_for, read_enrolled
 from gateway.model.factor_policy import FactorPolicy, read_tenant_policy
+from gateway.model.page_view import Views
 from gateway.model.session import Lifetimes, Preferences, Session, end_of
 from gateway.sessions.rows import read_proofs
 from gateway.store import Store, StoreUnavailable
@@ -89,7 +90,7 @@ def read(row: Iterable[Any], policy: FactorPolicy, lifetimes: Lifetimes, can_ask
         may_skip_password=policy.admits_passwordless(identifier, Role(role), wanted),
         missing=missing,
         networks=policy.networks_of(identifier, Role(role), of_tenant, of_account),
-        records_views=bool(records_views),
+        views=Views(account, session_id, tenant) if records_views else None,
         preferences=preferences_of(*speaks),
         alive_until=end_of(started_at, seen_at, lifetimes.of(is_owner=standing.is_owner)),
     )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, text, true
 
-from gateway.model.account import Role
-from gateway.model.session import Session
+from gateway.model.page_view import Views
 from gateway.page_views import batches, rows
 from gateway.page_views.collector import MAX_KEPT, MAX_WAITING, PAUSE_SECONDS, PageViews
 from gateway.page_views.record import MAX_RUN, Run, View
@@ -30,11 +28,8 @@ async def clock() -> Iterator[Deadlines]:  # type: ignore[misc]
     made.stop()
 
 
-def session_of(account: str) -> Session:
-    return Session(
-        "ses_1", account, "a@b.example", "A", "acme", Role.EMPLOYEE, frozenset(), False, (), NOW, NOW,
-        records_views=True,
-    )  # fmt: skip
+def views_of(account: str, session: str = "ses_1", tenant: str = "acme") -> Views:
+    return Views(account, session, tenant)
 
 
 def collector(store: Store, clock: Deadlines, lost: list[int] | None = None) -> PageViews:
@@ -55,7 +50,7 @@ async def test_a_view_has_no_query_and_no_token_and_static_files_have_none(store
     account = (await add_person(store)).id
     views = collector(store, clock)
     for path in ("/report", "/invite/abc", "/a\0b", "/\ud800", "/static/x.js", "/" + "y" * 600):
-        views.note((session_of(account), INBOUND._replace(readings=(path,)), NOW), 303)
+        views.note((views_of(account), INBOUND._replace(readings=(path,)), NOW), 303)
     await views.flush()
     assert await stored(store, account) == [
         View(NOW, "GET", path, INBOUND.address, 303)
@@ -65,7 +60,7 @@ async def test_a_view_has_no_query_and_no_token_and_static_files_have_none(store
 
 async def test_a_view_has_the_time_at_which_its_request_began(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
-    views, session = collector(store, clock), session_of(account)
+    views, session = collector(store, clock), views_of(account)
     for began, status in ((NOW + 1, 201), (NOW, 200), (NOW + 1, 202)):
         views.note((session, INBOUND, began), status)
     await views.flush()
@@ -77,10 +72,10 @@ async def test_many_views_are_one_transaction_and_few_rows_and_none_is_none(stor
     store = Watched.open(store_url)
     assert isinstance(store, Watched)
     account = (await add_person(store)).id
-    views, begun, session = collector(store, clock), store.begun, session_of(account)
+    views, begun, session = collector(store, clock), store.begun, views_of(account)
     await views.flush()
     assert store.begun == begun
-    other = replace(session, id="ses_2")
+    other = views_of(account, "ses_2")
     for number in range(3 * MAX_RUN):
         views.note((other if number % 3 else session, INBOUND, NOW), number)
     await views.flush()
@@ -104,7 +99,7 @@ async def test_the_revision_is_not_raised(store: Store, clock: Deadlines) -> Non
             return (await tx.execute(text("SELECT number, stamp FROM revision"))).one()
 
     before = await revision()
-    views.note((session_of(account), INBOUND, NOW), 200)
+    views.note((views_of(account), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 1
     assert await revision() == before
@@ -113,9 +108,9 @@ async def test_the_revision_is_not_raised(store: Store, clock: Deadlines) -> Non
 async def test_beyond_the_bound_views_are_counted_and_lost(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
     lost: list[int] = []
-    views = collector(store, clock, lost)
+    views, mine = collector(store, clock, lost), views_of(account)
     for number in range(MAX_WAITING + 3):
-        views.note((session_of(account), INBOUND, NOW), 200 + number % 2)
+        views.note((mine, INBOUND, NOW), 200 + number % 2)
     await views.finish()
     assert sum(lost) == 3
     assert len(await stored(store, account)) == MAX_WAITING
@@ -124,9 +119,9 @@ async def test_beyond_the_bound_views_are_counted_and_lost(store: Store, clock: 
 async def test_the_bound_holds_while_nothing_is_written(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
     lost: list[int] = []
-    views = collector(store, clock, lost)
+    views, mine = collector(store, clock, lost), views_of(account)
     for number in range(2 * MAX_WAITING):
-        views.note((session_of(account), INBOUND, NOW + number // (MAX_WAITING // 2)), 200)
+        views.note((mine, INBOUND, NOW + number // (MAX_WAITING // 2)), 200)
     assert sum(lost) == MAX_WAITING // 2
     await views.finish()
     assert sum(lost) == MAX_WAITING
@@ -143,7 +138,7 @@ async def test_static_files_count_for_nothing_under_any_method_or_status(store: 
         script._replace(readings=("/static/x.js", "/static//x.js")),
     ):
         for status in (200, 404, 200):
-            views.note((session_of(account), inbound, NOW), status)
+            views.note((views_of(account), inbound, NOW), status)
     await views.flush()
     found = [(view.method, view.path, view.status) for view in await stored(store, account)]
     assert found == [
@@ -155,20 +150,30 @@ async def test_views_of_one_session_under_another_tenant_or_address_are_kept_apa
     store: Store, clock: Deadlines
 ) -> None:
     account = (await add_person(store)).id
-    views, session = collector(store, clock), session_of(account)
-    for tenant, address in (("acme", "192.0.2.1"), ("beta", "192.0.2.1"), ("acme", "192.0.2.2")):
-        views.note((replace(session, tenant=tenant), INBOUND._replace(address=address), NOW), 200)
+    views, one, two = collector(store, clock), "192.0.2.1", "192.0.2.2"
+    mine, moved = views_of(account), views_of(account, tenant="beta")
+    for whose, address in ((mine, one), (moved, one), (mine, two), (mine, one)):
+        views.note((whose, INBOUND._replace(address=address), NOW), 200)
     await views.flush()
     found = [(run.tenant, [view.address for view in run.read()]) for run in await runs_of(store, account)]
-    assert sorted(found) == [("acme", ["192.0.2.1", "192.0.2.2"]), ("beta", ["192.0.2.1"])]
+    assert sorted(found) == [("acme", [one, one, two]), ("beta", [one])]
+
+
+async def test_what_a_session_opens_in_the_second_in_which_was_written_is_kept(store: Store, clock: Deadlines) -> None:
+    account = (await add_person(store)).id
+    views, mine = collector(store, clock), views_of(account)
+    for status in (200, 201):
+        views.note((mine, INBOUND, NOW), status)
+        await views.flush()
+    assert [view.status for view in await stored(store, account)] == [200, 201]
 
 
 async def test_a_worker_moves_what_it_wrote_also_beyond_what_it_keeps(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
-    views, session = collector(store, clock), session_of(account)
+    views = collector(store, clock)
     for part in range(3):
         for number in range(MAX_KEPT // 2):
-            views.note((replace(session, id=f"ses_{number % 500}"), INBOUND, NOW + part * 100 + number // 500), 200)
+            views.note((views_of(account, f"ses_{number % 500}"), INBOUND, NOW + part * 100 + number // 500), 200)
         await views.flush()
     clock.utc = NOW + batches.ORPHANED_SECONDS + 1
     await views.move()
@@ -180,9 +185,9 @@ async def test_a_worker_moves_what_it_wrote_also_beyond_what_it_keeps(store: Sto
 
 async def test_making_a_batch_can_be_stopped_and_loses_nothing(store: Store, clock: Deadlines) -> None:
     account = (await add_person(store)).id
-    views, session = collector(store, clock), session_of(account)
+    views = collector(store, clock)
     for number in range(MAX_WAITING):
-        views.note((replace(session, id=f"ses_{number}"), INBOUND, NOW), 200)
+        views.note((views_of(account, f"ses_{number}"), INBOUND, NOW), 200)
     writing = asyncio.get_running_loop().create_task(views.flush())
     await asyncio.sleep(0)  # until its first pause
     assert not writing.done()
@@ -214,7 +219,7 @@ async def test_views_wait_for_a_store_that_fails_and_the_store_gets_a_pause(stor
     store.is_away = True
     lost: list[int] = []
     views = collector(store, clock, lost)
-    views.note((session_of(account), INBOUND, NOW), 200)
+    views.note((views_of(account), INBOUND, NOW), 200)
     with pytest.raises(StoreUnavailable):
         await views.flush()
     store.is_away = False
@@ -232,7 +237,7 @@ async def test_views_of_an_account_that_was_deleted_meanwhile_are_left_out(store
     lost: list[int] = []
     views = collector(store, clock, lost)
     for of in (account, "acc_gone", account):
-        views.note((replace(session_of(of), id=f"ses_{of}"), INBOUND, NOW), 200)
+        views.note((views_of(of, f"ses_{of}"), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 2
     assert lost == []
@@ -245,10 +250,10 @@ async def test_what_the_store_refuses_for_ever_holds_up_nothing(store_url: str, 
     lost: list[int] = []
     views = collector(store, clock, lost)
     store.refuses = True
-    views.note((session_of(account), INBOUND, NOW), 200)
+    views.note((views_of(account), INBOUND, NOW), 200)
     await views.flush()
     store.refuses = False
-    views.note((session_of(account), INBOUND, NOW), 200)
+    views.note((views_of(account), INBOUND, NOW), 200)
     await views.flush()
     assert len(await stored(store, account)) == 1
     assert lost == [1]

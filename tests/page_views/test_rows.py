@@ -158,7 +158,7 @@ async def test_the_switch_holds_for_the_next_request_of_sessions_and_tokens(stor
 
         async def recorded() -> list[bool]:
             found = [await look(lookup, which) for which in (key, credential)]
-            return [session.records_views for session in found if session is not None]
+            return [session.views is not None for session in found if session is not None]
 
         assert await recorded() == [False, False]
         async with store.transaction() as tx:
