@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import servers
-from features import FEATURES, SETTINGS, add_token, switch
+from features import FEATURES, SETTINGS, prepare
 from many_people import ANONYMOUS, BY_BROWSER, BY_NGINX, address_of, session_of
 from many_sessions import fill
 from servers import LOAD_CORE, SERVER_CORE, Server, store_of
@@ -54,14 +54,14 @@ ASKED_BY_NGINX = {"X-Original-Method": "GET", "X-Original-URI": "/1k", "X-Forwar
 Make = Callable[[int], bytes]  # a request from its number
 
 
-def request(line: str, fields: Mapping[str, str], body: str = "", people: int = 1) -> Make:
+def request(line: str, fields: Mapping[str, str], body: str = "", people: int = 1, first: int = 0) -> Make:
     """Return what makes the next request: that of another person, and with another id."""
     framing = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(body))} if body else {}
     lines = (line + " HTTP/1.1", *(f"{name}: {value}" for name, value in {**fields, **framing}.items()), "", body)
     pattern = "\r\n".join(lines)
 
     def make(number: int) -> bytes:
-        person = number % people
+        person = first + number % people
         marks = {"<session>": session_of(person), "<id>": f"{number:032x}", "<address>": address_of(person)}
         return functools.reduce(lambda text, mark: text.replace(mark, marks[mark]), marks, pattern).encode()
 
@@ -117,14 +117,14 @@ def measure(folder: Path, to: int, tree: Path, assertion: bool, only: str) -> di
     environ = {"PYTHONPATH": str(folder), **SETTINGS}
     with servers.deployed(folder, to, tree, assertion, core=BOTH_CORES, under=under, environ=environ) as gateway:
         asyncio.run(fill(store_of(folder), PEOPLE))
-        asyncio.run(add_token(store_of(folder)))
+        if tree == servers.ROOT:
+            asyncio.run(prepare(store_of(folder), 1))
         found = {kind: count(gateway, counts, make) for kind, make in KINDS.items() if only in kind}
         for feature in FEATURES if tree == servers.ROOT else ():
             # The job that writes page views is slowed down like all timers, and not counted.
-            asyncio.run(switch(store_of(folder), feature))
             name = f"a signed-in person, {feature.name}"
             if only in name:
-                found[name] = count(gateway, counts, request("GET /1k", feature.fields))
+                found[name] = count(gateway, counts, request("GET /1k", feature.fields, first=feature.first))
         return found
 
 

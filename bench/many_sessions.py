@@ -58,16 +58,23 @@ def key_of(number: int) -> bytes:
     return hashlib.sha256(token_of(number).encode()).digest()
 
 
-async def fill(url: str, count: int, password_hash: str = "pbkdf2:sha256:1000000$" + "a" * 16 + "$" + "0" * 64) -> None:
+async def fill(
+    url: str,
+    count: int,
+    password_hash: str = "pbkdf2:sha256:1000000$" + "a" * 16 + "$" + "0" * 64,
+    tenant: str = "turns",
+    first: int = 0,
+) -> None:
+    """Add a tenant with people who are signed in, numbered from `first` on."""
     now = int(time.time())
     store = Store.open(url)
     async with store.transaction() as tx:
-        await tx.execute(insert(tenants).values(slug="turns", name="Turns", status="active"))
-        for some in chunks(count):
+        await tx.execute(insert(tenants).values(slug=tenant, name=tenant.title(), status="active"))
+        for some in chunks(first, count):
             people = [
                 {
                     "id": f"acc_{number:021}", "identifier": f"person.{number}@acme.example",
-                    "name": f"Person {number}", "tenant": "turns", "role": "employee", "modules": "hr",
+                    "name": f"Person {number}", "tenant": tenant, "role": "employee", "modules": "hr",
                     "status": "active",
                     "password_hash": password_hash, "created_at": now,
                 }
@@ -86,9 +93,9 @@ async def fill(url: str, count: int, password_hash: str = "pbkdf2:sha256:1000000
     await store.close()
 
 
-def chunks(count: int) -> Iterator[range]:
-    for start in range(0, count, BATCH):
-        yield range(start, min(start + BATCH, count))
+def chunks(first: int, count: int) -> Iterator[range]:
+    for start in range(first, first + count, BATCH):
+        yield range(start, min(start + BATCH, first + count))
 
 
 async def bytes_of(url: str, count: int) -> float:
