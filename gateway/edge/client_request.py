@@ -255,12 +255,11 @@ class ClientRequest:
 
     def begin_tunnel(self) -> None:
         self.state = TUNNEL
-        connection = self._connection
-        if connection.is_draining:
+        if self._connection.is_draining:
             self.end_for(GOING_AWAY)
             return
-        connection.close_after()
-        first, connection.buffer = connection.buffer, b""
+        self._connection.close_after()
+        first, self._connection.buffer = self._connection.buffer, b""
         if first and self.exchange is not None:
             self.exchange.send_raw(first)
         self.resume()
