@@ -14,6 +14,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.gateway import free_port
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -43,7 +45,7 @@ class SMTPServer:
         self.received: list[Received] = []
         self.refusals: dict[str, str] = {}
         self.content_reply = "250 Taken"
-        self.port = 0
+        self.port = free_port()  # a stopped server keeps it: of the kernel's own, somebody else might get it
         self._starttls = starttls
         self._tls = tls
         self._login = login
@@ -73,7 +75,6 @@ class SMTPServer:
 
     async def _listen(self) -> None:
         self._server = await self._loop.create_server(self._connection, "127.0.0.1", self.port, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:
         self._server.close()
