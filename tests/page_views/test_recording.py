@@ -206,7 +206,7 @@ def test_forward_auth_records_the_request_that_it_is_asked_about(on: Gateway) ->
 def test_requests_with_an_api_token_are_recorded_under_the_token(on: Gateway) -> None:
     person = signed_in(on, "crowd6@acme.example", "127.0.5.7")
     page = person.send("/me/tokens", {"name": "Calendar", "access": "read", "days": "7"}).body.decode()
-    secret = re.search(r"otm_[A-Za-z0-9_-]{20,}|[a-z]+_[A-Za-z0-9_-]{30,}", page)
+    secret = re.search(r"otw_pat_[0-9A-Za-z]{38}", page)
     assert secret is not None
     answer = on.exchange(get("/calendar", f"Authorization: Bearer {secret[0]}"), source="127.0.5.8")
     assert answer.status == 200

@@ -149,22 +149,25 @@ def test_a_form_that_another_administrator_overtook_comes_back_with_what_was_typ
 
 def test_no_link_fills_the_form_in(own: Gateway, admin: Person) -> None:
     """One would need only an administrator who presses “Save” to make the person who sent it an administrator."""
-    account, typed = id_of(own, "crowd9@acme.example"), "name=Zed&role=admin&module-hr=1&email=zed@acme.example"
+    account, typed = (
+        id_of(own, "crowd9@acme.example"),
+        "name=Zedekiah&role=admin&module-hr=1&email=zedekiah@acme.example",
+    )
     page = admin.open(f"{AT}?account={account}&{typed}&done=proved").body.decode()
-    assert "Zed" not in page.partition("<main")[2]
-    assert "zed@" not in page.partition("<main")[2]
+    assert "Zedekiah" not in page.partition("<main")[2]
+    assert "zedekiah@" not in page.partition("<main")[2]
     assert re.search(r'value="employee" selected', page)
     assert "not saved yet" not in page
     other = Person(own, "crowd10@acme.example")
     other.give_password()
     own.write("UPDATE accounts SET role = 'admin' WHERE identifier = :e", e=other.email)
     own.write("UPDATE sessions SET proofs = :p WHERE account = :a", p='[["password",1]]', a=id_of(own, other.email))
-    asked = other.send(AT, {"account": account, "do": "saved", "name": "Zed", "role": "admin"}).get("location")
+    asked = other.send(AT, {"account": account, "do": "saved", "name": "Zedekiah", "role": "admin"}).get("location")
     sealed = re.findall(r"form%3D([\w-]+)", str(asked))[0]
     foreign = admin.open(f"{AT}?account={account}&form={sealed}&done=proved").body.decode()
     assert "not saved yet" not in foreign
-    assert "Zed" not in foreign.partition("<main")[2]
-    assert "Zed" not in str(asked)
+    assert "Zedekiah" not in foreign.partition("<main")[2]
+    assert "Zedekiah" not in str(asked)
 
 
 def test_what_was_changed_is_told_in_one_message(own: Gateway, admin: Person) -> None:
