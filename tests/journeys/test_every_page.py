@@ -59,6 +59,7 @@ class Look:
     press: str = ""
 
 
+SEVEN_DIGITS = "1234567"  # for a code that is wrong: one of six may be right by chance
 PAGES = {
     "sign in": Look("nobody", "/login?next=/x"),
     "sign in, signed out": Look("nobody", "/login?signed-out=1"),
@@ -72,7 +73,7 @@ PAGES = {
     "code": Look("between", "/login/totp?next=/x"),
     "code, clock": Look("drifting", "/login/totp?next=/x"),
     "code, wrong": Look(
-        "between", "/login/totp?next=/x", {"6-digit code from your authenticator app": "000000"}, "Continue"
+        "between", "/login/totp?next=/x", {"6-digit code from your authenticator app": SEVEN_DIGITS}, "Continue"
     ),
     "code, again": Look("phone", "/login/totp?next=/x&again=1"),
     "passkey": Look("touching", "/login/passkey?next=/x"),
@@ -174,7 +175,9 @@ PAGES = {
     "passkeys only": Look("key", "/me/security/passkeys-only"),
     "passkey, change": Look("key", "/me/security/passkey?id=psk_0"),
     "set-up": Look("member", "/me/security/totp"),
-    "set-up, wrong": Look("member", "/me/security/totp", {"Enter the 6-digit code from the app": "000000"}, "Turn on"),
+    "set-up, wrong": Look(
+        "member", "/me/security/totp", {"Enter the 6-digit code from the app": SEVEN_DIGITS}, "Turn on"
+    ),
     "new codes": Look("phone", "/me/security/codes"),
     "new codes, shown": Look("owner", "/me/security/codes", {}, "Create new codes"),
     "turn off": Look("phone", "/me/security/off"),
@@ -759,7 +762,7 @@ PLAIN = """
 WORD = re.compile(r"[A-Za-z]{3}")
 # What people and programs are called on these pages, and fields of forms of the application.
 DATA = re.compile(
-    "|".join(name for _, name, *_ in PEOPLE.values()) + r"|Crowd \d+|[\w.+-]+@[\w.]+|\d+ \w{3} \d{4}|otw_\w+|"
+    "|".join(name for _, name, *_ in PEOPLE.values()) + r"|Crowd \d+|[\w.+-]+@[\w.]+|\d+ \w{3,4} \d{4}|otw_\w+|"
     r"Ivo Sand|Uma Late|Backups|Night job|(?:My c|C)alendar|Payroll export|YubiKey 5 Series|OtiumWork|acme|beta|otium|order|password|project|reference|status|week|hours"
 )
 UNREADABLE = {"bad address"}  # the request is refused before its languages are read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from gateway.sessions import rows as session_rows
 from gateway.store import StoreUnavailable
 from gateway.store.schema import audit, sessions, tenants
 from tests.login.people import Browser, key_of
-from tests.login.world import PHONE, STEP, World, code
+from tests.login.world import PHONE, STEP, WRONG, World, code
 from tests.store.people import NOW
 from tests.support.actions import action_in
 
@@ -42,7 +43,7 @@ async def before_enrolment(world: World) -> tuple[Account, Browser, Secret[bytes
     step = await world.begin(browser, owner)
     assert isinstance(step, GoOn)
     await world.open_link(browser, await world.mail_link(owner, step.holder))
-    phone, offered = world.totp.offer(owner.id, NOW)
+    phone, offered = world.offer(owner)
     return owner, browser, phone, offered
 
 
@@ -85,7 +86,7 @@ async def test_a_member_with_totp_is_signed_in_by_the_code(world: World) -> None
 async def test_the_steps_of_a_member_with_totp_are_written_down(world: World) -> None:
     browser = Browser()
     await world.begin(browser, await world.member(totp=True))
-    await world.prove(browser, "000000")
+    await world.prove(browser, WRONG)
     await world.prove(browser, code())
     assert await world.events() == ["login_step", "login_2fa_failed", "login"]
     assert json.loads((await world.details("login"))[0]) == {
@@ -108,14 +109,14 @@ async def test_a_backup_code_signs_in_like_the_phone_and_its_owner_is_told(world
 async def test_a_wrong_code_leaves_the_attempt_as_it_is(world: World) -> None:
     browser = Browser()
     await world.begin(browser, await world.member(totp=True))
-    assert await world.prove(browser, "000000") == Refused(Wrong())
+    assert await world.prove(browser, WRONG) == Refused(Wrong())
     assert isinstance(await world.prove(browser, code()), SignedIn)
 
 
 async def test_the_sixth_wrong_code_is_not_checked(world: World) -> None:
     browser = Browser()
     await world.begin(browser, await world.member(totp=True))
-    outcomes = [await world.prove(browser, "000000", now=NOW + at) for at in range(5)]
+    outcomes = [await world.prove(browser, WRONG, now=NOW + at) for at in range(5)]
     assert outcomes == [Refused(Wrong())] * 5
     assert isinstance(await world.prove(browser, code(), now=NOW + 5), LockedOut)
 
@@ -124,7 +125,7 @@ async def test_a_password_given_again_opens_no_more_tries(world: World) -> None:
     member, browser = await world.member(totp=True), Browser()
     for _ in range(5):
         await world.begin(browser, member)
-        await world.prove(browser, "000000")
+        await world.prove(browser, WRONG)
     await world.begin(browser, member)
     assert isinstance(await world.prove(browser, code()), LockedOut)
 
@@ -203,7 +204,7 @@ async def test_an_owner_without_totp_proves_the_link_and_sets_totp_up_last(world
     second = await world.open_link(browser, await world.mail_link(owner, first.holder))
     assert isinstance(second, GoOn)
     assert second.factor == Factor.TOTP
-    phone, offered = world.totp.offer(owner.id, NOW)
+    phone, offered = world.offer(owner)
     third = await world.enrol(browser, offered, code(phone=phone))
     assert isinstance(third, SignedIn)
     assert len(third.codes) == 8
@@ -221,7 +222,7 @@ async def test_setting_totp_up_is_written_down_and_told_by_mail(world: World) ->
 async def test_nothing_is_set_up_before_the_link_is_proved(world: World) -> None:
     owner, browser = await world.owner(), Browser()
     await world.begin(browser, owner)
-    phone, offered = world.totp.offer(owner.id, NOW)
+    phone, offered = world.offer(owner)
     assert await world.enrol(browser, offered, code(phone=phone)) == Gone()
     assert await world.enrolment(owner) == NOT_ENROLLED
     async with world.store.reading() as tx:
@@ -233,14 +234,14 @@ async def test_nothing_is_set_up_where_there_is_a_phone_already(world: World) ->
     step = await world.begin(browser, owner)
     assert isinstance(step, GoOn)
     await world.open_link(browser, await world.mail_link(owner, step.holder))
-    phone, offered = world.totp.offer(owner.id, NOW)
+    phone, offered = world.offer(owner)
     assert await world.enrol(browser, offered, code(phone=phone)) == Gone()
     assert await world.prove(browser, code(phone=phone)) == Refused(Wrong())
 
 
 async def test_a_member_who_need_not_sets_nothing_up_while_signing_in(world: World) -> None:
     member, browser = await world.member(), Browser()
-    phone, offered = world.totp.offer(member.id, NOW)
+    phone, offered = world.offer(member)
     assert await world.enrol(browser, offered, code(phone=phone)) == Gone()
     await world.begin(browser, member)
     assert await world.enrol(browser, offered, code(phone=phone)) == Gone()
@@ -248,14 +249,14 @@ async def test_a_member_who_need_not_sets_nothing_up_while_signing_in(world: Wor
 
 async def test_what_was_offered_to_somebody_else_is_not_set_up(world: World) -> None:
     owner, browser, _, _ = await before_enrolment(world)
-    phone, offered = world.totp.offer((await world.member()).id, NOW)
+    phone, offered = world.offer(await world.member())
     assert await world.enrol(browser, offered, code(phone=phone)) == Refused(Wrong())
     assert await world.enrolment(owner) == NOT_ENROLLED
 
 
 async def test_a_wrong_code_sets_nothing_up_and_the_offer_stays_good(world: World) -> None:
     owner, browser, phone, offered = await before_enrolment(world)
-    assert await world.enrol(browser, offered, "000000") == Refused(Wrong())
+    assert await world.enrol(browser, offered, WRONG) == Refused(Wrong())
     assert await world.enrolment(owner) == NOT_ENROLLED
     assert isinstance(await world.enrol(browser, offered, code(phone=phone)), SignedIn)
 
@@ -279,7 +280,7 @@ async def test_who_was_told_to_sets_totp_up_after_the_password(world: World) -> 
     step = await world.begin(browser, member)
     assert isinstance(step, GoOn)
     assert step.factor == Factor.TOTP
-    phone, offered = world.totp.offer(member.id, NOW)
+    phone, offered = world.offer(member)
     assert isinstance(await world.enrol(browser, offered, code(phone=phone)), SignedIn)
 
 
@@ -392,7 +393,7 @@ async def test_fifty_wrong_codes_at_once_are_five_that_were_checked(world: World
     browser = Browser()
     await world.begin(browser, await world.member(totp=True))
     workers = (world, twin)
-    proving = (workers[at % 2].prove(replace(browser), "000000") for at in range(50))
+    proving = (workers[at % 2].prove(replace(browser), WRONG) for at in range(50))
     outcomes = await asyncio.gather(*proving, return_exceptions=True)
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 5
 
@@ -557,7 +558,7 @@ async def test_a_password_given_again_renews_the_session_too(world: World) -> No
 
 async def test_a_wrong_code_leaves_the_session_and_its_cookie(world: World) -> None:
     _, browser = await stepped_in(world)
-    assert await world.prove(browser, "000000", again=True, now=NOW + 300) == Refused(Wrong())
+    assert await world.prove(browser, WRONG, again=True, now=NOW + 300) == Refused(Wrong())
     assert browser.cookie is not None
     assert await world.session_of(browser.cookie, NOW + 300) == browser.session
 
@@ -609,7 +610,7 @@ async def made_owner(world: World) -> tuple[Account, Browser, Secret[bytes], str
         )
     assert browser.cookie is not None
     browser.session = await world.session_of(browser.cookie)
-    phone, offered = world.totp.offer(owner.id, NOW)
+    phone, offered = world.offer(owner)
     return owner, browser, phone, offered
 
 
@@ -789,8 +790,9 @@ async def test_no_audit_row_and_no_mail_holds_a_code_or_a_token(world: World) ->
     assert isinstance(outcome, SignedIn)
     async with world.store.reading() as tx:
         whole = str((await tx.execute(select(audit))).all())
-    secrets = [given, offered, outcome.token.reveal(), *(code.reveal() for code in outcome.codes)]
+    secrets = [offered, outcome.token.reveal(), *(code.reveal() for code in outcome.codes)]
     assert not [secret for secret in secrets if secret in whole]
+    assert not re.search(rf"(?<![0-9a-f]){given}(?![0-9a-f])", whole)  # within ids, six digits may be so by chance
 
 
 def test_the_phone_of_these_tests_is_the_one_of_the_rfc() -> None:

@@ -9,8 +9,7 @@ from gateway.model.account import Account
 from gateway.model.factor import Factor
 from gateway.networks import rows
 from tests.login.people import Browser
-from tests.login.world import World, code
-from tests.store.people import NOW
+from tests.login.world import WRONG, World, code
 
 ELSEWHERE = "198.51.100.7"
 HERE = "192.0.2.0/24"
@@ -49,9 +48,9 @@ async def test_a_browser_that_moves_between_the_steps_uses_no_code_up(world: Wor
     assert await world.prove(browser, code()) == OtherNetwork()
     assert await world.prove(browser, backup, BACKUP) == OtherNetwork()
     for _ in range(10):  # nor are wrong ones counted
-        assert await world.prove(browser, "000000") == OtherNetwork()
+        assert await world.prove(browser, WRONG) == OtherNetwork()
     browser.address = "192.0.2.8"
-    assert await world.prove(browser, "000000") != OtherNetwork()
+    assert await world.prove(browser, WRONG) != OtherNetwork()
     assert isinstance(await world.prove(browser, code()), SignedIn)
 
 
@@ -74,7 +73,7 @@ async def test_nothing_is_set_up_from_elsewhere(world: World) -> None:
     first = await world.begin(browser, owner)
     assert isinstance(first, GoOn)
     await world.open_link(browser, await world.mail_link(owner, first.holder))
-    phone, offered = world.totp.offer(owner.id, NOW)
+    phone, offered = world.offer(owner)
     browser.address = ELSEWHERE
     assert await world.enrol(browser, offered, code(phone=phone)) == OtherNetwork()
     assert not (await world.enrolment(owner)).is_enrolled

@@ -45,6 +45,8 @@ from tests.store.people import NOW, add_person, look, person, worker
 OWNER = "olga@example.com"
 PHONE = Secret(b"12345678901234567890")
 STEP = NOW // 30
+WRONG = "000000"  # no code of PHONE
+NEAR = range(-60, 60)  # steps around NOW
 OWNED = FactorPolicy(frozenset({OWNER}))
 
 
@@ -81,6 +83,14 @@ class World:
         async with self.store.transaction() as tx:
             given = Secret(code_at(phone, STEP - 120))
             assert await self.totp.confirm(tx, account.id, phone, given, NOW - 3_600)
+
+    def offer(self, account: Account) -> tuple[Secret[bytes], str]:
+        """Offer another phone than PHONE. It shows none of its codes, and not WRONG: of a million pairs, some are equal."""
+        others = {WRONG, *map(code, NEAR)}
+        while True:
+            phone, offered = self.totp.offer(account.id, NOW)
+            if others.isdisjoint(code(at, phone) for at in NEAR):
+                return phone, offered
 
     async def give_backup_codes(self, account: Account) -> list[str]:
         async with self.store.transaction() as tx:

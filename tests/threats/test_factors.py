@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, Gateway
 from tests.support.mail import Mailbox, links_in
 from tests.support.owner import enrol_owner, owner_before_link, path_of
-from tests.support.person import Person, code_of, key_on
+from tests.support.person import Person, code_of, key_on, wrong_code
 from tests.support.raw import get
 from tests.support.upstream import RecordingUpstream
 
@@ -216,7 +216,8 @@ def test_six_wrong_codes_are_limited_across_workers(own: Gateway) -> None:
     key, _ = person.enrol()
     other = Person(own, source="127.0.0.3")
     other.give_password()
-    statuses = [other.send("/login/totp", {"code": "000000", "next": "/"}).status for _ in range(6)]
+    wrong = wrong_code(key)
+    statuses = [other.send("/login/totp", {"code": wrong, "next": "/"}).status for _ in range(6)]
     assert statuses == [422] * 5 + [429]
     assert other.send("/login/totp", {"code": code_of(own, person.email, key), "next": "/"}).status == 429
     person.open("/login/totp?again=1&next=/probe")

@@ -10,7 +10,7 @@ import pytest
 from tests.support.gateway import PEOPLE, Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import LINK_MAIL, enrol_owner, mailed_link, owner_before_link
-from tests.support.person import Person, code_of, hidden_fields
+from tests.support.person import Person, code_of, hidden_fields, key_on, wrong_code
 
 
 def age(own: Gateway, table: str, column: str, seconds: int) -> None:
@@ -149,8 +149,8 @@ def test_every_refused_link_and_set_up_is_written_down_like_a_refused_code(own: 
     owner.send(link, {})
     person = Person(own)
     person.sign_in()
-    person.open("/me/security/totp")
-    assert person.submit("/me/security/totp", code="000000").status == 422
+    key = key_on(person.open("/me/security/totp"))
+    assert person.submit("/me/security/totp", code=wrong_code(key)).status == 422
     with sqlite3.connect(own.store_url.removeprefix("sqlite:///")) as connection:
         rows = connection.execute("SELECT details FROM audit WHERE event = 'login_2fa_failed' ORDER BY id").fetchall()
     assert rows == [
