@@ -15,13 +15,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.audit import rows
+from gateway.model.clock import DAY
 from gateway.model.event import Entry, Event, Outcome
 from gateway.store import Store
 from tests.journeys.conftest import Site
+from tests.support.clock import stay_within
 from tests.support.gateway import PEOPLE
 from tests.support.person import Person
 
-DAY = 86_400
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
@@ -52,6 +53,7 @@ async def fill(url: str) -> None:
 
 @pytest.fixture(scope="module")
 def log(site: Site) -> None:
+    stay_within(DAY, 180)  # for all tests here
     with ThreadPoolExecutor() as pool:  # the browser's own event loop may run in this thread
         pool.submit(asyncio.run, fill(site.gateway.store_url)).result()
 

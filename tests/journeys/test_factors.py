@@ -11,10 +11,12 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from gateway.factors.totp.codes import PERIOD
 from gateway.wire.cookies import ZONE_COOKIE
 from tests.journeys.conftest import OWNERS, Site
+from tests.support.clock import today
 from tests.support.gateway import PASSWORD
-from tests.support.person import Person, code_of, key_on
+from tests.support.person import Person, code_of, key_on, wrong_code
 from tests.support.raw import get
 from tests.support.visitor import Visitor, link_to
 
@@ -116,7 +118,7 @@ def test_the_key_and_the_link_for_phones_say_what_the_picture_says(site: Site, c
     code = person.page.get_by_label("Enter the 6-digit code")
     expect(code).to_have_attribute("inputmode", "numeric")
     expect(code).to_have_attribute("autocomplete", "one-time-code")
-    code.fill("000000")
+    code.fill(wrong_code(person.key))
     person.press("Turn on")
     person.is_refused("If you scanned a different QR code earlier")
     assert person.page.locator("#key").inner_text() == key
@@ -177,18 +179,20 @@ def test_backup_codes_can_be_kept_as_a_file_without_scripts(site: Site, profile:
     assert text.split()[-8:] == person.codes
 
 
-def today() -> str:
-    return time.strftime("%d %b %Y", time.gmtime()).lstrip("0")
+def late_code(key: str) -> str:
+    """Return a code of some minutes ago that is none of those that are good now."""
+    codes = [pyotp.TOTP(key).at(time.time() + step * PERIOD) for step in range(-20, 4)]
+    return next(code for code in codes[:10] if code not in codes[-6:])
 
 
 def test_wrong_late_and_reused_codes_say_what_they_are(site: Site, profile: MakeContext) -> None:
     person = enrolled(site, profile(), "crowd4@acme.example")
     other = person.in_another(profile())
     other.give_password()
-    other.give_code("000000")
+    other.give_code(wrong_code(person.key))
     other.is_refused("Incorrect code.")
     expect(other.page.get_by_role("alert")).to_be_focused()
-    other.give_code(pyotp.TOTP(person.key).at(time.time() - 300))
+    other.give_code(late_code(person.key))
     other.is_refused("Your phone’s clock is")
     code = other.new_code()
     other.give_code(code)
