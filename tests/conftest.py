@@ -27,9 +27,12 @@ from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider
 from tests.support.upstream import RecordingUpstream
 
-# A machine that does other things as well may take its time over any example.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# A machine that does other things as well may take its time over any example. Each run tries the same ones, so that none
+# fails by chance; `--hypothesis-profile=search` looks for new ones, and what it finds is kept as an `@example`.
+UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("search", UNTIMED, max_examples=20_000)
+hypothesis.settings.register_profile("repeated", UNTIMED, derandomize=True)
+hypothesis.settings.load_profile("repeated")
 
 ENGINES = ("sqlite", "postgresql")
 # Files and folders, those that take longest first.
