@@ -121,6 +121,11 @@ def sign_in(
     return claims
 
 
+def kids(realm: Realm) -> set[str]:
+    """Return the ids of the keys that a realm publishes."""
+    return {key["kid"] for key in realm.jwks()["keys"]}
+
+
 def header_of(token: str) -> Json:
     return dict(json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "==")))
 
@@ -436,17 +441,14 @@ def test_keys_rotate_on_command(realm: Realm) -> None:
         answer = PlainBrowser(realm.provider).sign_in(attempt.url, "erin")
         return str(header_of(redeem(realm, attempt, answer)[1]["id_token"])["kid"])
 
-    def published() -> set[str]:
-        return {key["kid"] for key in realm.jwks()["keys"]}
-
     first = signs()
     realm.rotate_keys()
     second = signs()
-    assert {first, second} < published()
+    assert {first, second} < kids(realm)
     realm.rotate_keys(keep=False)
     third = signs()
     assert len({first, second, third}) == 3
-    assert (third in published(), {first, second} & published()) == (True, set())
+    assert (third in kids(realm), {first, second} & kids(realm)) == (True, set())
 
 
 @pytest.mark.parametrize("seconds", [600, -600])
@@ -598,6 +600,8 @@ def test_all_tenants_of_entra_sign_with_the_same_keys(identity_provider: Identit
     attempt = begin(one)
     tokens = redeem(one, attempt, PlainBrowser(identity_provider).sign_in(attempt.url, "erin"))[1]
     assert claims_of(other, tokens["id_token"])["tid"] == one.tenant
+    others = [identity_provider.realm() for _ in range(8)]  # as many as have keys of their own
+    assert all(kids(one).isdisjoint(kids(each)) for each in others)
     apart = identity_provider.entra(users=[ERIN], clients=[GATEWAY], shares_keys_with="")
     with pytest.raises(InvalidKeyIdError):
         claims_of(apart, tokens["id_token"])

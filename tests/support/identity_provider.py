@@ -7,7 +7,7 @@
 A realm is one issuer with its own people, clients, keys, sessions and switches, so each test makes its own; it costs a
 few milliseconds, but for the first eight: later ones use their keys again in turn. Several may be there at once: two
 tenants, two providers, a mix-up. `provider.entra()` makes one that behaves as Microsoft Entra ID does, with the tenant's
-id as its name; all of them share their keys, as they do there.
+id as its name; all of them share a key, as they do there, which is none of the eight.
 
 People sign in on a page that Chromium can use (a button for each person, "Cancel", "With a second step"), or, without a
 browser, `PlainBrowser`. `realm.set(signs_in=ERIN.id)` signs somebody in without a page.

@@ -33,7 +33,7 @@ export class Realm {
   // `base` is the server's origin. `settings` as tests/support/identity_provider.py sends them.
   static async make(base, name, settings, keys) {
     const isEntra = settings.kind === 'entra';
-    keys ??= { all: await Promise.all((isEntra ? ['RS256'] : ['RS256', 'ES256']).map(firstKey)) };
+    keys ??= { all: await Promise.all(isEntra ? [newKey('RS256')] : ['RS256', 'ES256'].map(firstKey)) };
     return new Realm(base, name, settings, keys);
   }
 
