@@ -33,6 +33,7 @@ from tests.factors.conftest import sealer_of
 from tests.store.people import NOW, add_person, person
 
 SECRET = Secret(b"12345678901234567890")  # of the RFCs' vectors
+OTHER = Secret(b"09876543210987654321")  # a random one might have the same code, once in a hundred thousand times
 STEP = NOW // 30
 HOUR = 3_600
 assert NOW % 30 == 0
@@ -212,7 +213,7 @@ async def test_a_code_from_ahead_is_just_wrong_and_is_still_good_when_its_time_c
 
 async def test_a_code_of_somebody_else_is_wrong(store: Store, factor: TOTPFactor) -> None:
     await enrolled(store, factor)
-    account = await enrolled(store, factor, new_secret(), "bob@example.com")
+    account = await enrolled(store, factor, OTHER, "bob@example.com")
     assert (await verify(store, factor, account, code_at(SECRET, STEP))) == Wrong()
 
 
@@ -360,26 +361,24 @@ async def test_the_code_that_set_it_up_is_used_up(store: Store, factor: TOTPFact
 
 async def test_another_phone_takes_the_place_of_the_first(store: Store, factor: TOTPFactor) -> None:
     account = await enrolled(store, factor)
-    other = new_secret()
     async with store.transaction() as tx:
-        assert await factor.confirm(tx, account, other, Secret(code_at(other, STEP)), NOW)
+        assert await factor.confirm(tx, account, OTHER, Secret(code_at(OTHER, STEP)), NOW)
     assert isinstance(await verify(store, factor, account, code_at(SECRET, STEP + 1), NOW + 30), Wrong)
-    assert await verify(store, factor, account, code_at(other, STEP + 1), NOW + 30) == Right()
+    assert await verify(store, factor, account, code_at(OTHER, STEP + 1), NOW + 30) == Right()
 
 
 async def test_another_phone_begins_without_the_drift_of_the_first(store: Store, factor: TOTPFactor) -> None:
     account = await enrolled(store, factor)
     await verify(store, factor, account, code_at(SECRET, STEP - 1))
-    other = new_secret()
     async with store.transaction() as tx:
-        await factor.confirm(tx, account, other, Secret(code_at(other, STEP)), NOW)
+        await factor.confirm(tx, account, OTHER, Secret(code_at(OTHER, STEP)), NOW)
     assert (await look(store, account)).drift == 0
 
 
 async def test_a_wrong_code_leaves_the_phone_that_is_there(store: Store, factor: TOTPFactor) -> None:
     account = await enrolled(store, factor)
     async with store.transaction() as tx:
-        assert not await factor.confirm(tx, account, new_secret(), Secret("000000"), NOW)
+        assert not await factor.confirm(tx, account, OTHER, Secret("000000"), NOW)
     assert await verify(store, factor, account, code_at(SECRET, STEP)) == Right()
 
 
@@ -412,9 +411,8 @@ async def test_what_is_demanded_is_gone_until_it_is_set_up_again(store: Store, f
         await rows.demand(tx, account, NOW)
     assert await look(store, account) == Enrolment(False, True, None, None, 0)
     assert await verify(store, factor, account, code_at(SECRET, STEP)) == Wrong()
-    other = new_secret()
     async with store.transaction() as tx:
-        assert await factor.confirm(tx, account, other, Secret(code_at(other, STEP)), NOW)
+        assert await factor.confirm(tx, account, OTHER, Secret(code_at(OTHER, STEP)), NOW)
     assert await look(store, account) == Enrolment(True, False, NOW, NOW, 0)
 
 
@@ -438,7 +436,7 @@ async def test_the_database_does_not_hold_the_secret(store: Store, factor: TOTPF
 
 async def test_a_secret_copied_to_another_account_is_not_opened(store: Store, factor: TOTPFactor) -> None:
     account = await enrolled(store, factor)
-    victim = await enrolled(store, factor, new_secret(), "bob@example.com")
+    victim = await enrolled(store, factor, OTHER, "bob@example.com")
     async with store.transaction() as tx:
         stored = (await tx.execute(select(table.c.secret).where(table.c.account == account))).scalar_one()
         await tx.execute(update(table).where(table.c.account == victim).values(secret=stored))
