@@ -16,6 +16,7 @@ from gateway.sso.oidc.fetching import MAX_BYTES, Fetched, Fetcher
 from gateway.sso.oidc.record import Refusal, Refused
 from tests.sso.server import JSON, Server, response
 from tests.support.certificates import Authority, make_authority
+from tests.support.gateway import free_port
 
 LINKED_LOCALLY = "169.254.169.254"
 
@@ -287,8 +288,9 @@ async def test_the_metadata_of_clouds_is_not_asked_even_where_private_addresses_
     assert got == Refused(Refusal.PRIVATE_ADDRESS, "id.example.com")
 
 
-async def test_a_name_that_resolves_to_something_else_the_second_time_gains_nothing(server: Server) -> None:
-    async with Server().listening("127.0.0.2", server.port) as secret:
+async def test_a_name_that_resolves_to_something_else_the_second_time_gains_nothing() -> None:
+    port = free_port()  # at both addresses
+    async with Server().listening(port=port) as server, Server().listening("127.0.0.2", port) as secret:
         resolver = Resolver(["127.0.0.1"], ["127.0.0.2"])
         fetcher = Fetcher(allows_private=True, resolve=resolver)
         assert isinstance(await get(fetcher, server), Fetched)
@@ -315,7 +317,7 @@ async def test_a_name_without_an_address_is_unknown() -> None:
 
 
 async def test_a_server_that_is_down_is_unreachable(fetcher: Fetcher) -> None:
-    async with Server().listening() as server:
+    async with Server().listening(port=free_port()) as server:
         pass
     assert await get(fetcher, server) == Refused(Refusal.UNREACHABLE, "localhost")
 
