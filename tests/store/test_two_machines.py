@@ -127,6 +127,7 @@ def test_one_mailed_link_is_good_once(
 ) -> None:
     owner = Person(pair[0], "owner")
     owner.give_password("/platform")
+    receive_all(server, mails)
     (mail,) = [mail for mail in mails.received if mail.recipients == [owner.email]]
     link = LINK.search(mail.message.get_body(("plain",)).get_content())  # type: ignore[union-attr]
     assert link
