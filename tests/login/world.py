@@ -172,7 +172,9 @@ class World:
 
     async def mails(self) -> list[str]:
         async with self.store.reading() as tx:
-            return list((await tx.execute(select(outbox.c.template).order_by(outbox.c.created_at, outbox.c.template))).scalars())
+            return list(
+                (await tx.execute(select(outbox.c.template).order_by(outbox.c.created_at, outbox.c.template))).scalars()
+            )
 
 
 @contextlib.asynccontextmanager
