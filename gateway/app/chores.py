@@ -75,6 +75,10 @@ class Chores:
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock()))
         self._begin(PURGE_SECONDS, self._clean_up)
         self._begin(PURGE_SECONDS, lambda: self._services.expiry_warnings.run_due(clock()))
+        if self._settings.sso.on:
+            self._begin(PURGE_SECONDS, lambda: self._services.provisioning_warnings.run_due(clock()))
+        if self._settings.tokens.on:
+            self._begin(PURGE_SECONDS, lambda: self._services.token_warnings.run_due(clock()))
         self._begin(HASHES_SECONDS, self._update_hash_cost, at_once=True)
         if self._settings.mail.is_on:
             posted = self._services.outbox.posted

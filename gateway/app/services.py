@@ -47,6 +47,7 @@ from gateway.passwords.service import PasswordChecker, checker_of
 from gateway.person.service import PersonService
 from gateway.preferences.service import PreferenceService
 from gateway.scim.admission import Admission
+from gateway.scim.expiry import ProvisioningWarnings
 from gateway.scim.group_rows import handles_of
 from gateway.scim.groups import GroupService
 from gateway.scim.tokens import TokenService
@@ -71,6 +72,7 @@ from gateway.sso.sign_on import SignOn
 from gateway.tenants.pages import TenantService
 from gateway.tenants.sign_in import SignInService as TenantSignInService
 from gateway.throttle.limits import Limit
+from gateway.tokens.expiry import TokenWarnings
 from gateway.tokens.service import APITokens
 from gateway.tokens.service_accounts import ServiceAccounts
 from gateway.tokens.uses import TokenUses
@@ -312,6 +314,15 @@ class Services(Foundation):
     @cached_property
     def expiry_warnings(self) -> ExpiryWarnings:
         return ExpiryWarnings(self.store, self.actions, self.url.address("admin_sso_key"))
+
+    @cached_property
+    def token_warnings(self) -> TokenWarnings:
+        address = self.url.address
+        return TokenWarnings(self.store, self.actions, address("tokens"), address("admin_tokens"))
+
+    @cached_property
+    def provisioning_warnings(self) -> ProvisioningWarnings:
+        return ProvisioningWarnings(self.store, self.actions, self.url.address("admin_sso_provisioning"))
 
     @cached_property
     def requirement(self) -> Requirement:

@@ -201,6 +201,19 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "token_created": {**ABOUT, "token": "Calendar on my phone", "until": Day(AT + 90 * DAY)},
     "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
     "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},
+    "token_expires": {
+        **FACTS,
+        "token": "Calendar on my phone",
+        "until": Moment(AT + 7 * DAY),
+        "link": "https://app.example.com/me/tokens",
+    },
+    "service_token_expires": {
+        **FACTS,
+        "service": "Payroll export",
+        "token": "Night job",
+        "until": Moment(AT + 7 * DAY),
+        "link": "https://app.example.com/admin/tokens",
+    },
     "service_token_created": {**OF_SERVICE, "until": Day(AT + 90 * DAY)},
     "service_token_revoked": OF_SERVICE,
     "service_token_used_elsewhere": OF_SERVICE,
@@ -228,6 +241,12 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
     "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
     "networks_changed": ABOUT,
     "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": Moment(AT + 365 * DAY)},
+    "scim_token_expires": {
+        **FACTS,
+        "hint": "otw_scim_Zm9y",
+        "until": Moment(AT + 30 * DAY),
+        "link": "https://app.example.com/admin/sso/provisioning",
+    },
     "scim_token_revoked": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y"},
     "invitation": {
         "name": "Erin Zoë",

@@ -25,7 +25,10 @@ scim_tokens = Table(
     Column("created_by", String(254), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),  # to the minute
+    Column("warned_at", BigInteger),  # when a mail said that it expires
 )
+
+WARNING_SECONDS = 30 * DAY  # before a token expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,33 @@ async def list_of(tx: Transaction, tenant: str) -> list[ProvisioningToken]:
     return [
         ProvisioningToken(*row) for row in await tx.execute(query.order_by(scim_tokens.c.created_at, scim_tokens.c.id))
     ]
+
+
+async def list_expiring(tx: Transaction, now: int) -> list[ProvisioningToken]:
+    """Return tokens that expire soon and of which nobody was warned.
+
+    Only tokens that have been used, and live at least twice as long as the warning comes before their end.
+    """
+    token = scim_tokens.c
+    query = (
+        select(*COLUMNS)
+        .join(tenants, tenants.c.slug == token.tenant)
+        .where(
+            token.expires_at > now,
+            token.expires_at <= now + WARNING_SECONDS,
+            token.created_at <= token.expires_at - 2 * WARNING_SECONDS,
+            token.used_at.is_not(None),
+            token.warned_at.is_(None),
+            tenants.c.status == "active",
+        )
+    )
+    return [ProvisioningToken(*row) for row in await tx.execute(query.order_by(token.expires_at, token.id))]
+
+
+async def note_warning(tx: Transaction, token_id: str, now: int) -> bool:
+    """Returns False if another worker has sent it, or the token was revoked."""
+    statement = update(scim_tokens).where(scim_tokens.c.id == token_id, scim_tokens.c.warned_at.is_(None))
+    return (await tx.execute(statement.values(warned_at=now))).rowcount == 1
 
 
 async def find(tx: Transaction, token_id: str) -> ProvisioningToken | None:

@@ -26,17 +26,19 @@ from sqlalchemy import (
 
 from gateway.accounts import rows as account_rows
 from gateway.accounts.directory import in_tenant
-from gateway.model.account import Account, Role
+from gateway.model.account import Account, Role, Status
 from gateway.model.api_token import Grant, Kind, read_networks
 from gateway.model.clock import DAY
 from gateway.store import Transaction
-from gateway.store.schema import accounts, metadata
+from gateway.store.schema import accounts, metadata, tenants
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.slices import Slices
 
 SHOWN_SECONDS = 90 * DAY  # how long a token that has ended stays in lists
 MAX_LISTED = 200  # of one account
+WARNING_SECONDS = 7 * DAY  # before a token expires
+MAX_WARNED = 500  # at once
 
 api_tokens = Table(
     "api_tokens",
@@ -56,6 +58,7 @@ api_tokens = Table(
     Column("used_at", BigInteger),  # to the minute, as are the next two
     Column("used_from", String(45)),
     Column("used_by", String(512)),
+    Column("warned_at", BigInteger),  # when a mail said that it expires
 )
 
 api_token_networks = Table(
@@ -195,6 +198,36 @@ async def note_use(tx: Transaction, token: str, at: int, address: str, agent: st
         api_tokens.c.id == token, (api_tokens.c.used_at.is_(None)) | (api_tokens.c.used_at < at)
     )
     await tx.execute(statement.values(used_at=at, used_from=address, used_by=agent))
+
+
+async def list_expiring(tx: Transaction, now: int) -> list[TokenRow]:
+    """Return tokens that expire soon and of which nobody was warned, the next to expire first. At most MAX_WARNED.
+
+    Only tokens that have been used, and live at least twice as long as the warning comes before their end.
+    """
+    token = api_tokens.c
+    query = (
+        select(api_tokens)
+        .join(accounts, accounts.c.id == token.account)
+        .join(tenants, tenants.c.slug == accounts.c.tenant)
+        .where(
+            is_live(now),
+            token.expires_at <= now + WARNING_SECONDS,
+            token.created_at <= token.expires_at - 2 * WARNING_SECONDS,
+            token.used_at.is_not(None),
+            token.warned_at.is_(None),
+            accounts.c.status == Status.ACTIVE.value,
+            tenants.c.status == "active",
+        )
+    )
+    found = await tx.execute(query.order_by(token.expires_at, token.id).limit(MAX_WARNED))
+    return [read(row) for row in found]
+
+
+async def note_warning(tx: Transaction, token: str, now: int) -> bool:
+    """Returns False if another worker has sent it, or the token was revoked."""
+    statement = update(api_tokens).where(api_tokens.c.id == token, is_live(now), api_tokens.c.warned_at.is_(None))
+    return (await tx.execute(statement.values(warned_at=now))).rowcount == 1
 
 
 async def add_network(tx: Transaction, token: str, account: str, network: str, now: int) -> bool:
