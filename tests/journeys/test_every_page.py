@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gateway.app.nouns import ROUTES
 from gateway.languages.catalogue import Language
+from gateway.model.clock import DAY
 from gateway.model.secret import Secret
 from gateway.sessions.rows import read_proofs, write_proofs
 from gateway.web.carried_form import CarriedForm
@@ -59,6 +60,7 @@ class Look:
     press: str = ""
 
 
+VIEWED = int(time.time()) // DAY * DAY - DAY  # when the recorded pages were: they are kept for a month
 SEVEN_DIGITS = "1234567"  # for a code that is wrong: one of six may be right by chance
 PAGES = {
     "sign in": Look("nobody", "/login?next=/x"),
@@ -276,7 +278,7 @@ PAGES = {
     "devices, recorded": Look("viewed", "/me/sessions"),
     "pages opened, own": Look("viewed", "/me/sessions/views"),
     "pages opened, of a device": Look("viewed", "{views of a device}"),
-    "pages opened, older": Look("viewed", "{views of a device}&before=1800000050.5"),
+    "pages opened, older": Look("viewed", f"{{views of a device}}&before={VIEWED + 50}.5"),
     "pages opened, nothing": Look("member", "/me/sessions/views"),
     "pages opened, of a person": Look("manager of beta", "{views of a person}"),
     "person, recorded": Look("manager of beta", "{person of beta}"),
@@ -510,7 +512,7 @@ def record_views(site: Site, viewed: Person, boss: Person, links: dict[str, str]
     paths = ("/reports/2026/sales figures", "/" + "very-long/" * 45, "/<b>&amp;\u202e", "/me/sessions", "/invite/…")
     for number in range(130):
         view = (
-            1800000000 + number,
+            VIEWED + number,
             "POST" if number % 3 else "GET",
             paths[number % 5],
             "2001:db8::7",
