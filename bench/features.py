@@ -73,7 +73,7 @@ async def prepare(url: str, people: int) -> None:
     store = Store.open(url)
     async with store.transaction() as tx:
         await networks.set_of_tenant(tx, RULES.tenant, ADDRESSES)
-        await page_views.switch_on(tx, VIEWS.tenant, Switch(1, "a bench"))
+        assert await page_views.switch_on(tx, VIEWS.tenant, Switch(1, "a bench"))
         await tokens.add(tx, row, digest_of(TOKEN.reveal().encode()))
     await store.close()
 

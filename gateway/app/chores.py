@@ -86,6 +86,7 @@ class Chores:
 
     def adopt(self, access: Access) -> None:
         self._services.importer.adopt(access.owners)
+        self._services.token_warnings.adopt(access.owners)
         self._email_changes = replace(self._email_changes, owners=access.owners)
 
     async def stop(self) -> None:

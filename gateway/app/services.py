@@ -317,8 +317,8 @@ class Services(Foundation):
 
     @cached_property
     def token_warnings(self) -> TokenWarnings:
-        address = self.url.address
-        return TokenWarnings(self.store, self.actions, address("tokens"), address("admin_tokens"))
+        address, owners = self.url.address, self.settings.access.owners
+        return TokenWarnings(self.store, self.actions, address("tokens"), address("admin_service"), owners)
 
     @cached_property
     def provisioning_warnings(self) -> ProvisioningWarnings:

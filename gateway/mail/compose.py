@@ -212,7 +212,7 @@ SAMPLES: Mapping[str, Mapping[str, str | int]] = {
         "service": "Payroll export",
         "token": "Night job",
         "until": Moment(AT + 7 * DAY),
-        "link": "https://app.example.com/admin/tokens",
+        "link": "https://app.example.com/admin/tokens/service?account=acc_1",
     },
     "service_token_created": {**OF_SERVICE, "until": Day(AT + 90 * DAY)},
     "service_token_revoked": OF_SERVICE,

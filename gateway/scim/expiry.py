@@ -1,6 +1,6 @@
-"""Warns administrators a month before a token of provisioning expires: accounts would no longer follow the provider.
+"""Warns administrators a month before a provisioning token expires: accounts would no longer follow the provider.
 
-A token that was never used, or was made for less than two months, gives no warning.
+There is no warning of a token that was never used, was made for less than two months, or has a successor in use.
 """
 
 from __future__ import annotations

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table, delete, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.model.clock import DAY, MINUTE
 from gateway.model.secret import Secret
@@ -105,9 +118,13 @@ async def list_of(tx: Transaction, tenant: str) -> list[ProvisioningToken]:
 async def list_expiring(tx: Transaction, now: int) -> list[ProvisioningToken]:
     """Return tokens that expire soon and of which nobody was warned.
 
-    Only tokens that have been used, and live at least twice as long as the warning comes before their end.
+    Only tokens that were made for at least twice WARNING_SECONDS and have been used, and no newer one of the tenant
+    since: then the provider has changed to that.
     """
-    token = scim_tokens.c
+    token, newer = scim_tokens.c, scim_tokens.alias().c
+    has_changed = exists().where(
+        newer.tenant == token.tenant, newer.created_at > token.created_at, newer.used_at >= token.used_at
+    )
     query = (
         select(*COLUMNS)
         .join(tenants, tenants.c.slug == token.tenant)
@@ -117,6 +134,7 @@ async def list_expiring(tx: Transaction, now: int) -> list[ProvisioningToken]:
             token.created_at <= token.expires_at - 2 * WARNING_SECONDS,
             token.used_at.is_not(None),
             token.warned_at.is_(None),
+            ~has_changed,
             tenants.c.status == "active",
         )
     )

@@ -203,7 +203,7 @@ async def note_use(tx: Transaction, token: str, at: int, address: str, agent: st
 async def list_expiring(tx: Transaction, now: int) -> list[TokenRow]:
     """Return tokens that expire soon and of which nobody was warned, the next to expire first. At most MAX_WARNED.
 
-    Only tokens that have been used, and live at least twice as long as the warning comes before their end.
+    Only tokens that have been used, and were made for at least twice WARNING_SECONDS.
     """
     token = api_tokens.c
     query = (

@@ -159,6 +159,22 @@ def test_a_websocket_is_recorded_at_its_opening_and_once(on: Gateway, recorder: 
     assert recorded(on, person, "/chat") == [("GET", "/chat", 101, "127.0.5.4")]
 
 
+def test_a_stream_is_recorded_when_it_begins_and_once(on: Gateway, recorder: RecordingUpstream) -> None:
+    def begin(talk: Talk, _: Recorded) -> None:
+        talk.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        talk.read_more()
+
+    recorder.scripts["/stream"] = begin
+    person = signed_in(on, "crowd16@acme.example", "127.0.5.21")
+    with on.connect(source=person.source) as connection:
+        connection.send(get("/stream", person.cookie_line, person.browser))
+        connection.read_until(b"data: 1")
+        assert recorded(on, person, "/stream") == [("GET", "/stream", 200, "127.0.5.21")]
+    person.open("/after")
+    recorded(on, person, "/after")
+    assert recorded(on, person, "/stream") == [("GET", "/stream", 200, "127.0.5.21")]
+
+
 def test_a_request_whose_client_leaves_before_the_answer_is_recorded(on: Gateway, recorder: RecordingUpstream) -> None:
     def wait(talk: Talk, _: Recorded) -> None:
         talk.read_more()

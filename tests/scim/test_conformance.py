@@ -43,7 +43,7 @@ class Client(SyncSCIMClient):
 
 @pytest.fixture
 def unchanging() -> Iterator[None]:
-    """Let chance be the same in each run: the tester draws the values that it sends."""
+    """Let chance be the same in each run: the tester draws numbers and choices that it sends (its texts are UUIDs)."""
     before = random.getstate()
     random.seed(1)
     yield

@@ -1,4 +1,4 @@
-"""Administrators are warned a month before a token of provisioning expires."""
+"""Administrators are warned a month before a provisioning token expires."""
 
 from __future__ import annotations
 
@@ -57,11 +57,41 @@ async def test_workers_that_look_at_once_send_one_mail(store: Store, warnings: P
     assert await mails(store) == ADMINS
 
 
-@pytest.mark.parametrize("why", ["it was never used", "it was for two months", "over", "tenant suspended"])
+async def test_a_provider_that_has_changed_to_another_token_needs_no_warning_of_the_former(
+    store: Store, warnings: ProvisioningWarnings
+) -> None:
+    async with store.transaction() as tx:
+        newer = await token_rows.add(tx, "acme", make(), ADMINS[0], MONTH_BEFORE - DAY, UNTIL + 300 * DAY)
+    await warnings.run_due(MONTH_BEFORE - 1)
+    async with store.transaction() as tx:
+        await token_rows.note_use(tx, newer, MONTH_BEFORE - 1)
+    await warnings.run_due(MONTH_BEFORE)
+    assert await mails(store) == []
+
+
+async def test_a_token_that_the_provider_has_not_changed_to_yet_changes_nothing(
+    store: Store, warnings: ProvisioningWarnings
+) -> None:
+    async with store.transaction() as tx:
+        await token_rows.add(tx, "acme", make(), ADMINS[0], MONTH_BEFORE - DAY, UNTIL + 300 * DAY)
+    await warnings.run_due(MONTH_BEFORE)
+    assert await mails(store) == ADMINS
+
+
+@pytest.mark.parametrize(("days", "told"), [(59, []), (60, ADMINS)])
+async def test_a_token_for_less_than_two_months_gives_no_warning(
+    store: Store, warnings: ProvisioningWarnings, days: int, told: list[str]
+) -> None:
+    async with store.transaction() as tx:
+        await tx.execute(update(scim_tokens).values(created_at=UNTIL - days * DAY))
+    await warnings.run_due(MONTH_BEFORE)
+    assert await mails(store) == told
+
+
+@pytest.mark.parametrize("why", ["it was never used", "over", "tenant suspended"])
 async def test_who_has_nothing_to_do_gets_no_mail(store: Store, warnings: ProvisioningWarnings, why: str) -> None:
     changed = {
         "it was never used": update(scim_tokens).values(used_at=None),
-        "it was for two months": update(scim_tokens).values(created_at=UNTIL - 59 * DAY),
         "tenant suspended": update(tenants).values(status="suspended"),
     }
     if why in changed:

@@ -1,4 +1,4 @@
-"""When people were warned that an API token, or a token of provisioning, expires."""
+"""When people were warned that an API token or a provisioning token expires."""
 
 import sqlalchemy as sa
 from alembic import op
