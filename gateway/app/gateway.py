@@ -152,13 +152,15 @@ class Gateway:
         self._reauthorisation.adopt(rules)
         self._chores.adopt(access)
 
-    async def drain(self) -> None:
-        """Stop accepting, wait until open connections end or the drain time is over, then close everything."""
+    async def stop_accepting(self) -> None:
+        """Close the sockets. The connections that were accepted are in `edge.connections` when this returns."""
         for server in self._servers:
             server.close()
-        # Within a turn, the event loop sets up the connections that it has accepted, so they are drained as well. Its
-        # clock catches up, too: reading the settings may have taken longer than idle connections are still kept open.
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # within a turn, the event loop sets them up
+
+    async def drain(self) -> None:
+        """Wait until open connections end or the drain time is over, then close everything."""
+        await asyncio.sleep(0)  # the clock of the event loop catches up: idle connections are kept open so long from now
         self._tally.leave()
         self.edge.drain()
         await self._admin.stop()

@@ -133,8 +133,10 @@ async def work(parts: Parts, post: Post, reload: Callable[[], Settings]) -> None
     os.close(post.ready)
     await stop_requested.wait()
     loop.remove_reader(post.lifeline)
-    # Other workers already use the new settings. Open connections here must not rely on the former owner list.
-    with contextlib.suppress(BadSettings):
-        gateway.adopt(reload())
+    await gateway.stop_accepting()
+    if gateway.edge.connections:
+        # Other workers already use the new settings. Open connections here must not rely on the former owner list.
+        with contextlib.suppress(BadSettings):
+            gateway.adopt(reload())
     log.info("draining", connections=len(gateway.edge.connections))
     await gateway.drain()
