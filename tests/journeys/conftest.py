@@ -61,9 +61,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, site_store: str) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def program() -> str:
-    """Return which Chromium a module uses."""
-    return SHELL
+def program(request: pytest.FixtureRequest) -> str:
+    """Return which Chromium tests use: the engine alone, unless they ask for another one."""
+    return str(getattr(request, "param", SHELL))
 
 
 @pytest.fixture(scope="module")

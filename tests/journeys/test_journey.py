@@ -17,10 +17,8 @@ from tests.support.browser import WHOLE
 from tests.support.gateway import PASSWORD, PEOPLE
 
 
-@pytest.fixture(scope="module")
-def program() -> str:
-    """Return the whole browser: it goes back in its history, and keeps files."""
-    return WHOLE
+# For what a browser does around its pages: going back in its history, keeping files.
+in_the_whole_browser = pytest.mark.parametrize("program", [WHOLE], ids=["whole"], indirect=True)
 
 
 def sign_in(page: Page, who: str = "employee", password: str = PASSWORD) -> None:
@@ -29,6 +27,7 @@ def sign_in(page: Page, who: str = "employee", password: str = PASSWORD) -> None
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
+@in_the_whole_browser
 def test_a_deep_link_leads_through_signing_in_to_that_very_page(site: Site, context: BrowserContext) -> None:
     page = context.new_page()
     problems: list[str] = []
@@ -49,6 +48,7 @@ def test_a_public_page_asks_nobody(site: Site, context: BrowserContext) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Work, counted calmly")
 
 
+@in_the_whole_browser
 def test_everything_the_app_does_works_behind_the_gateway(site: Site, context: BrowserContext, tmp_path: Path) -> None:
     page = context.new_page()
     page.goto(f"{site.url}/timesheets")
@@ -94,6 +94,7 @@ def test_times_are_in_the_browsers_zone_and_pointing_at_one_tells_utc(site: Site
     context.close()
 
 
+@in_the_whole_browser
 def test_after_signing_out_the_back_button_shows_nothing_private(site: Site, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{site.url}/whoami")

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support import servers
-from tests.support.browser import WHOLE, chromium
+from tests.support.browser import SHELL, chromium
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
@@ -65,7 +65,7 @@ def own(
 def browser(own: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("nginx")
     proxy, port = servers.nginx(folder, "nginx.conf", {"server 127.0.0.1:8000;": f"server 127.0.0.1:{own.port};"})
-    with chromium(WHOLE, port) as running:
+    with chromium(SHELL, port) as running:
         yield running
     proxy.stop()
 

@@ -69,7 +69,7 @@ def ask(server: postgres.Server, query: str) -> Any:
 def receive_all(server: postgres.Server, mails: SMTPServer) -> Counter[str]:
     """Wait until no mail is queued. Return how many each address has received."""
     while ask(server, "SELECT count(*) FROM outbox WHERE sent_at IS NULL"):
-        time.sleep(0.05)
+        time.sleep(0.25)
     return Counter(mail.recipients[0] for mail in mails.received)
 
 
