@@ -160,7 +160,7 @@ class Gateway:
 
     async def drain(self) -> None:
         """Wait until open connections end or the drain time is over, then close everything."""
-        await asyncio.sleep(0)  # the clock of the event loop catches up: idle connections are kept open so long from now
+        await asyncio.sleep(0)  # the event loop's clock catches up: idle connections are kept open so long from now
         self._tally.leave()
         self.edge.drain()
         await self._admin.stop()

@@ -16,7 +16,6 @@ from tests.journeys.conftest import Site
 from tests.support.browser import WHOLE
 from tests.support.gateway import PASSWORD, PEOPLE
 
-
 # For what a browser does around its pages: going back in its history, keeping files.
 in_the_whole_browser = pytest.mark.parametrize("program", [WHOLE], ids=["whole"], indirect=True)
 

@@ -2,8 +2,8 @@
 
 Starting Python and importing the gateway takes a second of a core, and the suite does it a thousand times. A process
 that is forked here is one like any other: it has a pid, an environment, a folder and standard streams of its own, and
-is ended by real signals. The server starts no thread and no event loop, and runs nothing of the gateway but imports.
-What every command would make anew is ready: ua-parser's lists, the templates' code, and the command line's parser.
+is ended by real signals. The server starts no thread and no event loop. What every command would make anew is ready:
+ua-parser's lists, the templates' code, and the command line's parser. What every gateway makes was made once.
 
 Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
 and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
@@ -13,6 +13,7 @@ and kills what it started.
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
 import functools
 import gc
@@ -231,9 +232,23 @@ def load_everything() -> None:
     load_lists()
     names()
     command_line()
+    make_once()
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def make_once() -> None:
+    """Make what every gateway makes: at its first use, a library imports, compiles and remembers much that is kept."""
+    from gateway.observe.board import Board
+    from gateway.process import worker
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "access.toml").touch()
+        store, secret = f"sqlite:///{folder}/gateway.db", base64.b64encode(os.urandom(32)).decode()
+        given = {"SECRET": secret, "STORE__URL": store, "PUBLIC_URL": "https://app.example.com"}
+        settings = worker.load_checked(Path(folder), {f"GATEWAY_{key}": value for key, value in given.items()})
+        worker.make_work(settings, Board(), reload=lambda: settings).close()
 
 
 if __name__ == "__main__":
