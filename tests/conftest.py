@@ -22,7 +22,7 @@ import pytest
 from gateway.store import Store, engine, postgresql
 from gateway.store.lease import Terms
 from gateway.store.migrate import migrate
-from tests.support import postgres, turns
+from tests.support import compiled, postgres, turns
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider
 from tests.support.upstream import RecordingUpstream
@@ -33,6 +33,8 @@ UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.H
 hypothesis.settings.register_profile("search", UNTIMED, max_examples=20_000)
 hypothesis.settings.register_profile("repeated", UNTIMED, derandomize=True)
 hypothesis.settings.load_profile("repeated")
+
+compiled.share()
 
 ENGINES = ("sqlite", "postgresql")
 # Files and folders, those that take longest first.
