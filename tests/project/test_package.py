@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,33 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package")
     sources = folder / "sources"
     shutil.copytree(ROOT, sources, ignore=shutil.ignore_patterns(".*", "var", "__pycache__", "tests", "bench"))
-    run("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(sources))
+    run("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(sources), PIP_NO_COMPILE="1")
     run("-m", "venv", "--without-pip", str(folder / "venv"))
+    copy_locked(folder / "venv")
     pip = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--python", str(folder / "venv/bin/python"))
-    wheels = map(str, folder.glob("*.whl"))
-    run(*pip, "install", "--no-deps", "-r", str(ROOT / "requirements.lock"), *wheels)
+    run(*pip, "install", "--no-deps", *map(str, folder.glob("*.whl")))
     run(*pip, "check")  # whatever the packages need is in the lock file
     return folder / "venv"
 
 
-def run(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True)
+def copy_locked(environment: Path) -> None:
+    """Copy the packages of production's lock file from this environment, in which pip installed those of all three.
+
+    It also compiled them, and that takes longer than all else here. Their own programs stay where they are.
+    """
+    (target,) = environment.glob("lib/python*/site-packages")
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        name, _, version = line.partition("==")
+        package = distribution(name)
+        assert package.version == version, f"{name} is not the locked one: run bin/make-venv"
+        for file in package.files or ():
+            if ".." not in file.parts:
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file.locate(), target / file)
+
+
+def run(*arguments: str, **environ: str) -> None:
+    subprocess.run([sys.executable, *arguments], env={**os.environ, **environ}, check=True)
 
 
 def test_the_wheel_alone_checks_its_settings_serves_and_signs_in(
@@ -95,7 +112,7 @@ def test_every_import_is_declared_by_the_part_that_makes_it() -> None:
     extras = project["optional-dependencies"]
     runtime = {name_of(requirement) for requirement in project["dependencies"]}
     demo, dev = ({name_of(requirement) for requirement in extras[extra]} for extra in ("demo", "dev"))
-    owners = packages_distributions()
+    owners = owners_of_modules()
     found = [
         f"{file.relative_to(ROOT)} imports {module}"
         for folder, declared in (
@@ -105,7 +122,7 @@ def test_every_import_is_declared_by_the_part_that_makes_it() -> None:
         )
         for file in sorted((ROOT / folder).rglob("*.py"))
         if folder != "gateway" or "demo" not in file.parts
-        for module in imports_of(file)
+        for module in sorted(imports_of(file))
         if module in owners and not {normalised(owner) for owner in owners[module]} & declared
     ]
     assert found == []
@@ -115,20 +132,25 @@ def test_every_dependency_is_used() -> None:
     # Named in the address of the store; files that zoneinfo and languages.zones read.
     never_imported = {"aiosqlite", "asyncpg", "tzdata"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    owners = packages_distributions()
+    owners = owners_of_modules()
     imported = {module for file in (ROOT / "gateway").rglob("*.py") for module in imports_of(file)}
     used = {normalised(owner) for module in imported for owner in owners.get(module, ())} | never_imported
     assert {name_of(requirement) for requirement in project["dependencies"]} <= used
 
 
-def imports_of(file: Path) -> Iterator[str]:
-    """Yield the top-level names that a module imports from elsewhere."""
+@functools.cache
+def imports_of(file: Path) -> frozenset[str]:
+    """Return the top-level names that a module imports from elsewhere."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            names = [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
-        yield from {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "gateway", "tests"}
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return frozenset({name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "gateway", "tests"})
+
+
+owners_of_modules = functools.cache(packages_distributions)
 
 
 def name_of(requirement: str) -> str:
