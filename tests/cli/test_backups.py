@@ -10,7 +10,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.location import without_password
+from tests.support import forks
 from tests.support.gateway import COOKIE, PASSWORD, PEOPLE, SECRET, Gateway
 from tests.support.person import Person
 from tests.support.raw import get
@@ -282,9 +282,8 @@ def test_an_interrupted_restore_brings_no_ended_session_back(
     assert own.cli("backup", str(folder)).returncode == 0
     assert own.cli("session", "revoke", "--email", person.email).returncode == 0
     assert own.stop() == 0
-    own.program = [sys.executable, str(write_interrupted(tmp_path, step))]
-    assert own.cli("restore", str(folder), "--confirm").returncode == INTERRUPTED
-    own.program = []
+    restore = ("restore", str(folder), "--confirm", "--config", str(own.config))
+    assert forks.run(["-c", interrupted(step), *restore], own.environ).returncode == INTERRUPTED
 
     if store_url.startswith("postgresql"):
         for command in ("check-config", "migrate", "serve"):
@@ -311,14 +310,12 @@ INTERRUPTED = 9
 HOMES = {"settle": "gateway.app.backup", "put_in_place": "gateway.store.copying"}
 
 
-def write_interrupted(folder: Path, step: str) -> Path:
-    """Write a program that is the command line, save that it ends where it would take `step`."""
-    program = folder / "interrupted.py"
-    program.write_text(
+def interrupted(step: str) -> str:
+    """Return the code of the command line, save that it ends where it would take `step`."""
+    return (
         f"import os\nimport {HOMES[step]} as home\nhome.{step} = lambda *_, **__: os._exit({INTERRUPTED})\n"
         "from gateway.__main__ import main\nmain()\n"
     )
-    return program
 
 
 def test_the_database_password_is_shown_to_nobody() -> None:

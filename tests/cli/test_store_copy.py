@@ -9,8 +9,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from gateway.app.moving import TABLES
 from gateway.store import Store
 from gateway.store.location import SQLite, locate
 from gateway.store.schema import accounts, sessions
+from tests.support import forks
 from tests.support.gateway import Gateway
 from tests.support.person import Person, code_of
 from tests.support.postgres import Server
@@ -168,9 +167,9 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_copy_that_is_killed_leaves_nothing_that_serves_and_is_run_again(target: str, tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, "127.0.0.1:1").seed()
-    asyncio.run(sign_many_in(gateway.store_url, 20_000))
+    asyncio.run(sign_many_in(gateway.store_url, 4_000))
     there = Gateway(tmp_path / "there", "127.0.0.1:1", store_url=target)
-    for moment in ("alarms: 0", "sessions: 1,000 of 20,000", "sessions: 2,500 of 20,000", "sessions: 20,000 of 20,000"):
+    for moment in ("alarms: 0", "sessions: 1,000 of 4,000", "sessions: 2,500 of 4,000", "sessions: 4,000 of 4,000"):
         kill_at(moment, gateway, "store", "copy", gateway.store_url, target)
         assert "there is no store at" in there.cli("account", "list").stderr
     assert gateway.cli("store", "copy", gateway.store_url, target).returncode == 0
@@ -200,9 +199,9 @@ main()
 def kill_at(moment: str, gateway: Gateway, *arguments: str) -> None:
     """Run a command at a terminal until that shows `moment`."""
     terminal, its_end = os.openpty()
-    command = [sys.executable, "-c", KILLED, moment, *arguments, "--config", str(gateway.config)]
-    process = subprocess.Popen(command, env=gateway.environ, stdout=its_end, stderr=its_end)
-    os.close(its_end)
+    with open(its_end, "r+b", buffering=0) as end:
+        command = ["-c", KILLED, moment, *arguments, "--config", str(gateway.config)]
+        process = forks.Process(command, gateway.environ, end, end, end)
     shown = ""
     with contextlib.suppress(OSError):  # at its end
         while piece := os.read(terminal, 4_096).decode():
