@@ -18,10 +18,11 @@ import pytest
 from tests.proxy.test_tunnel import UPGRADE, accept
 from tests.support.gateway import ORIGIN, Gateway
 from tests.support.raw import Connection, get
-from tests.support.upstream import RecordingUpstream
+from tests.support.upstream import OK, Recorded, RecordingUpstream, Talk
 
 RESTARTS = 3
 PATIENCE = 90  # seconds for a restart: on a busy machine a new Python takes its time, and everybody waits for it
+ANSWER_SECONDS = 0.05  # of the application
 HI = b"\x81\x02hi"
 GOING_AWAY = b"\x88\x02\x03\xe9"  # close code 1001: the server goes, and the page comes back
 START = (
@@ -74,6 +75,12 @@ def activated(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[Activator
     activator.process.terminate()
     activator.process.wait(PATIENCE)
     activator.socket.close()
+
+
+def take_time(talk: Talk, _: Recorded) -> None:
+    """Answer after a moment: each connection always has a request, and they take no core that a new Python needs."""
+    time.sleep(ANSWER_SECONDS)
+    talk.send(OK)
 
 
 @contextlib.contextmanager
@@ -132,6 +139,7 @@ class Listener(threading.Thread):
 @pytest.mark.parametrize("way", ["restart", "reload"])
 def test_nobodys_request_fails(activated: Activator, upstream: RecordingUpstream, way: str) -> None:
     cookie = activated.gateway.sign_in()
+    upstream.scripts["/load"] = take_time
     page = Listener(activated.port, cookie)
     page.start()
     with wrk(activated.port, cookie) as load:
