@@ -6,23 +6,21 @@ and pages share one Inbound, so that no request is parsed twice.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from urllib.parse import urlencode
 
-from gateway.crypto.sealing import Unopenable
 from gateway.dispatch.challenges import CHALLENGE, JSON, NO_STORE, Challenges, refuse_token
 from gateway.dispatch.contracts import FramedPage, Notes
-from gateway.dispatch.forms.late import Foreign, LateForms, RepeatThere, Send, Show
+from gateway.dispatch.forms.late import LateForms, Outcome, RepeatThere, Send, Show
 from gateway.dispatch.forward_auth import ForwardAuth
+from gateway.dispatch.waits import Waits
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.origin import is_foreign_websocket, page_origin
 from gateway.edge.request import Reader
 from gateway.model.factor import Factor
 from gateway.model.inbound import NOTHING, Inbound
 from gateway.model.session import Session
-from gateway.observe.logs import get_logger
 from gateway.policy.decision import (
     Decision,
     Forward,
@@ -40,7 +38,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.upstream import Upstream
-from gateway.sessions.lookup import Lookup, Pending
+from gateway.sessions.lookup import Lookup
 from gateway.store import StoreUnavailable
 from gateway.throttle.client import client_of
 from gateway.web.redirects import FLAGS
@@ -49,7 +47,6 @@ from gateway.wire.cookies import SENT_COOKIE
 from gateway.wire.deadlines import Deadlines
 from gateway.wire.failures import Failure
 
-log = get_logger("front")
 NO_IDENTITY = b""
 SENT_SECONDS = 3_600  # the sign-in page may stay open in another tab for this long
 # Internal paths of the pages' application. They have no route: only the dispatcher sends requests to them.
@@ -108,13 +105,14 @@ class Dispatcher:
             reader, rules, clock, identities, steps, public_origin, origins, challenges, notes
         )
         self._late = late
+        self._waits = Waits(lookup, rules, clock, late)
         self._framed_page = framed_page
-        self._asking: set[asyncio.Task[None]] = set()
 
     def adopt(self, rules: Rules) -> None:
         """Use these rules from now on."""
         self._rules = rules
         self._forward_auth.adopt(rules)
+        self._waits.adopt(rules)
 
     def handle(self, client: ClientRequest, inbound: Inbound) -> None:
         """Respond to `inbound` or relay it. If the store is unavailable, requests with a session cookie are refused."""
@@ -130,44 +128,11 @@ class Dispatcher:
         if session is None or isinstance(session, Session):
             self._carry_out(client, inbound, session)
         else:
-            self._begin(client, inbound, self._ask(client, inbound, key))
+            self._waits.find_session(client, inbound, key, self._carry_out)
 
-    async def reauthorise(self, inbound: Inbound) -> Decision:
-        """Re-authorise a request whose body has arrived: the session may have been revoked meanwhile.
-
-        Raises StoreUnavailable.
-        """
-        key = inbound.session_key
-        session = None if key is None else self._lookup.find(key, self._clock.utc)
-        if key is not None and session is Pending.ASK:
-            session = await self._lookup.fetch(key, self._clock.utc)
-        return decide(inbound, session if isinstance(session, Session) else None, self._rules, self._clock.utc)
-
-    def _begin(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(client, inbound, work))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
-    async def _run(self, client: ClientRequest, inbound: Inbound, work: Coroutine[None, None, None]) -> None:
-        """Await `work`, and respond with a failure if it raises: the client waits without a deadline."""
-        try:
-            await work
-            return
-        except StoreUnavailable:
-            failure = Failure.STORE_AWAY
-        except Unopenable as error:
-            log.error("secret_missing", reason=str(error), request_id=inbound.request_id)
-            failure = Failure.STORE_AWAY
-        except Exception:
-            log.exception("request_failed", request_id=inbound.request_id)
-            failure = Failure.INTERNAL
-        if client.is_asked:
-            client.refuse(failure)
-
-    async def _ask(self, client: ClientRequest, inbound: Inbound, key: bytes) -> None:
-        session = await self._lookup.fetch(key, self._clock.utc)
-        if client.is_asked:
-            self._carry_out(client, inbound, session)
+    def reauthorise(self, inbound: Inbound) -> Awaitable[Decision]:
+        """Re-authorise a request whose body has arrived (Waits.reauthorise)."""
+        return self._waits.reauthorise(inbound)
 
     def _carry_out(self, client: ClientRequest, inbound: Inbound, session: Session | None) -> None:
         if session is not None:
@@ -202,7 +167,7 @@ class Dispatcher:
         if inbound.length and not client.has_enough():
             return
         if inbound.method == "POST" and session is not None and not inbound.has_token and self._late.is_button(inbound):
-            self._begin(client, inbound, self._answer_saved_form(client, inbound, session))
+            self._waits.judge_form(client, inbound, session, self._answer_saved_form)
             return
         identity = NO_IDENTITY if session is None else self._identities.lines(session, self._clock.utc)
         if inbound.is_websocket and session is not None and is_foreign_websocket(inbound, self._origins):
@@ -220,7 +185,7 @@ class Dispatcher:
         if inbound.length and not client.has_enough():
             return
         if session is not None and self._late.is_page(inbound):
-            self._begin(client, inbound, self._answer_saved_form(client, inbound, session))
+            self._waits.judge_form(client, inbound, session, self._answer_saved_form)
             return
         self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
 
@@ -311,39 +276,33 @@ class Dispatcher:
         self._relay(client, inbound, self._pages, self._page_head(inbound, session, path), None)
         return True
 
-    async def _answer_saved_form(self, client: ClientRequest, inbound: Inbound, session: Session) -> None:
-        """Respond to a request about a saved form."""
-        outcome = await self._late.judge(inbound, session, self._rules, self._clock.utc)
-        # Awaiting the store takes time, so authorise again: the session may have been revoked, or the role changed.
-        decision = await self.reauthorise(outcome.original) if isinstance(outcome, Send) else None
-        if isinstance(outcome, Send) and not (isinstance(decision, Forward) and client.is_asked):
-            await self._late.give_back(outcome.kept, session, inbound, self._clock.utc)
-        if not client.is_asked:
-            return
+    def _answer_saved_form(
+        self, client: ClientRequest, inbound: Inbound, session: Session, outcome: Outcome, decision: Decision | None
+    ) -> None:
+        """Respond to a request about a saved form. `decision` is about the form that is to be sent."""
         page = self._late.page_of(inbound)
-        match outcome:
-            case Send(original, kept) if isinstance(decision, Forward):
-                known = decision.session
-                identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
-                head = self._writer.head(original, identity)
-                if session.views is not None:
-                    client.view = session.views, original, self._clock.utc  # in the place of the button
-                self._relay(client, original, self._upstream, head, known, kept.form.body)
-            case Send():
-                client.refuse(Failure.FORBIDDEN)
-            case RepeatThere(target):
-                self._redirect(client, 307, page_origin(inbound, self._origins) + target)
-            case Show() if inbound.method == "POST":
-                self._redirect(client, 303, page)
-            case Show():
-                self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
-            case StepUp(_, factor) as asked:
-                way = urlencode({"next": page}, safe="/")
-                self._redirect(client, 303, f"{self._steps[factor]}?{way}&{again_query(asked.is_only)}")
-            case Refuse(known):
-                client.refuse(Failure.FORBIDDEN, known)
-            case Foreign():
-                client.refuse(Failure.FOREIGN_FORM, session)
+        if isinstance(outcome, Send) and isinstance(decision, Forward):
+            original, known = outcome.original, decision.session
+            identity = self._identities.lines(known, self._clock.utc) if known else NO_IDENTITY
+            head = self._writer.head(original, identity)
+            if session.views is not None:
+                client.view = session.views, original, self._clock.utc  # in the place of the button
+            self._relay(client, original, self._upstream, head, known, outcome.kept.form.body)
+        elif isinstance(outcome, Send):
+            client.refuse(Failure.FORBIDDEN)
+        elif isinstance(outcome, RepeatThere):
+            self._redirect(client, 307, page_origin(inbound, self._origins) + outcome.target)
+        elif isinstance(outcome, Show) and inbound.method == "POST":
+            self._redirect(client, 303, page)
+        elif isinstance(outcome, Show):
+            self._relay(client, inbound, self._pages, self._page_head(inbound, session), None)
+        elif isinstance(outcome, StepUp):
+            way = urlencode({"next": page}, safe="/")
+            self._redirect(client, 303, f"{self._steps[outcome.factor]}?{way}&{again_query(outcome.is_only)}")
+        elif isinstance(outcome, Refuse):
+            client.refuse(Failure.FORBIDDEN, outcome.session)
+        else:
+            client.refuse(Failure.FOREIGN_FORM, session)
 
     def _redirect(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")

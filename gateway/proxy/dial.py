@@ -11,6 +11,22 @@ from gateway.proxy.connection import UpstreamConnection
 Dial = Callable[[Callable[[], UpstreamConnection]], Awaitable[UpstreamConnection]]
 
 
+async def connect(
+    dial: Dial,
+    factory: Callable[[], UpstreamConnection],
+    seconds: float,
+    then: Callable[[UpstreamConnection | str], None],
+) -> None:
+    """Call `then` with a new connection, or with the reason why there is none after so many seconds at most."""
+    try:
+        async with asyncio.timeout(seconds):
+            connection = await dial(factory)
+    except (OSError, TimeoutError) as error:
+        then(str(error) or "timed out")
+    else:
+        then(connection)
+
+
 def dial_tcp(host: str, port: int) -> Dial:
     async def dial(factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
         _, connection = await asyncio.get_running_loop().create_connection(factory, host, port)

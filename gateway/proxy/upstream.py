@@ -11,10 +11,11 @@ lost, including retries. Slots are shared fairly among clients, so that one with
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from gateway.observe.logs import get_logger
 from gateway.proxy.connection import Learn, Patience, UpstreamConnection
-from gateway.proxy.dial import Dial
+from gateway.proxy.dial import Dial, connect
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.response import AnswerReader
 from gateway.throttle.shares import Queued, Refused, Shares
@@ -80,7 +81,10 @@ class Upstream:
         if self._open >= self._limit and self._idle:
             self._idle.pop().close()
         self._open += 1
-        task = asyncio.get_running_loop().create_task(self._connect(exchange))
+        dialling = connect(
+            self._dial, lambda: UpstreamConnection(self), self.patience.connect, partial(self._connected, exchange)
+        )
+        task = asyncio.get_running_loop().create_task(dialling)
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
 
@@ -121,17 +125,12 @@ class Upstream:
                     return
         self.connect(exchange)
 
-    async def _connect(self, exchange: Exchange) -> None:
-        try:
-            async with asyncio.timeout(self.patience.connect):
-                connection = await self._dial(lambda: UpstreamConnection(self))
-        except (OSError, TimeoutError) as error:
+    def _connected(self, exchange: Exchange, connection: UpstreamConnection | str) -> None:
+        """Carry the exchange on a new connection, or fail it for the reason why there is none."""
+        if isinstance(connection, str):
             self._open -= 1
             log.warning(
-                "upstream_unreachable",
-                upstream=self._name,
-                reason=str(error) or "timed out",
-                request_id=exchange.inbound.request_id,
+                "upstream_unreachable", upstream=self._name, reason=connection, request_id=exchange.inbound.request_id
             )
             self.free(exchange)
             exchange.fail(Failure.UPSTREAM_AWAY)
