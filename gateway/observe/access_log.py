@@ -60,7 +60,7 @@ class AccessLog:
         )
         if len(self._lines) >= FLUSH_LINES:
             self.flush()
-        elif self.deadline is NEVER:
+        elif self.deadline == NEVER:
             self.deadline = self._deadlines.now + FLUSH_SECONDS
 
     def expire(self) -> None:
