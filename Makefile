@@ -1,4 +1,4 @@
-# make run | test | lint | bench | bench-peers | bench-fair | bench-nodes | messages: each sets up what it needs.
+# make run | test | compile | lint | bench | bench-peers | bench-fair | bench-nodes | messages: each sets up what it needs.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 # The identity provider of the tests runs on Node.js.
 PROVIDER := tests/support/oidc
 PROVIDER_READY := $(PROVIDER)/node_modules/.ready
-SYSTEM := chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver vdirsyncer git wrk faketime systemd prometheus nodejs npm
+SYSTEM := build-essential python3-dev chromium chromium-headless-shell libatomic1 nginx caddy postgresql pgbouncer openssl curl rclone cadaver vdirsyncer git wrk faketime systemd prometheus nodejs npm
 
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/locale/*/LC_MESSAGES/otium_gateway.po))
 
-.PHONY: run test lint bench bench-peers bench-fair bench-nodes messages system
+.PHONY: run test compile lint bench bench-peers bench-fair bench-nodes messages system
 
 run: $(READY) $(CATALOGUES)
 	$(PYTHON) -m gateway demo $(ARGS)
@@ -18,6 +18,13 @@ run: $(READY) $(CATALOGUES)
 # Each of the processes of xdist reads what another has compiled.
 test: $(READY) $(CATALOGUES) system $(PROVIDER_READY)
 	env -u PYTHONDONTWRITEBYTECODE TMPDIR=$$(bin/scratch) $(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# The data path as extension modules, for the gateway that is installed in .venv: see docs/operations.md.
+compile:
+	@test -x $(PYTHON) || { echo "There is no $(PYTHON): install the gateway first, see README.md" >&2; exit 1; }
+	@bin/install-system build-essential python3-dev
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements-dev.lock mypy setuptools
+	$(PYTHON) bin/compile $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check gateway tests bench

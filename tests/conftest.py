@@ -44,6 +44,7 @@ LONG = (
         "scim/test_loop.py",
     ),  # alone, so first of all: nobody waits for what others have begun
     *(
+        "compiled/test_existing.py",  # which compiles for the others
         "journeys/test_every_page.py",
         "journeys/test_factors.py",
         "threats/test_devices.py",

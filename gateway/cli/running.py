@@ -47,6 +47,9 @@ def options(
 
 def serve(config: Config = None) -> int:
     """Run the gateway. SIGHUP reloads the configuration; SIGTERM finishes open requests and stops."""
+    from gateway.process.compiled import use_compiled
+
+    form = use_compiled(os.environ)  # before anything imports what may be compiled
     from gateway.process.lean import import_lean
 
     import_lean()
@@ -65,6 +68,8 @@ def serve(config: Config = None) -> int:
     folder = find_config(config)
     settings = settings_of(config, worker.load_checked)
     logs.configure(settings.listen.log_format)
+    if form.problem:
+        logs.get_logger("serve").warning("not_compiled", reason=form.problem)
     compile_all()
 
     def read() -> Settings:
@@ -86,6 +91,9 @@ def demo(
 
 def check_config(config: Config = None) -> None:
     """Check the configuration and this machine without changing anything, and list every problem."""
+    from gateway.process.compiled import use_compiled
+
+    form = use_compiled(os.environ)
     from gateway.app.services import Services
     from gateway.cli.checking import check_store, try_to_build
     from gateway.cli.probes import probe
@@ -97,11 +105,14 @@ def check_config(config: Config = None) -> None:
     settings = settings_of(config, load_checked)
     try_to_build(settings)
     store, advice = check_store(settings)
-    for key, reason in (*advice_on(settings, os.environ), *advice, *probe(settings, Services(settings).mailer)):
+    slower = [("", form.problem)] if form.problem else []
+    probed = probe(settings, Services(settings).mailer)
+    for key, reason in (*advice_on(settings, os.environ), *advice, *probed, *slower):
         typer.echo(f"advice: {key}: {reason}" if key else f"advice: {reason}")
     if not (folder / SETTINGS_FILE).exists():
         typer.echo(f"{folder} has no {SETTINGS_FILE}; using defaults and environment variables")
     typer.echo(store)
+    typer.echo(f"the data path runs {form}")
     typer.echo(f"{folder}: configuration OK for {settings.public_url}")
 
 

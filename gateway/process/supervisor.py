@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from gateway.observe.board import Board, Ended
 from gateway.observe.logs import get_logger
 from gateway.process.children import notify, run_in_child, wait_until_readable
+from gateway.process.compiled import current
 from gateway.process.fleet import Fleet, Post, Slot, Work, Worker, fleet_of, next_pause
 from gateway.process.sockets import CannotServe, close_all, inherited_sockets, open_sockets
 from gateway.settings import BadSettings, Settings
@@ -86,7 +87,8 @@ class Supervisor:
             sys.stderr.write("otium-gateway: no worker could start; the log above says why\n")
             return 1
         notify("READY=1")
-        log.info("serving", addresses=list(self._fleet.settings.listen.addresses), workers=len(self._fleet.slots))
+        addresses, workers = list(self._fleet.settings.listen.addresses), len(self._fleet.slots)
+        log.info("serving", addresses=addresses, workers=workers, data_path=str(current()))
         while True:
             match self._next_signal():
                 case signal.SIGTERM | signal.SIGINT:

@@ -33,6 +33,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from gateway.process.compiled import OFF, VARIABLE
+
 ROOT = Path(__file__).parent.parent.parent
 MOST_BYTES = 200_000  # of one request
 NUMBER = struct.Struct("i")
@@ -139,7 +141,7 @@ def server() -> socket.socket:
     with given:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(given.fileno())],
-            env={"PATH": os.environ["PATH"]}, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[given.fileno()],
+            env={"PATH": os.environ["PATH"], VARIABLE: os.environ.get(VARIABLE, OFF)}, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[given.fileno()],
         )  # fmt: skip
 
     def end() -> None:

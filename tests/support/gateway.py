@@ -32,6 +32,7 @@ from werkzeug.security import generate_password_hash
 from gateway.accounts import rows
 from gateway.model.account import Account, Module, Role, Status
 from gateway.model.secret import Secret
+from gateway.process.compiled import OFF, VARIABLE
 from gateway.store import Store
 from gateway.store.confirm import confirm
 from gateway.store.generation import Generation
@@ -164,6 +165,7 @@ class Gateway:
         self.environ = {
             "PATH": os.environ["PATH"],
             "GATEWAY_SECRET": SECRET,
+            VARIABLE: os.environ.get(VARIABLE, OFF),
             **{f"GATEWAY_{name}": value for name, value in (changes or {}).items()},
         }
         self.program: list[str] = []
