@@ -1,6 +1,6 @@
 """What a request costs with many people: CPU time and requests/s, while others sign in, and behind nginx.
 
-    python bench/many_people.py [--all] [--assertion] [--old COMMIT]     # three minutes
+    python bench/many_people.py [--all] [--assertion] [--old COMMIT | --python]     # three minutes
 
 One worker on core 0, with SQLite, an access log, and the settings for config/nginx.conf; load and upstream have core
 1. Requests are those of a browser, with the fields that nginx adds: X-Forwarded-For is another for each person, and
@@ -253,22 +253,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--all", action="store_true", help="every combination of people, bursts and sign-ins")
     parser.add_argument("--assertion", action="store_true", help="with the signed assertion")
-    parser.add_argument("--old", metavar="COMMIT", help="an older commit, to run beside this one")
+    beside = parser.add_mutually_exclusive_group()
+    beside.add_argument("--old", metavar="COMMIT", help="an older commit, to run beside this one")
+    beside.add_argument("--python", action="store_true", help="run this commit as Python beside its compiled form")
     options = parser.parse_args()
     os.sched_setaffinity(0, {int(LOAD_CORE)})  # this process signs people in: it belongs to the load
     rows = tuple(dict.fromkeys((*FIRST, *SHORT, *(ALL if options.all else ()))))
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        trees = {"new": servers.ROOT}
-        if options.old:
+        trees, environs = {"new": servers.ROOT}, {"old": {"GATEWAY_COMPILED": "off"} if options.python else {}}
+        if options.python:
+            trees["old"] = servers.ROOT
+        elif options.old:
             trees["old"] = stack.enter_context(servers.checked_out(options.old, folder / "tree"))
         to = stack.enter_context(servers.upstream(folder))
         stages: dict[tuple[str, int], Stage] = {}
         for people in sorted({row.people for row in rows}):
             for age, tree in trees.items():
                 place, some = folder / f"{age}{people}", [row for row in rows if row.people == people]
-                stages[age, people] = stack.enter_context(stage(place, to, tree, some, options.assertion))
+                environ = environs.get(age, {})
+                stages[age, people] = stack.enter_context(stage(place, to, tree, some, options.assertion, environ))
         rounds: list[dict[tuple[str, Row], Measured]] = []
         for _ in range(options.rounds):
             rounds.append({
@@ -285,12 +290,14 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def stage(folder: Path, to: int, tree: Path, rows: Sequence[Row], assertion: bool) -> Iterator[Stage]:
+def stage(
+    folder: Path, to: int, tree: Path, rows: Sequence[Row], assertion: bool, environ: Mapping[str, str]
+) -> Iterator[Stage]:
     """Start what `rows` need, which all have the same number of people."""
     folder.mkdir()
     people = rows[0].people
     with contextlib.ExitStack() as stack:
-        gateway = stack.enter_context(servers.deployed(folder, to, tree, assertion))
+        gateway = stack.enter_context(servers.deployed(folder, to, tree, assertion, environ=environ))
         asyncio.run(fill(store_of(folder), people, generate_password_hash(PASSWORD, f"pbkdf2:sha256:{CHEAP}")))
         elsewhere = None
         if any(row.sign_ins and not row.here for row in rows):
