@@ -22,6 +22,7 @@ import pytest
 from gateway.store import Store, engine, postgresql
 from gateway.store.lease import Terms
 from gateway.store.migrate import migrate
+from tests import FORM
 from tests.support import compiled, postgres, turns
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider
@@ -64,6 +65,11 @@ LONG = (
     *("store/test_lease.py", "store/test_live.py"),
 )
 numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    if FORM.problem:
+        raise pytest.UsageError(FORM.problem)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
