@@ -79,7 +79,9 @@ def test_else_python_runs_and_says_why_and_what_to_do(copy: Path, problem: str) 
 
 def test_a_changed_source_falls_back_to_python(copy: Path, tmp_path: Path) -> None:
     """One byte in one of the modules; in any other, nothing is compiled anew."""
-    shutil.copytree(ROOT / "gateway", tmp_path / "tree/gateway", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "gateway", tmp_path / "tree/gateway", ignore=shutil.ignore_patterns("__pycache__", "_compiled")
+    )
     assert say(copy, root=tmp_path / "tree") == ["True", "True", ""]
     for name, is_compiled in (("process/worker.py", "True"), ("wire/target.py", "False")):
         with (tmp_path / "tree/gateway" / name).open("a") as file:
@@ -88,8 +90,9 @@ def test_a_changed_source_falls_back_to_python(copy: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("folder", [OFF, None])
-def test_without_a_folder_or_switched_off_python_runs_and_says_nothing(folder: str | None) -> None:
-    assert say(folder, root=ROOT) == ["False", "False", ""]
+def test_without_a_folder_or_switched_off_python_runs_and_says_nothing(folder: str | None, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("__pycache__", "_compiled"))
+    assert say(folder, root=tmp_path) == ["False", "False", ""]
 
 
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
