@@ -23,7 +23,7 @@ from gateway.store import Store, engine, postgresql
 from gateway.store.lease import Terms
 from gateway.store.migrate import migrate
 from tests import FORM
-from tests.support import compiled, postgres, turns
+from tests.support import compile_cache, postgres, turns
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider
 from tests.support.upstream import RecordingUpstream
@@ -35,7 +35,7 @@ hypothesis.settings.register_profile("search", UNTIMED, max_examples=20_000)
 hypothesis.settings.register_profile("repeated", UNTIMED, derandomize=True)
 hypothesis.settings.load_profile("repeated")
 
-compiled.share()
+compile_cache.share()
 
 ENGINES = ("sqlite", "postgresql")
 # Files and folders, those that take longest first.
