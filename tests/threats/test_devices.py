@@ -11,6 +11,7 @@ import select
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +26,15 @@ from tests.support.raw import get
 from tests.support.upstream import Recorded, RecordingUpstream, Talk
 
 FIREFOX = "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+@pytest.fixture
+def away(mailbox: Mailbox) -> Iterator[Mailbox]:
+    """A mail server that doesn't listen; for the next test it does, however this one ends."""
+    mailbox.stop()
+    yield mailbox
+    mailbox.stop()
+    mailbox.start()
 
 
 def path_of(link: str) -> str:
@@ -279,9 +289,8 @@ def test_whatever_ends_a_session_ends_what_it_has_open(
     assert not person.is_signed_in
 
 
-def test_a_thousand_revocations_under_load_leave_no_stale_answer(own: Gateway, mailbox: Mailbox) -> None:
+def test_a_thousand_revocations_under_load_leave_no_stale_answer(own: Gateway, away: Mailbox) -> None:
     """The cookies are made in the store, so that a thousand need no thousand hashes. The mails are not what this is about."""
-    mailbox.stop()
     path = own.store_url.removeprefix("sqlite:///")
     now = int(time.time())
     tokens = [base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=") for _ in range(1_000)]
@@ -346,16 +355,14 @@ def test_a_thousand_revocations_under_load_leave_no_stale_answer(own: Gateway, m
                 turn.release()
         assert all(future.result() > 0 for future in loads)
     assert stale == 0
-    mailbox.start()
 
 
-def test_killed_workers_and_a_mail_server_that_is_away_lose_no_mail_and_no_row(own: Gateway, mailbox: Mailbox) -> None:
+def test_killed_workers_and_a_mail_server_that_is_away_lose_no_mail_and_no_row(own: Gateway, away: Mailbox) -> None:
     """Twenty times a worker is killed while people sign in from ever new addresses and mails are being sent."""
-    mailbox.stop()
     accepted: list[str] = []
     for turn in range(20):
         if turn == 10:
-            mailbox.start()
+            away.start()
         victims = own.workers()
         sources = [f"127.0.{turn + 1}.{n}" for n in range(1, 5)]
 
@@ -388,7 +395,7 @@ def test_killed_workers_and_a_mail_server_that_is_away_lose_no_mail_and_no_row(o
     while len(told) < len(opened):
         assert time.monotonic() < until, (len(told), len(opened))
         told = {}
-        for mail in mailbox.to(PEOPLE["employee"][0], "New sign-in"):
+        for mail in away.to(PEOPLE["employee"][0], "New sign-in"):
             address = re.search(r"127\.0\.\d+\.\d+", text_of(mail))
             assert address
             told.setdefault(address[0], set()).add(str(mail["Message-ID"]))
