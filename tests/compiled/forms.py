@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pickle
 import subprocess
@@ -12,11 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.process.compiled import MANIFEST, OFF, VARIABLE, mismatch
+from gateway.process.compiled import OFF, VARIABLE, mismatch
 from tests.compiled.probes import Question
 
 ROOT = Path(__file__).parent.parent.parent
+COMPILE = ROOT / "bin/compile"
 KEPT = ROOT / ".pytest_cache" / "compiled"  # compiled anew only if something has changed
+MADE_BY = KEPT.with_suffix(".recipe")  # the sum of the program that compiled them
+PATIENCE = 1_500  # seconds, for what waits until all modules are compiled: a machine may do much else
 
 
 def compiled_modules() -> Path:
@@ -24,9 +28,11 @@ def compiled_modules() -> Path:
     KEPT.parent.mkdir(exist_ok=True)
     with KEPT.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (KEPT / MANIFEST).exists() or mismatch(KEPT):
+        recipe = hashlib.sha256(COMPILE.read_bytes()).hexdigest()
+        if not MADE_BY.exists() or MADE_BY.read_text() != recipe or mismatch(KEPT):
             environ = {**os.environ, VARIABLE: str(KEPT)}
-            subprocess.run([sys.executable, ROOT / "bin/compile", "-O0"], env=environ, check=True)
+            subprocess.run([sys.executable, COMPILE, "-O0"], env=environ, check=True, timeout=PATIENCE)
+            MADE_BY.write_text(recipe)
     return KEPT
 
 
@@ -56,7 +62,7 @@ def running(form: str) -> Iterator[Form]:
         yield Form(process)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 PYTHON = OFF
