@@ -11,6 +11,7 @@ import pickle
 import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -309,7 +310,7 @@ def converse(client: Sequence[bytes], answers: Sequence[bytes], end: str) -> lis
 
 
 PROBES: dict[str, Callable[..., Any]] = {
-    "forms": lambda: (str(FORM), FORM.problem, sorted({str(sys.modules[n].__file__)[-3:] for n in MODULES if n in sys.modules})),
+    "forms": lambda: (str(FORM), FORM.problem, sorted({str(import_module(name).__file__)[-3:] for name in MODULES})),
     "split_field": split_field,
     "read_length": read_length,
     "tokens": tokens,
