@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from gateway.process.compiled import LIBRARY, MANIFEST, MODULES, OFF, VARIABLE, file_of
-from tests.compiled.forms import ROOT, compiled_modules
+from tests.compiled.forms import PATIENCE, ROOT, compiled_modules
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 SAY = """
 import os
@@ -30,7 +32,7 @@ def say(folder: str | Path | None, code: str = SAY, root: Path = ROOT) -> list[s
     if folder is not None:
         environ[VARIABLE] = str(folder)
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     return done.stdout.strip().split("|")
 

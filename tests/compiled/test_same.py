@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.compiled.forms import PYTHON, Form, compiled_modules, running
+from tests.compiled.forms import PATIENCE, PYTHON, Form, compiled_modules, running
 from tests.compiled.probes import PEER, PROXY, Question
 from tests.edge.test_request import LINES, REQUEST_LINES
 from tests.proxy.test_response import LINES as ANSWER_LINES
 from tests.proxy.test_response import STATUS_LINES
 from tests.wire.test_http1 import BROKEN, cut
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 Forms = tuple[Form, Form]
 
