@@ -22,13 +22,16 @@ test: $(READY) $(CATALOGUES) system $(PROVIDER_READY)
 # The data path as extension modules, for the gateway that is installed in .venv: see docs/operations.md.
 compile:
 	@test -x $(PYTHON) || { echo "There is no $(PYTHON): install the gateway first, see README.md" >&2; exit 1; }
-	@bin/install-system build-essential python3-dev
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements-dev.lock mypy setuptools
-	$(PYTHON) bin/compile $(ARGS)
+	@command -v cc >/dev/null && $(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
+		|| bin/install-system build-essential $$($(PYTHON) -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')
+	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT \
+		&& $(PYTHON) -m pip install --quiet --disable-pip-version-check --target "$$tools" \
+			--constraint requirements.lock --constraint requirements-dev.lock mypy setuptools \
+		&& PYTHONPATH=$$tools $(PYTHON) bin/compile $(ARGS)
 
 lint: $(READY)
-	$(VENV)/bin/ruff check gateway tests bench
-	$(VENV)/bin/ruff format --check gateway tests bench
+	$(VENV)/bin/ruff check gateway tests bench bin/compile
+	$(VENV)/bin/ruff format --check gateway tests bench bin/compile
 	$(VENV)/bin/mypy
 
 bench: $(READY) system

@@ -39,6 +39,8 @@ from run import BROWSER, CONNECTIONS, wrk
 from servers import CHEAP, HOST, LOAD_CORE, PASSWORD, Server, store_of
 from werkzeug.security import generate_password_hash
 
+from gateway.process import compiled
+
 NUMBERS = (1, 1_000, 20_000, 100_000)
 BURST = 10
 SIGNED_SECONDS = 31  # after so long an assertion has to be signed again
@@ -264,6 +266,8 @@ def main() -> None:
         folder.chmod(0o755)
         trees, environs = {"new": servers.ROOT}, {"old": {"GATEWAY_COMPILED": "off"} if options.python else {}}
         if options.python:
+            if problem := compiled.mismatch(compiled.FOLDER):
+                raise SystemExit(f"{problem}; run `make compile`")
             trees["old"] = servers.ROOT
         elif options.old:
             trees["old"] = stack.enter_context(servers.checked_out(options.old, folder / "tree"))

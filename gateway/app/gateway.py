@@ -156,7 +156,7 @@ class Gateway:
         """Close the sockets. The connections that were accepted are in `edge.connections` when this returns."""
         for server in self._servers:
             server.close()
-        await asyncio.sleep(0)  # within a turn, the event loop sets them up
+        await asyncio.sleep(0)  # within a turn, uvloop sets them up
 
     async def drain(self) -> None:
         """Wait until open connections end or the drain time is over, then close everything."""

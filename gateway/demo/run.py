@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway.demo import DESKTOP_TOKEN
 from gateway.demo.children import Child, DemoFailed, Program, Stop, end, is_listening, start, wait_until_ready, watch
 from gateway.demo.people import OWNER, PEOPLE, seed
+from gateway.process.compiled import VARIABLE
 from gateway.settings import BadSettings, load
 from gateway.settings.load import ACCESS_FILE, OWNERS_VARIABLE, PREFIX, SECRET_VARIABLE, SETTINGS_FILE
 from gateway.store.migrate import migrate
@@ -216,7 +217,7 @@ def clean_environment(secret: str) -> dict[str, str]:
     """
     foreign = (OWNERS_VARIABLE, "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) and name not in foreign}
-    return {**kept, SECRET_VARIABLE: secret}
+    return {**kept, VARIABLE: os.environ.get(VARIABLE, ""), SECRET_VARIABLE: secret}
 
 
 def programs(places: Places) -> tuple[Program, ...]:

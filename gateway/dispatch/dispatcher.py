@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import assert_never
 from urllib.parse import urlencode
 
 from gateway.dispatch.challenges import CHALLENGE, JSON, NO_STORE, Challenges, refuse_token
 from gateway.dispatch.contracts import FramedPage, Notes
-from gateway.dispatch.forms.late import LateForms, Outcome, RepeatThere, Send, Show
+from gateway.dispatch.forms.late import Foreign, LateForms, Outcome, RepeatThere, Send, Show
 from gateway.dispatch.forward_auth import ForwardAuth
 from gateway.dispatch.waits import Waits
 from gateway.edge.client_request import ClientRequest
@@ -301,8 +302,10 @@ class Dispatcher:
             self._redirect(client, 303, f"{self._steps[outcome.factor]}?{way}&{again_query(outcome.is_only)}")
         elif isinstance(outcome, Refuse):
             client.refuse(Failure.FORBIDDEN, outcome.session)
-        else:
+        elif isinstance(outcome, Foreign):
             client.refuse(Failure.FOREIGN_FORM, session)
+        else:
+            assert_never(outcome)
 
     def _redirect(self, client: ClientRequest, status: int, address: str, *lines: bytes) -> None:
         client.answer(status, (b"Location: " + address.encode("ascii"), NO_STORE, *lines), b"")

@@ -2,7 +2,7 @@
 
 `make compile` (bin/compile) compiles MODULES with mypyc into a folder of their own, with a manifest of SHA-256 sums.
 `serve` uses them before it imports any of MODULES: all of them, if the manifest matches every source, every compiled
-file and this Python, and none otherwise. Two forms side by side would be two parsers that nobody has tested together.
+file, this Python and RECIPE, and none otherwise: no test covers a mixture of both forms.
 
 mypyc takes some liberties with the language ("Compiled" in docs/decisions.md names them); tests/compiled compares both
 forms. The modules are compiled without the types of any others, so that a change to another source, or to a library,
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -39,24 +40,24 @@ MODULES = (
 )
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "_compiled"
+RECIPE = "mypy 2.4.1, 1"  # of which version, and a number that goes up when bin/compile makes something else of it
 LIBRARY = "gateway_data_path__mypyc"  # has the code; each module's own file only finds its part of it
 MANIFEST = "manifest.json"
 VARIABLE = "GATEWAY_COMPILED"
 OFF = "off"
-ADVICE = "run `make compile`, or delete the folder"
 
 
 class Manifest(NamedTuple):
-    """What was compiled, with what. `sources` and `files` are SHA-256 sums, by module and by path in the folder."""
+    """What was compiled, and how. `sources` and `files` are SHA-256 sums, by module and by path in the folder."""
 
     python: str
-    mypy: str
+    recipe: str
     sources: dict[str, str]
     files: dict[str, str]
 
 
 class Form(NamedTuple):
-    """Whether the data path is compiled; if not though there is a folder, `problem` says why and what to do."""
+    """Whether the data path is compiled. If there is a folder and it is not used, `problem` says why and what to do."""
 
     is_compiled: bool
     problem: str = ""
@@ -70,20 +71,24 @@ def use_compiled(environ: Mapping[str, str]) -> Form:
     if current().is_compiled:
         return current()
     said = environ.get(VARIABLE, "")
+    if said == OFF:
+        return Form(False)
     folder = Path(said) if said else FOLDER
-    if said == OFF or not folder.is_dir():
-        return Form(False, "" if said in ("", OFF) else f"{VARIABLE} names no folder: {said}")
-    early = [name for name in MODULES if name in sys.modules]
-    problem = f"{early[0]} was imported before" if early else mismatch(folder)
-    if problem:
-        return Form(False, f"{problem}; {ADVICE} {folder}")
+    if not os.path.isdir(folder):  # unlike Path.is_dir, also if one may not look
+        return Form(False, f"{VARIABLE} names no folder that can be read: {said}" if said else "")
+    if early := [name for name in MODULES if name in sys.modules]:
+        return Form(False, f"{early[0]} was imported before the compiled modules")
+    command = f"{VARIABLE}={said} make compile" if said else "make compile"
+    advice = f"run `{command}`, or delete the folder {folder}"
+    if problem := mismatch(folder):
+        return Form(False, f"{problem}; {advice}")
     finder = CompiledFinder(folder)
     sys.meta_path.insert(0, finder)
     try:
         importlib.import_module(LIBRARY)
     except ImportError as error:  # made on another machine, whose C library is newer
         sys.meta_path.remove(finder)
-        return Form(False, f"the compiled modules can't be loaded ({error}); {ADVICE} {folder}")
+        return Form(False, f"the compiled modules can't be loaded ({error}); {advice}")
     return Form(True)
 
 
@@ -101,6 +106,8 @@ def mismatch(folder: Path) -> str:
         return f"the compiled modules are incomplete ({error})"
     if manifest.python != python():
         return f"the modules were compiled for another Python ({manifest.python})"
+    if manifest.recipe != RECIPE:
+        return f"the modules were compiled with {manifest.recipe}"
     if manifest.sources != sums(sources()):
         return "the modules were compiled for another version of the gateway"
     if manifest.files != files or not files.keys() >= {file_of(name) for name in (*MODULES, LIBRARY)}:
