@@ -7,15 +7,18 @@ as text, or the error.
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 from structlog.testing import capture_logs
 
+from gateway.crypto.keys import assertion_key
 from gateway.edge.answer import find_failure, is_head_request, whole_answer
 from gateway.edge.client_request import ClientRequest
 from gateway.edge.connection import ClientConnection, Edge
@@ -32,16 +35,22 @@ from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound, Resource
 from gateway.model.memo import Memo
 from gateway.model.network_rule import rule_of
+from gateway.model.secret import Secret
 from gateway.model.session import Session
+from gateway.observe.access_log import AccessLog
+from gateway.observe.served import Unread
 from gateway.policy.decision import Need, Rules, decide, takes_foreign_form
 from gateway.policy.entries import OpenPath, Rule
 from gateway.policy.paths import walk_up
 from gateway.process.compiled import MODULES
+from gateway.proxy.assertion import Assertions
 from gateway.proxy.connection import Patience as UpstreamPatience
 from gateway.proxy.connection import UpstreamConnection
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.identity import Identities
 from gateway.proxy.request import RequestWriter
 from gateway.proxy.response import AnswerReader
+from gateway.settings.record import IDENTITY_NAMES
 from gateway.throttle.shares import Shares
 from gateway.wire.authority import read_authority
 from gateway.wire.cookies import likely_name, split_cookies
@@ -61,6 +70,7 @@ ORIGINS = frozenset(("https://app.example.com",))
 FIELD_RULES = FieldRules(HOSTS, ["X-Identity", "X-Company-*"], "__Host-own", "__Host-attempt")
 REACH = ReachReader(HOSTS, "https")
 PROXIES = TrustedProxies(["10.0.0.0/8", "2001:db8::/32", "unix"])
+ASSERTIONS = Assertions(assertion_key(Secret(b"only for tests" * 4)), "https://app.example.com", "otiumwork")
 
 
 def new_reader() -> Reader:
@@ -172,6 +182,28 @@ def remember(size: int, steps: Sequence[tuple[bytes, int]]) -> list[Any]:
         said.append((memo.young.get(key) or memo.recall(key), key in memo))
         memo.put(key, value)
     return said
+
+
+def identify(name: str, seconds: int) -> list[Any]:
+    """Return what an application is told of a person of that name, at once and some seconds later, and of nobody."""
+    identities = Identities(IDENTITY_NAMES, user_is_email=False, assertions=ASSERTIONS, blank=("X-Former",))
+    session, times = plain_session(name=name), (NOW, NOW + seconds)
+    said = [(identities.lines(session, now), identities.answer_lines(session, now)) for now in times]
+    return [said, identities.answer_lines(None, NOW), identities.fields(session, NOW), identities.names]
+
+
+def write_log(head: bytes, peer: str) -> list[Any]:
+    """Return the lines of the access log for a request and for one that could not be read."""
+    source, sink = os.pipe()
+    with open(source, "rb") as written, open(sink, "wb") as given:
+        log = AccessLog(given.fileno(), Deadlines(Clock(), lambda: NOW), ("/invite/", "/login/"))  # type: ignore[arg-type]
+        inbound = new_reader().read(head, PEER)
+        if isinstance(inbound, Inbound):
+            log.record(SimpleNamespace(inbound=inbound, account="acc_1", started=0), 200, len(head))  # type: ignore[arg-type]
+        log.record(Unread(peer, "0" * 12, "bad_request", 0), 400, 0)
+        before = log.deadline
+        log.expire()
+        return [written.read1(100_000), before, log.deadline]
 
 
 # A whole conversation: a client, the gateway and an application, without a network.
@@ -344,6 +376,8 @@ PROBES: dict[str, Callable[..., Any]] = {
     "share": share,
     "remember": remember,
     "converse": converse,
+    "identify": identify,
+    "write_log": write_log,
 }  # fmt: skip
 
 

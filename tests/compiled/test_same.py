@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.model.clock import DAY
 from tests.compiled.forms import PATIENCE, PYTHON, Form, compiled_modules, running
 from tests.compiled.probes import PEER, PROXY, Question
 from tests.edge.test_request import LINES, REQUEST_LINES
@@ -169,6 +170,11 @@ def test_the_smallest_parts_say_the_same(forms: Forms, value: bytes, other: byte
         ("walk_up", (text, number % 5)), ("close_frame", (number % 70_000,)), ("leave_out", ([value, other], frozenset((b"accept",)))),
         ("whole_answer", (200, [value], other, b"Connection: close", bool(number % 2))), ("whole_answer", (number, [], b"", b"", True)),
     )  # fmt: skip
+
+
+@given(st.text(max_size=20), st.integers(0, 2 * DAY), HEAD)
+def test_applications_and_the_access_log_are_told_the_same(forms: Forms, text: str, seconds: int, head: bytes) -> None:
+    compare(forms, ("identify", (text, seconds)), ("write_log", (head, text)))
 
 
 @given(TALK, REPLIES, ENDS)
