@@ -27,7 +27,7 @@ compile:
 	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT \
 		&& $(PYTHON) -m pip install --quiet --disable-pip-version-check --target "$$tools" \
 			--constraint requirements.lock --constraint requirements-dev.lock mypy setuptools \
-		&& PYTHONPATH=$$tools $(PYTHON) bin/compile $(ARGS)
+		&& PYTHONPATH=$$tools $(PYTHON) bin/compile
 
 lint: $(READY)
 	$(VENV)/bin/ruff check gateway tests bench bin/compile

@@ -31,7 +31,7 @@ def compiled_modules() -> Path:
         recipe = hashlib.sha256(COMPILE.read_bytes()).hexdigest()
         if not MADE_BY.exists() or MADE_BY.read_text() != recipe or mismatch(KEPT):
             environ = {**os.environ, VARIABLE: str(KEPT)}
-            subprocess.run([sys.executable, COMPILE, "-O0"], env=environ, check=True, timeout=PATIENCE)
+            subprocess.run([sys.executable, COMPILE], env=environ, check=True, timeout=PATIENCE)
             MADE_BY.write_text(recipe)
     return KEPT
 
