@@ -130,6 +130,8 @@ def test_each_line_that_the_tests_name_means_the_same(forms: Forms) -> None:
     assert len(heads) > 1_000
     said = compare(forms, *(("judge", (head, peer)) for head in heads for peer in (PEER, PROXY)))
     assert len({*said}) > 200
+    logged = compare(forms, *(("write_log", (head, PEER)) for head in heads))
+    assert sum(r"\\u2026" in one for one in logged) > 5
 
 
 @given(st.lists(st.tuples(ANSWER, st.sampled_from(("GET", "HEAD"))), min_size=1, max_size=5))
