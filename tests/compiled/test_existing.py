@@ -1,6 +1,6 @@
 """The tests of the data path pass on the compiled form as well. A chosen part runs here: all of them take minutes.
 
-GATEWAY_COMPILED=folder make test      # all tests, on what `GATEWAY_COMPILED=folder make compile` made
+After `GATEWAY_COMPILED=/a/folder make compile`, `GATEWAY_COMPILED=/a/folder make test` runs all tests on it.
 """
 
 from __future__ import annotations
