@@ -45,12 +45,12 @@ LONG = (
         "scim/test_loop.py",
     ),  # alone, so first of all: nobody waits for what others have begun
     *(
-        "compiled/test_existing.py",  # which compiles for the others
         "journeys/test_every_page.py",
         "journeys/test_factors.py",
         "threats/test_devices.py",
         "demo",
         "store/test_moving.py",
+        "compiled/test_existing.py",  # one test of some minutes: not before all that run alone have begun
     ),
     *(
         "cli/test_backups.py",

@@ -26,7 +26,7 @@ HASHES_SECONDS = 300.0
 SWEEP_SECONDS = 1.0
 MAIL_SECONDS = 2.0  # for mails that another process posted
 NOTES_SECONDS = 5.0
-IMPORT_SECONDS = 2.0  # for imports whose worker ended
+IMPORT_SECONDS = 10.0  # for imports whose worker ended; less than importer.LEASE_SECONDS
 PAGE_VIEWS_SECONDS = 0.5
 MOVE_SECONDS = 60.0  # page views; less than batches.ORPHANED_SECONDS
 WATCH_SECONDS = 20.0
@@ -69,7 +69,7 @@ class Chores:
         self._begin(PAGE_VIEWS_SECONDS, self._page_views.flush)
         at_some_time = MOVE_SECONDS * random.uniform(0.5, 1.0)  # not all workers at once  # noqa: S311
         self._begin(at_some_time, self._page_views.move, woken_by=self._page_views.has_much)
-        self._begin(IMPORT_SECONDS, lambda: importer.run_once(clock), woken_by=importer.started)
+        self._begin(IMPORT_SECONDS, lambda: importer.run_due(clock), woken_by=importer.started)
         self._begin(WATCH_SECONDS, self._watch)
         self._begin(WATCH_SECONDS, lambda: self._services.health_watch.watch(clock()))
         self._begin(WATCH_SECONDS, lambda: self._email_changes.run_due(clock()))

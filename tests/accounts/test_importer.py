@@ -190,6 +190,15 @@ async def test_it_stops_when_its_admin_may_not_invite_any_more(store: Store, cha
     assert {row.reason for row in left_out} == {NOT_ANY_MORE}
 
 
+async def test_all_that_were_started_are_completed(store: Store) -> None:
+    """A worker is told once of several imports that were started at the same time, and looks again much later."""
+    admin = await an_admin(store)
+    emails = [f"p{n}@acme.example" for n in range(3)]
+    begun = [await started(store, admin, content=file_of(email)) for email in emails]
+    await importer(store).run_due(lambda: NOW)
+    assert [(await report(store, import_id))[0].invited for import_id in begun] == [1, 1, 1]
+
+
 async def test_an_import_across_tenants_is_the_owners_alone(store: Store) -> None:
     owner = await add_person(store, replace(person(OWNER_EMAIL), role=Role.ADMIN))
     theirs = await started(store, owner, tenant=None)

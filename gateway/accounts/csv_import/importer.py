@@ -162,17 +162,23 @@ class Importer:
             tx.do_afterwards(self.started.set)
             return await imports.start(tx, work.id, asked, admin.now) or work.started_at is not None
 
-    async def run_once(self, now: Callable[[], int]) -> None:
-        """Complete one queued import, if there is any. Every worker calls this every other second."""
+    async def run_due(self, now: Callable[[], int]) -> None:
+        """Complete all queued imports. Raises StoreUnavailable."""
+        while await self.run_once(now):
+            pass
+
+    async def run_once(self, now: Callable[[], int]) -> bool:
+        """Complete one queued import, if no other worker does. Returns whether it did. Raises StoreUnavailable."""
         async with self._store.reading() as tx:
             if not await imports.is_any_due(tx, now()):
-                return
+                return False
         async with self._store.transaction() as tx:
             work = await imports.claim(tx, now(), LEASE_SECONDS)
         while work is not None and work.finished_at is None:
             work = await then_rest(self.go_on(work, now()))
         if work is not None:
             log.info("import_finished", id=work.id, rows=work.total, invited=work.invited)
+        return work is not None
 
     @retried
     async def go_on(self, work: Import, now: int) -> Import | None:
