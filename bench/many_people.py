@@ -1,6 +1,6 @@
 """What a request costs with many people: CPU time and requests/s, while others sign in, and behind nginx.
 
-    python bench/many_people.py [--all] [--assertion] [--old COMMIT | --python]     # three minutes
+    python bench/many_people.py [--all] [--assertion] [--old COMMIT | --python | --batch]     # three minutes
 
 One worker on core 0, with SQLite, an access log, and the settings for config/nginx.conf; load and upstream have core
 1. Requests are those of a browser, with the fields that nginx adds: X-Forwarded-For is another for each person, and
@@ -134,6 +134,11 @@ class Stage:
         self._sent = 0
         self._used_at = 0.0
 
+    def run_as_batch(self) -> None:
+        """Let no server interrupt another one when it wakes (sched(7), SCHED_BATCH)."""
+        for server in (self.gateway, *self._fronts.values()):
+            os.sched_setscheduler(server.pid, os.SCHED_BATCH, os.sched_param(0))
+
     def warm_up(self) -> None:
         """Let everybody ask once."""
         while self._sent < self._people:
@@ -258,6 +263,7 @@ def main() -> None:
     beside = parser.add_mutually_exclusive_group()
     beside.add_argument("--old", metavar="COMMIT", help="an older commit, to run beside this one")
     beside.add_argument("--python", action="store_true", help="run this commit as Python beside its compiled form")
+    beside.add_argument("--batch", action="store_true", help="run the same beside it, as SCHED_BATCH")
     options = parser.parse_args()
     os.sched_setaffinity(0, {int(LOAD_CORE)})  # this process signs people in: it belongs to the load
     rows = tuple(dict.fromkeys((*FIRST, *SHORT, *(ALL if options.all else ()))))
@@ -265,9 +271,9 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         trees, environs = {"new": servers.ROOT}, {"old": {"GATEWAY_COMPILED": "off"} if options.python else {}}
-        if options.python:
-            if problem := compiled.mismatch(compiled.FOLDER):
-                raise SystemExit(f"{problem}; run `make compile`")
+        if options.python and (problem := compiled.mismatch(compiled.FOLDER)):
+            raise SystemExit(f"{problem}; run `make compile`")
+        if options.python or options.batch:
             trees["old"] = servers.ROOT
         elif options.old:
             trees["old"] = stack.enter_context(servers.checked_out(options.old, folder / "tree"))
@@ -278,6 +284,8 @@ def main() -> None:
                 place, some = folder / f"{age}{people}", [row for row in rows if row.people == people]
                 environ = environs.get(age, {})
                 stages[age, people] = stack.enter_context(stage(place, to, tree, some, options.assertion, environ))
+                if options.batch and age == "old":
+                    stages[age, people].run_as_batch()
         rounds: list[dict[tuple[str, Row], Measured]] = []
         for _ in range(options.rounds):
             rounds.append({
