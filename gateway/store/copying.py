@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -22,18 +23,19 @@ SQLITE_FILE = "store.db"
 POSTGRESQL_FILE = "store.dump"
 LOCK_SECONDS = 1.0
 ENDINGS = ("-wal", "-shm", "-journal", ".generation")
-# Tables that refer to others, and that a dump of an older version doesn't know. It can't drop what they refer to.
-DROP_NEWER = (
-    "DROP TABLE IF EXISTS passkeys, sso_sessions, sso_role_maps, sso_links, sso_waits, sso_keys, identity_providers,"
-    " domain_challenges, scim_members, scim_groups, scim_users, scim_tokens,"
-    " page_views, api_token_networks, api_tokens"
-)
-DROP_MARK = f"DROP TABLE IF EXISTS {UNSETTLED}"
+# The dump drops only what is in it, and fails if a later table refers to that. What an extension owns stays.
+DROP_TABLES = """SET client_min_messages = warning; DO $$ DECLARE tables text; BEGIN
+    SELECT string_agg(oid::regclass::text, ', ') INTO tables FROM pg_class
+        WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND NOT EXISTS
+            (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e');
+    IF tables IS NOT NULL THEN EXECUTE 'DROP TABLE ' || tables || ' CASCADE'; END IF;
+END $$"""
 SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"
 TAKE_MARK_OFF = f"ALTER TABLE {UNSETTLED} RENAME TO {VERSION_TABLE}"
 # Who has no name is a process of the server itself, such as autovacuum.
 OTHERS = """SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL"""
+ERROR = re.compile(r"\b(?:error|ERROR|FATAL|PANIC): ")
 
 
 class InUse(Exception):
@@ -220,8 +222,7 @@ def load_dump(location: PostgreSQL, file: Path) -> None:
         execute(("pg_restore", *options, f"--file={script}", str(file)))
         run(
             location, "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
-            f"--command={DROP_MARK}", f"--command={DROP_NEWER}", f"--file={script}", f"--command={SET_MARK}",
-            "--dbname",
+            f"--command={DROP_TABLES}", f"--file={script}", f"--command={SET_MARK}", "--dbname",
         )  # fmt: skip
 
 
@@ -240,6 +241,11 @@ def execute(command: tuple[str, ...], more: Mapping[str, str] = MappingProxyType
         command, env={**os.environ, **more}, capture_output=True, text=True, check=False
     )
     if result.returncode:
-        lines = result.stderr.strip().splitlines() or ["it failed without a word"]
-        raise StoreUnavailable(f"{program}: {lines[0]}")
+        raise StoreUnavailable(f"{program}: {error_in(result.stderr).removeprefix(f'{program}: ')}")
     return result.stdout
+
+
+def error_in(said: str) -> str:
+    """Return the line of a program's output that says why it failed: the first error, as notices may come before it."""
+    lines = said.strip().splitlines() or ["it failed without a word"]
+    return next((line for line in lines if ERROR.search(line)), lines[0])

@@ -1,17 +1,22 @@
-"""A backup from before the revision (migration 0013) is restored over a store that has it: leases work afterwards."""
+"""A backup is restored over a store with a later schema: what the backup doesn't know is gone, and leases work."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
 
 from gateway.sessions import rows as session_rows
 from gateway.store import Store
-from gateway.store.copying import copy_to, put_in_place, stage
+from gateway.store.copying import copy_to, put_in_place, run, stage
 from gateway.store.engine import READ_REVISION
-from gateway.store.location import locate
+from gateway.store.location import PostgreSQL, locate
 from gateway.store.migrate import migrate
 from gateway.store.revision import Applied
+from gateway.store.unavailable import StoreUnavailable
 from tests.store.people import NOW, add_person, add_session, look, person, worker
 from tests.store.test_rolling import step
 from tests.support import postgres
@@ -32,7 +37,9 @@ async def use(url: str, identifier: str) -> Applied:
     return latest
 
 
-def test_it_begins_another_history(postgres_server: postgres.Server, postgres_url: str, tmp_path: Path) -> None:
+def test_one_from_before_the_revision_begins_another_history(
+    postgres_server: postgres.Server, postgres_url: str, tmp_path: Path
+) -> None:
     older = postgres_server.create("older")
     asyncio.run(step(older, "0012"))
     copy_to(locate(older), tmp_path)
@@ -43,3 +50,39 @@ def test_it_begins_another_history(postgres_server: postgres.Server, postgres_ur
     put_in_place(locate(postgres_url), "before")
     latest = asyncio.run(use(postgres_url, "ann@example.com"))
     assert (latest.number, latest.stamp != former.stamp) == (former.number, True)
+
+
+LATER = """
+    CREATE TABLE colours (id integer PRIMARY KEY, account varchar(40) REFERENCES accounts);
+    CREATE TABLE shades (colour integer REFERENCES colours);
+    CREATE TRIGGER colours_revision AFTER UPDATE ON colours FOR EACH STATEMENT EXECUTE FUNCTION note_everything();
+    CREATE TABLE alone (id integer PRIMARY KEY);
+    CREATE VIEW names AS SELECT identifier, colours.id FROM accounts JOIN colours ON account = accounts.id
+"""
+RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+
+
+async def relations(connection: asyncpg.Connection) -> list[str]:
+    return [name for (name,) in await connection.fetch(RELATIONS)]
+
+
+def test_tables_of_a_later_version_are_dropped_though_nothing_here_names_them(
+    postgres_server: postgres.Server, postgres_url: str, tmp_path: Path
+) -> None:
+    location = locate(postgres_url)
+    database = urlsplit(postgres_url).path[1:]
+    before = postgres_server.use(database, relations)
+    copy_to(location, tmp_path)
+    postgres_server.use(database, lambda connection: connection.execute(LATER))
+    stage(location, tmp_path)
+    put_in_place(location, "before")
+    assert postgres_server.use(database, relations) == before
+
+
+def test_the_error_of_a_client_program_is_told_and_not_the_notice_before_it(postgres_url: str) -> None:
+    location = locate(postgres_url)
+    assert isinstance(location, PostgreSQL)
+    commands = ("--command=DROP TABLE IF EXISTS nothing", "--command=SELECT 1/0")
+    with pytest.raises(StoreUnavailable) as raised:
+        run(location, "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", *commands, "--dbname")
+    assert str(raised.value) == "psql: ERROR:  division by zero"
