@@ -23,7 +23,7 @@ from gateway.store import Store, engine, postgresql
 from gateway.store.lease import Terms
 from gateway.store.migrate import migrate
 from tests import FORM
-from tests.support import compile_cache, postgres, turns
+from tests.support import compile_cache, forks, postgres, turns
 from tests.support.gateway import Gateway
 from tests.support.identity_provider import IdentityProvider
 from tests.support.upstream import RecordingUpstream
@@ -67,9 +67,11 @@ LONG = (
 numbers = itertools.count(1)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     if FORM.problem:
         raise pytest.UsageError(FORM.problem)
+    if given := getattr(config, "workerinput", None):
+        forks.use(given["forks"])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,8 +86,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell each process of xdist where the turns of all are kept (tests.support.turns), and if all tests run."""
+    """Tell each process of xdist where the turns of all are kept, where processes are forked, and if all tests run."""
     node.workerinput["turns"] = str(turns.folder())
+    node.workerinput["forks"] = forks.start()
     node.workerinput["runs_all"] = node.config.args_source is pytest.Config.ArgsSource.TESTPATHS
 
 
@@ -103,12 +106,10 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
 def import_share(config: pytest.Config) -> None:
     """Let each process of xdist begin with another share of the files: in a new clone all have to be compiled.
 
-    In the same order, every process would compile each file at the same moment, and none find it compiled. First of
-    all comes scim2-client: for each of its classes, pydantic looks through all modules that there are.
+    In the same order, every process would compile each file at the same moment, and none find it compiled.
     """
     given = getattr(config, "workerinput", {})
     if given.get("runs_all"):
-        importlib.import_module("scim2_client")
         files = sorted(Path(__file__).parent.rglob("test_*.py"))
         for file in files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]:
             with contextlib.suppress(Exception):  # which the collection reports

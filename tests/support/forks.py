@@ -5,9 +5,10 @@ that is forked here is one like any other: it has a pid, an environment, a folde
 is ended by real signals. The server starts no thread and no event loop. What every command would make anew is ready:
 ua-parser's lists, the templates' code, and the command line's parser. What every gateway makes was made once.
 
-Client and server talk over one socket pair. A request is JSON with four descriptors: standard input, output and error,
-and a channel on which the server writes the pid, and at the end the status. When the client is gone, the server ends
-and kills what it started.
+All processes of xdist use one server, whose address they are told; it loads everything when the first of them connects.
+A request is JSON with four descriptors: standard input, output and error, and a channel on which the server writes the
+pid, and at the end the status. When a client is gone, the server kills what it started for it. It ends with whoever
+started it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -38,6 +39,7 @@ from gateway.process.compiled import OFF, VARIABLE
 ROOT = Path(__file__).parent.parent.parent
 MOST_BYTES = 200_000  # of one request
 NUMBER = struct.Struct("i")
+told: dict[str, str] = {}  # the address of a server, where there is one already
 LATE = ("alembic.command", "alembic.autogenerate", "sqlalchemy.dialects.postgresql.asyncpg", "uvloop")
 
 
@@ -136,55 +138,91 @@ def text_of(file: BinaryIO) -> str:
 
 @functools.cache
 def server() -> socket.socket:
-    """Return the socket on which this process's own server takes requests."""
-    control, given = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with given:
+    """Return the socket on which the server takes this process's requests."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connected.connect(told.get("address") or start())
+    atexit.register(connected.close)
+    return connected
+
+
+def use(address: str) -> None:
+    """Use a server that another process has started."""
+    told["address"] = address
+
+
+@functools.cache
+def start() -> str:
+    """Start a server that ends with this process, and return its address."""
+    folder = tempfile.TemporaryDirectory(prefix="gateway-forks-")
+    address = f"{folder.name}/server.sock"
+    control, given = socket.socketpair()
+    with given, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        descriptors = (given.fileno(), listener.fileno())
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(given.fileno())],
-            env={"PATH": os.environ["PATH"], VARIABLE: os.environ.get(VARIABLE, OFF)}, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[given.fileno()],
+            [sys.executable, "-m", __name__, *map(str, descriptors)],
+            env={"PATH": os.environ["PATH"], VARIABLE: os.environ.get(VARIABLE, OFF)}, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=descriptors,
         )  # fmt: skip
 
     def end() -> None:
         control.close()
         process.wait(120)
+        folder.cleanup()
 
     atexit.register(end)
-    return control
+    return address
 
 
 # The server's side.
 
 
-def serve(control: socket.socket) -> None:
+@dataclass(frozen=True, slots=True)
+class Started:
+    channel: socket.socket
+    client: socket.socket
+
+
+def serve(control: socket.socket, listener: socket.socket) -> None:
     """Fork for each request. Returns in each forked process, and never in the server."""
     wake, woken = socket.socketpair()
     for end in (wake, woken):
         end.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken.fileno())
-    channels: dict[int, socket.socket] = {}
+    clients: set[socket.socket] = set()
+    processes: dict[int, Started] = {}
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
+        ready, _, _ = select.select([control, listener, wake, *clients], [], [])
+        if control in ready:
+            kill(processes)
+            os._exit(0)
         if wake in ready:
             wake.recv(4096)
-            reap(channels)
-        if control in ready:
-            content, files, _, _ = socket.recv_fds(control, MOST_BYTES, 4)
+            reap(processes)
+        if listener in ready:
+            clients.add(listener.accept()[0])
+        for client in clients.intersection(ready):
+            content, files, _, _ = socket.recv_fds(client, MOST_BYTES, 4)
             if not content:
-                finish(channels)
+                kill({pid: started for pid, started in processes.items() if started.client is client})
+                clients.remove(client)
+                client.close()
+                continue
             channel = socket.socket(fileno=files[0])
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for sock in (control, wake, woken, channel, *channels.values()):
+                others = (started.channel for started in processes.values())
+                for sock in (control, listener, wake, woken, channel, *clients, *others):
                     sock.close()
                 become(json.loads(content), files[1:])
                 return
             for file in files[1:]:
                 os.close(file)
             channel.send(NUMBER.pack(pid))
-            channels[pid] = channel
+            processes[pid] = Started(channel, client)
 
 
 def become(request: dict[str, object], streams: Sequence[int]) -> None:
@@ -198,19 +236,18 @@ def become(request: dict[str, object], streams: Sequence[int]) -> None:
     sys.argv = ["gateway", *request["arguments"]]  # type: ignore[misc]
 
 
-def reap(channels: dict[int, socket.socket]) -> None:
-    while channels:
+def reap(processes: dict[int, Started]) -> None:
+    while processes:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        with channels.pop(pid) as channel, contextlib.suppress(OSError):
+        with processes.pop(pid).channel as channel, contextlib.suppress(OSError):
             channel.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
 
 
-def finish(channels: Mapping[int, socket.socket]) -> None:
-    for pid in channels:
+def kill(processes: Iterable[int]) -> None:
+    for pid in processes:
         os.kill(pid, signal.SIGKILL)
-    os._exit(0)
 
 
 def load_everything() -> None:
@@ -254,8 +291,11 @@ def make_once() -> None:
 
 
 if __name__ == "__main__":
+    its_control, its_listener = (socket.socket(fileno=int(given)) for given in sys.argv[1:])
+    if its_control in select.select([its_control, its_listener], [], [])[0]:
+        sys.exit()
     load_everything()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(its_control, its_listener)
     from gateway.__main__ import main
 
     try:
