@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from gateway.audit import rows as audit
 from gateway.crypto.sealing import Sealer, Unopenable
@@ -21,13 +24,16 @@ from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.model.clock import Clock
 from gateway.model.event import Entry, Event, Outcome
 from gateway.observe.logs import get_logger
-from gateway.store import Store
+from gateway.store import Store, StoreUnavailable, Transaction
 
 log = get_logger("mail")
+T = TypeVar("T")
 
 AT_ONCE = 8  # mails: all that are claimed are sent at once, so that no lease runs out while its mail is queued
 PAUSE_SECONDS = 0.1
 SPARE_SECONDS = 60  # between the longest time that sending takes and the end of the lease
+RECORD_SECONDS = 45  # of these, for a store that doesn't answer when a result is to be recorded
+AGAIN_SECONDS = 1.0
 
 
 class Sender:
@@ -92,25 +98,43 @@ class Sender:
         return await self._succeed(mail, now) is MailState.SENT
 
     async def _succeed(self, mail: Claimed, now: int) -> MailState:
-        async with self._store.transaction() as tx:
-            await mark_sent(tx, mail, now)
+        await self._record(mail, lambda tx: mark_sent(tx, mail, now))
         log.info("mail_sent", mail=mail.id, template=mail.template, tries=mail.tries)
         return MailState.SENT
 
     async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> MailState:
-        async with self._store.transaction() as tx:
+        async def write(tx: Transaction) -> bool:
             is_abandoned = await mark_failed(tx, mail, reason, is_permanent=is_permanent, now=now)
             if is_abandoned:
                 details = {"template": mail.template}
                 await audit.record(
                     tx, Entry(Event.MAIL_ABANDONED, Outcome.FAILURE, now, mail.recipient, details=details)
                 )
+            return is_abandoned
+
+        is_abandoned = await self._record(mail, write)
         about = {"mail": mail.id, "template": mail.template, "tries": mail.tries, "reason": reason}
         if is_abandoned:
             log.error("mail_abandoned", **about)
             return MailState.ABANDONED
         log.warning("mail_not_sent", **about)
         return MailState.WAITING
+
+    async def _record(self, mail: Claimed, write: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Record a result, also if the store is away for a moment: the mail would be sent again after its lease.
+
+        Raises StoreUnavailable before the lease ends.
+        """
+        until = time.monotonic() + RECORD_SECONDS
+        while True:
+            try:
+                async with self._store.transaction() as tx:
+                    return await write(tx)
+            except StoreUnavailable as error:
+                if time.monotonic() >= until:
+                    raise
+                log.warning("mail_result_waits", mail=mail.id, template=mail.template, reason=str(error))
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def _open(self, mail: Claimed) -> bytes:
         return self._sealer.open(mail.content, place_of(mail.id))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import pytest
 import structlog
+from sqlalchemy import text
 
 from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import Readers
@@ -13,6 +15,7 @@ from gateway.mail import outbox as rows
 from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
 from gateway.mail.sender import AT_ONCE, Sender
+from gateway.mail.smtp import Mailer
 from gateway.model.secret import Secret
 from gateway.store import Store, StoreUnavailable
 from tests.mail.conftest import mailer_to, make_composer
@@ -113,6 +116,43 @@ async def test_a_worker_that_dies_between_sending_and_marking_has_the_mail_sent_
     first, second = server.received
     assert first.message["Message-ID"] == second.message["Message-ID"]
     assert first.raw == second.raw
+
+
+class Shut(Mailer):
+    """Has the store away from the moment at which a mail was taken or refused."""
+
+    store: Store
+
+    async def send(self, content: bytes) -> str:
+        try:
+            return await super().send(content)
+        finally:
+            async with self.store.transaction() as tx:
+                await tx.execute(text("ALTER TABLE outbox RENAME TO away"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"), [("250 Taken", (0, 1, 0)), ("550 No", (0, 0, 1))], ids=["taken", "refused"]
+)
+async def test_a_result_waits_for_a_store_that_is_away_and_nothing_is_sent_twice(
+    store: Store, outbox: Outbox, sealer: Sealer, server: SMTPServer, reply: str, state: tuple[int, int, int]
+) -> None:
+    await post(store, outbox)
+    server.content_reply = reply
+    mailer = Shut(host="127.0.0.1", port=server.port, security="none", username="", password=None, seconds=30)
+    mailer.store = store
+    with structlog.testing.capture_logs() as logged:
+        running = asyncio.ensure_future(Sender(store, mailer, sealer).run_once(NOW))
+        while not any(entry["event"] == "mail_result_waits" for entry in logged):
+            assert not running.done()
+            await asyncio.sleep(0.05)
+        async with store.transaction() as tx:
+            await tx.execute(text("ALTER TABLE away RENAME TO outbox"))
+        assert await running == state[1]
+    found = await status(store)
+    assert (found.waiting, found.sent, found.abandoned) == state
+    assert await Sender(store, mailer_to(server.port), sealer).run_once(NOW + LEASE) == 0
+    assert len(server.received) == state[1]
 
 
 async def test_one_bad_recipient_stops_nobody_else(
