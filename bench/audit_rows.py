@@ -29,8 +29,8 @@ from gateway.audit.marks import Signer
 from gateway.audit.search import Filter
 from gateway.audit.verify import Verifier, Whole
 from gateway.model.clock import DAY
-from gateway.model.event import FAILURES, Entry, Event, Outcome
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import FAILURES, GROUPS, Event, Group
 from gateway.model.secret import Secret
 from gateway.store import Store
 from gateway.store.migrate import migrate

@@ -28,7 +28,8 @@ import asyncpg
 from sqlalchemy import text
 
 from gateway.audit import rows as audit_rows
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.store import Store
 from tests.support import postgres
 from tests.support.gateway import PASSWORD, Gateway

@@ -10,7 +10,8 @@ from gateway.actions.action import NOTHING, Action
 from gateway.factors import enrolment, tries
 from gateway.factors.contract import Factors
 from gateway.model.account import Account, Module, Role, Status
-from gateway.model.event import Details, Event
+from gateway.model.entry import Details
+from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.sessions import attempt as attempts
 from gateway.sessions import rows as session_rows

@@ -35,7 +35,8 @@ from gateway.factors.contract import Factors
 from gateway.mail.outbox import Outbox
 from gateway.model.account import Account
 from gateway.model.clock import DAY
-from gateway.model.event import Details, Event
+from gateway.model.entry import Details
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.moment import Moment
 from gateway.model.secret import Secret

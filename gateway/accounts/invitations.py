@@ -17,7 +17,8 @@ from gateway.crypto.sealing import Sealer
 from gateway.mail.outbox import Letter, Outbox
 from gateway.model.account import Account
 from gateway.model.clock import DAY
-from gateway.model.event import Details, Event
+from gateway.model.entry import Details
+from gateway.model.event import Event
 from gateway.model.moment import Moment
 from gateway.model.sentence import Sentence
 from gateway.store import Transaction

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from gateway.audit import rows as audit
 from gateway.mail.notices import Notices
 from gateway.model.account import Account
-from gateway.model.event import ACTOR, FAILURES, Details, Entry, Event, Outcome
+from gateway.model.entry import ACTOR, Details, Entry, Outcome
+from gateway.model.event import FAILURES, Event
 from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
 from gateway.model.session import Session

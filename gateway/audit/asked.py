@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo
 from gateway.audit.period import Days, Span, find_day, read_day, read_time, write_time
 from gateway.audit.search import Filter, Place, read_place
 from gateway.model.account import Unacceptable, normalise_identifier
-from gateway.model.event import Event
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.event import GROUPS, Event, Group
 
 NAMES = ("day", "event", "person", "address", "tenant", "since", "until", "words")
 MAX_TEXT = 254

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
-from gateway.model.event import Entry
+from gateway.model.entry import Entry
 
 GENESIS = bytes(32)  # the "previous hash" of the first row
 SALT_BYTES = 16

@@ -34,7 +34,8 @@ from sqlalchemy import (
 )
 
 from gateway.model.clock import HOUR, MINUTE
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored

@@ -10,7 +10,7 @@ from gateway.audit import rows
 from gateway.audit.chain import Row
 from gateway.audit.search import Filter, find_all
 from gateway.model.clock import write_utc
-from gateway.model.event import Entry
+from gateway.model.entry import Entry
 from gateway.store import Store
 from gateway.throttle.slices import Slices
 from gateway.web.spreadsheets import csv_lines, guard

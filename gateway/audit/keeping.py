@@ -10,7 +10,8 @@ from gateway.audit import counting, marks, rows
 from gateway.audit.chain import Head, is_whole
 from gateway.audit.marks import Kind, Mark, Signer
 from gateway.model.clock import DAY, MINUTE
-from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.model.entry import ACTOR, Entry, Outcome
+from gateway.model.event import Event
 from gateway.observe.logs import get_logger
 from gateway.store import Store, Transaction
 from gateway.store.pace import then_rest

@@ -17,7 +17,8 @@ from gateway.audit.labels import DAY_NAMES, FIELD_NAMES, GROUP_NAMES, sort_event
 from gateway.audit.people import People, find_people
 from gateway.audit.telling import Teller
 from gateway.languages.reader import current_reader
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.store import Store
 from gateway.web.downloads import send_file
 from gateway.web.platform import Platform

@@ -16,7 +16,8 @@ from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, 
 
 from gateway.audit import counting
 from gateway.audit.chain import MAX_USER_AGENT, SALT_BYTES, Head, Row, extend
-from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.model.entry import ACTOR, Entry, Outcome
+from gateway.model.event import EVENTS, Event
 from gateway.store import Transaction
 from gateway.store.schema import audit, metadata
 from gateway.store.stored import AS_IT_WAS, Kept, Stored
@@ -118,7 +119,7 @@ async def repeated(tx: Transaction, *conditions: ColumnElement[bool]) -> list[Re
     found = await tx.execute(query.order_by(audit.c.at.desc()).limit(MOST_REPEATED))
     facts = [(json.loads(row.details), row) for row in found]
     return [
-        Repeated(Event(told["of"]), told["times"], row.at, row.tenant, row.identifier, row.address)
+        Repeated(EVENTS[told["of"]], told["times"], row.at, row.tenant, row.identifier, row.address)
         for told, row in facts
     ]
 
@@ -130,7 +131,7 @@ def times_of(details: str) -> int:
 
 def entry_of_row(row: Row) -> Entry:
     return Entry(
-        event=Event(row.event),
+        event=EVENTS[row.event],
         outcome=Outcome(row.outcome),
         at=row.at,
         identifier=row.identifier,

@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from gateway.audit import rows
 from gateway.audit.chain import Row
-from gateway.audit.labels import EVENT_NAMES
+from gateway.audit.labels import title_of
 from gateway.audit.people import People, Person
-from gateway.audit.sentences import CASES, FACTOR_NAMES, TOLD, Told
+from gateway.audit.sentences import CASES, FACTOR_NAMES
 from gateway.languages.line_breaks import keep_together
 from gateway.languages.reader import translate
 from gateway.languages.times import list_text
-from gateway.model.event import ACTOR, Details, Event
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.entry import ACTOR, Details
+from gateway.model.event import EVENTS, GROUPS, Event, Group
 from gateway.model.sentence import Sentence
 from gateway.web.user_agents import label, read_label
 
@@ -92,7 +92,7 @@ class Teller:
 
 def name_of(event: str) -> str:
     """Return the name of an event, "" if this version doesn't know it."""
-    return translate(EVENT_NAMES.get(event, Sentence()))
+    return translate(title_of(event))
 
 
 def choose(row: Row, details: Details) -> Sentence:
@@ -103,8 +103,10 @@ def choose(row: Row, details: Details) -> Sentence:
             found = CASES.get((row.event, kind, case))
             if found and not (kind == "" and factor and case in ("no_account", "wrong")):
                 return found
-    told = TOLD.get(row.event, Told(Sentence(row.event)))
-    return told.by if told.by and row.actor and has_person else told.alone
+    event = EVENTS.get(row.event)
+    if event is None:
+        return Sentence(row.event)
+    return event.told_by if row.actor and has_person else event.told
 
 
 def cases_of(row: Row, details: Mapping[str, Any]) -> list[str]:

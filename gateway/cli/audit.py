@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from gateway.audit.marks import Mark
     from gateway.model.account import Account
-    from gateway.model.event import Entry
+    from gateway.model.entry import Entry
     from gateway.store import Store
 
 program = typer.Typer(help="View, verify and export the audit log.", no_args_is_help=True)
@@ -171,7 +171,8 @@ def export(
     """Export the audit log to standard output, newest first. The export itself is logged."""
     from gateway.audit.export import Format, as_bytes, note_export
     from gateway.audit.search import Filter
-    from gateway.model.event import ACTOR, Entry, Event, Outcome
+    from gateway.model.entry import ACTOR, Entry, Outcome
+    from gateway.model.event import Event
 
     if form not in [known.value for known in Format]:
         fail("--format must be jsonl or csv")

@@ -95,7 +95,8 @@ def remove_block(network: Network, config: Config = None) -> None:
 def change(network: str, hours: int, config: Config) -> bool:
     """Block for `hours`; 0 removes the block. Returns whether anything changed."""
     from gateway.audit import rows as audit
-    from gateway.model.event import ACTOR, Entry, Event, Outcome
+    from gateway.model.entry import ACTOR, Entry, Outcome
+    from gateway.model.event import Event
     from gateway.ops import blocks
     from gateway.ops.blocks import Block
 

@@ -10,7 +10,8 @@ from gateway.cli.common import operator
 from gateway.crypto import sealing
 from gateway.crypto.sealing import Sealer
 from gateway.model.clock import utc
-from gateway.model.event import Details, Entry, Event, Outcome
+from gateway.model.entry import Details, Entry, Outcome
+from gateway.model.event import Event
 from gateway.settings import Settings
 from gateway.store import Store
 

@@ -109,7 +109,7 @@ def release_domain(tenant: Slug, domain: Domain, confirm: Confirm = False, confi
 
 async def note(tx: Transaction, event: Event, claim: Claim) -> None:
     from gateway.audit import rows as audit
-    from gateway.model.event import ACTOR, Entry, Outcome
+    from gateway.model.entry import ACTOR, Entry, Outcome
 
     details = {ACTOR: operator(), "tenant": claim.tenant, "domain": claim.domain}
     entry = Entry(event, Outcome.SUCCESS, utc(), "", tenant=claim.tenant, request_id="cli", details=details)

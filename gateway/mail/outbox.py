@@ -5,8 +5,7 @@ Theory. A mail is composed, sealed and stored whole in the transaction of the ch
 Workers claim mails that are due; a claim is a lease until `due_at`. The worker marks the mail sent or failed. If the
 worker dies first, the lease ends and the mail is due again. So delivery is at least once: after a crash between the
 server's reply and the mark, the same mail is sent again with the same Message-ID, which lets mailboxes recognise the
-duplicate. A lease must be longer than sending can take, and then the mark, for which the worker waits while the store
-is away.
+duplicate. A lease must be longer than sending can take, with the time in which the mark waits for an absent store.
 
 `tries` counts the claims and fences off late workers: a failure is recorded only if `tries` is unchanged, so a worker
 that woke up after its lease can't overwrite the state of the worker that has the mail now.

@@ -22,7 +22,8 @@ from gateway.mail.outbox import (
 )
 from gateway.mail.smtp import Mailer, MailUnsent
 from gateway.model.clock import Clock
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.observe.logs import get_logger
 from gateway.store import Store, StoreUnavailable, Transaction
 

@@ -9,7 +9,8 @@ from enum import Enum
 from gateway.actions.action import Action, Actions, requester
 from gateway.audit import rows as audit
 from gateway.mail.outbox import Outbox
-from gateway.model.event import ACTOR, Entry, Event, Outcome
+from gateway.model.entry import ACTOR, Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.moment import Moment
 from gateway.model.networks import Network, is_within

@@ -11,7 +11,8 @@ from gateway.accounts.people import Administrator
 from gateway.actions.action import Action, Actions, requester
 from gateway.model.account import Account, check_line
 from gateway.model.clock import DAY
-from gateway.model.event import Details, Event
+from gateway.model.entry import Details
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.sentence import Sentence
 from gateway.model.session import Session

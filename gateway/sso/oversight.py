@@ -14,7 +14,8 @@ from gateway.accounts.admin_mails import tell_admins
 from gateway.accounts.claims import Claim
 from gateway.accounts.directory import Tenant, list_tenants
 from gateway.actions.action import Action, Actions, requester
-from gateway.model.event import Details, Event
+from gateway.model.entry import Details
+from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session

@@ -18,7 +18,8 @@ from gateway.accounts.app_sync.service import BATCH, MEANWHILE, AppImport
 from gateway.audit import rows as audit
 from gateway.factors.contract import Factors
 from gateway.model.account import Account, Module, Role, Status
-from gateway.model.event import Entry, Event
+from gateway.model.entry import Entry
+from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.accounts.test_app_database import ANN, QUERY, TABLE, AppDatabase, run

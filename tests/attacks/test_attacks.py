@@ -14,7 +14,8 @@ from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox
 from gateway.model.clock import HOUR
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.ops import blocks, failed_passwords
 from gateway.ops.blocks import Block, find_block, read_network

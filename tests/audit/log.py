@@ -14,7 +14,8 @@ from gateway.audit.verify import Broken, Verifier, Whole
 from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import Readers
 from gateway.mail.outbox import Outbox
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.store import Store
 from tests.mail.conftest import make_composer

@@ -14,8 +14,7 @@ from gateway.audit import period
 from gateway.audit.asked import Asked, read
 from gateway.audit.period import Unit, slots, unit_for
 from gateway.audit.search import Filter, Place
-from gateway.model.event import Event
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.event import GROUPS, Event, Group
 
 UTC, BERLIN, TOKYO = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
 SANTIAGO = ZoneInfo("America/Santiago")

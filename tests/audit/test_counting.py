@@ -15,8 +15,8 @@ from gateway.audit.picture import draw
 from gateway.audit.search import Filter
 from gateway.audit.verify import Whole
 from gateway.model.clock import HOUR
-from gateway.model.event import Entry, Event, Outcome
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import GROUPS, Event, Group
 from gateway.ops import rows as attack_rows
 from gateway.store import Store
 from tests.audit.log import keeper, verify

@@ -12,7 +12,8 @@ from gateway.crypto.sealing import Sealer
 from gateway.login.outcome import LockedOut, Refused
 from gateway.mail import outbox
 from gateway.mail.sender import Sender
-from gateway.model.event import FACTS, Entry, Event, Outcome
+from gateway.model.entry import FACTS, Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.factor import Factor
 from gateway.model.secret import Secret
 from tests.login.people import Browser

@@ -11,8 +11,8 @@ from gateway.audit import picture, search
 from gateway.audit.period import Unit
 from gateway.audit.picture import Picture, draw
 from gateway.audit.search import Filter
-from gateway.model.event import Details, Entry, Event
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.entry import Details, Entry
+from gateway.model.event import GROUPS, Event, Group
 from gateway.store import Store
 from tests.audit.log import ENTRY, write
 from tests.audit.test_search import everything, made

@@ -13,8 +13,8 @@ from gateway.audit import search
 from gateway.audit.chain import Row
 from gateway.audit.export import Format, as_bytes, cell
 from gateway.audit.search import Filter, Place
-from gateway.model.event import Entry, Event, Outcome
-from gateway.model.event_groups import GROUPS, Group
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import GROUPS, Event, Group
 from gateway.store import Store
 from tests.audit.log import ENTRY, write
 from tests.store.people import NOW

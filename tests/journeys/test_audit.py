@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.audit import rows
 from gateway.model.clock import DAY
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.store import Store
 from tests.journeys.conftest import Site
 from tests.support.clock import stay_within

@@ -15,7 +15,8 @@ from sqlalchemy import insert
 from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit_rows
 from gateway.model.clock import HOUR
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.ops.pages import REFRESH_SECONDS, UNATTENDED_SECONDS
 from gateway.store import Store
 from gateway.store.schema import sessions

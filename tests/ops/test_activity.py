@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.memo import Memo
 from gateway.ops.activity import Span, count_activity, edges_of
 from gateway.store import Store

@@ -15,7 +15,8 @@ from gateway.app.services import Services
 from gateway.audit import rows as audit
 from gateway.factors.tries import limit_key
 from gateway.model.account import Account, Role
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.person.service import PersonService
 from gateway.person.standing import Answer, Kind

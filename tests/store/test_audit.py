@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.audit import rows
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.store import Store
 from tests.store.people import NOW
 

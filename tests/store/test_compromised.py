@@ -15,7 +15,8 @@ from gateway.factors.password.factor import PasswordFactor
 from gateway.mail.outbox import outbox
 from gateway.model.account import Account, Role
 from gateway.model.api_token import Grant, Kind
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.factor_policy import FactorPolicy
 from gateway.model.secret import Secret
 from gateway.model.token import new_id

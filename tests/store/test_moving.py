@@ -33,7 +33,8 @@ from gateway.app import moving
 from gateway.app.moving import OWN, TABLES, Copied, Uncopyable, copy
 from gateway.audit import rows as audit_rows
 from gateway.audit.verify import Broken, Whole
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.store import Store, postgresql
 from gateway.store.copying import InUse

@@ -21,7 +21,8 @@ import pytest
 from gateway.audit import rows
 from gateway.audit.pages import ROWS_A_PAGE
 from gateway.model.clock import HOUR
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.store import Store
 from tests.support.clock import stay_within
 from tests.support.gateway import PASSWORD, PEOPLE, Gateway

@@ -21,7 +21,8 @@ from gateway.accounts import rows as account_rows
 from gateway.audit import rows as audit_rows
 from gateway.model.account import Role
 from gateway.model.api_token import Grant, Kind, digest_of
-from gateway.model.event import Entry, Event, Outcome
+from gateway.model.entry import Entry, Outcome
+from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
 from gateway.observe.pulse import BEAT_SECONDS
 from gateway.sessions import rows as session_rows

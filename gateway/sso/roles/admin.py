@@ -9,7 +9,8 @@ from gateway.accounts import rows as account_rows
 from gateway.actions.action import Actions, requester
 from gateway.crypto.sealing import Sealer
 from gateway.model.account import Role
-from gateway.model.event import Details, Event
+from gateway.model.entry import Details
+from gateway.model.event import Event
 from gateway.model.inbound import Inbound
 from gateway.model.session import Session
 from gateway.sso import rows as provider_rows
