@@ -1,4 +1,4 @@
-# make run | test | compile | lint | bench | bench-peers | bench-fair | bench-nodes | messages: each sets up what it needs.
+# make run | test | compile | lint | bench | bench-peers | bench-fair | bench-nodes | messages | samples: each sets up what it needs.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -10,7 +10,7 @@ SYSTEM := build-essential python3-dev chromium chromium-headless-shell libatomic
 
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/locale/*/LC_MESSAGES/otium_gateway.po))
 
-.PHONY: run test compile lint bench bench-peers bench-fair bench-nodes messages system
+.PHONY: run test compile lint bench bench-peers bench-fair bench-nodes messages samples system
 
 run: $(READY) $(CATALOGUES)
 	$(PYTHON) -m gateway demo $(ARGS)
@@ -30,8 +30,8 @@ compile:
 		&& PYTHONPATH=$$tools $(PYTHON) bin/compile
 
 lint: $(READY)
-	$(VENV)/bin/ruff check gateway tests bench bin/compile
-	$(VENV)/bin/ruff format --check gateway tests bench bin/compile
+	$(VENV)/bin/ruff check gateway tests bench bin/compile bin/samples
+	$(VENV)/bin/ruff format --check gateway tests bench bin/compile bin/samples
 	$(VENV)/bin/mypy
 
 bench: $(READY) system
@@ -67,6 +67,10 @@ messages: $(READY)
 		$(VENV)/bin/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=120 \
 			-i gateway/locale/otium_gateway.pot -o $$catalogue -l $$(basename $$(dirname $$(dirname $$catalogue))); \
 	done
+
+# The paths of our pages into the sample configurations of proxies.
+samples: $(READY)
+	$(PYTHON) bin/samples
 
 %.mo: %.po | $(READY)
 	$(VENV)/bin/pybabel -q compile -i $< -o $@

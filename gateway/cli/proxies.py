@@ -26,13 +26,25 @@ def nginx(config: Config = None) -> None:
     typer.echo("# In nginx.conf and nginx-auth-request.conf: the log names no secret of a mailed link.")
     typer.echo(log_map(settings))
     typer.echo("# In nginx-auth-request.conf: the location of the gateway's own pages.")
-    typer.echo(f"location {pages_location(settings)} {{ … }}")
+    typer.echo(f"{pages_location(settings)} {{ … }}")
 
 
 @program.command()
 def caddy(config: Config = None) -> None:
     """Print the part of config/Caddyfile.forward-auth that follows from [pages]: the matcher of our pages."""
     typer.echo(pages_matcher(settings_of(config)))
+
+
+@program.command()
+def traefik(config: Config = None) -> None:
+    """Print the part of config/traefik-forward-auth.yml that follows from [pages]: the rule for our pages' paths."""
+    typer.echo(pages_rule(settings_of(config)))
+
+
+@program.command()
+def ingress(config: Config = None) -> None:
+    """Print the part of config/ingress-nginx.yaml that follows from [pages]: the path of our pages."""
+    typer.echo(pages_path(settings_of(config)))
 
 
 @program.command()
@@ -51,7 +63,7 @@ def log_map(settings: Settings) -> str:
     from gateway.app.services import Services
     from gateway.web.routes import secret_parents
 
-    parents = "|".join(escape(parent.strip("/")) for parent in secret_parents(Services(settings).routes.values()))
+    parents = "|".join(map(escape, secret_parents(Services(settings).routes.values())))
     return (
         "map $request_uri $otium_shown {\n"
         f'    "~^(?<otium_page>/({parents})/)" "$otium_page*";\n'
@@ -61,10 +73,8 @@ def log_map(settings: Settings) -> str:
 
 
 def pages_location(settings: Settings) -> str:
-    """Return the pattern of nginx's location for all pages and paths below them."""
-    exact = "|".join(map(escape, exact_pages(settings)))
-    alone = f"|^(?:{exact})$" if exact else ""
-    return f'~ "^(?:{"|".join(map(escape, page_roots(settings)))})(?:/|$){alone}"'
+    """Return nginx's location of all pages and paths below them, without its block."""
+    return f'location ~ "^{pages_pattern(settings)}"'
 
 
 def pages_matcher(settings: Settings) -> str:
@@ -72,6 +82,29 @@ def pages_matcher(settings: Settings) -> str:
     roots = (f"\tpath {root} {root}/*" for root in page_roots(settings))
     alone = (f"\tpath {path}" for path in exact_pages(settings))
     return "\n".join(("@pages {", *roots, *alone, "}"))
+
+
+def pages_rule(settings: Settings) -> str:
+    """Return the part of a Traefik rule that matches all pages and paths below them."""
+    return f"PathRegexp(`^{pages_pattern(settings)}`)"
+
+
+def pages_path(settings: Settings) -> str:
+    """Return the path of an Ingress for all pages and paths below them.
+
+    With `use-regex`, ingress-nginx makes it nginx's location `~* "^PATH"`.
+    """
+    return f"path: {pages_pattern(settings)}"
+
+
+def pages_pattern(settings: Settings) -> str:
+    """Return a regular expression, without an anchor, that matches the paths of all pages and what lies below them.
+
+    PCRE and Go's RE2 read it alike. It begins with a slash: Kubernetes accepts no other path.
+    """
+    below = "|".join(map(escape, page_roots(settings)))
+    alone = "".join(f"|{escape(path)}$" for path in exact_pages(settings))
+    return f"/(({below})(/|$){alone})"
 
 
 def page_roots(settings: Settings) -> list[str]:
@@ -94,5 +127,5 @@ def exact_pages(settings: Settings) -> list[str]:
 
 
 def escape(path: str) -> str:
-    """Escape a path for a regular expression: of the characters in PAGE_PATH, only the dot is special."""
-    return path.replace(".", r"\.")
+    """Escape a path for a regular expression, without outer slashes: in PAGE_PATH, only the dot is special."""
+    return path.strip("/").replace(".", r"\.")

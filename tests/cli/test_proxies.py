@@ -1,35 +1,43 @@
-"""`config nginx`: what nginx has to know of the running settings, and what the shipped files say of the default ones."""
+"""`config nginx` and its siblings: what proxies have to know of the running settings, and what the samples say of the default ones."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gateway.app.nouns import ROUTES
-from gateway.cli.proxies import log_map, pages_location, pages_matcher
+from gateway.cli.proxies import log_map, pages_location, pages_matcher, pages_path, pages_rule
 from gateway.settings import Settings
-from gateway.settings.record import Pages, Signup
+from gateway.settings.record import Pages
 from gateway.web.routes import serve
 from tests.support.gateway import Gateway
 
-CONFIG = Path(__file__).parent.parent.parent / "config"
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = ROOT / "config"
 MOVED = {"reset": "/new-password/{token}", "invite": "/welcome/{token}", "login": "/sign-in"}
+OTHERS = {
+    "": ("/loginx", "/x/login", "/opsx", "/xwell-known/change-password"),
+    "/_gateway": ("/login", "/sign-into", "/welcomed", "/x/sign-in", "/_gateway/login"),
+}
+# As each proxy reads what it is given: ingress-nginx as `location ~* "^PATH"`.
+PATTERNS = {
+    "nginx": lambda settings: re.compile(pages_location(settings)[len('location ~ "') : -len('"')]).search,
+    "traefik": lambda settings: re.compile(pages_rule(settings)[len("PathRegexp(`") : -len("`)")]).search,
+    "ingress": lambda settings: re.compile(f"^{pages_path(settings).removeprefix('path: ')}", re.IGNORECASE).search,
+}
 
 
-@pytest.mark.parametrize("name", ["nginx.conf", "nginx-auth-request.conf"])
-def test_the_shipped_files_hold_what_the_command_prints_for_the_defaults(name: str) -> None:
-    text = " ".join((CONFIG / name).read_text().split())
-    assert " ".join(log_map(Settings(signup=Signup(mode="open"))).split()) in text
-    if "auth-request" in name:
-        assert f"location {pages_location(Settings())} {{" in text
-
-
-def test_the_shipped_caddyfile_holds_what_the_command_prints_for_the_defaults() -> None:
-    text = " ".join((CONFIG / "Caddyfile.forward-auth").read_text().split())
-    assert " ".join(pages_matcher(Settings()).split()) in text
+def test_the_samples_have_the_pages_of_the_default_settings(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path, dirs_exist_ok=True)
+    subprocess.run([sys.executable, ROOT / "bin/samples", tmp_path], check=True, cwd=ROOT)
+    stale = [path.name for path in sorted(tmp_path.iterdir()) if path.read_text() != (CONFIG / path.name).read_text()]
+    assert stale == [], "run `make samples`: it writes the pages' paths into these files"
 
 
 def test_the_log_shows_no_secret_of_a_page_that_was_moved() -> None:
@@ -44,40 +52,45 @@ def test_the_log_shows_no_secret_of_a_page_that_was_moved() -> None:
     assert hides.match("/reset-password/secret") is None  # the application's, now
 
 
-def test_the_location_is_every_page_and_what_lies_below_one() -> None:
-    settings = Settings(pages=Pages(prefix="/_gateway", paths=MOVED))
-    matches = re.compile(pages_location(settings).removeprefix('~ "').removesuffix('"')).search
+@pytest.mark.parametrize("proxy", ["nginx", "traefik", "ingress"])
+@pytest.mark.parametrize("pages", [Pages(), Pages(prefix="/_gateway", paths=MOVED), Pages(paths={"me": ""})])
+def test_the_pattern_matches_every_page_and_what_lies_below_one(proxy: str, pages: Pages) -> None:
+    settings = Settings(pages=pages)
+    matches = PATTERNS[proxy](settings)
     routes = serve(ROUTES, settings)
     assert len(routes) > 40
     for name, route in routes.items():
-        assert bool(matches(re.sub(r"\{.*\}", "x", route.path))) == (name != "auth"), route.path
-    for other in ("/login", "/sign-into", "/welcomed", "/_gateway/auth", "/_gateway/me/x", "/x/sign-in", "/"):
+        path = re.sub(r"\{.*\}", "x", route.path)
+        assert bool(matches(path)) == (name != "auth"), path
+        assert bool(matches(f"{path}/x")) == (name not in ("auth", "me")), path  # below /me is the application
+        assert not matches(f"/x{path}"), path
+    for other in ("/", "/x", "/admin", "/_gateway/auth", f"{pages.prefix}/me/x", *OTHERS[pages.prefix]):
         assert not matches(other), other
 
 
-def test_the_command_prints_both_parts_for_the_running_settings(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path, "127.0.0.1:1")
+def test_the_commands_print_what_follows_from_the_running_settings(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "127.0.0.1:1", changes={"PAGES__PATHS": '{ login = "/sign-in", forgot = "" }'})
     gateway.environ["GATEWAY_PAGES__PREFIX"] = "/_gateway"
-    assert "path /_gateway/login /_gateway/login/*" in gateway.cli("config", "caddy").stdout
-    result = gateway.cli("config", "nginx")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "map $request_uri $otium_shown {" in result.stdout
-    assert "|_gateway/login/link|" in result.stdout or "(_gateway/login/link|" in result.stdout
-    assert 'location ~ "^(?:/\\.well-known/change-password|' in result.stdout
+    printed = {}
+    for proxy in ("nginx", "caddy", "traefik", "ingress"):
+        result = gateway.cli("config", proxy)
+        assert (result.returncode, result.stderr) == (0, "")
+        printed[proxy] = result.stdout
+    settings = Settings(pages=Pages(prefix="/_gateway", paths={"login": "/sign-in", "forgot": ""}))
+    assert log_map(settings) in printed["nginx"]
+    assert f"{pages_location(settings)} {{ … }}\n" in printed["nginx"]
+    assert printed["caddy"] == f"{pages_matcher(settings)}\n"
+    assert printed["traefik"] == f"{pages_rule(settings)}\n"
+    assert printed["ingress"] == f"{pages_path(settings)}\n"
+    for text in printed.values():
+        assert "sign-in" in text
+        assert "_gateway/logout" in text
+        assert "forgot-password" not in text
 
 
-@pytest.mark.parametrize(
-    ("name", "pattern"),
-    [("traefik-forward-auth.yml", r"PathRegexp\(`(.+)`\)"), ("ingress-nginx.yaml", r"- path: (/\(.+)")],
-)
-def test_the_samples_lead_every_page_to_the_gateway_and_copy_every_header(name: str, pattern: str) -> None:
+@pytest.mark.parametrize("name", ["traefik-forward-auth.yml", "ingress-nginx.yaml"])
+def test_the_samples_copy_every_header(name: str) -> None:
     text = (CONFIG / name).read_text()
-    found = re.search(pattern, text)
-    assert found is not None
-    for route, page in serve(ROUTES, Settings()).items():
-        assert bool(re.match(found[1], re.sub(r"\{.*\}", "x", page.path))) == (route != "auth"), page.path
-    for other in ("/", "/x", "/loginx", "/x/login", "/_gateway/auth", "/admin", "/opsx", "/me/x"):
-        assert not re.match(found[1], other), other
     for header in ("Cookie", *Settings().identity.names.values()):
         assert re.search(rf"[ ,]{header}\b", text), header
 
