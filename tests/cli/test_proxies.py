@@ -40,11 +40,26 @@ def test_the_samples_have_the_pages_of_the_default_settings(tmp_path: Path) -> N
     assert stale == [], "run `make samples`: it writes the pages' paths into these files"
 
 
-def test_the_log_shows_no_secret_of_a_page_that_was_moved() -> None:
-    text = log_map(Settings(pages=Pages(prefix="/_gateway", paths=MOVED)))
+def hidden_by(text: str) -> re.Pattern[str]:
+    """Return what a log map hides."""
     pattern = re.search(r'"~(\^.*)" "\$otium_page\*"', text)
     assert pattern is not None
-    hides = re.compile(pattern[1].replace("(?<", "(?P<"))
+    return re.compile(pattern[1].replace("(?<", "(?P<"))
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx-auth-request.conf"])
+def test_the_shipped_log_shows_no_secret_of_any_page_whatever_is_switched_on(name: str) -> None:
+    hides = hidden_by((CONFIG / name).read_text())
+    secret = [route.path for route in ROUTES if re.search(r"/\{token\}", route.path)]
+    assert len(secret) > 5
+    for path in secret:
+        found = hides.match(path.replace("{token}", "secret"))
+        assert found is not None, path
+        assert found["otium_page"] == path.partition("{token}")[0]
+
+
+def test_the_log_shows_no_secret_of_a_page_that_was_moved() -> None:
+    hides = hidden_by(log_map(Settings(pages=Pages(prefix="/_gateway", paths=MOVED))))
     for path in ("/new-password/", "/welcome/", "/_gateway/login/link/", "/_gateway/devices/revoke/"):
         found = hides.match(f"{path}secret?x=1")
         assert found is not None, path
