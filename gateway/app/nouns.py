@@ -1,6 +1,7 @@
-"""Lists every noun's pages and tables, without making objects.
+"""Lists every noun's pages, tables and mails, without making objects.
 
-`PAGES` gives the table of routes; `STORED` is what retention, restore and key rotation go through, in order.
+`PAGES` gives the table of routes; `STORED` is what retention, restore and key rotation go through, in order. `MAILS`
+has sample values for each mail, by its name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gateway.devices import routes as devices
 from gateway.dispatch import routes as dispatch
 from gateway.dispatch.forms import rows as form_rows
 from gateway.login import routes as login
-from gateway.mail import outbox
+from gateway.mail import outbox, samples
 from gateway.networks import routes as networks
 from gateway.ops import blocks, conditions, failed_passwords
 from gateway.ops import routes as ops
@@ -105,3 +106,5 @@ STORED = (
     *version.STORED,
 )
 SEALED = {stored.sealed.name: stored.sealed for stored in STORED if stored.sealed is not None}
+
+MAILS = {**samples.SAMPLES, **{name: sample for factor in FACTORS for name, sample in factor.mails.items()}}

@@ -111,7 +111,7 @@ def sign_in_facts(services: Services) -> Mapping[str, Any]:
 
 
 def mail(services: Services) -> str:
-    from gateway.mail.compose import SAMPLES
+    from gateway.mail.samples import SAMPLES
 
     composer = services.composer
     sample, message_id = SAMPLES["password_reset"], composer.message_id("preview")

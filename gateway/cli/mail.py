@@ -104,13 +104,13 @@ def preview(
     config: Config = None,
 ) -> None:
     """Preview an email with sample data."""
+    from gateway.app.nouns import MAILS
     from gateway.app.services import Services
     from gateway.languages.catalogue import OFFERED, Language
     from gateway.languages.pseudo import PSEUDO
-    from gateway.mail.compose import SAMPLES
 
-    if name not in SAMPLES:
-        fail(f"no email called {name!r}; available: {', '.join(SAMPLES)}")
+    if name not in MAILS:
+        fail(f"no email called {name!r}; available: {', '.join(MAILS)}")
     if language and language not in (*OFFERED, *PSEUDO):
         fail(f"no language called {language!r}; available: {', '.join(OFFERED)}")
     services = Services(settings_of(config))
@@ -121,7 +121,7 @@ def preview(
         replace(reader, language=Language.of(language)) if language else reader,
         message_id=composer.message_id("preview"),
         now=utc(),
-        **SAMPLES[name],
+        **MAILS[name],
     )
     part = message.get_body(("html" if as_html else "plain",))
     content = part.get_content() if part else ""

@@ -220,7 +220,7 @@ class Folder(Generic[N]):
     """The contents of a factor's folder: its class, the function that constructs it, its pages and its tables.
 
     `advise` and `inspect` are start-up checks: they return warnings about the settings, and about what is stored if it
-    doesn't suit them.
+    doesn't suit them. `mails` has sample values for each mail in the folder's `mail/`, by its name.
     """
 
     kind: type[FactorContract]
@@ -229,6 +229,7 @@ class Folder(Generic[N]):
     stored: tuple[Stored, ...] = ()
     advise: Callable[[Settings], Iterable[Said]] = lambda settings: ()
     inspect: Callable[[Transaction, Settings], Awaitable[Sequence[Said]]] | None = None
+    mails: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
 
 
 def shows(factor: FactorContract) -> tuple[Factor, ...]:

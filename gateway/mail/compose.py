@@ -1,7 +1,8 @@
 """Composes mails: one layout, plain text and HTML, every text translatable.
 
-A mail `name` has two templates, `mail/<name>.txt` with the block `subject`, and `mail/<name>.html`. Both have the same
-words. Opening a mail loads nothing from anywhere: no image, no font, no tracking pixel.
+A mail `name` has two templates, `mail/<name>.txt` with the block `subject`, and `mail/<name>.html`, in `templates/` or
+in a factor's folder. Both have the same words. Opening a mail loads nothing from anywhere: no image, no font, no
+tracking pixel.
 
 Some of the values in a mail are chosen by strangers, like the name that a browser gives itself. So every value is put
 on one line before a template sees it: it can't begin a header, nor a paragraph of its own in the plain text.
@@ -21,7 +22,6 @@ from urllib.parse import urlsplit
 
 from gateway.languages.reader import Reader, translate, written_for
 from gateway.languages.times import day_text, zoned_text
-from gateway.model.clock import DAY
 from gateway.model.moment import Day, Moment
 from gateway.model.sentence import Sentence
 from gateway.web.templates import mail_environment
@@ -151,143 +151,3 @@ def paragraphs(text: str) -> str:
     """Return `text` with each run of empty lines reduced to one."""
     lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return BLANK_LINES.sub("\n\n", lines) + "\n"
-
-
-AT = 1_773_480_360  # 14 March 2026, 09:26 UTC
-DEVICE = Sentence("{browser} on {system}", browser="Chrome", system="Windows")
-FACTS: Mapping[str, str | int] = {
-    "name": "Erin Zoë",
-    "device": DEVICE,
-    "address": "203.0.113.7",
-    "at": Moment(AT),
-}
-ABOUT = {
-    **FACTS,
-    "security_link": "https://app.example.com/security",
-    "compromised_link": "https://app.example.com/security/compromised",
-}
-OF_SERVICE = {**ABOUT, "service": "Payroll export", "token": "Night job"}
-
-# Sample values for each mail, for previews and tests.
-SAMPLES: Mapping[str, Mapping[str, str | int]] = {
-    "sign_in_link": {
-        "name": "Erin Zoë",
-        "link": "https://app.example.com/login/link/Zm9yIHByZXZpZXdzIG9ubHk",
-        "minutes": 10,
-        "device": DEVICE,
-        "address": "203.0.113.7",
-    },
-    "totp_enabled": ABOUT,
-    "totp_disabled": ABOUT,
-    "totp_reset": {**ABOUT, "by": "Adam Admin"},
-    "passkey_added": {**ABOUT, "passkey": "iCloud Keychain"},
-    "passkey_renamed": {**ABOUT, "passkey": "My key", "before": "YubiKey 5 Series"},
-    "passkey_removed": {**ABOUT, "passkey": "iCloud Keychain"},
-    "passkeys_only_enabled": ABOUT,
-    "passkeys_only_disabled": ABOUT,
-    "passkey_went_back": {**ABOUT, "passkey": "YubiKey 5 Series"},
-    "backup_code_used": {**ABOUT, "left": 7},
-    "backup_codes_regenerated": ABOUT,
-    "new_device": {
-        **ABOUT,
-        "revoke_link": "https://app.example.com/security/revoke/Zm9yIHByZXZpZXdz",
-        "sessions_link": "https://app.example.com/security/sessions",
-    },
-    "new_network": {
-        **ABOUT,
-        "revoke_link": "https://app.example.com/security/revoke/Zm9yIHByZXZpZXdz",
-        "sessions_link": "https://app.example.com/security/sessions",
-    },
-    "token_created": {**ABOUT, "token": "Calendar on my phone", "until": Day(AT + 90 * DAY)},
-    "token_revoked": {**ABOUT, "token": "Calendar on my phone"},
-    "token_used_elsewhere": {**ABOUT, "token": "Calendar on my phone"},
-    "token_expires": {
-        **FACTS,
-        "token": "Calendar on my phone",
-        "until": Moment(AT + 7 * DAY),
-        "link": "https://app.example.com/me/tokens",
-    },
-    "service_token_expires": {
-        **FACTS,
-        "service": "Payroll export",
-        "token": "Night job",
-        "until": Moment(AT + 7 * DAY),
-        "link": "https://app.example.com/admin/tokens/service?account=acc_1",
-    },
-    "service_token_created": {**OF_SERVICE, "until": Day(AT + 90 * DAY)},
-    "service_token_revoked": OF_SERVICE,
-    "service_token_used_elsewhere": OF_SERVICE,
-    "service_secured": {**ABOUT, "service": "Payroll export"},
-    "account_secured": {**ABOUT, "by": "", "link": ""},
-    "session_revoked": ABOUT,
-    "sessions_revoked": {**ABOUT, "count": 3},
-    "password_reset": {"name": "Erin Zoë", "link": "https://app.example.com/reset-password/Zm9yIHByZXZpZXdz"},
-    "password_elsewhere": {"name": "Erin Zoë", "link": "https://app.example.com/login"},
-    "password_changed": ABOUT,
-    "sso_link": {
-        "name": "Erin Zoë",
-        "tenant": "Acme",
-        "link": "https://app.example.com/login/sso/link/Zm9yIHByZXZpZXdz",
-    },
-    "break_glass_used": {**ABOUT, "who": "Adam Okoye", "email": "adam@example.com"},
-    "sso_rules": {**ABOUT, "by": "Adam Okoye", "what": "required", "names": "Adam Okoye, Priya Shah"},
-    "sso_certificate": {
-        **FACTS,
-        "until": Moment(AT + 365 * DAY),
-        "link": "https://app.example.com/admin/sso/key",
-    },
-    "sso_linked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
-    "sso_role_kept": {**ABOUT, "who": "Mara Okoye", "email": "mara@example.com"},
-    "sso_unlinked": {**ABOUT, "issuer": "https://login.microsoftonline.com/9f5c/v2.0"},
-    "networks_changed": ABOUT,
-    "scim_token_created": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y", "until": Moment(AT + 365 * DAY)},
-    "scim_token_expires": {
-        **FACTS,
-        "hint": "otw_scim_Zm9y",
-        "until": Moment(AT + 30 * DAY),
-        "link": "https://app.example.com/admin/sso/provisioning",
-    },
-    "scim_token_revoked": {**ABOUT, "by": "Adam Okoye", "hint": "otw_scim_Zm9y"},
-    "invitation": {
-        "name": "Erin Zoë",
-        "invited_by": "Adam Okoye",
-        "tenant": "Acme",
-        "role": "manager",
-        "until": Moment(AT + 7 * DAY),
-        "link": "https://app.example.com/invite/Zm9yIHByZXZpZXdz",
-    },
-    "signup_confirm": {"name": "Erin Zoë", "link": "https://app.example.com/signup/Zm9yIHByZXZpZXdz"},
-    "account_exists": {"name": "Erin Zoë", "link": "https://app.example.com/login"},
-    "email_confirm": {
-        "name": "Erin Zoë",
-        "asked_by": "Adam Okoye",
-        "company": "Acme",
-        "old_email": "erin@example.com",
-        "link": "https://app.example.com/me/email/Zm9yIHByZXZpZXdz",
-    },
-    "email_unavailable": {},
-    "email_requested": {
-        "name": "Erin Zoë",
-        "asked_by": "Adam Okoye",
-        "company": "Acme",
-        "old_email": "erin@example.com",
-        "new_email": "erin.zoe@example.com",
-        "until": Moment(AT + 3 * DAY),
-        "link": "https://app.example.com/me/email-change/Zm9yIHByZXZpZXdz",
-    },
-    "email_changed": {
-        **FACTS,
-        "new_email": "erin.zoe@example.com",
-        "undo_link": "https://app.example.com/me/email-undo/Zm9yIHByZXZpZXdz",
-    },
-    "email_in_use": {**ABOUT, "old_email": "erin@example.com"},
-    "email_undone": {**FACTS, "email": "erin@example.com", "former_email": "erin.zoe@example.com"},
-    "audit_checkpoint": {"number": 48211, "line": '{"kind": "checkpoint", "number": 48211}'},
-    "login_spray": {
-        "accounts": 40,
-        "where": "203.0.113.7",
-        "at": Moment(AT),
-        "ops_link": "https://app.example.com/ops",
-    },
-    "test": {},
-}

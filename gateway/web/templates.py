@@ -25,7 +25,6 @@ from gateway.model.sentence import Sentence
 from gateway.settings.places import FACTORS, TEMPLATES
 
 Texts = Callable[..., str]
-MAILS = "mail/"
 _PAGE_CODE: dict[str, CodeType] = {}
 _MAIL_CODE: dict[str, CodeType] = {}
 
@@ -72,8 +71,11 @@ def page_environment() -> jinja2.Environment:
 
 
 def mail_environment() -> jinja2.Environment:
-    """Return the environment of the mails, whose plain text is not escaped and keeps its line breaks."""
-    loader = CompiledLoader((TEMPLATES,), _MAIL_CODE)
+    """Return the environment of the mails, whose plain text is not escaped and keeps its line breaks.
+
+    A mail is called "mail/totp_enabled.txt" wherever its folder `mail` is: in `templates/` or in that of a factor.
+    """
+    loader = CompiledLoader((TEMPLATES, *(mails.parent for mails in FACTORS.glob("*/mail"))), _MAIL_CODE)
     return _environment(loader, lambda texts: texts, autoescape=jinja2.select_autoescape(("html",)))
 
 
@@ -81,11 +83,16 @@ def mail_environment() -> jinja2.Environment:
 def compile_all() -> None:
     load_all()
     mails, pages = mail_environment(), page_environment()
-    for name in mails.list_templates(filter_func=lambda name: name.startswith(MAILS)):
+    for name in mails.list_templates(filter_func=is_mail):
         mails.get_template(name)
     for name in pages.list_templates(("html",)):
-        if not name.startswith(MAILS):
+        if not is_mail(name):
             pages.get_template(name)
+
+
+def is_mail(name: str) -> bool:
+    """Whether the template of that name is a mail's."""
+    return "mail" in name.split("/")[:-1]
 
 
 def leading_capital(text: str) -> str:

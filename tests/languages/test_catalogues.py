@@ -17,10 +17,10 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from gateway.app.nouns import MAILS
 from gateway.languages.catalogue import DOMAIN, ENGLISH, LOCALES, OFFERED, Language
 from gateway.languages.reader import Reader
 from gateway.languages.zones import UTC
-from gateway.mail.compose import SAMPLES
 from tests.mail.conftest import make_composer
 
 TRANSLATED = [code for code in OFFERED if code != ENGLISH]
@@ -116,11 +116,11 @@ def test_a_catalogue_compiles_and_has_a_form_for_every_number(code: str) -> None
 
 
 @pytest.mark.parametrize("code", OFFERED)
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", MAILS)
 def test_every_mail_is_whole_in_every_language(code: str, name: str) -> None:
     reader = Reader(Language.of(code), UTC)
     mail = make_composer().compose(
-        name, "erin@acme.example", reader, message_id="<a@b>", now=1_800_000_000, **SAMPLES[name]
+        name, "erin@acme.example", reader, message_id="<a@b>", now=1_800_000_000, **MAILS[name]
     )
     parts = [str(part.get_content()) for part in mail.walk() if not part.is_multipart()]
     assert len(parts) == 2

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.nouns import MAILS
 from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import Readers
 from gateway.mail import outbox as rows
-from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
 from gateway.model.secret import Secret
 from gateway.store import Store
@@ -83,4 +83,4 @@ def test_a_mail_can_be_looked_at_in_text_and_html(shell: Gateway) -> None:
 def test_a_mail_that_is_none_is_answered_with_those_that_are(shell: Gateway) -> None:
     result = shell.cli("mail", "preview", "../login")
     assert result.returncode == 1
-    assert all(name in result.stderr for name in SAMPLES)
+    assert all(name in result.stderr for name in MAILS)

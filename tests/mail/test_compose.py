@@ -7,13 +7,17 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
 
+from gateway.app.factors import FACTORS as FACTOR_FOLDERS
+from gateway.app.nouns import MAILS
+from gateway.factors.contract import Folder
 from gateway.languages.reader import ENGLISH_IN_UTC
-from gateway.mail.compose import SAMPLES, Composer, one_line
-from gateway.settings.places import TEMPLATES
+from gateway.mail.compose import Composer, one_line
+from gateway.settings.places import FACTORS, TEMPLATES
 from tests.mail.conftest import make_composer
 
 NOW = 1_800_000_000
@@ -27,7 +31,7 @@ def compose(
     composer: Composer, name: str, recipient: str = "erin@acme.example", /, **changes: str | int
 ) -> EmailMessage:
     """Return the mail as it is read by whoever gets it."""
-    context = {**SAMPLES[name], **changes}
+    context = {**MAILS[name], **changes}
     message = composer.compose(
         name, recipient, ENGLISH_IN_UTC, message_id="<mail_1@app.example.com>", now=NOW, **context
     )
@@ -51,12 +55,20 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-every_mail = pytest.mark.parametrize("name", SAMPLES)
+every_mail = pytest.mark.parametrize("name", MAILS)
 
 
 def test_there_is_a_sample_of_every_mail_in_text_and_html() -> None:
+    folders = [TEMPLATES / "mail", *FACTORS.glob("*/mail")]
     for ending in ("txt", "html"):
-        assert {path.stem for path in (TEMPLATES / "mail").glob(f"*.{ending}")} - FRAMES == set(SAMPLES)
+        found = [path.stem for folder in folders for path in folder.glob(f"*.{ending}")]
+        assert sorted(name for name in found if name not in FRAMES) == sorted(MAILS)
+
+
+@pytest.mark.parametrize("factor", FACTOR_FOLDERS, ids=lambda factor: factor.kind.name)
+def test_the_mails_of_a_factor_are_in_its_folder_and_are_its_samples(factor: Folder[Any]) -> None:
+    folder = FACTORS / factor.kind.name / "mail"
+    assert {path.stem for path in folder.glob("*.txt")} == set(factor.mails)
 
 
 @every_mail
@@ -98,8 +110,8 @@ def test_a_mail_names_product_support_and_why_it_comes(composer: Composer, name:
 @every_mail
 def test_every_link_stands_in_the_text_and_readably_in_the_html(composer: Composer, name: str) -> None:
     message = compose(composer, name)
-    for key in LINKS & set(SAMPLES[name]):
-        link = str(SAMPLES[name][key])
+    for key in LINKS & set(MAILS[name]):
+        link = str(MAILS[name][key])
         if key == "security_link" or name in ("sign_in_link", "new_device", "new_network"):
             assert link in part(message, "plain")
             assert f">{link}</a>" in part(message, "html")
@@ -123,7 +135,7 @@ def test_a_mail_is_made_for_light_and_dark(composer: Composer, name: str) -> Non
 
 @every_mail
 def test_no_context_becomes_markup(composer: Composer, name: str) -> None:
-    texts = {key: SVG for key, value in SAMPLES[name].items() if isinstance(value, str)}
+    texts = {key: SVG for key, value in MAILS[name].items() if isinstance(value, str)}
     html = part(compose(composer, name, **texts), "html")
     assert "<svg" not in html
     if "device" in texts and name not in ("totp_reset",):
@@ -133,7 +145,7 @@ def test_no_context_becomes_markup(composer: Composer, name: str) -> None:
 @every_mail
 def test_no_context_becomes_a_header_or_a_line_of_its_own(composer: Composer, name: str) -> None:
     forged = "x\r\nBcc: evil@evil.example\r\n\r\nForged\u2028line\x00\x1b[2J\u202eend"
-    texts = {key: forged for key, value in SAMPLES[name].items() if isinstance(value, str)}
+    texts = {key: forged for key, value in MAILS[name].items() if isinstance(value, str)}
     message = compose(composer, name, **texts)
     assert set(message) == set(compose(composer, name))
     assert "Bcc" not in message

@@ -9,9 +9,9 @@ import itertools
 import pytest
 from sqlalchemy import select
 
+from gateway.app.nouns import MAILS
 from gateway.crypto.sealing import Sealer
 from gateway.mail import outbox as rows
-from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Claimed, Outbox, Status, place_of, wait_seconds
 from gateway.store import Store
 from gateway.store.schema import outbox as table
@@ -23,7 +23,7 @@ DAY = 86_400
 
 async def post(store: Store, outbox: Outbox, name: str = "test", now: int = NOW) -> str:
     async with store.transaction() as tx:
-        return await outbox.post(tx, name, "erin@acme.example", account=None, now=now, **SAMPLES[name])
+        return await outbox.post(tx, name, "erin@acme.example", account=None, now=now, **MAILS[name])
 
 
 async def claim(store: Store, now: int = NOW, limit: int = 10) -> list[Claimed]:
@@ -57,7 +57,7 @@ async def test_a_posted_mail_is_due_at_once_and_whole(store: Store, outbox: Outb
 
 async def test_the_sender_is_woken_once_a_mail_is_committed(store: Store, outbox: Outbox) -> None:
     async with store.transaction() as tx:
-        await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW, **SAMPLES["test"])
+        await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW, **MAILS["test"])
         assert not outbox.posted.is_set()
     assert outbox.posted.is_set()
 
@@ -67,10 +67,10 @@ async def test_the_sender_is_woken_neither_by_a_rollback_nor_by_a_mail_that_some
 ) -> None:
     with contextlib.suppress(LookupError):
         async with store.transaction() as tx:
-            await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW, **SAMPLES["test"])
+            await outbox.post(tx, "test", "erin@acme.example", account=None, now=NOW, **MAILS["test"])
             raise LookupError
     account = (await add_person(store)).id
-    sample = SAMPLES["test"]
+    sample = MAILS["test"]
     async with store.transaction() as tx:
         await outbox.post_claimed(tx, "mail_1", "test", "a@b.example", account=account, now=NOW, lease=LEASE, **sample)
     assert not outbox.posted.is_set()

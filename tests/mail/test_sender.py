@@ -9,10 +9,10 @@ import pytest
 import structlog
 from sqlalchemy import text
 
+from gateway.app.nouns import MAILS
 from gateway.crypto.sealing import Sealer
 from gateway.languages.reader import Readers
 from gateway.mail import outbox as rows
-from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox
 from gateway.mail.sender import AT_ONCE, Sender
 from gateway.mail.smtp import Mailer
@@ -29,7 +29,7 @@ async def post(
     store: Store, outbox: Outbox, recipient: str = "erin@acme.example", *, name: str = "new_device", now: int = NOW
 ) -> str:
     async with store.transaction() as tx:
-        return await outbox.post(tx, name, recipient, account=None, now=now, **SAMPLES[name])
+        return await outbox.post(tx, name, recipient, account=None, now=now, **MAILS[name])
 
 
 async def trouble_of(store: Store) -> str:
@@ -194,7 +194,7 @@ async def test_a_mail_to_nobody_is_like_any_other_until_it_would_be_sent_and_the
 ) -> None:
     async with store.transaction() as tx:
         for _ in range(3 * AT_ONCE):
-            await outbox.pretend(tx, "password_reset", now=NOW, **SAMPLES["password_reset"])
+            await outbox.pretend(tx, "password_reset", now=NOW, **MAILS["password_reset"])
     assert (await status(store)).waiting == 3 * AT_ONCE
     await post(store, outbox)
     assert await Sender(store, mailer_to(server.port), sealer).run_once(NOW) == 1

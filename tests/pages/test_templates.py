@@ -12,16 +12,17 @@ from gateway.languages.catalogue import OFFERED, Language
 from gateway.settings.places import FACTORS, TEMPLATES
 from gateway.web import templates
 from gateway.web.rendering import Renderer, permissions_policy
-from gateway.web.templates import compile_all, mail_environment, page_environment
+from gateway.web.templates import compile_all, is_mail, mail_environment, page_environment
 
 
 def test_every_template_is_compiled_before_the_workers_start() -> None:
     compile_all()
-    pages = {name for name in page_environment().list_templates(("html",)) if not name.startswith("mail/")}
-    mails = {name for name in mail_environment().list_templates() if name.startswith("mail/")}
+    pages = {name for name in page_environment().list_templates(("html",)) if not is_mail(name)}
+    mails = {name for name in mail_environment().list_templates() if is_mail(name)}
     assert len(pages) > 30
     assert len(mails) > 20
     assert pages <= set(templates._PAGE_CODE)
+    assert not any(map(is_mail, templates._PAGE_CODE))
     assert mails <= set(templates._MAIL_CODE)
 
 

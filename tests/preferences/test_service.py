@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 
 from gateway.accounts import rows as account_rows
 from gateway.languages.reader import Readers
-from gateway.mail.compose import SAMPLES
 from gateway.mail.outbox import Outbox, place_of
+from gateway.mail.samples import SAMPLES
 from gateway.model.account import Account, Role
 from gateway.model.session import NO_PREFERENCES, Preferences
 from gateway.model.token import new_id

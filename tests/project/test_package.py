@@ -69,6 +69,8 @@ def test_the_wheel_alone_checks_its_settings_serves_and_signs_in(
     gateway.program = [str(installed / "bin/otium-gateway")]
     checked = gateway.cli("check-config")
     assert (checked.returncode, checked.stderr) == (0, "")
+    for mail in ("new_device", "totp_enabled"):  # of templates/, and of a factor
+        assert gateway.cli("mail", "preview", mail).stdout.startswith("Subject: ")
     gateway.start()
     try:
         cookie = gateway.sign_in("employee")

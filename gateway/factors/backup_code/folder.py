@@ -9,6 +9,7 @@ from gateway.factors.backup_code.factor import BackupCodeFactor
 from gateway.factors.backup_code.routes import PAGES
 from gateway.factors.backup_code.rows import STORED
 from gateway.factors.contract import Folder
+from gateway.mail.samples import ABOUT
 
 
 class Needs(Protocol):
@@ -20,4 +21,13 @@ def build(needs: Needs) -> BackupCodeFactor:
     return BackupCodeFactor(needs.sealer)
 
 
-FACTOR = Folder(BackupCodeFactor, build, (PAGES,), STORED)
+FACTOR = Folder(
+    BackupCodeFactor,
+    build,
+    (PAGES,),
+    STORED,
+    mails={
+        "backup_code_used": {**ABOUT, "left": 7},
+        "backup_codes_regenerated": ABOUT,
+    },
+)

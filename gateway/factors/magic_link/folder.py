@@ -12,6 +12,7 @@ from gateway.factors.magic_link.mailing import LinkSender
 from gateway.factors.magic_link.routes import PAGES
 from gateway.factors.magic_link.rows import STORED
 from gateway.mail.outbox import Outbox
+from gateway.mail.samples import DEVICE
 from gateway.mail.sender import Sender
 from gateway.model.secret import Secret
 from gateway.settings.record import Settings
@@ -44,4 +45,18 @@ def build(needs: Needs) -> MagicLinkFactor:
     return MagicLinkFactor(newest, older, make_sender)
 
 
-FACTOR = Folder(MagicLinkFactor, build, (PAGES,), STORED)
+FACTOR = Folder(
+    MagicLinkFactor,
+    build,
+    (PAGES,),
+    STORED,
+    mails={
+        "sign_in_link": {
+            "name": "Erin Zoë",
+            "link": "https://app.example.com/login/link/Zm9yIHByZXZpZXdzIG9ubHk",
+            "minutes": 10,
+            "device": DEVICE,
+            "address": "203.0.113.7",
+        },
+    },
+)

@@ -14,6 +14,7 @@ from gateway.factors.passkey.challenges import Challenges
 from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.routes import PAGES
 from gateway.factors.passkey.rows import STORED
+from gateway.mail.samples import ABOUT
 from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
 from gateway.store import Transaction
@@ -43,4 +44,19 @@ async def inspect(tx: Transaction, settings: Settings) -> list[Said]:
     return [*await addresses.inspect(tx, settings), *await models.inspect(tx, settings)]
 
 
-FACTOR = Folder(PasskeyFactor, build, (PAGES,), STORED, advise, inspect)
+FACTOR = Folder(
+    PasskeyFactor,
+    build,
+    (PAGES,),
+    STORED,
+    advise,
+    inspect,
+    mails={
+        "passkey_added": {**ABOUT, "passkey": "iCloud Keychain"},
+        "passkey_renamed": {**ABOUT, "passkey": "My key", "before": "YubiKey 5 Series"},
+        "passkey_removed": {**ABOUT, "passkey": "iCloud Keychain"},
+        "passkey_went_back": {**ABOUT, "passkey": "YubiKey 5 Series"},
+        "passkeys_only_enabled": ABOUT,
+        "passkeys_only_disabled": ABOUT,
+    },
+)

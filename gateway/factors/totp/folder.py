@@ -9,6 +9,7 @@ from gateway.factors.contract import Folder
 from gateway.factors.totp.factor import TOTPFactor
 from gateway.factors.totp.routes import PAGES
 from gateway.factors.totp.rows import STORED
+from gateway.mail.samples import ABOUT
 
 
 class Needs(Protocol):
@@ -20,4 +21,4 @@ def build(needs: Needs) -> TOTPFactor:
     return TOTPFactor(needs.sealer)
 
 
-FACTOR = Folder(TOTPFactor, build, (PAGES,), STORED)
+FACTOR = Folder(TOTPFactor, build, (PAGES,), STORED, mails={"totp_enabled": ABOUT, "totp_disabled": ABOUT})
