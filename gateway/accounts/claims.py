@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    update,
 )
 
 from gateway.model.account import Unacceptable, is_at_service_domain, normalise_domain
@@ -195,4 +196,13 @@ def is_at(domain: str) -> ColumnElement[bool]:
     )
 
 
-STORED = (Stored(domain_claims, Kept("until it is released"), AS_IT_WAS),)
+STORED = (
+    Stored(
+        domain_claims,
+        Kept("until it is released"),
+        AS_IT_WAS,
+        erased=lambda identifier, account: (
+            update(domain_claims).where(domain_claims.c.claimed_by == identifier).values(claimed_by="")
+        ),
+    ),
+)

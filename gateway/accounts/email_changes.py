@@ -15,7 +15,7 @@ from gateway.model.clock import DAY
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import email_changes
-from gateway.store.stored import Stored
+from gateway.store.stored import EXPIRING, Stored
 
 WAIT_SECONDS = 72 * 3_600  # how long the old address has to stop a change that an administrator requested
 COLUMNS = (
@@ -142,5 +142,6 @@ STORED = (
         # Seven days until confirmed, seven more until undone, and a day of margin.
         lambda longest, now: email_changes.c.asked_at < now - 15 * DAY,
         restored=lambda now: update(email_changes).where(is_open).values(ended_at=now),
+        erased=EXPIRING,
     ),
 )

@@ -33,7 +33,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import Longest, Sealed, Stored
+from gateway.store.stored import EXPIRING, Longest, Sealed, Stored
 from gateway.web.return_to import HOME
 
 mailed_links = Table(
@@ -267,6 +267,7 @@ STORED = (
         mailed_links,
         is_stale,
         end_open,
+        EXPIRING,
         Sealed(mailed_links.c.content, mailed_links.c.used_at.is_(None), "links", "emailed links"),
     ),
 )

@@ -18,7 +18,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts, tenants
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 from gateway.store.upsert import upsert
 
 BASE64 = string.ascii_letters + string.digits + "+/"
@@ -327,6 +327,11 @@ def read(row: Row[*tuple[Any, ...]]) -> Account:
 
 
 STORED = (
-    Stored(tenants, Kept("suspended, never removed"), AS_IT_WAS),
-    Stored(accounts, Kept("only one that nobody ever used is removed (accounts/removal.py)"), AS_IT_WAS),
+    Stored(tenants, Kept("suspended, never removed"), AS_IT_WAS, IMPERSONAL),
+    Stored(
+        accounts,
+        Kept("only one that nobody ever used is removed (accounts/removal.py)"),
+        AS_IT_WAS,
+        Kept("it stays, disabled once the person has left, so that nobody else gets its email and its data in the app"),
+    ),
 )

@@ -166,4 +166,11 @@ def read(text: str, since: int, times: int, now: int) -> Entry:
     )
 
 
-STORED = (Stored(audit_counts, Kept("audit/keeping.py writes down what was counted, and removes it"), AS_IT_WAS),)
+STORED = (
+    Stored(
+        audit_counts,
+        Kept("audit/keeping.py writes down what was counted, and removes it"),
+        AS_IT_WAS,
+        Kept("app/erasure.py has it written down first"),
+    ),
+)

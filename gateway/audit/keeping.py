@@ -157,21 +157,15 @@ class Keeper:
         anchor = await marks.latest(tx, Kind.ANCHOR)
         return anchor.head if anchor is not None and self._signer.is_genuine(anchor) else Head()
 
-    async def erase(self, identifier: str, account: str | None, by: str, now: int) -> Erased:
-        """Empty a person's personal data in the whole log, and record the erasure."""
-        await self.settle(now, at_once=True)
-        async with self._store.transaction() as tx:
-            await rows.lock_head(tx)  # first, as in `trim`, which locks the same rows
-            erased = Erased(
-                await rows.erase_who(tx, identifier, account),
-                await rows.erase_actor(tx, identifier),
-            )
-            details: dict[str, str | int | bool] = {ACTOR: by, "rows": erased.about + erased.by}
-            entry = Entry(
-                Event.ACCOUNT_ERASED, Outcome.SUCCESS, now, "", account=account, request_id="cli", details=details
-            )
-            await rows.record(tx, entry)
-            return erased
+
+async def erase(tx: Transaction, identifier: str, account: str | None, by: str, now: int) -> Erased:
+    """Empty a person's personal data in the whole log, of which all is settled, and record the erasure."""
+    await rows.lock_head(tx)  # first, as in `trim`, which locks the same rows
+    erased = Erased(await rows.erase_who(tx, identifier, account), await rows.erase_actor(tx, identifier))
+    details: dict[str, str | int | bool] = {ACTOR: by, "rows": erased.about + erased.by}
+    entry = Entry(Event.ACCOUNT_ERASED, Outcome.SUCCESS, now, "", account=account, request_id="cli", details=details)
+    await rows.record(tx, entry)
+    return erased
 
 
 def append_line(path: str, line: str) -> None:

@@ -25,7 +25,7 @@ from gateway.crypto.keys import checkpoint_key
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import RowNumber, metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 from gateway.store.upsert import upsert
 
 audit_marks = Table(
@@ -182,4 +182,4 @@ def resigned(marks: Iterable[Mark], signer: Signer) -> list[Mark]:
     return [signer.sign(mark.kind, mark.head, mark.at) for mark in marks]
 
 
-STORED = (Stored(audit_marks, Kept("audit/keeping.py removes those of rows that are not kept"), AS_IT_WAS),)
+STORED = (Stored(audit_marks, Kept("audit/keeping.py removes those of rows that are not kept"), AS_IT_WAS, IMPERSONAL),)

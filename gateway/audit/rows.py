@@ -20,7 +20,7 @@ from gateway.model.entry import ACTOR, Entry, Outcome
 from gateway.model.event import EVENTS, Event
 from gateway.store import Transaction
 from gateway.store.schema import audit, metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 
 audit_head = Table(
     "audit_head",
@@ -193,6 +193,6 @@ async def remove_through(tx: Transaction, number: int) -> int:
 
 OWN_RETENTION = Kept("audit/keeping.py removes what is older than the settings say, and signs for it")
 STORED = (
-    Stored(audit, OWN_RETENTION, AS_IT_WAS),
-    Stored(audit_head, Kept("one row: the end of the chain"), AS_IT_WAS),
+    Stored(audit, OWN_RETENTION, AS_IT_WAS, Kept("audit/keeping.py empties its personal fields, and records that")),
+    Stored(audit_head, Kept("one row: the end of the chain"), AS_IT_WAS, IMPERSONAL),
 )

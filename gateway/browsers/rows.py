@@ -13,7 +13,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import key_of, new_token
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Stored
 from gateway.store.upsert import upsert
 
 browsers = Table(
@@ -112,6 +112,11 @@ async def learn(tx: Transaction, key: bytes, cookies: Iterable[AppCookie]) -> No
 
 
 STORED = (
-    Stored(browsers, lambda longest, now: browsers.c.seen_at < now - LIFE_SECONDS, AS_IT_WAS),
-    Stored(browser_cookies, lambda longest, now: browser_cookies.c.browser.not_in(select(browsers.c.key)), AS_IT_WAS),
+    Stored(browsers, lambda longest, now: browsers.c.seen_at < now - LIFE_SECONDS, AS_IT_WAS, EXPIRING),
+    Stored(
+        browser_cookies,
+        lambda longest, now: browser_cookies.c.browser.not_in(select(browsers.c.key)),
+        AS_IT_WAS,
+        EXPIRING,
+    ),
 )

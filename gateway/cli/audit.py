@@ -207,9 +207,10 @@ def erase(
 ) -> None:
     """Erase a person's email, name, IP addresses and devices from the audit log, and their page views.
 
-    The chain stays verifiable.
+    The chain stays verifiable, and the account remains.
     """
     from gateway.accounts import rows as account_rows
+    from gateway.app.erasure import erase as erase_person
     from gateway.app.services import Services
     from gateway.audit import search
     from gateway.model.account import normalise_identifier
@@ -231,11 +232,10 @@ def erase(
         return
 
     async def change(store: Store) -> str:
-        services = Services(settings, store)
-        views = await services.page_views.erase(account.id) if account else 0
-        done = await services.keeper.erase(identifier, account.id if account else None, operator(), utc())
-        about, by = counted(done.about, "row"), counted(done.by, "row")
-        more = "; page views deleted" if views else ""
-        return f"erased: {about} about the person, and the name in {by} about others{more}"
+        keeper = Services(settings, store).keeper
+        done = await erase_person(store, keeper, identifier, account.id if account else None, operator(), utc())
+        about, by = counted(done.log.about, "row"), counted(done.log.by, "row")
+        more = (f"; {counted(count, 'row')} of {table}" for table, count in done.rows.items())
+        return f"erased: {about} about the person, and the name in {by} about others{''.join(more)}"
 
     typer.echo(with_store(settings, change))

@@ -32,7 +32,7 @@ from gateway.model.clock import DAY
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import outbox
-from gateway.store.stored import Longest, Sealed, Stored
+from gateway.store.stored import EXPIRING, Longest, Sealed, Stored
 from gateway.throttle.slices import Slices
 
 FIRST_WAIT_SECONDS = 30
@@ -340,11 +340,5 @@ def hold_back(now: int) -> Executable:
     return update(outbox).where(waiting).values(abandoned_at=now, trouble="it waited in a backup")
 
 
-STORED = (
-    Stored(
-        outbox,
-        is_stale,
-        hold_back,
-        Sealed(outbox.c.content, outbox.c.sent_at.is_(None), "mails", "queued emails", is_vital=True),
-    ),
-)
+SEALED = Sealed(outbox.c.content, outbox.c.sent_at.is_(None), "mails", "queued emails", is_vital=True)
+STORED = (Stored(outbox, is_stale, hold_back, EXPIRING, SEALED),)

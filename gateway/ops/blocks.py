@@ -12,7 +12,7 @@ from gateway.model.networks import Network, is_within
 from gateway.model.networks import read_network as parse_network
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import address_bucket
 
@@ -69,4 +69,4 @@ async def list_active(tx: Transaction, now: int) -> list[Block]:
     return [Block(*row) for row in await tx.execute(query.where(blocks.c.until > now).order_by(blocks.c.until.desc()))]
 
 
-STORED = (Stored(blocks, lambda longest, now: blocks.c.until <= now, AS_IT_WAS),)
+STORED = (Stored(blocks, lambda longest, now: blocks.c.until <= now, AS_IT_WAS, EXPIRING),)

@@ -16,7 +16,7 @@ from gateway.model.clock import DAY
 from gateway.ops.health import NO_MAIL_SERVER, Health, HealthCheck
 from gateway.store import Store, StoreUnavailable, Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import Stored
+from gateway.store.stored import IMPERSONAL, Stored
 from gateway.store.upsert import upsert
 
 conditions = Table(
@@ -152,6 +152,7 @@ STORED = (
         conditions,
         lambda longest, now: conditions.c.checked_at < now - DAY,
         restored=lambda now: delete(conditions),  # of the machines at the time of the backup
+        erased=IMPERSONAL,
         is_copied=False,
     ),
 )

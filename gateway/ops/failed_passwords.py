@@ -22,7 +22,7 @@ from gateway.model.clock import HOUR
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 from gateway.store.upsert import upsert
 
 failed_passwords = Table(
@@ -85,4 +85,4 @@ async def forget_old(tx: Transaction, now: int) -> None:
     await tx.execute(delete(failed_passwords).where(failed_passwords.c.hour < now // HOUR - 1))
 
 
-STORED = (Stored(failed_passwords, Kept("forget_old removes hours that are over"), AS_IT_WAS),)
+STORED = (Stored(failed_passwords, Kept("forget_old removes hours that are over"), AS_IT_WAS, IMPERSONAL),)

@@ -12,7 +12,7 @@ from gateway.model.clock import DAY
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import accounts, audit, limits, metadata
-from gateway.store.stored import AS_IT_WAS, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.limits import KNOWN
 
@@ -123,4 +123,4 @@ async def is_alarm_known(tx: Transaction, key: str, now: int) -> bool:
     return (await tx.execute(query)).first() is not None
 
 
-STORED = (Stored(alarms, lambda longest, now: alarms.c.seen_at < now - QUIET_SECONDS - DAY, AS_IT_WAS),)
+STORED = (Stored(alarms, lambda longest, now: alarms.c.seen_at < now - QUIET_SECONDS - DAY, AS_IT_WAS, EXPIRING),)

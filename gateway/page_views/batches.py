@@ -23,7 +23,7 @@ from gateway.page_views.record import Batch, Line, Run, Whose, join_lines, read_
 from gateway.store import Store, Transaction
 from gateway.store.pace import then_rest
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Stored
+from gateway.store.stored import AS_IT_WAS, Kept, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.slices import Slices
 
@@ -52,6 +52,7 @@ STORED = (
             (columns.size == 0) & (columns.at < now - NUMBER_SECONDS), columns.at < now - longest.page_views
         ),
         restored=AS_IT_WAS,
+        erased=Kept("app/erasure.py has them moved to the rows first"),
     ),
 )
 

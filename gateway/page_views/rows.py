@@ -149,14 +149,6 @@ async def list_after(
     return [Run(*row) for row in await tx.execute(query)]
 
 
-async def delete_some(tx: Transaction, account: str, most: int) -> int:
-    """Delete up to `most` rows of an account. Returns how many."""
-    key = tuple(page_views.primary_key.columns)
-    some = select(*key).where(page_views.c.account == account).limit(most).cte("some")  # so it runs once
-    statement = delete(page_views).where(tuple_(*key).in_(select(*some.c))).returning(page_views.c.number)
-    return len((await tx.execute(statement)).all())
-
-
 def within(tenant: str | None) -> tuple[ColumnElement[bool], ...]:
     return () if tenant is None else (page_views.c.tenant == tenant,)
 
@@ -192,5 +184,10 @@ async def switch_off(tx: Transaction, tenant: str) -> bool:
 
 
 STORED = (
-    Stored(page_views, stale=lambda longest, now: page_views.c.at < now - longest.page_views, restored=AS_IT_WAS),
+    Stored(
+        page_views,
+        stale=lambda longest, now: page_views.c.at < now - longest.page_views,
+        restored=AS_IT_WAS,
+        erased=lambda identifier, account: delete(page_views).where(page_views.c.account == account),
+    ),
 )

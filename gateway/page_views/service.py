@@ -20,10 +20,8 @@ from gateway.page_views import batches, rows
 from gateway.page_views.record import Device, Switch, View, Viewed
 from gateway.page_views.rows import Place
 from gateway.store import Store
-from gateway.store.pace import then_rest
 
 PAGE_SIZE = 60
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +115,6 @@ class PageViewService:
         views = [view for run in found for view in reversed(run.read())]
         older = (found[-1].at, found[-1].number) if has_older else None
         return Page(device, sorted(views, key=lambda view: -view.at), older)
-
-    async def erase(self, account: str) -> int:
-        """Delete all page views of an account. Returns how many rows there were."""
-        await batches.move(self._store)
-        count = 0
-        while True:
-            deleted = await then_rest(self._erase_some(account))
-            count += deleted
-            if deleted < BATCH:
-                return count
-
-    async def _erase_some(self, account: str) -> int:
-        async with self._store.transaction() as tx:
-            return await rows.delete_some(tx, account, BATCH)
 
 
 async def turn_on(action: Action, tenant: str, reason: str, owner: Session | None = None) -> bool:

@@ -28,7 +28,7 @@ from gateway.model.token import new_id
 from gateway.scim.user_rows import AT_ONCE, parts_of
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, OF_ACCOUNT, Kept, Stored
 from gateway.store.upsert import upsert
 
 scim_groups = Table(
@@ -211,6 +211,6 @@ def has_member(account_id: str) -> ColumnElement[bool]:
 
 
 STORED = (
-    Stored(scim_groups, Kept("until its provider removes it"), AS_IT_WAS),
-    Stored(scim_members, Kept("as long as its group and its account"), AS_IT_WAS),
+    Stored(scim_groups, Kept("until its provider removes it"), AS_IT_WAS, IMPERSONAL),
+    Stored(scim_members, Kept("as long as its group and its account"), AS_IT_WAS, OF_ACCOUNT),
 )

@@ -25,7 +25,7 @@ from gateway.model.token import key_of, new_id
 from gateway.scim.token import hint_of
 from gateway.store import Transaction
 from gateway.store.schema import metadata, tenants
-from gateway.store.stored import Stored
+from gateway.store.stored import EXPIRING, Stored
 
 scim_tokens = Table(
     "scim_tokens",
@@ -164,5 +164,6 @@ STORED = (
         lambda longest, now: scim_tokens.c.expires_at < now - 30 * DAY,
         # One that was revoked after the backup would be good again.
         lambda now: delete(scim_tokens),
+        EXPIRING,
     ),
 )

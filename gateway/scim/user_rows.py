@@ -29,7 +29,7 @@ from gateway.accounts import rows as account_rows
 from gateway.model.account import Account
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, OF_ACCOUNT, Kept, Stored
 
 AT_ONCE = 500  # ids in one statement
 
@@ -133,4 +133,4 @@ def parts_of(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[at : at + AT_ONCE] for at in range(0, len(ids), AT_ONCE)]
 
 
-STORED = (Stored(scim_users, Kept("as long as its provider manages the account"), AS_IT_WAS),)
+STORED = (Stored(scim_users, Kept("as long as its provider manages the account"), AS_IT_WAS, OF_ACCOUNT),)

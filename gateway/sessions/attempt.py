@@ -31,7 +31,7 @@ from gateway.model.token import key_of, new_id, new_token
 from gateway.sessions.rows import read_proofs, write_proofs
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import Stored
+from gateway.store.stored import EXPIRING, Stored
 
 attempts = Table(
     "attempts",
@@ -139,5 +139,6 @@ STORED = (
         attempts,
         lambda longest, now: attempts.c.started_at < now - LIFE_SECONDS - DAY,
         restored=lambda now: delete(attempts),
+        erased=EXPIRING,
     ),
 )

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from gateway.model.clock import DAY
 from gateway.sessions.rows import KNOWN_SECONDS, forgotten_devices
 from gateway.store.schema import sessions
-from gateway.store.stored import AS_IT_WAS, Kept, Longest, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Kept, Longest, Stored
 
 
 def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
@@ -26,6 +26,11 @@ def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
 
 
 STORED = (
-    Stored(sessions, is_stale, Kept("app/backup.py ends them, with a row of the audit log for each account")),
-    Stored(forgotten_devices, lambda longest, now: forgotten_devices.c.at < now - KNOWN_SECONDS, AS_IT_WAS),
+    Stored(
+        sessions,
+        is_stale,
+        Kept("app/backup.py ends them, with a row of the audit log for each account"),
+        Kept("they are the account's devices; ended ones expire, save the last, which shows when it was used"),
+    ),
+    Stored(forgotten_devices, lambda longest, now: forgotten_devices.c.at < now - KNOWN_SECONDS, AS_IT_WAS, EXPIRING),
 )

@@ -34,7 +34,7 @@ from gateway.sso.oidc.logout_token import Logout
 from gateway.sso.oidc.record import Claims
 from gateway.store import Transaction
 from gateway.store.schema import metadata, sessions
-from gateway.store.stored import Stored
+from gateway.store.stored import EXPIRING, Stored
 from gateway.store.upsert import upsert
 
 REMEMBERED_SECONDS = 3_600  # longer than a logout token can be valid (oidc.logout_token)
@@ -172,11 +172,13 @@ STORED = (
         sso_sessions,
         lambda longest, now: sso_sessions.c.at < now - longest.session - DAY,
         restored=lambda now: delete(sso_sessions),  # their sessions end
+        erased=EXPIRING,
     ),
     Stored(
         sso_logouts,
         lambda longest, now: sso_logouts.c.at < now - REMEMBERED_SECONDS,
         restored=lambda now: delete(sso_logouts),
+        erased=EXPIRING,
         is_copied=False,
     ),
 )

@@ -33,7 +33,7 @@ from gateway.sso.keys.rows import KeyState
 from gateway.sso.oidc.record import Claims, Kind, Provider
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, OF_ACCOUNT, Kept, Sealed, Stored
 from gateway.store.upsert import upsert
 
 identity_providers = Table(
@@ -301,6 +301,7 @@ STORED = (
         identity_providers,
         Kept("as long as its tenant uses it"),
         AS_IT_WAS,
+        IMPERSONAL,
         Sealed(
             identity_providers.c.client_secret,
             identity_providers.c.is_enabled,
@@ -309,5 +310,5 @@ STORED = (
             is_vital=True,
         ),
     ),
-    Stored(sso_links, Kept("as long as its account"), AS_IT_WAS),
+    Stored(sso_links, Kept("as long as its account"), AS_IT_WAS, OF_ACCOUNT),
 )

@@ -28,7 +28,7 @@ from gateway.model.base64url import encode_base64url
 from gateway.model.secret import Secret
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import Stored
+from gateway.store.stored import EXPIRING, Stored
 from gateway.throttle.limits import Limit
 
 WAIT_SECONDS = 600
@@ -122,6 +122,7 @@ STORED = (
         sso_waits,
         lambda longest, now: sso_waits.c.began_at < now - WAIT_SECONDS,
         lambda now: delete(sso_waits),
+        EXPIRING,
         is_copied=False,
     ),
 )

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, dele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.schema import metadata
-from gateway.store.stored import Kept, Stored
+from gateway.store.stored import IMPERSONAL, Kept, Stored
 
 CHANNEL = "otium_gateway"
 ANSWER_SECONDS = 2.0  # for one statement; a lease has ended by then
@@ -32,6 +32,7 @@ STORED = (
         nodes,
         stale=Kept("a node that is gone is forgotten after a minute (sessions/leaseholder.py)"),
         restored=lambda now: delete(nodes),  # a worker that still runs joins again, with an empty memory
+        erased=IMPERSONAL,
         is_copied=False,
     ),
 )

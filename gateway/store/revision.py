@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Integer, String, Table, UniqueConstraint, select
 
 from gateway.store.schema import RowNumber, metadata
-from gateway.store.stored import Kept, Stored
+from gateway.store.stored import EXPIRING, IMPERSONAL, Kept, Stored
 
 KEPT_SECONDS = 3_600  # a worker that is further behind forgets everything
 MAX_CHANGES = 1_000  # so does one that would have to forget more at once
@@ -47,6 +47,7 @@ STORED = (
         revision,
         stale=Kept("one row"),
         restored=Kept("it is raised by the sessions that a restore ends"),
+        erased=IMPERSONAL,
         is_copied=False,
     ),
     Stored(
@@ -56,6 +57,7 @@ STORED = (
             (changes.c.at < now - KEPT_SECONDS) & (changes.c.number < select(revision.c.number).scalar_subquery())
         ),
         restored=Kept("what is older than an hour is deleted"),
+        erased=EXPIRING,
         is_copied=False,
     ),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, Integer, String, Table, inspect, select, text
 
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 
 STEPS = Path(__file__).parent / "migrations" / "versions"
 VERSION_TABLE = "alembic_version"
@@ -26,7 +26,7 @@ schema_since = Table(
     Column("id", Integer, primary_key=True),
     Column("revision", String(32), nullable=False),
 )
-STORED = (Stored(schema_since, Kept("one row"), AS_IT_WAS, is_copied=False),)
+STORED = (Stored(schema_since, Kept("one row"), AS_IT_WAS, IMPERSONAL, is_copied=False),)
 
 
 @dataclass(frozen=True, slots=True)

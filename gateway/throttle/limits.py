@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, not_, or_, update
 from gateway.model.clock import DAY
 from gateway.store import Transaction
 from gateway.store.schema import limits
-from gateway.store.stored import AS_IT_WAS, Longest, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Longest, Stored
 from gateway.store.upsert import upsert
 
 KNOWN = "+known"
@@ -215,4 +215,4 @@ def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
     return and_(limits.c.locked_until < now, is_old)
 
 
-STORED = (Stored(limits, is_stale, AS_IT_WAS),)
+STORED = (Stored(limits, is_stale, AS_IT_WAS, EXPIRING),)

@@ -8,7 +8,7 @@ from gateway.model.clock import DAY
 from gateway.model.factor import Factor
 from gateway.store import Transaction
 from gateway.store.schema import streaks
-from gateway.store.stored import AS_IT_WAS, Longest, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Longest, Stored
 from gateway.store.upsert import upsert
 
 KEEP_SECONDS = 90 * DAY  # as long as a device is known (sessions.rows)
@@ -48,4 +48,4 @@ def is_stale(longest: Longest, now: int) -> ColumnElement[bool]:
     return and_(streaks.c.origin != "", streaks.c.wait_until < now - KEEP_SECONDS)
 
 
-STORED = (Stored(streaks, is_stale, AS_IT_WAS),)
+STORED = (Stored(streaks, is_stale, AS_IT_WAS, EXPIRING),)

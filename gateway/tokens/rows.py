@@ -31,7 +31,7 @@ from gateway.model.api_token import Grant, Kind, read_networks
 from gateway.model.clock import DAY
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata, tenants
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, OF_ACCOUNT, Kept, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.slices import Slices
 
@@ -273,6 +273,7 @@ STORED = (
         api_tokens,
         stale=lambda longest, now: api_tokens.c.expires_at < now - SHOWN_SECONDS,
         restored=lambda now: update(api_tokens).where(api_tokens.c.revoked_at.is_(None)).values(revoked_at=now),
+        erased=OF_ACCOUNT,
     ),
-    Stored(api_token_networks, Kept("as long as its account"), AS_IT_WAS),
+    Stored(api_token_networks, Kept("as long as its account"), AS_IT_WAS, OF_ACCOUNT),
 )

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from gateway.app import erasure
+from gateway.app.erasure import Erased
 from gateway.audit import rows
 from gateway.audit.keeping import Keeper
 from gateway.audit.marks import Mark, Signer
@@ -54,6 +56,12 @@ async def meddle(store: Store, *statements: str) -> None:
     async with store.transaction() as tx:
         for statement in statements:
             await tx.execute(text(statement))
+
+
+async def erase(
+    store: Store, identifier: str = ENTRY.identifier, account: str | None = None, by: str = "root", now: int = NOW
+) -> Erased:
+    return await erasure.erase(store, keeper(store), identifier, account, by, now)
 
 
 async def verify(store: Store, *kept: Mark, secret: Secret[bytes] = SECRET) -> Whole | Broken:

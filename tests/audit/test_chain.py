@@ -19,7 +19,7 @@ from gateway.audit.verify import Broken, Whole, Wrong
 from gateway.model.event import Event
 from gateway.model.secret import Secret
 from gateway.store import Store
-from tests.audit.log import ENTRY, SECRET, keeper, meddle, verify, write, write_many
+from tests.audit.log import ENTRY, SECRET, erase, keeper, meddle, verify, write, write_many
 from tests.store.people import NOW
 
 TEN = 10
@@ -297,7 +297,7 @@ async def test_an_erased_person_is_gone_and_the_chain_is_whole(store: Store) -> 
         replace(bob, details={"by": "ann@acme.example", "sessions_ended": 2}),
         bob,
     )
-    done = await keeper(store).erase("ann@acme.example", None, "root", NOW)
+    done = (await erase(store, "ann@acme.example")).log
     assert (done.about, done.by) == (3, 1)
     async with store.reading() as tx:
         kept = json.dumps([row._asdict() for row in await rows.after(tx, 0, 99)], default=bytes.hex)
@@ -325,7 +325,7 @@ async def test_a_person_that_was_erased_by_somebody_else_is_noticed(store: Store
 async def test_erased_rows_that_grew_old_are_no_riddle(store: Store) -> None:
     day = 86_400
     await write(store, *(replace(ENTRY, at=NOW - n * day) for n in range(9, -1, -1)))
-    await keeper(store).erase(ENTRY.identifier, None, "root", NOW)
+    await erase(store)
     await keeper(store, keep_days=4).trim(NOW)
     assert isinstance(await verify(store), Whole)
 
@@ -336,7 +336,7 @@ async def test_erasing_and_trimming_at_once_do_not_wait_for_each_other(store: St
     await write(store, *(replace(ENTRY, at=NOW - n * day) for n in range(200, -1, -1)))
     await asyncio.gather(
         keeper(store, keep_days=4).trim(NOW),
-        keeper(store).erase(ENTRY.identifier, None, "root", NOW),
+        erase(store),
         *(write(store, ENTRY) for _ in range(10)),
     )
     assert isinstance(await verify(store), Whole)

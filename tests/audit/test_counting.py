@@ -19,7 +19,7 @@ from gateway.model.entry import Entry, Outcome
 from gateway.model.event import GROUPS, Event, Group
 from gateway.ops import rows as attack_rows
 from gateway.store import Store
-from tests.audit.log import keeper, verify
+from tests.audit.log import erase, keeper, verify
 from tests.store.people import NOW
 from tests.support.statements import noted
 
@@ -184,7 +184,7 @@ async def test_the_pictures_show_what_was_counted(store: Store) -> None:
 
 async def test_who_is_erased_is_also_gone_from_what_waits_to_be_told(store: Store) -> None:
     await fail(store, *[LOCKED] * 3)
-    await keeper(store).erase("ann@acme.example", "acc_ann", "ops", MINUTE + 5)
+    await erase(store, "ann@acme.example", "acc_ann", now=MINUTE + 5)
     await keeper(store).settle(MINUTE + 61)
     async with store.reading() as tx:
         assert "ann@acme.example" not in repr(await rows.after(tx, 0, 100))

@@ -14,6 +14,7 @@ from gateway.page_views.export import as_bytes
 from gateway.page_views.record import MAX_RUN, Batch, Run, read_line
 from gateway.page_views.service import PageViewService, Reader
 from gateway.store import Store
+from tests.audit.log import erase
 from tests.store.people import NOW, add_person, person
 from tests.support.actions import actions_of
 
@@ -157,6 +158,6 @@ async def test_what_is_read_exported_and_erased_includes_what_was_just_written(s
     exported = b"".join([piece async for piece in as_bytes(store, reader, Format.JSON_LINES)])
     assert exported.count(b'"/0"') == 3
     await add(store, 4, line(ann, "ses_2"))
-    assert await service.erase(ann) == 4
+    assert (await erase(store, "ann@example.com", ann)).rows == {"page_views": 4}
     await batches.move(store)
     assert await runs(store, ann) == []

@@ -338,7 +338,7 @@ def test_the_shell_exports_and_erasing_a_person_deletes_their_views(on: Gateway)
     assert '"path": "/erase-me"' in on.cli("page-views", "export", person.email).stdout
     listed = on.cli("page-views", "list").stdout
     assert REASON in listed
-    assert "page views deleted" in on.cli("audit", "erase", person.email, "--confirm").stdout
+    assert " of page_views\n" in on.cli("audit", "erase", person.email, "--confirm").stdout
     assert views_of(on, person.email) == []
 
 

@@ -17,6 +17,7 @@ from gateway.page_views.rows import STORED, page_views
 from gateway.page_views.service import PageViewService, Reader, by_day, check_reason, turn_off, turn_on
 from gateway.store import Store
 from gateway.store.stored import Longest
+from tests.audit.log import erase
 from tests.store.people import NOW, add_person, add_session, look, person, worker
 from tests.support.actions import action_in, actions_of
 from tests.tokens.held import add_token
@@ -143,10 +144,10 @@ async def test_views_are_deleted_after_their_time_and_with_the_account(store: St
     assert [one.number for one in found] == [0, 1, 2]
 
 
-async def test_a_person_is_erased_in_batches(store: Store) -> None:
-    ann, bob = (await member(store)).id, (await member(store, "bob@example.com")).id
-    await add(store, *(run(ann, number=number) for number in range(501)), run(bob))
-    assert await PageViewService(store, actions_of(store), 30).erase(ann) == 501
+async def test_of_a_person_who_is_erased_no_view_stays(store: Store) -> None:
+    ann, bob = await member(store), (await member(store, "bob@example.com")).id
+    await add(store, *(run(ann.id, number=number) for number in range(501)), run(bob))
+    assert (await erase(store, ann.identifier, ann.id)).rows == {"page_views": 501}
     assert await count(store) == 1
 
 

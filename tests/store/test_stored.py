@@ -7,13 +7,25 @@ from sqlalchemy import LargeBinary
 
 from gateway.app.nouns import SEALED, STORED
 from gateway.store.schema import metadata
-from gateway.store.stored import Kept, Stored, account_of
+from gateway.store.stored import EXPIRING, IMPERSONAL, OF_ACCOUNT, Kept, Stored, account_of
 
 # Columns that name an account and outlive it, and why.
 OUTLIVE_THE_ACCOUNT = {
     "audit.account": "the log says what was, also of who is gone",
     "outbox.account": "a mail that waits is sent",
     "changes.account": "it is told to the workers, and deleted after an hour",
+}
+# Columns of which a person can be known.
+PERSONAL = {
+    "account",
+    "identifier",
+    "email",
+    "recipient",
+    "address",
+    "user_agent",
+    "created_by",
+    "claimed_by",
+    "asked_by",
 }
 # Binary columns that are not sealed, and why anybody may read them.
 NOT_SEALED = {
@@ -62,7 +74,19 @@ def test_every_table_is_declared_once() -> None:
 
 @pytest.mark.parametrize("stored", STORED, ids=lambda stored: stored.table.name)
 def test_whoever_keeps_rows_says_why(stored: Stored) -> None:
-    assert all(said.why for said in (stored.stale, stored.restored) if isinstance(said, Kept))
+    assert all(said.why for said in (stored.stale, stored.restored, stored.erased) if isinstance(said, Kept))
+
+
+@pytest.mark.parametrize("stored", STORED, ids=lambda stored: stored.table.name)
+def test_what_is_said_of_erasing_a_person_is_true(stored: Stored) -> None:
+    if stored.erased is EXPIRING:
+        assert not isinstance(stored.stale, Kept)
+    elif stored.erased is OF_ACCOUNT:
+        assert account_of(stored.table) is not None
+    elif stored.erased is IMPERSONAL:
+        assert PERSONAL.isdisjoint(stored.table.columns.keys())
+    elif not isinstance(stored.erased, Kept):
+        assert stored.erased("ann@example.com", "acc_1").entity_description["table"] is stored.table
 
 
 def test_every_binary_column_is_sealed_or_may_be_read() -> None:

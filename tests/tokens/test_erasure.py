@@ -17,7 +17,7 @@ from gateway.tokens import rows
 from gateway.tokens.service import Created, Wanted, end, issue
 from gateway.tokens.service_accounts import add
 from gateway.tokens.uses import TokenUses
-from tests.audit.log import keeper, verify
+from tests.audit.log import erase, verify
 from tests.edge.test_request import a_reader
 from tests.store.people import NOW, add_person, look, person, worker
 from tests.support.actions import action_in, actions_of, notices
@@ -70,7 +70,7 @@ async def test_an_erased_person_leaves_nothing_of_their_tokens_in_the_log(store:
         await end(action_in(tx), ann, row)
     before = await log_of(store)
     assert all(told in before for told in PERSONAL)
-    await keeper(store).erase(ann.identifier, ann.id, "root", NOW)
+    await erase(store, ann.identifier, ann.id)
     kept = await log_of(store)
     assert not [told for told in (*PERSONAL, ann.identifier) if told in kept]
     assert all(event in kept for event in ("token_created", "token_refused", "token_used_elsewhere", "token_revoked"))
@@ -83,7 +83,7 @@ async def test_a_service_account_forgets_who_made_it_and_keeps_working(store: St
         service = await add(action_in(tx, ann.identifier), "acme", "Payroll export", Role.EMPLOYEE)
     assert service is not None
     secret = await make(store, service, by=ann)
-    await keeper(store).erase(ann.identifier, ann.id, "root", NOW)
+    await erase(store, ann.identifier, ann.id)
     kept = await log_of(store)
     assert ann.identifier not in kept
     assert service.identifier in kept

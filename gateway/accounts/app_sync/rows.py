@@ -13,7 +13,7 @@ from gateway.model.account import Account, Role, Status
 from gateway.model.event import Event
 from gateway.store import Transaction
 from gateway.store.schema import accounts, audit, metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, OF_ACCOUNT, Kept, Stored
 from gateway.store.upsert import upsert
 
 imported = Table(
@@ -115,4 +115,4 @@ async def set_profile(tx: Transaction, account: Account) -> None:
     await tx.execute(statement)
 
 
-STORED = (Stored(imported, Kept("as long as its account"), AS_IT_WAS),)
+STORED = (Stored(imported, Kept("as long as its account"), AS_IT_WAS, OF_ACCOUNT),)

@@ -34,7 +34,7 @@ from gateway.model.sentence import Sentence
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import accounts
-from gateway.store.stored import AS_IT_WAS, Longest, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, Longest, Stored
 
 KEEP_SECONDS = DAY  # how long a file can be started, and its report be read
 AT_ONCE = 200  # rows of a statement
@@ -298,4 +298,7 @@ def is_row_stale(longest: Longest, now: int) -> ColumnElement[bool]:
     return import_rows.c.import_id.in_(select(imports.c.id).where(is_stale(longest, now)))
 
 
-STORED = (Stored(import_rows, is_row_stale, AS_IT_WAS), Stored(imports, is_stale, AS_IT_WAS))
+STORED = (
+    Stored(import_rows, is_row_stale, AS_IT_WAS, EXPIRING),
+    Stored(imports, is_stale, AS_IT_WAS, EXPIRING),
+)

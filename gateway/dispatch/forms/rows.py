@@ -25,7 +25,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import Sealed, Stored
+from gateway.store.stored import EXPIRING, Sealed, Stored
 
 kept_forms = Table(
     "kept_forms",
@@ -153,6 +153,7 @@ STORED = (
         kept_forms,
         lambda longest, now: kept_forms.c.kept_at < now - KEEP_SECONDS,
         restored=lambda now: delete(kept_forms),
+        erased=EXPIRING,
         sealed=Sealed(kept_forms.c.content, kept_forms.c.sent_at.is_(None), "forms", "saved forms"),
     ),
 )

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select, true
 
 from gateway.store import Transaction
 from gateway.store.schema import backup_codes
-from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
+from gateway.store.stored import AS_IT_WAS, OF_ACCOUNT, Kept, Sealed, Stored
 
 FEW = 2  # at most so many left: the page advises new ones
 
@@ -45,6 +45,7 @@ STORED = (
         backup_codes,
         Kept("as long as its account"),
         AS_IT_WAS,
+        OF_ACCOUNT,
         Sealed(backup_codes.c.digest, true(), "codes", "backup codes", is_vital=True),
     ),
 )

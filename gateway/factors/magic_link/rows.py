@@ -13,7 +13,7 @@ from gateway.model.secret import Secret
 from gateway.model.token import key_of, key_of_text, new_id, new_token
 from gateway.store import Transaction
 from gateway.store.schema import magic_links
-from gateway.store.stored import Stored
+from gateway.store.stored import EXPIRING, Stored
 
 LIFE_SECONDS = 600
 COLUMNS = (
@@ -103,5 +103,6 @@ STORED = (
         magic_links,
         lambda longest, now: magic_links.c.created_at < now - LIFE_SECONDS - DAY,
         restored=lambda now: delete(magic_links),
+        erased=EXPIRING,
     ),
 )

@@ -28,7 +28,7 @@ from gateway.model.factor import Factor
 from gateway.model.token import new_id
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, OF_ACCOUNT, Kept, Stored
 from gateway.store.upsert import upsert
 
 MAX_KEYS = 20  # of one account
@@ -191,11 +191,12 @@ def read(row: Iterable[Any]) -> Passkey:
 
 
 STORED = (
-    Stored(passkeys, Kept("as long as its account"), AS_IT_WAS),
+    Stored(passkeys, Kept("as long as its account"), AS_IT_WAS, OF_ACCOUNT),
     Stored(
         answered_challenges,
         lambda longest, now: answered_challenges.c.expires_at < now,
         Kept("a backup is older than any challenge that is still good"),
+        IMPERSONAL,
         is_copied=False,
     ),
 )

@@ -12,7 +12,7 @@ from gateway.factors.totp.codes import Clock, clock_of
 from gateway.model.factor import Factor
 from gateway.store import Transaction
 from gateway.store.schema import totp
-from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
+from gateway.store.stored import AS_IT_WAS, OF_ACCOUNT, Kept, Sealed, Stored
 from gateway.store.upsert import upsert
 
 
@@ -80,6 +80,7 @@ STORED = (
         totp,
         Kept("as long as its account"),
         AS_IT_WAS,
+        OF_ACCOUNT,
         Sealed(totp.c.secret, totp.c.secret.is_not(None), "totp", "TOTP secrets", is_vital=True),
     ),
 )

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, delete, se
 
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 from gateway.store.upsert import upsert
 
 domain_challenges = Table(
@@ -58,4 +58,4 @@ async def consume(tx: Transaction, challenge: Challenge) -> bool:
     return (await tx.execute(statement)).rowcount == 1
 
 
-STORED = (Stored(domain_challenges, Kept("until it is proved or its tenant gives it up"), AS_IT_WAS),)
+STORED = (Stored(domain_challenges, Kept("until it is proved or its tenant gives it up"), AS_IT_WAS, IMPERSONAL),)

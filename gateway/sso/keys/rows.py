@@ -32,7 +32,7 @@ from gateway.sso.oidc.assertion import NewKey
 from gateway.sso.oidc.record import ClientKey
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Sealed, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Sealed, Stored
 
 
 class KeyState(StrEnum):
@@ -153,6 +153,7 @@ STORED = (
         sso_keys,
         Kept("as long as its tenant uses it"),
         AS_IT_WAS,
+        IMPERSONAL,
         Sealed(
             sso_keys.c.private,
             sso_keys.c.state != KeyState.FORMER.value,

@@ -12,7 +12,7 @@ from gateway.sso.roles.mapping import NO_MAP, Asserted, RoleMap, read_asserted, 
 from gateway.sso.rows import sso_links
 from gateway.store import Transaction
 from gateway.store.schema import metadata
-from gateway.store.stored import AS_IT_WAS, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, IMPERSONAL, Kept, Stored
 from gateway.store.upsert import upsert
 
 sso_role_maps = Table(
@@ -81,4 +81,4 @@ async def find_asserted(tx: Transaction, provider: str, account: str) -> Asserte
     return read_asserted(text) if text else None
 
 
-STORED = (Stored(sso_role_maps, Kept("as long as its provider"), AS_IT_WAS),)
+STORED = (Stored(sso_role_maps, Kept("as long as its provider"), AS_IT_WAS, IMPERSONAL),)
