@@ -31,7 +31,7 @@ from gateway.model.api_token import Grant, Kind, read_networks
 from gateway.model.clock import DAY
 from gateway.store import Transaction
 from gateway.store.schema import accounts, metadata, tenants
-from gateway.store.stored import AS_IT_WAS, OF_ACCOUNT, Kept, Stored
+from gateway.store.stored import AS_IT_WAS, EXPIRING, OF_ACCOUNT, Stored
 from gateway.store.upsert import upsert
 from gateway.throttle.slices import Slices
 
@@ -275,5 +275,10 @@ STORED = (
         restored=lambda now: update(api_tokens).where(api_tokens.c.revoked_at.is_(None)).values(revoked_at=now),
         erased=OF_ACCOUNT,
     ),
-    Stored(api_token_networks, Kept("as long as its account"), AS_IT_WAS, OF_ACCOUNT),
+    Stored(
+        api_token_networks,
+        lambda longest, now: api_token_networks.c.token.not_in(select(api_tokens.c.id)),
+        AS_IT_WAS,
+        EXPIRING,
+    ),
 )

@@ -28,7 +28,7 @@ from gateway.sso.waits import sso_waits
 from gateway.store import Store
 from gateway.store.revision import changes
 from gateway.store.schema import accounts, email_changes, limits, magic_links, outbox, sessions, streaks, tenants
-from gateway.tokens.rows import api_tokens
+from gateway.tokens.rows import api_token_networks, api_tokens
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -100,6 +100,10 @@ def token(name: str, expires: int) -> dict[str, object]:
     return {"id": name, "account": "acc_1", "digest": name.encode(), "created_at": 1, "expires_at": expires, **texts}
 
 
+def used_from(token: str) -> dict[str, object]:
+    return {"token": token, "network": "192.0.2.0/24", "account": "acc_1", "first_at": 1}
+
+
 def left(key: bytes, at: int) -> dict[str, object]:
     return {"provider": "idp_1", "key": key, "subject": "a", "sid": "", "at": at}
 
@@ -151,6 +155,7 @@ STALE: dict[Table, list[dict[str, object]]] = {
     sso_logouts: [left(b"stale", NOW - 3_601)],
     scim_tokens: [expired(b"stale", NOW - 30 * DAY - 1)],
     api_tokens: [token("stale", NOW - 91 * DAY)],
+    api_token_networks: [used_from("stale")],
     page_views: [views(NOW - 31 * DAY)],
     page_view_batches: [batch(1, NOW - 31 * DAY, 5), batch(2, NOW - 3_601, 0)],
     changes: [{"number": -2, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_601}],
@@ -183,6 +188,7 @@ FRESH: dict[Table, list[dict[str, object]]] = {
     sso_logouts: [left(b"fresh", NOW - 3_599)],
     scim_tokens: [expired(b"fresh", NOW - 30 * DAY + 1)],
     api_tokens: [token("fresh", NOW - 89 * DAY)],
+    api_token_networks: [used_from("fresh")],
     page_views: [views(NOW - 29 * DAY)],
     page_view_batches: [batch(3, NOW - 29 * DAY, 5), batch(4, NOW - 3_599, 0)],
     changes: [{"number": -1, "stamp": "", "account": "acc_1", "tenant": "", "at": NOW - 3_599}],
