@@ -50,6 +50,7 @@ def restore(
 ) -> None:
     """Restore the database from a backup. Everyone has to sign in again; queued emails are held back."""
     from gateway.app.backup import Unusable, read, settle
+    from gateway.app.nouns import STORED
     from gateway.process.blame import blaming
     from gateway.store import Store
     from gateway.store.copying import InUse, put_in_place, stage
@@ -77,7 +78,7 @@ def restore(
 
     try:
         with blaming(settings, settings.store.direct_key):
-            staged = stage(location, folder.absolute())
+            staged = stage(location, folder.absolute(), [stored.table.name for stored in STORED])
             migrate(staged.url, version_table=staged.version_table)
             ended = asyncio.run(end_what_was_open(staged.url))
             former = put_in_place(location, f"before-{now}")

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,13 +23,6 @@ SQLITE_FILE = "store.db"
 POSTGRESQL_FILE = "store.dump"
 LOCK_SECONDS = 1.0
 ENDINGS = ("-wal", "-shm", "-journal", ".generation")
-# The dump drops only what is in it, and fails if a later table refers to that. What an extension owns stays.
-DROP_TABLES = """SET client_min_messages = warning; DO $$ DECLARE tables text; BEGIN
-    SELECT string_agg(oid::regclass::text, ', ') INTO tables FROM pg_class
-        WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND NOT EXISTS
-            (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e');
-    IF tables IS NOT NULL THEN EXECUTE 'DROP TABLE ' || tables || ' CASCADE'; END IF;
-END $$"""
 SET_MARK = f"RESET search_path; ALTER TABLE {VERSION_TABLE} RENAME TO {UNSETTLED}"
 TAKE_MARK_OFF = f"ALTER TABLE {UNSETTLED} RENAME TO {VERSION_TABLE}"
 # Who has no name is a process of the server itself, such as autovacuum.
@@ -65,8 +58,10 @@ class Staged:
     version_table: str
 
 
-def stage(location: SQLite | PostgreSQL, folder: Path) -> Staged:
+def stage(location: SQLite | PostgreSQL, folder: Path, tables: Iterable[str]) -> Staged:
     """Put the copy in `folder` where it can be migrated and settled. Raises InUse, and StoreUnavailable.
+
+    `tables` are all that this version has.
 
     A file is staged beside the store. In a database the copy replaces the store, and a mark prevents every start until
     it is settled. If this is interrupted, either the former store is untouched or nothing serves, so revocations stay
@@ -76,7 +71,7 @@ def stage(location: SQLite | PostgreSQL, folder: Path) -> Staged:
         case SQLite():
             return stage_sqlite(location, folder / SQLITE_FILE)
         case PostgreSQL():
-            load_dump(location, folder / POSTGRESQL_FILE)
+            load_dump(location, folder / POSTGRESQL_FILE, tables)
             return Staged(location.dsn, UNSETTLED)
 
 
@@ -209,8 +204,12 @@ def dump(location: PostgreSQL, to: Path) -> Path:
     return to
 
 
-def load_dump(location: PostgreSQL, file: Path) -> None:
-    """Replace the whole database by the dump and mark it as unsettled, in one transaction."""
+def load_dump(location: PostgreSQL, file: Path, tables: Iterable[str]) -> None:
+    """Replace `tables`, and whatever is in the dump, by the dump and mark it as unsettled, in one transaction.
+
+    The dump itself drops only what is in it: it doesn't know of later tables, which may refer to that. A table of
+    somebody else that refers to it stops the restore, which says so.
+    """
     refuse_pooler(location)
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
     if others.strip() != "0":
@@ -222,8 +221,12 @@ def load_dump(location: PostgreSQL, file: Path) -> None:
         execute(("pg_restore", *options, f"--file={script}", str(file)))
         run(
             location, "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
-            f"--command={DROP_TABLES}", f"--file={script}", f"--command={SET_MARK}", "--dbname",
+            f"--command={drop(tables)}", f"--file={script}", f"--command={SET_MARK}", "--dbname",
         )  # fmt: skip
+
+
+def drop(tables: Iterable[str]) -> str:
+    return f"SET client_min_messages = warning; DROP TABLE IF EXISTS {', '.join((UNSETTLED, *tables))}"
 
 
 def run(location: PostgreSQL, program: str, *arguments: str) -> str:
@@ -246,6 +249,8 @@ def execute(command: tuple[str, ...], more: Mapping[str, str] = MappingProxyType
 
 
 def error_in(said: str) -> str:
-    """Return the line of a program's output that says why it failed: the first error, as notices may come before it."""
+    """Return what a program's output says of why it failed: the first error, after any notices, with its detail."""
     lines = said.strip().splitlines() or ["it failed without a word"]
-    return next((line for line in lines if ERROR.search(line)), lines[0])
+    at = next((number for number, line in enumerate(lines) if ERROR.search(line)), 0)
+    details = [line.partition(": ")[2].strip() for line in lines[at + 1 : at + 2] if line.startswith("DETAIL: ")]
+    return "; ".join((lines[at], *details))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from gateway.app.nouns import STORED
 from gateway.sessions import rows as session_rows
 from gateway.store import Store
 from gateway.store.copying import copy_to, put_in_place, run, stage
@@ -45,38 +46,54 @@ def test_one_from_before_the_revision_begins_another_history(
     copy_to(locate(older), tmp_path)
     postgres_server.drop("older")
     former = asyncio.run(use(postgres_url, "ann@example.com"))
-    staged = stage(locate(postgres_url), tmp_path)
+    staged = stage(locate(postgres_url), tmp_path, TABLES)
     assert migrate(staged.url, version_table=staged.version_table)[0] == "0013"
     put_in_place(locate(postgres_url), "before")
     latest = asyncio.run(use(postgres_url, "ann@example.com"))
     assert (latest.number, latest.stamp != former.stamp) == (former.number, True)
 
 
-LATER = """
-    CREATE TABLE colours (id integer PRIMARY KEY, account varchar(40) REFERENCES accounts);
-    CREATE TABLE shades (colour integer REFERENCES colours);
-    CREATE TRIGGER colours_revision AFTER UPDATE ON colours FOR EACH STATEMENT EXECUTE FUNCTION note_everything();
-    CREATE TABLE alone (id integer PRIMARY KEY);
-    CREATE VIEW names AS SELECT identifier, colours.id FROM accounts JOIN colours ON account = accounts.id
-"""
-RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+TABLES = [stored.table.name for stored in STORED]
+OTHERS = {
+    "table": "CREATE TABLE colours (id integer PRIMARY KEY, account varchar(40) REFERENCES accounts)",
+    "view": "CREATE VIEW colours AS SELECT identifier FROM accounts",
+}
 
 
-async def relations(connection: asyncpg.Connection) -> list[str]:
-    return [name for (name,) in await connection.fetch(RELATIONS)]
+async def names_of(connection: asyncpg.Connection) -> list[str]:
+    rows = await connection.fetch("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+    return [name for (name,) in rows]
 
 
-def test_tables_of_a_later_version_are_dropped_though_nothing_here_names_them(
+def test_a_table_of_ours_that_the_backup_does_not_know_is_in_nobodys_way(
     postgres_server: postgres.Server, postgres_url: str, tmp_path: Path
 ) -> None:
-    location = locate(postgres_url)
-    database = urlsplit(postgres_url).path[1:]
-    before = postgres_server.use(database, relations)
+    """Whichever tables nouns may add: all that are declared are dropped before."""
+    location, database = locate(postgres_url), urlsplit(postgres_url).path[1:]
+    before = postgres_server.use(database, names_of)
     copy_to(location, tmp_path)
-    postgres_server.use(database, lambda connection: connection.execute(LATER))
-    stage(location, tmp_path)
+    postgres_server.use(database, lambda connection: connection.execute(OTHERS["table"]))
+    stage(location, tmp_path, [*TABLES, "colours"])
     put_in_place(location, "before")
-    assert postgres_server.use(database, relations) == before
+    assert postgres_server.use(database, names_of) == before
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_one_of_somebody_else_is_never_dropped(
+    postgres_server: postgres.Server, postgres_url: str, tmp_path: Path, kind: str
+) -> None:
+    location, database = locate(postgres_url), urlsplit(postgres_url).path[1:]
+    copy_to(location, tmp_path)
+    for made in ("CREATE TABLE their_own AS SELECT 1 AS id", OTHERS[kind]):
+        postgres_server.use(database, lambda connection, made=made: connection.execute(made))
+    before = postgres_server.use(database, names_of)
+    with pytest.raises(StoreUnavailable, match=r"cannot drop .* because other objects depend on them; .*\bcolours\b"):
+        stage(location, tmp_path, TABLES)
+    assert postgres_server.use(database, names_of) == before
+    postgres_server.use(database, lambda connection: connection.execute(f"DROP {kind} colours"))
+    stage(location, tmp_path, TABLES)
+    put_in_place(location, "before")
+    assert postgres_server.use(database, names_of) == [name for name in before if not name.startswith("colours")]
 
 
 def test_the_error_of_a_client_program_is_told_and_not_the_notice_before_it(postgres_url: str) -> None:
