@@ -205,9 +205,9 @@ def erase(
     confirm: Confirm = False,
     config: Config = None,
 ) -> None:
-    """Erase a person's email, name, IP addresses and devices from the audit log, and their page views.
+    """Erase a person's email, name, IP addresses and devices from the audit log, and what else is recorded of them.
 
-    The chain stays verifiable, and the account remains.
+    That is page views, for example. The chain stays verifiable, and the account remains.
     """
     from gateway.accounts import rows as account_rows
     from gateway.app.erasure import erase as erase_person
@@ -227,7 +227,8 @@ def erase(
 
     account = with_store(settings, find)
     if not ask_first(
-        f"permanently erase all personal data of {identifier} from the audit log, and page views", confirm
+        f"permanently erase all personal data of {identifier} from the audit log, and records such as page views",
+        confirm,
     ):
         return
 
