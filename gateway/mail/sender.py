@@ -73,15 +73,18 @@ class Sender:
         return sum(result is True for result in results)
 
     async def send_now(self, mail: Claimed, now: int, patience: float) -> MailState:
-        """Send a mail that a person is waiting for, within `patience` seconds. If it fails, it is tried again later."""
+        """Send a mail that a person is waiting for, within `patience` seconds. If it fails, it is tried again later.
+
+        Raises StoreUnavailable if the result can't be recorded in as many seconds.
+        """
         try:
             async with asyncio.timeout(patience):
                 await self._mailer.send(self._open(mail))
         except TimeoutError:
-            return await self._fail(mail, "the mail server takes too long", is_permanent=False, now=now)
+            return await self._fail(mail, "the mail server takes too long", is_permanent=False, now=now, wait=patience)
         except MailUnsent as trouble:
-            return await self._fail(mail, str(trouble), is_permanent=trouble.is_permanent, now=now)
-        return await self._succeed(mail, now)
+            return await self._fail(mail, str(trouble), is_permanent=trouble.is_permanent, now=now, wait=patience)
+        return await self._succeed(mail, now, patience)
 
     async def _deliver(self, mail: Claimed, now: int) -> bool:
         """Send one mail and mark it. Returns whether it was sent."""
@@ -98,12 +101,14 @@ class Sender:
             return False
         return await self._succeed(mail, now) is MailState.SENT
 
-    async def _succeed(self, mail: Claimed, now: int) -> MailState:
-        await self._record(mail, lambda tx: mark_sent(tx, mail, now))
+    async def _succeed(self, mail: Claimed, now: int, wait: float = RECORD_SECONDS) -> MailState:
+        await self._record(mail, lambda tx: mark_sent(tx, mail, now), wait)
         log.info("mail_sent", mail=mail.id, template=mail.template, tries=mail.tries)
         return MailState.SENT
 
-    async def _fail(self, mail: Claimed, reason: str, *, is_permanent: bool, now: int) -> MailState:
+    async def _fail(
+        self, mail: Claimed, reason: str, *, is_permanent: bool, now: int, wait: float = RECORD_SECONDS
+    ) -> MailState:
         async def write(tx: Transaction) -> bool:
             is_abandoned = await mark_failed(tx, mail, reason, is_permanent=is_permanent, now=now)
             if is_abandoned:
@@ -113,7 +118,7 @@ class Sender:
                 )
             return is_abandoned
 
-        is_abandoned = await self._record(mail, write)
+        is_abandoned = await self._record(mail, write, wait)
         about = {"mail": mail.id, "template": mail.template, "tries": mail.tries, "reason": reason}
         if is_abandoned:
             log.error("mail_abandoned", **about)
@@ -121,12 +126,12 @@ class Sender:
         log.warning("mail_not_sent", **about)
         return MailState.WAITING
 
-    async def _record(self, mail: Claimed, write: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def _record(self, mail: Claimed, write: Callable[[Transaction], Awaitable[T]], wait: float) -> T:
         """Record a result, also if the store is away for a moment: the mail would be sent again after its lease.
 
-        Raises StoreUnavailable before the lease ends.
+        Raises StoreUnavailable after `wait` seconds, before the lease ends.
         """
-        until = time.monotonic() + RECORD_SECONDS
+        until = time.monotonic() + wait
         while True:
             try:
                 async with self._store.transaction() as tx:

@@ -208,7 +208,7 @@ def load_dump(location: PostgreSQL, file: Path, tables: Iterable[str]) -> None:
     """Replace `tables`, and whatever is in the dump, by the dump and mark it as unsettled, in one transaction.
 
     The dump itself drops only what is in it: it doesn't know of later tables, which may refer to that. A table of
-    somebody else that refers to it stops the restore, which says so.
+    another program that refers to it stops the restore, which says so.
     """
     refuse_pooler(location)
     others = run(location, "psql", "--no-psqlrc", "--tuples-only", "--command", OTHERS, "--dbname")
