@@ -75,7 +75,7 @@ def inspect_store(settings: Settings) -> list[Said]:
 async def inspect(settings: Settings) -> list[Said]:
     async with open_ready(settings.store.url) as store, store.reading() as tx:
         advice = [(SECRET_VARIABLE, reason) for reason in await check_secrets(tx, settings.secrets)]
-        if await tx.is_pooled():
+        if tx.is_pooled():
             advice += await check_direct(settings.store.direct_url)
         if await tx.is_read_only():
             advice.append(("store.url", "it accepts no writes now, so nobody can sign in; give the primary's address"))

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.model.counted import counted
+from gateway.store import sqlite_driver
 from gateway.store.copying import LOCK_SECONDS, OTHERS, InUse, used
 from gateway.store.engine import Transaction, open_postgresql, open_sqlite
 from gateway.store.location import Location, PostgreSQL, SQLite
@@ -82,7 +83,7 @@ def open_locked(location: SQLite) -> AsyncEngine:
         location.async_url,
         poolclass=NullPool,
         hide_parameters=True,
-        connect_args={"isolation_level": None, "timeout": LOCK_SECONDS},
+        connect_args={"async_creator_fn": sqlite_driver.connect, "isolation_level": None, "timeout": LOCK_SECONDS},
     )
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
+from gateway.store import sqlite_driver
 from gateway.store.confirm import Confirmed, Tell, confirm
 from gateway.store.generation import Generation
 from gateway.store.location import PostgreSQL, SQLite, locate
@@ -64,9 +65,15 @@ class Transaction(AsyncConnection):
         """Have `work` called once the transaction is committed. It may be left out if this process dies just then."""
         self._afterwards.append(work)
 
-    async def is_pooled(self) -> bool:
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection."""
+        assert self.sync_connection is not None
+        return self.sync_connection.connection.driver_connection
+
+    def is_pooled(self) -> bool:
         """Whether a pooler is between this connection and PostgreSQL."""
-        return getattr((await self.get_raw_connection()).driver_connection, "is_pooled", False)
+        return getattr(self.driver, "is_pooled", False)
 
     async def is_read_only(self) -> bool:
         """Whether the server is a replica, or accepts no writes for another reason (PostgreSQL)."""
@@ -136,9 +143,8 @@ class Store:
         with broken_store():
             async with self._connected() as tx:
                 if self._generation is not None:
-                    await tx.exec_driver_sql("BEGIN")
+                    tx.driver.begin()
                 yield tx
-                await tx.rollback()
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -193,8 +199,7 @@ class Store:
         own, latest = (await tx.execute(SETTLE_REVISION)).one()
         await tx.commit()
         if own is not None or latest != self._announced:
-            connection: Any = (await tx.get_raw_connection()).driver_connection
-            self.tell_confirmed(await confirm(connection, own or latest))
+            self.tell_confirmed(await confirm(tx.driver, own or latest))
             self._announced = own or latest
 
 
@@ -224,7 +229,7 @@ def open_sqlite(location: SQLite) -> AsyncEngine:
         max_overflow=0,
         hide_parameters=True,  # in errors, and so in logs: the values include hashes and emails
         # The driver would begin transactions by itself, and too late; we send BEGIN ourselves.
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+        connect_args={"async_creator_fn": sqlite_driver.connect, "timeout": BUSY_SECONDS, "isolation_level": None},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
