@@ -77,6 +77,7 @@ KINDS = {
     "a form of 300 bytes": request("POST /form", BY_NGINX, body="a" * 300),
     "a download of 64 KB": request("GET /64k", BY_NGINX),
     "the sign-in page": request("GET /login", ANONYMOUS),
+    "the page of one's devices": request("GET /me/sessions", BY_NGINX),
     "forward-auth": request("GET /_gateway/auth", ASKED_BY_NGINX),
 }
 

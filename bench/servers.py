@@ -71,7 +71,7 @@ def connected(address: int | Path) -> socket.socket:
 
 def wait_for(address: int | Path) -> None:
     """Wait until something listens on a port, or on a Unix socket."""
-    until = time.monotonic() + 120  # under valgrind it takes long
+    until = time.monotonic() + 600  # under valgrind it takes long
     while True:
         with (
             contextlib.suppress(OSError),
