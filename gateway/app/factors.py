@@ -20,3 +20,5 @@ FACTORS = (
 
 
 NAMES = {folder.kind.name: folder.kind.label for folder in FACTORS}
+DONE = {name: done for folder in FACTORS for name, done in folder.done.items()}
+MEANS = {folder.kind.name: folder.kind.means for folder in FACTORS}

@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.actions.action import Actions
-from gateway.app.factors import FACTORS, NAMES
+from gateway.app.factors import DONE, FACTORS, MEANS, NAMES
 from gateway.app.nouns import ROUTES
 from gateway.crypto import keys
 from gateway.crypto.hashing import Hasher
 from gateway.crypto.sealing import Sealer
 from gateway.edge.origin import TrustedProxies, origins_of
 from gateway.edge.request import Reader
+from gateway.factors.contract import Done
 from gateway.languages.reader import Readers
 from gateway.login.counting import Count, SignInCounts
 from gateway.mail.compose import Composer
@@ -24,6 +25,7 @@ from gateway.mail.sender import Sender
 from gateway.mail.smtp import Mailer
 from gateway.model.clock import Clock, utc
 from gateway.model.factor import Factor
+from gateway.model.sentence import Sentence
 from gateway.model.session import Lifetime, Lifetimes
 from gateway.observe.families import Result
 from gateway.observe.refusals import Scarce
@@ -106,6 +108,16 @@ class Foundation:
     def steps(self) -> Mapping[Factor, str]:
         """The path of the page that verifies each factor."""
         return {folder.kind.name: self.url(folder.kind.page) for folder in FACTORS}
+
+    @property
+    def done(self) -> Mapping[str, Done]:
+        """What /me/security says after a change of a factor."""
+        return DONE
+
+    @property
+    def means(self) -> Mapping[Factor, Sentence]:
+        """What each factor is called in “signed in with”."""
+        return MEANS
 
     # Requests.
 

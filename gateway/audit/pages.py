@@ -19,6 +19,8 @@ from gateway.audit.telling import Teller
 from gateway.languages.reader import current_reader
 from gateway.model.entry import Entry, Outcome
 from gateway.model.event import Event
+from gateway.model.factor import Factor
+from gateway.model.sentence import Sentence
 from gateway.store import Store
 from gateway.web.downloads import send_file
 from gateway.web.platform import Platform
@@ -39,6 +41,8 @@ class View:
 
 class Needs(Platform, Protocol):
     @property
+    def means(self) -> Mapping[Factor, Sentence]: ...
+    @property
     def store(self) -> Store: ...
 
 
@@ -51,6 +55,7 @@ class AuditPages:
     def __init__(self, needs: Needs, *, name: str, member: str, is_owners: bool) -> None:
         self._store = needs.store
         self._renderer = needs.renderer
+        self._means = needs.means
         self._url = needs.url
         self._name = name
         self._member = member
@@ -99,7 +104,7 @@ class AuditPages:
         return asked if self._is_owners else asked.of_tenant(session.tenant)
 
     async def _page(self, request: web.Request, asked: Asked, view: View | None, *, status: int = 200) -> web.Response:
-        teller = Teller(view.people, self._url(self._member)) if view else None
+        teller = Teller(view.people, self._url(self._member), self._means) if view else None
         return await self._renderer.long_page(
             "audit/audit.html",
             visit_of(request),

@@ -48,13 +48,3 @@ CASES: Mapping[tuple[str, str, str], Sentence] = {
     ),
     (Event.REPEATED, "", "unnamed"): Sentence("{times} more within a minute: {event}"),
 }
-
-# As they are called after “signed in with”.
-FACTOR_NAMES: Mapping[str, Sentence] = {
-    Factor.PASSWORD: Sentence("a password"),
-    Factor.TOTP: Sentence("an authenticator app"),
-    Factor.BACKUP_CODE: Sentence("a backup code"),
-    Factor.MAGIC_LINK: Sentence("an email link"),
-    Factor.PASSKEY: Sentence("a passkey"),
-    "sso": Sentence("single sign-on"),
-}

@@ -13,12 +13,13 @@ from gateway.audit import rows
 from gateway.audit.chain import Row
 from gateway.audit.labels import title_of
 from gateway.audit.people import People, Person
-from gateway.audit.sentences import CASES, FACTOR_NAMES
+from gateway.audit.sentences import CASES
 from gateway.languages.line_breaks import keep_together
 from gateway.languages.reader import translate
 from gateway.languages.times import list_text
 from gateway.model.entry import ACTOR, Details
 from gateway.model.event import EVENTS, GROUPS, Event, Group
+from gateway.model.factor import Factor
 from gateway.model.sentence import Sentence
 from gateway.web.user_agents import label, read_label
 
@@ -48,11 +49,14 @@ class Fields(dict[str, object]):
 
 
 class Teller:
-    """Tells rows in the language of the reader. `member` is the address of the page of a person."""
+    """Tells rows in the language of the reader. `member` is the address of the page of a person, `means` what each
+    factor is called in “signed in with”.
+    """
 
-    def __init__(self, people: People, member: str) -> None:
+    def __init__(self, people: People, member: str, means: Mapping[Factor, Sentence]) -> None:
         self._people = people
         self._member = member
+        self._means = means
 
     def tell(self, row: Row) -> Line:
         details = {name: value for name, value in rows.details_of(row).items() if name != ACTOR}
@@ -70,7 +74,7 @@ class Teller:
             device=translate(read_label(str(details["device"]))) if "device" in details else GONE,
             actor=self._name(self._people.actor_of(row), row.actor, is_erased=row.is_actor_erased),
             event=name_of(of) or of,
-            factors=list_text([translate(FACTOR_NAMES.get(name, Sentence(name))) for name in proved]),
+            factors=list_text([translate(self._means.get(Factor(name), Sentence(name))) for name in proved]),
         )
 
     def _subject(self, row: Row) -> Markup | str:

@@ -95,6 +95,17 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """What the overview says after a change that led to it, in paragraphs. `goes_on`: the person may have come from
+    elsewhere, and is offered the way back. `frees_devices`: they are offered to sign out all other devices.
+    """
+
+    said: tuple[Sentence, ...]
+    goes_on: bool = False
+    frees_devices: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One thing that a person has set up for a factor, as administrators see it: an app, a passkey. Times are UTC
     seconds. `name` is what the person calls it, if anything.
@@ -129,6 +140,8 @@ class FactorContract(Protocol):
     name: ClassVar[Factor]
     label: ClassVar[Sentence]
     """Its name for lists, within a sentence."""
+    means: ClassVar[Sentence]
+    """What somebody signed in with, in the sentence of the audit log that says so: “a passkey”."""
     page: ClassVar[str]
     counts_as: ClassVar[tuple[Factor, ...]] = ()
     """The factors that its proof counts as, if not itself: a backup code counts as TOTP."""
@@ -220,7 +233,8 @@ class Folder(Generic[N]):
     """The contents of a factor's folder: its class, the function that constructs it, its pages and its tables.
 
     `advise` and `inspect` are start-up checks: they return warnings about the settings, and about what is stored if it
-    doesn't suit them. `mails` has sample values for each mail in the folder's `mail/`, by its name.
+    doesn't suit them. `mails` has sample values for each mail in the folder's `mail/`, by its name. `done` has what the
+    overview says after a change, by the `done` of its query.
     """
 
     kind: type[FactorContract]
@@ -230,6 +244,7 @@ class Folder(Generic[N]):
     advise: Callable[[Settings], Iterable[Said]] = lambda settings: ()
     inspect: Callable[[Transaction, Settings], Awaitable[Sequence[Said]]] | None = None
     mails: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
+    done: Mapping[str, Done] = field(default_factory=dict)
 
 
 def shows(factor: FactorContract) -> tuple[Factor, ...]:

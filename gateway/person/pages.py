@@ -15,6 +15,8 @@ from gateway.accounts.people import Administrator, PeopleService, Result
 from gateway.accounts.people_set import PeopleSet, status_of
 from gateway.audit.telling import Teller
 from gateway.model.account import Module, Role, State, Status, Unacceptable
+from gateway.model.factor import Factor
+from gateway.model.sentence import Sentence
 from gateway.person import forms
 from gateway.person.forms import FIELDS, Respelled
 from gateway.person.service import Person, PersonService
@@ -49,6 +51,8 @@ DONE = (
 
 class Needs(Platform, Protocol):
     @property
+    def means(self) -> Mapping[Factor, Sentence]: ...
+    @property
     def people(self) -> PeopleService: ...
     @property
     def persons(self) -> PersonService: ...
@@ -62,6 +66,7 @@ class PersonPages:
         self._persons = needs.persons
         self._reaches = needs.reaches
         self._renderer = needs.renderer
+        self._means = needs.means
         self._set = people
         self._at = partial(people.path, needs.url)
         self._changes = changes_of(needs.people, needs.persons)
@@ -117,7 +122,7 @@ class PersonPages:
     ) -> web.Response:
         person = await self._find(request, account_id)
         await label_all(row.user_agent for row in person.events)
-        teller = Teller(person.named, self._at("member"))
+        teller = Teller(person.named, self._at("member"), self._means)
         done, changed = request.query.get("done", ""), request.query.get("changed", "").split(",")
         return await self._page(
             "person/person.html",

@@ -30,6 +30,7 @@ class ProviderFactor(FactorContract):
         self.way_in = rows.is_linked if is_on else None
 
     label = Sentence("single sign-on")
+    means = Sentence("single sign-on")
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         connection = await rows.find_connection(tx, session.account) if self.first_template else None

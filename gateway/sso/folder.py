@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from gateway.crypto.sealing import Sealer
-from gateway.factors.contract import Folder
+from gateway.factors.contract import Done, Folder
+from gateway.model.sentence import Sentence
 from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
 from gateway.sso import origins, waits
@@ -48,4 +49,13 @@ TABLES = (
     *role_rows.STORED,
     *key_rows.STORED,
 )
-FACTOR = Folder(ProviderFactor, build, PAGES, TABLES, inspect=inspect, advise=advise)
+DISCONNECTED = Sentence("Disconnected. Sign in with your password from now on. We’ve sent you an email to confirm.")
+FACTOR = Folder(
+    ProviderFactor,
+    build,
+    PAGES,
+    TABLES,
+    inspect=inspect,
+    advise=advise,
+    done={"disconnected": Done((DISCONNECTED,))},
+)

@@ -7,6 +7,7 @@ from string import Formatter
 
 import pytest
 
+from gateway.app.factors import MEANS
 from gateway.audit.chain import GENESIS, Head, extend
 from gateway.audit.people import People, Person
 from gateway.audit.sentences import CASES
@@ -31,7 +32,7 @@ def tell(event: Event, details: Details | None = None, *, erased: bool = False, 
     row = extend(Head(0, GENESIS), entry, b"s" * 16, b"a" * 16)
     if erased:
         row = row._replace(identifier="", address="", user_agent="", personal="", who_salt=None)
-    return Teller(PEOPLE, "/admin/accounts/member").tell(row)
+    return Teller(PEOPLE, "/admin/accounts/member", MEANS).tell(row)
 
 
 def test_a_device_that_was_stored_by_its_name_is_told_in_the_language_of_the_reader() -> None:
@@ -138,7 +139,7 @@ def test_erased_people_stay_erased_though_their_account_is_known() -> None:
 
 def test_an_event_of_a_newer_version_is_told_by_its_name() -> None:
     row = tell(Event.LOGIN).row._replace(event="of_a_newer_version")
-    assert Teller(PEOPLE, "/m").tell(row).said == "of_a_newer_version"
+    assert Teller(PEOPLE, "/m", MEANS).tell(row).said == "of_a_newer_version"
 
 
 def test_what_people_typed_is_no_markup() -> None:

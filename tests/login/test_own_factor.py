@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -22,6 +22,7 @@ from gateway.model.event import Event
 from gateway.model.factor import Factor, Proof
 from gateway.model.inbound import Inbound
 from gateway.model.secret import Secret
+from gateway.model.sentence import Sentence
 from gateway.store import StoreUnavailable, Transaction
 from tests.factors.conftest import no_mail
 from tests.login.people import Browser
@@ -39,9 +40,8 @@ class PINFactor(FactorContract):
     name = PIN
     page = "login"
 
-    @staticmethod
-    def label(_: Callable[[str], str]) -> str:
-        return _("PIN")
+    label = Sentence("PIN")
+    means = Sentence("a PIN")
 
     async def challenge(self, account: Account, holder: str, target: str, inbound: Inbound, now: int) -> str:
         return f"&for={holder}"

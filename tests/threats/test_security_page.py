@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sqlite3
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pyotp
 import pytest
 
+from gateway.app.factors import DONE, FACTORS
+from gateway.factors.contract import Done
 from gateway.factors.totp.codes import PERIOD
 from gateway.model.clock import DAY
 from tests.support.clock import stay_within, today
@@ -17,7 +21,7 @@ from tests.support.gateway import Gateway
 from tests.support.mail import Mailbox
 from tests.support.owner import enrol_owner
 from tests.support.person import Person, code_of, codes_around, key_on, wrong_code
-from tests.support.raw import Response
+from tests.support.raw import Response, get
 from tests.support.upstream import RecordingUpstream
 from tests.threats.test_links import make_owner
 
@@ -26,8 +30,9 @@ NEEDED = b"This page requires two-step verification."
 
 def panel(page: Response, name: str) -> str:
     """Return the text of the section called `name`."""
-    html = page.body.decode()
-    found = re.search(rf'<section class="panel" aria-labelledby="{name}">(.*?)</section>', html, re.DOTALL)
+    found = re.search(
+        rf'<section class="panel" aria-labelledby="{name}">(.*?)</section>', page.body.decode(), re.DOTALL
+    )
     assert found, name
     return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
 
@@ -55,6 +60,20 @@ def test_every_factor_says_when_it_was_set_up_and_last_used(own: Gateway, mailbo
     assert re.search(rf"Created {today()}", panel(page, "codes"))
     assert "Last used Never" in panel(page, "codes")
     assert "8 codes left" in panel(page, "codes")
+
+
+def test_no_two_factors_mean_the_same_by_a_change() -> None:
+    assert len(DONE) == sum(len(folder.done) for folder in FACTORS)
+
+
+@pytest.mark.parametrize("name", [*DONE, "", "something-else"])
+def test_after_a_change_the_page_says_what_was_done(gateway: Gateway, employee: str, name: str) -> None:
+    text = gateway.exchange(get(f"/me/security?{urlencode({'done': name, 'next': '/probe'})}", employee)).body.decode()
+    done = DONE.get(name, Done(said=(), frees_devices=False))
+    note = text.partition('role="status"')[2].partition('<section class="panel"')[0]
+    assert re.findall(r"<p>([^<]+)</p>", note) == [html.escape(sentence) for sentence in done.said]
+    assert ("Sign out all other devices" in note) is done.frees_devices
+    assert ('href="/probe"' in note) is done.goes_on
 
 
 def test_the_page_warns_when_two_codes_are_left(own: Gateway) -> None:

@@ -51,6 +51,7 @@ class BackupCodeFactor(FactorContract):
         self._sealer = sealer
 
     label = Sentence("backup code")
+    means = Sentence("a backup code")
 
     async def verify(self, tx: Transaction, asked: Asked, given: Secret[str], now: int) -> Right | Wrong:
         wanted = digest(given)

@@ -8,8 +8,9 @@ from gateway.crypto.sealing import Sealer
 from gateway.factors.backup_code.factor import BackupCodeFactor
 from gateway.factors.backup_code.routes import PAGES
 from gateway.factors.backup_code.rows import STORED
-from gateway.factors.contract import Folder
+from gateway.factors.contract import Done, Folder
 from gateway.mail.samples import ABOUT
+from gateway.model.sentence import Sentence
 
 
 class Needs(Protocol):
@@ -30,4 +31,5 @@ FACTOR = Folder(
         "backup_code_used": {**ABOUT, "left": 7},
         "backup_codes_regenerated": ABOUT,
     },
+    done={"regenerated": Done((Sentence("New backup codes created. Your old codes no longer work."),))},
 )

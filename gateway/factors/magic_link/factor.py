@@ -52,6 +52,7 @@ class MagicLinkFactor(FactorContract):
         self._make_sender = sender
 
     label = Sentence("email link")
+    means = Sentence("an email link")
 
     @cached_property
     def sender(self) -> LinkSender:

@@ -46,6 +46,7 @@ class PasskeyFactor(FactorContract):
         self.first_template = "passkey/first.html" if is_first else ""
 
     label = Sentence("passkey")
+    means = Sentence("a passkey")
 
     # Proving it.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.crypto.sealing import Sealer
-from gateway.factors.contract import Folder
+from gateway.factors.contract import Done, Folder
 from gateway.factors.passkey import addresses, models
 from gateway.factors.passkey.addresses import advise
 from gateway.factors.passkey.ceremony import Site
@@ -15,6 +15,7 @@ from gateway.factors.passkey.factor import PasskeyFactor
 from gateway.factors.passkey.routes import PAGES
 from gateway.factors.passkey.rows import STORED
 from gateway.mail.samples import ABOUT
+from gateway.model.sentence import Sentence
 from gateway.settings.mistakes import Said
 from gateway.settings.record import Settings
 from gateway.store import Transaction
@@ -58,5 +59,20 @@ FACTOR = Folder(
         "passkey_went_back": {**ABOUT, "passkey": "YubiKey 5 Series"},
         "passkeys_only_enabled": ABOUT,
         "passkeys_only_disabled": ABOUT,
+    },
+    done={
+        "passkey-added": Done((Sentence("Passkey added. From now on you can use it to sign in."),), goes_on=True),
+        "passkey-renamed": Done((Sentence("Passkey renamed."),), frees_devices=False),
+        "passkey-removed": Done(
+            (
+                Sentence("Passkey removed. Delete it on your device or security key as well."),
+                Sentence(
+                    "Other devices where you used a passkey will ask you to confirm it’s you. If you lost this passkey"
+                    " or don’t recognise it, sign out all other devices."
+                ),
+            )
+        ),
+        "passkeys-only": Done((Sentence("From now on, only your passkeys are accepted."),)),
+        "passkeys-and-others": Done((Sentence("Other ways to sign in are accepted again."),)),
     },
 )

@@ -18,6 +18,7 @@ class PasswordFactor(FactorContract):
     way_in = accounts.c.password_hash.is_not(None)
 
     label = Sentence("Password")
+    means = Sentence("a password")
 
     async def panel(self, tx: Transaction, session: Session, used_at: int | None) -> Panel | None:
         has_password = await matches(tx, session.account, self.way_in)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from gateway.factors.contract import Folder
+from gateway.factors.contract import Done, Folder
 from gateway.factors.password.factor import PasswordFactor
+from gateway.model.sentence import Sentence
 
 
 def build(needs: object) -> PasswordFactor:
     return PasswordFactor()
 
 
-FACTOR = Folder(PasswordFactor, build)
+FACTOR = Folder(
+    PasswordFactor,
+    build,
+    done={
+        "password": Done(
+            (Sentence("Password changed. You’ve been signed out on all other devices."),), frees_devices=False
+        ),
+    },
+)

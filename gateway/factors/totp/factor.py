@@ -40,6 +40,7 @@ class TOTPFactor(FactorContract):
         self._sealer = sealer
 
     label = Sentence("authenticator app")
+    means = Sentence("an authenticator app")
 
     def is_usable(self, enrolled: Enrolled, second: Second) -> bool:
         """Not instead of a passkey where only that counts: a person can be talked into typing a code elsewhere."""
