@@ -88,7 +88,7 @@ class SetUp:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A factor's part of the overview /me/security: a template, and its variable `panel`."""
+    """A factor's part of the overview /me/security: a template, and its variable `panel`. `done` is the change before."""
 
     template: str
     facts: Mapping[str, object]

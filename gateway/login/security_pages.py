@@ -34,10 +34,12 @@ class SecurityPages:
         """GET /me/security"""
         visit, session = visit_of(request), signed_in_of(request)
         panels = await self._service.list_panels(session)
+        done = request.query.get("done", "")
         return self._renderer.page(
             "login/security.html",
             visit,
             panels=[(panel.template, panel.facts) for panel in panels],
-            done=self._done.get(request.query.get("done", "")),
+            done=done,
+            note=self._done.get(done),
             target=self._answers.only(request.query.getall("next", [])),
         )
