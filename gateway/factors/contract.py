@@ -88,7 +88,9 @@ class SetUp:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A factor's part of the overview /me/security: a template, and its variable `panel`. `done` is the change before."""
+    """A factor's part of the overview /me/security: a template, and its variable `panel`. It also has `done`, the name
+    of the change that led there.
+    """
 
     template: str
     facts: Mapping[str, object]

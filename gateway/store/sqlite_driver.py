@@ -1,8 +1,8 @@
 """SQLite in a thread of each connection, with one turn of that thread for a statement.
 
 aiosqlite hands each step to the thread and waits for it: making a cursor, executing, fetching, closing. A turn takes
-longer than most of our statements, so here the four are one. The BEGIN of a reading transaction takes none, because
-SQLite neither locks nor reads before the next statement; nor does a rollback when there is nothing to roll back.
+longer than most of our statements, so here the four are one. A transaction that only reads begins with its first
+statement, as it does in SQLite itself, and ends on the spot: that waits for nobody and touches no disk.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Connection(aiosqlite.Connection):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`rest` is the cursor of SQLite, if there may be more rows."""
+
     description: Any
     rowcount: int
     lastrowid: int | None
@@ -143,18 +145,10 @@ class Cursor:
 
 
 def fetch(cursor: sqlite3.Cursor, _: object = None) -> Answer:
-    """Fetch the next rows, and close the cursor if they are the last ones, or if that fails.
-
-    An open one would keep its transaction alive for as long as somebody has its traceback.
-    """
-    is_last = True
-    try:
-        rows = cursor.fetchmany(AT_ONCE)
-        is_last = len(rows) < AT_ONCE
-        return Answer(cursor.description, cursor.rowcount, cursor.lastrowid, rows, None if is_last else cursor)
-    finally:
-        if is_last:
-            cursor.close()
+    """Fetch the next rows. After the last one, and after an error, SQLite is done with the statement."""
+    rows = cursor.fetchmany(AT_ONCE)
+    rest = cursor if len(rows) == AT_ONCE else None
+    return Answer(cursor.description, cursor.rowcount, cursor.lastrowid, rows, rest)
 
 
 def connect(database: str, **options: Any) -> Connection:
